@@ -1,0 +1,39 @@
+"""uhrmat: alpha mattes of ultra high resolution pictures, computed only where the matte is open.
+
+    from uhrmat import Matter
+    result = Matter().matte("photo.jpg", trimap="trimap.png")
+    result.alpha, result.foreground, result.stats
+
+Importing the package loads no torch: `Matter` and its result types are fetched when they are first asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from uhrmat.errors import InputError, MemoryBudgetError, OutputError, UhrmatError, WeightsError
+
+if TYPE_CHECKING:
+    from uhrmat.matter import Matte, Matter, Stats
+
+__version__ = "0.1.0"
+__all__ = [
+    "InputError",
+    "Matte",
+    "Matter",
+    "MemoryBudgetError",
+    "OutputError",
+    "Stats",
+    "UhrmatError",
+    "WeightsError",
+    "__version__",
+]
+
+_LAZY = {"Matte": "uhrmat.matter", "Matter": "uhrmat.matter", "Stats": "uhrmat.matter"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'uhrmat' has no attribute {name!r}")
+    return getattr(importlib.import_module(_LAZY[name]), name)
