@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from uhrmat.sparse.active import ActiveSet
 from uhrmat.sparse.dense import DenseEngine
 from uhrmat.sparse.engine import Act, Engine, Feat
+from uhrmat.sparse.select import ENGINES, make_engine
+from uhrmat.sparse.tiles import TilesEngine
 
-__all__ = ["Act", "DenseEngine", "Engine", "Feat"]
+__all__ = ["ENGINES", "Act", "ActiveSet", "DenseEngine", "Engine", "Feat", "TilesEngine", "make_engine"]

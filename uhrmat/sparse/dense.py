@@ -1,4 +1,4 @@
-"""The dense engine: ordinary convolutions times the mask. The meaning of all engines, their oracle, and the one to train with."""
+"""The dense engine: ordinary convolutions times the mask. It is what all engines mean, their oracle, and trains."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What every sparse engine can do, in the words of masked dense convolution.
 
-A network is written once against `Engine`; `dense` gives the operations their meaning (and gradients), the other engines
-reach the same numbers with work that follows the active pixels.
+A network is written once against `Engine`; `dense` gives the operations their meaning (and gradients), the other
+engines reach the same numbers with work that follows the active pixels.
 """
 
 from __future__ import annotations

@@ -1,0 +1,161 @@
+"""The active set: which pixels are computed, as square tiles at strides 1, 2, 4 and 8."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from uhrmat.errors import InputError
+
+LEVELS = 4
+_BLOCK = 4096
+"""Tiles handled at once while tables are built; bounds the memory of the int64 temporaries."""
+
+
+@dataclass(frozen=True)
+class TileLevel:
+    """The tiles of one level that hold at least one active site, in row-major order of tiles.
+
+    height, width: sites of the level; tile: sites per tile side, even; ys, xs: (T,) int64 tile positions in tiles;
+    mask: (T, tile, tile) bool; lookup: (rows, columns) int32 tile number at a tile position, -1 where there is none.
+    """
+
+    height: int
+    width: int
+    tile: int
+    ys: Tensor
+    xs: Tensor
+    mask: Tensor
+    lookup: Tensor
+
+    @classmethod
+    def from_tiles(cls, size: tuple[int, int], tile: int, ys: Tensor, xs: Tensor, mask: Tensor) -> TileLevel:
+        rows, columns = (-(-n // tile) for n in size)
+        lookup = torch.full((rows, columns), -1, dtype=torch.int32)
+        lookup[ys, xs] = torch.arange(len(ys), dtype=torch.int32)
+        return cls(*size, tile, ys, xs, mask, lookup)
+
+    @property
+    def tiles(self) -> int:
+        return len(self.ys)
+
+    @property
+    def sites(self) -> int:
+        """Sites in all tiles, active or not: the rows of a feature buffer without its zero row."""
+        return self.tiles * self.tile * self.tile
+
+    def window(self, ys: Tensor, xs: Tensor, side: int) -> Tensor:
+        """(n, side, side) int64 buffer rows of square windows whose corners are at sites (ys, xs), each (n,).
+
+        Sites that are outside the picture, in no tile or not active point at row `self.sites`, the zero row.
+        """
+        offset = torch.arange(side)
+        number_y, inside_y = _split(ys[:, None] + offset, self.tile, self.lookup.shape[0])
+        number_x, inside_x = _split(xs[:, None] + offset, self.tile, self.lookup.shape[1])
+        padded = torch.nn.functional.pad(self.lookup, (1, 1, 1, 1), value=-1).flatten()
+        stride = self.lookup.shape[1] + 2
+        number = padded[(number_y * stride)[:, :, None] + number_x[:, None, :]].long()
+        row = number * self.tile**2 + (inside_y * self.tile)[:, :, None] + inside_x[:, None, :]
+        active = torch.cat([self.mask.flatten(), torch.zeros(1, dtype=torch.bool)])
+        row = torch.where(number < 0, self.sites, row)
+        return torch.where(active[row], row, self.sites)
+
+    def table(self, reader: TileLevel, side: int, step: int, shift: int) -> Tensor:
+        """(T, side, side) int32 window rows for each tile of `reader`.
+
+        A window's corner is at `reader`'s tile origin times `step` (2 from coarse to fine; -2 means half) plus `shift`.
+        """
+        parts = [torch.empty((0, side, side), dtype=torch.int32)]
+        for part in _blocks(reader.tiles):
+            corners = [axis[part] * reader.tile for axis in (reader.ys, reader.xs)]
+            corners = [c * step if step > 0 else c // -step for c in corners]
+            parts.append(self.window(corners[0] + shift, corners[1] + shift, side).int())
+        return torch.cat(parts)
+
+    def below(self, tile: int) -> TileLevel:
+        """The level of twice the stride: a site is active if any site of its 3x3 window, stride 2, padding 1, is."""
+        size = (-(-self.height // 2), -(-self.width // 2))
+        grid = [-(-n // tile) for n in size]
+        found = torch.zeros(grid, dtype=torch.bool)
+        tops, lefts = self.ys * self.tile, self.xs * self.tile
+        for y in (tops // 2 // tile, (tops + self.tile) // 2 // tile):
+            for x in (lefts // 2 // tile, (lefts + self.tile) // 2 // tile):
+                found[y.clamp(max=grid[0] - 1), x.clamp(max=grid[1] - 1)] = True
+        ys, xs = found.nonzero(as_tuple=True)
+        mask = torch.cat([torch.empty((0, tile, tile), dtype=torch.bool), *self._pooled(ys, xs, tile)])
+        used = mask.flatten(1).any(1)
+        return TileLevel.from_tiles(size, tile, ys[used], xs[used], mask[used])
+
+    def _pooled(self, ys: Tensor, xs: Tensor, tile: int) -> Iterator[Tensor]:
+        """Masks of the coarser level's tiles at (ys, xs), block by block."""
+        rows = torch.arange(tile)
+        height, width = -(-self.height // 2), -(-self.width // 2)
+        for part in _blocks(len(ys)):
+            y, x = ys[part] * tile, xs[part] * tile
+            hit = self.window(2 * y - 1, 2 * x - 1, 2 * tile + 1) < self.sites
+            pooled = torch.nn.functional.max_pool2d(hit[:, None].float(), 3, 2)[:, 0] > 0
+            inside_y = (y[:, None] + rows < height)[:, :, None]
+            yield pooled & inside_y & (x[:, None] + rows < width)[:, None, :]
+
+
+class ActiveSet:
+    """The active pixels of one picture, with the geometry of all levels. Read-only, shared by all layers."""
+
+    def __init__(self, levels: list[TileLevel]) -> None:
+        self.levels = levels
+        self.height, self.width = levels[0].height, levels[0].width
+        self.count = int(levels[0].mask.sum())
+
+    @classmethod
+    def from_mask(cls, mask: Tensor | np.ndarray, tile: int = 16) -> ActiveSet:
+        """mask: (H, W), non-zero = active. Raises InputError on another shape or an odd tile.
+
+        Level l has size ceil(n / 2**l). Works in strips of one tile row, so that beside the mask only tiles with active
+        pixels take memory.
+        """
+        array = mask.detach().cpu().numpy() if isinstance(mask, Tensor) else np.asarray(mask)
+        if array.ndim != 2 or 0 in array.shape:
+            raise InputError(f"A mask of shape {array.shape} is no active set.", "Give (height, width).")
+        if tile < 2 or tile % 2:
+            raise InputError(f"Tiles of {tile} pixels cannot be halved.", "Give an even number from 2 upwards.")
+        levels = [_first_level(array, tile)]
+        while len(levels) < LEVELS:
+            levels.append(levels[-1].below(tile))
+        return cls(levels)
+
+    def mask(self, level: int = 0) -> Tensor:
+        """(h, w) bool: the whole mask of a level."""
+        of = self.levels[level]
+        full = torch.zeros((of.lookup.shape[0], of.tile, of.lookup.shape[1], of.tile), dtype=torch.bool)
+        full[of.ys, :, of.xs] = of.mask
+        return full.flatten(2).flatten(0, 1)[: of.height, : of.width]
+
+
+def _first_level(array: np.ndarray, tile: int) -> TileLevel:
+    height, width = array.shape
+    columns = -(-width // tile)
+    strip = np.zeros((tile, columns * tile), dtype=bool)
+    ys, xs, masks = [], [], [np.zeros((0, tile, tile), dtype=bool)]
+    for number, top in enumerate(range(0, height, tile)):
+        rows = array[top : top + tile]
+        strip[len(rows) :] = False
+        np.not_equal(rows, 0, out=strip[: len(rows), :width])
+        used = np.flatnonzero(strip.any(0).reshape(columns, tile).any(1))
+        ys.append(np.full(len(used), number))
+        xs.append(used)
+        masks.append(strip.reshape(tile, columns, tile)[:, used].transpose(1, 0, 2))
+    y, x, mask = (torch.from_numpy(np.concatenate(part)) for part in (ys, xs, masks))
+    return TileLevel.from_tiles((height, width), tile, y, x, mask)
+
+
+def _split(sites: Tensor, tile: int, count: int) -> tuple[Tensor, Tensor]:
+    """Tile position + 1 along one axis (0 and count + 1: outside) and place inside the tile, for each site."""
+    return sites.div(tile, rounding_mode="floor").clamp(-1, count) + 1, sites.remainder(tile)
+
+
+def _blocks(count: int) -> Iterator[slice]:
+    return (slice(start, start + _BLOCK) for start in range(0, count, _BLOCK))

@@ -1,0 +1,34 @@
+"""Choice of an engine by name and device."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from uhrmat.errors import InputError
+from uhrmat.sparse.active import ActiveSet
+from uhrmat.sparse.dense import DenseEngine
+from uhrmat.sparse.engine import Engine
+from uhrmat.sparse.tiles import TilesEngine
+
+ENGINES = ("auto", "dense", "tiles")
+
+
+def make_engine(
+    name: str,
+    mask_or_active: Tensor | np.ndarray | ActiveSet,
+    dtype: torch.dtype = torch.float32,
+    device: str | torch.device = "cpu",
+) -> Engine:
+    """An engine over one picture. name: one of ENGINES; "auto" is `tiles`; mask: (H, W), non-zero = active.
+
+    Raises InputError for an unknown name or a mask of another shape.
+    """
+    if name not in ENGINES:
+        raise InputError(f'There is no engine "{name}".', f"Choose one of {', '.join(ENGINES)}.")
+    if name == "dense":
+        mask = mask_or_active.mask() if isinstance(mask_or_active, ActiveSet) else mask_or_active
+        return DenseEngine(torch.as_tensor(mask).to(device), dtype)
+    active = mask_or_active if isinstance(mask_or_active, ActiveSet) else ActiveSet.from_mask(mask_or_active)
+    return TilesEngine(active, dtype, device=device)
