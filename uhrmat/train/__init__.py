@@ -1,0 +1,1 @@
+"""Training: synthetic scenes, losses, loops and recipes."""
