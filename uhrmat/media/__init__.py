@@ -1,0 +1,34 @@
+"""Stills in and out: bit depth, colour profile, orientation, atomic writing. Importing it loads only numpy."""
+
+from uhrmat.media.colour import srgb_decode, srgb_encode
+from uhrmat.media.convert import quantise
+from uhrmat.media.files import atomic, check_writable, same_file
+from uhrmat.media.hints import normalise_trimap, read_mask, read_trimap, resize_trimap
+from uhrmat.media.picture import Picture, PictureInfo
+from uhrmat.media.png import PngWriter, open_png
+from uhrmat.media.read import MAX_PIXELS, read_info, read_picture
+from uhrmat.media.write import ALPHA_SUFFIX, write_alpha, write_rgb, write_rgba
+
+__all__ = [
+    "ALPHA_SUFFIX",
+    "MAX_PIXELS",
+    "Picture",
+    "PictureInfo",
+    "PngWriter",
+    "atomic",
+    "check_writable",
+    "normalise_trimap",
+    "open_png",
+    "quantise",
+    "read_info",
+    "read_mask",
+    "read_picture",
+    "read_trimap",
+    "resize_trimap",
+    "same_file",
+    "srgb_decode",
+    "srgb_encode",
+    "write_alpha",
+    "write_rgb",
+    "write_rgba",
+]

@@ -1,0 +1,72 @@
+"""Transfer curves and ICC profiles.
+
+sRGB curve: IEC 61966-2-1. Profiles are carried as bytes and never interpreted, except where a picture has to leave its
+colour space to become RGB (CMYK, grey with a profile of its own): there LittleCMS, through Pillow, converts to sRGB.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float32]
+
+
+def srgb_encode(linear: npt.NDArray[Any]) -> FloatArray:
+    """Scene-linear to display-referred sRGB, any shape; clipped to [0, 1]."""
+    x = np.clip(linear, 0.0, 1.0, dtype=np.float32)
+    curve = np.float32(1.055) * np.power(x, np.float32(1 / 2.4)) - np.float32(0.055)
+    return np.where(x <= np.float32(0.0031308), x * np.float32(12.92), curve).clip(0.0, 1.0)
+
+
+def srgb_decode(encoded: npt.NDArray[Any]) -> FloatArray:
+    """Display-referred sRGB in [0, 1] to scene-linear, any shape."""
+    x = np.asarray(encoded, np.float32)
+    curve = np.power((x + np.float32(0.055)) / np.float32(1.055), np.float32(2.4))
+    return np.where(x <= np.float32(0.04045), x / np.float32(12.92), curve).astype(np.float32, copy=False)
+
+
+def icc_space(icc: bytes | None) -> str:
+    """The profile's colour space, such as "RGB", "GRAY" or "CMYK"; "" when there is no profile or it is damaged."""
+    if icc is None or len(icc) < 128 or icc[36:40] != b"acsp":
+        return ""
+    return icc[16:20].decode("ascii", "replace").strip()
+
+
+def rgb_icc(icc: bytes | None) -> bytes | None:
+    """The profile itself if it describes RGB, else None: another space's profile would mislabel an RGB file."""
+    return icc if icc_space(icc) == "RGB" else None
+
+
+def convert_to_srgb(image: Any, icc: bytes | None) -> Any:
+    """A Pillow image (CMYK or L) as an RGB one in sRGB, through its profile where that is usable."""
+    from PIL import ImageCms
+
+    if icc is not None:
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(icc))
+            return ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        except (ImageCms.PyCMSError, OSError):
+            pass  # a damaged profile is no reason to refuse the picture: Pillow's plain conversion follows
+    return image.convert("RGB")
+
+
+def grey_to_srgb(grey: npt.NDArray[Any], icc: bytes | None) -> npt.NDArray[Any]:
+    """(H, W) uint8 or uint16 grey with a grey profile, re-encoded with sRGB's curve; unchanged without one.
+
+    The profile is sampled at its 256 eight-bit levels and interpolated, so 16-bit steps survive.
+    """
+    if icc_space(icc) != "GRAY" or grey.dtype not in (np.uint8, np.uint16):
+        return grey
+    from PIL import Image
+
+    ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
+    levels = np.asarray(convert_to_srgb(ramp, icc))[0, :, 1].astype(np.float64)
+    top = np.iinfo(grey.dtype).max
+    wanted = np.interp(np.linspace(0, 255, top + 1), np.arange(256), levels) * (top / 255)
+    table = np.rint(wanted).astype(grey.dtype)
+    result: npt.NDArray[Any] = table[grey]
+    return result

@@ -1,0 +1,187 @@
+"""PNG, JPEG and WebP: cv2 decodes the common varieties (it alone keeps 16 bits and makes one copy), Pillow the rest.
+
+cv2 has no palette transparency, no CMYK and no metadata; Pillow truncates 16-bit colour. Between them nothing is lost.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import sys
+import zlib
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from uhrmat.errors import InputError
+from uhrmat.media.colour import convert_to_srgb, grey_to_srgb, icc_space, rgb_icc
+from uhrmat.media.exif import read_orientation, strip_prefix
+from uhrmat.media.source import Array, Decoded, Source, damaged, load_bytes, unsupported
+
+_MAX_ICC = 1 << 26
+
+
+def cv2_module() -> Any:
+    """cv2, imported late and, if we are first, without its limit of 2^30 pixels: `max_pixels` stands guard."""
+    if "cv2" not in sys.modules:
+        os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(1 << 40))
+    import cv2
+
+    return cv2
+
+
+def cv2_decode(path: Path, kind: str) -> Decoded:
+    """Pixels as stored through cv2: grey (H, W) or RGB (H, W, 3), uint8/uint16/float32, and alpha or None."""
+    cv2 = cv2_module()
+    try:
+        pixels = cv2.imdecode(load_bytes(path), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise damaged(path, kind) from error
+    if pixels is None:
+        raise damaged(path, kind)
+    if pixels.ndim == 2:
+        return pixels, None
+    if pixels.shape[2] == 3:
+        return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels), None
+    alpha = np.ascontiguousarray(pixels[..., 3])
+    return cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGB), alpha
+
+
+def pillow_array(image: Any) -> npt.NDArray[np.uint8]:
+    """A loaded 8-bit Pillow image as an array of our own, 256 rows at a time (np.asarray would hold it three times)."""
+    bands = len(image.getbands())
+    out = np.empty((image.height, image.width, bands), np.uint8)
+    for y in range(0, image.height, 256):
+        box = (0, y, image.width, min(image.height, y + 256))
+        out[y : box[3]] = np.asarray(image.crop(box)).reshape(-1, image.width, bands)
+    return out[..., 0] if bands == 1 else out
+
+
+def pillow_decode(path: Path, kind: str, opener: Any, icc: bytes | None) -> Decoded:
+    """8-bit pixels through Pillow, for palette, transparency keys and CMYK; the latter converted to sRGB by `icc`."""
+    try:
+        image = opener(str(path))
+        image.load()
+    except (OSError, SyntaxError, ValueError, struct.error) as error:
+        raise damaged(path, kind) from error
+    if image.mode == "CMYK":
+        return pillow_array(convert_to_srgb(image, icc)), None
+    if image.mode in ("LAB", "HSV", "F", "I"):
+        raise unsupported(path, f"a {image.mode} {kind}")
+    if image.has_transparency_data or image.mode == "LA":
+        pixels = pillow_array(image.convert("RGBA"))
+        return np.ascontiguousarray(pixels[..., :3]), np.ascontiguousarray(pixels[..., 3])
+    return pillow_array(image.convert("L" if image.mode in ("1", "L") else "RGB")), None
+
+
+def with_grey_profile(decode: Any, icc: bytes | None) -> Decoded:
+    """What `decode` gives, grey re-encoded to sRGB if it has a profile of its own."""
+    pixels, alpha = decode()
+    if pixels.ndim == 2:
+        pixels = grey_to_srgb(pixels, icc)
+    elif icc_space(icc) == "GRAY":
+        pixels = np.repeat(grey_to_srgb(np.ascontiguousarray(pixels[..., 0]), icc)[..., None], 3, axis=2)
+    return pixels, alpha
+
+
+def _png_chunks(data: memoryview, path: Path) -> Iterator[tuple[bytes, memoryview]]:
+    """Every chunk up to IEND, its CRC checked; `InputError` when the file ends before."""
+    position = 8
+    while position + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, position)
+        body = data[position + 8 : position + 8 + length]
+        position += 12 + length
+        if position > len(data):
+            break
+        if zlib.crc32(body, zlib.crc32(kind)) != struct.unpack_from(">I", data, position - 4)[0]:
+            break
+        yield kind, body
+        if kind == b"IEND":
+            return
+    raise damaged(path, "PNG")
+
+
+def _png_profile(body: bytes) -> bytes | None:
+    """The ICC bytes of an iCCP chunk; None when they do not unpack or are absurdly large."""
+    packed = body.partition(b"\x00")[2][1:]
+    try:
+        unpack = zlib.decompressobj()
+        icc = unpack.decompress(packed, _MAX_ICC)
+    except zlib.error:
+        return None
+    return icc if unpack.eof else None
+
+
+def open_png_source(path: Path) -> Source:
+    """Header of a PNG; the whole file is checked for completeness."""
+    chunks: dict[bytes, bytes] = {}
+    for kind, body in _png_chunks(load_bytes(path).data, path):
+        if kind != b"IDAT":
+            chunks.setdefault(kind, bytes(body))
+    if len(chunks.get(b"IHDR", b"")) != 13:
+        raise damaged(path, "PNG")
+    width, height, bits, colour = struct.unpack_from(">IIBB", chunks[b"IHDR"])
+    keyed = b"tRNS" in chunks
+    icc = _png_profile(chunks[b"iCCP"]) if b"iCCP" in chunks else None
+    exif = strip_prefix(chunks.get(b"eXIf"))
+    if colour == 3 or (keyed and bits <= 8):
+        from PIL.PngImagePlugin import PngImageFile
+
+        decode = partial(pillow_decode, path, "PNG", PngImageFile, None)
+    else:
+        decode = partial(cv2_decode, path, "PNG")
+    decode = partial(with_grey_profile, decode, icc)
+    depth = 16 if bits == 16 else 8
+    alpha = colour in (4, 6) or keyed
+    return Source(width, height, f"uint{depth}", depth, alpha, decode, rgb_icc(icc), exif, read_orientation(exif))
+
+
+def _open_pillow(path: Path, kind: str, opener: Any) -> Any:
+    """A Pillow image, only its header read, by its plugin class: `Image.open` has a pixel limit of its own."""
+    try:
+        return opener(str(path))
+    except (OSError, SyntaxError, ValueError, struct.error, KeyError, IndexError) as error:
+        raise damaged(path, kind) from error
+
+
+def _whole_jpeg(path: Path) -> None:
+    """Raise unless an end marker follows the first scan: libjpeg paints what is missing grey and says nothing."""
+    data = load_bytes(path).tobytes()
+    if data.find(b"\xff\xd9", max(0, data.find(b"\xff\xda"))) < 0 or b"\xff\xda" not in data:
+        raise damaged(path, "JPEG")
+
+
+def open_jpeg_source(path: Path) -> Source:
+    """Header of a JPEG: grey, YCbCr, RGB or CMYK, baseline or progressive."""
+    from PIL.JpegImagePlugin import JpegImageFile
+
+    _whole_jpeg(path)
+    with _open_pillow(path, "JPEG", JpegImageFile) as image:
+        width, height, mode = image.width, image.height, image.mode
+        icc, exif = image.info.get("icc_profile"), strip_prefix(image.info.get("exif"))
+    if mode == "CMYK":
+        decode = partial(pillow_decode, path, "JPEG", JpegImageFile, icc)
+    else:
+        decode = partial(with_grey_profile, partial(cv2_decode, path, "JPEG"), icc)
+    return Source(width, height, "uint8", 8, False, decode, rgb_icc(icc), exif, read_orientation(exif), lossy=True)
+
+
+def open_webp_source(path: Path) -> Source:
+    """Header of a WebP, its first frame where it moves."""
+    from PIL.WebPImagePlugin import WebPImageFile
+
+    with _open_pillow(path, "WebP", WebPImageFile) as image:
+        width, height, alpha = image.width, image.height, image.mode == "RGBA"
+        icc, exif = image.info.get("icc_profile"), strip_prefix(image.info.get("exif"))
+    decode = partial(cv2_decode, path, "WebP")
+    return Source(width, height, "uint8", 8, alpha, decode, rgb_icc(icc), exif, read_orientation(exif), lossy=True)
+
+
+def check_size(path: Path, array: Array, source: Source) -> None:
+    """Raise when a decoder delivered another size than the header promised."""
+    if array.shape[:2] != (source.height, source.width):
+        raise InputError(f"'{path}' decodes to another size than its header states.", "Save it again from an editor.")

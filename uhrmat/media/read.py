@@ -1,0 +1,85 @@
+"""Pictures in: by content, whatever the name says; upright; in their stored depth; counted before decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from uhrmat.errors import InputError
+from uhrmat.media.exif import orient, reset_orientation
+from uhrmat.media.exr import open_exr_source
+from uhrmat.media.files import PathLike
+from uhrmat.media.picture import Picture, PictureInfo
+from uhrmat.media.raster import check_size, open_jpeg_source, open_png_source, open_webp_source
+from uhrmat.media.source import Decoded, Source, checked_file, sniff
+from uhrmat.media.tiff import open_tiff_source
+
+MAX_PIXELS = 2**30
+_OPENERS: dict[str, Callable[[Path], Source]] = {
+    "png": open_png_source,
+    "jpeg": open_jpeg_source,
+    "webp": open_webp_source,
+    "tiff": open_tiff_source,
+    "exr": open_exr_source,
+}
+
+
+def open_source(path: PathLike, max_pixels: int = MAX_PIXELS) -> tuple[Path, Source]:
+    """The file's header, refused with `InputError` when unreadable or larger than `max_pixels`."""
+    file = checked_file(path)
+    source = _OPENERS[sniff(file)](file)
+    pixels = source.width * source.height
+    if pixels < 1:
+        raise InputError(f"'{file}' has no pixels ({source.width}x{source.height}).", "Export it again.")
+    if pixels > max_pixels:
+        raise InputError(
+            f"'{file}' is {source.width}x{source.height}, {pixels} pixels, and the limit is {max_pixels}.",
+            "If you trust the file, raise max_pixels; otherwise it may be a decompression bomb.",
+        )
+    return file, source
+
+
+def decode_upright(file: Path, source: Source) -> Decoded:
+    """Grey (H, W) or RGB (H, W, 3) pixels and alpha or None, orientation applied."""
+    pixels, alpha = source.decode()
+    check_size(file, pixels, source)
+    turned = orient(pixels, source.orientation)
+    return turned, None if alpha is None else orient(alpha, source.orientation)
+
+
+def _info(file: Path, source: Source) -> PictureInfo:
+    width, height = source.width, source.height
+    if source.orientation >= 5:
+        width, height = height, width
+    return PictureInfo(
+        file,
+        width,
+        height,
+        source.dtype,
+        source.bit_depth,
+        source.icc,
+        reset_orientation(source.exif),
+        source.orientation,
+        source.linear,
+        source.has_alpha,
+    )
+
+
+def read_info(path: PathLike, max_pixels: int = MAX_PIXELS) -> PictureInfo:
+    """What `read_picture` would say about the file, without decoding pixels: size checks before any work."""
+    return _info(*open_source(path, max_pixels))
+
+
+def read_picture(path: PathLike, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Read JPEG, PNG, TIFF, WebP or EXR as upright RGB in its stored depth.
+
+    Grey becomes RGB; palette is resolved; CMYK is converted to sRGB by its profile. Raises `InputError` for anything
+    that cannot be read whole, holds NaN or infinity, or has more than `max_pixels` pixels.
+    """
+    file, source = open_source(path, max_pixels)
+    pixels, alpha = decode_upright(file, source)
+    if pixels.ndim == 2:
+        pixels = np.repeat(pixels[..., None], 3, axis=2)
+    return Picture(np.ascontiguousarray(pixels), alpha, _info(file, source))

@@ -1,0 +1,196 @@
+"""Results out: atomic, rounded and never truncated, strip by strip, with the input's profile where colour goes out.
+
+What a file with alpha holds is written into it: PNG text `uhrmat:alpha`, an EXR attribute of that name, TIFF's
+ExtraSamples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from uhrmat.errors import OutputError
+from uhrmat.media.convert import premultiply_integer, quantise, to_integer, to_linear
+from uhrmat.media.exif import PREFIX
+from uhrmat.media.exr import ALPHA_ATTRIBUTE, write_exr
+from uhrmat.media.files import PathLike, atomic
+from uhrmat.media.picture import PictureInfo
+from uhrmat.media.png import open_png
+from uhrmat.media.tiff import write_tiff
+
+Array = npt.NDArray[Any]
+FloatArray = npt.NDArray[np.float32]
+
+ALPHA_SUFFIX = {"png": ".png", "png16": ".png", "tiff": ".tif", "exr": ".exr"}
+"""Alpha formats and the extension each is given: 8-bit PNG, 16-bit PNG, 16-bit TIFF, half or float EXR."""
+
+JPEG_QUALITY = 92
+_JPEG_MAX_SIDE = 65535
+_WEBP_MAX_SIDE = 16383
+_PILLOW_OPTIONS: dict[str, dict[str, Any]] = {
+    "jpeg": {"quality": JPEG_QUALITY, "subsampling": 0},
+    "webp": {"lossless": True, "exact": True},
+}
+_KINDS = {
+    ".png": "png",
+    ".tif": "tiff",
+    ".tiff": "tiff",
+    ".exr": "exr",
+    ".webp": "webp",
+    ".jpg": "jpeg",
+    ".jpeg": "jpeg",
+}
+
+
+def write_alpha(path: PathLike, alpha: FloatArray, fmt: str = "png", *, exr_float: bool = False) -> None:
+    """Write alpha, float32 (H, W) in [0, 1], as one grey channel.
+
+    `fmt`: "png" 8 bits, "png16", "tiff" (16 bits: what compositors read without a float's doubt about its range) or
+    "exr" (channel Y, half, or float with `exr_float`). `OutputError` unless the extension fits the format.
+    """
+    if fmt not in ALPHA_SUFFIX:
+        raise OutputError(f"There is no alpha format '{fmt}'.", f"Choose one of {', '.join(ALPHA_SUFFIX)}.")
+    if _kind(path) != fmt.removesuffix("16"):
+        raise OutputError(
+            f"An alpha of format {fmt} cannot be named '{Path(path).name}'.",
+            f"Give it the extension {ALPHA_SUFFIX[fmt]}.",
+        )
+    height, width = alpha.shape
+    bits = 8 if fmt == "png" else 16
+    if fmt == "exr":
+        write_exr(path, np.clip(alpha, 0.0, 1.0).astype(np.float32 if exr_float else np.float16))
+    elif fmt == "tiff":
+        write_tiff(path, lambda y0, y1: quantise(alpha[y0:y1], bits), (height, width), "uint16")
+    else:
+        with open_png(path, width, height, 1, bits) as png:
+            png.write_from(lambda y0, y1: quantise(alpha[y0:y1], bits), height)
+
+
+def write_rgba(
+    path: PathLike,
+    rgb: Array,
+    alpha: FloatArray,
+    info: PictureInfo,
+    premultiply: bool = False,
+    *,
+    exr_float: bool | None = None,
+    keep_hidden: bool = False,
+) -> None:
+    """Write colour (H, W, 3) in its stored type with alpha, float32 (H, W) in [0, 1]: PNG, TIFF, WebP or EXR.
+
+    Straight: RGB is kept exactly wherever alpha is above 0 in the file, and 0 where it is not, so that the removed
+    background cannot be brought back (`keep_hidden` keeps it). `premultiply`: RGB times the alpha that the file
+    holds, rounded. 16-bit stays 16-bit, linear floats become 16-bit sRGB except in EXR, which is linear; there 8-bit
+    and half input is written as half, the rest as float, unless `exr_float` says. WebP is lossless and 8-bit.
+    """
+    kind, bits = _kind(path), 8 if info.dtype == "uint8" or _kind(path) == "webp" else 16
+    if rgb.shape[:2] != alpha.shape:
+        raise ValueError(f"rgb {rgb.shape} and alpha {alpha.shape} differ in size")
+    meaning = "premultiplied" if premultiply else "straight"
+    if kind == "exr":
+        single = _wants_float(info) if exr_float is None else exr_float
+        pixels = _linear_rgba(rgb, alpha, info.linear, premultiply, keep_hidden, single)
+        write_exr(path, pixels, {ALPHA_ATTRIBUTE: meaning})
+        return
+
+    def strip(y0: int, y1: int) -> Array:
+        colour, opacity = to_integer(rgb[y0:y1], info.linear, bits), quantise(alpha[y0:y1], bits)
+        return _integer_rgba(colour, opacity, premultiply, keep_hidden)
+
+    _write_integer(path, kind, strip, (*alpha.shape, 4), bits, info, meaning)
+
+
+def write_rgb(path: PathLike, rgb: Array, info: PictureInfo, *, exr_float: bool | None = None) -> None:
+    """Write colour (H, W, 3) in its stored type: JPEG (quality 92, 4:4:4), PNG, TIFF, WebP (lossless) or EXR (linear).
+
+    Depths as for `write_rgba`; JPEG and WebP are 8-bit.
+    """
+    kind = _kind(path)
+    bits = 8 if info.dtype == "uint8" or kind in ("jpeg", "webp") else 16
+    if kind == "exr":
+        dtype = np.float32 if (_wants_float(info) if exr_float is None else exr_float) else np.float16
+        out = np.empty(rgb.shape, dtype)
+        for y in range(0, len(rgb), 64):
+            out[y : y + 64] = to_linear(rgb[y : y + 64], info.linear)
+        write_exr(path, out)
+        return
+    _write_integer(path, kind, lambda y0, y1: to_integer(rgb[y0:y1], info.linear, bits), rgb.shape, bits, info, None)
+
+
+def _kind(path: PathLike) -> str:
+    suffix = Path(path).suffix.lower()
+    if suffix not in _KINDS:
+        raise OutputError(f"'{Path(path).name}' has an extension that is not written.", f"Use {', '.join(_KINDS)}.")
+    return _KINDS[suffix]
+
+
+def _wants_float(info: PictureInfo) -> bool:
+    """Half holds 11 bits: enough for 8-bit and half sources, too little for the others."""
+    return info.bit_depth == 32 or info.dtype == "uint16"
+
+
+def _integer_rgba(rgb: Array, alpha: Array, premultiply: bool, keep_hidden: bool) -> Array:
+    out = np.empty((*alpha.shape, 4), rgb.dtype)
+    if premultiply:
+        out[..., :3] = premultiply_integer(rgb, alpha)
+    elif keep_hidden:
+        out[..., :3] = rgb
+    else:
+        np.multiply(rgb, (alpha > 0)[..., None], out=out[..., :3])
+    out[..., 3] = alpha
+    return out
+
+
+def _linear_rgba(rgb: Array, alpha: FloatArray, linear: bool, premultiply: bool, hidden: bool, single: bool) -> Array:
+    out = np.empty((*alpha.shape, 4), np.float32 if single else np.float16)
+    for y in range(0, len(rgb), 64):
+        part = out[y : y + 64]
+        part[..., 3] = np.clip(alpha[y : y + 64], 0.0, 1.0)
+        opacity = part[..., 3:].astype(np.float32)
+        colour = to_linear(rgb[y : y + 64], linear)
+        factor = opacity if premultiply else np.float32(1.0) if hidden else (opacity > 0)
+        part[..., :3] = colour * factor
+    return out
+
+
+def _write_integer(
+    path: PathLike,
+    kind: str,
+    strip: Callable[[int, int], Array],
+    shape: tuple[int, ...],
+    bits: int,
+    info: PictureInfo,
+    meaning: str | None,
+) -> None:
+    height, width, channels = shape
+    if kind == "png":
+        text = {"Software": "uhrmat"} | ({ALPHA_ATTRIBUTE: meaning} if meaning else {})
+        with open_png(path, width, height, channels, bits, info.icc, text, info.exif) as png:
+            png.write_from(strip, height)
+    elif kind == "tiff":
+        write_tiff(path, strip, shape, f"uint{bits}", info.icc, meaning == "premultiplied")
+    else:
+        _write_pillow(path, kind, strip(0, height), info)
+
+
+def _write_pillow(path: PathLike, kind: str, pixels: Array, info: PictureInfo) -> None:
+    """JPEG and WebP through Pillow, which alone of the encoders at hand takes profile and EXIF with the pixels."""
+    from PIL import Image
+
+    limit = _JPEG_MAX_SIDE if kind == "jpeg" else _WEBP_MAX_SIDE
+    if kind == "jpeg" and pixels.shape[2] == 4:
+        raise OutputError("JPEG cannot hold alpha.", "Choose PNG, TIFF, WebP or EXR.")
+    if max(pixels.shape) > limit:
+        raise OutputError(f"{kind.upper()} holds at most {limit} pixels a side.", "Choose PNG or TIFF.")
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    options: dict[str, Any] = dict(_PILLOW_OPTIONS[kind])
+    if info.icc:
+        options["icc_profile"] = info.icc
+    if info.exif and len(info.exif) < 65000:
+        options["exif"] = PREFIX + info.exif
+    with atomic(path) as temporary:
+        image.save(temporary, kind, **options)
