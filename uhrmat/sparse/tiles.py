@@ -2,120 +2,204 @@
 
 A feature of a level is one buffer of channel rows, (tiles * tile * tile + 1, C), the last row zero. A window of a tile
 is gathered by one `index_select` whose table points at the zero row for every site that is not active: so nothing has
-to be masked; rows of inactive sites hold finite numbers that no window ever reads.
+to be masked; rows of inactive sites hold finite numbers that no window ever reads. Tiles go through gather, convolution
+and store in chunks that stay in the processor's cache.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from uhrmat.sparse.active import ActiveSet, TileLevel
+from uhrmat.sparse.active import ActiveSet
+from uhrmat.sparse.buffers import Buffers, TileFeat
 from uhrmat.sparse.engine import Act, Engine, Feat, SampleFn, activate
+from uhrmat.sparse.kernels import four_phases, make_kernel
 
 _SITES = 1 << 16
 """Active sites handled at once where coordinates or float32 copies are needed."""
+_ROWS = 1 << 14
+"""Rows of a 1x1 convolution handled at once."""
+_CPU_BYTES = 1 << 20
+"""Windows gathered at once, per thread: they stay in the second-level cache."""
+_GPU_BYTES = 1 << 28
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One convolution. table: (T, side, side) rows of the windows; to: level of the result; weight: (out, in, k, k)."""
+
+    table: Tensor
+    to: int
+    stride: int
+    weight: Tensor
+    bias: Tensor | None
+    act: Act
+    phases: int = 1
+
+    @property
+    def window(self) -> tuple[int, int, int]:
+        return (self.weight.shape[1], *self.table.shape[1:])
+
+    @property
+    def channels(self) -> int:
+        return len(self.weight) // self.phases
 
 
 class TilesEngine(Engine):
-    """active: the set; dtype: of features and arithmetic; chunk: tiles convolved at once. Inference only, one picture."""
+    """One picture, inference only. active: the set; dtype: of features and arithmetic; chunk: tiles convolved at once,
+    None: as many as stay in cache. Not for use from several threads at once.
+    """
 
     name = "tiles"
 
     def __init__(
-        self, active: ActiveSet, dtype: torch.dtype = torch.float32, chunk: int = 32, device: str | torch.device = "cpu"
+        self,
+        active: ActiveSet,
+        dtype: torch.dtype = torch.float32,
+        chunk: int | None = None,
+        device: str | torch.device = "cpu",
     ) -> None:
         self.active, self.dtype, self.chunk, self.device = active, dtype, chunk, torch.device(device)
         self._tables: dict[tuple[str, int], Tensor] = {}
+        self._buffers = Buffers(dtype, self.device)
+        self._scratches: dict[str, Tensor] = {}
 
     @torch.no_grad()
     def sample(self, fn: SampleFn) -> Feat:
         level, rows = self.active.levels[0], self._rows(0)
         parts = rows.split(_SITES) or (rows,)
-        data: Tensor | None = None
+        first = fn(*self._places(0, parts[0]))
+        out = self._buffers.take(level.sites, first.shape[-1]).zero_()
         for part in parts:
-            found = fn(*_places(level, part)).to(self.dtype)
-            if data is None:
-                data = torch.zeros((level.sites + 1, found.shape[-1]), dtype=self.dtype, device=self.device)
-            data[part] = found
-        assert data is not None
-        return Feat(data, 0)
+            found = first if part is parts[0] else fn(*self._places(0, part))
+            out[part] = found.to(self.dtype)
+        return TileFeat(out, 0)
 
+    @torch.no_grad()
     def subm_conv(self, x: Feat, weight: Tensor, bias: Tensor | None = None, act: Act = None) -> Feat:
-        weight, bias = self._ready(weight), self._ready(bias)
+        weight, shift = self._ready(weight), self._ready_bias(bias)
         if weight.shape[-1] == 1:
-            return self._pointwise(x, weight, bias, act)
+            return self._pointwise(x, weight[:, :, 0, 0], shift, act)
         level = self.active.levels[x.level]
         table = self._table("subm", x.level, lambda: level.table(level, level.tile + 2, 1, -1))
-        return self._convolve(x, table, x.level, weight, lambda w: F.conv2d(w, weight, bias), act)
+        return self._convolve(x, Layer(table, x.level, 1, weight, shift, act))
 
+    @torch.no_grad()
     def strided_conv(self, x: Feat, weight: Tensor, bias: Tensor | None = None, act: Act = None) -> Feat:
-        weight, bias = self._ready(weight), self._ready(bias)
         level, below = self.active.levels[x.level : x.level + 2]
         table = self._table("strided", x.level, lambda: level.table(below, 2 * below.tile + 1, 2, -1))
-        return self._convolve(x, table, x.level + 1, weight, lambda w: F.conv2d(w, weight, bias, stride=2), act)
+        return self._convolve(x, Layer(table, x.level + 1, 2, self._ready(weight), self._ready_bias(bias), act))
 
+    @torch.no_grad()
     def inverse_conv(self, x: Feat, weight: Tensor, bias: Tensor | None = None, act: Act = None) -> Feat:
-        weight, bias = self._ready(weight), self._ready(bias)
         above, level = self.active.levels[x.level - 1 : x.level + 1]
         table = self._table("inverse", x.level, lambda: level.table(above, above.tile // 2 + 1, -2, 0))
-        tile = above.tile
-
-        def kernel(window: Tensor) -> Tensor:
-            return F.conv_transpose2d(window, weight, bias, stride=2, padding=1)[:, :, :tile, :tile]
-
-        return self._convolve(x, table, x.level - 1, weight.transpose(0, 1), kernel, act)
+        shift = None if bias is None else self._ready_bias(bias.repeat(4))
+        return self._convolve(x, Layer(table, x.level - 1, 1, four_phases(self._ready(weight)), shift, act, phases=4))
 
     def cat(self, *xs: Feat) -> Feat:
-        return Feat(torch.cat([x.data for x in xs], 1), xs[0].level)
+        first, *more = (part for x in xs for part in _parts(x))
+        return TileFeat(first, xs[0].level, tuple(more))
 
+    @torch.no_grad()
     def add(self, x: Feat, y: Feat, act: Act = None) -> Feat:
-        return Feat(activate(x.data + y.data, act), x.level)
+        left, right = self._joined(x), self._joined(y)
+        out = torch.add(left, right, out=self._buffers.take(len(left) - 1, left.shape[1]))
+        return TileFeat(activate(out, act), x.level)
 
+    @torch.no_grad()
     def scale(self, x: Feat, gate: Tensor) -> Feat:
-        return Feat(x.data * gate.reshape(1, -1).to(x.data), x.level)
+        data = self._joined(x)
+        out = self._buffers.take(len(data) - 1, data.shape[1])
+        return TileFeat(torch.mul(data, gate.reshape(1, -1).to(data), out=out), x.level)
 
+    @torch.no_grad()
     def mean(self, x: Feat) -> Tensor:
-        rows = self._rows(x.level)
-        total = torch.zeros(x.data.shape[1], device=self.device)
+        data, rows = self._joined(x), self._rows(x.level)
+        total = torch.zeros(data.shape[1], device=self.device)
         for part in rows.split(_SITES):
-            total += x.data[part].sum(0, dtype=torch.float32)
+            total += data[part].sum(0, dtype=torch.float32)
         return (total / max(len(rows), 1))[None]
 
+    @torch.no_grad()
     def scatter(self, x: Feat, out: Tensor | np.ndarray) -> None:
-        target = torch.as_tensor(out)
+        target, data = torch.as_tensor(out), self._joined(x)
         for part in self._rows(0).split(_SITES):
-            ys, xs = (c.to(target.device) for c in _places(self.active.levels[0], part))
-            found = x.data[part].to(target)
+            ys, xs = (c.to(target.device) for c in self._places(0, part))
+            found = data[part].to(target)
             target[ys, xs] = found[:, 0] if target.ndim == 2 else found[:, : target.shape[2]]
 
+    @torch.no_grad()
     def values(self, x: Feat) -> Tensor:
-        level, rows = self.active.levels[x.level], self._rows(x.level)
-        ys, xs = _places(level, rows)
-        return x.data[rows[torch.argsort(ys * level.width + xs)]].float()
+        rows = self._rows(x.level)
+        ys, xs = self._places(x.level, rows)
+        order = rows[torch.argsort(ys * self.active.levels[x.level].width + xs)]
+        return torch.cat([data[order] for data in _parts(x)], 1).float()
 
     def _pointwise(self, x: Feat, weight: Tensor, bias: Tensor | None, act: Act) -> Feat:
-        out = activate(F.linear(x.data, weight[:, :, 0, 0], bias), act)
-        out[-1] = 0
-        return Feat(out, x.level)
+        """A 1x1 convolution: a matrix product over rows, straight into the result."""
+        rows, parts = len(x.data) - 1, _parts(x)
+        factors = [w.T for w in weight.split([data.shape[1] for data in parts], 1)]
+        out = self._buffers.take(rows, len(weight))
+        shift = weight.new_zeros(len(weight)) if bias is None else bias
+        for start in range(0, rows, _ROWS):
+            chunk = out[start : min(start + _ROWS, rows)]
+            torch.addmm(shift, parts[0][start : start + len(chunk)], factors[0], out=chunk)
+            for data, factor in zip(parts[1:], factors[1:], strict=True):
+                chunk.addmm_(data[start : start + len(chunk)], factor)
+            activate(chunk, act)
+        return TileFeat(out, x.level)
 
-    def _convolve(
-        self, x: Feat, table: Tensor, to: int, weight: Tensor, kernel: Callable[[Tensor], Tensor], act: Act
-    ) -> Feat:
-        level, side, channels = self.active.levels[to], table.shape[-1], x.data.shape[1]
-        out = torch.empty((level.sites + 1, weight.shape[0]), dtype=self.dtype, device=self.device)
-        out[-1] = 0
-        tiles = out[:-1].view(-1, level.tile, level.tile, weight.shape[0])
-        for start in range(0, level.tiles, self.chunk):
-            part = table[start : start + self.chunk]
-            window = x.data.index_select(0, part.flatten()).view(len(part), side, side, channels)
-            found = activate(kernel(window.permute(0, 3, 1, 2)), act)
-            tiles[start : start + self.chunk] = found.permute(0, 2, 3, 1)
-        return Feat(out, to)
+    def _convolve(self, x: Feat, layer: Layer) -> Feat:
+        level, count = self.active.levels[layer.to], self._chunk(layer)
+        out = self._buffers.take(level.sites, layer.channels)
+        tiles = out[:-1].view(-1, level.tile, level.tile, layer.channels)
+        kernel = make_kernel(layer.weight, layer.bias, layer.stride, layer.act, (count, *layer.window))
+        for start in range(0, level.tiles, count):
+            table = layer.table[start : start + count]
+            window = self._gather(_parts(x), table.flatten()).view(*table.shape, -1)
+            found = kernel(window.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+            _store(found, tiles[start : start + count], layer.phases)
+        return TileFeat(out, layer.to)
+
+    def _chunk(self, layer: Layer) -> int:
+        """Tiles convolved at once."""
+        if self.chunk is not None:
+            return self.chunk
+        on_cpu = self.device.type == "cpu"
+        budget = _CPU_BYTES * torch.get_num_threads() if on_cpu else _GPU_BYTES
+        return max(1, min(budget // (math.prod(layer.window) * self.dtype.itemsize), len(layer.table)))
+
+    def _gather(self, parts: tuple[Tensor, ...], rows: Tensor) -> Tensor:
+        """(n, C): the rows of all parts, side by side. Valid until the next call."""
+        if len(parts) == 1:
+            return torch.index_select(parts[0], 0, rows, out=self._scratch("window", len(rows), parts[0].shape[1]))
+        found = [
+            torch.index_select(part, 0, rows, out=self._scratch(f"part{number}", len(rows), part.shape[1]))
+            for number, part in enumerate(parts)
+        ]
+        return torch.cat(found, 1, out=self._scratch("window", len(rows), sum(part.shape[1] for part in parts)))
+
+    def _scratch(self, name: str, rows: int, channels: int) -> Tensor:
+        held = self._scratches.get(name)
+        if held is None or held.numel() < rows * channels:
+            held = torch.empty(rows * channels, dtype=self.dtype, device=self.device)
+            self._scratches[name] = held
+        return held[: rows * channels].view(rows, channels)
+
+    def _joined(self, x: Feat) -> Tensor:
+        """(rows + 1, C): all channels in one buffer."""
+        parts = _parts(x)
+        if len(parts) == 1:
+            return x.data
+        out = self._buffers.take(len(x.data) - 1, sum(part.shape[1] for part in parts))
+        return torch.cat(parts, 1, out=out)
 
     def _table(self, kind: str, level: int, build: Callable[[], Tensor]) -> Tensor:
         if (kind, level) not in self._tables:
@@ -126,12 +210,29 @@ class TilesEngine(Engine):
         """(N,) int64: buffer rows of the active sites of a level, tile by tile."""
         return self._table("rows", level, lambda: self.active.levels[level].mask.flatten().nonzero()[:, 0])
 
-    def _ready(self, parameter: Tensor | None) -> Tensor | None:
-        return None if parameter is None else parameter.detach().to(self.device, self.dtype)
+    def _places(self, number: int, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """(ys, xs) of buffer rows, as sites of a level."""
+        level = self.active.levels[number]
+        tile, place = rows // level.tile**2, rows % level.tile**2
+        ys = level.ys.to(self.device)[tile] * level.tile + place // level.tile
+        return ys, level.xs.to(self.device)[tile] * level.tile + place % level.tile
+
+    def _ready(self, weight: Tensor) -> Tensor:
+        return weight.detach().to(self.device, self.dtype)
+
+    def _ready_bias(self, bias: Tensor | None) -> Tensor | None:
+        return None if bias is None else self._ready(bias)
 
 
-def _places(level: TileLevel, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """(ys, xs) of buffer rows, as sites of the level."""
-    number, place = rows // level.tile**2, rows % level.tile**2
-    ys = level.ys.to(rows.device)[number] * level.tile + place // level.tile
-    return ys, level.xs.to(rows.device)[number] * level.tile + place % level.tile
+def _parts(x: Feat) -> tuple[Tensor, ...]:
+    return x.parts if isinstance(x, TileFeat) else (x.data,)
+
+
+def _store(found: Tensor, tiles: Tensor, phases: int) -> None:
+    """found: (n, s, s, phases * C) into tiles: (n, tile, tile, C); four phases are the sites of 2x2 blocks."""
+    if phases == 1:
+        tiles.copy_(found)
+        return
+    count, side, channels = len(tiles), found.shape[1], tiles.shape[3]
+    blocks = found.view(count, side, side, 2, 2, channels)
+    tiles.view(count, side, 2, side, 2, channels).copy_(blocks.transpose(2, 3))

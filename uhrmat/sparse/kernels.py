@@ -1,0 +1,53 @@
+"""The inner loop of the tiles engine: one dense convolution over a chunk of windows, packed once per layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from uhrmat.sparse.engine import Act, activate
+
+Kernel = Callable[[Tensor], Tensor]
+"""(n, C, side, side), channels last -> (n, C', side', side'), channels last; bias and activation included."""
+
+_PACKED_TYPES = (torch.float32, torch.bfloat16)
+
+
+def make_kernel(weight: Tensor, bias: Tensor | None, stride: int, act: Act, window: tuple[int, ...]) -> Kernel:
+    """A convolution without padding. weight: (out, in, k, k), bias: (out,), both of the features' type and device.
+
+    window: (n, in, side, side) as it will mostly come. On the CPU oneDNN gets its weights in its own layout and applies
+    the activation itself; elsewhere this is `conv2d` with the activation in place.
+    """
+    if weight.device.type == "cpu" and weight.dtype in _PACKED_TYPES and torch.backends.mkldnn.is_available():
+        return _packed(weight, bias, stride, act, window)
+    return lambda x: activate(F.conv2d(x, weight, bias, stride), act)
+
+
+def _packed(weight: Tensor, bias: Tensor | None, stride: int, act: Act, window: tuple[int, ...]) -> Kernel:
+    ops = torch.ops.mkldnn
+    geometry = ([0, 0], [stride, stride], [1, 1], 1)
+    packed = ops._reorder_convolution_weight(weight, *geometry, list(window))
+    name = act if act == "relu" else "none" if act is None else "leaky_relu"
+    scalars = [float(act)] if name == "leaky_relu" and act is not None else []
+    return lambda x: ops._convolution_pointwise(x, packed, bias, *geometry, name, scalars, "")
+
+
+def four_phases(weight: Tensor) -> Tensor:
+    """A transposed 3x3 convolution of stride 2 as a plain 2x2 one with four times the channels.
+
+    weight (in, out, 3, 3) -> (4 * out, in, 2, 2); output channel (2 * dy + dx) * out + o belongs to the fine site
+    (2y + dy, 2x + dx), whose window of coarse sites starts at (y, x). Even sites use the middle tap on their own coarse
+    site, odd ones the last tap on it and the first tap on the next.
+    """
+    taps = (((1, 0),), ((2, 0), (0, 1)))
+    channels, out = weight.shape[:2]
+    phases = weight.new_zeros((2, 2, out, channels, 2, 2))
+    for dy, dx in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        for ky, y in taps[dy]:
+            for kx, x in taps[dx]:
+                phases[dy, dx, :, :, y, x] = weight[:, :, ky, kx].T
+    return phases.flatten(0, 2)
