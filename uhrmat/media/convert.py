@@ -16,17 +16,33 @@ FloatArray = npt.NDArray[np.float32]
 def quantise(values: Array, bits: int) -> Array:
     """[0, 1] to uint8 or uint16 of the same shape, rounded half up, clipped. Exact 0 and 1 stay exact."""
     top = np.float32(255 if bits == 8 else 65535)
-    scaled = np.clip(values, 0.0, 1.0, dtype=np.float32) * top
-    return (scaled + np.float32(0.5)).astype(np.uint8 if bits == 8 else np.uint16)
+    scaled = np.multiply(values, top, dtype=np.float32)
+    scaled += np.float32(0.5)
+    np.clip(scaled, np.float32(0.0), top, out=scaled)
+    return scaled.astype(np.uint8 if bits == 8 else np.uint16)
 
 
 def premultiply_integer(rgb: Array, alpha: Array) -> Array:
     """rgb (h, w, 3) times alpha (h, w) over full scale, uint8 or uint16, rounded exactly."""
+    import cv2
+
+    opacity = cv2.merge([alpha, alpha, alpha]).reshape(rgb.shape)
     if rgb.dtype == np.uint8:
-        product = rgb.astype(np.uint16) * alpha[..., None] + np.uint16(128)
-        return ((product + (product >> 8)) >> 8).astype(np.uint8)
-    wide = rgb.astype(np.uint32) * alpha[..., None]
+        return np.asarray(cv2.multiply(rgb, opacity, scale=1 / 255)).reshape(rgb.shape)
+    wide = rgb.astype(np.uint32) * opacity
     return ((wide + np.uint32(32767)) // np.uint32(65535)).astype(np.uint16)
+
+
+def pack_rgba(rgb: Array, alpha: Array, *, premultiply: bool, keep_hidden: bool) -> Array:
+    """(h, w, 3) and (h, w) of one integer type as (h, w, 4); straight colour is zeroed where alpha is 0, or kept."""
+    import cv2
+
+    out = np.asarray(cv2.cvtColor(premultiply_integer(rgb, alpha) if premultiply else rgb, cv2.COLOR_RGB2RGBA))
+    out[..., 3] = alpha
+    if not (premultiply or keep_hidden):
+        pixels = out.view(np.uint32 if rgb.dtype == np.uint8 else np.uint64)[..., 0]
+        np.multiply(pixels, alpha > 0, out=pixels)
+    return out
 
 
 def to_integer(rgb: Array, linear: bool, bits: int) -> Array:

@@ -9,12 +9,10 @@ Source: PNG Specification, third edition (W3C 2025); RFC 1950 for the Adler-32 t
 from __future__ import annotations
 
 import contextlib
-import os
 import struct
 import zlib
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -22,6 +20,7 @@ import numpy.typing as npt
 
 from uhrmat.errors import OutputError
 from uhrmat.media.files import PathLike, atomic
+from uhrmat.media.strips import MakeRows, deltas, in_strips
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOUR_TYPE = {1: 0, 2: 4, 3: 2, 4: 6}
@@ -58,7 +57,6 @@ class PngWriter:
         self._rows_left = height
         self._adler = 1
         self._stream_start = b"\x78\x01"  # zlib header: deflate, 32 KiB window, fastest
-        self._pool = ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1), thread_name_prefix="png")
         header = struct.pack(">IIBBBBB", width, height, bit_depth, _COLOUR_TYPE[channels], 0, 0, 0)
         file.write(SIGNATURE + chunk(b"IHDR", header))
 
@@ -68,28 +66,21 @@ class PngWriter:
             raise ValueError(f"rows of {rows.dtype}, shape {rows.shape}, for a PNG of {self._dtype}, {self._shape}")
         self.write_from(lambda y0, y1: rows[y0:y1], len(rows))
 
-    def write_from(self, make: Callable[[int, int], Rows], count: int) -> None:
+    def write_from(self, make: MakeRows, count: int) -> None:
         """Append `count` rows; `make(y0, y1)` gives rows y0..y1 of these and is called on the encoder's threads."""
         if count > self._rows_left:
             raise ValueError(f"{count} rows for a PNG that lacks {self._rows_left}")
         self._rows_left -= count
         row_bytes = self._shape[0] * self._shape[1] * self._dtype.itemsize
-        step = max(1, _BLOCK_BYTES // row_bytes)
-        pending: deque[Future[tuple[bytes, int, int]]] = deque()
-        for y in range(0, count, step):
-            pending.append(self._pool.submit(self._encode, make, y, min(count, y + step)))
-            if len(pending) > 8:
-                self._append(pending.popleft().result())
-        while pending:
-            self._append(pending.popleft().result())
+        for block in in_strips(partial(self._encode, make), count, max(1, _BLOCK_BYTES // row_bytes)):
+            self._append(*block)
 
-    def _encode(self, make: Callable[[int, int], Rows], y0: int, y1: int) -> tuple[bytes, int, int]:
+    def _encode(self, make: MakeRows, y0: int, y1: int) -> tuple[bytes, int, int]:
         rows = np.ascontiguousarray(make(y0, y1), self._dtype.newbyteorder(">")).view(np.uint8).reshape(y1 - y0, -1)
         pixel = self._shape[1] * self._dtype.itemsize
         filtered = np.empty((y1 - y0, rows.shape[1] + 1), np.uint8)
         filtered[:, 0] = 1  # the Sub filter
-        filtered[:, 1 : 1 + pixel] = rows[:, :pixel]
-        np.subtract(rows[:, pixel:], rows[:, :-pixel], out=filtered[:, 1 + pixel :])
+        deltas(rows, pixel, filtered[:, 1:])
         deflate = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS, 9, zlib.Z_RLE)
         return (
             deflate.compress(filtered.data) + deflate.flush(zlib.Z_SYNC_FLUSH),
@@ -97,8 +88,7 @@ class PngWriter:
             filtered.size,
         )
 
-    def _append(self, block: tuple[bytes, int, int]) -> None:
-        data, adler, size = block
+    def _append(self, data: bytes, adler: int, size: int) -> None:
         self._adler = _join_adler(self._adler, adler, size)
         self._file.write(chunk(b"IDAT", self._stream_start + data))
         self._stream_start = b""
@@ -108,10 +98,6 @@ class PngWriter:
         if self._rows_left:
             raise ValueError(f"a PNG that still lacks {self._rows_left} rows")
         self._file.write(chunk(b"IDAT", b"\x03\x00" + struct.pack(">I", self._adler)) + chunk(b"IEND", b""))
-
-    def close(self) -> None:
-        """Let the threads go; blocks not yet begun are dropped."""
-        self._pool.shutdown(cancel_futures=True)
 
 
 def _ancillary(icc: bytes | None, exif: bytes | None, text: Mapping[str, str] | None) -> bytes:
@@ -143,9 +129,6 @@ def open_png(
     """
     with atomic(path) as temporary, open(temporary, "wb") as file:
         writer = PngWriter(file, width, height, channels, bit_depth)
-        try:
-            file.write(_ancillary(icc, exif, text))
-            yield writer
-            writer.finish()
-        finally:
-            writer.close()
+        file.write(_ancillary(icc, exif, text))
+        yield writer
+        writer.finish()

@@ -7,7 +7,8 @@ rest (cv2 would premultiply 8-bit alpha). Source: TIFF 6.0; Adobe Photoshop TIFF
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,11 @@ from uhrmat.media.files import PathLike, atomic
 from uhrmat.media.picture import check_finite
 from uhrmat.media.raster import cv2_decode, pillow_array, pillow_decode, with_grey_profile
 from uhrmat.media.source import Array, Decoded, Source, damaged, unsupported
+from uhrmat.media.strips import MakeRows, deltas, in_strips
 
 _PLAIN_CODECS = frozenset((1, 8, 32946, 32773))  # none, deflate, old deflate, PackBits
+_STRIP_BYTES = 1 << 19
+_BIGTIFF_BYTES = 0xF000_0000
 _WHITE_IS_ZERO, _PALETTE, _CMYK = 0, 3, 5
 _STORED = {"bool": "uint8", "uint8": "uint8", "uint16": "uint16"} | {f"float{n}": "float32" for n in (16, 32, 64)}
 _COLOUR_CHANNELS = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3}
@@ -139,43 +143,50 @@ def _decode_foreign(path: Path, stored: str, icc: bytes | None) -> Decoded:
     return pixels, alpha
 
 
+def _deflate(make: MakeRows, dtype: np.dtype[Any], y0: int, y1: int) -> bytes:
+    """Rows as one TIFF strip: horizontal differences (predictor 2), deflated."""
+    rows = np.ascontiguousarray(make(y0, y1), dtype)
+    pixel = rows.shape[2] if rows.ndim == 3 else 1
+    rows = rows.reshape(y1 - y0, -1)
+    differences = np.empty_like(rows)
+    deltas(rows, pixel, differences)
+    deflate = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_RLE)
+    return deflate.compress(differences.data) + deflate.flush()
+
+
 def write_tiff(
     path: PathLike,
-    make: Callable[[int, int], Array],
+    make: MakeRows,
     shape: tuple[int, ...],
-    dtype: str,
+    bits: int,
     icc: bytes | None = None,
     premultiplied: bool = False,
 ) -> None:
-    """Write (H, W), (H, W, 3) or (H, W, 4) uint8, uint16 or float32, deflated, strip by strip from `make(y0, y1)`.
+    """Write (H, W), (H, W, 3) or (H, W, 4) uint8 or uint16, deflated on two threads, strip by strip from `make`.
 
     A fourth channel is marked as associated alpha with `premultiplied`, else as unassociated. Atomic.
     """
     import tifffile
 
-    height, width = shape[:2]
-    step = max(1, (1 << 20) // (width * int(np.prod(shape[2:])) * np.dtype(dtype).itemsize))
-
-    def strips() -> Iterator[Array]:
-        for y in range(0, height, step):
-            yield make(y, min(height, y + step))
-
+    dtype = np.dtype(f"<u{bits // 8}")
+    row_bytes = int(np.prod(shape[1:])) * dtype.itemsize
+    step = max(1, _STRIP_BYTES // row_bytes)
     colour = len(shape) == 3
     extra = ["assocalpha" if premultiplied else "unassalpha"] if colour and shape[2] == 4 else None
     with atomic(path) as temporary:
         tifffile.imwrite(
             temporary,
-            strips(),
+            in_strips(partial(_deflate, make, dtype), shape[0], step),
             shape=shape,
             dtype=dtype,
+            byteorder="<",
             rowsperstrip=step,
             photometric="rgb" if colour else "minisblack",
             extrasamples=extra,
             compression="zlib",
-            compressionargs={"level": 1},
-            predictor=np.dtype(dtype).kind == "u",
+            predictor=True,
             iccprofile=icc,
             metadata=None,
             software="uhrmat",
-            bigtiff=int(np.prod(shape)) * np.dtype(dtype).itemsize > 0xF000_0000,
+            bigtiff=shape[0] * row_bytes > _BIGTIFF_BYTES,
         )

@@ -6,7 +6,6 @@ ExtraSamples.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from uhrmat.errors import OutputError
-from uhrmat.media.convert import premultiply_integer, quantise, to_integer, to_linear
+from uhrmat.media.convert import pack_rgba, quantise, to_integer, to_linear
 from uhrmat.media.exif import PREFIX
 from uhrmat.media.exr import ALPHA_ATTRIBUTE, write_exr
 from uhrmat.media.files import PathLike, atomic
 from uhrmat.media.picture import PictureInfo
 from uhrmat.media.png import open_png
+from uhrmat.media.strips import MakeRows
 from uhrmat.media.tiff import write_tiff
 
 Array = npt.NDArray[Any]
@@ -64,7 +64,7 @@ def write_alpha(path: PathLike, alpha: FloatArray, fmt: str = "png", *, exr_floa
     if fmt == "exr":
         write_exr(path, np.clip(alpha, 0.0, 1.0).astype(np.float32 if exr_float else np.float16))
     elif fmt == "tiff":
-        write_tiff(path, lambda y0, y1: quantise(alpha[y0:y1], bits), (height, width), "uint16")
+        write_tiff(path, lambda y0, y1: quantise(alpha[y0:y1], bits), (height, width), bits)
     else:
         with open_png(path, width, height, 1, bits) as png:
             png.write_from(lambda y0, y1: quantise(alpha[y0:y1], bits), height)
@@ -99,7 +99,7 @@ def write_rgba(
 
     def strip(y0: int, y1: int) -> Array:
         colour, opacity = to_integer(rgb[y0:y1], info.linear, bits), quantise(alpha[y0:y1], bits)
-        return _integer_rgba(colour, opacity, premultiply, keep_hidden)
+        return pack_rgba(colour, opacity, premultiply=premultiply, keep_hidden=keep_hidden)
 
     _write_integer(path, kind, strip, (*alpha.shape, 4), bits, info, meaning)
 
@@ -133,18 +133,6 @@ def _wants_float(info: PictureInfo) -> bool:
     return info.bit_depth == 32 or info.dtype == "uint16"
 
 
-def _integer_rgba(rgb: Array, alpha: Array, premultiply: bool, keep_hidden: bool) -> Array:
-    out = np.empty((*alpha.shape, 4), rgb.dtype)
-    if premultiply:
-        out[..., :3] = premultiply_integer(rgb, alpha)
-    elif keep_hidden:
-        out[..., :3] = rgb
-    else:
-        np.multiply(rgb, (alpha > 0)[..., None], out=out[..., :3])
-    out[..., 3] = alpha
-    return out
-
-
 def _linear_rgba(rgb: Array, alpha: FloatArray, linear: bool, premultiply: bool, hidden: bool, single: bool) -> Array:
     out = np.empty((*alpha.shape, 4), np.float32 if single else np.float16)
     for y in range(0, len(rgb), 64):
@@ -160,7 +148,7 @@ def _linear_rgba(rgb: Array, alpha: FloatArray, linear: bool, premultiply: bool,
 def _write_integer(
     path: PathLike,
     kind: str,
-    strip: Callable[[int, int], Array],
+    strip: MakeRows,
     shape: tuple[int, ...],
     bits: int,
     info: PictureInfo,
@@ -172,7 +160,7 @@ def _write_integer(
         with open_png(path, width, height, channels, bits, info.icc, text, info.exif) as png:
             png.write_from(strip, height)
     elif kind == "tiff":
-        write_tiff(path, strip, shape, f"uint{bits}", info.icc, meaning == "premultiplied")
+        write_tiff(path, strip, shape, bits, info.icc, meaning == "premultiplied")
     else:
         _write_pillow(path, kind, strip(0, height), info)
 
