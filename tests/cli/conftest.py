@@ -1,0 +1,115 @@
+"""A matter that needs no torch: alpha is the trimap, or a ramp without one. What it was asked is kept."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from uhrmat.errors import InputError
+
+Run = Callable[..., Result]
+
+
+@dataclass
+class FakeStats:
+    width: int
+    height: int
+    active_pixels: int = 12
+    active_share: float = 0.25
+    prior: str = "closed-form"
+    refiner: str = "shm"
+    engine: str = "tiles"
+    device: str = "cpu"
+    precision: str = "fp32"
+    working_size: tuple[int, int] = (6, 8)
+    seconds: dict[str, float] = field(default_factory=lambda: {"prior": 0.5, "refine": 0.25})
+    peak_memory: int = 123_000_000
+    notes: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class FakeMatter:
+    """Records its construction and calls; fails for pictures whose name starts with `bad`."""
+
+    made: ClassVar[list[tuple[tuple[Any, ...], dict[str, Any]]]] = []
+    calls: ClassVar[list[SimpleNamespace]] = []
+
+    def __init__(self, *names: Any, **options: Any) -> None:
+        if "nonsense" in names:
+            raise InputError("There is no prior named 'nonsense'.", "Choose auto.")
+        FakeMatter.made.append((names, options))
+
+    def matte(self, image: Any, *, trimap: Any = None, mask: Any = None, foreground: bool = True) -> SimpleNamespace:
+        FakeMatter.calls.append(SimpleNamespace(image=image, trimap=trimap, mask=mask, foreground=foreground))
+        name = image.info.path.name
+        if name.startswith("bad"):
+            raise InputError("The picture is bad.", "Take another.")
+        if name.startswith("bug"):
+            raise ZeroDivisionError("division by zero")
+        if name.startswith("stop"):
+            raise KeyboardInterrupt
+        height, width = image.pixels.shape[:2]
+        ramp = np.broadcast_to(np.linspace(0, 1, width, dtype=np.float32), (height, width))
+        alpha = ramp if trimap is None else trimap.astype(np.float32) / 255
+        return SimpleNamespace(
+            alpha=np.ascontiguousarray(alpha),
+            foreground=image.pixels.copy() if foreground else None,
+            prior_alpha=alpha,
+            active=(alpha > 0) & (alpha < 1),
+            trimap=trimap,
+            stats=FakeStats(width, height),
+            picture=image,
+        )
+
+
+@pytest.fixture
+def matter(monkeypatch: pytest.MonkeyPatch) -> type[FakeMatter]:
+    """Puts the fake in the place of `uhrmat.matter`."""
+    module = ModuleType("uhrmat.matter")
+    module.Matter = FakeMatter  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "uhrmat.matter", module)
+    monkeypatch.setattr(FakeMatter, "made", [])
+    monkeypatch.setattr(FakeMatter, "calls", [])
+    return FakeMatter
+
+
+@pytest.fixture
+def run(matter: type[FakeMatter]) -> Run:
+    """`run("image", photo, "-o", folder)`: the command line, in this process."""
+    from uhrmat.cli.app import app
+
+    return lambda *words: CliRunner().invoke(app, [str(word) for word in words])
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """A photograph of 16 × 12 pixels with its trimap beside it: `photo.png`, `trimap.png`."""
+    return make_photo(tmp_path / "photo.png")
+
+
+@pytest.fixture
+def trimap(photo: Path) -> Path:
+    return make_trimap(photo.with_name("trimap.png"))
+
+
+def make_photo(path: Path, size: tuple[int, int] = (16, 12)) -> Path:
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)).save(path)
+    return path
+
+
+def make_trimap(path: Path, size: tuple[int, int] = (16, 12)) -> Path:
+    columns = np.array([0, 128, 255], np.uint8)[np.arange(size[0]) * 3 // size[0]]
+    Image.fromarray(np.tile(columns, (size[1], 1))).save(path)
+    return path

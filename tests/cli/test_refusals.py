@@ -1,0 +1,89 @@
+"""Bad input: exit code 2 before any work, one sentence with a cure, nothing written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from .conftest import FakeMatter, Run, make_photo, make_trimap
+
+Words = list[object]
+
+
+def _two(folder: Path) -> list[Path]:
+    return [make_photo(folder / "one.png"), make_photo(folder / "two.png")]
+
+
+def _file(path: Path, data: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+def _p(folder: Path) -> Path:
+    return make_photo(folder / "photo.png")
+
+
+CASES: dict[str, tuple[Callable[[Path], Words], str]] = {
+    "missing photograph": (lambda d: [d / "none.png"], "does not exist"),
+    "folder as photograph": (lambda d: [d], "folder"),
+    "empty photograph": (lambda d: [_file(d / "empty.png", b"")], "empty"),
+    "text as photograph": (lambda d: [_file(d / "text.png", b"hello")], "something else"),
+    "missing trimap": (lambda d: [_p(d), "--trimap", d / "none.png"], "does not exist"),
+    "empty trimap": (lambda d: [_p(d), "--trimap", _file(d / "t.png", b"")], "empty"),
+    "trimap of other size": (
+        lambda d: [_p(d), "--trimap", make_trimap(d / "t.png", (16, 13))],
+        "is 16x13, but the photograph photo.png is 16x12. Export it at the photograph's size, or scale it with "
+        "--resize-trimap.",
+    ),
+    "turned trimap": (lambda d: [_p(d), "--trimap", make_trimap(d / "t.png", (12, 16))], "turned by 90°"),
+    "mask of other proportions": (lambda d: [_p(d), "--mask", make_trimap(d / "m.png", (30, 10))], "mask"),
+    "one trimap for two": (lambda d: [*_two(d), "--trimap", make_trimap(d / "t.png")], "into a folder"),
+    "folder without trimap": (lambda d: [_p(d), "--trimap", _file(d / "maps" / "x.txt", b"").parent], "has no trimaps"),
+    "trimap and mask": (
+        lambda d: [_p(d), "--trimap", make_trimap(d / "t.png"), "--mask", make_trimap(d / "m.png")],
+        "Keep the trimap",
+    ),
+    "same names": (
+        lambda d: [make_photo(d / "a.png"), make_photo(d / "a.tif"), "-o", d / "out"],
+        "would be written to",
+    ),
+    "output is an input": (
+        lambda d: [make_photo(d / "a.png"), make_photo(d / "a_alpha.png"), "--overwrite"],
+        "is one of the inputs",
+    ),
+    "output exists": (lambda d: [_p(d), "-o", _file(d / "out" / "photo_alpha.png", b"x").parent], "--overwrite"),
+    "output folder is a file": (lambda d: [_p(d), "-o", _file(d / "taken", b"x")], "output folder"),
+    "unknown output": (lambda d: [_p(d), "--outputs", "alpha,depth"], "Choose from alpha"),
+    "no output": (lambda d: [_p(d), "--outputs", ","], "Choose from alpha"),
+    "unknown prior": (lambda d: [_p(d), "--prior", "nonsense"], "Choose auto"),
+    "unknown background": (lambda d: [_p(d), "--background", "nosuchcolour"], "neither a colour"),
+    "bad memory": (lambda d: [_p(d), "--max-memory", "much"], "8GB"),
+    "too many pixels": (lambda d: [_p(d), "--max-pixels", "100"], "limit is 100"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_refused_before_any_work(run: Run, matter: type[FakeMatter], tmp_path: Path, case: str) -> None:
+    words, expected = CASES[case][0](tmp_path), CASES[case][1]
+    before = sorted(tmp_path.rglob("*"))
+    result = run("image", *words)
+    assert result.exit_code == 2, result.output
+    assert result.stderr.startswith("error: ") and len(result.stderr.splitlines()) == 1
+    assert expected in result.stderr
+    assert not matter.calls and sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs a folder that nobody can write to")
+def test_folder_that_takes_no_files(run: Run, photo: Path) -> None:
+    result = run("image", photo, "-o", "/proc/self")
+    assert result.exit_code == 2 and "Choose another output folder" in result.stderr
+
+
+@pytest.mark.parametrize("words", [["--threads", "0"], ["--alpha-format", "gif"], ["--nonsense"], []])
+def test_usage_errors_of_the_parser(run: Run, photo: Path, words: list[str]) -> None:
+    result = run("image", *([photo, *words] if words else []))
+    assert result.exit_code == 2 and "Usage" in result.stderr

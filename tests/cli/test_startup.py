@@ -1,0 +1,58 @@
+"""What the command loads before it has anything to do, and what it says about itself."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from uhrmat import __version__
+
+HEAVY = {"torch", "cv2", "pymatting", "numba", "scipy", "PIL", "ray", "onnxruntime", "transformers", "av"}
+
+
+def loaded_after(code: str) -> set[str]:
+    """The top-level modules in a new Python after `code`."""
+    script = f"import sys\n{code}\nprint('\\n'.join({{name.split('.')[0] for name in sys.modules}}), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(done.stderr.split())
+
+
+def test_the_package_loads_nothing_heavy() -> None:
+    assert not loaded_after("import uhrmat") & (HEAVY | {"typer", "rich"})
+
+
+def test_media_loads_no_codecs() -> None:
+    assert not loaded_after("import uhrmat.media, uhrmat.plan") & (HEAVY - {"PIL"} | {"typer", "rich"})
+
+
+def after_command(*words: str) -> set[str]:
+    lines = (
+        f"sys.argv = ['uhrmat', *{words!r}]",
+        "from uhrmat.cli.app import main",
+        "try: main()",
+        "except SystemExit: pass",
+    )
+    return loaded_after("\n".join(lines))
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["image", "--help"], ["trimap", "--help"]])
+def test_help_loads_nothing_heavy(words: list[str]) -> None:
+    assert not after_command(*words) & (HEAVY | {"numpy"})
+
+
+def test_a_wrong_path_is_answered_without_torch() -> None:
+    assert "torch" not in after_command("image", "nowhere.png")
+
+
+def test_version() -> None:
+    done = subprocess.run([sys.executable, "-m", "uhrmat", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == f"uhrmat {__version__}"
+
+
+def test_unknown_attributes_of_the_package() -> None:
+    import uhrmat
+
+    with pytest.raises(AttributeError, match="no attribute 'Mater'"):
+        uhrmat.Mater  # noqa: B018

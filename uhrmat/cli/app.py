@@ -1,0 +1,41 @@
+"""The `uhrmat` application: its name, its version, its commands. Nothing heavy is imported before a command runs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from uhrmat import __version__
+from uhrmat.cli.image import image
+from uhrmat.cli.trimap import trimap
+
+app = typer.Typer(
+    name="uhrmat",
+    help="Alpha mattes of ultra high resolution pictures, computed only where the matte is open.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(image)
+app.command()(trimap)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"uhrmat {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def uhrmat(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Alpha mattes of ultra high resolution pictures, computed only where the matte is open."""
+
+
+def main() -> None:
+    """The console script."""
+    app()

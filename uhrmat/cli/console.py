@@ -1,0 +1,105 @@
+"""The one place where commands print: human, JSON or quiet, and errors that end with an exit code.
+
+Results go to stdout, everything else to stderr, so that `--json` always leaves exactly one JSON document on stdout.
+Exit codes: 0 all done, 1 some item failed, 2 wrong usage or bad input before any work, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from uhrmat.errors import UhrmatError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+
+
+class Console:
+    """One sink with three modes. In quiet mode only errors are printed, in JSON mode only one document and errors."""
+
+    def __init__(self, *, as_json: bool = False, quiet: bool = False, debug: bool = False) -> None:
+        self.as_json, self.quiet, self.debug = as_json, quiet, debug
+        self._human = not (as_json or quiet)
+
+    def note(self, text: str) -> None:
+        """A remark on the way, to stderr."""
+        if self._human:
+            print(text, file=sys.stderr, flush=True)
+
+    def table(self, table: Table) -> None:
+        """The result for people, to stdout; without colours and boxes of its own where stdout is no terminal."""
+        if self._human:
+            from rich.console import Console as Rich
+
+            Rich(soft_wrap=False).print(table)
+
+    def document(self, value: dict[str, Any]) -> None:
+        """The result for programs, to stdout: one JSON document."""
+        if self.as_json:
+            print(json.dumps(value, indent=2, ensure_ascii=False))
+
+    def working(self, text: str) -> AbstractContextManager[Any]:
+        """A spinner while something runs, on terminals only."""
+        if not self._human or not sys.stderr.isatty():
+            return nullcontext()
+        from rich.console import Console as Rich
+        from rich.markup import escape
+
+        return Rich(stderr=True).status(escape(text))
+
+    def error(self, error: BaseException, item: str = "") -> None:
+        """`error: <what is wrong> <what to do>` on stderr, the traceback before it with --debug."""
+        if self.debug:
+            traceback.print_exception(type(error), error, error.__traceback__)
+        where = f"{item}: " if item else ""
+        print(f"error: {where}{describe(error)}", file=sys.stderr, flush=True)
+
+
+def describe(error: BaseException) -> str:
+    """One line about `error`: its message and hint, or what kind of surprise it was."""
+    if isinstance(error, UhrmatError):
+        text = str(error)
+    elif isinstance(error, MemoryError):
+        text = "There is not enough memory for this picture. Allow less with --max-memory."
+    else:
+        text = f"{type(error).__name__}: {error}. This was not expected: --debug shows where it happened."
+    return " ".join(text.split())
+
+
+@contextmanager
+def session(console: Console) -> Iterator[Console]:
+    """Turns errors that end a command into one line and the exit code, and logs of the library into notes."""
+    handler = _NoteHandler(console)
+    logger = logging.getLogger("uhrmat")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield console
+    except KeyboardInterrupt:
+        print("interrupted: what was finished is kept, nothing is half written", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
+    except UhrmatError as error:
+        console.document({"error": error.message, "hint": error.hint})
+        console.error(error)
+        raise typer.Exit(USAGE) from None
+    finally:
+        logger.removeHandler(handler)
+
+
+class _NoteHandler(logging.Handler):
+    def __init__(self, console: Console) -> None:
+        super().__init__(logging.INFO)
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._console.note(f"note: {record.getMessage()}")

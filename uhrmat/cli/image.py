@@ -1,0 +1,98 @@
+"""`uhrmat image`: one or more photographs in, their mattes out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from uhrmat.cli import options as opt
+from uhrmat.cli.console import FAILED, Console, describe, session
+
+if TYPE_CHECKING:
+    from uhrmat.matter import Matter
+    from uhrmat.photo import Delivered
+    from uhrmat.plan import Job, Spec
+
+
+def image(
+    photos: opt.Photos,
+    trimap: opt.Trimap = None,
+    mask: opt.MaskHint = None,
+    resize_trimap: opt.ResizeTrimap = False,
+    prior: opt.Prior = "auto",
+    refiner: opt.Refiner = "shm",
+    working_size: opt.WorkingSize = None,
+    engine: opt.Engine = "auto",
+    device: opt.Device = "auto",
+    precision: opt.Precision = "auto",
+    threads: opt.Threads = None,
+    max_memory: opt.MaxMemory = None,
+    overflow: opt.OverflowOption = opt.Overflow.cascade,
+    max_pixels: opt.MaxPixels = None,
+    weights: opt.Weights = None,
+    folder: opt.OutDir = None,
+    outputs: opt.Outputs = "alpha,foreground",
+    alpha_format: opt.AlphaFormatOption = opt.AlphaFormat.png,
+    background: opt.Background = None,
+    premultiply: opt.Premultiply = None,
+    overwrite: opt.Overwrite = False,
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Matte photographs: alpha, foreground colours, cut-outs.
+
+    Example: uhrmat image photo.jpg --trimap photo_trimap.png -o out --outputs alpha,cutout,preview
+    """
+    with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
+        from uhrmat.media import MAX_PIXELS
+        from uhrmat.plan import Spec, parse_outputs, plan
+        from uhrmat.units import parse_bytes
+
+        spec = Spec(parse_outputs(outputs), alpha_format.value, background, premultiply, overwrite)
+        limit = max_pixels or MAX_PIXELS
+        budget = None if max_memory is None else parse_bytes(max_memory)
+        jobs = plan(photos, spec, folder=folder, trimap=trimap, mask=mask, resize=resize_trimap, max_pixels=limit)
+
+        # Only now, so that what can be refused is refused before torch is loaded.
+        from uhrmat.composite import parse_background
+        from uhrmat.matter import Matter
+
+        behind = None if background is None else parse_background(background)
+        matter = Matter(
+            prior,
+            refiner,
+            working_size=working_size,
+            engine=engine,
+            device=device,
+            precision=precision,
+            threads=threads,
+            max_memory=budget,
+            overflow=overflow.value,
+            weights=weights,
+        )
+        failed = _run(console, matter, jobs, spec, background=behind, resize=resize_trimap, max_pixels=limit)
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+def _run(console: Console, matter: Matter, jobs: list[Job], spec: Spec, **reading: Any) -> int:
+    """Mattes every job, reports all, and returns how many failed. `reading` goes on to `matte_photo`."""
+    from uhrmat.cli.report import delivered_table
+    from uhrmat.photo import matte_photo
+
+    done: list[Delivered] = []
+    items: list[dict[str, Any]] = []
+    for job in jobs:
+        try:
+            with console.working(f"{job.photo.name} …"):
+                done.append(matte_photo(matter, job, spec, **reading))
+            items.append(done[-1].as_dict())
+        except Exception as error:
+            console.error(error, item=str(job.photo))
+            items.append({"photo": str(job.photo), "status": "failed", "error": describe(error)})
+    if done:
+        console.table(delivered_table(done))
+    console.document({"items": items})
+    return len(jobs) - len(done)

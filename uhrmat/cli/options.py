@@ -1,0 +1,110 @@
+"""Every option of every command, once: its name, its type and what `--help` says about it."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Overflow(str, Enum):
+    """What happens when the open pixels do not fit into the memory."""
+
+    cascade = "cascade"
+    parts = "parts"
+
+
+class AlphaFormat(str, Enum):
+    """File formats of the alpha."""
+
+    png = "png"
+    png16 = "png16"
+    tiff = "tiff"
+    exr = "exr"
+
+
+_HINTS, _ENGINE, _OUTPUT, _REPORT = "Hints", "How it is computed", "What is written", "What is printed"
+
+Photos = Annotated[list[Path], typer.Argument(help="One or more photographs.", metavar="PHOTO...", show_default=False)]
+Mask = Annotated[Path, typer.Argument(help="A mask or a coarse alpha.", metavar="MASK", show_default=False)]
+
+Trimap = Annotated[
+    Path | None,
+    typer.Option(
+        help="Trimap of the photograph, or a folder of trimaps named like the photographs.", rich_help_panel=_HINTS
+    ),
+]
+MaskHint = Annotated[
+    Path | None,
+    typer.Option("--mask", help="Coarse mask instead of a trimap, or a folder of masks.", rich_help_panel=_HINTS),
+]
+ResizeTrimap = Annotated[
+    bool, typer.Option("--resize-trimap", help="Scale a trimap or mask of another size.", rich_help_panel=_HINTS)
+]
+
+Prior = Annotated[str, typer.Option(help="What decides on the small copy.", rich_help_panel=_ENGINE)]
+Refiner = Annotated[str, typer.Option(help="What decides at full resolution.", rich_help_panel=_ENGINE)]
+WorkingSize = Annotated[
+    int | None, typer.Option(min=16, help="Short side of the small copy, in pixels.", rich_help_panel=_ENGINE)
+]
+Engine = Annotated[str, typer.Option(help="Sparse convolutions: auto, tiles, spconv, dense.", rich_help_panel=_ENGINE)]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.", rich_help_panel=_ENGINE)]
+Precision = Annotated[str, typer.Option(help="auto, fp32, bf16, fp16.", rich_help_panel=_ENGINE)]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads.", rich_help_panel=_ENGINE)]
+MaxMemory = Annotated[
+    str | None, typer.Option(help="Memory budget, like 8GB or 512MB.", metavar="SIZE", rich_help_panel=_ENGINE)
+]
+OverflowOption = Annotated[
+    Overflow,
+    typer.Option("--overflow", help="Over budget: coarse to fine, or exact in parts.", rich_help_panel=_ENGINE),
+]
+MaxPixels = Annotated[
+    int | None, typer.Option(min=1, help="Refuse pictures with more pixels than this.", rich_help_panel=_ENGINE)
+]
+Weights = Annotated[
+    str | None, typer.Option(help="Weights of the refiner: a name or a .safetensors file.", rich_help_panel=_ENGINE)
+]
+
+OutDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="DIR",
+        help="Folder for the files; default: beside the photograph.",
+        rich_help_panel=_OUTPUT,
+    ),
+]
+OutFile = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The trimap to write.")]
+Outputs = Annotated[
+    str, typer.Option(help="Any of alpha, foreground, cutout, preview.", metavar="LIST", rich_help_panel=_OUTPUT)
+]
+AlphaFormatOption = Annotated[
+    AlphaFormat, typer.Option("--alpha-format", help="Format of the alpha.", rich_help_panel=_OUTPUT)
+]
+Background = Annotated[
+    str | None,
+    typer.Option(
+        help="Also write a composite over this colour or picture.", metavar="COLOUR|IMAGE", rich_help_panel=_OUTPUT
+    ),
+]
+Premultiply = Annotated[
+    bool | None,
+    typer.Option(
+        "--premultiply/--straight",
+        help="Colour of foreground and cutout. Default: straight; EXR premultiplied.",
+        show_default=False,
+        rich_help_panel=_OUTPUT,
+    ),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.", rich_help_panel=_OUTPUT)]
+
+Radius = Annotated[int | None, typer.Option(min=0, help="Half the width of the unknown band, in pixels.")]
+Erode = Annotated[int | None, typer.Option(min=0, help="Width of the band inside the mask, in pixels.")]
+Dilate = Annotated[int | None, typer.Option(min=0, help="Width of the band outside the mask, in pixels.")]
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.", rich_help_panel=_REPORT)]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.", rich_help_panel=_REPORT)]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel=_REPORT)]

@@ -1,0 +1,60 @@
+"""One photograph from its files to its files: read, matte, deliver, report."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from uhrmat.composite import Background
+from uhrmat.deliver import deliver
+from uhrmat.media import MAX_PIXELS, read_mask, read_picture, read_trimap
+from uhrmat.plan import Job, Spec
+
+if TYPE_CHECKING:
+    from uhrmat.matter import Matter, Stats
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """What became of one photograph. `seconds` has the stages of the matter with `read` before and `write` after."""
+
+    photo: Path
+    files: dict[str, Path]
+    stats: Stats
+    seconds: dict[str, float]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: the statistics of the matte with the names of the files."""
+        files = {name: str(path) for name, path in self.files.items()}
+        return {
+            "photo": str(self.photo),
+            "status": "done",
+            "files": files,
+            **self.stats.as_dict(),
+            "seconds": self.seconds,
+        }
+
+
+def matte_photo(
+    matter: Matter,
+    job: Job,
+    spec: Spec,
+    *,
+    background: Background | None = None,
+    resize: bool = False,
+    max_pixels: int = MAX_PIXELS,
+) -> Delivered:
+    """Runs `job` with `matter` and writes its files. Raises UhrmatError; then no file has been written."""
+    start = time.perf_counter()
+    picture = read_picture(job.photo, max_pixels)
+    size = (picture.height, picture.width)
+    trimap = None if job.trimap is None else read_trimap(job.trimap, size, resize, max_pixels)
+    mask = None if job.mask is None else read_mask(job.mask, size, max_pixels=max_pixels)
+    read = time.perf_counter() - start
+    matte = matter.matte(picture, trimap=trimap, mask=mask, foreground=spec.needs_foreground)
+    start = time.perf_counter()
+    files = deliver(matte, job, spec, background)
+    seconds = {"read": read, **matte.stats.seconds, "write": time.perf_counter() - start}
+    return Delivered(job.photo, files, matte.stats, seconds)

@@ -1,0 +1,167 @@
+"""Which files a photograph gives, checked before any work: `Spec` says what is wanted, `plan` says which paths.
+
+Everything a user can get wrong with paths and sizes is refused here, before a network is loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from uhrmat.errors import InputError, OutputError
+from uhrmat.media import ALPHA_SUFFIX, MAX_PIXELS, PictureInfo, check_writable, read_info
+
+OUTPUTS = ("alpha", "foreground", "cutout", "preview")
+HINT_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".exr"})
+_ASPECT_SLACK = 0.03
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What is written for each photograph. Raises InputError for a name that there is not.
+
+    `premultiply` None means what the file format expects: straight, but premultiplied for EXR. `background` is a
+    colour or the path of a picture; it adds the file `<stem>_composite`.
+    """
+
+    outputs: tuple[str, ...] = ("alpha", "foreground")
+    alpha_format: str = "png"
+    background: str | None = None
+    premultiply: bool | None = None
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.outputs if name not in OUTPUTS]
+        if unknown or not self.outputs:
+            what = f"There is no output named {unknown[0]!r}." if unknown else "No output was asked for."
+            raise InputError(what, f"Choose from {', '.join(OUTPUTS)}.")
+        if self.alpha_format not in ALPHA_SUFFIX:
+            raise InputError(
+                f"There is no alpha format {self.alpha_format!r}.", f"Choose from {', '.join(ALPHA_SUFFIX)}."
+            )
+
+    @property
+    def needs_foreground(self) -> bool:
+        """Whether any file shows the foreground's colours."""
+        return self.background is not None or self.outputs != ("alpha",)
+
+    def files(self, photo: Path, folder: Path, *, linear: bool) -> dict[str, Path]:
+        """Output name → path in `folder`. Colour of a scene-linear photograph goes to EXR, all other to PNG."""
+        colour = ".exr" if linear else ".png"
+        suffix = {"alpha": ALPHA_SUFFIX[self.alpha_format], "preview": ".jpg"}
+        names = (*self.outputs, "composite") if self.background is not None else self.outputs
+        return {name: folder / f"{photo.stem}_{name}{suffix.get(name, colour)}" for name in dict.fromkeys(names)}
+
+
+def parse_outputs(text: str) -> tuple[str, ...]:
+    """`alpha, cutout` → ("alpha", "cutout"): without blanks, empty names and repetitions."""
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
+@dataclass(frozen=True)
+class Job:
+    """One photograph, its hint if it has one, and the files it gives (all in one folder)."""
+
+    photo: Path
+    files: Mapping[str, Path]
+    trimap: Path | None = None
+    mask: Path | None = None
+
+
+def plan(
+    photos: Sequence[Path],
+    spec: Spec,
+    *,
+    folder: Path | None = None,
+    trimap: Path | None = None,
+    mask: Path | None = None,
+    resize: bool = False,
+    max_pixels: int = MAX_PIXELS,
+) -> list[Job]:
+    """One job for each photograph, in order; `folder` None writes beside it. Reads headers only, writes nothing.
+
+    `trimap` and `mask` are a file, or a folder in which they are found by the photograph's name; with `resize` they
+    may have any size. Raises InputError or OutputError for whatever cannot work: a file that is missing or no
+    picture, two hints, one hint for several photographs, a hint of another size, two photographs with one output, an
+    output that exists or is an input, a folder that cannot be written to.
+    """
+    if trimap is not None and mask is not None:
+        raise InputError("Both --trimap and --mask were given.", "Keep the trimap, which says more, or the mask.")
+    photos = list(dict.fromkeys(photos))
+    jobs = []
+    for photo in photos:
+        info = read_info(photo, max_pixels)
+        files = spec.files(photo, folder or photo.parent, linear=info.linear)
+        job = Job(photo, files, _hint(photo, photos, trimap, "trimap"), _hint(photo, photos, mask, "mask"))
+        if not resize:
+            _check_sizes(job, info, max_pixels)
+        jobs.append(job)
+    _refuse_clashes(jobs, spec)
+    for target in dict.fromkeys(folder or photo.parent for photo in photos):
+        check_writable(target)
+    return jobs
+
+
+def _hint(photo: Path, photos: Sequence[Path], hint: Path | None, what: str) -> Path | None:
+    """The hint of `photo`: the file itself if it is the only photograph, else the one of its name in the folder."""
+    if hint is None:
+        return None
+    if hint.is_dir():
+        found = sorted(p for p in hint.iterdir() if p.stem == photo.stem and p.suffix.lower() in HINT_SUFFIXES)
+        if len(found) == 1:
+            return found[0]
+        raise InputError(
+            f"The folder {hint} has {len(found) or 'no'} {what}s for {photo.name}.",
+            f"It must have exactly one, named {photo.stem}.png or the like.",
+        )
+    if len(photos) > 1:
+        raise InputError(
+            f"There are {len(photos)} photographs, but one {what}: {hint}.",
+            f"Put {what}s named like the photographs into a folder, and name the folder.",
+        )
+    return hint
+
+
+def _check_sizes(job: Job, info: PictureInfo, max_pixels: int) -> None:
+    """A trimap must fit its photograph to the pixel; a mask, which is coarse anyway, in its proportions."""
+    hint = job.trimap or job.mask
+    if hint is None:
+        return
+    have = read_info(hint, max_pixels)
+    stretch = have.width * info.height / (have.height * info.width)
+    fits = abs(stretch - 1) <= _ASPECT_SLACK if job.mask else (have.width, have.height) == (info.width, info.height)
+    if fits:
+        return
+    turned = " It would fit if it were turned by 90°." if (have.height, have.width) == (info.width, info.height) else ""
+    raise InputError(
+        f"The {'mask' if job.mask else 'trimap'} {hint} is {have.width}x{have.height}, "
+        f"but the photograph {job.photo.name} is {info.width}x{info.height}.",
+        f"Export it at the photograph's size, or scale it with --resize-trimap.{turned}",
+    )
+
+
+def _refuse_clashes(jobs: Sequence[Job], spec: Spec) -> None:
+    """Outputs that two photographs share, that are inputs, or that exist."""
+    inputs = {path.resolve() for job in jobs for path in (job.photo, job.trimap, job.mask) if path is not None}
+    if spec.background is not None:
+        inputs.add(Path(spec.background).resolve())
+    owners: dict[Path, Job] = {}
+    for job in jobs:
+        for path in job.files.values():
+            first = owners.setdefault(path.resolve(), job)
+            if first is not job:
+                raise InputError(
+                    f"Both {first.photo} and {job.photo} would be written to {path}.",
+                    "Rename one of them, or matte them one by one into folders of their own.",
+                )
+            if path.resolve() in inputs:
+                raise OutputError(f"The output {path} is one of the inputs.", "Choose another folder with -o.")
+            if path.is_dir():
+                raise OutputError(f"The output {path} is a folder.", "Rename it, or choose another folder with -o.")
+    existing = [] if spec.overwrite else [path for job in jobs for path in job.files.values() if path.exists()]
+    if existing:
+        more = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
+        raise OutputError(
+            f"The output {existing[0]}{more} exists.", "Replace it with --overwrite, or choose another folder with -o."
+        )
