@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,15 @@ from uhrmat.errors import InputError
 from uhrmat.train.synth import texture
 from uhrmat.train.synth.camera import photograph
 from uhrmat.train.synth.canvas import straight
+from uhrmat.train.synth.kinds.feather import feathers
 from uhrmat.train.synth.kinds.fur import fur
 from uhrmat.train.synth.kinds.hair import hair
+from uhrmat.train.synth.kinds.lace import lace
+from uhrmat.train.synth.kinds.mixed import motion, several
 from uhrmat.train.synth.kinds.pair import pair
 from uhrmat.train.synth.kinds.plants import grass, leaves
 from uhrmat.train.synth.kinds.solid import defocused, holes, solid
+from uhrmat.train.synth.kinds.vapour import glass, smoke, water
 from uhrmat.train.synth.stage import Bytes, Floats, Stage
 from uhrmat.train.synth.trimap import make_trimap
 
@@ -28,6 +33,13 @@ _DRAW: dict[str, tuple[Callable[[Stage], Floats], float]] = {
     "solid": (solid, 0.7),
     "dof": (defocused, 0.8),
     "holes": (holes, 0.6),
+    "feathers": (feathers, 0.7),
+    "lace": (lace, 0.7),
+    "glass": (glass, 0.4),
+    "water": (water, 0.3),
+    "smoke": (smoke, 0.4),
+    "motion": (motion, 0.6),
+    "several": (several, 0.6),
     "pair": (pair, 3.0),
 }
 KINDS: tuple[str, ...] = tuple(_DRAW)
@@ -79,6 +91,7 @@ def render_scene(
     stage = Stage(np.random.default_rng(seed), height, width, float(np.clip(difficulty, 0, 1)), size,
                   tuple(Path(p) for p in backgrounds or ()), tuple((Path(p), Path(a)) for p, a in subjects or ()))  # fmt: skip
     kind = kind or _choose(stage)
+    stage.rng = np.random.default_rng([seed, zlib.crc32(kind.encode())])  # naming the chosen kind changes nothing
     alpha, foreground = _subject(stage, kind)
     background = _background(stage, foreground, alpha)
     if stage.chance(0.6):

@@ -25,6 +25,7 @@ class Stage:
     size: float = 1.0
     photos: Sequence[Path] = field(default_factory=tuple)
     subjects: Sequence[tuple[Path, Path]] = field(default_factory=tuple)
+    middle: tuple[float, float] = (0.5, 0.5)
 
     @property
     def side(self) -> float:
@@ -45,8 +46,8 @@ class Stage:
         return max(6, int(number * np.clip((self.side / 1024) ** 0.9, 0.05, 8.0)))
 
     def centre(self, spread: float = 0.12) -> Points:
-        """A point (x, y) around the middle of the picture."""
-        return (0.5 + self.rng.uniform(-spread, spread, 2)) * (self.width, self.height)
+        """A point (x, y) around the middle, which is the picture's unless the scene has several subjects."""
+        return (self.middle + self.rng.uniform(-spread, spread, 2) * self.size) * np.array([self.width, self.height])
 
     def chance(self, probability: float) -> bool:
         return bool(self.rng.random() < probability)

@@ -13,13 +13,20 @@ from uhrmat.train.synth.strands import Growth, grow, ribbons
 from uhrmat.train.synth.texture import colour, surface
 
 
+COATS = np.array(
+    [[0.07, 0.06, 0.06], [0.30, 0.20, 0.13], [0.55, 0.38, 0.22], [0.75, 0.60, 0.42], [0.90, 0.87, 0.82],
+     [0.52, 0.50, 0.48], [0.62, 0.30, 0.12]], np.float32,
+)  # fmt: skip
+"""Natural colours of animals' coats."""
+
+
 def fur(stage: Stage) -> Floats:
     """A furry body of one to four rounded parts."""
     rng = stage.rng
     body = _body(stage)
     pelt = _pelt(stage)
     layer = paint(blank(*stage.shape), body, pelt)
-    length = stage.side * float(np.exp(rng.uniform(np.log(0.012), np.log(0.07))))
+    length = stage.side * float(np.exp(rng.uniform(np.log(0.015), np.log(0.08))))
     edge, inner = _roots(stage, body, length)
     flow = fractal(rng, *stage.shape, cell=stage.side * 0.5, octaves=2) * 1.2 + rng.uniform(0, 2 * np.pi)
     light = (1 + 0.3 * fractal(rng, *stage.shape, cell=length * 1.5, octaves=2)).clip(0.4, 1.7)
@@ -50,7 +57,7 @@ def _pelt(stage: Stage) -> Floats:
     rng = stage.rng
     if stage.chance(0.3):
         return surface(stage)
-    tones = [colour(stage, chroma=0.35) for _ in range(3)]
+    tones = [colour(stage, chroma=0.35) if stage.chance(0.4) else COATS[int(rng.integers(len(COATS)))] for _ in range(2)]
     patches = fractal(rng, *stage.shape, cell=stage.side * rng.uniform(0.05, 0.4), octaves=3)
     sharp = rng.uniform(0.5, 4)
     mix = (0.5 + sharp * patches).clip(0, 1)[..., None]
@@ -103,4 +110,4 @@ def _cover(
 
 
 def _widths(stage: Stage, count: int) -> np.ndarray:
-    return stage.stroke(0.9, 2.4) * stage.rng.uniform(0.5, 1.1, count)
+    return stage.stroke(0.8, 2.0) * stage.rng.uniform(0.5, 1.1, count)

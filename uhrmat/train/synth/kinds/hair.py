@@ -77,7 +77,7 @@ def _head(stage: Stage) -> Head:
         pull = float(rng.choice([0.15, 0.85]) * np.pi + rng.normal(0, 0.3))
     growth = Growth(pull, rng.uniform(*style.weight), rng.uniform(0.15, 0.5), rng.uniform(*style.wave),
                     rng.uniform(*style.turns), 40 if style.wave[1] > 0.6 else 28)  # fmt: skip
-    centre = np.array([0.5 + rng.uniform(-0.15, 0.15), 0.4 + rng.uniform(-0.08, 0.08)]) * (stage.width, stage.height)
+    centre = stage.centre(0.13) - (0, 0.1 * stage.side)
     radius = stage.side * rng.uniform(0.14, 0.26)
     tint = _NATURAL[int(rng.integers(len(_NATURAL)))] if stage.chance(0.8) else colour(stage, chroma=0.9)
     return Head(centre, radius, growth, style, tint, stage.stroke(0.9, 2.6), _light(stage, centre, radius))

@@ -46,7 +46,8 @@ def _placed(stage: Stage, subject: Bytes) -> Floats:
     rows, cols = subject.shape[:2]
     fit = min(stage.height / rows, stage.width / cols) * stage.size
     scale = min(fit * float(np.exp(rng.uniform(np.log(0.8), np.log(2.2)))), 2.0)
-    angle = rng.normal(0, 8) if stage.chance(0.6) else 0.0
+    standing = int(subject[-1, :, 3].max()) > 128 and stage.chance(0.75)
+    angle = rng.normal(0, 8) if stage.chance(0.6) and not standing else 0.0
     half = 1 << max(0, int(np.floor(np.log2(1 / scale)))) if scale < 1 else 1
     if half > 1:  # average before the warp, which samples points
         subject = _premultiplied_area(subject, half)
@@ -56,6 +57,8 @@ def _placed(stage: Stage, subject: Bytes) -> Floats:
         matrix = matrix @ np.array([[-1, 0, cols], [0, 1, 0], [0, 0, 1.0]])
     room = np.maximum(np.array(stage.shape[::-1]) * 0.12, (np.array([cols, rows]) * scale * half - stage.shape[::-1]) / 2)
     matrix[:, 2] += np.array([stage.width, stage.height]) / 2 - (cols / 2, rows / 2) + rng.uniform(-0.8, 0.8, 2) * room
+    if standing:  # a subject cut off by its photograph's lower edge is cut off by ours
+        matrix[1, 2] = stage.height - rows * scale * half + rng.uniform(0, 0.1) * stage.height
     warped = cv2.warpAffine(subject, matrix, stage.shape[::-1], flags=cv2.INTER_LINEAR, borderValue=(0, 0, 0, 0))
     layer = warped.astype(np.float32) * np.float32(1 / 255)
     layer[..., 3] = ((layer[..., 3] - _NEAR) / (1 - 2 * _NEAR)).clip(0, 1)
