@@ -10,17 +10,15 @@ import json
 import logging
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
 from uhrmat.errors import UhrmatError
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
+Rows = Sequence[tuple[str, str]]
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 
@@ -36,17 +34,20 @@ class Console:
         if self._human:
             print(text, file=sys.stderr, flush=True)
 
-    def table(self, table: Table) -> None:
-        """The result for people, to stdout; without colours and boxes of its own where stdout is no terminal."""
-        if self._human:
-            from rich.console import Console as Rich
-
-            Rich(soft_wrap=False).print(table)
+    def table(self, sections: Sequence[Rows]) -> None:
+        """The result for people, to stdout: rows of a name and a value. Plain lines where stdout is no terminal."""
+        if not self._human:
+            return
+        if sys.stdout.isatty():
+            _print_rich(sections)
+            return
+        width = max(len(name) for rows in sections for name, _ in rows)
+        print("\n\n".join("\n".join(f"{name:<{width}}  {value}" for name, value in rows) for rows in sections))
 
     def document(self, value: dict[str, Any]) -> None:
         """The result for programs, to stdout: one JSON document."""
         if self.as_json:
-            print(json.dumps(value, indent=2, ensure_ascii=False))
+            print(json.dumps(value, indent=2))
 
     def working(self, text: str) -> AbstractContextManager[Any]:
         """A spinner while something runs, on terminals only."""
@@ -63,6 +64,21 @@ class Console:
             traceback.print_exception(type(error), error, error.__traceback__)
         where = f"{item}: " if item else ""
         print(f"error: {where}{describe(error)}", file=sys.stderr, flush=True)
+
+
+def _print_rich(sections: Sequence[Rows]) -> None:
+    from rich.console import Console as Rich
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(show_header=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for rows in sections:
+        for name, value in rows:
+            table.add_row(name, escape(value))
+        table.add_section()
+    Rich().print(table)
 
 
 def describe(error: BaseException) -> str:

@@ -79,7 +79,7 @@ def image(
 
 def _run(console: Console, matter: Matter, jobs: list[Job], spec: Spec, **reading: Any) -> int:
     """Mattes every job, reports all, and returns how many failed. `reading` goes on to `matte_photo`."""
-    from uhrmat.cli.report import delivered_table
+    from uhrmat.cli.report import report
     from uhrmat.photo import matte_photo
 
     done: list[Delivered] = []
@@ -93,6 +93,6 @@ def _run(console: Console, matter: Matter, jobs: list[Job], spec: Spec, **readin
             console.error(error, item=str(job.photo))
             items.append({"photo": str(job.photo), "status": "failed", "error": describe(error)})
     if done:
-        console.table(delivered_table(done))
+        console.table([report(item) for item in done])
     console.document({"items": items})
     return len(jobs) - len(done)

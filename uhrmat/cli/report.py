@@ -1,12 +1,8 @@
-"""The table that ends a run."""
+"""What the table that ends a run says about a photograph."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
-
-from rich.markup import escape
-from rich.table import Table
 
 from uhrmat.units import format_bytes
 
@@ -14,21 +10,8 @@ if TYPE_CHECKING:
     from uhrmat.photo import Delivered
 
 
-def delivered_table(items: Iterable[Delivered]) -> Table:
-    """Two columns, a section for each photograph: what was matted, how, how long it took and which files there are."""
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for number, item in enumerate(items):
-        if number:
-            table.add_row()
-        for name, value in rows(item):
-            table.add_row(name, escape(value))
-    return table
-
-
-def rows(item: Delivered) -> list[tuple[str, str]]:
-    """What the table says about one photograph, line by line."""
+def report(item: Delivered) -> list[tuple[str, str]]:
+    """Names and values: what was matted, how, how long it took, and which files there are."""
     stats = item.stats
     return [
         ("photograph", str(item.photo)),
@@ -41,7 +24,7 @@ def rows(item: Delivered) -> list[tuple[str, str]]:
         ("seconds", stages(item.seconds)),
         ("peak memory", format_bytes(stats.peak_memory)),
         *(("note", note) for note in stats.notes),
-        *((name if index else f"files: {name}", str(path)) for index, (name, path) in enumerate(item.files.items())),
+        *((name, str(path)) for name, path in item.files.items()),
     ]
 
 

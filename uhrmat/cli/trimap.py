@@ -22,14 +22,8 @@ def trimap(
     Example: uhrmat trimap mask.png -o trimap.png --erode 10 --dilate 30
     """
     with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
-        from rich.markup import escape
-        from rich.table import Table
-
         from uhrmat.masks import write_trimap
 
         made = write_trimap(mask, output, radius=radius, erode=erode, dilate=dilate, overwrite=overwrite)
-        table = Table(show_header=False, box=None, pad_edge=False)
-        for name, value in made.rows():
-            table.add_row(name, escape(value))
-        console.table(table)
+        console.table([made.rows()])
         console.document(made.as_dict())
