@@ -18,8 +18,9 @@ FloatArray = npt.NDArray[np.float32]
 def srgb_encode(linear: npt.NDArray[Any]) -> FloatArray:
     """Scene-linear to display-referred sRGB, any shape; clipped to [0, 1]."""
     x = np.clip(linear, 0.0, 1.0, dtype=np.float32)
-    curve = np.float32(1.055) * np.power(x, np.float32(1 / 2.4)) - np.float32(0.055)
-    return np.where(x <= np.float32(0.0031308), x * np.float32(12.92), curve).clip(0.0, 1.0)
+    root = np.power(x, np.float32(1 / 2.4))
+    curve = root + np.float32(0.055) * (root - np.float32(1.0))  # so written, 1 stays exactly 1
+    return np.where(x <= np.float32(0.0031308), x * np.float32(12.92), curve)
 
 
 def srgb_decode(encoded: npt.NDArray[Any]) -> FloatArray:

@@ -15,10 +15,11 @@ FloatArray = npt.NDArray[np.float32]
 
 def quantise(values: Array, bits: int) -> Array:
     """[0, 1] to uint8 or uint16 of the same shape, rounded half up, clipped. Exact 0 and 1 stay exact."""
-    top = np.float32(255 if bits == 8 else 65535)
-    scaled = np.multiply(values, top, dtype=np.float32)
-    scaled += np.float32(0.5)
-    np.clip(scaled, np.float32(0.0), top, out=scaled)
+    precision = np.float32 if bits == 8 else np.float64  # float32 would be 1/250 off a 16-bit half
+    top = precision(255 if bits == 8 else 65535)
+    scaled = np.multiply(values, top, dtype=precision)
+    scaled += precision(0.5)
+    np.clip(scaled, precision(0.0), top, out=scaled)
     return scaled.astype(np.uint8 if bits == 8 else np.uint16)
 
 

@@ -1,4 +1,4 @@
-"""PNG, JPEG and WebP: cv2 decodes the common varieties (it alone keeps 16 bits and makes one copy), Pillow the rest.
+"""JPEG, and the decoders shared by all: cv2 for the common varieties (16 bits, one copy), Pillow for the others.
 
 cv2 has no palette transparency, no CMYK and no metadata; Pillow truncates 16-bit colour. Between them nothing is lost.
 """
@@ -8,8 +8,6 @@ from __future__ import annotations
 import os
 import struct
 import sys
-import zlib
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,8 +20,6 @@ from uhrmat.media.colour import convert_to_srgb, grey_to_srgb, icc_space, rgb_ic
 from uhrmat.media.exif import read_orientation, strip_prefix
 from uhrmat.media.source import Array, Decoded, Source, damaged, load_bytes, unsupported
 
-_MAX_ICC = 1 << 26
-
 
 def cv2_module() -> Any:
     """cv2, imported late and, if we are first, without its limit of 2^30 pixels: `max_pixels` stands guard."""
@@ -34,11 +30,14 @@ def cv2_module() -> Any:
     return cv2
 
 
-def cv2_decode(path: Path, kind: str) -> Decoded:
-    """Pixels as stored through cv2: grey (H, W) or RGB (H, W, 3), uint8/uint16/float32, and alpha or None."""
+def cv2_decode(path: Path, kind: str, data: npt.NDArray[np.uint8] | None = None) -> Decoded:
+    """Pixels as stored through cv2: grey (H, W) or RGB (H, W, 3), uint8/uint16/float32, and alpha or None.
+
+    `data` stands in for the file's bytes.
+    """
     cv2 = cv2_module()
     try:
-        pixels = cv2.imdecode(load_bytes(path), cv2.IMREAD_UNCHANGED)
+        pixels = cv2.imdecode(load_bytes(path) if data is None else data, cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
         raise damaged(path, kind) from error
     if pixels is None:
@@ -88,66 +87,6 @@ def with_grey_profile(decode: Any, icc: bytes | None) -> Decoded:
     return pixels, alpha
 
 
-def _png_chunks(data: memoryview, path: Path) -> Iterator[tuple[bytes, memoryview]]:
-    """Every chunk up to IEND, its CRC checked; `InputError` when the file ends before."""
-    position = 8
-    while position + 12 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, position)
-        body = data[position + 8 : position + 8 + length]
-        position += 12 + length
-        if position > len(data):
-            break
-        if zlib.crc32(body, zlib.crc32(kind)) != struct.unpack_from(">I", data, position - 4)[0]:
-            break
-        yield kind, body
-        if kind == b"IEND":
-            return
-    raise damaged(path, "PNG")
-
-
-def _png_profile(body: bytes) -> bytes | None:
-    """The ICC bytes of an iCCP chunk; None when they do not unpack or are absurdly large."""
-    packed = body.partition(b"\x00")[2][1:]
-    try:
-        unpack = zlib.decompressobj()
-        icc = unpack.decompress(packed, _MAX_ICC)
-    except zlib.error:
-        return None
-    return icc if unpack.eof else None
-
-
-def open_png_source(path: Path) -> Source:
-    """Header of a PNG; the whole file is checked for completeness."""
-    chunks: dict[bytes, bytes] = {}
-    for kind, body in _png_chunks(load_bytes(path).data, path):
-        if kind != b"IDAT":
-            chunks.setdefault(kind, bytes(body))
-    if len(chunks.get(b"IHDR", b"")) != 13:
-        raise damaged(path, "PNG")
-    width, height, bits, colour = struct.unpack_from(">IIBB", chunks[b"IHDR"])
-    keyed = b"tRNS" in chunks
-    icc = _png_profile(chunks[b"iCCP"]) if b"iCCP" in chunks else None
-    exif = strip_prefix(chunks.get(b"eXIf"))
-    if colour == 3 or (keyed and bits <= 8):
-        from PIL.PngImagePlugin import PngImageFile
-
-        decode = partial(pillow_decode, path, "PNG", PngImageFile, None)
-    else:
-        decode = partial(cv2_decode, path, "PNG")
-    decode = partial(with_grey_profile, decode, icc)
-    depth = 16 if bits == 16 else 8
-    alpha = colour in (4, 6) or keyed
-    return Source(width, height, f"uint{depth}", depth, alpha, decode, rgb_icc(icc), exif, read_orientation(exif))
-
-
-def _open_pillow(path: Path, kind: str, opener: Any) -> Any:
-    """A Pillow image, only its header read, by its plugin class: `Image.open` has a pixel limit of its own."""
-    try:
-        return opener(str(path))
-    except (OSError, SyntaxError, ValueError, struct.error, KeyError, IndexError) as error:
-        raise damaged(path, kind) from error
-
-
 def _whole_jpeg(path: Path) -> None:
     """Raise unless an end marker follows the first scan: libjpeg paints what is missing grey and says nothing."""
     data = load_bytes(path).tobytes()
@@ -160,25 +99,17 @@ def open_jpeg_source(path: Path) -> Source:
     from PIL.JpegImagePlugin import JpegImageFile
 
     _whole_jpeg(path)
-    with _open_pillow(path, "JPEG", JpegImageFile) as image:
-        width, height, mode = image.width, image.height, image.mode
-        icc, exif = image.info.get("icc_profile"), strip_prefix(image.info.get("exif"))
+    try:
+        with JpegImageFile(str(path)) as image:  # Image.open would apply a pixel limit of its own
+            width, height, mode = image.width, image.height, image.mode
+            icc, exif = image.info.get("icc_profile"), strip_prefix(image.info.get("exif"))
+    except (OSError, SyntaxError, ValueError, struct.error, KeyError, IndexError) as error:
+        raise damaged(path, "JPEG") from error
     if mode == "CMYK":
         decode = partial(pillow_decode, path, "JPEG", JpegImageFile, icc)
     else:
         decode = partial(with_grey_profile, partial(cv2_decode, path, "JPEG"), icc)
     return Source(width, height, "uint8", 8, False, decode, rgb_icc(icc), exif, read_orientation(exif), lossy=True)
-
-
-def open_webp_source(path: Path) -> Source:
-    """Header of a WebP, its first frame where it moves."""
-    from PIL.WebPImagePlugin import WebPImageFile
-
-    with _open_pillow(path, "WebP", WebPImageFile) as image:
-        width, height, alpha = image.width, image.height, image.mode == "RGBA"
-        icc, exif = image.info.get("icc_profile"), strip_prefix(image.info.get("exif"))
-    decode = partial(cv2_decode, path, "WebP")
-    return Source(width, height, "uint8", 8, alpha, decode, rgb_icc(icc), exif, read_orientation(exif), lossy=True)
 
 
 def check_size(path: Path, array: Array, source: Source) -> None:

@@ -11,15 +11,16 @@ import zlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
+from uhrmat.errors import InputError
 from uhrmat.media.colour import convert_to_srgb, rgb_icc
 from uhrmat.media.files import PathLike, atomic
 from uhrmat.media.picture import check_finite
 from uhrmat.media.raster import cv2_decode, pillow_array, pillow_decode, with_grey_profile
-from uhrmat.media.source import Array, Decoded, Source, damaged, unsupported
+from uhrmat.media.source import Array, Decoded, Source, damaged, load_bytes, unsupported
 from uhrmat.media.strips import MakeRows, deltas, in_strips
 
 _PLAIN_CODECS = frozenset((1, 8, 32946, 32773))  # none, deflate, old deflate, PackBits
@@ -39,7 +40,9 @@ def open_tiff_source(path: Path) -> Source:
         with tifffile.TiffFile(path) as tiff:
             page: Any = tiff.pages[0]
             return _describe(path, page)
-    except (tifffile.TiffFileError, IndexError, ValueError, KeyError, OSError) as error:
+    except InputError:
+        raise
+    except Exception as error:  # damage surfaces as whatever the parser stumbled over: struct, index, key, memory
         raise damaged(path, "TIFF") from error
 
 
@@ -61,7 +64,7 @@ def _describe(path: Path, page: Any) -> Source:
     if plain:
         decode = partial(_decode_plain, path, channels, alpha, icc)
     else:
-        decode = partial(_decode_foreign, path, stored, icc)
+        decode = partial(_decode_foreign, path, stored, icc, tag.valueoffset if tag is not None else None)
     depth = 8 if stored == "uint8" else 16 if str(page.dtype) in ("uint16", "float16") else 32
     return Source(
         int(page.imagewidth),
@@ -86,13 +89,15 @@ def _decode_plain(path: Path, channels: int, alpha: bool, icc: bytes | None) -> 
         with tifffile.TiffFile(path) as tiff:
             page: Any = tiff.pages[0]
             _check_segments(path, page)
-            pixels = page.asarray()
-    except (tifffile.TiffFileError, ValueError, KeyError, OSError, RuntimeError) as error:
+            pixels, colormap = page.asarray(), page.colormap
+    except InputError:
+        raise
+    except Exception as error:  # as above
         raise damaged(path, "TIFF") from error
     if pixels.ndim == 3 and page.axes.startswith("S"):
         pixels = np.moveaxis(pixels, 0, -1)
     if page.photometric == _PALETTE:
-        table = np.ascontiguousarray((np.asarray(page.colormap).T >> 8).astype(np.uint8))
+        table = np.ascontiguousarray((np.asarray(colormap).T >> 8).astype(np.uint8))
         return table[pixels if pixels.ndim == 2 else pixels[..., 0]], None
     pixels = _stored_type(pixels, bool(page.photometric == _WHITE_IS_ZERO), str(path))
     if page.photometric == _CMYK:
@@ -131,13 +136,17 @@ def _cmyk(pixels: Array, icc: bytes | None) -> Array:
     return pillow_array(convert_to_srgb(image, icc))
 
 
-def _decode_foreign(path: Path, stored: str, icc: bytes | None) -> Decoded:
-    """The codecs tifffile leaves to imagecodecs."""
+def _decode_foreign(path: Path, stored: str, icc: bytes | None, orientation_at: int | None) -> Decoded:
+    """The codecs tifffile leaves to imagecodecs. cv2 would turn the pixels itself, so the tag is set to 1 for it."""
     if stored == "uint8":
         from PIL.TiffImagePlugin import TiffImageFile
 
         return pillow_decode(path, "TIFF", TiffImageFile, icc)
-    pixels, alpha = cv2_decode(path, "TIFF")
+    data = load_bytes(path)
+    if orientation_at is not None:
+        order: Literal["big", "little"] = "big" if data[0] == ord("M") else "little"
+        data[orientation_at : orientation_at + 2] = list((1).to_bytes(2, order))
+    pixels, alpha = cv2_decode(path, "TIFF", data)
     if pixels.dtype.kind == "f":
         check_finite(pixels, f"'{path}'")
     return pixels, alpha
