@@ -82,9 +82,19 @@ def _alpha(path: Path, matte: Matte, spec: Spec, background: Background | None) 
     write_alpha(path, matte.alpha, spec.alpha_format)
 
 
-def _colour_with_alpha(path: Path, matte: Matte, spec: Spec, background: Background | None) -> None:
+def _foreground(path: Path, matte: Matte, spec: Spec, background: Background | None) -> None:
+    """Keeps the estimated colour just outside the edge, so that scaling the file brings no dark fringe."""
+    _write_rgba(path, matte, spec, keep_hidden=matte.foreground is not None)
+
+
+def _cutout(path: Path, matte: Matte, spec: Spec, background: Background | None) -> None:
+    """Nothing where nothing is seen."""
+    _write_rgba(path, matte, spec, keep_hidden=False)
+
+
+def _write_rgba(path: Path, matte: Matte, spec: Spec, *, keep_hidden: bool) -> None:
     premultiply = path.suffix == ".exr" if spec.premultiply is None else spec.premultiply
-    write_rgba(path, _colour(matte), matte.alpha, matte.picture.info, premultiply)
+    write_rgba(path, _colour(matte), matte.alpha, matte.picture.info, premultiply, keep_hidden=keep_hidden)
 
 
 def _composite(path: Path, matte: Matte, spec: Spec, background: Background | None) -> None:
@@ -104,8 +114,8 @@ def _colour(matte: Matte) -> Array:
 
 _WRITERS: dict[str, Callable[[Path, Matte, Spec, Background | None], None]] = {
     "alpha": _alpha,
-    "foreground": _colour_with_alpha,
-    "cutout": _colour_with_alpha,
+    "foreground": _foreground,
+    "cutout": _cutout,
     "composite": _composite,
     "preview": _preview,
 }
