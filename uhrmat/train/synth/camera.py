@@ -66,5 +66,5 @@ def jpeg(stage: Stage, picture: Floats) -> Floats:
     sampling = int(_SAMPLING[int(stage.rng.choice(3, p=[0.5, 0.15, 0.35]))])
     options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
     _, data = cv2.imencode(".jpg", to_bytes(picture)[..., ::-1], options)
-    back = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    return np.asarray(back[..., ::-1].astype(np.float32) * np.float32(1 / 255))
+    back = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.float32)
+    return np.asarray(back[..., ::-1] * np.float32(1 / 255))

@@ -35,10 +35,14 @@ def over(bottom: Floats, top: Floats) -> Floats:
 
 def paint(bottom: Floats, mask: Floats, colour: Floats) -> Floats:
     """Put straight `colour` (H, W, 3) or (3,) with coverage `mask` (H, W) over `bottom`, in place."""
-    cover = mask[..., None]
-    bottom *= 1 - cover
-    bottom[..., :3] += cover * colour
-    bottom[..., 3] += mask
+    rows = np.flatnonzero(mask.any(1))
+    if len(rows) == 0:
+        return bottom
+    part = slice(int(rows[0]), int(rows[-1]) + 1)
+    cover, target = mask[part, :, None], bottom[part]
+    target *= 1 - cover
+    target[..., :3] += cover * (colour[part] if colour.ndim == 3 else colour)
+    target[..., 3:] += cover
     return bottom
 
 
@@ -58,8 +62,8 @@ def draw(
 ) -> Floats:
     """Draw polygons (each (P, 2) as x, y in pixels) with straight colours (N, 3) over `layer`, in place.
 
-    `blur` is the Gaussian sigma in pixels of the group as a whole, `opacity` its transparency, `light` (H, W) multiplies
-    the colour and so runs smoothly across neighbouring strands.
+    `blur` is the Gaussian sigma in pixels of the group as a whole, `opacity` its transparency, `light` (H, W)
+    multiplies the colour and so runs smoothly across neighbouring strands.
     """
     if len(polygons) == 0:
         return layer
@@ -108,7 +112,7 @@ def _draw_tile(
         cv2.fillPoly(fine, [fixed[i] - origin], inks[i], cv2.LINE_8, _SHIFT)
     ink = shrink(fine)
     if look[0] > 0:
-        ink = cv2.GaussianBlur(ink, (0, 0), look[0])
+        ink = soften(ink, look[0])
     ink = ink[pad : pad + y1 - y0, pad : pad + x1 - x0]
     if look[1] < 1:
         ink = ink * np.float32(look[1])
@@ -121,7 +125,7 @@ def shrink(fine: Bytes) -> Floats:
     """Average 4 x 4 blocks of uint8 to float32 in [0, 1]; the first halving rounds (fast), the second does not."""
     rows, cols = fine.shape[0] // 2, fine.shape[1] // 2
     half = cv2.resize(fine, (cols, rows), interpolation=cv2.INTER_AREA).astype(np.float32)
-    return cv2.resize(half, (cols // 2, rows // 2), interpolation=cv2.INTER_AREA) * np.float32(1 / 255)
+    return np.asarray(cv2.resize(half, (cols // 2, rows // 2), interpolation=cv2.INTER_AREA) * (1 / 255), np.float32)
 
 
 def mask_of(height: int, width: int, polygons: Sequence[Points]) -> Floats:
@@ -140,7 +144,9 @@ def mask_of(height: int, width: int, polygons: Sequence[Points]) -> Floats:
 
 def soften(layer: Floats, sigma: float) -> Floats:
     """Gaussian blur of a premultiplied layer: the lens, acting on colour and alpha alike."""
-    return cv2.GaussianBlur(layer, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE) if sigma > 0.05 else layer
+    if sigma <= 0.05:
+        return layer
+    return np.asarray(cv2.GaussianBlur(layer, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE), np.float32)
 
 
 def disc(radius: float) -> Floats:
@@ -157,20 +163,23 @@ def convolve(layer: Floats, kernel: Floats) -> Floats:
 
 
 def straight(layer: Floats) -> Floats:
-    """Colour of a premultiplied layer; where nothing is drawn, the colour of the nearest drawn parts, smoothly."""
-    alpha = layer[..., 3:]
-    filled = _push_pull(layer)
-    return np.where(alpha > 1 / 1024, layer[..., :3] / np.maximum(alpha, 1e-6), filled).clip(0, 1).astype(np.float32)
+    """Straight colour (H, W, 3) of a premultiplied layer, continued smoothly to where little or nothing is drawn.
+
+    Averages down until nothing is empty, then fills what is thinner than 1/8 on the way up.
+    """
+    return np.clip(_push_pull(layer), 0, 1)
 
 
 def _push_pull(layer: Floats) -> Floats:
-    """Straight colour everywhere: average down until nothing is empty, then fill the holes on the way up."""
     height, width = layer.shape[:2]
-    alpha = layer[..., 3:]
     if min(height, width) <= 4:
         mean = layer.reshape(-1, 4).sum(0)
-        return np.broadcast_to(mean[:3] / max(float(mean[3]), 1e-6), (height, width, 3))
+        return np.tile(mean[:3] / max(float(mean[3]), 1e-6), (height, width, 1))
     small = cv2.resize(layer, ((width + 1) // 2, (height + 1) // 2), interpolation=cv2.INTER_AREA)
-    below = cv2.resize(np.ascontiguousarray(_push_pull(small)), (width, height), interpolation=cv2.INTER_LINEAR)
-    trust = np.minimum(alpha * 8, 1)
-    return np.asarray(below * (1 - trust) + layer[..., :3] / np.maximum(alpha, 1e-6) * trust, np.float32)
+    below = cv2.resize(_push_pull(np.asarray(small, np.float32)), (width, height), interpolation=cv2.INTER_LINEAR)
+    alpha = layer[..., 3:]
+    own = layer[..., :3] / np.maximum(alpha, 1e-6)
+    own -= below
+    own *= np.minimum(alpha * 8, 1)
+    own += below
+    return own

@@ -31,14 +31,13 @@ def _enlarge(rng: np.random.Generator, grid: Floats, cell: float, height: int, w
     shift = rng.uniform(0, 1, 2)
     matrix = np.array([[1 / cell, 0, 1 + shift[0]], [0, 1 / cell, 1 + shift[1]]], np.float32)
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-    if cell <= 24:
-        return cv2.warpAffine(grid, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REFLECT_101)
-    step = max(2, int(cell // 12))
+    step = 1 if cell <= 24 else int(cell // 12)  # a coarse field needs no cubic at every pixel
     small = matrix * np.array([[step, step, 1]], np.float32)
-    size = (width // step + 2, height // step + 2)
-    coarse = cv2.warpAffine(grid, small, size, flags=flags, borderMode=cv2.BORDER_REFLECT_101)
-    full = cv2.resize(coarse, (size[0] * step, size[1] * step), interpolation=cv2.INTER_LINEAR)
-    return full[:height, :width]
+    size = (-(-width // step) + 1, -(-height // step) + 1) if step > 1 else (width, height)
+    field = cv2.warpAffine(grid, small, size, flags=flags, borderMode=cv2.BORDER_REFLECT_101)
+    if step > 1:
+        field = cv2.resize(field, (size[0] * step, size[1] * step), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(field[:height, :width], np.float32)
 
 
 def ramp(rng: np.random.Generator, height: int, width: int) -> Floats:

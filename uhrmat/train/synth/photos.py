@@ -72,5 +72,5 @@ def crop(stage: Stage, paths: Sequence[Path], height: int, width: int, *, zoom: 
     if stage.chance(0.5):
         part = part[:, ::-1]
     method = cv2.INTER_AREA if scale > 1 else cv2.INTER_CUBIC
-    part = cv2.resize(np.ascontiguousarray(part), (width, height), interpolation=method)
-    return part.astype(np.float32) * np.float32(1 / 255)
+    scaled = cv2.resize(np.ascontiguousarray(part), (width, height), interpolation=method)
+    return np.asarray(scaled.astype(np.float32) * np.float32(1 / 255), np.float32)

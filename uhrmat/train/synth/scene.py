@@ -88,8 +88,10 @@ def render_scene(
     `size` scales the subject. Raises InputError for an unknown kind, an empty size or a pair without subjects.
     """
     _check(height, width, kind, subjects)
-    stage = Stage(np.random.default_rng(seed), height, width, float(np.clip(difficulty, 0, 1)), size,
-                  tuple(Path(p) for p in backgrounds or ()), tuple((Path(p), Path(a)) for p, a in subjects or ()))  # fmt: skip
+    photos = tuple(Path(p) for p in backgrounds or ())
+    pairs = tuple((Path(p), Path(a)) for p, a in subjects or ())
+    difficulty = float(np.clip(difficulty, 0, 1))
+    stage = Stage(np.random.default_rng(seed), height, width, difficulty, size, photos, pairs)
     kind = kind or _choose(stage)
     stage.rng = np.random.default_rng([seed, zlib.crc32(kind.encode())])  # naming the chosen kind changes nothing
     alpha, foreground = _subject(stage, kind)
@@ -121,7 +123,9 @@ def _check(height: int, width: int, kind: str | None, subjects: Sequence[object]
     if kind is not None and kind not in _DRAW:
         raise InputError(f"There is no kind of scene named {kind!r}.", f"Choose from: {', '.join(KINDS)}.")
     if kind == "pair" and not subjects:
-        raise InputError("A scene of kind 'pair' needs photographs with alphas.", "Give subjects=[(photo, alpha), ...].")
+        raise InputError(
+            "A scene of kind 'pair' needs photographs with alphas.", "Give subjects=[(photo, alpha), ...]."
+        )
 
 
 def _choose(stage: Stage) -> str:

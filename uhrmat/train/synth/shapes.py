@@ -32,7 +32,9 @@ def blob(
 
 def polygon(rng: np.random.Generator, centre: Points, radius: float, corners: int, *, star: float = 0.0) -> Points:
     """A polygon of straight edges; with `star` > 0 every other corner is drawn in by that share."""
-    angle = np.sort(np.linspace(0, 2 * np.pi, corners, endpoint=False) + rng.uniform(-0.25, 0.25, corners) * 2 / corners)
+    angle = np.sort(
+        np.linspace(0, 2 * np.pi, corners, endpoint=False) + rng.uniform(-0.25, 0.25, corners) * 2 / corners
+    )
     distance = radius * rng.uniform(0.8, 1.0, corners)
     distance[::2] *= 1 - star
     turn = rng.uniform(0, 2 * np.pi)
@@ -58,18 +60,3 @@ def shoulders(rng: np.random.Generator, chin: Points, radius: float, bottom: flo
     top = np.array([[x - neck, y - radius * 0.6], [x + neck, y - radius * 0.6]])
     foot = np.array([[x + wide * 1.05, bottom + 5], [x - wide * 1.05, bottom + 5]])
     return np.concatenate([top, right, foot, left])
-
-
-def along(outline: Points, count: int, rng: np.random.Generator) -> tuple[Points, Points]:
-    """`count` random points on a closed outline and the outward normal's angle at each (for either orientation)."""
-    after = np.roll(outline, -1, 0)
-    edge = after - outline
-    length = np.linalg.norm(edge, axis=1)
-    place = rng.uniform(0, length.sum(), count)
-    ends = np.cumsum(length)
-    index = np.minimum(np.searchsorted(ends, place), len(outline) - 1)
-    part = ((place - (ends - length)[index]) / np.maximum(length[index], 1e-9))[:, None]
-    spot = outline[index] + edge[index] * part
-    area = float(np.sum(outline[:, 0] * after[:, 1] - after[:, 0] * outline[:, 1]))
-    normal = np.stack([edge[:, 1], -edge[:, 0]], 1) * (1.0 if area > 0 else -1.0)
-    return spot, np.arctan2(normal[index, 1], normal[index, 0])

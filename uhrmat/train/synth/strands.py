@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,7 +92,4 @@ def cut(outlines: Points, number: int) -> list[Points]:
     steps = outlines.shape[1] // 2
     left, right = outlines[:, :steps], outlines[:, steps:][:, ::-1]
     cuts = np.linspace(0, steps - 1, number + 1).astype(int)
-    return [
-        np.concatenate([left[:, a : b + 1], right[:, a : b + 1][:, ::-1]], 1)
-        for a, b in zip(cuts[:-1], cuts[1:], strict=True)
-    ]
+    return [np.concatenate([left[:, a : b + 1], right[:, a : b + 1][:, ::-1]], 1) for a, b in pairwise(cuts.tolist())]

@@ -60,10 +60,7 @@ def surface(stage: Stage) -> Floats:
 
 def backdrop(stage: Stage) -> Floats:
     """A background (H, W, 3), sharp or out of focus."""
-    if stage.photos and stage.chance(0.85):
-        picture = crop(stage, stage.photos, *stage.shape)
-    else:
-        picture = generated(stage)
+    picture = crop(stage, stage.photos, *stage.shape) if stage.photos and stage.chance(0.85) else generated(stage)
     if stage.chance(0.45):
         picture = defocus(picture, stage.side * float(np.exp(stage.rng.uniform(np.log(0.001), np.log(0.03)))))
     return picture
@@ -76,7 +73,7 @@ def defocus(picture: Floats, radius: float) -> Floats:
         return convolve(picture, disc(radius))
     height, width = picture.shape[:2]
     small = cv2.resize(picture, (max(1, width // factor), max(1, height // factor)), interpolation=cv2.INTER_AREA)
-    small = convolve(small, disc(radius / factor))
+    small = convolve(np.asarray(small, np.float32), disc(radius / factor))
     return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC).clip(0, 1), np.float32)
 
 

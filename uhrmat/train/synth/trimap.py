@@ -22,7 +22,7 @@ def make_trimap(stage: Stage, alpha: Floats, share: float | None = None) -> Byte
     far = cv2.distanceTransform((~open_part).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
     if not open_part.any():
         far = np.full(far.shape, np.inf, np.float32)
-    far = far / _uneven(stage, far.shape, factor)
+    far = far / _uneven(stage, far.shape)
     if share is None:
         unknown = far < _margin(stage, alpha.shape, factor)
     else:
@@ -41,11 +41,12 @@ def _work_size(alpha: Floats) -> tuple[np.ndarray, np.ndarray, float]:
     small = cv2.resize(alpha, size, interpolation=cv2.INTER_AREA) if factor > 1 else alpha
     solid, empty = small >= 1 - 1e-6, small <= 1e-7
     cross = np.ones((3, 3), np.uint8)
-    meets = cv2.dilate(solid.astype(np.uint8), cross) & cv2.dilate(empty.astype(np.uint8), cross)
-    return ~(solid | empty) | (meets > 0), solid, factor
+    near_solid = np.asarray(cv2.dilate(solid.astype(np.uint8), cross)) > 0
+    near_empty = np.asarray(cv2.dilate(empty.astype(np.uint8), cross)) > 0
+    return ~(solid | empty) | (near_solid & near_empty), solid, factor
 
 
-def _uneven(stage: Stage, shape: tuple[int, ...], factor: float) -> Floats:
+def _uneven(stage: Stage, shape: tuple[int, ...]) -> Floats:
     """A positive field around 1 by which the margin varies; coarse cells make it look brushed."""
     side = float(np.sqrt(shape[0] * shape[1]))
     cell = side * stage.rng.uniform(0.04, 0.2)

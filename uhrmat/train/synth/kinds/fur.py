@@ -12,12 +12,15 @@ from uhrmat.train.synth.stage import Floats, Points, Stage
 from uhrmat.train.synth.strands import Growth, grow, ribbons
 from uhrmat.train.synth.texture import colour, surface
 
-
 COATS = np.array(
     [[0.07, 0.06, 0.06], [0.30, 0.20, 0.13], [0.55, 0.38, 0.22], [0.75, 0.60, 0.42], [0.90, 0.87, 0.82],
      [0.52, 0.50, 0.48], [0.62, 0.30, 0.12]], np.float32,
 )  # fmt: skip
 """Natural colours of animals' coats."""
+
+
+SCALE = 4
+"""Pixels per sample of the field of normals."""
 
 
 def fur(stage: Stage) -> Floats:
@@ -53,11 +56,12 @@ def _body(stage: Stage) -> Floats:
 
 
 def _pelt(stage: Stage) -> Floats:
-    """Colour of the coat (H, W, 3): two or three tones in patches, or a photograph's."""
+    """Colour of the coat (H, W, 3): two tones in patches, or a photograph's."""
     rng = stage.rng
     if stage.chance(0.3):
         return surface(stage)
-    tones = [colour(stage, chroma=0.35) if stage.chance(0.4) else COATS[int(rng.integers(len(COATS)))] for _ in range(2)]
+    coats = COATS[rng.integers(len(COATS), size=2)]
+    tones = [colour(stage, chroma=0.35) if stage.chance(0.4) else coat for coat in coats]
     patches = fractal(rng, *stage.shape, cell=stage.side * rng.uniform(0.05, 0.4), octaves=3)
     sharp = rng.uniform(0.5, 4)
     mix = (0.5 + sharp * patches).clip(0, 1)[..., None]
@@ -93,9 +97,7 @@ def _cover(
     cols = np.clip(roots[:, 0].astype(int), 0, stage.width - 1)
     angle = flow[rows, cols].astype(float)
     if outwards is not None:
-        soft = cv2.GaussianBlur(body, (0, 0), max(1.0, min(length, stage.side * 0.03)))
-        gx, gy = cv2.Sobel(soft, cv2.CV_32F, 1, 0)[rows, cols], cv2.Sobel(soft, cv2.CV_32F, 0, 1)[rows, cols]
-        normal = np.arctan2(-gy, -gx)
+        normal = _outward(body, min(length, stage.side * 0.03))[rows // SCALE, cols // SCALE]
         angle = np.arctan2(
             outwards * np.sin(normal) + (1 - outwards) * np.sin(angle),
             outwards * np.cos(normal) + (1 - outwards) * np.cos(angle),
@@ -107,6 +109,14 @@ def _cover(
     outlines = ribbons(grow(rng, roots, angle, lengths, bend), _widths(stage, len(roots)), taper=0.9, power=1.3)
     tone = pelt[rows, cols] * shade * np.exp(rng.normal(0, 0.2, (len(roots), 1))) + rng.normal(0, 0.01, (len(roots), 3))
     draw(layer, outlines, tone.clip(0.005, 0.995), light=light)
+
+
+def _outward(body: Floats, reach: float) -> Floats:
+    """Angle of the outline's normal, smoothed over `reach` pixels, on a grid SCALE times coarser."""
+    size = (body.shape[1] // SCALE + 1, body.shape[0] // SCALE + 1)
+    small = cv2.resize(body, size, interpolation=cv2.INTER_AREA)
+    soft = cv2.GaussianBlur(small, (0, 0), max(1.0, reach / SCALE))
+    return np.asarray(np.arctan2(-cv2.Sobel(soft, cv2.CV_32F, 0, 1), -cv2.Sobel(soft, cv2.CV_32F, 1, 0)), np.float32)
 
 
 def _widths(stage: Stage, count: int) -> np.ndarray:

@@ -170,11 +170,11 @@ def _body(stage: Stage, layer: Floats, head: Head, front: bool) -> None:
     skin = np.array([0.80, 0.60, 0.48], np.float32) * rng.uniform(0.25, 1.15)
     neck = ellipse(chin - (0, 0.1 * head.radius), head.radius * 0.45, head.radius * 0.75)
     shade = np.minimum(0.75 + 0.35 * head.light[..., None] * skin, 1.0) * skin
-    outline = shoulders(rng, chin + (0, 0.45 * head.radius), head.radius, bottom)
+    outline = shoulders(rng, chin + np.array([0, 0.45 * head.radius]), head.radius, bottom)
     paint(layer, mask_of(*stage.shape, [neck]), shade * 0.8)
     paint(layer, mask_of(*stage.shape, [outline]), surface(stage))
     if front:
-        face = ellipse(head.centre + (0, 0.2 * head.radius), head.radius * 0.8, head.radius * 1.08)
+        face = ellipse(head.centre + np.array([0, 0.2 * head.radius]), head.radius * 0.8, head.radius * 1.08)
         paint(layer, mask_of(*stage.shape, [face]), shade)
 
 

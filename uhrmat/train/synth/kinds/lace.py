@@ -10,6 +10,9 @@ from uhrmat.train.synth.shapes import blob
 from uhrmat.train.synth.stage import Floats, Stage
 from uhrmat.train.synth.texture import colour
 
+CELLS = 6
+"""Openings of the net from one flower to the next."""
+
 
 def lace(stage: Stage) -> Floats:
     """A piece of net or flowered lace, its border scalloped, its threads 1 pixel and wider."""
@@ -19,7 +22,7 @@ def lace(stage: Stage) -> Floats:
     thread = min(stage.stroke(0.8, 2.6), pitch * 0.3)
     cover = _threads(_net(stage, u, v) * pitch, thread)
     if stage.chance(0.65):
-        cover = np.maximum(cover, _flowers(stage, u / 6, v / 6, pitch * 6, thread))
+        cover = np.maximum(cover, _flowers(stage, u, v, pitch, thread))
     if stage.chance(0.35):
         cover = np.maximum(cover, np.float32(rng.uniform(0.05, 0.4)))  # a veil behind the threads
     edge = blob(rng, stage.centre(), stage.side * rng.uniform(0.25, 0.45), rough=0.25, waves=5)
@@ -40,7 +43,7 @@ def _cloth(stage: Stage, pitch: float) -> tuple[Floats, Floats]:
     ys = np.arange(stage.height, dtype=np.float32)[:, None] + move[0]
     xs = np.arange(stage.width, dtype=np.float32)[None] + move[1]
     c, s = np.float32(np.cos(turn) / pitch), np.float32(np.sin(turn) / pitch)
-    return c * xs - s * ys, s * xs + c * ys
+    return np.asarray(c * xs - s * ys, np.float32), np.asarray(s * xs + c * ys, np.float32)
 
 
 def _threads(distance: Floats, width: float) -> Floats:
@@ -82,9 +85,11 @@ def _hexagonal(du: Floats, dv: Floats) -> Floats:
 
 
 def _flowers(stage: Stage, u: Floats, v: Floats, pitch: float, thread: float) -> Floats:
-    """Coverage of flowers, one per large cell: filled petals, an outline, a ring."""
+    """Coverage of flowers, one per CELLS x CELLS openings: filled petals, an outline, a ring."""
     rng = stage.rng
-    du, dv = u - np.rint(u), v - np.rint(v)
+    scale = np.float32(1 / CELLS)
+    du, dv = u * scale - np.rint(u * scale), v * scale - np.rint(v * scale)
+    pitch = pitch * CELLS
     radius, angle = np.sqrt(du * du + dv * dv), np.arctan2(dv, du)
     petals = int(rng.integers(4, 9))
     wave = np.cos(petals * angle + np.float32(rng.uniform(0, 6)))

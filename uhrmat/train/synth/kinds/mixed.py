@@ -39,8 +39,8 @@ def path_kernel(stage: Stage, length: float) -> Floats:
 def several(stage: Stage) -> Floats:
     """Two to four smaller subjects of different kinds, near and behind one another."""
     layer = blank(*stage.shape)
-    for i in range(int(stage.rng.integers(2, 5))):
-        middle = stage.rng.uniform(0.2, 0.8, 2)
-        small = replace(stage, size=stage.size * stage.rng.uniform(0.3, 0.65), middle=(float(middle[0]), float(middle[1])))
+    for _ in range(int(stage.rng.integers(2, 5))):
+        x, y = stage.rng.uniform(0.2, 0.8, 2).tolist()
+        small = replace(stage, size=stage.size * stage.rng.uniform(0.3, 0.65), middle=(x, y))
         over(layer, _PARTS[int(stage.rng.integers(len(_PARTS)))](small))
     return layer

@@ -55,8 +55,9 @@ def _placed(stage: Stage, subject: Bytes) -> Floats:
     matrix = cv2.getRotationMatrix2D((cols / 2, rows / 2), angle, scale * half)
     if stage.chance(0.5):
         matrix = matrix @ np.array([[-1, 0, cols], [0, 1, 0], [0, 0, 1.0]])
-    room = np.maximum(np.array(stage.shape[::-1]) * 0.12, (np.array([cols, rows]) * scale * half - stage.shape[::-1]) / 2)
-    matrix[:, 2] += np.array([stage.width, stage.height]) / 2 - (cols / 2, rows / 2) + rng.uniform(-0.8, 0.8, 2) * room
+    space = np.array([stage.width, stage.height])
+    room = np.maximum(space * 0.12, (np.array([cols, rows]) * scale * half - space) / 2)
+    matrix[:, 2] += space / 2 - (cols / 2, rows / 2) + rng.uniform(-0.8, 0.8, 2) * room
     if standing:  # a subject cut off by its photograph's lower edge is cut off by ours
         matrix[1, 2] = stage.height - rows * scale * half + rng.uniform(0, 0.1) * stage.height
     warped = cv2.warpAffine(subject, matrix, stage.shape[::-1], flags=cv2.INTER_LINEAR, borderValue=(0, 0, 0, 0))

@@ -82,7 +82,8 @@ def _draw_twigs(stage: Stage, layer: Floats, twigs: Points, blur: float) -> None
 
 
 def _draw_leaves(
-    stage: Stage, layer: Floats, twigs: Points, form: tuple[float, float, float], tint: Floats, blur: float, light: Floats
+    stage: Stage, layer: Floats, twigs: Points, form: tuple[float, float, float], tint: Floats, blur: float,
+    light: Floats,
 ) -> None:  # fmt: skip
     """Leaves sit along the twigs on alternating sides; each has a lighter rib."""
     rng = stage.rng

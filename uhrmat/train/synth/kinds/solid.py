@@ -65,8 +65,8 @@ def defocused(stage: Stage) -> Floats:
 
 def vary_focus(stage: Stage, layer: Floats, most: float) -> Floats:
     """Blend a layer with its defocused versions along a smooth depth map; `most` is the largest radius in pixels."""
-    depth = 0.6 * ramp(stage.rng, *stage.shape) + 0.4 * (0.5 + 0.5 * fractal(stage.rng, *stage.shape,
-                                                                            cell=stage.side * 0.5, octaves=1))  # fmt: skip
+    relief = fractal(stage.rng, *stage.shape, cell=stage.side * 0.5, octaves=1)
+    depth = np.asarray(0.6 * ramp(stage.rng, *stage.shape) + 0.2 + 0.2 * relief, np.float32)
     out, steps = layer, 3
     for i in range(1, steps + 1):
         radius = most * (i / steps) ** 1.5

@@ -93,7 +93,7 @@ def water(stage: Stage) -> Floats:
     waves = (0.5 + 0.5 * fractal(rng, *stage.shape, cell=stage.side * 0.03, octaves=3)).clip(0, 1)
     body = mask * (_wall(stage, mask, stage.side * 0.25) * (0.4 + 0.6 * waves)).clip(0, 1)
     paint(layer, np.asarray(body, np.float32), tint)
-    paint(layer, mask * smoothstep(waves, 0.72, 0.85), np.array([1, 1, 1], np.float32) * np.float32(rng.uniform(0.85, 1)))
+    paint(layer, mask * smoothstep(waves, 0.72, 0.85), np.full(3, rng.uniform(0.85, 1), np.float32))
     return soften(layer, rng.uniform(0.4, 1.2))
 
 
