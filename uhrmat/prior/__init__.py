@@ -1,0 +1,1 @@
+"""Priors: what is foreground, decided on a small copy of the picture."""

@@ -1,0 +1,100 @@
+"""Affinity-based matting at working size, by PyMatting: closed form and its relatives. Weightless and known good.
+
+closed-form: Levin, Lischinski, Weiss, CVPR 2006 / TPAMI 2008. knn: Chen, Li, Tang, CVPR 2012. lbdm: Zheng, Kambhamettu,
+ICCV 2009. rw: Grady et al., VIIP 2005. The Laplacian is PyMatting's; the system is solved here on the unknown pixels'
+bounding box, to the accuracy that an alpha needs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from uhrmat.errors import InputError
+from uhrmat.prior.base import Prior
+
+RTOL = 1e-5
+"""Relative residual at which the solver stops (PyMatting's own default is 1e-7)."""
+METHODS = ("closed-form", "knn", "lbdm", "rw")
+_MARGIN = 4
+_SHIFTS = ((1e-4, (0.0, 1e-4, 1e-3)), (1e-3, (1e-2, 1e-1, 1.0)))
+
+
+class AffinityPrior:
+    """One of `METHODS` as a prior. Needs a trimap."""
+
+    def __init__(self, name: str = "closed-form") -> None:
+        if name not in METHODS:
+            raise InputError(f"There is no affinity prior called {name!r}.", f"Choose one of {', '.join(METHODS)}.")
+        self.name = name
+
+    def __call__(self, small: np.ndarray, trimap: np.ndarray | None) -> Prior:
+        if trimap is None:
+            raise InputError(f"The prior {self.name} needs a trimap or a mask.", "Give --trimap or --mask.")
+        alpha = (trimap == 255).astype(np.float32)
+        unknown = trimap == 128
+        if not unknown.any():
+            return Prior(alpha, self.name)
+        if not (trimap == 255).any() or not (trimap == 0).any():
+            alpha[unknown] = 0.5 if unknown.all() else alpha[~unknown][0]
+            return Prior(alpha, self.name, ["the trimap knows no foreground or no background: nothing to tell apart"])
+        box = _bounding_box(unknown)
+        alpha[box], notes = solve(small[box], trimap[box], self.name)
+        return Prior(alpha, self.name, notes)
+
+
+def solve(image: np.ndarray, trimap: np.ndarray, name: str = "closed-form") -> tuple[np.ndarray, list[str]]:
+    """Alpha (h, w) float32 of a picture (h, w, 3) in [0, 1] with a trimap {0, 128, 255}, and notes for the user.
+
+    Known pixels stay exactly 0 or 1. A preconditioner that fails is retried with stronger shifts, then replaced by
+    Jacobi's; an unfinished solution is better than none and says so.
+    """
+    unknown = (trimap == 128).ravel()
+    laplacian = _laplacian(name)(image.astype(np.float64), ~unknown).tocsr()[unknown]
+    system = laplacian[:, unknown].tocsc()
+    right = -(laplacian[:, ~unknown] @ (trimap.ravel()[~unknown] == 255).astype(np.float64))
+    found, notes = _conjugate_gradient(system, right)
+    alpha = (trimap == 255).astype(np.float32).ravel()
+    alpha[unknown] = np.clip(np.nan_to_num(found, nan=0.5), 0, 1)
+    return alpha.reshape(trimap.shape), notes
+
+
+def _laplacian(name: str) -> Callable[[np.ndarray, np.ndarray], Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from pymatting.laplacian import cf_laplacian, knn_laplacian, lbdm_laplacian, rw_laplacian
+    if name == "closed-form":
+        return lambda image, known: cf_laplacian(image, is_known=known)
+    other = {"knn": knn_laplacian, "lbdm": lbdm_laplacian, "rw": rw_laplacian}[name]
+    return lambda image, known: other(image)
+
+
+def _conjugate_gradient(system: Any, right: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    from pymatting import cg, ichol, jacobi
+
+    best = np.zeros_like(right)
+
+    def keep(_a: Any, x: np.ndarray, *_rest: Any) -> None:
+        best[:] = x
+
+    for discard, shifts in _SHIFTS:
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):
+                inverse = ichol(system, discard_threshold=discard, shifts=list(shifts))
+            return cg(system, right, M=inverse, rtol=RTOL, maxiter=2000, callback=keep), []
+        except ValueError:
+            continue
+    try:
+        return cg(system, right, M=jacobi(system), rtol=RTOL, maxiter=4000, callback=keep), []
+    except ValueError:
+        return best, ["the prior's solver stopped before it converged"]
+
+
+def _bounding_box(unknown: np.ndarray) -> tuple[slice, slice]:
+    rows, columns = np.flatnonzero(unknown.any(1)), np.flatnonzero(unknown.any(0))
+    return tuple(slice(max(0, i[0] - _MARGIN), i[-1] + _MARGIN + 1) for i in (rows, columns))  # type: ignore[return-value]

@@ -1,0 +1,63 @@
+"""What every prior answers, and the small copies it works on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+SHORT_SIDE = 512
+"""Working size of a prior that does not say otherwise: pixels on the short side."""
+_STRIP = 1 << 22
+"""Pixels converted to float32 at once."""
+
+
+@dataclass(frozen=True)
+class Prior:
+    """alpha: (h, w) float32 in [0, 1] at working size; name: of the method; notes: lines for the user."""
+
+    alpha: np.ndarray
+    name: str
+    notes: list[str] = field(default_factory=list)
+
+
+class PriorMethod(Protocol):
+    """A low-resolution matting method."""
+
+    name: str
+
+    def __call__(self, small: np.ndarray, trimap: np.ndarray | None) -> Prior:
+        """small: (h, w, 3) float32 in [0, 1]; trimap: (h, w) uint8 {0, 128, 255} or None."""
+
+
+def working_shape(height: int, width: int, short_side: int = SHORT_SIDE) -> tuple[int, int]:
+    """Size of the small copy: `short_side` on the short side, never larger than the picture, never below one pixel."""
+    scale = min(1.0, short_side / min(height, width))
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def area_average(pixels: np.ndarray, shape: tuple[int, int], peak: float = 1.0) -> np.ndarray:
+    """(h, w[, C]) float32: `pixels` / peak averaged over the area of each small pixel, strip by strip.
+
+    Rows are narrowed strip by strip, so that no full-resolution float copy is made.
+    """
+    (height, width), (h, w) = pixels.shape[:2], shape
+    rows = max(1, _STRIP // width)
+    strips = []
+    for top in range(0, height, rows):
+        strip = pixels[top : top + rows].astype(np.float32)
+        strips.append(cv2.resize(strip, (w, len(strip)), interpolation=cv2.INTER_AREA) if w != width else strip)
+    narrow = np.concatenate(strips)
+    small = cv2.resize(narrow, (w, h), interpolation=cv2.INTER_AREA) if h != height else narrow
+    return (small / np.float32(peak)).reshape(h, w, *pixels.shape[2:])
+
+
+def small_trimap(trimap: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """(h, w) uint8 {0, 128, 255}: a small pixel is known only where all pixels that it covers are."""
+    mean = area_average(trimap, shape)
+    found = np.full(shape, 128, np.uint8)
+    found[mean < 0.01] = 0
+    found[mean > 254.99] = 255
+    return found

@@ -1,0 +1,124 @@
+"""Sparse high-resolution module (SHM).
+
+Sun, Tang, Tai: "Ultrahigh Resolution Image/Video Matting with Spatio-Temporal Sparsity", CVPR 2023, §3.3-3.4. A sparse
+U-Net on the active pixels: strides 1, 2, 4, 8, a gate from Masked-SE at the bottom, skips at 1/4, 1/2 and 1/1.
+
+What differs from the paper. `paper` has its widths (64/64/128/256/512, decoder 256-256-64, head 67-32-16-1) and batch
+normalisation, with the shortcuts as plain 3x3 and without the release's faulty dilated layer; its context comes from an
+encoder of its own, so that any prior can stand in front. `lite` is ours: narrower, no normalisation, colour-line
+features in, a zero-initialised residual on the colour-line projection out, a fusing convolution after each skip.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from uhrmat.refine.features import CHANNELS
+from uhrmat.refine.layers import ContextEncoder, MaskedSE, Residual, SparseConv, channels
+from uhrmat.sparse import Engine, Feat
+from uhrmat.sparse.engine import Act
+
+
+@dataclass(frozen=True)
+class SHMConfig:
+    """Widths of one size. stages: (width, blocks, strided) from stride 2 on; decoder: widths at strides 4, 2, 1."""
+
+    inputs: int
+    stem: int
+    half: int
+    stages: tuple[tuple[int, int, bool], ...]
+    decoder: tuple[int, int, int]
+    head: tuple[int, int]
+    norm: bool
+    residual: bool
+
+
+SIZES = {
+    "paper": SHMConfig(
+        4, 64, 64, ((64, 2, True), (128, 2, True), (256, 2, False), (512, 2, False)), (256, 256, 64), (32, 16), True, False
+    ),
+    "lite": SHMConfig(
+        CHANNELS, 16, 32, ((64, 2, True), (128, 3, True)), (64, 32, 16), (16, 16), False, True
+    ),
+}
+
+
+class SHM(nn.Module):
+    """The refiner's network, for any engine.
+
+    forward(engine, x, small, alpha): x: level-0 features (`SHMConfig.inputs` channels); small: (B, 3, h, w) RGB in
+    [0, 1]; alpha: (B, 1, h, w) prior. Returns level-0 features of one channel: what is to be added to the base for
+    `lite` (so that low precision costs little), alpha in (0, 1) for `paper`; values off the active set mean nothing. `paper` in training returns its side outputs at 1/4, 1/2, 1/1 first, as a list.
+    """
+
+    def __init__(self, size: str = "lite") -> None:
+        super().__init__()
+        self.size, self.config = size, SIZES[size]
+        c = self.config
+        leaky: Act = 0.01 if c.norm else "relu"
+        self.stem = SparseConv("subm", c.inputs, c.stem, norm=c.norm, bias=False, act="relu")
+        self.down = SparseConv("strided", c.stem, c.half, norm=c.norm, bias=False, act="relu")
+        self.settle = SparseConv("subm", c.half, c.half, norm=c.norm, bias=False, act="relu")
+        self.stages = nn.ModuleList()
+        width = c.half
+        for outputs, blocks, strided in c.stages:
+            layers = [Residual(width, outputs, stride=strided, norm=c.norm)]
+            layers += [Residual(outputs, outputs, norm=c.norm) for _ in range(blocks - 1)]
+            self.stages.append(nn.ModuleList(layers))
+            width = outputs
+        self.context, self.gate = ContextEncoder(), MaskedSE(width)
+        skips = (c.stages[0][0], c.half, 3 if c.norm else c.stem)
+        self.ups, self.fuses, self.sides = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
+        for outputs, skip in zip(c.decoder, skips, strict=True):
+            self.ups.append(SparseConv("inverse", width, outputs, norm=c.norm, act=leaky))
+            width = outputs + skip
+            if c.norm:
+                self.sides.append(SparseConv("subm", outputs, 1, kernel=1, act=None))
+            else:
+                self.fuses.append(SparseConv("subm", width, outputs, act=leaky))
+                width = outputs
+        self.head = nn.ModuleList(
+            [
+                SparseConv("subm", width, c.head[0], act=leaky),
+                SparseConv("subm", c.head[0], c.head[1], act=leaky),
+                SparseConv("subm", c.head[1], 1, kernel=1, act=None),
+            ]
+        )
+        if c.residual:
+            nn.init.zeros_(self.head[-1].weight)
+
+    def forward(self, engine: Engine, x: Feat, small: Tensor, alpha: Tensor) -> Feat | list[Feat]:
+        bottom, skips = self._encode(engine, x)
+        context = self.context(torch.cat([2 * small - 1, 2 * alpha - 1], 1))
+        y = engine.scale(bottom, self.gate(context, alpha))
+        sides = []
+        for index, skip in enumerate(skips):
+            y = self.ups[index](engine, y)
+            if self.config.norm and self.training:
+                sides.append(_sigmoid(self.sides[index](engine, y)))
+            y = engine.cat(y, skip)
+            if self.fuses:
+                y = self.fuses[index](engine, y)
+        for layer in self.head:
+            y = layer(engine, y)
+        if self.config.residual:
+            return y
+        return [*sides, _sigmoid(y)] if self.training else _sigmoid(y)
+
+    def _encode(self, engine: Engine, x: Feat) -> tuple[Feat, tuple[Feat, Feat, Feat]]:
+        stem = self.stem(engine, x)
+        half = self.settle(engine, self.down(engine, stem))
+        y, quarter = half, half
+        for index, stage in enumerate(self.stages):
+            for block in stage:
+                y = block(engine, y)
+            if index == 0:
+                quarter = y
+        return y, (quarter, half, channels(x, 0, 3) if self.config.norm else stem)
+
+
+def _sigmoid(x: Feat) -> Feat:
+    return Feat(torch.sigmoid(x.data), x.level)
