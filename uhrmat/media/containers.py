@@ -65,7 +65,8 @@ def open_png_source(path: Path) -> Source:
 
         decode = partial(pillow_decode, path, "PNG", PngImageFile, None)
     else:
-        decode = partial(cv2_decode, path, "PNG")
+        shape = (height, width) if colour == 0 else (height, width, 3 if colour == 2 else 4)
+        decode = partial(cv2_decode, path, "PNG", shape, "uint16" if bits == 16 else "uint8")
     decode = partial(with_grey_profile, decode, icc)
     depth = 16 if bits == 16 else 8
     alpha = colour in (4, 6) or keyed
@@ -107,6 +108,6 @@ def open_webp_source(path: Path) -> Source:
         raise damaged(path, "WebP") from error
     icc = bytes(chunks[b"ICCP"]) if b"ICCP" in chunks else None
     exif = strip_prefix(bytes(chunks[b"EXIF"])) if b"EXIF" in chunks else None
-    decode = partial(cv2_decode, path, "WebP")
+    decode = partial(cv2_decode, path, "WebP", (height, width, 4 if alpha else 3))
     lossy = b"VP8L" not in chunks
     return Source(width, height, "uint8", 8, alpha, decode, rgb_icc(icc), exif, read_orientation(exif), lossy=lossy)

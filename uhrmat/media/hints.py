@@ -34,7 +34,7 @@ def normalise_trimap(values: Array, slack: int = 0) -> Trimap:
     elif values.dtype == np.uint16 and int(values.max()) > 255:
         levels = (values >> 8).astype(np.uint8)
     else:
-        levels = values.astype(np.uint8)
+        levels = values.astype(np.uint8, copy=False)
     if values.dtype.kind != "f" and int(levels.max()) <= 2 and slack == 0:
         return np.array([BACKGROUND, UNKNOWN, FOREGROUND], np.uint8)[levels]
     table = np.full(256, UNKNOWN, np.uint8)

@@ -30,24 +30,36 @@ def cv2_module() -> Any:
     return cv2
 
 
-def cv2_decode(path: Path, kind: str, data: npt.NDArray[np.uint8] | None = None) -> Decoded:
+def cv2_decode(path: Path, kind: str, shape: tuple[int, ...] = (), dtype: str = "uint8") -> Decoded:
     """Pixels as stored through cv2: grey (H, W) or RGB (H, W, 3), uint8/uint16/float32, and alpha or None.
 
-    `data` stands in for the file's bytes.
+    `shape`, the array that cv2 is expected to fill, halves the memory: without it cv2 decodes, then copies.
     """
     cv2 = cv2_module()
     try:
-        pixels = cv2.imdecode(load_bytes(path) if data is None else data, cv2.IMREAD_UNCHANGED)
+        if shape and (os.name != "nt" or str(path).isascii()):  # on Windows cv2 opens no other names
+            pixels = cv2.imread(str(path), np.empty(shape, dtype), cv2.IMREAD_UNCHANGED)
+        else:
+            pixels = cv2.imdecode(load_bytes(path), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
         raise damaged(path, kind) from error
     if pixels is None:
         raise damaged(path, kind)
+    return to_rgb(pixels)
+
+
+def to_rgb(pixels: Array) -> Decoded:
+    """Grey as it is; BGR or BGRA as RGB and alpha, within the array's own memory, 256 rows at a time."""
+    cv2 = cv2_module()
     if pixels.ndim == 2:
         return pixels, None
-    if pixels.shape[2] == 3:
-        return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels), None
-    alpha = np.ascontiguousarray(pixels[..., 3])
-    return cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGB), alpha
+    height, width, channels = pixels.shape
+    alpha = np.ascontiguousarray(pixels[..., 3]) if channels == 4 else None
+    code = cv2.COLOR_BGRA2RGB if channels == 4 else cv2.COLOR_BGR2RGB
+    rgb = pixels.reshape(-1)[: height * width * 3].reshape(height, width, 3)
+    for y in range(0, height, 256):  # what is written never reaches past what has been read
+        rgb[y : y + 256] = cv2.cvtColor(pixels[y : y + 256], code).reshape(-1, width, 3)
+    return rgb, alpha
 
 
 def pillow_array(image: Any) -> npt.NDArray[np.uint8]:
@@ -105,10 +117,11 @@ def open_jpeg_source(path: Path) -> Source:
             icc, exif = image.info.get("icc_profile"), strip_prefix(image.info.get("exif"))
     except (OSError, SyntaxError, ValueError, struct.error, KeyError, IndexError) as error:
         raise damaged(path, "JPEG") from error
+    shape = (height, width) if mode == "L" else (height, width, 3)
     if mode == "CMYK":
         decode = partial(pillow_decode, path, "JPEG", JpegImageFile, icc)
     else:
-        decode = partial(with_grey_profile, partial(cv2_decode, path, "JPEG"), icc)
+        decode = partial(with_grey_profile, partial(cv2_decode, path, "JPEG", shape), icc)
     return Source(width, height, "uint8", 8, False, decode, rgb_icc(icc), exif, read_orientation(exif), lossy=True)
 
 

@@ -19,7 +19,7 @@ from uhrmat.errors import InputError
 from uhrmat.media.colour import convert_to_srgb, rgb_icc
 from uhrmat.media.files import PathLike, atomic
 from uhrmat.media.picture import check_finite
-from uhrmat.media.raster import cv2_decode, pillow_array, pillow_decode, with_grey_profile
+from uhrmat.media.raster import cv2_module, pillow_array, pillow_decode, to_rgb, with_grey_profile
 from uhrmat.media.source import Array, Decoded, Source, damaged, load_bytes, unsupported
 from uhrmat.media.strips import MakeRows, deltas, in_strips
 
@@ -146,7 +146,10 @@ def _decode_foreign(path: Path, stored: str, icc: bytes | None, orientation_at: 
     if orientation_at is not None:
         order: Literal["big", "little"] = "big" if data[0] == ord("M") else "little"
         data[orientation_at : orientation_at + 2] = list((1).to_bytes(2, order))
-    pixels, alpha = cv2_decode(path, "TIFF", data)
+    stored_pixels = cv2_module().imdecode(data, cv2_module().IMREAD_UNCHANGED)
+    if stored_pixels is None:
+        raise damaged(path, "TIFF")
+    pixels, alpha = to_rgb(stored_pixels)
     if pixels.dtype.kind == "f":
         check_finite(pixels, f"'{path}'")
     return pixels, alpha
