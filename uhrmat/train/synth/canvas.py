@@ -167,18 +167,18 @@ def straight(layer: Floats) -> Floats:
 
     Averages down until nothing is empty, then fills what is thinner than 1/8 on the way up.
     """
-    return np.clip(_push_pull(layer), 0, 1)
+    return np.asarray(_push_pull(layer).clip(0, 1), np.float32)
 
 
 def _push_pull(layer: Floats) -> Floats:
     height, width = layer.shape[:2]
     if min(height, width) <= 4:
         mean = layer.reshape(-1, 4).sum(0)
-        return np.tile(mean[:3] / max(float(mean[3]), 1e-6), (height, width, 1))
+        return np.asarray(np.tile(mean[:3] / max(float(mean[3]), 1e-6), (height, width, 1)), np.float32)
     small = cv2.resize(layer, ((width + 1) // 2, (height + 1) // 2), interpolation=cv2.INTER_AREA)
     below = cv2.resize(_push_pull(np.asarray(small, np.float32)), (width, height), interpolation=cv2.INTER_LINEAR)
     alpha = layer[..., 3:]
-    own = layer[..., :3] / np.maximum(alpha, 1e-6)
+    own: Floats = np.asarray(layer[..., :3] / np.maximum(alpha, 1e-6), np.float32)
     own -= below
     own *= np.minimum(alpha * 8, 1)
     own += below

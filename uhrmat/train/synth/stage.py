@@ -37,8 +37,8 @@ class Stage:
         return self.height, self.width
 
     def stroke(self, low: float, high: float) -> float:
-        """A strand width in pixels, drawn from [low, high] at 1024 pixels and growing slower than the picture."""
-        grown = (max(self.height, self.width) / 1024) ** 0.6
+        """A strand width in pixels, drawn from [low, high] at 1024 pixels and growing slower than the subject."""
+        grown = (self.side / 1024) ** 0.6
         return max(0.4, float(self.rng.uniform(low, high)) * grown)
 
     def count(self, number: float) -> int:
