@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from uhrmat.errors import InputError
-from uhrmat.sparse.engine import Act, Engine, Feat, SampleFn, activate
+from uhrmat.sparse.engine import Act, Engine, Feat, SampleFn, activate, put
 
 
 def _as_mask(mask: Tensor | np.ndarray) -> Tensor:
@@ -79,11 +79,11 @@ class DenseEngine(Engine):
         count = self.mask(x.level).sum((2, 3)).clamp(min=1)
         return x.data.sum((2, 3), dtype=torch.float32) / count
 
-    def scatter(self, x: Feat, out: Tensor | np.ndarray) -> None:
+    def scatter(self, x: Feat, out: Tensor | np.ndarray, add: bool = False) -> None:
         target = torch.as_tensor(out)
         mask = self.mask(0)[0, 0]
         values = x.data[0].permute(1, 2, 0)[mask].to(target.dtype)
-        target[mask] = values[:, 0] if target.ndim == 2 else values[:, : target.shape[2]]
+        put(target, (mask,), values, add)
 
     def values(self, x: Feat) -> Tensor:
         return x.data.permute(0, 2, 3, 1)[self.mask(x.level)[:, 0]]

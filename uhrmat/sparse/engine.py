@@ -40,6 +40,12 @@ def activate(x: Tensor, act: Act) -> Tensor:
     return torch.nn.functional.leaky_relu(x, slope, inplace)
 
 
+def put(target: Tensor, where: tuple[Tensor, ...], found: Tensor, add: bool) -> None:
+    """target[where] = found, or += found; a target without channel axis takes the first channel."""
+    found = found[:, 0] if target.ndim == 2 else found[:, : target.shape[2]]
+    target[where] = target[where] + found if add else found
+
+
 class Engine(ABC):
     """Operations on features that live on the active sites of a picture at strides 1, 2, 4 and 8.
 
@@ -82,8 +88,8 @@ class Engine(ABC):
         """(B, C): mean over the active sites of each picture; zero where there are none."""
 
     @abstractmethod
-    def scatter(self, x: Feat, out: Tensor | np.ndarray) -> None:
-        """Writes level-0 features into `out`, float32 (H, W) or (H, W, C), at the active pixels only."""
+    def scatter(self, x: Feat, out: Tensor | np.ndarray, add: bool = False) -> None:
+        """Writes level-0 features into `out`, float32 (H, W) or (H, W, C), at the active pixels only, or adds them."""
 
     @abstractmethod
     def values(self, x: Feat) -> Tensor:

@@ -10,9 +10,10 @@ from uhrmat.errors import InputError
 from uhrmat.sparse.active import ActiveSet
 from uhrmat.sparse.dense import DenseEngine
 from uhrmat.sparse.engine import Engine
+from uhrmat.sparse.spconv_engine import SpconvEngine
 from uhrmat.sparse.tiles import TilesEngine
 
-ENGINES = ("auto", "dense", "tiles")
+ENGINES = ("auto", "dense", "tiles", "spconv")
 
 
 def make_engine(
@@ -23,7 +24,7 @@ def make_engine(
 ) -> Engine:
     """An engine over one picture. name: one of ENGINES; "auto" is `tiles`; mask: (H, W), non-zero = active.
 
-    Raises InputError for an unknown name or a mask of another shape.
+    Raises InputError for an unknown name, a mask of another shape, and for `spconv` where it cannot run.
     """
     if name not in ENGINES:
         raise InputError(f'There is no engine "{name}".', f"Choose one of {', '.join(ENGINES)}.")
@@ -31,4 +32,6 @@ def make_engine(
         mask = mask_or_active.mask() if isinstance(mask_or_active, ActiveSet) else mask_or_active
         return DenseEngine(torch.as_tensor(mask).to(device), dtype)
     active = mask_or_active if isinstance(mask_or_active, ActiveSet) else ActiveSet.from_mask(mask_or_active)
+    if name == "spconv":
+        return SpconvEngine(active, dtype, device)
     return TilesEngine(active, dtype, device=device)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from uhrmat.sparse.active import ActiveSet
 from uhrmat.sparse.buffers import Buffers, TileFeat
-from uhrmat.sparse.engine import Act, Engine, Feat, SampleFn, activate
+from uhrmat.sparse.engine import Act, Engine, Feat, SampleFn, activate, put
 from uhrmat.sparse.kernels import four_phases, make_kernel
 
 _SITES = 1 << 16
@@ -128,12 +128,12 @@ class TilesEngine(Engine):
         return (total / max(len(rows), 1))[None]
 
     @torch.no_grad()
-    def scatter(self, x: Feat, out: Tensor | np.ndarray) -> None:
+    def scatter(self, x: Feat, out: Tensor | np.ndarray, add: bool = False) -> None:
         target, data = torch.as_tensor(out), self._joined(x)
         for part in self._rows(0).split(_SITES):
             ys, xs = (c.to(target.device) for c in self._places(0, part))
             found = data[part].to(target)
-            target[ys, xs] = found[:, 0] if target.ndim == 2 else found[:, : target.shape[2]]
+            put(target, (ys, xs), found, add)
 
     @torch.no_grad()
     def values(self, x: Feat) -> Tensor:

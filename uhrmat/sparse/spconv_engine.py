@@ -1,0 +1,146 @@
+"""The spconv engine, for CUDA: spconv 2.3's low-level calls with one rulebook per geometry.
+
+spconv gives the sites of a strided layer in an order that may differ from call to call. Here every geometry (a level's
+3x3 neighbourhood, a step from one level to the next) is asked for once and used by all layers, in both directions: so
+features of one level always agree in order and may be added and joined row by row.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from uhrmat.errors import InputError
+from uhrmat.sparse.active import ActiveSet
+from uhrmat.sparse.engine import Act, Engine, Feat, SampleFn, activate, put
+
+_TYPES = (torch.float32, torch.float16)
+
+
+class SpconvEngine(Engine):
+    """One picture, inference only; features are (N, C), N the active sites of their level.
+
+    Raises InputError off CUDA, for another dtype than float32 and float16, and where spconv is not installed.
+    single_thread_oracle: lets it run on the CPU, for tests in a process with OMP_NUM_THREADS=1.
+    """
+
+    name = "spconv"
+
+    def __init__(
+        self,
+        active: ActiveSet,
+        dtype: torch.dtype = torch.float32,
+        device: str | torch.device = "cuda",
+        single_thread_oracle: bool = False,
+    ) -> None:
+        self.active, self.dtype, self.device = active, dtype, torch.device(device)
+        if self.device.type != "cuda" and not single_thread_oracle:
+            message = (
+                "The spconv engine runs on CUDA only: on the CPU it is racy above one thread and gives wrong numbers."
+            )
+            raise InputError(message, "Use the engine tiles.")
+        if dtype not in _TYPES:
+            raise InputError(
+                f"The spconv engine cannot compute in {dtype}.", "Use float32, float16 or the engine tiles."
+            )
+        self._ops = _spconv_ops()
+        ys, xs = active.mask().nonzero(as_tuple=True)
+        indices = torch.stack([torch.zeros_like(ys), ys, xs], 1).int().contiguous().to(self.device)
+        self._indices: list[Tensor] = [indices]
+        self._books: dict[tuple[str, int], tuple[Tensor, Tensor]] = {}
+
+    @torch.no_grad()
+    def sample(self, fn: SampleFn) -> Feat:
+        _, ys, xs = self._indices[0].long().unbind(1)
+        return Feat(fn(ys, xs).to(self.dtype), 0)
+
+    def subm_conv(self, x: Feat, weight: Tensor, bias: Tensor | None = None, act: Act = None) -> Feat:
+        if weight.shape[-1] == 1:
+            out = x.data @ weight[:, :, 0, 0].T.to(x.data)
+            return self._finish(out, x.level, bias, act)
+        book = self._book("subm", x.level)
+        return self._convolve(x, x.level, weight.permute(0, 2, 3, 1), bias, act, book, subm=True)
+
+    def strided_conv(self, x: Feat, weight: Tensor, bias: Tensor | None = None, act: Act = None) -> Feat:
+        book = self._book("strided", x.level)
+        return self._convolve(x, x.level + 1, weight.permute(0, 2, 3, 1), bias, act, book)
+
+    def inverse_conv(self, x: Feat, weight: Tensor, bias: Tensor | None = None, act: Act = None) -> Feat:
+        book = self._book("strided", x.level - 1)
+        return self._convolve(x, x.level - 1, weight.permute(1, 2, 3, 0), bias, act, book, inverse=True)
+
+    def cat(self, *xs: Feat) -> Feat:
+        return Feat(torch.cat([x.data for x in xs], 1), xs[0].level)
+
+    def add(self, x: Feat, y: Feat, act: Act = None) -> Feat:
+        return Feat(activate(x.data + y.data, act), x.level)
+
+    def scale(self, x: Feat, gate: Tensor) -> Feat:
+        return Feat(x.data * gate.reshape(1, -1).to(x.data), x.level)
+
+    def mean(self, x: Feat) -> Tensor:
+        return x.data.sum(0, dtype=torch.float32)[None] / max(len(x.data), 1)
+
+    def scatter(self, x: Feat, out: Tensor | np.ndarray, add: bool = False) -> None:
+        target = torch.as_tensor(out)
+        _, ys, xs = self._indices[0].long().to(target.device).unbind(1)
+        found = x.data.to(target)
+        put(target, (ys, xs), found, add)
+
+    def values(self, x: Feat) -> Tensor:
+        _, ys, xs = self._indices[x.level].long().unbind(1)
+        return x.data[torch.argsort(ys * self.active.levels[x.level].width + xs)].float()
+
+    @torch.no_grad()
+    def _convolve(
+        self,
+        x: Feat,
+        to: int,
+        weight: Tensor,
+        bias: Tensor | None,
+        act: Act,
+        book: tuple[Tensor, Tensor],
+        inverse: bool = False,
+        subm: bool = False,
+    ) -> Feat:
+        """weight: (out, 3, 3, in), spconv's layout. An empty set never reaches spconv, which refuses it."""
+        count = len(self._indices[to])
+        if count == 0:
+            return Feat(x.data.new_zeros((0, len(weight))), to)
+        filters = weight.detach().to(x.data).contiguous()
+        out = self._ops.indice_conv(x.data.contiguous(), filters, *book, count, inverse, subm)
+        return self._finish(out, to, bias, act)
+
+    def _finish(self, out: Tensor, level: int, bias: Tensor | None, act: Act) -> Feat:
+        if bias is not None:
+            out = out + bias.detach().to(out)
+        return Feat(activate(out, act), level)
+
+    def _book(self, kind: str, level: int) -> tuple[Tensor, Tensor]:
+        """Pairs and their number per tap; a strided one also fixes the order of the level below."""
+        if (kind, level) not in self._books:
+            indices, of = self._indices[level], self.active.levels[level]
+            if len(indices) == 0:
+                found = (indices, indices.new_empty(0), indices.new_empty(0))
+            else:
+                stride = [2, 2] if kind == "strided" else [1, 1]
+                geometry = ([3, 3], stride, [1, 1], [1, 1], [0, 0])
+                algo = self._ops.ConvAlgo.Native
+                found = self._ops.get_indice_pairs(
+                    indices, 1, [of.height, of.width], algo, *geometry, subm=kind == "subm"
+                )
+            if kind == "strided":
+                self._indices.append(found[0].contiguous())
+            self._books[kind, level] = (found[1], found[2])
+        return self._books[kind, level]
+
+
+def _spconv_ops() -> Any:
+    try:
+        from spconv.pytorch import ops
+    except ImportError as error:
+        raise InputError("spconv is not installed.", 'Run: pip install "uhrmat[cuda]"') from error
+    return ops
