@@ -16,6 +16,7 @@ from PIL import Image
 from uhrmat.errors import InputError
 from uhrmat.media import Picture, read_info, read_picture
 from uhrmat.media.exif import PREFIX, orient, read_orientation, reset_orientation
+from uhrmat.media.raster import cv2_decode
 
 from .helpers import display_p3, exif_blob, gradient, grey_profile, raw_png, save
 
@@ -119,6 +120,10 @@ def test_colour_key_is_alpha(tmp_path: Path) -> None:
     rows = np.array([[1, 2, 3, 4, 5, 6]], np.uint8)
     picture = read_picture(raw_png(tmp_path / "k.png", rows, 2, 8, (b"tRNS", bytes([0, 1, 0, 2, 0, 3]))))
     assert picture.alpha is not None and picture.alpha.tolist() == [[0, 255]]
+    deep = np.array([[1, 5, 2, 9]], np.uint8)
+    picture = read_picture(raw_png(tmp_path / "k.png", deep, 0, 16, (b"tRNS", bytes([1, 5]))))
+    assert picture.alpha is not None and picture.alpha.tolist() == [[0, 65535]]
+    assert picture.pixels.tolist() == [[[261] * 3, [521] * 3]]
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
@@ -236,6 +241,11 @@ def test_to_float_of_a_region() -> None:
     region = Picture.from_array(RGB).to_float(2, 5, 10)
     assert region.shape == (3, 20, 3) and np.allclose(region * 255, RGB[2:5, 10:], atol=1e-4)
     assert Picture.from_array(np.array([[255]], np.uint8)).to_float().max() == 1.0
+
+
+def test_a_decoder_that_disagrees_with_the_header_is_asked_again(tmp_path: Path) -> None:
+    pixels, alpha = cv2_decode(save(tmp_path / "a.png", RGB), "PNG", (20, 30, 4))
+    assert np.array_equal(pixels, RGB) and alpha is None
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp"])

@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from uhrmat.media.colour import rgb_icc
 from uhrmat.media.exif import read_orientation, strip_prefix
 from uhrmat.media.raster import cv2_decode, pillow_decode, with_grey_profile
-from uhrmat.media.source import Source, damaged, load_bytes
+from uhrmat.media.source import Decoded, Source, damaged, load_bytes
 
 _MAX_ICC = 1 << 26
 
@@ -48,6 +50,12 @@ def _png_profile(body: bytes) -> bytes | None:
     return icc if unpack.eof else None
 
 
+def _keyed_grey(path: Path, shape: tuple[int, int], key: int) -> Decoded:
+    """16-bit grey of which one level means transparent: cv2 does not look, and Pillow truncates."""
+    grey, _ = cv2_decode(path, "PNG", shape, "uint16")
+    return grey, np.where(grey == key, 0, 65535).astype(np.uint16)
+
+
 def open_png_source(path: Path) -> Source:
     """Header of a PNG; the whole file is checked for completeness."""
     chunks: dict[bytes, bytes] = {}
@@ -65,8 +73,10 @@ def open_png_source(path: Path) -> Source:
 
         decode = partial(pillow_decode, path, "PNG", PngImageFile, None)
     else:
-        shape = (height, width) if colour == 0 else (height, width, 3 if colour == 2 else 4)
+        shape = (height, width) if colour == 0 else (height, width, 3 if colour == 2 and not keyed else 4)
         decode = partial(cv2_decode, path, "PNG", shape, "uint16" if bits == 16 else "uint8")
+    if keyed and colour == 0 and bits == 16:
+        decode = partial(_keyed_grey, path, (height, width), int.from_bytes(chunks[b"tRNS"][:2], "big"))
     decode = partial(with_grey_profile, decode, icc)
     depth = 16 if bits == 16 else 8
     alpha = colour in (4, 6) or keyed

@@ -30,22 +30,21 @@ def cv2_module() -> Any:
     return cv2
 
 
-def cv2_decode(path: Path, kind: str, shape: tuple[int, ...] = (), dtype: str = "uint8") -> Decoded:
+def cv2_decode(path: Path, kind: str, shape: tuple[int, ...], dtype: str = "uint8") -> Decoded:
     """Pixels as stored through cv2: grey (H, W) or RGB (H, W, 3), uint8/uint16/float32, and alpha or None.
 
-    `shape`, the array that cv2 is expected to fill, halves the memory: without it cv2 decodes, then copies.
+    `shape` is that of the array that cv2 should fill: left to itself it decodes into one and returns a copy.
     """
     cv2 = cv2_module()
+    if os.name != "nt" or str(path).isascii():  # on Windows cv2 opens no other names
+        try:
+            return to_rgb(cv2.imread(str(path), np.empty(shape, dtype), cv2.IMREAD_UNCHANGED))
+        except (cv2.error, AttributeError):
+            pass  # another shape than the header led us to expect, or a broken file, which now fails again
     try:
-        if shape and (os.name != "nt" or str(path).isascii()):  # on Windows cv2 opens no other names
-            pixels = cv2.imread(str(path), np.empty(shape, dtype), cv2.IMREAD_UNCHANGED)
-        else:
-            pixels = cv2.imdecode(load_bytes(path), cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:
+        return to_rgb(cv2.imdecode(load_bytes(path), cv2.IMREAD_UNCHANGED))
+    except (cv2.error, AttributeError) as error:  # None, where cv2 found no picture, has no attributes
         raise damaged(path, kind) from error
-    if pixels is None:
-        raise damaged(path, kind)
-    return to_rgb(pixels)
 
 
 def to_rgb(pixels: Array) -> Decoded:
