@@ -21,7 +21,7 @@ make_venv() {
         "$py" -m venv "$venv"
     fi
     echo "== installing into $venv (torch is the bulk of it)"
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e "$1" ||
+    "$venv/bin/python" -m pip install -qq --no-compile --disable-pip-version-check -c constraints.txt -e "$1" ||
         die "the installation failed, see above. To start over: rm -r $venv"
 }
 

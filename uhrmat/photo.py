@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from uhrmat.composite import Background
 from uhrmat.deliver import deliver
+from uhrmat.devices import peak_memory
 from uhrmat.media import MAX_PIXELS, read_mask, read_picture, read_trimap
 from uhrmat.plan import Job, Spec
 
@@ -18,23 +19,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Delivered:
-    """What became of one photograph. `seconds` has the stages of the matter with `read` before and `write` after."""
+    """What became of one photograph. `stats` are those of its matte, from file to file: with reading and writing."""
 
     photo: Path
     files: dict[str, Path]
     stats: Stats
-    seconds: dict[str, float]
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: the statistics of the matte with the names of the files."""
         files = {name: str(path) for name, path in self.files.items()}
-        return {
-            "photo": str(self.photo),
-            "status": "done",
-            "files": files,
-            **self.stats.as_dict(),
-            "seconds": self.seconds,
-        }
+        return {"photo": str(self.photo), "status": "done", "files": files, **self.stats.as_dict()}
 
 
 def matte_photo(
@@ -56,5 +50,8 @@ def matte_photo(
     matte = matter.matte(picture, trimap=trimap, mask=mask, foreground=spec.needs_foreground)
     start = time.perf_counter()
     files = deliver(matte, job, spec, background)
-    seconds = {"read": read, **matte.stats.seconds, "write": time.perf_counter() - start}
-    return Delivered(job.photo, files, matte.stats, seconds)
+    stages = dict(matte.stats.seconds)
+    read += stages.pop("read", 0.0)
+    seconds = {"read": read, **stages, "write": time.perf_counter() - start}
+    peak = max(matte.stats.peak_memory, peak_memory(matte.stats.device))
+    return Delivered(job.photo, files, replace(matte.stats, seconds=seconds, peak_memory=peak))

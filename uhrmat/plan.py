@@ -83,11 +83,15 @@ def plan(
 
     `trimap` and `mask` are a file, or a folder in which they are found by the photograph's name; with `resize` they
     may have any size. Raises InputError or OutputError for whatever cannot work: a file that is missing or no
-    picture, two hints, one hint for several photographs, a hint of another size, two photographs with one output, an
-    output that exists or is an input, a folder that cannot be written to.
+    picture, no hint or two, one hint for several photographs, a hint of another size, two photographs with one
+    output, an output that exists or is an input, a folder that cannot be written to.
     """
     if trimap is not None and mask is not None:
         raise InputError("Both --trimap and --mask were given.", "Keep the trimap, which says more, or the mask.")
+    if trimap is None and mask is None:
+        raise InputError(
+            "Nothing says what the foreground is.", "Give --trimap, or a coarse --mask from any segmentation tool."
+        )
     photos = list(dict.fromkeys(photos))
     jobs = []
     for photo in photos:

@@ -32,7 +32,7 @@ class FakeStats:
     precision: str = "fp32"
     working_size: tuple[int, int] = (6, 8)
     seconds: dict[str, float] = field(default_factory=lambda: {"prior": 0.5, "refine": 0.25})
-    peak_memory: int = 123_000_000
+    peak_memory: int = 123_000
     notes: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
@@ -85,11 +85,29 @@ def matter(monkeypatch: pytest.MonkeyPatch) -> type[FakeMatter]:
 
 
 @pytest.fixture
-def run(matter: type[FakeMatter]) -> Run:
-    """`run("image", photo, "-o", folder)`: the command line, in this process."""
+def run(matter: type[FakeMatter], tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """`run("image", photo, "-o", folder)`: the command line, in this process; with masks for those who give no hint."""
     from uhrmat.cli.app import app
 
-    return lambda *words: CliRunner().invoke(app, [str(word) for word in words])
+    def invoke(*words: Any) -> Result:
+        line = [str(word) for word in words]
+        if line[:1] == ["image"] and line[1:] and not {"--trimap", "--mask"} & set(line):
+            line += ["--mask", str(_masks(tmp_path_factory.mktemp("masks"), line[1:]))]
+        return CliRunner().invoke(app, line)
+
+    return invoke
+
+
+def _masks(folder: Path, words: list[str]) -> Path:
+    """A folder with a mask for each photograph among the words."""
+    for photo in map(Path, words):
+        if photo.is_file() and photo.suffix in (".png", ".tif"):
+            try:
+                size = Image.open(photo).size
+            except OSError:
+                size = (16, 12)
+            make_trimap(folder / f"{photo.stem}.png", size)
+    return folder
 
 
 @pytest.fixture

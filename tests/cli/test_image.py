@@ -155,7 +155,7 @@ def test_quiet_prints_nothing(run: Run, photo: Path) -> None:
 def test_the_table_names_everything(run: Run, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     out = run("image", photo, "-o", tmp_path / "out").stdout
-    for text in ("16 × 12", "12 (25.0%)", "closed-form at 8 × 6", "shm", "tiles", "cpu", "prior 0.50", "123 MB"):
+    for text in ("16 × 12", "12 (25.0%)", "closed-form at 8 × 6", "shm", "tiles", "cpu", "prior 0.50", "peak memory"):
         assert text in out
     assert "photo_alpha.png" in out and "photo_foreground.png" in out
 

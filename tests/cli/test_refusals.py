@@ -87,3 +87,12 @@ def test_folder_that_takes_no_files(run: Run, photo: Path) -> None:
 def test_usage_errors_of_the_parser(run: Run, photo: Path, words: list[str]) -> None:
     result = run("image", *([photo, *words] if words else []))
     assert result.exit_code == 2 and "Usage" in result.stderr
+
+
+def test_no_hint_at_all(matter: type[FakeMatter], photo: Path) -> None:
+    from typer.testing import CliRunner
+
+    from uhrmat.cli.app import app
+
+    result = CliRunner().invoke(app, ["image", str(photo)])
+    assert result.exit_code == 2 and "Give --trimap, or a coarse --mask" in result.stderr

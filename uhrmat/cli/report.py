@@ -21,7 +21,7 @@ def report(item: Delivered) -> list[tuple[str, str]]:
         ("refiner", stats.refiner),
         ("engine", f"{stats.engine}, {stats.precision}"),
         ("device", stats.device),
-        ("seconds", stages(item.seconds)),
+        ("seconds", stages(stats.seconds)),
         ("peak memory", format_bytes(stats.peak_memory)),
         *(("note", note) for note in stats.notes),
         *((name, str(path)) for name, path in item.files.items()),
@@ -29,6 +29,5 @@ def report(item: Delivered) -> list[tuple[str, str]]:
 
 
 def stages(seconds: dict[str, float]) -> str:
-    """`4.2: read 0.1, prior 3.1, …`; a stage named total is taken for the sum of the others and not counted twice."""
-    parts = {name: value for name, value in seconds.items() if name != "total"}
-    return f"{sum(parts.values()):.2f}: " + ", ".join(f"{name} {value:.2f}" for name, value in parts.items())
+    """`4.20: read 0.10, prior 3.10, …`: the sum and its parts."""
+    return f"{sum(seconds.values()):.2f}: " + ", ".join(f"{name} {value:.2f}" for name, value in seconds.items())
