@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from uhrmat import __version__
+from uhrmat.cli.evaluate import evaluate
 from uhrmat.cli.image import image
 from uhrmat.cli.trimap import trimap
 
@@ -21,6 +22,7 @@ app = typer.Typer(
 )
 app.command()(image)
 app.command()(trimap)
+app.command()(evaluate)
 
 
 def _print_version(wanted: bool) -> None:
