@@ -10,6 +10,8 @@ import numpy as np
 
 SHORT_SIDE = 512
 """Working size of a prior that does not say otherwise: pixels on the short side."""
+WORTH = 1.5
+"""Pictures less than this much larger than the working size are worked on as they are."""
 _STRIP = 1 << 22
 """Pixels converted to float32 at once."""
 
@@ -33,8 +35,10 @@ class PriorMethod(Protocol):
 
 
 def working_shape(height: int, width: int, short_side: int = SHORT_SIDE) -> tuple[int, int]:
-    """Size of the small copy: `short_side` on the short side, never larger than the picture, never below one pixel."""
-    scale = min(1.0, short_side / min(height, width))
+    """Size of the small copy: `short_side` on the short side; a picture up to WORTH times larger stays as it is."""
+    scale = short_side / min(height, width)
+    if scale > 1 / WORTH:
+        return height, width
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from uhrmat.media import Picture, srgb_encode
 from uhrmat.refine.colorline import project, smooth_colours
 
 CHANNELS = 16
 """RGB, prior, base, confidence, distance from the line, known foreground, known background, scale, F (3), B (3)."""
+CONTEXT = 128
+"""Side of the square small picture for Masked-SE's encoder."""
 BASE = 4
 """Channel of the colour-line projection, stored as 2·base - 1: where the refiner's residual starts."""
+
+
+def context_maps(small: np.ndarray) -> Tensor:
+    """(C, CONTEXT, CONTEXT) from a small map (h, w, C): what Masked-SE's encoder sees, trained and used alike."""
+    planes = torch.from_numpy(small).permute(2, 0, 1)[None]
+    return torch.nn.functional.interpolate(planes, (CONTEXT, CONTEXT), mode="area")[0]
 
 
 class BilinearMaps:
@@ -42,34 +52,58 @@ class BilinearMaps:
         return self.rows.index_select(0, index.flatten()).view(*index.shape, -1)
 
 
+class PictureColours:
+    """Display-referred colours of a picture by pixel number, converted from the stored type only where asked for."""
+
+    def __init__(self, picture: Picture) -> None:
+        self.info = picture.info
+        pixels = picture.pixels.reshape(-1, 3)
+        self.rows = torch.from_numpy(pixels.view(np.int16) if pixels.dtype == np.uint16 else pixels)
+
+    def __call__(self, index: Tensor) -> Tensor:
+        """index: int64 of shape S, y * width + x. Returns S + (3,) float32 in [0, 1]."""
+        found = self.rows.index_select(0, index.flatten().to(self.rows.device)).view(*index.shape, 3)
+        if found.dtype == torch.uint8:
+            return found.to(index.device).float() / 255
+        if found.dtype == torch.int16:
+            return (found.to(index.device).int() & 0xFFFF).float() / 65535
+        shown = srgb_encode(found.numpy()) if self.info.linear else found.numpy().clip(0, 1)
+        return torch.from_numpy(shown).to(index.device)
+
+
 class ColourLineFeatures:
     """`fn(ys, xs)` for `Engine.sample`: (..., CHANNELS) features of a picture with its prior.
 
-    picture: (H, W, 3) uint8, uint16 (as int32) or float32 tensor, with `peak` its white; small: (h, w, 3) float32 in
-    [0, 1], the area-averaged picture; alpha: (h, w) float32 prior in [0, 1]; trimap: (H, W) uint8 {0, 128, 255} or None;
-    scale: full-resolution pixels per prior pixel.
+    colours: of `size` (H, W); small: (h, w, 3) float32 in [0, 1], the area-averaged picture; alpha: (h, w) float32
+    prior in [0, 1]; trimap: (H, W) uint8 {0, 128, 255} or None. `base` receives what the residual is added to.
     """
 
     def __init__(
-        self, picture: Tensor, peak: float, small: Tensor, alpha: Tensor, trimap: Tensor | None, scale: float
-    ) -> None:
-        height, width = picture.shape[:2]
-        colours = smooth_colours(small.permute(2, 0, 1)[None], alpha[None, None])
-        maps = torch.cat([alpha[..., None], *(c[0].permute(1, 2, 0) for c in colours)], -1)
-        self.maps = BilinearMaps(maps, (height, width))
-        self.pixels = picture.reshape(-1, 3)
-        self.trimap = None if trimap is None else trimap.reshape(-1)
-        self.width, self.peak, self.scale = width, peak, scale
+        self, colours: PictureColours, size: tuple[int, int], small: np.ndarray, alpha: np.ndarray,
+        trimap: np.ndarray | None, base: np.ndarray | None = None, device: torch.device | str = "cpu",
+    ) -> None:  # fmt: skip
+        prior = torch.from_numpy(alpha)
+        front, back = smooth_colours(torch.from_numpy(small).permute(2, 0, 1)[None], prior[None, None])
+        maps = torch.cat([prior[..., None], front[0].permute(1, 2, 0), back[0].permute(1, 2, 0)], -1)
+        self.maps = BilinearMaps(maps.to(device), size)
+        self.colours, self.width, self.scale = colours, size[1], size[0] / alpha.shape[0]
+        self.trimap = None if trimap is None else torch.from_numpy(trimap).reshape(-1)
+        self.base = None if base is None else torch.from_numpy(base)
 
     def __call__(self, ys: Tensor, xs: Tensor) -> Tensor:
-        index = (ys * self.width + xs).flatten()
-        colour = self.pixels.index_select(0, index).view(*ys.shape, 3).float() / self.peak
-        known = None if self.trimap is None else self.trimap.index_select(0, index).view(ys.shape)
-        return assemble(colour, self.maps(ys, xs), known, self.scale)
+        index = ys * self.width + xs
+        known = None
+        if self.trimap is not None:
+            known = self.trimap.index_select(0, index.flatten().to(self.trimap.device)).view(ys.shape).to(ys.device)
+        found = assemble(self.colours(index), self.maps(ys, xs), known, self.scale)
+        if self.base is not None:
+            start = ((found[..., BASE] + 1) / 2).to(self.base.device)
+            self.base[ys.to(self.base.device), xs.to(self.base.device)] = start
+        return found
 
 
-def assemble(colour: Tensor, maps: Tensor, known: Tensor | None, scale: float | Tensor) -> Tensor:
-    """Features (..., CHANNELS) from colour (..., 3), sampled maps (..., 7: alpha, F, B) and trimap values (...) or None."""
+def assemble(colour: Tensor, maps: Tensor, known: Tensor | None, scale: float) -> Tensor:
+    """Features (..., CHANNELS) from colour (..., 3), maps (..., 7: alpha, F, B) and trimap values (...) or None."""
     alpha, front, back = maps.split((1, 3, 3), -1)
     base, confidence, away = project(colour, front, back, alpha)
     if known is None:
@@ -77,6 +111,6 @@ def assemble(colour: Tensor, maps: Tensor, known: Tensor | None, scale: float | 
     else:
         sure = torch.stack([known == 255, known == 0], -1).float()
         base = torch.where(known[..., None] == 128, base, sure[..., :1])
-    size = torch.full_like(alpha, math.log2(scale) / 4) if not isinstance(scale, Tensor) else scale.expand_as(alpha)
+    size = torch.full_like(alpha, math.log2(scale) / 4)
     parts = [2 * colour - 1, 2 * alpha - 1, 2 * base - 1, confidence, 4 * away, sure, size, 2 * front - 1, 2 * back - 1]
     return torch.cat(parts, -1)

@@ -102,8 +102,8 @@ class ContextEncoder(nn.Module):
 class MaskedSE(nn.Module):
     """Masked squeeze-and-excitation (SparseMat §3.4): channel gates from the context inside and outside the prior.
 
-    Unlike the release, pooling divides by the mask's area, so that small subjects count, and the gate is 2·sigmoid with a
-    zero-initialised last layer: it starts as one.
+    Unlike the release, pooling divides by the mask's area, so that small subjects count, and the gate is 2·sigmoid
+    with a zero-initialised last layer: it starts as one.
     """
 
     def __init__(self, channels: int, context: int = 32) -> None:
@@ -115,7 +115,7 @@ class MaskedSE(nn.Module):
 
     def forward(self, context: Tensor, alpha: Tensor) -> Tensor:
         """context: (B, C, h, w); alpha: (B, 1, H, W) prior. Returns gates (B, channels) in (0, 2)."""
-        mask = nn.functional.adaptive_avg_pool2d(alpha, context.shape[-2:])
+        mask = nn.functional.adaptive_avg_pool2d(alpha, (context.shape[-2], context.shape[-1]))
         front = self.front(_pooled(context, mask)).relu()
         back = self.back(_pooled(context, 1 - mask)).relu()
         return 2 * torch.sigmoid(self.gate(torch.cat([front, back], 1)))

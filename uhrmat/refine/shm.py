@@ -11,6 +11,7 @@ features in, a zero-initialised residual on the colour-line projection out, a fu
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import torch
@@ -24,7 +25,7 @@ from uhrmat.sparse.engine import Act
 
 @dataclass(frozen=True)
 class SHMConfig:
-    """Widths of one size. stages: (width, blocks, strided) from stride 2 on; decoder: widths at strides 4, 2, 1."""
+    """Widths of one size. stages: (width, blocks, strided) after stride 2; decoder: widths at strides 4, 2, 1."""
 
     inputs: int
     stem: int
@@ -38,10 +39,24 @@ class SHMConfig:
 
 SIZES = {
     "paper": SHMConfig(
-        4, 64, 64, ((64, 2, True), (128, 2, True), (256, 2, False), (512, 2, False)), (256, 256, 64), (32, 16), True, False
+        inputs=4,
+        stem=64,
+        half=64,
+        stages=((64, 2, True), (128, 2, True), (256, 2, False), (512, 2, False)),
+        decoder=(256, 256, 64),
+        head=(32, 16),
+        norm=True,
+        residual=False,
     ),
     "lite": SHMConfig(
-        CHANNELS, 16, 32, ((64, 2, True), (128, 3, True)), (64, 32, 16), (16, 16), False, True
+        inputs=CHANNELS,
+        stem=16,
+        half=32,
+        stages=((64, 2, True), (128, 3, True)),
+        decoder=(64, 32, 16),
+        head=(16, 16),
+        norm=False,
+        residual=True,
     ),
 }
 
@@ -51,7 +66,8 @@ class SHM(nn.Module):
 
     forward(engine, x, small, alpha): x: level-0 features (`SHMConfig.inputs` channels); small: (B, 3, h, w) RGB in
     [0, 1]; alpha: (B, 1, h, w) prior. Returns level-0 features of one channel: what is to be added to the base for
-    `lite` (so that low precision costs little), alpha in (0, 1) for `paper`; values off the active set mean nothing. `paper` in training returns its side outputs at 1/4, 1/2, 1/1 first, as a list.
+    `lite` (so that low precision costs little), alpha in (0, 1) for `paper`; values off the active set mean nothing.
+    `paper` in training returns its side outputs at 1/4, 1/2, 1/1 first, as a list.
     """
 
     def __init__(self, size: str = "lite") -> None:
@@ -65,9 +81,9 @@ class SHM(nn.Module):
         self.stages = nn.ModuleList()
         width = c.half
         for outputs, blocks, strided in c.stages:
-            layers = [Residual(width, outputs, stride=strided, norm=c.norm)]
-            layers += [Residual(outputs, outputs, norm=c.norm) for _ in range(blocks - 1)]
-            self.stages.append(nn.ModuleList(layers))
+            stage = [Residual(width, outputs, stride=strided, norm=c.norm)]
+            stage += [Residual(outputs, outputs, norm=c.norm) for _ in range(blocks - 1)]
+            self.stages.append(nn.ModuleList(stage))
             width = outputs
         self.context, self.gate = ContextEncoder(), MaskedSE(width)
         skips = (c.stages[0][0], c.half, 3 if c.norm else c.stem)
@@ -80,15 +96,12 @@ class SHM(nn.Module):
             else:
                 self.fuses.append(SparseConv("subm", width, outputs, act=leaky))
                 width = outputs
-        self.head = nn.ModuleList(
-            [
-                SparseConv("subm", width, c.head[0], act=leaky),
-                SparseConv("subm", c.head[0], c.head[1], act=leaky),
-                SparseConv("subm", c.head[1], 1, kernel=1, act=None),
-            ]
-        )
+        last = SparseConv("subm", c.head[1], 1, kernel=1, act=None)
         if c.residual:
-            nn.init.zeros_(self.head[-1].weight)
+            nn.init.zeros_(last.weight)
+        widths = (width, *c.head)
+        layers = [SparseConv("subm", a, b, act=leaky) for a, b in itertools.pairwise(widths)]
+        self.head = nn.ModuleList([*layers, last])
 
     def forward(self, engine: Engine, x: Feat, small: Tensor, alpha: Tensor) -> Feat | list[Feat]:
         bottom, skips = self._encode(engine, x)
@@ -113,6 +126,7 @@ class SHM(nn.Module):
         half = self.settle(engine, self.down(engine, stem))
         y, quarter = half, half
         for index, stage in enumerate(self.stages):
+            assert isinstance(stage, nn.ModuleList)
             for block in stage:
                 y = block(engine, y)
             if index == 0:

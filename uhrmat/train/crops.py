@@ -1,12 +1,12 @@
-"""Crops for training the refiner: features exactly as inference builds them, with augmentations that keep priors true."""
+"""Crops for training the refiner: features exactly as inference builds them, augmented so that priors stay true."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,13 +14,16 @@ from torch.utils.data import IterableDataset, default_collate
 
 from uhrmat.prior.base import area_average
 from uhrmat.refine.colorline import smooth_colours
-from uhrmat.refine.features import BilinearMaps, assemble
+from uhrmat.refine.features import BilinearMaps, assemble, context_maps
 from uhrmat.sparsity import trimap_band
 from uhrmat.train.samples import Sample, SampleCache
 
-CONTEXT = 128
-"""Side of the small picture that Masked-SE's encoder sees in training."""
 _TRIES = 12
+Crop = dict[str, Tensor]
+_KEPT = 600
+"""Samples held in memory by a worker."""
+_HOPELESS_ERROR, _HOPELESS_SHARE = 0.15, 0.25
+"""Scenes whose prior is off by more than this are drawn this often: nothing near a pixel tells what went wrong."""
 _FULL = 0.6
 """Share of unknown pixels at which a crop is full enough to stop looking."""
 
@@ -28,8 +31,9 @@ _FULL = 0.6
 class CropStream(IterableDataset[dict[str, Tensor]]):
     """An endless stream of batches of crops from the samples that a cache holds at the time.
 
-    Each batch: features (B, C, s, s), mask (B, 1, s, s) bool active, unknown (B, 1, s, s) bool, alpha (B, 1, s, s) true,
-    small (B, 3, c, c), prior (B, 1, c, c) for the context encoder. Batch number i depends on the cache, `seed` and i only.
+    Each batch: features (B, C, s, s), mask (B, 1, s, s) bool active, unknown (B, 1, s, s) bool, alpha (B, 1, s, s)
+    true, small (B, 3, c, c), prior (B, 1, c, c) for the context encoder. Batch number i depends on the cache, `seed`
+    and i only.
     """
 
     def __init__(self, cache: Path, side: int, seed: int, exclude: int, batch: int, start: int = 0) -> None:
@@ -41,52 +45,67 @@ class CropStream(IterableDataset[dict[str, Tensor]]):
         worker = torch.utils.data.get_worker_info()
         first, step = (worker.id, worker.num_workers) if worker else (0, 1)
         cache = SampleCache(self.cache)
+        load = lru_cache(_KEPT)(lambda seed: Views(cache.load(seed)))
         for number in itertools.count(self.start + first, step):
-            yield default_collate(self._batch(cache, np.random.default_rng([self.seed, number])))
+            yield default_collate(self._batch(cache.seeds(), load, np.random.default_rng([self.seed, number])))
 
-    def _batch(self, cache: SampleCache, rng: np.random.Generator) -> list[dict[str, Tensor]]:
-        seeds = [s for s in cache.seeds() if s >= self.exclude]
-        crops: list[dict[str, Tensor]] = []
+    def _batch(self, seeds: list[int], load: Callable[[int], Views], rng: np.random.Generator) -> list[Crop]:
+        seeds = [s for s in seeds if s >= self.exclude]
+        crops: list[Crop] = []
         while len(crops) < self.batch:
-            sample = cache.load(int(rng.choice(seeds)))
-            for _ in range(min(2, self.batch - len(crops))):
-                crop = draw_crop(sample, self.side, rng)
-                if crop is not None:
-                    crops.append(crop)
+            views = load(int(rng.choice(seeds)))
+            if not views.usable or (views.hopeless and rng.random() > _HOPELESS_SHARE):
+                continue
+            crops += [draw_crop(views, self.side, rng) for _ in range(min(2, self.batch - len(crops)))]
         return crops
 
 
-def draw_crop(sample: Sample, side: int, rng: np.random.Generator) -> dict[str, Tensor] | None:
-    """A random crop full of unknown pixels, or the fullest of a few. None where the sample has no unknown pixel."""
-    ys, xs = np.nonzero(sample.trimap == 128)
-    if len(ys) == 0:
-        return None
+class Views:
+    """A sample with what all its crops share: small pictures and their smooth colours."""
+
+    def __init__(self, sample: Sample) -> None:
+        self.sample = sample
+        self.places = np.argwhere(sample.trimap == 128).astype(np.int32)
+        self.usable = len(self.places) > 0
+        self.hopeless = self.usable and sample.error(0) > _HOPELESS_ERROR
+        self.smalls = [area_average(sample.image, prior.shape, 255) for prior in sample.priors]
+        self.colours = [self._colours(*pair) for pair in zip(self.smalls, sample.priors, strict=True)]
+
+    @staticmethod
+    def _colours(small: np.ndarray, prior: np.ndarray) -> list[np.ndarray]:
+        planes = torch.from_numpy(small).permute(2, 0, 1)[None], torch.from_numpy(prior)[None, None]
+        return [c[0].permute(1, 2, 0).numpy() for c in smooth_colours(*planes)]
+
+
+def draw_crop(views: Views, side: int, rng: np.random.Generator) -> dict[str, Tensor]:
+    """A random crop full of unknown pixels, or the fullest of a few."""
+    sample = views.sample
     height, width = sample.trimap.shape
     best, place = -1.0, (0, 0)
     for _ in range(_TRIES):
-        pick = int(rng.integers(len(ys)))
+        pick = views.places[int(rng.integers(len(views.places)))]
         shift = rng.integers(-side // 4, side // 4 + 1, 2)
         y, x = (int(np.clip(c - side // 2 + s, 0, n - side)) for c, s, n in
-                ((ys[pick], shift[0], height), (xs[pick], shift[1], width)))  # fmt: skip
+                ((pick[0], shift[0], height), (pick[1], shift[1], width)))  # fmt: skip
         share = float((sample.trimap[y : y + side, x : x + side] == 128).mean())
         if share > best:
             best, place = share, (y, x)
         if share >= _FULL:
             break
-    return build_crop(sample, place, side, int(rng.integers(len(sample.priors))), rng)
+    return build_crop(views, place, side, int(rng.integers(len(sample.priors))), rng)
 
 
 def build_crop(
-    sample: Sample, place: tuple[int, int], side: int, which: int, rng: np.random.Generator | None = None
+    views: Views, place: tuple[int, int], side: int, which: int, rng: np.random.Generator | None = None
 ) -> dict[str, Tensor]:
     """Features and targets of one crop for prior number `which`; with `rng`, colours and orientation are augmented."""
+    sample = views.sample
     (y, x), size = place, sample.trimap.shape
     part = np.s_[y : y + side, x : x + side]
-    prior = torch.from_numpy(sample.priors[which])
-    shown = area_average(sample.image, prior.shape, 255), sample.image[part].astype(np.float32) / 255
-    small, image = shown if rng is None else _recolour(shown, rng)
-    colours = smooth_colours(torch.from_numpy(small).permute(2, 0, 1)[None], prior[None, None])
-    maps = torch.cat([prior[..., None], *(c[0].permute(1, 2, 0) for c in colours)], -1)
+    prior = sample.priors[which]
+    shown = [sample.image[part].astype(np.float32) / 255, views.smalls[which], *views.colours[which]]
+    image, small, front, back = shown if rng is None else _recolour(shown, rng)
+    maps = torch.from_numpy(np.concatenate([prior[..., None], front, back], -1))
     ys, xs = torch.meshgrid(torch.arange(y, y + side), torch.arange(x, x + side), indexing="ij")
     trimap = torch.from_numpy(sample.trimap[part])
     features = assemble(torch.from_numpy(image), BilinearMaps(maps, size)(ys, xs), trimap, size[0] / prior.shape[0])
@@ -95,19 +114,17 @@ def build_crop(
         "mask": torch.from_numpy(trimap_band(sample.trimap[part])[None]),
         "unknown": (trimap == 128)[None],
         "alpha": torch.from_numpy(sample.alpha[part])[None],
-        "small": torch.from_numpy(context_picture(small)).permute(2, 0, 1),
-        "prior": torch.nn.functional.interpolate(prior[None, None], (CONTEXT, CONTEXT), mode="area")[0],
+        "small": context_maps(small),
+        "prior": context_maps(prior[..., None]),
     }
     return crop if rng is None else _turned(crop, int(rng.integers(8)))
 
 
-def context_picture(small: np.ndarray) -> np.ndarray:
-    """(CONTEXT, CONTEXT, 3): the small picture as Masked-SE's encoder sees it."""
-    return cv2.resize(small, (CONTEXT, CONTEXT), interpolation=cv2.INTER_AREA)
-
-
 def _recolour(pictures: Sequence[np.ndarray], rng: np.random.Generator) -> list[np.ndarray]:
-    """Permuted channels with a random gain and offset: the matting Laplacian, and so the prior, hardly notices."""
+    """Permuted channels with a random gain and offset: the matting Laplacian, and so the prior, hardly notices.
+
+    The smooth colours follow exactly, since they are weighted means.
+    """
     gain = rng.uniform(0.75, 1.15, 3).astype(np.float32)
     offset = rng.uniform(-0.05, 0.1, 3).astype(np.float32)
     order = rng.permutation(3)

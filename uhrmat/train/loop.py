@@ -20,7 +20,7 @@ from uhrmat.errors import InputError
 from uhrmat.refine.features import BASE
 from uhrmat.refine.shm import SHM
 from uhrmat.sparse import DenseEngine
-from uhrmat.train.crops import CropStream, build_crop
+from uhrmat.train.crops import CropStream, Views, build_crop
 from uhrmat.train.losses import gradient, laplacian_pyramid, masked_l1, masked_l2
 from uhrmat.train.recipe import Recipe
 from uhrmat.train.samples import SampleCache
@@ -56,7 +56,7 @@ class State:
 def new_state(recipe: Recipe, device: torch.device, start: dict[str, Tensor] | None = None) -> State:
     """Fresh networks (from `start`'s weights if given) and an AdamW optimiser."""
     torch.manual_seed(recipe.seed)
-    net, ema = (SHM(recipe.size).to(device, memory_format=torch.channels_last) for _ in range(2))
+    net, ema = (SHM(recipe.size).to(device) for _ in range(2))
     if start is not None:
         net.load_state_dict(start)
     ema.load_state_dict(net.state_dict())
@@ -101,7 +101,7 @@ def train_step(state: State, batch: Batch, recipe: Recipe, dtype: torch.dtype) -
         group["lr"] = learning_rate(recipe, state.step)
     loss, parts = loss_of(recipe, predict(state.net, batch, dtype), batch)
     state.optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     norm = torch.nn.utils.clip_grad_norm_(state.net.parameters(), recipe.clip)
     if torch.isfinite(norm):
         state.optimiser.step()
@@ -120,15 +120,15 @@ def validate(net: SHM, cache: SampleCache, recipe: Recipe, dtype: torch.dtype) -
     totals = np.zeros(3)
     count = 0
     for seed in [s for s in cache.seeds() if s < recipe.held_out]:
-        sample = cache.load(seed)
-        ys, xs = np.nonzero(sample.trimap == 128)
-        if len(ys) == 0:
+        views = Views(cache.load(seed))
+        if not views.usable:
             continue
-        side = min(recipe.side, *sample.trimap.shape)
-        middle = len(ys) // 2
-        place = tuple(int(np.clip(c[middle] - side // 2, 0, n - side)) for c, n in zip((ys, xs), sample.trimap.shape, strict=True))
-        for which in range(len(sample.priors)):
-            batch = {k: v[None].to(device) for k, v in build_crop(sample, (place[0], place[1]), side, which).items()}
+        size = views.sample.trimap.shape
+        side = min(recipe.side, *size)
+        middle = views.places[len(views.places) // 2]
+        y, x = (int(np.clip(c - side // 2, 0, n - side)) for c, n in zip(middle, size, strict=True))
+        for which in range(len(views.smalls)):
+            batch = {k: v[None].to(device) for k, v in build_crop(views, (y, x), side, which).items()}
             unknown, true = batch["unknown"], batch["alpha"]
             guesses = [(batch["features"][:, c : c + 1] + 1) / 2 for c in (3, 4)]
             guesses.append(predict(net, batch, dtype).clamp(0, 1))
@@ -139,7 +139,8 @@ def validate(net: SHM, cache: SampleCache, recipe: Recipe, dtype: torch.dtype) -
 
 def train(
     recipe: Recipe, cache: Path, out: Path, *, device: str = "cpu", bf16: bool = False, workers: int = 1,
-    start: dict[str, Tensor] | None = None, seconds: float = math.inf, every: int = 500, report: Report = lambda _: None,
+    start: dict[str, Tensor] | None = None, seconds: float = math.inf, every: int = 500,
+    report: Report = lambda _: None,
 ) -> SHM:  # fmt: skip
     """Train until `recipe.steps` or `seconds` are over; goes on from `out`/checkpoint.pt. Returns the averaged network.
 

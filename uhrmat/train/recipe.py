@@ -19,8 +19,8 @@ FOLDER = Path(__file__).parent / "recipes"
 
 @dataclass(frozen=True)
 class Recipe:
-    """size: network size; side, batch: crops; steps: optimiser steps; rate: peak learning rate after `warmup` steps, then
-    cosine to `floor` of it; ema: decay of the averaged weights; l1, l2, gradient, laplacian: loss weights; scenes:
+    """size: network size; side, batch: crops; steps: optimiser steps; rate: peak learning rate after `warmup` steps,
+    then cosine to `floor` of it; ema: decay of the averaged weights; l1, l2, gradient, laplacian: loss weights; scenes:
     synthetic scenes to make; held_out: the first scenes, for validation only; clip: gradient norm; seed."""
 
     network: str
@@ -46,7 +46,7 @@ class Recipe:
 
 
 def load_recipe(name: str | Path, **changes: Any) -> Recipe:
-    """A recipe by name (see `recipes/`) or path, with single values replaced. Raises InputError on what it cannot use."""
+    """A recipe by name (see `recipes/`) or path, with single values replaced. InputError on what it cannot use."""
     path = Path(name) if str(name).endswith(".toml") else FOLDER / f"{name}.toml"
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in FOLDER.glob("*.toml")))

@@ -16,12 +16,19 @@ from uhrmat.train.synth import find_training_data, render_scene
 
 @dataclass(frozen=True)
 class Sample:
-    """image: (S, S, 3) uint8; alpha: (S, S) float32 in [0, 1]; trimap: (S, S) uint8; priors: small alphas (h, w) float32."""
+    """image: (S, S, 3) uint8; alpha: (S, S) float32 in [0, 1]; trimap: (S, S) uint8; priors: (h, w) float32 alphas."""
 
     image: np.ndarray
     alpha: np.ndarray
     trimap: np.ndarray
     priors: Sequence[np.ndarray]
+
+    def error(self, which: int) -> float:
+        """Mean absolute error of a prior over the unknown region, at its own size."""
+        shape = self.priors[which].shape
+        unknown = area_average((self.trimap == 128).astype(np.float32), shape)
+        off = np.abs(area_average(self.alpha, shape) - self.priors[which])
+        return float((off * unknown).sum() / max(float(unknown.sum()), 1e-6))
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,7 @@ VIEWS = (View(576, (0.9, 1.3), ((1.0, 1.5), (1.8, 3.0))), View(768, (1.2, 2.8), 
 
 
 def make_sample(seed: int, data: Path | None = None) -> Sample:
-    """Render scene `seed` and solve the prior at each scale factor. `data`: folder of clean photographs, see `synth`."""
+    """Render scene `seed` and solve the prior at each scale factor. `data`: clean photographs, see `synth`."""
     rng = np.random.default_rng([seed, 7])
     view = VIEWS[seed % len(VIEWS)]
     backgrounds, subjects = find_training_data(data) if data else (None, None)

@@ -1,0 +1,76 @@
+"""The affinity priors: exact on a line of colours, true to the trimap, calm when the solver is not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from uhrmat.errors import InputError
+from uhrmat.prior import affinity
+from uhrmat.prior.affinity import METHODS, AffinityPrior
+
+
+def _scene(height: int = 40, width: int = 60) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A soft vertical edge between two flat colours: picture, true alpha, trimap."""
+    true = np.clip((np.arange(width) - width / 2) / 12 + 0.5, 0, 1).astype(np.float32)
+    true = np.broadcast_to(true, (height, width)).copy()
+    front, back = np.array([0.9, 0.3, 0.1], np.float32), np.array([0.1, 0.4, 0.8], np.float32)
+    trimap = np.full(true.shape, 128, np.uint8)
+    trimap[:, :15], trimap[:, -15:] = 0, 255
+    return true[..., None] * front + (1 - true[..., None]) * back, true, trimap
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_known_pixels_stay_exact_and_alpha_stays_in_range(name: str) -> None:
+    image, _, trimap = _scene()
+    alpha = AffinityPrior(name)(image, trimap).alpha
+    assert alpha.dtype == np.float32 and alpha.min() >= 0 and alpha.max() <= 1
+    assert (alpha[trimap == 0] == 0).all() and (alpha[trimap == 255] == 1).all()
+
+
+def test_closed_form_recovers_a_colour_line() -> None:
+    image, true, trimap = _scene()
+    assert np.abs(AffinityPrior()(image, trimap).alpha - true).max() < 0.02
+
+
+def test_solving_in_the_bounding_box_changes_nothing() -> None:
+    image, _, trimap = _scene()
+    wide = np.pad(image, ((30, 30), (30, 30), (0, 0)), mode="edge")
+    around = np.pad(trimap, 30, mode="edge")
+    around[:30], around[-30:] = 0, 0
+    boxed = AffinityPrior()(wide, around).alpha
+    whole, _ = affinity.solve(wide, around)
+    assert np.abs(boxed - whole).max() < 1e-3
+
+
+@pytest.mark.parametrize(("value", "alpha"), [(0, 0.0), (255, 1.0), (128, 0.5)])
+def test_a_trimap_of_one_kind_needs_no_solver(value: int, alpha: float) -> None:
+    found = AffinityPrior()(np.zeros((5, 7, 3), np.float32), np.full((5, 7), value, np.uint8))
+    assert (found.alpha == alpha).all()
+
+
+def test_without_foreground_the_unknown_region_is_background() -> None:
+    trimap = np.zeros((6, 6), np.uint8)
+    trimap[2:4, 2:4] = 128
+    found = AffinityPrior()(np.random.default_rng(0).random((6, 6, 3), np.float32), trimap)
+    assert (found.alpha == 0).all() and found.notes
+
+
+def test_a_failing_preconditioner_is_replaced(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    import pymatting
+
+    def refuse(*_args: object, **_kwargs: object) -> None:
+        print("PERFORMANCE WARNING: raw output of a library")
+        raise ValueError("not positive definite")
+
+    monkeypatch.setattr(pymatting, "ichol", refuse)
+    image, true, trimap = _scene()
+    assert np.abs(AffinityPrior()(image, trimap).alpha - true).max() < 0.02
+    assert capsys.readouterr().out == ""
+
+
+def test_refusals() -> None:
+    with pytest.raises(InputError, match="no affinity prior"):
+        AffinityPrior("magic")
+    with pytest.raises(InputError, match="needs a trimap"):
+        AffinityPrior()(np.zeros((4, 4, 3), np.float32), None)

@@ -1,0 +1,178 @@
+"""One picture, the whole path: hints, prior, sparsity, refiner, fusion, foreground."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from uhrmat.devices import peak_memory, pick_device, pick_precision, set_threads
+from uhrmat.errors import InputError
+from uhrmat.foreground import estimate_foreground
+from uhrmat.hints import Hints, read_hints
+from uhrmat.media import Picture, read_picture
+from uhrmat.prior.affinity import AffinityPrior
+from uhrmat.prior.base import SHORT_SIDE, Prior, area_average, small_trimap, working_shape
+from uhrmat.refine.refiner import Job, make_refiner
+from uhrmat.sparsity import trimap_band, upsampled_rows
+
+ImageLike = Picture | np.ndarray | str | Path
+_STRIP = 512
+"""Rows written at once where the alpha is fused."""
+
+
+@dataclass(frozen=True)
+class Stats:
+    """What was done and what it cost. seconds: by stage; peak_memory: bytes, of the process on the CPU, of the device
+    elsewhere; working_size: (h, w) of the prior; notes: lines for the user."""
+
+    width: int
+    height: int
+    active_pixels: int
+    active_share: float
+    prior: str
+    refiner: str
+    engine: str
+    device: str
+    precision: str
+    working_size: tuple[int, int]
+    seconds: dict[str, float]
+    peak_memory: int
+    notes: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        return asdict(self)
+
+
+@dataclass
+class Matte:
+    """alpha: (H, W) float32 in [0, 1]; foreground: (H, W, 3) straight colour in the picture's dtype, or None;
+    prior_alpha: (h, w) float32; active: (H, W) bool, the pixels refined; trimap: (H, W) uint8 {0, 128, 255}."""
+
+    alpha: np.ndarray
+    foreground: np.ndarray | None
+    prior_alpha: np.ndarray
+    active: np.ndarray
+    trimap: np.ndarray | None
+    stats: Stats
+    picture: Picture
+
+
+class Matter:
+    """Mattes pictures. Options are checked here, weights are loaded once.
+
+    prior: "auto" or a method of `prior.affinity.METHODS`; refiner: one of `refine.refiner.REFINERS`; working_size:
+    short side of the small copy; engine: one of `sparse.ENGINES`; device: "auto", "cpu", "cuda[:n]", "mps"; precision:
+    "auto", "fp32", "bf16", "fp16"; threads: of the CPU; max_memory: bytes; overflow: "cascade" or "parts"; weights: of
+    the refiner, a name or a .safetensors file. Raises InputError or WeightsError.
+    """
+
+    def __init__(
+        self, prior: str = "auto", refiner: str = "shm", *, working_size: int | None = None, engine: str = "auto",
+        device: str = "auto", precision: str = "auto", threads: int | None = None,
+        max_memory: int | None = None, overflow: str = "cascade", weights: str | None = None,
+    ) -> None:  # fmt: skip
+        set_threads(threads)
+        self.working_size = working_size or SHORT_SIDE
+        self.device = pick_device(device)
+        self.precision, dtype = pick_precision(precision, self.device)
+        self.prior = AffinityPrior("closed-form" if prior == "auto" else prior)
+        self.refiner = make_refiner(refiner, weights, engine, dtype, self.device)
+        self.max_memory, self.overflow = max_memory, overflow
+
+    def matte(
+        self, image: ImageLike, *, trimap: np.ndarray | str | Path | None = None,
+        mask: np.ndarray | str | Path | None = None, foreground: bool = True,
+    ) -> Matte:  # fmt: skip
+        """Alpha, and with `foreground` the straight foreground colour, of one picture.
+
+        image: a Picture, an array (see `Picture.from_array`) or a path. One hint is needed: trimap, (H, W) uint8 or a
+        path, known pixels come out exactly 0 or 1; or mask, (H, W) in [0, 1] or a path. Raises InputError.
+        """
+        clock = Clock()
+        with clock("read"):
+            picture = _as_picture(image)
+            hints = read_hints((picture.height, picture.width), trimap, mask)
+        with clock("prior"):
+            small, prior = self._prior(picture, hints)
+        with clock("refine"):
+            active = trimap_band(hints.trimap)
+            job = Job(picture, small, prior.alpha, hints.trimap, active)
+            alpha = fused_prior(prior.alpha, hints.trimap)
+            self.refiner.refine(job, alpha)
+            settle(alpha, hints.trimap)
+        colours = None
+        if foreground:
+            with clock("foreground"):
+                colours = estimate_foreground(picture.pixels, alpha)
+        count = int(np.count_nonzero(active))
+        stats = Stats(
+            picture.width, picture.height, count, count / active.size, prior.name, self.refiner.name,
+            self.refiner.engine, self.device, self.precision, prior.alpha.shape[:2], clock.seconds,
+            peak_memory(self.device), [*hints.notes, *prior.notes],
+        )  # fmt: skip
+        return Matte(alpha, colours, prior.alpha, active, hints.trimap, stats, picture)
+
+    def _prior(self, picture: Picture, hints: Hints) -> tuple[np.ndarray, Prior]:
+        shape = working_shape(picture.height, picture.width, self.working_size)
+        small = small_copy(picture, shape)
+        return small, self.prior(small, small_trimap(hints.trimap, shape))
+
+
+class Clock:
+    """Seconds by stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+
+
+def _as_picture(image: ImageLike) -> Picture:
+    if isinstance(image, Picture):
+        return image
+    if isinstance(image, (str, Path)):
+        return read_picture(image)
+    if isinstance(image, np.ndarray):
+        return Picture.from_array(image)
+    kind = type(image).__name__
+    raise InputError(f"A {kind} is no picture.", "Give a path, a numpy array or a uhrmat.media.Picture.")
+
+
+def small_copy(picture: Picture, shape: tuple[int, int]) -> np.ndarray:
+    """(h, w, 3) float32 in [0, 1], display-referred: the picture averaged over the area of each small pixel."""
+    if picture.pixels.dtype == np.float32:
+        return area_average(picture.to_float(), shape)
+    return area_average(picture.pixels, shape, float(np.iinfo(picture.pixels.dtype).max))
+
+
+def fused_prior(prior: np.ndarray, trimap: np.ndarray) -> np.ndarray:
+    """(H, W) float32: the upsampled prior in the unknown region, 0 and 1 in the known ones."""
+    alpha = np.empty(trimap.shape, np.float32)
+    for top in range(0, len(alpha), _STRIP):
+        rows = trimap[top : top + _STRIP]
+        alpha[top : top + _STRIP] = rows == 255
+        unknown = rows == 128
+        if unknown.any():
+            alpha[top : top + _STRIP][unknown] = upsampled_rows(prior, trimap.shape, top, top + len(rows))[unknown]
+    return alpha
+
+
+def settle(alpha: np.ndarray, trimap: np.ndarray) -> None:
+    """Clips the alpha to [0, 1] and puts known pixels back to exactly 0 and 1, in place."""
+    for top in range(0, len(alpha), _STRIP):
+        rows, known = alpha[top : top + _STRIP], trimap[top : top + _STRIP]
+        np.clip(rows, 0, 1, out=rows)
+        np.nan_to_num(rows, copy=False, nan=0.5)
+        rows[known == 0] = 0
+        rows[known == 255] = 1

@@ -1,0 +1,136 @@
+"""Refiners behind one protocol: each fills the active pixels of an alpha that already holds the upsampled prior."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from uhrmat.errors import InputError, WeightsError
+from uhrmat.hub.bundled import bundled
+from uhrmat.media import Picture
+from uhrmat.refine.features import ColourLineFeatures, PictureColours, context_maps
+from uhrmat.refine.shm import SHM
+from uhrmat.sparse import ActiveSet, make_engine
+
+REFINERS = ("shm", "projection", "guided", "bilinear")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture at one scale. small: (h, w, 3) float32 in [0, 1]; prior: (h, w) float32; trimap: (H, W) uint8 or
+    None; active: (H, W) bool."""
+
+    picture: Picture
+    small: np.ndarray
+    prior: np.ndarray
+    trimap: np.ndarray | None
+    active: np.ndarray
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.picture.height, self.picture.width
+
+
+class Refiner(Protocol):
+    """name: of the method; engine: of its convolutions, or what stands in their place."""
+
+    name: str
+    engine: str
+
+    def refine(self, job: Job, alpha: np.ndarray) -> None:
+        """Writes the active pixels of `alpha`, (H, W) float32, in place; values may leave [0, 1] by a little."""
+
+
+class SHMRefiner:
+    """The sparse high-resolution module with trained weights.
+
+    weights: a name in `weights/` or a .safetensors file; engine: see `sparse.ENGINES`; dtype: of the arithmetic.
+    Raises WeightsError where the weights are missing or of another network.
+    """
+
+    name = "shm-lite"
+
+    def __init__(self, weights: str | None, engine: str, dtype: torch.dtype, device: str) -> None:
+        self._engine, self.dtype, self.device = engine, dtype, torch.device(device)
+        self.engine = "tiles" if engine == "auto" else engine
+        self.net = load_shm(weights).to(self.device).eval()
+
+    @torch.inference_mode()
+    def refine(self, job: Job, alpha: np.ndarray) -> None:
+        active = ActiveSet.from_mask(job.active)
+        if not active.count:
+            return
+        engine = make_engine(self._engine, active, self.dtype, self.device)
+        features = ColourLineFeatures(
+            PictureColours(job.picture), job.size, job.small, job.prior, job.trimap, alpha, self.device
+        )
+        small, prior = (context_maps(x)[None].to(self.device) for x in (job.small, job.prior[..., None]))
+        residual = self.net(engine, engine.sample(features), small, prior)
+        engine.scatter(residual, alpha, add=True)
+
+
+class ProjectionRefiner:
+    """The colour-line projection alone: nothing learned."""
+
+    name, engine = "projection", "none"
+
+    def refine(self, job: Job, alpha: np.ndarray) -> None:
+        features = ColourLineFeatures(PictureColours(job.picture), job.size, job.small, job.prior, job.trimap, alpha)
+        for ys, xs in places(job.active):
+            features(ys, xs)
+
+
+class BilinearRefiner:
+    """The upsampled prior as it is."""
+
+    name, engine = "bilinear", "none"
+
+    def refine(self, job: Job, alpha: np.ndarray) -> None:
+        del job, alpha
+
+
+def places(active: np.ndarray, step: int = 1 << 18) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    ys, xs = (torch.from_numpy(c) for c in np.nonzero(active))
+    return list(zip(ys.split(step), xs.split(step), strict=True))
+
+
+def load_shm(weights: str | None) -> SHM:
+    """SHM with trained weights: a name in `weights/` (default shm-lite) or the path of a .safetensors file."""
+    from safetensors import SafetensorError, safe_open
+
+    name = weights or "shm-lite"
+    path = Path(name) if name.endswith(".safetensors") else bundled(name)
+    try:
+        with safe_open(path, framework="pt") as file:
+            size = (file.metadata() or {}).get("size", "lite")
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"The weights {path} cannot be read: {error}.", "Give another .safetensors file.") from error
+    net = SHM(size if size in ("lite", "paper") else "lite")
+    try:
+        net.load_state_dict(tensors)
+    except RuntimeError as error:
+        what = f"The weights {path} are not those of SHM {net.size}."
+        raise WeightsError(what, "Give weights that `uhrmat train shm` wrote.") from error
+    return net
+
+
+def make_refiner(name: str, weights: str | None, engine: str, dtype: torch.dtype, device: str) -> Refiner:
+    """A refiner by name, one of REFINERS. Raises InputError for another one."""
+    if name == "shm":
+        return SHMRefiner(weights, engine, dtype, device)
+    if name == "guided":
+        from uhrmat.refine.guided import GuidedRefiner
+
+        return GuidedRefiner()
+    simple: dict[str, type[ProjectionRefiner] | type[BilinearRefiner]] = {
+        "projection": ProjectionRefiner,
+        "bilinear": BilinearRefiner,
+    }
+    if name not in simple:
+        raise InputError(f"There is no refiner called {name!r}.", f"Choose one of {', '.join(REFINERS)}.")
+    return simple[name]()

@@ -1,0 +1,62 @@
+"""Finished weights: a safetensors file and the card that says where they come from."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from uhrmat.media import atomic
+from uhrmat.refine.shm import SHM
+from uhrmat.train.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a card states beside the recipe. figures: lines of Markdown, each with the command that reproduces it."""
+
+    steps: int
+    scenes: int
+    seconds: float
+    date: str
+    data: str
+    figures: list[str] = field(default_factory=list)
+
+
+def export(net: SHM, recipe: Recipe, source: Provenance, path: Path) -> str:
+    """Writes `path` (.safetensors) and its card beside it (.md); returns the file's SHA-256."""
+    from safetensors.torch import save_file
+
+    tensors = {name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()}
+    meta = {"network": recipe.network, "size": recipe.size, "steps": str(source.steps), "licence": "Apache-2.0"}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic(path) as part:
+        save_file(tensors, part, meta)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    with atomic(path.with_suffix(".md")) as part:
+        Path(part).write_text(_card(net, recipe, source, path, digest), "utf-8")
+    return digest
+
+
+def _card(net: SHM, recipe: Recipe, source: Provenance, path: Path, digest: str) -> str:
+    count = sum(p.numel() for p in net.parameters())
+    rows: list[tuple[str, Any]] = [
+        ("network", f"{recipe.network} {recipe.size}, {count:,} parameters, {os.path.getsize(path):,} bytes"),
+        ("SHA-256", f"`{digest}`"),
+        ("licence", "Apache-2.0"),
+        ("data", source.data),
+        ("trained", f"{source.steps:,} steps of {recipe.batch} crops of {recipe.side} x {recipe.side} from "
+                    f"{source.scenes:,} scenes, {source.seconds / 60:.0f} minutes"),
+        ("hardware", f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}"),
+        ("date", source.date),
+    ]  # fmt: skip
+    table = "\n".join(f"| {name} | {value} |" for name, value in rows)
+    numbers = "\n".join(f"{name} = {value!r}" for name, value in recipe.as_dict().items())
+    figures = "\n".join(f"* {line}" for line in source.figures) or "* none measured yet"
+    head = f"# {path.stem}\n\n| | |\n|---|---|\n{table}\n"
+    return f"{head}\n## Measured\n\n{figures}\n\n## Recipe\n\n```toml\n{numbers}\n```\n"
