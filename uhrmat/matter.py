@@ -16,7 +16,7 @@ from uhrmat.errors import InputError
 from uhrmat.foreground import estimate_foreground
 from uhrmat.hints import Hints, read_hints
 from uhrmat.media import Picture, read_picture
-from uhrmat.prior.affinity import AffinityPrior
+from uhrmat.prior.affinity import AffinityPrior, Solver
 from uhrmat.prior.base import SHORT_SIDE, Prior, area_average, small_trimap, working_shape
 from uhrmat.refine.refiner import Job, make_refiner
 from uhrmat.sparsity import trimap_band, upsampled_rows
@@ -70,19 +70,21 @@ class Matter:
     prior: "auto" or a method of `prior.affinity.METHODS`; refiner: one of `refine.refiner.REFINERS`; working_size:
     short side of the small copy; engine: one of `sparse.ENGINES`; device: "auto", "cpu", "cuda[:n]", "mps"; precision:
     "auto", "fp32", "bf16", "fp16"; threads: of the CPU; max_memory: bytes; overflow: "cascade" or "parts"; weights: of
-    the refiner, a name or a .safetensors file. Raises InputError or WeightsError.
+    the refiner, a name or a .safetensors file; solver: of the prior, see `prior.worker`. Raises InputError or
+    WeightsError.
     """
 
     def __init__(
         self, prior: str = "auto", refiner: str = "shm", *, working_size: int | None = None, engine: str = "auto",
         device: str = "auto", precision: str = "auto", threads: int | None = None,
         max_memory: int | None = None, overflow: str = "cascade", weights: str | None = None,
+        solver: Solver | None = None,
     ) -> None:  # fmt: skip
         set_threads(threads)
         self.working_size = working_size or SHORT_SIDE
         self.device = pick_device(device)
         self.precision, dtype = pick_precision(precision, self.device)
-        self.prior = AffinityPrior("closed-form" if prior == "auto" else prior)
+        self.prior = AffinityPrior("closed-form" if prior == "auto" else prior, solver)
         self.refiner = make_refiner(refiner, weights, engine, dtype, self.device)
         self.max_memory, self.overflow = max_memory, overflow
 

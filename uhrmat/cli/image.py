@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -55,24 +56,28 @@ def image(
         budget = None if max_memory is None else parse_bytes(max_memory)
         jobs = plan(photos, spec, folder=folder, trimap=trimap, mask=mask, resize=resize_trimap, max_pixels=limit)
 
-        # Only now, so that what can be refused is refused before torch is loaded.
+        # Only now, so that what can be refused is refused before torch and PyMatting are loaded, side by side.
         from uhrmat.composite import parse_background
-        from uhrmat.matter import Matter
+        from uhrmat.prior.worker import PriorProcess
 
         behind = None if background is None else parse_background(background)
-        matter = Matter(
-            prior,
-            refiner,
-            working_size=working_size,
-            engine=engine,
-            device=device,
-            precision=precision,
-            threads=threads,
-            max_memory=budget,
-            overflow=overflow.value,
-            weights=weights,
-        )
-        failed = _run(console, matter, jobs, spec, background=behind, resize=resize_trimap, max_pixels=limit)
+        with closing(PriorProcess()) as process:
+            from uhrmat.matter import Matter
+
+            matter = Matter(
+                prior,
+                refiner,
+                working_size=working_size,
+                engine=engine,
+                device=device,
+                precision=precision,
+                threads=threads,
+                max_memory=budget,
+                overflow=overflow.value,
+                weights=weights,
+                solver=process.solve,
+            )
+            failed = _run(console, matter, jobs, spec, background=behind, resize=resize_trimap, max_pixels=limit)
     if failed:
         raise typer.Exit(FAILED)
 

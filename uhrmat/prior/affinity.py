@@ -21,17 +21,19 @@ from uhrmat.prior.base import Prior
 RTOL = 1e-5
 """Relative residual at which the solver stops (PyMatting's own default is 1e-7)."""
 METHODS = ("closed-form", "knn", "lbdm", "rw")
+Solver = Callable[[np.ndarray, np.ndarray, str], tuple[np.ndarray, list[str]]]
 _MARGIN = 4
 _SHIFTS = ((1e-4, (0.0, 1e-4, 1e-3)), (1e-3, (1e-2, 1e-1, 1.0)))
 
 
 class AffinityPrior:
-    """One of `METHODS` as a prior. Needs a trimap."""
+    """One of `METHODS` as a prior. Needs a trimap. solver: what solves the system, by default `solve` in this process."""
 
-    def __init__(self, name: str = "closed-form") -> None:
+    def __init__(self, name: str = "closed-form", solver: Solver | None = None) -> None:
         if name not in METHODS:
             raise InputError(f"There is no affinity prior called {name!r}.", f"Choose one of {', '.join(METHODS)}.")
         self.name = name
+        self._solve: Solver = solver or solve
 
     def __call__(self, small: np.ndarray, trimap: np.ndarray | None) -> Prior:
         if trimap is None:
@@ -44,7 +46,7 @@ class AffinityPrior:
             alpha[unknown] = 0.5 if unknown.all() else alpha[~unknown][0]
             return Prior(alpha, self.name, ["the trimap knows no foreground or no background: nothing to tell apart"])
         box = _bounding_box(unknown)
-        alpha[box], notes = solve(small[box], trimap[box], self.name)
+        alpha[box], notes = self._solve(small[box], trimap[box], self.name)
         return Prior(alpha, self.name, notes)
 
 

@@ -1,0 +1,84 @@
+"""The affinity prior in a process of its own: PyMatting and its compiler load there while torch loads here.
+
+Both take seconds to import and hold Python's lock while they do; two processes do it side by side. Messages are .npz
+archives behind their length, so that nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import subprocess
+import sys
+from typing import BinaryIO
+
+import numpy as np
+
+from uhrmat.errors import UhrmatError
+from uhrmat.prior.affinity import solve
+
+Arrays = dict[str, np.ndarray]
+
+
+class PriorProcess:
+    """Starts at once and imports PyMatting; `solve` then answers like `affinity.solve`. Close it when done."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-m", "uhrmat.prior.worker"]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def solve(self, image: np.ndarray, trimap: np.ndarray, name: str) -> tuple[np.ndarray, list[str]]:
+        """See `affinity.solve`. Raises UhrmatError where the process has died."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        try:
+            _send(self._process.stdin, {"image": image, "trimap": trimap, "name": np.array(name)})
+            answer = _receive(self._process.stdout)
+        except OSError:
+            answer = None
+        if answer is None:
+            code = self._process.wait()
+            raise UhrmatError(f"The prior's process ended early (exit code {code}).", "Is the memory exhausted?")
+        return answer["alpha"], [str(note) for note in answer["notes"]]
+
+    def close(self) -> None:
+        """Ends the process."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        self._process.terminate()
+        self._process.wait()
+
+
+def _send(pipe: BinaryIO, arrays: Arrays) -> None:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    data = buffer.getbuffer()
+    pipe.write(struct.pack("<Q", len(data)))
+    pipe.write(data)
+    pipe.flush()
+
+
+def _receive(pipe: BinaryIO) -> Arrays | None:
+    """The next message, or None where the other side has closed."""
+    head = pipe.read(8)
+    if len(head) < 8:
+        return None
+    data = pipe.read(struct.unpack("<Q", head)[0])
+    with np.load(io.BytesIO(data)) as found:
+        return {name: found[name] for name in found.files}
+
+
+def main() -> None:
+    """Answers requests on standard input until it closes. What libraries print goes to standard error."""
+    replies, sys.stdout = sys.stdout.buffer, sys.stderr
+    import pymatting  # noqa: F401
+
+    try:
+        while (request := _receive(sys.stdin.buffer)) is not None:
+            alpha, notes = solve(request["image"], request["trimap"], str(request["name"]))
+            _send(replies, {"alpha": alpha, "notes": np.array(notes, dtype=str)})
+    except (KeyboardInterrupt, BrokenPipeError):
+        return
+
+
+if __name__ == "__main__":
+    main()
