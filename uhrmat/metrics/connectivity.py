@@ -90,12 +90,13 @@ def _largest(common: Bytes, level: int) -> tuple[tuple[slice, slice], Mask] | No
 def _first_of_largest(labels: NDArray[np.int32], stats: NDArray[np.int32]) -> int:
     areas = stats[1:, cv2.CC_STAT_AREA]
     tied = 1 + np.flatnonzero(areas == areas.max())
-    if tied.size == 1:
-        return int(tied[0])
     # OpenCV's order of labels is not specified: the one that is met first decides.
-    return min((_first_pixel(labels, stats[label], int(label)), int(label)) for label in tied)[1]
+    tops = stats[tied, cv2.CC_STAT_TOP]
+    first = tied[tops == tops.min()]
+    return min((_first_column(labels, stats[label], int(label)), int(label)) for label in first)[1]
 
 
-def _first_pixel(labels: NDArray[np.int32], stat: NDArray[np.int32], label: int) -> tuple[int, int]:
+def _first_column(labels: NDArray[np.int32], stat: NDArray[np.int32], label: int) -> int:
+    """The component's first column in its top row."""
     left, top, width = (int(v) for v in stat[: cv2.CC_STAT_HEIGHT])
-    return top, left + int(np.argmax(labels[top, left : left + width] == label))
+    return left + int(np.argmax(labels[top, left : left + width] == label))
