@@ -48,7 +48,8 @@ def _panel(
     line = base - mean * scale
     draw.line((_LEFT, line, _WIDTH - _FOOT, line), _MEAN)
     draw.line((_LEFT, base, _WIDTH - _FOOT, base), _INK)
-    draw.text((_LEFT, top + 2), f"{title}: mean {mean:.4g}", _MEAN, font)
+    plain = title.replace("×", "x")  # Pillow's own font has no such sign
+    draw.text((_LEFT, top + 2), f"{plain}: mean {mean:.4g}", _MEAN, font)
     draw.text((4, base - height - 6), f"{max(values):.4g}", _INK, font)
     draw.text((4, base - 12), "0", _INK, font)
 
