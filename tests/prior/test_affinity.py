@@ -56,7 +56,9 @@ def test_without_foreground_the_unknown_region_is_background() -> None:
     assert (found.alpha == 0).all() and found.notes
 
 
-def test_a_failing_preconditioner_is_replaced(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failing_preconditioner_is_replaced(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     import pymatting
 
     def refuse(*_args: object, **_kwargs: object) -> None:

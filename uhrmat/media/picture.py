@@ -110,7 +110,9 @@ def split_channels(array: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArr
     channels = array.shape[2]
     colour = array[..., : 1 if channels < 3 else 3]
     alpha = np.ascontiguousarray(array[..., -1]) if channels in (2, 4) else None
-    return np.ascontiguousarray(np.broadcast_to(colour, (*array.shape[:2], 3))), alpha
+    if colour.shape[2] == 1:
+        colour = np.broadcast_to(colour, (*array.shape[:2], 3))
+    return np.ascontiguousarray(colour), alpha
 
 
 def check_finite(pixels: npt.NDArray[Any], name: str) -> None:

@@ -27,7 +27,7 @@ _SHIFTS = ((1e-4, (0.0, 1e-4, 1e-3)), (1e-3, (1e-2, 1e-1, 1.0)))
 
 
 class AffinityPrior:
-    """One of `METHODS` as a prior. Needs a trimap. solver: what solves the system, by default `solve` in this process."""
+    """One of `METHODS` as a prior. Needs a trimap. solver: what solves the system, by default `solve` right here."""
 
     def __init__(self, name: str = "closed-form", solver: Solver | None = None) -> None:
         if name not in METHODS:

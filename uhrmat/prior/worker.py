@@ -10,7 +10,7 @@ import io
 import struct
 import subprocess
 import sys
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 
@@ -48,7 +48,7 @@ class PriorProcess:
         self._process.wait()
 
 
-def _send(pipe: BinaryIO, arrays: Arrays) -> None:
+def _send(pipe: IO[bytes], arrays: Arrays) -> None:
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)  # type: ignore[arg-type]
     data = buffer.getbuffer()
@@ -57,7 +57,7 @@ def _send(pipe: BinaryIO, arrays: Arrays) -> None:
     pipe.flush()
 
 
-def _receive(pipe: BinaryIO) -> Arrays | None:
+def _receive(pipe: IO[bytes]) -> Arrays | None:
     """The next message, or None where the other side has closed."""
     head = pipe.read(8)
     if len(head) < 8:

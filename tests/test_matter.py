@@ -1,0 +1,95 @@
+"""The whole path for one picture."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from uhrmat import InputError, Matter, WeightsError
+from uhrmat.media import Picture
+from uhrmat.train.synth import Scene, render_scene
+
+
+@pytest.fixture(scope="module")
+def scene() -> Scene:
+    return render_scene(11, 640, 900, kind="hair", camera=False)
+
+
+@pytest.fixture(scope="module")
+def picture(scene: Scene) -> Picture:
+    return Picture.from_array(np.rint(scene.image * 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize("refiner", ["shm", "projection", "guided", "bilinear"])
+def test_known_pixels_are_exact_and_the_rest_is_close(refiner: str, scene: Scene, picture: Picture) -> None:
+    matte = Matter(refiner=refiner, working_size=256).matte(picture, trimap=scene.trimap, foreground=False)
+    alpha, unknown = matte.alpha, scene.trimap == 128
+    assert alpha.dtype == np.float32 and alpha.shape == scene.alpha.shape
+    assert (alpha[scene.trimap == 0] == 0).all() and (alpha[scene.trimap == 255] == 1).all()
+    assert alpha.min() >= 0 and alpha.max() <= 1
+    assert matte.stats.active_pixels == matte.active.sum() > unknown.sum()
+    assert np.abs(alpha - scene.alpha)[unknown].mean() < 0.2
+
+
+def test_the_refiner_beats_the_upsampled_prior(scene: Scene, picture: Picture) -> None:
+    unknown = scene.trimap == 128
+    errors = {}
+    for refiner in ("bilinear", "shm"):
+        matte = Matter(refiner=refiner, working_size=160).matte(picture, trimap=scene.trimap, foreground=False)
+        errors[refiner] = float(np.abs(matte.alpha - scene.alpha)[unknown].mean())
+    assert errors["shm"] < 0.9 * errors["bilinear"]
+
+
+def test_foreground_keeps_solid_pixels_and_the_pictures_type(scene: Scene, picture: Picture) -> None:
+    matte = Matter(working_size=256).matte(picture, trimap=scene.trimap)
+    assert matte.foreground is not None and matte.foreground.dtype == np.uint8
+    solid = matte.alpha == 1
+    assert (matte.foreground[solid] == picture.pixels[solid]).all()
+    assert set(matte.stats.seconds) == {"read", "prior", "refine", "foreground"}
+
+
+def test_bf16_is_close_to_fp32(scene: Scene, picture: Picture) -> None:
+    found = [Matter(precision=p, working_size=160).matte(picture, trimap=scene.trimap).alpha for p in ("fp32", "bf16")]
+    assert np.abs(found[0] - found[1]).mean() < 2e-3
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_deeper_pictures_give_the_same_alpha(dtype: type, scene: Scene, picture: Picture) -> None:
+    deep = picture.pixels.astype(np.uint16) * 257 if dtype is np.uint16 else picture.pixels.astype(np.float32) / 255
+    matter = Matter(working_size=160, precision="fp32")
+    alphas = [matter.matte(x, trimap=scene.trimap, foreground=False).alpha for x in (picture, deep)]
+    assert np.abs(alphas[0] - alphas[1]).max() < 2e-3
+
+
+@pytest.mark.parametrize("value", [0, 128, 255])
+def test_a_trimap_of_one_kind(value: int) -> None:
+    image = np.random.default_rng(1).integers(0, 256, (70, 50, 3), dtype=np.uint8)
+    alpha = Matter().matte(image, trimap=np.full((70, 50), value, np.uint8)).alpha
+    assert np.isfinite(alpha).all() and ((alpha == value / 255).all() or value == 128)
+
+
+def test_one_pixel() -> None:
+    matte = Matter().matte(np.zeros((1, 1, 3), np.uint8), trimap=np.full((1, 1), 128, np.uint8))
+    assert matte.alpha.shape == (1, 1) and 0 <= matte.alpha[0, 0] <= 1
+
+
+def test_a_mask_becomes_a_trimap(scene: Scene, picture: Picture) -> None:
+    mask = (scene.alpha > 0.5).astype(np.float32)
+    matte = Matter(working_size=160).matte(picture, mask=mask, foreground=False)
+    assert matte.trimap is not None and set(np.unique(matte.trimap)) == {0, 128, 255}
+    assert "mask" in matte.stats.notes[0]
+
+
+def test_refusals(picture: Picture) -> None:
+    trimap = np.zeros((4, 4), np.uint8)
+    with pytest.raises(InputError, match="4x4, but the picture"):
+        Matter().matte(picture, trimap=trimap)
+    with pytest.raises(InputError, match="Nothing says"):
+        Matter().matte(picture)
+    with pytest.raises(InputError, match="Give one of them"):
+        Matter().matte(picture, trimap=trimap, mask=trimap)
+    for wrong in ({"prior": "x"}, {"refiner": "x"}, {"device": "x"}, {"precision": "x"}, {"device": "cuda:99"}):
+        with pytest.raises(InputError):
+            Matter(**wrong)  # type: ignore[arg-type]
+    with pytest.raises(WeightsError):
+        Matter(weights="/nowhere.safetensors")
