@@ -1,0 +1,98 @@
+"""One refinement of one picture, from the mask to the alpha, in steps that can be timed alone; and pictures for it."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from uhrmat.matter import small_copy
+from uhrmat.media import Picture
+from uhrmat.prior.base import area_average, working_shape
+from uhrmat.refine.features import ColourLineFeatures, PictureColours, context_maps
+from uhrmat.refine.refiner import Job
+from uhrmat.refine.shm import SHM
+from uhrmat.sparse import ActiveSet, Engine, Feat, make_engine
+
+BAND = 32
+"""Width in pixels of the bands of active pixels: a strand of hair with the refiner's margin on both sides."""
+
+
+def bands(height: int, width: int, active: int) -> np.ndarray:
+    """(height, width) bool: wavy bands of BAND pixels from top to bottom, side by side; `active` pixels, rounded up."""
+    rows = -(-active // BAND)
+    count = -(-rows // height)
+    pitch = width // count
+    if pitch < BAND + 2:
+        raise ValueError(f"{active} active pixels do not fit {width} x {height} in bands of {BAND}.")
+    mask = np.zeros((height, width), bool)
+    y = np.arange(height)
+    sway = np.rint(np.sin(y / 40) * min(24, (pitch - BAND - 2) / 2)).astype(int)
+    for number in range(count):
+        here = y[: min(height, rows - number * height)]
+        left = number * pitch + (pitch - BAND) // 2 + sway[: len(here)]
+        mask[here[:, None], left[:, None] + np.arange(BAND)] = True
+    return mask
+
+
+def synthetic(mask: np.ndarray) -> Job:
+    """Noise as picture; `mask` (H, W) bool as unknown region and as active pixels, its share of each small pixel as
+    prior: for times, not for mattes."""
+    rng = np.random.default_rng(0)
+    picture = Picture.from_array(rng.integers(0, 256, (*mask.shape, 3), np.uint8))
+    shape = working_shape(*mask.shape)
+    prior = area_average(mask.view(np.uint8), shape)
+    trimap = mask.view(np.uint8) * np.uint8(128)
+    return Job(picture, small_copy(picture, shape), prior, trimap, mask)
+
+
+class Shot:
+    """The steps of `SHMRefiner.refine` on a picture that is already where it is needed.
+
+    net: on the CPU, in fp32; engine: see `sparse.ENGINES`. `alpha`: (H, W) float32 on `device`, what is written.
+    """
+
+    def __init__(self, job: Job, net: SHM, engine: str, dtype: torch.dtype, device: torch.device) -> None:
+        self.job, self.engine, self.dtype, self.device = job, engine, dtype, device
+        self.net = copy.deepcopy(net).to(device).eval()
+        # The dense engine computes with the weights as they are; the others convert them layer by layer.
+        kind = dtype if engine == "dense" else torch.float32
+        self.net.to(kind)
+        maps = (context_maps(x)[None] for x in (job.small, job.prior[..., None]))
+        self.small, self.prior = (x.to(device, kind) for x in maps)
+        self.alpha = torch.zeros(job.size, device=device)
+        self.features = self._features()
+
+    def geometry(self) -> Engine:
+        """The active set and an engine on it."""
+        return make_engine(self.engine, ActiveSet.from_mask(self.job.active), self.dtype, self.device)
+
+    def sample(self, engine: Engine) -> Feat:
+        inputs = self.net.config.inputs
+        return engine.sample(lambda ys, xs: self.features(ys, xs)[..., :inputs])
+
+    def network(self, engine: Engine, x: Feat) -> Feat:
+        found = self.net(engine, x, self.small, self.prior)
+        assert isinstance(found, Feat)
+        return found
+
+    def scatter(self, engine: Engine, found: Feat) -> None:
+        engine.scatter(found, self.alpha, add=True)
+
+    def __call__(self) -> Tensor:
+        """All steps; returns `alpha`."""
+        engine = self.geometry()
+        self.scatter(engine, self.network(engine, self.sample(engine)))
+        return self.alpha
+
+    def _features(self) -> ColourLineFeatures:
+        job = self.job
+        colours = PictureColours(job.picture)
+        colours.rows = colours.rows.to(self.device)
+        features = ColourLineFeatures(colours, job.size, job.small, job.prior, job.trimap, None, self.device)
+        features.base = self.alpha
+        if features.trimap is not None:
+            features.trimap = features.trimap.to(self.device)
+        return features
