@@ -11,6 +11,7 @@ import typer
 from uhrmat import __version__
 from uhrmat.cli.evaluate import evaluate
 from uhrmat.cli.image import image
+from uhrmat.cli.train import train
 from uhrmat.cli.trimap import trimap
 
 app = typer.Typer(
@@ -23,6 +24,7 @@ app = typer.Typer(
 app.command()(image)
 app.command()(trimap)
 app.command()(evaluate)
+app.add_typer(train, name="train")
 
 
 def _print_version(wanted: bool) -> None:

@@ -31,15 +31,17 @@ Report = Callable[[dict[str, float]], None]
 
 @dataclass
 class State:
-    """What a checkpoint holds: networks, optimiser and the step reached."""
+    """What a checkpoint holds: networks, optimiser, the step reached and the seconds that it took."""
 
     net: SHM
     ema: SHM
     optimiser: torch.optim.Optimizer
     step: int = 0
+    seconds: float = 0.0
 
     def save(self, path: Path) -> None:
         found = {"net": self.net.state_dict(), "ema": self.ema.state_dict(), "step": self.step}
+        found["seconds"] = self.seconds
         found["optimiser"] = self.optimiser.state_dict()
         part = path.with_suffix(".part")
         torch.save(found, part)
@@ -50,7 +52,7 @@ class State:
         self.net.load_state_dict(found["net"])
         self.ema.load_state_dict(found["ema"])
         self.optimiser.load_state_dict(found["optimiser"])
-        self.step = found["step"]
+        self.step, self.seconds = found["step"], found.get("seconds", 0.0)
 
 
 def new_state(recipe: Recipe, device: torch.device, start: dict[str, Tensor] | None = None) -> State:
@@ -141,8 +143,8 @@ def train(
     recipe: Recipe, cache: Path, out: Path, *, device: str = "cpu", bf16: bool = False, workers: int = 1,
     start: dict[str, Tensor] | None = None, seconds: float = math.inf, every: int = 500,
     report: Report = lambda _: None,
-) -> SHM:  # fmt: skip
-    """Train until `recipe.steps` or `seconds` are over; goes on from `out`/checkpoint.pt. Returns the averaged network.
+) -> State:  # fmt: skip
+    """Train until `recipe.steps` or `seconds` are over; goes on from `out`/checkpoint.pt. `State.ema` is the result.
 
     cache: a folder of samples (see `samples.fill`), which may grow meanwhile. A line per `every` steps goes to
     `out`/log.jsonl and to `report`. Raises InputError where the cache holds nothing to train on.
@@ -154,22 +156,26 @@ def train(
     state, checkpoint = new_state(recipe, where, start), out / "checkpoint.pt"
     if checkpoint.exists():
         state.load(checkpoint)
-    began, batches = time.monotonic(), _batches(recipe, cache, state.step, workers, where)
+    before, began = state.seconds, time.monotonic()
+    batches = _batches(recipe, cache, state.step, workers, where)
     sums: dict[str, float] = {}
+    count = 0
     while state.step < recipe.steps and time.monotonic() - began < seconds:
         for name, value in train_step(state, next(batches), recipe, dtype).items():
             sums[name] = sums.get(name, 0.0) + value
+        count += 1
+        state.seconds = before + time.monotonic() - began
         if state.step % every == 0 or state.step == recipe.steps:
-            line: dict[str, Any] = {"step": state.step, "seconds": round(time.monotonic() - began, 1)}
-            line |= {name: round(value / every, 5) for name, value in sums.items()}
+            line: dict[str, Any] = {"step": state.step, "seconds": round(state.seconds, 1)}
+            line |= {name: round(value / count, 5) for name, value in sums.items()}
             line |= validate(state.ema, SampleCache(cache), recipe, dtype)
-            sums = {}
+            sums, count = {}, 0
             state.save(checkpoint)
             with (out / "log.jsonl").open("a") as log:
                 log.write(json.dumps(line) + "\n")
             report(line)
     state.save(checkpoint)
-    return state.ema
+    return state
 
 
 def _batches(recipe: Recipe, cache: Path, step: int, workers: int, device: torch.device) -> Iterator[Batch]:

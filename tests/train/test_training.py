@@ -1,0 +1,149 @@
+"""Samples, crops, losses, the loop and the whole run, on scenes of 64 to 96 pixels."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from uhrmat.cli.app import app
+from uhrmat.errors import InputError
+from uhrmat.refine.refiner import load_shm
+from uhrmat.train import samples
+from uhrmat.train.crops import CropStream, Views, build_crop
+from uhrmat.train.loop import learning_rate, train
+from uhrmat.train.losses import gradient, laplacian_pyramid, masked_l1, masked_l2
+from uhrmat.train.recipe import Recipe, load_recipe
+from uhrmat.train.samples import SampleCache, View, fill
+
+SIDE = 64
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("scenes")
+    patch = pytest.MonkeyPatch()
+    patch.setattr(samples, "VIEWS", (View(96, (0.8, 1.2), ((1.5, 2.0), (3.0, 4.0))),))
+    fill(folder, None, range(8))
+    patch.undo()
+    return folder
+
+
+def _recipe(**changes: object) -> Recipe:
+    small = {"side": SIDE, "batch": 2, "steps": 6, "warmup": 2, "held_out": 2, "scenes": 8, "rate": 2e-3, "ema": 0.9}
+    return load_recipe("shm-lite", **{**small, **changes})
+
+
+def test_samples_survive_the_disk(cache: Path) -> None:
+    store = SampleCache(cache)
+    assert store.seeds() == list(range(8)) and not list(cache.glob(".*"))
+    found = store.load(3)
+    assert found.image.shape == (96, 96, 3) and found.trimap.dtype == np.uint8 and len(found.priors) == 2
+    assert (found.alpha[found.trimap == 255] == 1).all() and (found.alpha[found.trimap == 0] == 0).all()
+    assert found.priors[0].shape[0] > found.priors[1].shape[0]
+
+
+def test_batches_depend_on_their_number_only(cache: Path) -> None:
+    def first(start: int, skip: int) -> torch.Tensor:
+        stream = iter(CropStream(cache, SIDE, 5, 2, 2, start))
+        for _ in range(skip):
+            next(stream)
+        return next(stream)["features"]
+
+    assert torch.equal(first(0, 3), first(3, 0)) and not torch.equal(first(0, 0), first(1, 0))
+
+
+def test_a_crop_sees_what_inference_sees(cache: Path) -> None:
+    from uhrmat.media import Picture
+    from uhrmat.refine.features import ColourLineFeatures, PictureColours
+
+    views = Views(SampleCache(cache).load(4))
+    crop = build_crop(views, (20, 9), SIDE, 0)
+    picture = Picture.from_array(views.sample.image)
+    features = ColourLineFeatures(
+        PictureColours(picture), (96, 96), views.smalls[0], views.sample.priors[0], views.sample.trimap
+    )
+    ys, xs = torch.meshgrid(torch.arange(20, 20 + SIDE), torch.arange(9, 9 + SIDE), indexing="ij")
+    assert torch.allclose(crop["features"].permute(1, 2, 0), features(ys, xs), atol=1e-5)
+
+
+def test_losses_by_hand() -> None:
+    true = torch.zeros(1, 1, 4, 4)
+    found, mask = true.clone(), torch.ones_like(true, dtype=torch.bool)
+    assert all(float(loss(found, true, mask)) == 0 for loss in (masked_l1, masked_l2, gradient, laplacian_pyramid))
+    found[0, 0, 1, 1] = 0.5
+    assert float(masked_l1(found, true, mask)) == pytest.approx(0.5 / 17)
+    assert float(masked_l2(found, true, mask)) == pytest.approx(0.25 / 17)
+    assert float(gradient(found, true, mask)) == pytest.approx(2.0 / 17)
+    assert float(laplacian_pyramid(found + 0.25, true + 0.25, mask)) > 0
+
+
+def test_learning_rate_warms_up_and_falls() -> None:
+    recipe = load_recipe("shm-lite", steps=1000, warmup=100, rate=1.0, floor=0.1)
+    rates = [learning_rate(recipe, step) for step in (0, 99, 550, 1000)]
+    assert rates == pytest.approx([0.01, 1.0, 0.55, 0.1])
+
+
+def test_the_loss_falls(cache: Path, tmp_path: Path) -> None:
+    lines: list[dict[str, float]] = []
+    train(_recipe(steps=30, batch=3), cache, tmp_path, workers=0, every=6, report=lines.append)
+    assert len(lines) == 5 and lines[-1]["network"] < lines[-1]["projection"]
+    assert lines[-1]["l1"] + lines[-1]["l2"] < lines[0]["l1"] + lines[0]["l2"]
+
+
+def test_a_resumed_run_ends_with_the_same_weights(cache: Path, tmp_path: Path) -> None:
+    whole = train(_recipe(), cache, tmp_path / "whole", workers=0, every=3).ema.state_dict()
+    stopped = train(_recipe(), cache, tmp_path / "parts", workers=0, every=3, seconds=0)
+    assert stopped.step == 0
+    train(_recipe(), cache, tmp_path / "parts", workers=0, every=3, seconds=1e-9)
+    resumed = train(_recipe(), cache, tmp_path / "parts", workers=0, every=3)
+    assert resumed.step == 6
+    assert all(torch.equal(value, resumed.ema.state_dict()[name]) for name, value in whole.items())
+
+
+def test_a_checkpoint_in_the_middle_is_picked_up(cache: Path, tmp_path: Path) -> None:
+    whole = train(_recipe(), cache, tmp_path / "whole", workers=0, every=3).ema.state_dict()
+
+    class Stop(Exception):
+        pass
+
+    def stop(line: dict[str, float]) -> None:
+        raise Stop
+
+    with pytest.raises(Stop):
+        train(_recipe(), cache, tmp_path / "cut", workers=0, every=3, report=stop)
+    resumed = train(_recipe(), cache, tmp_path / "cut", workers=0, every=3)
+    assert all(torch.equal(value, resumed.ema.state_dict()[name]) for name, value in whole.items())
+
+
+def test_the_command_writes_weights_that_load(cache: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "tiny.toml"
+    values = {**_recipe(steps=2).as_dict(), "recipe": None}
+    del values["recipe"]
+    recipe.write_text("\n".join(f"{k} = {json.dumps(v)}" for k, v in values.items()))
+    out = tmp_path / "run"
+    arguments = ["train", "shm", "-o", str(out), "--recipe", str(recipe), "--cache", str(cache), "--workers", "0"]
+    result = CliRunner().invoke(app, [*arguments, "--every", "1", "--json"])
+    assert result.exit_code == 0, result.output
+    path = Path(json.loads(result.stdout)["weights"])
+    assert load_shm(str(path)).size == "lite"
+    card = path.with_suffix(".md").read_text()
+    assert "Apache-2.0" in card and "SHA-256" in card and "2 steps of 2 crops" in card
+    assert (out / "curves.png").stat().st_size > 0 and len((out / "log.jsonl").read_text().splitlines()) == 2
+
+
+def test_refusals(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no recipe"):
+        load_recipe("nothing")
+    (tmp_path / "odd.toml").write_text("size = 'lite'")
+    with pytest.raises(InputError, match="lacks or misspells"):
+        load_recipe(tmp_path / "odd.toml")
+    (tmp_path / "bad.toml").write_text("size = ")
+    with pytest.raises(InputError, match="not valid TOML"):
+        load_recipe(tmp_path / "bad.toml")
+    with pytest.raises(InputError, match="no training samples"):
+        train(_recipe(), tmp_path / "none", tmp_path)

@@ -1,0 +1,86 @@
+"""`uhrmat train`: train a network of ours and write its weights."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from uhrmat.cli import options as opt
+from uhrmat.cli.console import Console, session
+
+train = typer.Typer(help="Train a network and write its weights with their card.", no_args_is_help=True)
+
+Out = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Checkpoint, log, curves, weights.")]
+RecipeName = Annotated[str, typer.Option("--recipe", help="A recipe by name, or a TOML file.")]
+Data = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Photographs: textures/ and mattes/. Default: generated scenes only.")
+]
+Cache = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Where scenes are kept; default: in the output folder.")
+]
+Steps = Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")]
+Batch = Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")]
+Scenes = Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")]
+Minutes = Annotated[float | None, typer.Option(min=0, help="Stop after so many minutes; run again to go on.")]
+Producers = Annotated[int, typer.Option(min=1, help="Processes that make scenes.")]
+Workers = Annotated[int, typer.Option(min=0, help="Processes that cut crops.")]
+Every = Annotated[int, typer.Option(min=1, help="Steps between log lines, validations and checkpoints.")]
+Start = Annotated[Path | None, typer.Option("--weights", metavar="FILE", help="Weights to start from.")]
+
+
+@train.callback()
+def choose() -> None:
+    """Train a network and write its weights with their card."""
+
+
+@train.command()
+def shm(
+    output: Out,
+    recipe: RecipeName = "shm-lite",
+    data: Data = None,
+    cache: Cache = None,
+    steps: Steps = None,
+    batch: Batch = None,
+    scenes: Scenes = None,
+    minutes: Minutes = None,
+    producers: Producers = 1,
+    workers: Workers = 1,
+    every: Every = 500,
+    weights: Start = None,
+    device: opt.Device = "auto",
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Train the sparse high-resolution module. Run it again on the same folder and it goes on from its checkpoint.
+
+    Example: uhrmat train shm -o runs/shm --data photographs/ --minutes 60
+    """
+    with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
+        from uhrmat.train.recipe import load_recipe
+        from uhrmat.train.run import run
+
+        chosen = load_recipe(recipe, steps=steps, batch=batch, scenes=scenes)
+
+        def report(line: dict[str, float]) -> None:
+            console.note("  ".join(f"{name} {value:.5g}" for name, value in line.items()))
+
+        path = run(
+            chosen,
+            output,
+            data=data,
+            cache=cache,
+            device=device,
+            producers=producers,
+            workers=workers,
+            minutes=math.inf if minutes is None else minutes,
+            every=every,
+            weights=weights,
+            report=report,
+            note=console.note,
+        )
+        console.table([[("weights", str(path)), ("card", str(path.with_suffix(".md")))]])
+        console.document({"weights": str(path), "card": str(path.with_suffix(".md"))})

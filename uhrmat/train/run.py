@@ -1,0 +1,111 @@
+"""A whole training run: scenes made by a process beside it, the loop, the loss curve, weights and their card."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import math
+import multiprocessing
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from torch import Tensor
+
+from uhrmat.devices import fast_bf16, pick_device
+from uhrmat.errors import UhrmatError
+from uhrmat.media import atomic
+from uhrmat.train.export import Provenance, export
+from uhrmat.train.loop import Report, train
+from uhrmat.train.recipe import Recipe
+from uhrmat.train.samples import SampleCache, fill
+from uhrmat.train.synth import find_training_data, prepare_subjects
+
+_FIRST = 16
+"""Training scenes that must be there before the first step."""
+_SPLIT = ("l1", "gradient", "network", "projection", "prior")
+
+
+def run(
+    recipe: Recipe, out: Path, *, data: Path | None = None, cache: Path | None = None, device: str = "auto",
+    producers: int = 1, workers: int = 1, minutes: float = math.inf, every: int = 500, weights: Path | None = None,
+    report: Report = lambda _: None, note: Callable[[str], None] = lambda _: None,
+) -> Path:  # fmt: skip
+    """Train by `recipe` into the folder `out` and return the weights' path; an interrupted run goes on where it was.
+
+    data: a folder with textures/ and mattes/ (see `synth.find_training_data`), None for generated scenes only; cache:
+    of scenes, default `out`/scenes; producers: processes that make scenes; weights: a .safetensors file to start from;
+    minutes: of training at most. report: receives the log's lines; note: receives lines for people.
+    """
+    where, folder = pick_device(device), cache or out / "scenes"
+    if data is not None:
+        note("reading the photographs that scenes are made of")
+        prepare_subjects(find_training_data(data)[1])
+    context = multiprocessing.get_context("spawn")
+    shares = [range(first, recipe.scenes, producers) for first in range(producers)]
+    makers = [context.Process(target=fill, args=(folder, data, share), daemon=True) for share in shares]
+    for maker in makers:
+        maker.start()
+    try:
+        _wait_for_scenes(SampleCache(folder), recipe, [m.is_alive for m in makers], note)
+        start = None if weights is None else _tensors(weights)
+        bf16 = where != "cpu" or fast_bf16()
+        state = train(
+            recipe, folder, out, device=where, bf16=bf16, workers=workers, start=start, seconds=60 * minutes,
+            every=every, report=report,
+        )  # fmt: skip
+    finally:
+        for maker in makers:
+            maker.terminate()
+    draw_curves(out / "log.jsonl", out / "curves.png")
+    what = "synthetic scenes of `uhrmat.train.synth`" + ("" if data is None else " over clean photographs")
+    today = datetime.date.today().isoformat()
+    source = Provenance(state.step, len(SampleCache(folder).seeds()), state.seconds, today, what)
+    path = out / f"{recipe.network}-{recipe.size}.safetensors"
+    export(state.ema, recipe, source, path)
+    return path
+
+
+def _wait_for_scenes(
+    cache: SampleCache, recipe: Recipe, alive: list[Callable[[], bool]], note: Callable[[str], None]
+) -> None:
+    told = False
+    while sum(seed >= recipe.held_out for seed in cache.seeds()) < min(_FIRST, recipe.scenes - recipe.held_out):
+        if not any(check() for check in alive):
+            raise UhrmatError("The processes that make scenes have ended without making any.", "See their error above.")
+        if not told:
+            note("making the first scenes")
+            told = True
+        time.sleep(0.5)
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    from safetensors.torch import load_file
+
+    return load_file(path)
+
+
+def draw_curves(log: Path, path: Path) -> None:
+    """The losses and validation errors of a log as one PNG, a panel each, drawn with Pillow."""
+    from PIL import Image, ImageDraw
+
+    lines = [json.loads(line) for line in log.read_text("utf-8").splitlines()] if log.exists() else []
+    names = [name for name in _SPLIT if lines and name in lines[-1]]
+    width, panel = 900, 140
+    image = Image.new("RGB", (width, max(1, len(names)) * panel), "white")
+    draw = ImageDraw.Draw(image)
+    for row, name in enumerate(names):
+        values = [line[name] for line in lines if name in line]
+        low, high = min(values), max(values)
+        last = max(1, len(values) - 1)
+        spread = (high - low) or 1.0
+        base = (row + 1) * panel - 12
+        points = [
+            (10 + (width - 20) * i / last, base - (panel - 40) * (v - low) / spread) for i, v in enumerate(values)
+        ]
+        draw.line(points if len(points) > 1 else points * 2, fill=(70, 120, 180), width=2)
+        draw.text(
+            (10, row * panel + 4), f"{name}: {values[0]:.4g} to {values[-1]:.4g}, step {lines[-1]['step']}", "black"
+        )
+    with atomic(path) as part:
+        image.save(part, "PNG")
