@@ -18,18 +18,20 @@ from uhrmat.hints import Hints, read_hints
 from uhrmat.media import Picture, read_picture
 from uhrmat.prior.affinity import AffinityPrior, Solver
 from uhrmat.prior.base import SHORT_SIDE, Prior, area_average, small_trimap, working_shape
+from uhrmat.refine.budget import check_total, refiner_limit
+from uhrmat.refine.fuse import fused_prior, settle
+from uhrmat.refine.overflow import MODES, refine_within
 from uhrmat.refine.refiner import Job, make_refiner
-from uhrmat.sparsity import trimap_band, upsampled_rows
+from uhrmat.refine.shrink import shrunk_strips
+from uhrmat.sparsity import trimap_band
 
 ImageLike = Picture | np.ndarray | str | Path
-_STRIP = 512
-"""Rows written at once where the alpha is fused."""
 
 
 @dataclass(frozen=True)
 class Stats:
-    """What was done and what it cost. seconds: by stage; peak_memory: bytes, of the process on the CPU, of the device
-    elsewhere; working_size: (h, w) of the prior; notes: lines for the user."""
+    """What was done and what it cost. seconds: by stage; peak_memory: bytes, see `devices.peak_memory`;
+    working_size: (h, w) of the prior; notes: lines for the user."""
 
     width: int
     height: int
@@ -69,9 +71,10 @@ class Matter:
 
     prior: "auto" or a method of `prior.affinity.METHODS`; refiner: one of `refine.refiner.REFINERS`; working_size:
     short side of the small copy; engine: one of `sparse.ENGINES`; device: "auto", "cpu", "cuda[:n]", "mps"; precision:
-    "auto", "fp32", "bf16", "fp16"; threads: of the CPU; max_memory: bytes; overflow: "cascade" or "parts"; weights: of
-    the refiner, a name or a .safetensors file; solver: of the prior, see `prior.worker`. Raises InputError or
-    WeightsError.
+    "auto", "fp32", "bf16", "fp16"; threads: of the CPU; max_memory: bytes, of this process
+    on the CPU (the prior's own process is not in it), of the device on CUDA, None: a share of what is free; overflow:
+    "cascade" or "parts", what to do where one shot needs more; weights: of the refiner, a name or a .safetensors file;
+    solver: of the prior, see `prior.worker`. Raises InputError or WeightsError; `matte` also MemoryBudgetError.
     """
 
     def __init__(
@@ -80,6 +83,8 @@ class Matter:
         max_memory: int | None = None, overflow: str = "cascade", weights: str | None = None,
         solver: Solver | None = None,
     ) -> None:  # fmt: skip
+        if overflow not in MODES:
+            raise InputError(f"There is no overflow called {overflow!r}.", f"Choose one of {', '.join(MODES)}.")
         set_threads(threads)
         self.working_size = working_size or SHORT_SIDE
         self.device = pick_device(device)
@@ -104,20 +109,23 @@ class Matter:
         with clock("prior"):
             small, prior = self._prior(picture, hints)
         with clock("refine"):
-            active = trimap_band(hints.trimap)
-            job = Job(picture, small, prior.alpha, hints.trimap, active)
+            job = Job(picture, small, prior.alpha, hints.trimap, trimap_band(hints.trimap))
             alpha = fused_prior(prior.alpha, hints.trimap)
-            self.refiner.refine(job, alpha)
+            if foreground:
+                check_total(self.device, self.max_memory, foreground_bytes(picture), "the foreground")
+            limit = refiner_limit(self.device, self.max_memory)
+            done = refine_within(self.refiner, job, alpha, self.overflow, limit)
             settle(alpha, hints.trimap)
         colours = None
         if foreground:
             with clock("foreground"):
                 colours = estimate_foreground(picture.pixels, alpha)
+        active = done.active
         count = int(np.count_nonzero(active))
         stats = Stats(
             picture.width, picture.height, count, count / active.size, prior.name, self.refiner.name,
             self.refiner.engine, self.device, self.precision, prior.alpha.shape[:2], clock.seconds,
-            peak_memory(self.device), [*hints.notes, *prior.notes],
+            peak_memory(self.device), [*hints.notes, *prior.notes, *done.notes],
         )  # fmt: skip
         return Matte(alpha, colours, prior.alpha, active, hints.trimap, stats, picture)
 
@@ -154,27 +162,11 @@ def _as_picture(image: ImageLike) -> Picture:
 def small_copy(picture: Picture, shape: tuple[int, int]) -> np.ndarray:
     """(h, w, 3) float32 in [0, 1], display-referred: the picture averaged over the area of each small pixel."""
     if picture.pixels.dtype == np.float32:
-        return area_average(picture.to_float(), shape)
+        strips = shrunk_strips(picture.to_float, (picture.height, picture.width), shape)
+        return np.concatenate([strip for _, strip in strips])
     return area_average(picture.pixels, shape, float(np.iinfo(picture.pixels.dtype).max))
 
 
-def fused_prior(prior: np.ndarray, trimap: np.ndarray) -> np.ndarray:
-    """(H, W) float32: the upsampled prior in the unknown region, 0 and 1 in the known ones."""
-    alpha = np.empty(trimap.shape, np.float32)
-    for top in range(0, len(alpha), _STRIP):
-        rows = trimap[top : top + _STRIP]
-        alpha[top : top + _STRIP] = rows == 255
-        unknown = rows == 128
-        if unknown.any():
-            alpha[top : top + _STRIP][unknown] = upsampled_rows(prior, trimap.shape, top, top + len(rows))[unknown]
-    return alpha
-
-
-def settle(alpha: np.ndarray, trimap: np.ndarray) -> None:
-    """Clips the alpha to [0, 1] and puts known pixels back to exactly 0 and 1, in place."""
-    for top in range(0, len(alpha), _STRIP):
-        rows, known = alpha[top : top + _STRIP], trimap[top : top + _STRIP]
-        np.clip(rows, 0, 1, out=rows)
-        np.nan_to_num(rows, copy=False, nan=0.5)
-        rows[known == 0] = 0
-        rows[known == 255] = 1
+def foreground_bytes(picture: Picture) -> int:
+    """What `estimate_foreground` takes beside the picture: the colours, and three masks of a byte."""
+    return picture.height * picture.width * (3 * picture.pixels.dtype.itemsize + 3)

@@ -25,7 +25,8 @@ def widen(mask: np.ndarray, k: int = K) -> np.ndarray:
     """(H, W) bool: max pooling of a bool mask over k x k pixels, k odd; at the border over what there is."""
     if k <= 1:
         return mask.astype(bool)
-    return cv2.dilate(mask.astype(np.uint8), np.ones((k, k), np.uint8), borderValue=0).astype(bool)
+    flags = mask.view(np.uint8) if mask.dtype == bool else mask.astype(np.uint8)
+    return cv2.dilate(flags, np.ones((k, k), np.uint8), borderValue=0).view(bool)
 
 
 def open_prior(alpha: np.ndarray, size: tuple[int, int], k: int = K, rows: int = 1024) -> np.ndarray:
@@ -34,7 +35,7 @@ def open_prior(alpha: np.ndarray, size: tuple[int, int], k: int = K, rows: int =
     Works in strips of `rows` rows: the upsampled prior is never held whole.
     """
     height, width = size
-    found = np.zeros(size, np.uint8)
+    found = np.zeros(size, bool)
     for top in range(0, height, rows):
         bottom = min(top + rows, height)
         strip = upsampled_rows(alpha, size, top, bottom)

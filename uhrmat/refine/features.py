@@ -74,8 +74,9 @@ class PictureColours:
 class ColourLineFeatures:
     """`fn(ys, xs)` for `Engine.sample`: (..., CHANNELS) features of a picture with its prior.
 
-    colours: of `size` (H, W); small: (h, w, 3) float32 in [0, 1], the area-averaged picture; alpha: (h, w) float32
-    prior in [0, 1]; trimap: (H, W) uint8 {0, 128, 255} or None. `base` receives what the residual is added to.
+    colours: of `size` (H, W); small: (h, w, 3) float32 in [0, 1], the area-averaged picture; alpha: float32 prior in
+    [0, 1], of small's size or, from an earlier scale, finer; trimap: (H, W) uint8 {0, 128, 255} or None. `base`
+    receives what the residual is added to.
     """
 
     def __init__(
@@ -83,9 +84,11 @@ class ColourLineFeatures:
         trimap: np.ndarray | None, base: np.ndarray | None = None, device: torch.device | str = "cpu",
     ) -> None:  # fmt: skip
         prior = torch.from_numpy(alpha)
-        front, back = smooth_colours(torch.from_numpy(small).permute(2, 0, 1)[None], prior[None, None])
-        maps = torch.cat([prior[..., None], front[0].permute(1, 2, 0), back[0].permute(1, 2, 0)], -1)
-        self.maps = BilinearMaps(maps.to(device), size)
+        same = alpha.shape == small.shape[:2]
+        guide = prior if same else _shrunk(prior, small.shape[:2])
+        colour_maps = smooth_colours(torch.from_numpy(small).permute(2, 0, 1)[None], guide[None, None])
+        maps = [prior[..., None], torch.cat(colour_maps, 1)[0].permute(1, 2, 0)]
+        self.maps = [BilinearMaps(x.to(device), size) for x in ([torch.cat(maps, -1)] if same else maps)]
         self.colours, self.width, self.scale = colours, size[1], size[0] / alpha.shape[0]
         self.trimap = None if trimap is None else torch.from_numpy(trimap).reshape(-1)
         self.base = None if base is None else torch.from_numpy(base)
@@ -95,11 +98,16 @@ class ColourLineFeatures:
         known = None
         if self.trimap is not None:
             known = self.trimap.index_select(0, index.flatten().to(self.trimap.device)).view(ys.shape).to(ys.device)
-        found = assemble(self.colours(index), self.maps(ys, xs), known, self.scale)
+        maps = torch.cat([read(ys, xs) for read in self.maps], -1)
+        found = assemble(self.colours(index), maps, known, self.scale)
         if self.base is not None:
             start = ((found[..., BASE] + 1) / 2).to(self.base.device)
             self.base[ys.to(self.base.device), xs.to(self.base.device)] = start
         return found
+
+
+def _shrunk(prior: Tensor, shape: tuple[int, int]) -> Tensor:
+    return torch.nn.functional.interpolate(prior[None, None], shape, mode="area")[0, 0]
 
 
 def assemble(colour: Tensor, maps: Tensor, known: Tensor | None, scale: float) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -12,9 +13,11 @@ import torch
 from uhrmat.errors import InputError, WeightsError
 from uhrmat.hub.bundled import bundled
 from uhrmat.media import Picture
+from uhrmat.refine.budget import cost_of
 from uhrmat.refine.features import ColourLineFeatures, PictureColours, context_maps
-from uhrmat.refine.shm import SHM
-from uhrmat.sparse import ActiveSet, make_engine
+from uhrmat.refine.parts import Box, Run
+from uhrmat.refine.shm import SHM, reach
+from uhrmat.sparse import ActiveSet, Feat, make_engine
 
 REFINERS = ("shm", "projection", "guided", "bilinear")
 
@@ -49,7 +52,8 @@ class SHMRefiner:
     """The sparse high-resolution module with trained weights.
 
     weights: a name in `weights/` or a .safetensors file; engine: see `sparse.ENGINES`; dtype: of the arithmetic.
-    Raises WeightsError where the weights are missing or of another network.
+    reach: of its receptive field, pixels; cost: its memory. Raises WeightsError where the weights are missing or of
+    another network.
     """
 
     name = "shm-lite"
@@ -58,19 +62,33 @@ class SHMRefiner:
         self._engine, self.dtype, self.device = engine, dtype, torch.device(device)
         self.engine = "tiles" if engine == "auto" else engine
         self.net = load_shm(weights).to(self.device).eval()
+        self.reach = reach(self.net.config)
+        self.cost = cost_of(device, self.engine, dtype, self.net.size)
+
+    def refine(self, job: Job, alpha: np.ndarray) -> None:
+        self.prepared(job, alpha)((slice(0, job.size[0]), slice(0, job.size[1])))
 
     @torch.inference_mode()
-    def refine(self, job: Job, alpha: np.ndarray) -> None:
-        active = ActiveSet.from_mask(job.active)
-        if not active.count:
-            return
-        engine = make_engine(self._engine, active, self.dtype, self.device)
+    def prepared(self, job: Job, alpha: np.ndarray) -> Run:
+        """What refines the active pixels in a window of the job: colour maps and gates are made here, once."""
         features = ColourLineFeatures(
             PictureColours(job.picture), job.size, job.small, job.prior, job.trimap, alpha, self.device
         )
         small, prior = (context_maps(x)[None].to(self.device) for x in (job.small, job.prior[..., None]))
-        residual = self.net(engine, engine.sample(features), small, prior)
-        engine.scatter(residual, alpha, add=True)
+        gates = self.net.gates(small, prior)
+
+        @torch.inference_mode()
+        def run(window: Box) -> None:
+            active = ActiveSet.from_mask(job.active[window])
+            if not active.count:
+                return
+            engine = make_engine(self._engine, active, self.dtype, self.device)
+            top, left = window[0].start, window[1].start
+            residual = self.net.gated(engine, engine.sample(lambda ys, xs: features(ys + top, xs + left)), gates)
+            assert isinstance(residual, Feat)
+            engine.scatter(residual, alpha[window], add=True)
+
+        return run
 
 
 class ProjectionRefiner:
@@ -93,9 +111,13 @@ class BilinearRefiner:
         del job, alpha
 
 
-def places(active: np.ndarray, step: int = 1 << 18) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    ys, xs = (torch.from_numpy(c) for c in np.nonzero(active))
-    return list(zip(ys.split(step), xs.split(step), strict=True))
+def places(active: np.ndarray, step: int = 1 << 18) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Coordinates (ys, xs) of the active pixels, int64, from about `step` pixels of the picture at a time."""
+    rows = max(1, step // active.shape[1])
+    for top in range(0, len(active), rows):
+        ys, xs = np.nonzero(active[top : top + rows])
+        if len(ys):
+            yield torch.from_numpy(ys + top), torch.from_numpy(xs)
 
 
 def load_shm(weights: str | None) -> SHM:

@@ -61,6 +61,23 @@ SIZES = {
 }
 
 
+def reach(config: SHMConfig) -> int:
+    """Pixels beyond which nothing changes an output: the radius of the receptive field, counted layer by layer.
+
+    A 3x3 layer adds one site of its finer side, 2**level pixels. What makes a coarse site active lies closer than what
+    it reads, so the active set itself matters no further away.
+    """
+    total, level = 1 + 1 + 2, 1  # stem, down, settle
+    for _, blocks, strided in config.stages:
+        total += 2**level
+        level += strided
+        total += 2**level * (2 * blocks - 1)
+    for _ in config.decoder:
+        level -= 1
+        total += 2**level * (1 if config.norm else 2)
+    return total + len(config.head)
+
+
 class SHM(nn.Module):
     """The refiner's network, for any engine.
 
@@ -104,9 +121,16 @@ class SHM(nn.Module):
         self.head = nn.ModuleList([*layers, last])
 
     def forward(self, engine: Engine, x: Feat, small: Tensor, alpha: Tensor) -> Feat | list[Feat]:
+        return self.gated(engine, x, self.gates(small, alpha))
+
+    def gates(self, small: Tensor, alpha: Tensor) -> Tensor:
+        """(B, channels) of Masked-SE: they depend on the small picture alone, so parts of one picture share them."""
+        return self.gate(self.context(torch.cat([2 * small - 1, 2 * alpha - 1], 1)), alpha)
+
+    def gated(self, engine: Engine, x: Feat, gates: Tensor) -> Feat | list[Feat]:
+        """`forward` with gates that are known already."""
         bottom, skips = self._encode(engine, x)
-        context = self.context(torch.cat([2 * small - 1, 2 * alpha - 1], 1))
-        y = engine.scale(bottom, self.gate(context, alpha))
+        y = engine.scale(bottom, gates)
         sides = []
         for index, skip in enumerate(skips):
             y = self.ups[index](engine, y)

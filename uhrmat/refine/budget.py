@@ -1,0 +1,134 @@
+"""How much memory a refiner needs, how much there is, and what to do when that was wrong.
+
+Bytes per pixel are measured by `python -m benchmarks.calibrate`, for each device, engine, precision and network, and
+stored in bytes_per_pixel.json with the machine they were measured on.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+
+from uhrmat.devices import available_memory, held_memory
+from uhrmat.errors import MemoryBudgetError
+from uhrmat.refine.parts import CELL
+from uhrmat.units import format_bytes
+
+T = TypeVar("T")
+CALIBRATION = Path(__file__).with_name("bytes_per_pixel.json")
+CPU_SHARE, CUDA_SHARE = 0.5, 0.8
+"""Of what is free, what may be taken where nobody names a limit."""
+MARGIN = 1.1
+"""On measured bytes: bands differ in how much their coarse levels hold."""
+MINIMUM = 1 << 18
+"""Pixels in the smallest parts that are worth their halos."""
+_GPU_FIXED = 3 << 28
+"""Guess for a GPU that was not calibrated: windows, their convolution and the library's workspace."""
+_MESSAGES = ("out of memory", "can't allocate memory")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Bytes = fixed + per_pixel * load. The load counts what an engine holds: `tiles` the pixels of all tiles with
+    active ones, `dense` the pixels of the window, others the active pixels."""
+
+    engine: str
+    per_pixel: float
+    fixed: float
+    estimated: bool = False
+
+    def load(self, cells: np.ndarray) -> int:
+        """cells: of `parts.count_cells`."""
+        if self.engine == "tiles":
+            return int(np.count_nonzero(cells)) * CELL * CELL
+        return cells.size * CELL * CELL if self.engine == "dense" else int(cells.sum(dtype=np.int64))
+
+    def bytes(self, load: int) -> int:
+        return int(self.fixed + self.per_pixel * load)
+
+    def capacity(self, limit: int) -> int:
+        """The load that fits into `limit` bytes."""
+        return max(0, int((limit - self.fixed) / self.per_pixel))
+
+
+@cache
+def calibration() -> dict[str, Any]:
+    """cells: {"device/engine/precision/network": {"per_pixel", "fixed"}}, bytes; machine: where they were measured."""
+    return json.loads(CALIBRATION.read_text())
+
+
+def cost_of(device: str, engine: str, dtype: torch.dtype, network: str) -> Cost:
+    """The measured cost, or for what was not measured one estimated from the CPU's tiles by the size of a number."""
+    cells = calibration()["cells"]
+    kind, precision = torch.device(device).type, str(dtype).rpartition(".")[2]
+    found = cells.get(f"{kind}/{engine}/{precision}/{network}")
+    if found:
+        return Cost(engine, found["per_pixel"] * MARGIN, found["fixed"])
+    known = cells[f"cpu/tiles/float32/{network}"]
+    fixed = known["fixed"] + (0 if kind == "cpu" else _GPU_FIXED)
+    return Cost(engine, known["per_pixel"] * MARGIN * dtype.itemsize / 4, fixed, estimated=True)
+
+
+def refiner_limit(device: str, max_memory: int | None) -> int:
+    """Bytes that the refiner may take now; on the CPU `max_memory` is the process's total, elsewhere the device's."""
+    if device.startswith("cuda"):
+        return max_memory or int(CUDA_SHARE * torch.cuda.mem_get_info(torch.device(device))[0])
+    if max_memory is None:
+        return int(CPU_SHARE * available_memory())
+    return max_memory - held_memory()
+
+
+def check_total(device: str, max_memory: int | None, needed: int, what: str) -> None:
+    """Raises MemoryBudgetError where `needed` bytes more than are held now would pass `max_memory` on the CPU."""
+    if max_memory is None or device != "cpu":
+        return
+    total = held_memory() + needed
+    if total > max_memory:
+        raise MemoryBudgetError(
+            f"{format_bytes(max_memory)} of memory are too little: {what} needs {format_bytes(total)} in all.",
+            f"Give --max-memory {roomy(total)} or more.",
+        )
+
+
+def roomy(total: int) -> str:
+    """An amount a little above `total`, as --max-memory takes it."""
+    return f"{-(-total * 21 // 20 // 10**7) * 10}MB"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on the CPU or on a device."""
+    if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(message in str(error) for message in _MESSAGES)
+
+
+def with_less_each_time(work: Callable[[int], T], budget: int, minimum: int) -> T:
+    """work(budget), and again with half of it each time that memory runs out, down to `minimum` bytes.
+
+    Other errors pass through. Raises MemoryBudgetError when the smallest budget was too much.
+    """
+    tried = budget
+    while True:
+        try:
+            return work(tried)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+        # Outside the handler, where the error no longer keeps the work's buffers alive.
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        if tried // 2 < minimum:
+            raise MemoryBudgetError(
+                f"The memory ran out, even with a budget of {format_bytes(tried)} for the refiner.",
+                "Close other programs, or use --device cpu.",
+            )
+        tried //= 2
