@@ -23,8 +23,8 @@ from benchmarks.shot import Shot, bands, synthetic
 from uhrmat.devices import PRECISIONS, pick_precision
 from uhrmat.refine.refiner import Job, load_shm
 
-SIDE, ACTIVES = 4096, (50_000, 100_000, 200_000, 500_000, 1_000_000, 2_000_000, 4_000_000)
-SIDES, FIXED = (4096, 8192, 16384), 600_000
+SIDE, ACTIVES = 4096, [50_000, 100_000, 200_000, 500_000, 1_000_000, 2_000_000, 4_000_000]
+SIDES, FIXED = [4096, 8192, 16384], 600_000
 T = TypeVar("T")
 
 
@@ -76,7 +76,7 @@ def main(argv: list[str] | None = None) -> None:
     precision, dtype = pick_precision(wanted.precision, "cpu")
     side, actives, sides, fixed, repeats = SIDE, ACTIVES, SIDES, FIXED, wanted.repeats
     if wanted.quick:
-        side, actives, sides, fixed, repeats = 256, (2_000, 4_000, 8_000), (256, 512), 4_000, 1
+        side, actives, sides, fixed, repeats = 256, [2_000, 4_000, 8_000], [256, 512], 4_000, 1
     with contextlib.redirect_stdout(None):  # what is built once per process belongs to no row
         measure(synthetic(bands(128, 128, 2_000)), dtype, 1)
     by_active = [measure(synthetic(bands(side, side, active)), dtype, repeats) for active in actives]

@@ -15,9 +15,12 @@ from uhrmat.refine.features import ColourLineFeatures, PictureColours, context_m
 from uhrmat.refine.refiner import Job
 from uhrmat.refine.shm import SHM
 from uhrmat.sparse import ActiveSet, Engine, Feat, make_engine
+from uhrmat.train.synth import Scene, render_scene
 
 BAND = 32
 """Width in pixels of the bands of active pixels: a strand of hair with the refiner's margin on both sides."""
+SHARE = 0.06
+"""Of unknown pixels in a rendered scene: widened for the refiner, about 0.6 million of 3840 x 2160 are active."""
 
 
 def bands(height: int, width: int, active: int) -> np.ndarray:
@@ -48,6 +51,17 @@ def synthetic(mask: np.ndarray) -> Job:
     return Job(picture, small_copy(picture, shape), prior, trimap, mask)
 
 
+def hair(height: int, width: int) -> Scene:
+    """A rendered scene with exact alpha; its subject is made smaller until about SHARE of the trimap is unknown."""
+    size = 0.7
+    while True:
+        found = render_scene(7, height, width, kind="hair", unknown_share=SHARE, size=size)
+        share = float((found.trimap == 128).mean())
+        if share < 1.2 * SHARE or size < 0.2:
+            return found
+        size *= max(0.3, 0.9 * float(np.sqrt(SHARE / share)))
+
+
 class Shot:
     """The steps of `SHMRefiner.refine` on a picture that is already where it is needed.
 
@@ -70,8 +84,7 @@ class Shot:
         return make_engine(self.engine, ActiveSet.from_mask(self.job.active), self.dtype, self.device)
 
     def sample(self, engine: Engine) -> Feat:
-        inputs = self.net.config.inputs
-        return engine.sample(lambda ys, xs: self.features(ys, xs)[..., :inputs])
+        return engine.sample(self._look)
 
     def network(self, engine: Engine, x: Feat) -> Feat:
         found = self.net(engine, x, self.small, self.prior)
@@ -86,6 +99,12 @@ class Shot:
         engine = self.geometry()
         self.scatter(engine, self.network(engine, self.sample(engine)))
         return self.alpha
+
+    def _look(self, ys: Tensor, xs: Tensor) -> Tensor:
+        inputs = self.net.config.inputs
+        if not ys.numel():
+            return torch.zeros((*ys.shape, inputs), device=ys.device)
+        return self.features(ys, xs)[..., :inputs]
 
     def _features(self) -> ColourLineFeatures:
         job = self.job
