@@ -17,7 +17,7 @@ from uhrmat.foreground import estimate_foreground
 from uhrmat.hints import Hints, read_hints
 from uhrmat.media import Picture, read_picture
 from uhrmat.prior.affinity import AffinityPrior, Solver
-from uhrmat.prior.base import SHORT_SIDE, Prior, area_average, small_trimap, working_shape
+from uhrmat.prior.base import Prior, area_average, small_trimap, working_shape
 from uhrmat.refine.budget import check_total, refiner_limit
 from uhrmat.refine.fuse import fused_prior, settle
 from uhrmat.refine.overflow import MODES, refine_within
@@ -86,7 +86,7 @@ class Matter:
         if overflow not in MODES:
             raise InputError(f"There is no overflow called {overflow!r}.", f"Choose one of {', '.join(MODES)}.")
         set_threads(threads)
-        self.working_size = working_size or SHORT_SIDE
+        self.working_size = working_size
         self.device = pick_device(device)
         self.precision, dtype = pick_precision(precision, self.device)
         self.prior = AffinityPrior("closed-form" if prior == "auto" else prior, solver)

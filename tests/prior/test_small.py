@@ -14,13 +14,16 @@ from uhrmat.prior.trimap import default_radius, trimap_from_mask
 @pytest.mark.parametrize(
     ("size", "side", "shape"),
     [
-        ((2160, 3840), 512, (512, 910)),
-        ((600, 800), 512, (600, 800)),
-        ((1, 1), 512, (1, 1)),
-        ((2, 9000), 512, (2, 9000)),
+        ((2160, 3840), None, (512, 910)),
+        ((768, 1024), None, (768, 1024)),
+        ((769, 1024), None, (512, 682)),
+        ((768, 1024), 512, (512, 683)),
+        ((600, 800), 2000, (600, 800)),
+        ((1, 1), None, (1, 1)),
+        ((2, 9000), None, (2, 9000)),
     ],
 )
-def test_working_shape(size: tuple[int, int], side: int, shape: tuple[int, int]) -> None:
+def test_working_shape(size: tuple[int, int], side: int | None, shape: tuple[int, int]) -> None:
     assert working_shape(*size, side) == shape
 
 

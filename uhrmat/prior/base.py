@@ -11,7 +11,7 @@ import numpy as np
 SHORT_SIDE = 512
 """Working size of a prior that does not say otherwise: pixels on the short side."""
 WORTH = 1.5
-"""Pictures less than this much larger than the working size are worked on as they are."""
+"""Pictures of up to this times the working size are not worth a small copy, unless a size is asked for."""
 _STRIP = 1 << 22
 """Pixels converted to float32 at once."""
 
@@ -34,11 +34,15 @@ class PriorMethod(Protocol):
         """small: (h, w, 3) float32 in [0, 1]; trimap: (h, w) uint8 {0, 128, 255} or None."""
 
 
-def working_shape(height: int, width: int, short_side: int = SHORT_SIDE) -> tuple[int, int]:
-    """Size of the small copy: `short_side` on the short side; a picture up to WORTH times larger stays as it is."""
-    scale = short_side / min(height, width)
-    if scale > 1 / WORTH:
-        return height, width
+def working_shape(height: int, width: int, short_side: int | None = None) -> tuple[int, int]:
+    """Size of the small copy: `short_side` on the short side, never larger than the picture, never below one pixel.
+
+    None is SHORT_SIDE; a picture of up to WORTH times that stays as it is.
+    """
+    short = min(height, width)
+    if short_side is None:
+        short_side = short if short <= WORTH * SHORT_SIDE else SHORT_SIDE
+    scale = min(1.0, short_side / short)
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
