@@ -1,8 +1,9 @@
 """Measure how many bytes the refiner takes per pixel: for each engine, precision and network, in fresh processes.
 
-Run from the repository: `python -m benchmarks.calibrate [--device cuda]`; it updates uhrmat/refine/bytes_per_pixel.json,
-which budgets are reckoned with. A ring of active pixels is refined at two sizes; what the memory grows by gives slope
-and intercept. On the CPU that is the growth of the largest resident size (Linux: /proc/self/clear_refs resets it).
+Run from the repository: `python -m benchmarks.calibrate [--device cuda]`; it updates
+uhrmat/refine/bytes_per_pixel.json, which budgets are reckoned with. A ring of active pixels is refined at two sizes;
+what the memory grows by gives slope and intercept. On the CPU that is the growth of the largest resident size (Linux:
+/proc/self/clear_refs resets it), with one thread, which changes a few megabytes only and is kind to a busy machine.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ from uhrmat.refine.shm import SHM
 
 WIDTH = 32
 """Of the ring, pixels: what a trimap's band widened by 7 on either side has at least."""
-SIDES = {("tiles", "lite"): (1024, 3072), ("tiles", "paper"): (512, 1536), ("dense", "lite"): (384, 1024)}
-SIDES[("dense", "paper")] = (256, 640)
+SIDES = {("tiles", "lite"): (768, 2304), ("tiles", "paper"): (384, 1152), ("dense", "lite"): (384, 1024)}
+SIDES[("dense", "paper")] = (192, 512)
 SIDES[("spconv", "lite")], SIDES[("spconv", "paper")] = SIDES[("tiles", "lite")], SIDES[("tiles", "paper")]
 
 
@@ -55,7 +56,7 @@ def job(side: int) -> Job:
 def measure(device: str, engine: str, precision: str, network: str, side: int) -> None:
     """Prints load, active pixels and bytes of one refine, as JSON. To be run in a process of its own."""
     torch.manual_seed(0)
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         weights = Path(folder) / "w.safetensors"
         save_file(SHM(network).state_dict(), weights, {"size": network})
@@ -112,7 +113,7 @@ def machine(device: str) -> dict[str, object]:
     return {
         "processor": cuda or names[0],
         "cores": os.cpu_count(),
-        "threads": 2,
+        "threads": 1,
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,
@@ -121,21 +122,33 @@ def machine(device: str) -> dict[str, object]:
     }
 
 
+def names(kind: str) -> list[tuple[str, str, str]]:
+    """(engine, precision, network) of all cells of a kind of device, the usual ones first."""
+    if kind == "cuda":
+        return list(product(("tiles", "spconv"), ("fp16", "bf16", "fp32"), ("lite", "paper")))
+    return list(product(("tiles", "dense"), ("fp32", "bf16"), ("lite", "paper")))
+
+
 def main() -> None:
+    """Measures cell by cell; each is stored when it is done."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--only", default="", help="cells whose name holds this, like tiles/float32/lite")
     options = parser.parse_args()
     kind = torch.device(options.device).type
-    engines, precisions = (("tiles", "spconv"), ("fp32", "fp16", "bf16")) if kind == "cuda" else (
-        ("tiles", "dense"), ("fp32", "bf16"))  # fmt: skip
-    stored = json.loads(CALIBRATION.read_text()) if CALIBRATION.exists() else {}
-    cells = {name: value for name, value in stored.get("cells", {}).items() if not name.startswith(f"{kind}/")}
-    for engine, precision, network in product(engines, precisions, ("lite", "paper")):
+    for engine, precision, network in names(kind):
         name = f"{kind}/{engine}/{str(PRECISIONS[precision]).rpartition('.')[2]}/{network}"
-        cells[name] = cell(options.device, engine, precision, network)
-        print(name, cells[name], flush=True)
-    machines = stored.get("machines", {}) | {kind: machine(options.device)}
-    CALIBRATION.write_text(json.dumps({"machines": machines, "cells": cells}, indent=1) + "\n")
+        if options.only in name:
+            found = cell(options.device, engine, precision, network)
+            print(name, found, flush=True)
+            store(name, found, {kind: machine(options.device)})
+
+
+def store(name: str, found: dict[str, float], where: dict[str, object]) -> None:
+    """Puts one cell into the package's file."""
+    stored = json.loads(CALIBRATION.read_text()) if CALIBRATION.exists() else {}
+    machines, cells = stored.get("machines", {}) | where, stored.get("cells", {}) | {name: found}
+    CALIBRATION.write_text(json.dumps({"machines": machines, "cells": dict(sorted(cells.items()))}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
