@@ -52,17 +52,24 @@ def engines(found: Document) -> str:
 
 
 def scaling(found: Document) -> str:
-    keys = ("active_set_ms", "sample_ms", "network_ms", "scatter_ms")
-    head = ("picture", "active", "ms", "ms of processor", *(key.removesuffix("_ms") for key in keys), "MB", "B / pixel")
+    times = ("wall_ms", "cpu_ms", "active_set_ms", "sample_ms", "network_ms", "scatter_ms")
+    head = ("picture", "active", *(key.replace("_", " ") for key in times), "MB", "B / pixel")
     rows = [
-        [f"{r['width']}×{r['height']}", r["active"], r["wall_ms"], r["cpu_ms"], *(r[key] for key in keys)]
-        + [_mb(r["peak_bytes"]), r["bytes_per_active"]]
+        [
+            f"{r['width']}×{r['height']}",
+            r["active"],
+            *(r[key] for key in times),
+            _mb(r["peak_bytes"]),
+            r["bytes_per_active"],
+        ]
         for r in found["by_active"] + found["by_picture"]
     ]
     power, ratio = found["exponent"], found["picture_ratio"]
-    times = (found["by_picture"][-1]["width"] // found["by_picture"][0]["width"]) ** 2
+    larger = (found["by_picture"][-1]["width"] // found["by_picture"][0]["width"]) ** 2
     text = f"Fitted exponent over the active pixels: {power['wall_ms']} (processor time {power['cpu_ms']}, memory "
-    text += f"{power['peak_bytes']}). A picture {times} × as large at the same active pixels: {ratio['wall_ms']} × the "
+    text += (
+        f"{power['peak_bytes']}). A picture {larger} × as large at the same active pixels: {ratio['wall_ms']} × the "
+    )
     text += f"time ({ratio['cpu_ms']} × processor time), {ratio['peak_bytes']} × the memory. Precision: "
     return table(head, rows) + "\n" + text + found["precision"] + ".\n"
 
@@ -81,7 +88,7 @@ def image(found: Document) -> str:
 def gpu(found: Document) -> str:
     plain = ("net", "engine", "precision")
     checks = [
-        [*(r[k] for k in plain), r.get("max_error", ""), _short(r) or "yes" if r.get("passed", "error" in r) else "no"]
+        [*(r[k] for k in plain), r.get("max_error", ""), _short(r) or ("yes" if r["passed"] else "no")]
         for r in found["parity"]
     ]
     keys = ("active_set_ms", "first_ms", "sample_ms", "network_ms", "scatter_ms", "refine_ms", "fps")

@@ -26,7 +26,7 @@ SHARE = 0.06
 def bands(height: int, width: int, active: int) -> np.ndarray:
     """(height, width) bool: wavy bands of BAND pixels from top to bottom, side by side; `active` pixels, rounded up."""
     rows = -(-active // BAND)
-    count = -(-rows // height)
+    count = max(1, -(-rows // height))
     pitch = width // count
     if pitch < BAND + 2:
         raise ValueError(f"{active} active pixels do not fit {width} x {height} in bands of {BAND}.")
