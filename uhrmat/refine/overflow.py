@@ -91,7 +91,7 @@ def refine_divided(refiner: Divisible, job: Job, alpha: np.ndarray, mode: str, b
         return Outcome(job.active, [_refine(refiner, job, alpha, capacity, 1.0)])
     steps: list[Step] = []
     beside_copies = cost.capacity(budget - _copies(job))
-    if mode == "cascade" and beside_copies >= min(capacity, MINIMUM):
+    if mode == "cascade" and beside_copies >= min(capacity // 2, MINIMUM):
         job, steps = _coarse_scales(refiner, job, alpha, beside_copies)
     steps.append(_refine(refiner, job, alpha, capacity, 1.0))
     return Outcome(job.active, steps, [describe(steps, capacity, cost)])
