@@ -17,12 +17,12 @@ from uhrmat.foreground import estimate_foreground
 from uhrmat.hints import Hints, read_hints
 from uhrmat.media import Picture, read_picture
 from uhrmat.prior.affinity import AffinityPrior, Solver
-from uhrmat.prior.base import Prior, area_average, small_trimap, working_shape
+from uhrmat.prior.ahead import small_copy
+from uhrmat.prior.base import Prior, small_trimap, working_shape
 from uhrmat.refine.budget import check_total, refiner_limit
 from uhrmat.refine.fuse import fused_prior, settle
 from uhrmat.refine.overflow import MODES, refine_within
 from uhrmat.refine.refiner import Job, make_refiner
-from uhrmat.refine.shrink import shrunk_strips
 from uhrmat.sparsity import trimap_band
 
 ImageLike = Picture | np.ndarray | str | Path
@@ -157,14 +157,6 @@ def _as_picture(image: ImageLike) -> Picture:
         return Picture.from_array(image)
     kind = type(image).__name__
     raise InputError(f"A {kind} is no picture.", "Give a path, a numpy array or a uhrmat.media.Picture.")
-
-
-def small_copy(picture: Picture, shape: tuple[int, int]) -> np.ndarray:
-    """(h, w, 3) float32 in [0, 1], display-referred: the picture averaged over the area of each small pixel."""
-    if picture.pixels.dtype == np.float32:
-        strips = shrunk_strips(picture.to_float, (picture.height, picture.width), shape)
-        return np.concatenate([strip for _, strip in strips])
-    return area_average(picture.pixels, shape, float(np.iinfo(picture.pixels.dtype).max))
 
 
 def foreground_bytes(picture: Picture) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from uhrmat.composite import Background
 from uhrmat.deliver import deliver
 from uhrmat.devices import peak_memory
-from uhrmat.media import MAX_PIXELS, read_mask, read_picture, read_trimap
+from uhrmat.loading import Loaded
 from uhrmat.plan import Job, Spec
 
 if TYPE_CHECKING:
@@ -32,26 +32,17 @@ class Delivered:
 
 
 def matte_photo(
-    matter: Matter,
-    job: Job,
-    spec: Spec,
-    *,
-    background: Background | None = None,
-    resize: bool = False,
-    max_pixels: int = MAX_PIXELS,
+    matter: Matter, job: Job, loaded: Loaded, spec: Spec, *, background: Background | None = None
 ) -> Delivered:
-    """Runs `job` with `matter` and writes its files. Raises UhrmatError; then no file has been written."""
-    start = time.perf_counter()
-    picture = read_picture(job.photo, max_pixels)
-    size = (picture.height, picture.width)
-    trimap = None if job.trimap is None else read_trimap(job.trimap, size, resize, max_pixels)
-    mask = None if job.mask is None else read_mask(job.mask, size, max_pixels=max_pixels)
-    read = time.perf_counter() - start
-    matte = matter.matte(picture, trimap=trimap, mask=mask, foreground=spec.needs_foreground)
+    """Runs `job` with `matter` and writes its files. Raises UhrmatError; then no file has been written.
+
+    Of a prior that was begun ahead only the wait is counted.
+    """
+    matte = matter.matte(loaded.picture, trimap=loaded.trimap, mask=loaded.mask, foreground=spec.needs_foreground)
     start = time.perf_counter()
     files = deliver(matte, job, spec, background)
     stages = dict(matte.stats.seconds)
-    read += stages.pop("read", 0.0)
+    read = loaded.seconds + stages.pop("read", 0.0)
     seconds = {"read": read, **stages, "write": time.perf_counter() - start}
     peak = max(matte.stats.peak_memory, peak_memory(matte.stats.device))
     return Delivered(job.photo, files, replace(matte.stats, seconds=seconds, peak_memory=peak))

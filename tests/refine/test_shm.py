@@ -90,3 +90,10 @@ def test_masked_se_looks_inside_and_outside_the_mask() -> None:
     found = [gate(x, mask) for x in (context, inside, outside)]
     assert not torch.allclose(found[0], found[1]) and not torch.allclose(found[1], found[2])
     assert torch.allclose(gate(context, mask), gate(context, mask.repeat_interleave(2, -1).repeat_interleave(2, -2)))
+
+
+def test_trust_grows_with_the_distance_from_the_prior() -> None:
+    from uhrmat.refine.refiner import FULL_SCALE_TRUST, trust
+
+    assert trust(1.0) == FULL_SCALE_TRUST and trust(2.0) == trust(9.0) == 1.0
+    assert FULL_SCALE_TRUST < trust(1.3) < trust(1.7) < 1

@@ -11,6 +11,8 @@ from uhrmat.cli import options as opt
 from uhrmat.cli.console import FAILED, Console, describe, session
 
 if TYPE_CHECKING:
+    from uhrmat.composite import Background
+    from uhrmat.loading import Ahead
     from uhrmat.matter import Matter
     from uhrmat.photo import Delivered
     from uhrmat.plan import Job, Spec
@@ -58,10 +60,12 @@ def image(
 
         # Only now, so that what can be refused is refused before torch and PyMatting are loaded, side by side.
         from uhrmat.composite import parse_background
+        from uhrmat.loading import Ahead
         from uhrmat.prior.worker import PriorProcess
 
         behind = None if background is None else parse_background(background)
-        with closing(PriorProcess()) as process:
+        with closing(PriorProcess()) as process, closing(Ahead(jobs, resize_trimap, limit)) as ahead:
+            ahead.begin_prior(prior, working_size, process.solve)
             from uhrmat.matter import Matter
 
             matter = Matter(
@@ -77,13 +81,15 @@ def image(
                 weights=weights,
                 solver=process.solve,
             )
-            failed = _run(console, matter, jobs, spec, background=behind, resize=resize_trimap, max_pixels=limit)
+            failed = _run(console, matter, jobs, spec, ahead, behind)
     if failed:
         raise typer.Exit(FAILED)
 
 
-def _run(console: Console, matter: Matter, jobs: list[Job], spec: Spec, **reading: Any) -> int:
-    """Mattes every job, reports all, and returns how many failed. `reading` goes on to `matte_photo`."""
+def _run(
+    console: Console, matter: Matter, jobs: list[Job], spec: Spec, ahead: Ahead, background: Background | None
+) -> int:
+    """Mattes every job, reports all, and returns how many failed."""
     from uhrmat.cli.report import report
     from uhrmat.photo import matte_photo
 
@@ -92,7 +98,7 @@ def _run(console: Console, matter: Matter, jobs: list[Job], spec: Spec, **readin
     for job in jobs:
         try:
             with console.working(f"{job.photo.name} …"):
-                done.append(matte_photo(matter, job, spec, **reading))
+                done.append(matte_photo(matter, job, ahead.take(job), spec, background=background))
             items.append(done[-1].as_dict())
         except Exception as error:
             console.error(error, item=str(job.photo))

@@ -8,7 +8,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-SHORT_SIDE = 512
+SHORT_SIDE = 768
 """Working size of a prior that does not say otherwise: pixels on the short side."""
 WORTH = 1.5
 """Pictures of up to this times the working size are not worth a small copy, unless a size is asked for."""

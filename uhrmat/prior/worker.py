@@ -6,10 +6,16 @@ archives behind their length, so that nothing is ever unpickled.
 
 from __future__ import annotations
 
+import hashlib
+import importlib.util
 import io
+import logging
+import os
 import struct
 import subprocess
 import sys
+import threading
+from pathlib import Path
 from typing import IO
 
 import numpy as np
@@ -18,17 +24,31 @@ from uhrmat.errors import UhrmatError
 from uhrmat.prior.affinity import solve
 
 Arrays = dict[str, np.ndarray]
+_LOG = logging.getLogger("uhrmat")
 
 
 class PriorProcess:
-    """Starts at once and imports PyMatting; `solve` then answers like `affinity.solve`. Close it when done."""
+    """Starts at once and imports PyMatting; `solve` then answers like `affinity.solve`. Close it when done.
+
+    The last answer is remembered: a prior begun ahead is not solved again.
+    """
 
     def __init__(self) -> None:
+        if not _compiled():
+            _LOG.info("PyMatting compiles its solvers now, at its first use on this machine: about a minute, once")
+        self._lock, self._last = threading.Lock(), (b"", (np.empty(0), [""]))
         command = [sys.executable, "-m", "uhrmat.prior.worker"]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def solve(self, image: np.ndarray, trimap: np.ndarray, name: str) -> tuple[np.ndarray, list[str]]:
         """See `affinity.solve`. Raises UhrmatError where the process has died."""
+        asked = hashlib.sha256(image.tobytes() + trimap.tobytes() + name.encode()).digest()
+        with self._lock:
+            if asked != self._last[0]:
+                self._last = asked, self._ask(image, trimap, name)
+            return self._last[1]
+
+    def _ask(self, image: np.ndarray, trimap: np.ndarray, name: str) -> tuple[np.ndarray, list[str]]:
         assert self._process.stdin is not None and self._process.stdout is not None
         try:
             _send(self._process.stdin, {"image": image, "trimap": trimap, "name": np.array(name)})
@@ -46,6 +66,13 @@ class PriorProcess:
             self._process.stdin.close()
         self._process.terminate()
         self._process.wait()
+
+
+def _compiled() -> bool:
+    """Whether numba's cache of PyMatting's solvers is there."""
+    found = importlib.util.find_spec("pymatting")
+    places = [os.environ.get("NUMBA_CACHE_DIR"), *(found.submodule_search_locations or [] if found else [])]
+    return any(next(Path(place).rglob("*.nbi"), None) is not None for place in places if place)
 
 
 def _send(pipe: IO[bytes], arrays: Arrays) -> None:

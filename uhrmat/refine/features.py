@@ -15,6 +15,8 @@ CHANNELS = 16
 """RGB, prior, base, confidence, distance from the line, known foreground, known background, scale, F (3), B (3)."""
 CONTEXT = 128
 """Side of the square small picture for Masked-SE's encoder."""
+PRIOR = 3
+"""Channel of the upsampled prior, stored as 2·alpha - 1."""
 BASE = 4
 """Channel of the colour-line projection, stored as 2·base - 1: where the refiner's residual starts."""
 
@@ -49,7 +51,7 @@ class BilinearMaps:
         return low.long(), (low.long() + 1).clamp(max=last), (place - low)[..., None].float()
 
     def _take(self, index: Tensor) -> Tensor:
-        return self.rows.index_select(0, index.flatten()).view(*index.shape, -1)
+        return self.rows.index_select(0, index.flatten()).view(*index.shape, self.rows.shape[1])
 
 
 class PictureColours:
@@ -76,7 +78,7 @@ class ColourLineFeatures:
 
     colours: of `size` (H, W); small: (h, w, 3) float32 in [0, 1], the area-averaged picture; alpha: float32 prior in
     [0, 1], of small's size or, from an earlier scale, finer; trimap: (H, W) uint8 {0, 128, 255} or None. `base`
-    receives what the residual is added to.
+    receives what `trust` times the residual is added to: the projection by `trust`, the prior by the rest.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class ColourLineFeatures:
         self.colours, self.width, self.scale = colours, size[1], size[0] / alpha.shape[0]
         self.trimap = None if trimap is None else torch.from_numpy(trimap).reshape(-1)
         self.base = None if base is None else torch.from_numpy(base)
+        self.trust = 1.0
 
     def __call__(self, ys: Tensor, xs: Tensor) -> Tensor:
         index = ys * self.width + xs
@@ -101,7 +104,8 @@ class ColourLineFeatures:
         maps = torch.cat([read(ys, xs) for read in self.maps], -1)
         found = assemble(self.colours(index), maps, known, self.scale)
         if self.base is not None:
-            start = ((found[..., BASE] + 1) / 2).to(self.base.device)
+            start = torch.lerp(found[..., PRIOR], found[..., BASE], self.trust)
+            start = ((start + 1) / 2).to(self.base.device)
             self.base[ys.to(self.base.device), xs.to(self.base.device)] = start
         return found
 

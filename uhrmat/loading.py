@@ -1,0 +1,73 @@
+"""Reading ahead: the next photograph's files while this one is matted, the first one's prior while torch loads.
+
+Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from uhrmat.media import MAX_PIXELS, Picture, read_mask, read_picture, read_trimap
+from uhrmat.plan import Job
+from uhrmat.prior.affinity import Solver
+from uhrmat.prior.ahead import begin_prior
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a job's files hold, and how many seconds reading them took."""
+
+    picture: Picture
+    trimap: npt.NDArray[np.uint8] | None
+    mask: npt.NDArray[np.float32] | None
+    seconds: float
+
+
+def load(job: Job, resize: bool = False, max_pixels: int = MAX_PIXELS) -> Loaded:
+    """Reads the photograph and its hint. Raises InputError."""
+    start = time.perf_counter()
+    picture = read_picture(job.photo, max_pixels)
+    size = (picture.height, picture.width)
+    trimap = None if job.trimap is None else read_trimap(job.trimap, size, resize, max_pixels)
+    mask = None if job.mask is None else read_mask(job.mask, size, max_pixels=max_pixels)
+    return Loaded(picture, trimap, mask, time.perf_counter() - start)
+
+
+class Ahead:
+    """Reads each job's files while the job before it is matted; of the first, begins the prior too. Close it."""
+
+    def __init__(self, jobs: Sequence[Job], resize: bool = False, max_pixels: int = MAX_PIXELS) -> None:
+        self._jobs, self._reading = list(jobs), (resize, max_pixels)
+        self._pool = ThreadPoolExecutor(1)
+        self._next: Future[Loaded] = self._pool.submit(load, self._jobs[0], *self._reading)
+
+    def begin_prior(self, name: str, side: int | None, solver: Solver) -> None:
+        """See `prior.ahead.begin_prior`. What goes wrong in it goes wrong again, and is told, in the matter."""
+        first = self._next
+
+        def begin() -> None:
+            with suppress(Exception):
+                loaded = first.result()
+                begin_prior(loaded.picture, loaded.trimap, loaded.mask, name, side, solver)
+
+        self._pool.submit(begin)
+
+    def take(self, job: Job) -> Loaded:
+        """What the files of the next job hold; jobs are taken in their order. Raises what reading them raised."""
+        if self._jobs.pop(0) is not job:
+            raise ValueError("jobs are taken in the order in which they were given")
+        current = self._next
+        if self._jobs:
+            self._next = self._pool.submit(load, self._jobs[0], *self._reading)
+        return current.result()
+
+    def close(self) -> None:
+        """Drops what nobody waits for any more."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
