@@ -75,6 +75,7 @@ def test_features_put_known_pixels_into_the_base() -> None:
     features = ColourLineFeatures(
         PictureColours(picture), (20, 24), small, np.full((10, 12), 0.4, np.float32), trimap, base
     )
+    features.trust = 1.0
     ys, xs = torch.meshgrid(torch.arange(20), torch.arange(24), indexing="ij")
     found = features(ys, xs)
     assert found.shape == (20, 24, CHANNELS) and torch.isfinite(found).all()

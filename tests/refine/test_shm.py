@@ -93,7 +93,7 @@ def test_masked_se_looks_inside_and_outside_the_mask() -> None:
 
 
 def test_trust_grows_with_the_distance_from_the_prior() -> None:
-    from uhrmat.refine.refiner import FULL_SCALE_TRUST, trust
+    from uhrmat.refine.features import FAR_TRUST, NEAR_TRUST, trust
 
-    assert trust(1.0) == FULL_SCALE_TRUST and trust(2.0) == trust(9.0) == 1.0
-    assert FULL_SCALE_TRUST < trust(1.3) < trust(1.7) < 1
+    assert trust(1.0) == (NEAR_TRUST, 0.0) and trust(2.0) == trust(9.0) == (FAR_TRUST, 1.0)
+    assert NEAR_TRUST < trust(1.3)[0] < trust(1.7)[0] < FAR_TRUST

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -54,11 +55,11 @@ class Cost:
         return cells.size * CELL * CELL if self.engine == "dense" else int(cells.sum(dtype=np.int64))
 
     def bytes(self, load: int) -> int:
-        return int(self.fixed + self.per_pixel * load)
+        return math.ceil(self.fixed + self.per_pixel * load)
 
     def capacity(self, limit: int) -> int:
-        """The load that fits into `limit` bytes."""
-        return max(0, int((limit - self.fixed) / self.per_pixel))
+        """The load that fits into `limit` bytes; for `bytes(load)` it is never less than that load."""
+        return max(0, int((limit - self.fixed) / self.per_pixel + 1e-6))
 
 
 @cache

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from uhrmat.media import Picture, srgb_encode
 from uhrmat.refine.colorline import project, smooth_colours
+from uhrmat.refine.linear import guided_coefficients
 
 CHANNELS = 16
 """RGB, prior, base, confidence, distance from the line, known foreground, known background, scale, F (3), B (3)."""
@@ -17,6 +18,8 @@ CONTEXT = 128
 """Side of the square small picture for Masked-SE's encoder."""
 PRIOR = 3
 """Channel of the upsampled prior, stored as 2·alpha - 1."""
+NEAR_TRUST, FAR_TRUST, FREE_SCALE = 0.35, 0.5, 2.0
+"""Trust in the network at scale 1, from FREE_SCALE on, and that scale."""
 BASE = 4
 """Channel of the colour-line projection, stored as 2·base - 1: where the refiner's residual starts."""
 
@@ -73,12 +76,22 @@ class PictureColours:
         return torch.from_numpy(shown).to(index.device)
 
 
+def trust(scale: float) -> tuple[float, float]:
+    """Share of the network's word against its anchor's, and of the guided filter in the anchor, by the scale.
+
+    scale: full-resolution pixels per prior pixel. A prior at full resolution has seen every pixel and is best left
+    nearly alone; from FREE_SCALE on the guided filter is the anchor. The mean of both beats either (docs/quality.md).
+    """
+    share = min(1.0, math.log(max(scale, 1.0)) / math.log(FREE_SCALE))
+    return NEAR_TRUST + (FAR_TRUST - NEAR_TRUST) * share, share
+
+
 class ColourLineFeatures:
     """`fn(ys, xs)` for `Engine.sample`: (..., CHANNELS) features of a picture with its prior.
 
     colours: of `size` (H, W); small: (h, w, 3) float32 in [0, 1], the area-averaged picture; alpha: float32 prior in
     [0, 1], of small's size or, from an earlier scale, finer; trimap: (H, W) uint8 {0, 128, 255} or None. `base`
-    receives what `trust` times the residual is added to: the projection by `trust`, the prior by the rest.
+    receives what `trust` times the residual is added to: the projection by `trust`, the anchor by the rest.
     """
 
     def __init__(
@@ -94,7 +107,10 @@ class ColourLineFeatures:
         self.colours, self.width, self.scale = colours, size[1], size[0] / alpha.shape[0]
         self.trimap = None if trimap is None else torch.from_numpy(trimap).reshape(-1)
         self.base = None if base is None else torch.from_numpy(base)
-        self.trust = 1.0
+        self.trust, self.guided = trust(self.scale)
+        self.model: BilinearMaps | None = None
+        if base is not None and self.guided:
+            self.model = BilinearMaps(torch.from_numpy(guided_coefficients(small, guide.numpy())).to(device), size)
 
     def __call__(self, ys: Tensor, xs: Tensor) -> Tensor:
         index = ys * self.width + xs
@@ -104,10 +120,18 @@ class ColourLineFeatures:
         maps = torch.cat([read(ys, xs) for read in self.maps], -1)
         found = assemble(self.colours(index), maps, known, self.scale)
         if self.base is not None:
-            start = torch.lerp(found[..., PRIOR], found[..., BASE], self.trust)
-            start = ((start + 1) / 2).to(self.base.device)
-            self.base[ys.to(self.base.device), xs.to(self.base.device)] = start
+            start = torch.lerp(self._anchor(found, ys, xs), (found[..., BASE] + 1) / 2, self.trust)
+            self.base[ys.to(self.base.device), xs.to(self.base.device)] = start.to(self.base.device)
         return found
+
+    def _anchor(self, found: Tensor, ys: Tensor, xs: Tensor) -> Tensor:
+        """What the network's word is weighed against: the upsampled prior, or further from it the guided filter."""
+        prior = (found[..., PRIOR] + 1) / 2
+        if self.model is None:
+            return prior
+        model = self.model(ys, xs)
+        value = (model[..., :3] * (found[..., :3] + 1) / 2).sum(-1) + model[..., 3]
+        return torch.lerp(prior, value.clamp(0, 1), self.guided)
 
 
 def _shrunk(prior: Tensor, shape: tuple[int, int]) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +19,6 @@ from uhrmat.refine.parts import Box, Run
 from uhrmat.refine.shm import SHM, reach
 from uhrmat.sparse import ActiveSet, Feat, make_engine
 
-FULL_SCALE_TRUST = 0.35
-"""Trust in the network where the prior has full resolution."""
-FREE_SCALE = 2.0
-"""Pixels per prior pixel from which on the network decides alone."""
 REFINERS = ("shm", "projection", "guided", "bilinear")
 
 
@@ -79,7 +74,6 @@ class SHMRefiner:
         features = ColourLineFeatures(
             PictureColours(job.picture), job.size, job.small, job.prior, job.trimap, alpha, self.device
         )
-        features.trust = trust(features.scale)
         small, prior = (context_maps(x)[None].to(self.device) for x in (job.small, job.prior[..., None]))
         gates = self.net.gates(small, prior)
 
@@ -97,16 +91,6 @@ class SHMRefiner:
         return run
 
 
-def trust(scale: float) -> float:
-    """Share of the network's word against the prior's, by full-resolution pixels per prior pixel.
-
-    A prior at full resolution has seen every pixel and is better left nearly alone (measured on the development
-    pictures: at 1 the mean of both beats either); far from it the network decides.
-    """
-    share = math.log(max(scale, 1.0)) / math.log(FREE_SCALE)
-    return min(1.0, FULL_SCALE_TRUST + (1 - FULL_SCALE_TRUST) * share)
-
-
 class ProjectionRefiner:
     """The colour-line projection alone: nothing learned."""
 
@@ -114,6 +98,7 @@ class ProjectionRefiner:
 
     def refine(self, job: Job, alpha: np.ndarray) -> None:
         features = ColourLineFeatures(PictureColours(job.picture), job.size, job.small, job.prior, job.trimap, alpha)
+        features.trust = 1.0
         for ys, xs in places(job.active):
             features(ys, xs)
 
