@@ -14,9 +14,9 @@ from uhrmat.prior.trimap import default_radius, trimap_from_mask
 @pytest.mark.parametrize(
     ("size", "side", "shape"),
     [
-        ((2160, 3840), None, (512, 910)),
-        ((768, 1024), None, (768, 1024)),
-        ((769, 1024), None, (512, 682)),
+        ((2160, 3840), None, (768, 1365)),
+        ((1152, 2000), None, (1152, 2000)),
+        ((1153, 2000), None, (768, 1332)),
         ((768, 1024), 512, (512, 683)),
         ((600, 800), 2000, (600, 800)),
         ((1, 1), None, (1, 1)),
