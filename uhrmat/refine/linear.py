@@ -21,13 +21,20 @@ def guided_coefficients(small: np.ndarray, alpha: np.ndarray, radius: int = RADI
     side = (2 * radius + 1, 2 * radius + 1)
 
     def mean(x: np.ndarray) -> np.ndarray:
-        return cv2.blur(x, side, borderType=cv2.BORDER_REFLECT).reshape(x.shape)
+        return cv2.blur(x, side, borderType=cv2.BORDER_REFLECT)
 
-    image, guide = small.astype(np.float64), alpha.astype(np.float64)
-    centre, level = mean(image), mean(guide)
-    outer = mean((image[..., :, None] * image[..., None, :]).reshape(*guide.shape, 9)).reshape(*guide.shape, 3, 3)
-    spread = outer - centre[..., :, None] * centre[..., None, :] + eps * np.eye(3)
-    along = mean(image * guide[..., None]) - centre * level[..., None]
-    a = np.linalg.solve(spread, along[..., None])[..., 0]
-    b = level - (a * centre).sum(-1)
-    return mean(np.concatenate([a, b[..., None]], -1)).astype(np.float32)
+    planes = [np.ascontiguousarray(small[..., c]) for c in range(3)]
+    centre, level = [mean(plane) for plane in planes], mean(alpha)
+    along = [mean(plane * alpha) - middle * level for plane, middle in zip(planes, centre, strict=True)]
+    xx, xy, xz, yy, yz, zz = (
+        mean(planes[i] * planes[j]) - centre[i] * centre[j] + np.float32(eps if i == j else 0)
+        for i, j in ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
+    )
+    # The inverse of the symmetric 3x3 matrix by its cofactors.
+    c00, c01, c02 = yy * zz - yz * yz, xz * yz - xy * zz, xy * yz - xz * yy
+    c11, c12, c22 = xx * zz - xz * xz, xy * xz - xx * yz, xx * yy - xy * xy
+    scale = 1 / np.maximum(xx * c00 + xy * c01 + xz * c02, np.float32(eps) ** 3)
+    rows = ((c00, c01, c02), (c01, c11, c12), (c02, c12, c22))
+    a = [scale * sum(c * v for c, v in zip(row, along, strict=True)) for row in rows]
+    b = level - sum(x * middle for x, middle in zip(a, centre, strict=True))
+    return np.stack([mean(x) for x in (*a, b)], -1)
