@@ -18,7 +18,7 @@ import numpy as np
 from uhrmat.errors import InputError
 from uhrmat.prior.base import Prior
 
-RTOL = 1e-4
+RTOL = 1e-5
 """Relative residual at which the solver stops (PyMatting's own default is 1e-7)."""
 METHODS = ("closed-form", "knn", "lbdm", "rw")
 Solver = Callable[[np.ndarray, np.ndarray, str], tuple[np.ndarray, list[str]]]
