@@ -22,10 +22,10 @@ from benchmarks import plot
 from benchmarks.common import Peak, header, parser, write
 from benchmarks.macs import active_sites, dense_sites, macs
 from benchmarks.shot import Shot, hair
+from uhrmat.ahead import small_copy
 from uhrmat.media import Picture
 from uhrmat.metrics import differences, gradient_error
 from uhrmat.prior.affinity import AffinityPrior
-from uhrmat.prior.ahead import small_copy
 from uhrmat.prior.base import small_trimap, working_shape
 from uhrmat.refine.features import context_maps
 from uhrmat.refine.refiner import Job, load_shm

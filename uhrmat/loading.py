@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from uhrmat.ahead import begin_prior
 from uhrmat.media import MAX_PIXELS, Picture, read_mask, read_picture, read_trimap
 from uhrmat.plan import Job
 from uhrmat.prior.affinity import Solver
-from uhrmat.prior.ahead import begin_prior
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Ahead:
         self._next: Future[Loaded] = self._pool.submit(load, self._jobs[0], *self._reading)
 
     def begin_prior(self, name: str, side: int | None, solver: Solver) -> None:
-        """See `prior.ahead.begin_prior`. What goes wrong in it goes wrong again, and is told, in the matter."""
+        """See `ahead.begin_prior`. What goes wrong in it goes wrong again, and is told, in the matter."""
         first = self._next
 
         def begin() -> None:

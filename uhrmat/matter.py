@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from uhrmat.ahead import small_problem
 from uhrmat.devices import peak_memory, pick_device, pick_precision, set_threads
 from uhrmat.errors import InputError
 from uhrmat.foreground import estimate_foreground
 from uhrmat.hints import Hints, read_hints
 from uhrmat.media import Picture, read_picture
 from uhrmat.prior.affinity import AffinityPrior, Solver
-from uhrmat.prior.ahead import small_copy
-from uhrmat.prior.base import Prior, small_trimap, working_shape
+from uhrmat.prior.base import Prior
 from uhrmat.refine.budget import check_total, refiner_limit
 from uhrmat.refine.fuse import fused_prior, settle
 from uhrmat.refine.overflow import MODES, refine_within
@@ -130,9 +130,8 @@ class Matter:
         return Matte(alpha, colours, prior.alpha, active, hints.trimap, stats, picture)
 
     def _prior(self, picture: Picture, hints: Hints) -> tuple[np.ndarray, Prior]:
-        shape = working_shape(picture.height, picture.width, self.working_size)
-        small = small_copy(picture, shape)
-        return small, self.prior(small, small_trimap(hints.trimap, shape))
+        small, trimap = small_problem(picture, hints.trimap, self.working_size)
+        return small, self.prior(small, trimap)
 
 
 class Clock:

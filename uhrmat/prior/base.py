@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import cv2
 import numpy as np
@@ -23,15 +22,6 @@ class Prior:
     alpha: np.ndarray
     name: str
     notes: list[str] = field(default_factory=list)
-
-
-class PriorMethod(Protocol):
-    """A low-resolution matting method."""
-
-    name: str
-
-    def __call__(self, small: np.ndarray, trimap: np.ndarray | None) -> Prior:
-        """small: (h, w, 3) float32 in [0, 1]; trimap: (h, w) uint8 {0, 128, 255} or None."""
 
 
 def working_shape(height: int, width: int, short_side: int | None = None) -> tuple[int, int]:

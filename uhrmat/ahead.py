@@ -19,12 +19,17 @@ def small_copy(picture: Picture, shape: tuple[int, int]) -> np.ndarray:
     return area_average(picture.pixels, shape, float(np.iinfo(picture.pixels.dtype).max))
 
 
+def small_problem(picture: Picture, trimap: np.ndarray, side: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """What a prior is asked: the small copy (h, w, 3) and the small trimap (h, w). side: see `working_shape`."""
+    shape = working_shape(picture.height, picture.width, side)
+    return small_copy(picture, shape), small_trimap(trimap, shape)
+
+
 def begin_prior(
     picture: Picture, trimap: ArrayOrPath | None, mask: ArrayOrPath | None, name: str, side: int | None, solver: Solver
 ) -> None:
     """Asks `solver` for the prior that `Matter.matte` will ask for, so that a solver that remembers has it by then."""
     trimap = read_hints((picture.height, picture.width), trimap, mask).trimap
-    shape = working_shape(picture.height, picture.width, side)
     if name == "auto" or name in METHODS:
         prior = AffinityPrior("closed-form" if name == "auto" else name, solver)
-        prior(small_copy(picture, shape), small_trimap(trimap, shape))
+        prior(*small_problem(picture, trimap, side))
