@@ -16,14 +16,15 @@ from typing import Any
 import numpy as np
 
 from uhrmat.errors import InputError
-from uhrmat.prior.base import Prior
+from uhrmat.prior.base import Prior, SmallHints
 
 RTOL = 1e-5
 """Relative residual at which the solver stops (PyMatting's own default is 1e-7)."""
 METHODS = ("closed-form", "knn", "lbdm", "rw")
 Solver = Callable[[np.ndarray, np.ndarray, str], tuple[np.ndarray, list[str]]]
 _MARGIN = 4
-_SHIFTS = ((1e-4, (0.0, 1e-4, 1e-3)), (1e-3, (1e-2, 1e-1, 1.0)))
+_SHIFTS = ((2e-3, (1e-4, 1e-3, 1e-2)), (1e-2, (1e-1, 1.0)))
+"""Discard thresholds of the incomplete factor, each with the shifts tried: PyMatting's 1e-4 takes longer than it saves."""
 
 
 class AffinityPrior:
@@ -32,10 +33,11 @@ class AffinityPrior:
     def __init__(self, name: str = "closed-form", solver: Solver | None = None) -> None:
         if name not in METHODS:
             raise InputError(f"There is no affinity prior called {name!r}.", f"Choose one of {', '.join(METHODS)}.")
-        self.name = name
+        self.name, self.side = name, None
         self._solve: Solver = solver or solve
 
-    def __call__(self, small: np.ndarray, trimap: np.ndarray | None) -> Prior:
+    def __call__(self, small: np.ndarray, hints: SmallHints) -> Prior:
+        trimap = hints.trimap
         if trimap is None:
             raise InputError(f"The prior {self.name} needs a trimap or a mask.", "Give --trimap or --mask.")
         alpha = (trimap == 255).astype(np.float32)
