@@ -1,0 +1,71 @@
+"""The codecs a clip can be written in: what each carries, and the encoder settings behind it.
+
+Settings are such that the same frames give the same bytes on every machine: threads are counted, not detected, where
+their number changes the stream (x264, x265), and no stream has B-frames, so that decoding order is display order and
+segments join without touching time stamps. All start a segment with a key frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from uhrmat.errors import OutputError
+from uhrmat.media.video.types import Content
+
+ALL: tuple[Content, ...] = ("alpha", "foreground", "composite")
+
+
+@dataclass(frozen=True)
+class Codec:
+    """One way to deliver. `bits` are the depths per channel it can be asked for, the first being the least.
+
+    `contents` it may hold: a codec without alpha holds no "foreground". `lossless` means that what is read back is
+    what was written, bit for bit, at those depths. `sequence`: one file per frame, named by the input's numbering.
+    """
+
+    name: str
+    suffix: str
+    carries_alpha: bool
+    lossless: bool
+    bits: tuple[int, ...]
+    contents: tuple[Content, ...] = ALL
+    sequence: bool = False
+    encoder: str = ""
+    options: dict[str, str] = field(default_factory=dict)
+
+    def depth(self, wanted: int) -> int:
+        """The smallest depth it has that is no less than `wanted`, else its largest."""
+        return next((b for b in self.bits if b >= wanted), self.bits[-1])
+
+
+_MATTE_OR_RGB: tuple[Content, ...] = ("alpha", "composite")
+
+CODECS: dict[str, Codec] = {
+    codec.name: codec
+    for codec in (
+        Codec("prores4444", ".mov", True, False, (10,), encoder="prores_ks",
+              options={"profile": "4444", "alpha_bits": "16", "vendor": "apl0"}),
+        Codec("vp9", ".webm", True, False, (8,), encoder="libvpx-vp9",
+              options={"crf": "10", "b": "0", "auto-alt-ref": "0", "deadline": "good", "cpu-used": "4", "row-mt": "0"}),
+        Codec("ffv1", ".mkv", True, True, (8, 16), encoder="ffv1",
+              options={"level": "3", "slices": "16", "slicecrc": "1", "g": "1"}),
+        Codec("h264", ".mp4", False, False, (8, 10), _MATTE_OR_RGB, encoder="libx264",
+              options={"crf": "10", "preset": "medium", "bf": "0", "threads": "4"}),
+        Codec("hevc", ".mp4", False, False, (8, 10), _MATTE_OR_RGB, encoder="libx265",
+              options={"crf": "8", "preset": "fast", "x265-params": "log-level=none:bframes=0:frame-threads=2"}),
+        Codec("png", ".png", True, True, (8, 16), sequence=True),
+        Codec("tiff", ".tif", True, True, (8, 16), sequence=True),
+        Codec("exr", ".exr", True, False, (16, 32), sequence=True),
+    )
+}  # fmt: skip
+
+
+def find_codec(name: str, content: Content) -> Codec:
+    """The codec of that name, or `OutputError` when there is none or it cannot hold `content`."""
+    codec = CODECS.get(name)
+    if codec is None:
+        raise OutputError(f"There is no codec '{name}'.", f"Choose one of {', '.join(CODECS)}.")
+    if content not in codec.contents:
+        able = ", ".join(c.name for c in CODECS.values() if content in c.contents)
+        raise OutputError(f"{name} carries no alpha, so it cannot hold a {content}.", f"Choose one of {able}.")
+    return codec
