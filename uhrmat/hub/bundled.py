@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from uhrmat.errors import WeightsError
+from uhrmat.hub.entry import LOADERS, CatalogEntry, WeightsFile
 
 _PACKAGE = Path(__file__).resolve().parents[1]
+_ROW = re.compile(r"^\| ([\w-]+) \| (.*) \|$", re.MULTILINE)
 
 
 def bundled_weights_dir() -> Path:
@@ -35,3 +38,34 @@ def bundled(name: str) -> Path:
         return path
     there = ", ".join(sorted(p.stem for p in folder.glob("*.safetensors"))) or "none"
     raise WeightsError(f"There are no bundled weights named {name!r}.", f"Choose one of those that are: {there}.")
+
+
+def bundled_entries() -> tuple[CatalogEntry, ...]:
+    """An entry for every .safetensors file that travels with uhrmat, from its card (the .md file beside it).
+
+    The card states the SHA-256, so that retraining needs no edit of a catalogue. A file without card is left out.
+    """
+    found = []
+    for path in sorted(bundled_weights_dir().glob("*.safetensors")):
+        card = path.with_suffix(".md")
+        rows = dict(_ROW.findall(card.read_text("utf-8"))) if card.is_file() else {}
+        digest = rows.get("SHA-256", "").strip("`")
+        if re.fullmatch(r"[0-9a-f]{64}", digest):
+            found.append(_entry(path, digest, rows))
+    return tuple(found)
+
+
+def _entry(path: Path, digest: str, rows: dict[str, str]) -> CatalogEntry:
+    kind = path.stem.split("-")[0]
+    return CatalogEntry(
+        name=path.stem,
+        title=f"our own {rows.get('network', path.stem).split(',')[0]}, travels with uhrmat",
+        task="refiner" if kind in ("shm", "ddfe") else "prior",
+        source="bundled",
+        loader=kind if kind in LOADERS else "none",
+        licence=rows.get("licence", "Apache-2.0"),
+        commercial=True,
+        data=rows.get("data", "see its card"),
+        files=(WeightsFile(path.name, path.stat().st_size, digest),),
+        architecture=path.stem,
+    )

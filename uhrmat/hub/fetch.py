@@ -1,0 +1,150 @@
+"""Files from the Hugging Face Hub into its cache, by huggingface_hub: progress, resuming, mirrors, offline mode.
+
+Read at every call, not at import: HF_ENDPOINT (a mirror), HF_TOKEN, HF_HUB_OFFLINE, HF_HUB_CACHE. Before a byte is
+fetched, one HEAD request tells whether there is such a file and whether it is the one that the catalogue means.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from uhrmat.errors import WeightsError
+from uhrmat.hub.entry import WeightsFile
+from uhrmat.hub.failures import translated
+
+Progress = Callable[[str, int, int], None]
+"""progress(file, bytes done, bytes in all), called while a file arrives."""
+
+
+def offline() -> bool:
+    """Whether HF_HUB_OFFLINE forbids the network."""
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+
+
+def endpoint() -> str:
+    """The Hub's address, or that of the mirror in HF_ENDPOINT."""
+    return os.environ.get("HF_ENDPOINT", "").rstrip("/") or "https://huggingface.co"
+
+
+def cache_dir() -> Path:
+    """Where fetched files lie: HF_HUB_CACHE, else below HF_HOME."""
+    from huggingface_hub import constants
+
+    return Path(os.environ.get("HF_HUB_CACHE") or constants.HF_HUB_CACHE).expanduser()
+
+
+def in_cache(repo: str, revision: str, path: str) -> Path | None:
+    """The file if it was fetched before. Needs no network, writes nothing."""
+    from huggingface_hub import try_to_load_from_cache
+
+    with translated(repo, revision, path):
+        found = try_to_load_from_cache(repo, path, cache_dir=cache_dir(), revision=revision)
+    return Path(found) if isinstance(found, str) else None
+
+
+def fetch(
+    repo: str, revision: str, path: str, must: WeightsFile | None = None, progress: Progress | None = None
+) -> Path:
+    """`path` of a repository at a revision, from the Hub into the cache; connections that break are resumed.
+
+    must: what the catalogue says; another size or hash on the Hub is refused before anything is fetched. Raises
+    WeightsError saying in one sentence what was in the way and what helps.
+    """
+    if offline():
+        raise WeightsError(
+            f"{repo}:{path} is not on this machine, and HF_HUB_OFFLINE forbids fetching it.",
+            "Unset HF_HUB_OFFLINE once, or copy the cache of a machine that has it.",
+        )
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+
+    token = os.environ.get("HF_TOKEN") or None
+    with translated(repo, revision, path):
+        url = hf_hub_url(repo, path, revision=revision, endpoint=endpoint())
+        told = get_hf_file_metadata(url, token=token, endpoint=endpoint())
+        if must is not None:
+            _compare(repo, must, told.size, told.etag)
+        with _quiet():
+            found = hf_hub_download(
+                repo,
+                path,
+                revision=revision,
+                endpoint=endpoint(),
+                token=token,
+                cache_dir=cache_dir(),
+                library_name="uhrmat",
+                tqdm_class=_bar(path, progress),
+            )
+    return Path(found)
+
+
+def listing(repo: str, revision: str) -> list[str]:
+    """Paths of all files of a repository, from the Hub, or those in the cache where the network is off."""
+    from huggingface_hub import HfApi
+
+    if offline():
+        return _cached_listing(repo, revision)
+    with translated(repo, revision):
+        return HfApi(endpoint(), token=os.environ.get("HF_TOKEN") or None).list_repo_files(repo, revision=revision)
+
+
+def _cached_listing(repo: str, revision: str) -> list[str]:
+    from huggingface_hub import CacheNotFound, scan_cache_dir
+
+    try:
+        repos = scan_cache_dir(cache_dir()).repos
+    except CacheNotFound:
+        return []
+    found = (r for of in repos if of.repo_id == repo for r in of.revisions if revision in (r.commit_hash, *r.refs))
+    return [f.file_path.relative_to(r.snapshot_path).as_posix() for r in found for f in r.files]
+
+
+def _compare(repo: str, must: WeightsFile, size: int | None, etag: str | None) -> None:
+    """Refuses a file whose size or (for LFS files, whose ETag is it) SHA-256 is announced to be another."""
+    changed = size is not None and size != must.bytes
+    if etag is not None and re.fullmatch(r"[0-9a-f]{64}", etag):
+        changed = changed or etag != must.sha256
+    if changed:
+        raise WeightsError(
+            f"{endpoint()} announces another {must.path} for {repo} than the one uhrmat knows, so it was not fetched.",
+            "Look at HF_ENDPOINT; if it is right, give owner/repository@revision:file to use what is there now.",
+        )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No log lines of huggingface_hub between ours: what they would say comes as an error with its cure."""
+    from huggingface_hub.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+
+
+def _bar(path: str, progress: Progress | None) -> Any:
+    """A class that huggingface_hub takes for a tqdm bar: it shows nothing and calls `progress`."""
+    from huggingface_hub.utils.tqdm import tqdm
+
+    class Bar(tqdm):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **{**kwargs, "file": StringIO(), "disable": False})
+            self.update(0)
+
+        def display(self, *args: Any, **kwargs: Any) -> bool:
+            return True
+
+        def update(self, n: float | None = 1) -> bool | None:
+            self.n += n or 0
+            if progress is not None and self.total:
+                progress(path, int(self.n), int(self.total))
+            return None
+
+    return Bar
