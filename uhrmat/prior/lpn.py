@@ -1,0 +1,171 @@
+"""Low-resolution prior networks (LPN): `PersonNet` finds people in a picture, without any hint.
+
+Sun, Tang, Tai (CVPR 2023, §3.2) put a MobileNetV2 encoder-decoder with skips in front of their sparse refiner; this is
+a network of our own from the same kind of blocks: plain convolutions where pictures are still large, inverted residuals
+(Sandler et al., CVPR 2018) with squeeze-and-excitation (Hu et al., CVPR 2018) below, a global summary beside the 1/32
+stage, skips up to 1/2. What differs from the paper: 1.6 M parameters instead of 4.0 M; every halving but the first
+averages more pixels than it drops (Zhang, ICML 2019), so that a moving edge changes the matte smoothly; the last
+doubling places the logits' sub-pixels (Shi et al., CVPR 2016).
+
+A network trained with batch normalisation is shipped without: `folded` moves it into the convolutions' weights.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+STRIDE = 32
+"""The deepest stage's stride: smaller pictures are padded up to a multiple of it inside."""
+CONTEXT = 64
+"""Channels of the context features, which lie at 1/16 of the picture's size."""
+_HALF, _QUARTER = 16, 32
+_STAGES = ((48, 3, False), (96, 4, True), (160, 5, True))
+"""Width, blocks and gate of the stages at 1/8, 1/16 and 1/32."""
+_EXPAND = 3
+_DECODER = (CONTEXT, 48, 32, 12)
+
+
+class Answer(NamedTuple):
+    """logits: (B, 1, H, W) before the sigmoid; context: (B, CONTEXT, ceil(H / 16), ceil(W / 16))."""
+
+    logits: Tensor
+    context: Tensor
+
+
+class PersonNet(nn.Module):
+    """RGB (B, 3, H, W) in [0, 1] of any size to an `Answer`: how much of each pixel belongs to people."""
+
+    def __init__(self, norm: bool = True) -> None:
+        """norm: with batch normalisation, for training; without, as `folded` makes it."""
+        super().__init__()
+        self.stem = _conv(3, _HALF, 3, False, stride=2)
+        quarter = (_conv(_HALF, _QUARTER, 3, norm), _conv(_QUARTER, _QUARTER, 3, norm))
+        self.stages = nn.ModuleList([nn.Sequential(*quarter)])
+        wide, skips = _QUARTER, [_HALF, _QUARTER]
+        for width, count, gated in _STAGES:
+            blocks = [InvertedResidual(wide, width, gated, norm)]
+            blocks += [InvertedResidual(width, width, gated, norm) for _ in range(count - 1)]
+            self.stages.append(nn.Sequential(*blocks))
+            wide = width
+            skips.append(width)
+        self.summary = nn.Linear(wide, wide)
+        self.ups = nn.ModuleList()
+        for skip, width in zip(skips[-2:0:-1], _DECODER, strict=False):
+            self.ups.append(Merge(wide, skip, width, norm))
+            wide = width
+        self.last = _conv(wide, _DECODER[-1], 1, False)
+        self.sharp = _conv(_DECODER[-1] + _HALF, _DECODER[-1], 3, False)
+        self.head = nn.Conv2d(_DECODER[-1], 4, 3, padding=1)
+
+    def forward(self, image: Tensor) -> Answer:
+        """Any height and width: the picture is padded by its own border, the answer cut to size."""
+        height, width = image.shape[-2:]
+        x = self.stem(F.pad(image, (0, -width % STRIDE, 0, -height % STRIDE), "replicate") * 2 - 1)
+        skips = [x]
+        for stage in self.stages:
+            x = stage(_halved(x))
+            skips.append(x)
+        x = x + self.summary(x.mean((-2, -1)))[..., None, None]
+        features = []
+        for up, skip in zip(self.ups, skips[-2:0:-1], strict=True):
+            x = up(x, skip)
+            features.append(x)
+        x = self.sharp(torch.cat([_doubled(self.last(x)), skips[0]], 1))
+        logits = F.pixel_shuffle(self.head(x), 2)[..., :height, :width]
+        return Answer(logits.float(), features[0][..., : -(-height // 16), : -(-width // 16)].float())
+
+
+class InvertedResidual(nn.Module):
+    """1x1 up, depthwise, gate, 1x1 down, plus the input where widths agree."""
+
+    def __init__(self, inputs: int, outputs: int, gated: bool, norm: bool) -> None:
+        super().__init__()
+        wide = inputs * _EXPAND
+        self.expand = _conv(inputs, wide, 1, norm)
+        self.spread = _conv(wide, wide, 3, norm, groups=wide)
+        self.gate = Gate(wide) if gated else nn.Identity()
+        self.project = _conv(wide, outputs, 1, norm, act=False)
+        self.skip = inputs == outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, H, W) to (B, outputs, H, W)."""
+        found = self.project(self.gate(self.spread(self.expand(x))))
+        return x + found if self.skip else found
+
+
+class Gate(nn.Module):
+    """Squeeze and excitation: a factor for every channel from the means of all."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.squeeze, self.excite = nn.Linear(channels, channels // 8), nn.Linear(channels // 8, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, channels, H, W), unchanged in shape."""
+        factors = self.excite(F.relu(self.squeeze(x.mean((-2, -1)))))
+        return x * torch.sigmoid(factors)[..., None, None].to(x.dtype)
+
+
+class Merge(nn.Module):
+    """Twice the size, joined with the skip of that size, mixed by a convolution."""
+
+    def __init__(self, inputs: int, skip: int, outputs: int, norm: bool) -> None:
+        super().__init__()
+        self.narrow = _conv(inputs, outputs, 1, norm)
+        self.mix = _conv(outputs + skip, outputs, 3, norm)
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        """(B, inputs, h, w) and (B, skip, 2h, 2w) to (B, outputs, 2h, 2w)."""
+        return self.mix(torch.cat([_doubled(self.narrow(x)), skip], 1))
+
+
+def _halved(x: Tensor) -> Tensor:
+    """Half the size, each pixel the mean of the 4 x 4 around it, so that what is finer than the new grid is gone."""
+    return F.avg_pool2d(x, 4, 2, 1, count_include_pad=False)
+
+
+def _doubled(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+
+
+def _conv(
+    inputs: int, outputs: int, kernel: int, norm: bool, *, stride: int = 1, groups: int = 1, act: bool = True
+) -> nn.Sequential:
+    conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=not norm)
+    nn.init.kaiming_normal_(conv.weight, mode="fan_in", nonlinearity="relu" if act else "linear")
+    parts: list[nn.Module] = [conv]
+    if norm:
+        parts.append(nn.BatchNorm2d(outputs, momentum=0.03))
+    if act:
+        parts.append(nn.ReLU(inplace=True))
+    return nn.Sequential(*parts)
+
+
+@torch.no_grad()
+def folded(net: PersonNet) -> PersonNet:
+    """The same function of a picture as `net` in evaluation mode, with its normalisation inside the convolutions."""
+    plain = PersonNet(norm=False)
+    found = {name: value.clone() for name, value in net.state_dict().items()}
+    for name, module in net.named_modules():
+        if isinstance(module, nn.Sequential) and len(module) > 1 and isinstance(module[1], nn.BatchNorm2d):
+            conv, scale = module[0], module[1]
+            factor = scale.weight / torch.sqrt(scale.running_var + scale.eps)
+            found[f"{name}.0.weight"] = conv.weight * factor[:, None, None, None]
+            found[f"{name}.0.bias"] = scale.bias - scale.running_mean * factor
+    names = plain.state_dict().keys()
+    plain.load_state_dict({name: value for name, value in found.items() if name in names})
+    return plain.eval()
+
+
+def load_person(path: str | Path) -> PersonNet:
+    """The network of a .safetensors file, in evaluation mode, in float32 whatever the file holds."""
+    from safetensors.torch import load_file
+
+    net = PersonNet(norm=False)
+    net.load_state_dict({name: value.float() for name, value in load_file(path).items()})
+    return net.eval()
