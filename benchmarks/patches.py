@@ -26,7 +26,7 @@ from uhrmat.ahead import small_copy
 from uhrmat.media import Picture
 from uhrmat.metrics import differences, gradient_error
 from uhrmat.prior.affinity import AffinityPrior
-from uhrmat.prior.base import small_trimap, working_shape
+from uhrmat.prior.base import SmallHints, small_trimap, working_shape
 from uhrmat.refine.features import context_maps
 from uhrmat.refine.refiner import Job, load_shm
 from uhrmat.refine.shm import SIZES
@@ -103,7 +103,7 @@ def scene(height: int, width: int) -> tuple[Job, np.ndarray]:
     picture = Picture.from_array(np.rint(found.image * 255).astype(np.uint8))
     shape = working_shape(height, width)
     small = small_copy(picture, shape)
-    prior = AffinityPrior()(small, small_trimap(found.trimap, shape)).alpha
+    prior = AffinityPrior()(small, SmallHints(small_trimap(found.trimap, shape))).alpha
     return Job(picture, small, prior, found.trimap, trimap_band(found.trimap)), found.alpha
 
 

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from uhrmat.ahead import begin_prior
+from uhrmat.hints import NAMES, read_hints
 from uhrmat.media import MAX_PIXELS, Picture, read_mask, read_picture, read_trimap
 from uhrmat.plan import Job
 from uhrmat.prior.affinity import Solver
@@ -28,16 +30,26 @@ class Loaded:
     trimap: npt.NDArray[np.uint8] | None
     mask: npt.NDArray[np.float32] | None
     seconds: float
+    plate: Picture | None = None
+    key: str | None = None
+    alpha: npt.NDArray[np.float32] | None = None
+
+    @property
+    def hints(self) -> dict[str, Any]:
+        """As `Matter.matte` and `hints.read_hints` take them."""
+        return {name: getattr(self, name) for name in NAMES}
 
 
 def load(job: Job, resize: bool = False, max_pixels: int = MAX_PIXELS) -> Loaded:
-    """Reads the photograph and its hint. Raises InputError."""
+    """Reads the photograph and its hints. Raises InputError."""
     start = time.perf_counter()
     picture = read_picture(job.photo, max_pixels)
     size = (picture.height, picture.width)
     trimap = None if job.trimap is None else read_trimap(job.trimap, size, resize, max_pixels)
     mask = None if job.mask is None else read_mask(job.mask, size, max_pixels=max_pixels)
-    return Loaded(picture, trimap, mask, time.perf_counter() - start)
+    plate = None if job.plate is None else read_picture(job.plate, max_pixels)
+    alpha = None if job.alpha is None else read_mask(job.alpha, max_pixels=max_pixels)
+    return Loaded(picture, trimap, mask, time.perf_counter() - start, plate, job.key, alpha)
 
 
 class Ahead:
@@ -55,7 +67,8 @@ class Ahead:
         def begin() -> None:
             with suppress(Exception):
                 loaded = first.result()
-                begin_prior(loaded.picture, loaded.trimap, loaded.mask, name, side, solver)
+                size = (loaded.picture.height, loaded.picture.width)
+                begin_prior(loaded.picture, read_hints(size, **loaded.hints), name, side, solver)
 
         self._pool.submit(begin)
 

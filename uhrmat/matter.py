@@ -15,10 +15,12 @@ from uhrmat.ahead import small_problem
 from uhrmat.devices import peak_memory, pick_device, pick_precision, set_threads
 from uhrmat.errors import InputError
 from uhrmat.foreground import estimate_foreground
-from uhrmat.hints import Hints, read_hints
+from uhrmat.hints import ArrayOrPath, Hints, PlateLike, read_hints
 from uhrmat.media import Picture, read_picture
-from uhrmat.prior.affinity import AffinityPrior, Solver
-from uhrmat.prior.base import Prior
+from uhrmat.opened import opened
+from uhrmat.prior.affinity import Solver
+from uhrmat.prior.base import Prior, Recurrent
+from uhrmat.prior.make import Priors
 from uhrmat.refine.budget import check_total, refiner_limit
 from uhrmat.refine.fuse import fused_prior, settle
 from uhrmat.refine.overflow import MODES, refine_within
@@ -55,25 +57,37 @@ class Stats:
 @dataclass
 class Matte:
     """alpha: (H, W) float32 in [0, 1]; foreground: (H, W, 3) straight colour in the picture's dtype, or None;
-    prior_alpha: (h, w) float32; active: (H, W) bool, the pixels refined; trimap: (H, W) uint8 {0, 128, 255}."""
+    prior_alpha: (h, w) float32; active: (H, W) bool, the pixels refined; trimap: (H, W) uint8 {0, 128, 255}, the
+    user's, or what the prior left open."""
 
     alpha: np.ndarray
     foreground: np.ndarray | None
     prior_alpha: np.ndarray
     active: np.ndarray
-    trimap: np.ndarray | None
+    trimap: np.ndarray
     stats: Stats
     picture: Picture
+
+
+@dataclass(frozen=True)
+class Question:
+    """A picture's small copy (h, w, 3) with what the prior answered; trimap: (H, W) uint8 {0, 128, 255}, what is
+    settled (exactly 0 or 1 in the end) and what is open; notes: lines for the user."""
+
+    small: np.ndarray
+    prior: Prior
+    trimap: np.ndarray
+    notes: list[str]
 
 
 class Matter:
     """Mattes pictures. Options are checked here, weights are loaded once.
 
-    prior: "auto" or a method of `prior.affinity.METHODS`; refiner: one of `refine.refiner.REFINERS`; working_size:
-    short side of the small copy; engine: one of `sparse.ENGINES`; device: "auto", "cpu", "cuda[:n]", "mps"; precision:
-    "auto", "fp32", "bf16", "fp16"; threads: of the CPU; max_memory: bytes, of this process
-    on the CPU (the prior's own process is not in it), of the device on CUDA, None: a share of what is free; overflow:
-    "cascade" or "parts", what to do where one shot needs more; weights: of the refiner, a name or a .safetensors file;
+    prior: "auto" (hints decide) or one of `prior.choose.NEEDS`; refiner: one of `refine.refiner.REFINERS`;
+    working_size: short side of the small copy; engine: one of `sparse.ENGINES`; device: "auto", "cpu", "cuda[:n]",
+    "mps"; precision: "auto", "fp32", "bf16", "fp16"; threads: of the CPU; max_memory: bytes, of this process on the CPU
+    (the prior's own process is not in it), of the device on CUDA, None: a share of what is free; overflow: "cascade" or
+    "parts", what to do where one shot needs more; weights: of the refiner, a name or a .safetensors file;
     solver: of the prior, see `prior.worker`. Raises InputError or WeightsError; `matte` also MemoryBudgetError.
     """
 
@@ -89,49 +103,60 @@ class Matter:
         self.working_size = working_size
         self.device = pick_device(device)
         self.precision, dtype = pick_precision(precision, self.device)
-        self.prior = AffinityPrior("closed-form" if prior == "auto" else prior, solver)
+        self.priors = Priors(prior, solver)
         self.refiner = make_refiner(refiner, weights, engine, dtype, self.device)
         self.max_memory, self.overflow = max_memory, overflow
 
     def matte(
-        self, image: ImageLike, *, trimap: np.ndarray | str | Path | None = None,
-        mask: np.ndarray | str | Path | None = None, foreground: bool = True,
+        self, image: ImageLike, *, trimap: ArrayOrPath | None = None, mask: ArrayOrPath | None = None,
+        plate: PlateLike | None = None, key: str | None = None, alpha: ArrayOrPath | None = None,
+        foreground: bool = True,
     ) -> Matte:  # fmt: skip
         """Alpha, and with `foreground` the straight foreground colour, of one picture.
 
-        image: a Picture, an array (see `Picture.from_array`) or a path. One hint is needed: trimap, (H, W) uint8 or a
-        path, known pixels come out exactly 0 or 1; or mask, (H, W) in [0, 1] or a path. Raises InputError.
+        image: a Picture, an array (see `Picture.from_array`) or a path; hints as for `hints.read_hints`: arrays or
+        paths. A trimap's known pixels come out exactly 0 or 1. Raises InputError.
         """
         clock = Clock()
         with clock("read"):
             picture = _as_picture(image)
-            hints = read_hints((picture.height, picture.width), trimap, mask)
+            size = (picture.height, picture.width)
+            hints = read_hints(size, trimap, mask, plate=plate, key=key, alpha=alpha)
         with clock("prior"):
-            small, prior = self._prior(picture, hints)
+            asked = self.ask(picture, hints, fresh=True)
+            small, prior, settled = asked.small, asked.prior, asked.trimap
         with clock("refine"):
-            job = Job(picture, small, prior.alpha, hints.trimap, trimap_band(hints.trimap))
-            alpha = fused_prior(prior.alpha, hints.trimap)
+            job = Job(picture, small, prior.alpha, settled, trimap_band(settled))
+            found = fused_prior(prior.alpha, settled)
             if foreground:
                 check_total(self.device, self.max_memory, foreground_bytes(picture), "the foreground")
             limit = refiner_limit(self.device, self.max_memory)
-            done = refine_within(self.refiner, job, alpha, self.overflow, limit)
-            settle(alpha, hints.trimap)
+            done = refine_within(self.refiner, job, found, self.overflow, limit)
+            settle(found, settled)
         colours = None
         if foreground:
             with clock("foreground"):
-                colours = estimate_foreground(picture.pixels, alpha)
+                colours = estimate_foreground(picture.pixels, found)
         active = done.active
         count = int(np.count_nonzero(active))
         stats = Stats(
             picture.width, picture.height, count, count / active.size, prior.name, self.refiner.name,
             self.refiner.engine, self.device, self.precision, prior.alpha.shape[:2], clock.seconds,
-            peak_memory(self.device), [*hints.notes, *prior.notes, *done.notes],
+            peak_memory(self.device), [*asked.notes, *done.notes],
         )  # fmt: skip
-        return Matte(alpha, colours, prior.alpha, active, hints.trimap, stats, picture)
+        return Matte(found, colours, prior.alpha, active, settled, stats, picture)
 
-    def _prior(self, picture: Picture, hints: Hints) -> tuple[np.ndarray, Prior]:
-        small, trimap = small_problem(picture, hints.trimap, self.working_size)
-        return small, self.prior(small, trimap)
+    def ask(self, picture: Picture, hints: Hints, *, fresh: bool) -> Question:
+        """The prior's answer for a picture. fresh: the picture before has nothing to do with it (a still, a cut)."""
+        method, choice = self.priors.choose(hints.given)
+        if fresh and isinstance(method, Recurrent):
+            method.reset()
+        small, known = small_problem(picture, hints, self.working_size or method.side)
+        prior = method(small, known)
+        size = (picture.height, picture.width)
+        settled = opened(prior.alpha, size) if hints.trimap is None else hints.trimap
+        notes = [*filter(None, [choice.note]), *hints.notes, *prior.notes]
+        return Question(small, prior, settled, notes)
 
 
 class Clock:

@@ -38,7 +38,7 @@ def matte_photo(
 
     Of a prior that was begun ahead only the wait is counted.
     """
-    matte = matter.matte(loaded.picture, trimap=loaded.trimap, mask=loaded.mask, foreground=spec.needs_foreground)
+    matte = matter.matte(loaded.picture, **loaded.hints, foreground=spec.needs_foreground)
     start = time.perf_counter()
     files = deliver(matte, job, spec, background)
     stages = dict(matte.stats.seconds)

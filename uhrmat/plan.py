@@ -61,12 +61,21 @@ def parse_outputs(text: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Job:
-    """One photograph, its hint if it has one, and the files it gives (all in one folder)."""
+    """One photograph, its hints, and the files it gives (all in one folder)."""
 
     photo: Path
     files: Mapping[str, Path]
     trimap: Path | None = None
     mask: Path | None = None
+    plate: Path | None = None
+    key: str | None = None
+    alpha: Path | None = None
+
+    @property
+    def hints(self) -> dict[str, Path]:
+        """The hints that are files, by name."""
+        found = {"trimap": self.trimap, "mask": self.mask, "plate": self.plate, "alpha": self.alpha}
+        return {name: path for name, path in found.items() if path is not None}
 
 
 def plan(

@@ -50,8 +50,8 @@ class FakeMatter:
             raise InputError("There is no prior named 'nonsense'.", "Choose auto.")
         FakeMatter.made.append((names, options))
 
-    def matte(self, image: Any, *, trimap: Any = None, mask: Any = None, foreground: bool = True) -> SimpleNamespace:
-        FakeMatter.calls.append(SimpleNamespace(image=image, trimap=trimap, mask=mask, foreground=foreground))
+    def matte(self, image: Any, *, trimap: Any = None, foreground: bool = True, **hints: Any) -> SimpleNamespace:
+        FakeMatter.calls.append(SimpleNamespace(image=image, trimap=trimap, foreground=foreground, **hints))
         name = image.info.path.name
         if name.startswith("bad"):
             raise InputError("The picture is bad.", "Take another.")

@@ -8,6 +8,7 @@ import pytest
 from uhrmat.errors import InputError
 from uhrmat.prior import affinity
 from uhrmat.prior.affinity import METHODS, AffinityPrior
+from uhrmat.prior.base import SmallHints
 
 
 def _scene(height: int = 40, width: int = 60) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -23,14 +24,14 @@ def _scene(height: int = 40, width: int = 60) -> tuple[np.ndarray, np.ndarray, n
 @pytest.mark.parametrize("name", METHODS)
 def test_known_pixels_stay_exact_and_alpha_stays_in_range(name: str) -> None:
     image, _, trimap = _scene()
-    alpha = AffinityPrior(name)(image, trimap).alpha
+    alpha = AffinityPrior(name)(image, SmallHints(trimap)).alpha
     assert alpha.dtype == np.float32 and alpha.min() >= 0 and alpha.max() <= 1
     assert (alpha[trimap == 0] == 0).all() and (alpha[trimap == 255] == 1).all()
 
 
 def test_closed_form_recovers_a_colour_line() -> None:
     image, true, trimap = _scene()
-    assert np.abs(AffinityPrior()(image, trimap).alpha - true).max() < 0.02
+    assert np.abs(AffinityPrior()(image, SmallHints(trimap)).alpha - true).max() < 0.02
 
 
 def test_solving_in_the_bounding_box_changes_nothing() -> None:
@@ -38,21 +39,21 @@ def test_solving_in_the_bounding_box_changes_nothing() -> None:
     wide = np.pad(image, ((30, 30), (30, 30), (0, 0)), mode="edge")
     around = np.pad(trimap, 30, mode="edge")
     around[:30], around[-30:] = 0, 0
-    boxed = AffinityPrior()(wide, around).alpha
+    boxed = AffinityPrior()(wide, SmallHints(around)).alpha
     whole, _ = affinity.solve(wide, around)
     assert np.abs(boxed - whole).max() < 1e-3
 
 
 @pytest.mark.parametrize(("value", "alpha"), [(0, 0.0), (255, 1.0), (128, 0.5)])
 def test_a_trimap_of_one_kind_needs_no_solver(value: int, alpha: float) -> None:
-    found = AffinityPrior()(np.zeros((5, 7, 3), np.float32), np.full((5, 7), value, np.uint8))
+    found = AffinityPrior()(np.zeros((5, 7, 3), np.float32), SmallHints(np.full((5, 7), value, np.uint8)))
     assert (found.alpha == alpha).all()
 
 
 def test_without_foreground_the_unknown_region_is_background() -> None:
     trimap = np.zeros((6, 6), np.uint8)
     trimap[2:4, 2:4] = 128
-    found = AffinityPrior()(np.random.default_rng(0).random((6, 6, 3), np.float32), trimap)
+    found = AffinityPrior()(np.random.default_rng(0).random((6, 6, 3), np.float32), SmallHints(trimap))
     assert (found.alpha == 0).all() and found.notes
 
 
@@ -67,7 +68,7 @@ def test_a_failing_preconditioner_is_replaced(
 
     monkeypatch.setattr(pymatting, "ichol", refuse)
     image, true, trimap = _scene()
-    assert np.abs(AffinityPrior()(image, trimap).alpha - true).max() < 0.02
+    assert np.abs(AffinityPrior()(image, SmallHints(trimap)).alpha - true).max() < 0.02
     assert capsys.readouterr().out == ""
 
 
@@ -75,4 +76,4 @@ def test_refusals() -> None:
     with pytest.raises(InputError, match="no affinity prior"):
         AffinityPrior("magic")
     with pytest.raises(InputError, match="needs a trimap"):
-        AffinityPrior()(np.zeros((4, 4, 3), np.float32), None)
+        AffinityPrior()(np.zeros((4, 4, 3), np.float32), SmallHints())

@@ -24,7 +24,7 @@ METHODS = ("closed-form", "knn", "lbdm", "rw")
 Solver = Callable[[np.ndarray, np.ndarray, str], tuple[np.ndarray, list[str]]]
 _MARGIN = 4
 _SHIFTS = ((2e-3, (1e-4, 1e-3, 1e-2)), (1e-2, (1e-1, 1.0)))
-"""Discard thresholds of the incomplete factor, each with the shifts tried: PyMatting's 1e-4 takes longer than it saves."""
+"""Discard thresholds of the incomplete factor, with the shifts tried: PyMatting's 1e-4 takes longer than it saves."""
 
 
 class AffinityPrior:
@@ -33,7 +33,8 @@ class AffinityPrior:
     def __init__(self, name: str = "closed-form", solver: Solver | None = None) -> None:
         if name not in METHODS:
             raise InputError(f"There is no affinity prior called {name!r}.", f"Choose one of {', '.join(METHODS)}.")
-        self.name, self.side = name, None
+        self.name = name
+        self.side: int | None = None
         self._solve: Solver = solver or solve
 
     def __call__(self, small: np.ndarray, hints: SmallHints) -> Prior:

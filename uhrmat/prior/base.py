@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -17,11 +18,49 @@ _STRIP = 1 << 22
 
 @dataclass(frozen=True)
 class Prior:
-    """alpha: (h, w) float32 in [0, 1] at working size; name: of the method; notes: lines for the user."""
+    """alpha: (h, w) float32 in [0, 1] at working size; name: of the method; notes: lines for the user; context: what a
+    network has seen beside its alpha, for refiners that know it."""
 
     alpha: np.ndarray
     name: str
     notes: list[str] = field(default_factory=list)
+    context: Any = None
+
+
+@dataclass(frozen=True)
+class SmallHints:
+    """What the user said, at working size; None is what was not said.
+
+    trimap: (h, w) uint8 {0, 128, 255}; mask: (h, w) float32 in [0, 1]; plate: (h, w, 3) float32, the scene without its
+    subject, in [0, 1]; key: the screen's colour, see `key.parse_key`; alpha: (h, w) float32 in [0, 1].
+    """
+
+    trimap: np.ndarray | None = None
+    mask: np.ndarray | None = None
+    plate: np.ndarray | None = None
+    key: str | None = None
+    alpha: np.ndarray | None = None
+
+
+class PriorMethod(Protocol):
+    """A prior: what it is called, and the short side of the small copy it wants where the user names none.
+
+    Asked with the small picture (h, w, 3) float32 in [0, 1], display-referred, and the hints at the same size. Raises
+    InputError where a hint that it needs is missing.
+    """
+
+    name: str
+    side: int | None
+
+    def __call__(self, small: np.ndarray, hints: SmallHints) -> Prior: ...
+
+
+@runtime_checkable
+class Recurrent(Protocol):
+    """A prior that remembers the frames before: its first frame comes after a `reset`."""
+
+    def reset(self) -> None:
+        """Forgets the frames before."""
 
 
 def working_shape(height: int, width: int, short_side: int | None = None) -> tuple[int, int]:
@@ -39,16 +78,18 @@ def working_shape(height: int, width: int, short_side: int | None = None) -> tup
 def area_average(pixels: np.ndarray, shape: tuple[int, int], peak: float = 1.0) -> np.ndarray:
     """(h, w[, C]) float32: `pixels` / peak averaged over the area of each small pixel, strip by strip.
 
-    Rows are narrowed strip by strip, so that no full-resolution float copy is made.
+    Rows are narrowed strip by strip, so that no full-resolution float copy is made. What is smaller than `shape` is
+    enlarged bilinearly.
     """
     (height, width), (h, w) = pixels.shape[:2], shape
+    across, down = (cv2.INTER_AREA if a <= b else cv2.INTER_LINEAR for a, b in ((w, width), (h, height)))
     rows = max(1, _STRIP // width)
     strips = []
     for top in range(0, height, rows):
         strip = pixels[top : top + rows].astype(np.float32)
-        strips.append(cv2.resize(strip, (w, len(strip)), interpolation=cv2.INTER_AREA) if w != width else strip)
+        strips.append(cv2.resize(strip, (w, len(strip)), interpolation=across) if w != width else strip)
     narrow = np.concatenate(strips)
-    small = cv2.resize(narrow, (w, h), interpolation=cv2.INTER_AREA) if h != height else narrow
+    small = cv2.resize(narrow, (w, h), interpolation=down) if h != height else narrow
     return (small / np.float32(peak)).reshape(h, w, *pixels.shape[2:])
 
 
@@ -59,3 +100,10 @@ def small_trimap(trimap: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     found[mean < 0.01] = 0
     found[mean > 254.99] = 255
     return found
+
+
+def constrained(alpha: np.ndarray, trimap: np.ndarray | None) -> np.ndarray:
+    """The alpha (h, w) with 0 and 1 where a trimap of the same size, if there is one, knows it."""
+    if trimap is None:
+        return alpha
+    return np.where(trimap == 128, alpha, trimap > 128).astype(np.float32)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from uhrmat.prior.affinity import AffinityPrior
-from uhrmat.prior.base import area_average, small_trimap
+from uhrmat.prior.base import SmallHints, area_average, small_trimap
 from uhrmat.train.synth import find_training_data, render_scene
 
 
@@ -59,7 +59,7 @@ def make_sample(seed: int, data: Path | None = None) -> Sample:
     for low, high in view.factors:
         side = round(view.side / float(np.exp(rng.uniform(np.log(low), np.log(high)))))
         small = area_average(image, (side, side), 255)
-        priors.append(prior(small, small_trimap(scene.trimap, (side, side))).alpha)
+        priors.append(prior(small, SmallHints(small_trimap(scene.trimap, (side, side)))).alpha)
     return Sample(image, scene.alpha, scene.trimap, priors)
 
 
