@@ -48,6 +48,7 @@ def test_engines(results: Path) -> None:
     found = load(results, "engines")["engines"]
     assert found["tiles_fp32"]["max_error"] < 1e-4
     assert found["gather_gemm_fp32"]["max_error"] < 1e-4
+    assert found["gather_gemm_in_parts_fp32"]["max_error"] < 1e-4
     assert set(found["tiles_bf16"]["steps"]) == {"halo", "convolution", "store"}
 
 

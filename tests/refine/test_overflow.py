@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from uhrmat import InputError, Matter, MemoryBudgetError
+from uhrmat.devices import held_memory
+from uhrmat.matter import Matte
 from uhrmat.media import Picture
 from uhrmat.prior.base import area_average, small_trimap
 from uhrmat.refine.budget import MINIMUM, Cost
@@ -19,6 +21,7 @@ from uhrmat.refine.shm import SHM, SIZES, reach
 from uhrmat.refine.shrink import shrunk_mask, shrunk_picture, shrunk_trimap
 from uhrmat.sparse import DenseEngine
 from uhrmat.sparsity import trimap_band
+from uhrmat.train.synth import render_scene
 
 UNIT = Cost("spconv", 1e9, 0)
 """One active pixel costs a billion: copies cost nothing beside that."""
@@ -212,3 +215,33 @@ def test_matter_refuses_what_it_cannot_do() -> None:
         Matter(overflow="x")
     with pytest.raises(MemoryBudgetError, match=r"too little|leaves the refiner"):
         Matter(max_memory=10**6).matte(np.zeros((9, 9, 3), np.uint8), trimap=np.full((9, 9), 128, np.uint8))
+
+
+@pytest.fixture(scope="module")
+def photo() -> tuple[np.ndarray, np.ndarray]:
+    """A rendered photograph with a wide trimap, larger than a small budget holds at once."""
+    scene = render_scene(3, 700, 1000, kind="hair", unknown_share=0.5)
+    return np.rint(scene.image * 255).astype(np.uint8), scene.trimap
+
+
+def _matted(photo: tuple[np.ndarray, np.ndarray], overflow: str, room: int | None) -> Matte:
+    """As `uhrmat image` would; `room`: megabytes beside what the process holds."""
+    limit = None if room is None else held_memory() + room * 10**6
+    matter = Matter(working_size=150, precision="fp32", overflow=overflow, max_memory=limit)
+    return matter.matte(photo[0], trimap=photo[1], foreground=False)
+
+
+def test_parts_through_the_whole_path_change_nothing(photo: tuple[np.ndarray, np.ndarray]) -> None:
+    whole, parts = _matted(photo, "parts", None), _matted(photo, "parts", 160)
+    assert not any("budget" in note for note in whole.stats.notes)
+    (note,) = [note for note in parts.stats.notes if "budget" in note]
+    assert " parts" in note and parts.stats.active_pixels == whole.stats.active_pixels
+    assert np.abs(whole.alpha - parts.alpha).max() < 1e-5
+
+
+def test_cascade_through_the_whole_path_ends_at_full_size(photo: tuple[np.ndarray, np.ndarray]) -> None:
+    found = _matted(photo, "cascade", 160)
+    (note,) = [note for note in found.stats.notes if "budget" in note]
+    assert "cascade at 0.25: " in note and " 1: " in note
+    assert found.alpha.shape == photo[1].shape
+    assert (found.alpha[photo[1] == 255] == 1).all() and (found.alpha[photo[1] == 0] == 0).all()

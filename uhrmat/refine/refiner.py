@@ -17,7 +17,7 @@ from uhrmat.refine.budget import cost_of
 from uhrmat.refine.features import ColourLineFeatures, PictureColours, context_maps
 from uhrmat.refine.parts import Box, Run
 from uhrmat.refine.shm import SHM, reach
-from uhrmat.sparse import ActiveSet, Feat, make_engine
+from uhrmat.sparse import ActiveSet, Feat, choose_engine, make_engine
 
 REFINERS = ("shm", "projection", "guided", "bilinear")
 
@@ -49,19 +49,18 @@ class Refiner(Protocol):
 
 
 class SHMRefiner:
-    """The sparse high-resolution module with trained weights.
+    """The sparse high-resolution module with trained weights, of either size.
 
     weights: a name in `weights/` or a .safetensors file; engine: see `sparse.ENGINES`; dtype: of the arithmetic.
     reach: of its receptive field, pixels; cost: its memory. Raises WeightsError where the weights are missing or of
     another network.
     """
 
-    name = "shm-lite"
-
     def __init__(self, weights: str | None, engine: str, dtype: torch.dtype, device: str) -> None:
-        self._engine, self.dtype, self.device = engine, dtype, torch.device(device)
-        self.engine = "tiles" if engine == "auto" else engine
+        self.dtype, self.device = dtype, torch.device(device)
+        self.engine = choose_engine(self.device, dtype) if engine == "auto" else engine
         self.net = load_shm(weights).to(self.device).eval()
+        self.name = f"shm-{self.net.size}"
         self.reach = reach(self.net.config)
         self.cost = cost_of(device, self.engine, dtype, self.net.size)
 
@@ -75,18 +74,21 @@ class SHMRefiner:
             PictureColours(job.picture), job.size, job.small, job.prior, job.trimap, alpha, self.device
         )
         small, prior = (context_maps(x)[None].to(self.device) for x in (job.small, job.prior[..., None]))
-        gates = self.net.gates(small, prior)
+        gates, config = self.net.gates(small, prior), self.net.config
 
         @torch.inference_mode()
         def run(window: Box) -> None:
             active = ActiveSet.from_mask(job.active[window])
             if not active.count:
                 return
-            engine = make_engine(self._engine, active, self.dtype, self.device)
+            engine = make_engine(self.engine, active, self.dtype, self.device)
             top, left = window[0].start, window[1].start
-            residual = self.net.gated(engine, engine.sample(lambda ys, xs: features(ys + top, xs + left)), gates)
-            assert isinstance(residual, Feat)
-            engine.scatter(Feat(residual.data * features.trust, 0), alpha[window], add=True)
+            seen = engine.sample(lambda ys, xs: features(ys + top, xs + left)[..., : config.inputs])
+            found = self.net.gated(engine, seen, gates)
+            assert isinstance(found, Feat)
+            if config.residual:
+                found = Feat(found.data * features.trust, 0)
+            engine.scatter(found, alpha[window], add=config.residual)
 
         return run
 
@@ -134,8 +136,6 @@ def load_shm(weights: str | None) -> SHM:
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"The weights {path} cannot be read: {error}.", "Give another .safetensors file.") from error
     net = SHM(size if size in ("lite", "paper") else "lite")
-    if not net.config.residual:
-        raise WeightsError(f"The weights {path} are of SHM {net.size}, which cannot refine yet.", "Give those of lite.")
     try:
         net.load_state_dict(tensors)
     except RuntimeError as error:

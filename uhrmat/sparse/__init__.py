@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from uhrmat.sparse.active import ActiveSet
+from uhrmat.sparse.choose import choose_engine
 from uhrmat.sparse.dense import DenseEngine
 from uhrmat.sparse.engine import Act, Engine, Feat
 from uhrmat.sparse.select import ENGINES, make_engine
 from uhrmat.sparse.tiles import TilesEngine
 
-__all__ = ["ENGINES", "Act", "ActiveSet", "DenseEngine", "Engine", "Feat", "TilesEngine", "make_engine"]
+__all__ = [
+    "ENGINES",
+    "Act",
+    "ActiveSet",
+    "DenseEngine",
+    "Engine",
+    "Feat",
+    "TilesEngine",
+    "choose_engine",
+    "make_engine",
+]

@@ -22,12 +22,16 @@ def make_engine(
     dtype: torch.dtype = torch.float32,
     device: str | torch.device = "cpu",
 ) -> Engine:
-    """An engine over one picture. name: one of ENGINES; "auto" is `tiles`; mask: (H, W), non-zero = active.
+    """An engine over one picture. name: one of ENGINES; "auto" asks `choose.choose_engine`; mask: (H, W), non-zero = active.
 
     Raises InputError for an unknown name, a mask of another shape, and for `spconv` where it cannot run.
     """
     if name not in ENGINES:
         raise InputError(f'There is no engine "{name}".', f"Choose one of {', '.join(ENGINES)}.")
+    if name == "auto":
+        from uhrmat.sparse.choose import choose_engine
+
+        name = choose_engine(device, dtype)
     if name == "dense":
         mask = mask_or_active.mask() if isinstance(mask_or_active, ActiveSet) else mask_or_active
         return DenseEngine(torch.as_tensor(mask).to(device), dtype)

@@ -17,7 +17,8 @@ from uhrmat.errors import InputError
 from uhrmat.sparse.active import ActiveSet
 from uhrmat.sparse.engine import Act, Engine, Feat, SampleFn, activate, put
 
-_TYPES = (torch.float32, torch.float16)
+SPCONV_TYPES = (torch.float32, torch.float16)
+"""What it can compute in."""
 
 
 class SpconvEngine(Engine):
@@ -42,7 +43,7 @@ class SpconvEngine(Engine):
                 "The spconv engine runs on CUDA only: on the CPU it is racy above one thread and gives wrong numbers."
             )
             raise InputError(message, "Use the engine tiles.")
-        if dtype not in _TYPES:
+        if dtype not in SPCONV_TYPES:
             raise InputError(
                 f"The spconv engine cannot compute in {dtype}.", "Use float32, float16 or the engine tiles."
             )

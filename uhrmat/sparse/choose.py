@@ -1,0 +1,70 @@
+"""Which engine `auto` takes: the one measured faster on this device, on a small band, once per process."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Callable
+from functools import cache
+
+import torch
+
+from uhrmat.sparse.active import ActiveSet
+from uhrmat.sparse.engine import Engine
+from uhrmat.sparse.select import make_engine
+from uhrmat.sparse.spconv_engine import SPCONV_TYPES
+
+SIDE, BAND, CHANNELS = 1024, 48, 32
+"""Of the trial: a straight band through a square picture, about 50 000 active pixels, and the width of its layers."""
+_REPEATS = 3
+
+
+def candidates(device: torch.device | str, dtype: torch.dtype) -> tuple[str, ...]:
+    """Engines that give right results there and whose cost follows the active pixels.
+
+    On the CPU only `tiles` does: spconv's build is racy above one thread, `dense` pays for the whole picture.
+    """
+    there = torch.device(device).type == "cuda" and dtype in SPCONV_TYPES
+    return ("tiles", "spconv") if there and importlib.util.find_spec("spconv") else ("tiles",)
+
+
+@cache
+def choose_engine(device: torch.device | str, dtype: torch.dtype) -> str:
+    """Name of the engine for `device` and arithmetic `dtype`: of several candidates the one whose trial is shorter."""
+    names = candidates(device, dtype)
+    return names[0] if len(names) == 1 else fastest({name: trial(name, device, dtype) for name in names})
+
+
+def fastest(seconds: dict[str, float]) -> str:
+    """The name with the fewest seconds."""
+    return min(seconds, key=lambda name: seconds[name])
+
+
+@torch.inference_mode()
+def trial(name: str, device: torch.device | str, dtype: torch.dtype) -> float:
+    """Seconds for one layer of each kind on the trial's band: the least of a few repeats after a first one."""
+    mask = torch.zeros(SIDE, SIDE, dtype=torch.bool)
+    mask[:, SIDE // 2 : SIDE // 2 + BAND] = True
+    engine = make_engine(name, ActiveSet.from_mask(mask), dtype, device)
+    layers = _layers(engine, torch.device(device))
+    layers()
+    return min(_timed(layers, torch.device(device)) for _ in range(_REPEATS))
+
+
+def _layers(engine: Engine, device: torch.device) -> Callable[[], object]:
+    weight = torch.full((CHANNELS, CHANNELS, 3, 3), 1e-3, device=device)
+    x = engine.sample(lambda ys, xs: torch.ones((*ys.shape, CHANNELS), device=device))
+
+    def run() -> object:
+        y = engine.subm_conv(x, weight, act="relu")
+        return engine.inverse_conv(engine.strided_conv(y, weight, act="relu"), weight)
+
+    return run
+
+
+def _timed(work: Callable[[], object], device: torch.device) -> float:
+    start = time.perf_counter()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start
