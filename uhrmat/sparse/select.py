@@ -22,7 +22,7 @@ def make_engine(
     dtype: torch.dtype = torch.float32,
     device: str | torch.device = "cpu",
 ) -> Engine:
-    """An engine over one picture. name: one of ENGINES; "auto" asks `choose.choose_engine`; mask: (H, W), non-zero = active.
+    """An engine over one picture. name: one of ENGINES; "auto" asks `choose_engine`; mask: (H, W), non-zero = active.
 
     Raises InputError for an unknown name, a mask of another shape, and for `spconv` where it cannot run.
     """
