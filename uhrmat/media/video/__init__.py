@@ -12,12 +12,14 @@ is a folder (files are named like the input's) or a pattern, and there is nothin
 """
 
 from uhrmat.media.video.codecs import CODECS, Codec, find_codec
+from uhrmat.media.video.reader import ClipReader, open_clip
 from uhrmat.media.video.types import AlphaCheck, ClipInfo, ClipWriter, ColourTags, Content, Frame, JoinReport
 
 __all__ = [
     "CODECS",
     "AlphaCheck",
     "ClipInfo",
+    "ClipReader",
     "ClipWriter",
     "Codec",
     "ColourTags",
@@ -25,4 +27,5 @@ __all__ = [
     "Frame",
     "JoinReport",
     "find_codec",
+    "open_clip",
 ]

@@ -1,0 +1,68 @@
+"""Opening containers and choosing decoders: local files only, with words for what is wrong with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from uhrmat.errors import InputError
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+
+ANOTHER = "Choose a video file, a folder of numbered frames, or a pattern such as 'f_%04d.png'."
+_STILLS = ("image2", "png_pipe", "jpeg_pipe", "webp_pipe", "tiff_pipe", "exr_pipe", "bmp_pipe", "gif")
+_LOCAL = {"protocol_whitelist": "file"}
+
+
+def file_url(path: Path) -> str:
+    """The path as FFmpeg takes it without reading a protocol into a name with a colon."""
+    return f"file:{path}"
+
+
+def open_container(path: Path) -> InputContainer:
+    """Open a video file for reading, or raise `InputError`. Playlists cannot lead to the network."""
+    import av
+
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise InputError(f"'{path}' {what}.", ANOTHER)
+    try:
+        container = av.open(file_url(path), "r", container_options=_LOCAL)
+    except av.error.FFmpegError as error:
+        if isinstance(error, PermissionError):
+            raise InputError(f"'{path}' may not be read.", "Check its permissions.") from error
+        raise InputError(
+            f"'{path}' is not a video, or its index is missing (a recording that was cut off).", ANOTHER
+        ) from error
+    if container.format.name in _STILLS:
+        container.close()
+        raise InputError(f"'{path}' is a picture, not a clip.", "Use 'uhrmat image' for it.")
+    return container
+
+
+def video_stream(container: InputContainer, path: Path) -> Any:
+    """The first video stream that is not a cover picture, its decoder using all cores, or `InputError`."""
+    import av
+
+    for stream in container.streams.video:
+        if not stream.disposition & av.stream.Disposition.attached_pic:
+            if stream.codec_context is None:
+                break
+            stream.thread_type = "AUTO"
+            return stream
+    kind = "holds only sound" if container.streams.audio else "holds no video that can be decoded"
+    raise InputError(f"'{path}' {kind}.", ANOTHER)
+
+
+def decoder_of(stream: Any) -> Any:
+    """The stream's decoder; libvpx for VP8 and VP9 with alpha, because FFmpeg's own decoders drop it."""
+    import av
+
+    own = stream.codec_context
+    alpha = next((v for k, v in stream.metadata.items() if k.lower() == "alpha_mode"), "0")
+    if alpha != "1" or own.name not in ("vp8", "vp9"):
+        return own
+    decoder = av.CodecContext.create("libvpx" if own.name == "vp8" else "libvpx-vp9", "r")
+    decoder.extradata = own.extradata
+    return decoder
