@@ -9,7 +9,7 @@ from pathlib import Path
 
 from uhrmat.errors import WeightsError
 from uhrmat.hub.bundled import bundled_weights_dir
-from uhrmat.hub.catalog import catalog, find
+from uhrmat.hub.catalog import entries, find
 from uhrmat.hub.entry import CatalogEntry, LocalWeights, WeightsFile
 from uhrmat.hub.fetch import Progress, fetch, in_cache, listing
 from uhrmat.hub.verify import check, sha256
@@ -113,7 +113,7 @@ def _local(path: Path, suffixes: Collection[str]) -> LocalWeights:
 def recognise(path: Path) -> CatalogEntry | None:
     """The catalogue's entry whose only or main file this is, told by size and SHA-256."""
     size = path.stat().st_size
-    likely = [entry for entry in catalog() if entry.main.bytes == size]
+    likely = [entry for entry in entries() if entry.main.bytes == size]
     if not likely:
         return None
     digest = sha256(path)

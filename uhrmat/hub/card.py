@@ -1,0 +1,55 @@
+"""Cards: what weights are, in Markdown with the front matter that the Hub reads."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from uhrmat.errors import WeightsError
+
+_LICENCE = re.compile(r"^license: *['\"]?([\w.-]+)", re.MULTILINE)
+_KNOWN = {"Apache-2.0": "apache-2.0", "MIT": "mit", "GPL-3.0": "gpl-3.0", "BSD-3-Clause": "bsd-3-clause"}
+
+
+@dataclass(frozen=True)
+class Card:
+    """rows: names and values of the table; use: what the weights are good for; notes: lines about the conversion."""
+
+    title: str
+    licence: str
+    rows: list[tuple[str, str]]
+    use: str
+    notes: list[str] = field(default_factory=list)
+
+
+def write_card(path: Path, card: Card) -> None:
+    """Writes the card whole or not at all."""
+    from uhrmat.media.files import atomic
+
+    table = "\n".join(f"| {name} | {value} |" for name, value in card.rows)
+    notes = "".join(f"* {line}\n" for line in card.notes)
+    text = f"{front_matter(card.licence)}\n# {card.title}\n\n| | |\n|---|---|\n{table}\n\nUsable for {card.use}\n"
+    if notes:
+        text += f"\n## Conversion\n\n{notes}"
+    with atomic(path) as part:
+        part.write_text(text, "utf-8")
+
+
+def front_matter(licence: str) -> str:
+    """The lines between `---` that the Hub reads; a licence that it does not know by name is `other`."""
+    known = _KNOWN.get(licence, licence.lower() if licence.lower() in _KNOWN.values() else "other")
+    name = f"license_name: {re.sub(r'[^a-z0-9.-]+', '-', licence.lower())}\n" if known == "other" else ""
+    return f"---\nlicense: {known}\n{name}library_name: uhrmat\ntags:\n- image-matting\n---\n"
+
+
+def stated_licence(card: str, where: Path) -> str:
+    """The licence in a card's front matter. Raises WeightsError where none is stated."""
+    head = card.split("---", 2)
+    found = _LICENCE.search(head[1]) if card.startswith("---") and len(head) == 3 else None
+    if found is None or "license_name: none-stated" in head[1]:
+        raise WeightsError(
+            f"{where} states no licence, so nobody may know what the weights may be used for.",
+            "If the rights are yours, write `license: apache-2.0` (or another) between two lines `---` at its top.",
+        )
+    return found[1]

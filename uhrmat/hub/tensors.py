@@ -1,0 +1,106 @@
+"""Safetensors files, read with suspicion: the header is checked before anything of its size is allocated.
+
+Layout (https://huggingface.co/docs/safetensors): 8 bytes with the header's length, little-endian; the header, JSON;
+the data. A file from anywhere may lie in all three.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from uhrmat.errors import WeightsError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MAX_HEADER = 25_000_000
+"""Bytes of header; 100 000 tensors need about 10 MB."""
+MAX_TENSORS = 100_000
+_BITS = {"BOOL": 8, "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E5M2": 8, "U16": 16, "I16": 16, "F16": 16, "BF16": 16}
+_BITS |= {"U32": 32, "I32": 32, "F32": 32, "U64": 64, "I64": 64, "F64": 64}
+
+
+def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors by name, on the CPU, and the file's metadata. Raises WeightsError on what is no sound safetensors."""
+    metadata = read_header(path)
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path), metadata
+    except (OSError, SafetensorError) as error:
+        raise _unsound(path, str(error)) from error
+
+
+def read_header(path: Path) -> dict[str, str]:
+    """The metadata of a safetensors file whose header agrees with itself and with the file's size.
+
+    Raises WeightsError where it does not: too long, no JSON, unknown types, or places outside the file.
+    """
+    try:
+        size = os.path.getsize(path)
+        with open(path, "rb") as file:
+            start = file.read(8)
+            length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+            if not 2 <= length <= min(MAX_HEADER, size - 8):
+                raise _unsound(path, f"its header claims {length:,} bytes of {size:,}")
+            raw = file.read(length)
+    except OSError as error:
+        what = f"The weights {path} cannot be read: {error.strerror or error}."
+        raise WeightsError(what, "Give another .safetensors file.") from error
+    header = _parsed(path, raw)
+    metadata = header.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise _unsound(path, "its metadata are no texts")
+    if len(header) > MAX_TENSORS:
+        raise _unsound(path, f"it claims {len(header):,} tensors")
+    _check_places(path, header, size - 8 - length)
+    return metadata
+
+
+def _parsed(path: Path, raw: bytes) -> dict[str, Any]:
+    try:
+        header = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise _unsound(path, "its header is no JSON") from error
+    if not isinstance(header, dict):
+        raise _unsound(path, "its header is no JSON object")
+    return header
+
+
+def _check_places(path: Path, header: dict[str, Any], room: int) -> None:
+    """Every tensor takes the bytes that its type and shape need, one after the other, to the end of the file."""
+    spans = sorted(_span(path, name, entry) for name, entry in header.items())
+    end = 0
+    for begin, stop, name in spans:
+        if begin != end:
+            raise _unsound(path, f"the tensor {name[:80]!r} overlaps another or leaves a hole")
+        end = stop
+    if end != room:
+        raise _unsound(path, f"its tensors need {end:,} bytes and it holds {room:,}")
+
+
+def _span(path: Path, name: str, entry: Any) -> tuple[int, int, str]:
+    try:
+        kind, shape, (begin, stop) = entry["dtype"], entry["shape"], entry["data_offsets"]
+        numbers = [*shape, begin, stop]
+    except (KeyError, TypeError, ValueError) as error:
+        raise _unsound(path, f"the tensor {name[:80]!r} is not described") from error
+    if not isinstance(kind, str) or kind not in _BITS:
+        raise _unsound(path, f"the tensor {name[:80]!r} has an unknown type")
+    if not isinstance(shape, list) or any(type(n) is not int or not 0 <= n < 1 << 48 for n in numbers):
+        raise _unsound(path, f"the tensor {name[:80]!r} has an impossible shape or place")
+    if len(shape) > 16 or stop - begin != math.prod(shape) * _BITS[kind] // 8:
+        raise _unsound(path, f"the tensor {name[:80]!r} has a shape that does not fit its bytes")
+    return begin, stop, name
+
+
+def _unsound(path: Path, why: str) -> WeightsError:
+    return WeightsError(
+        f"{path} is no sound safetensors file: {why}.", "Fetch or write it again; it may have arrived cut short."
+    )
