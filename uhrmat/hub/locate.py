@@ -41,6 +41,9 @@ def resolve(
     entry = find(text)
     if entry is not None:
         return _known(entry, accept, progress)
+    plain = bundled_weights_dir() / f"{text}.safetensors"
+    if "/" not in text and plain.is_file():
+        return _local(plain, suffixes)
     match = _REPO.fullmatch(text)
     if match and (match["file"] or not text.endswith((*SUFFIXES, *_PICKLES))):
         return _repository(match["repo"], match["revision"] or "main", match["file"], suffixes, progress)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import torch
 
 from uhrmat.errors import InputError, WeightsError
-from uhrmat.hub.bundled import bundled
+from uhrmat.hub import resolve
+from uhrmat.hub.tensors import load_tensors
 from uhrmat.media import Picture
 from uhrmat.refine.budget import cost_of
 from uhrmat.refine.features import ColourLineFeatures, PictureColours, context_maps
@@ -51,7 +51,7 @@ class Refiner(Protocol):
 class SHMRefiner:
     """The sparse high-resolution module with trained weights, of either size.
 
-    weights: a name in `weights/` or a .safetensors file; engine: see `sparse.ENGINES`; dtype: of the arithmetic.
+    weights: see `load_shm`; engine: see `sparse.ENGINES`; dtype: of the arithmetic.
     reach: of its receptive field, pixels; cost: its memory. Raises WeightsError where the weights are missing or of
     another network.
     """
@@ -124,17 +124,10 @@ def places(active: np.ndarray, step: int = 1 << 18) -> Iterator[tuple[torch.Tens
 
 
 def load_shm(weights: str | None) -> SHM:
-    """SHM with trained weights: a name in `weights/` (default shm-lite) or the path of a .safetensors file."""
-    from safetensors import SafetensorError, safe_open
-
-    name = weights or "shm-lite"
-    path = Path(name) if name.endswith(".safetensors") else bundled(name)
-    try:
-        with safe_open(path, framework="pt") as file:
-            size = (file.metadata() or {}).get("size", "lite")
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(f"The weights {path} cannot be read: {error}.", "Give another .safetensors file.") from error
+    """SHM with trained weights: whatever `hub.resolve` understands, default the bundled shm-lite."""
+    path = resolve(weights or "shm-lite", suffixes=(".safetensors",)).path
+    tensors, metadata = load_tensors(path)
+    size = metadata.get("size", "lite")
     net = SHM(size if size in ("lite", "paper") else "lite")
     try:
         net.load_state_dict(tensors)

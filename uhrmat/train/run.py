@@ -80,9 +80,9 @@ def _wait_for_scenes(
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:
-    from safetensors.torch import load_file
+    from uhrmat.hub.tensors import load_tensors
 
-    return load_file(path)
+    return load_tensors(path)[0]
 
 
 def draw_curves(log: Path, path: Path) -> None:
