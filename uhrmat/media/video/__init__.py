@@ -12,8 +12,11 @@ is a folder (files are named like the input's) or a pattern, and there is nothin
 """
 
 from uhrmat.media.video.codecs import CODECS, Codec, find_codec
+from uhrmat.media.video.join import join_segments
 from uhrmat.media.video.reader import ClipReader, open_clip
 from uhrmat.media.video.types import AlphaCheck, ClipInfo, ClipWriter, ColourTags, Content, Frame, JoinReport
+from uhrmat.media.video.verify import check_alpha
+from uhrmat.media.video.writer import open_writer
 
 __all__ = [
     "CODECS",
@@ -26,6 +29,9 @@ __all__ = [
     "Content",
     "Frame",
     "JoinReport",
+    "check_alpha",
     "find_codec",
+    "join_segments",
     "open_clip",
+    "open_writer",
 ]

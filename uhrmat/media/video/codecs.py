@@ -21,6 +21,7 @@ class Codec:
 
     `contents` it may hold: a codec without alpha holds no "foreground". `lossless` means that what is read back is
     what was written, bit for bit, at those depths. `sequence`: one file per frame, named by the input's numbering.
+    `suffixes` are the extensions a file may have, `suffix` the usual one.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Codec:
     bits: tuple[int, ...]
     contents: tuple[Content, ...] = ALL
     sequence: bool = False
+    suffixes: tuple[str, ...] = ()
     encoder: str = ""
     options: dict[str, str] = field(default_factory=dict)
 
@@ -38,24 +40,25 @@ class Codec:
         return next((b for b in self.bits if b >= wanted), self.bits[-1])
 
 
+_MP4 = (".mp4", ".mov", ".mkv")
 _MATTE_OR_RGB: tuple[Content, ...] = ("alpha", "composite")
 
 CODECS: dict[str, Codec] = {
     codec.name: codec
     for codec in (
-        Codec("prores4444", ".mov", True, False, (10,), encoder="prores_ks",
+        Codec("prores4444", ".mov", True, False, (10,), suffixes=(".mov", ".mkv"), encoder="prores_ks",
               options={"profile": "4444", "alpha_bits": "16", "vendor": "apl0"}),
-        Codec("vp9", ".webm", True, False, (8,), encoder="libvpx-vp9",
-              options={"crf": "10", "b": "0", "auto-alt-ref": "0", "deadline": "good", "cpu-used": "4", "row-mt": "0"}),
-        Codec("ffv1", ".mkv", True, True, (8, 16), encoder="ffv1",
+        Codec("vp9", ".webm", True, False, (8,), suffixes=(".webm", ".mkv"), encoder="libvpx-vp9",
+              options={"crf": "8", "b": "0", "auto-alt-ref": "0", "deadline": "good", "cpu-used": "4", "row-mt": "0"}),
+        Codec("ffv1", ".mkv", True, True, (8, 16), suffixes=(".mkv",), encoder="ffv1",
               options={"level": "3", "slices": "16", "slicecrc": "1", "g": "1"}),
-        Codec("h264", ".mp4", False, False, (8, 10), _MATTE_OR_RGB, encoder="libx264",
-              options={"crf": "10", "preset": "medium", "bf": "0", "threads": "4"}),
-        Codec("hevc", ".mp4", False, False, (8, 10), _MATTE_OR_RGB, encoder="libx265",
-              options={"crf": "8", "preset": "fast", "x265-params": "log-level=none:bframes=0:frame-threads=2"}),
-        Codec("png", ".png", True, True, (8, 16), sequence=True),
-        Codec("tiff", ".tif", True, True, (8, 16), sequence=True),
-        Codec("exr", ".exr", True, False, (16, 32), sequence=True),
+        Codec("h264", ".mp4", False, False, (8, 10), _MATTE_OR_RGB, suffixes=_MP4, encoder="libx264",
+              options={"crf": "6", "preset": "medium", "bf": "0", "threads": "4"}),
+        Codec("hevc", ".mp4", False, False, (8, 10), _MATTE_OR_RGB, suffixes=_MP4, encoder="libx265",
+              options={"crf": "4", "preset": "fast", "x265-params": "log-level=none:bframes=0:frame-threads=2"}),
+        Codec("png", ".png", True, True, (8, 16), sequence=True, suffixes=(".png",)),
+        Codec("tiff", ".tif", True, True, (8, 16), sequence=True, suffixes=(".tif", ".tiff")),
+        Codec("exr", ".exr", True, False, (16, 32), sequence=True, suffixes=(".exr",)),
     )
 }  # fmt: skip
 

@@ -26,6 +26,7 @@ _WEIGHTS = {
 
 _MATRICES = {0: "rgb", 1: "bt709", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020"}
 _LIMITED, _FULL = 1, 2
+_BT2020 = 9
 _GREY_LIMITED = ("h264", "hevc", "vp9", "vp8", "av1", "prores", "mpeg4", "mpeg2video")
 HD_LONG, HD_SHORT = 1280, 720
 
@@ -111,3 +112,27 @@ def grey_values(span: str, bits: int, top: float) -> tuple[float, float]:
     """Scale and offset that bring luma codes to [0, top]."""
     offset, scale, _, _ = _scales(span, bits)
     return top / scale, -offset * top / scale
+
+
+def output_tags(info_tags: ColourTags | None, size: tuple[int, int], *, rgb: bool, limited: bool) -> ColourTags:
+    """The tags of a file made from a clip with `info_tags` (None for stills, which are sRGB and become BT.709).
+
+    Matrix, range, primaries and transfer are the source's. A guess is applied again, unstated. An `rgb` file keeps
+    primaries and transfer; one made from an RGB source is BT.709, or BT.2020 with its primaries. `limited` forces it.
+    """
+    source = info_tags or ColourTags("rgb", "full", 1, 1, 0)
+    span = "limited" if limited else source.range
+    if rgb:
+        return ColourTags("rgb", "full", source.primaries, source.transfer, 0)
+    if source.matrix != "rgb":
+        matrix = guess_matrix(*size) if "matrix" in source.guessed else source.matrix
+        return ColourTags(matrix, span, source.primaries, source.transfer, source.matrix_code, source.guessed)
+    wide = source.primaries == _BT2020
+    return ColourTags(
+        "bt2020" if wide else "bt709", "limited", source.primaries, source.transfer, _BT2020 if wide else 1
+    )
+
+
+def range_code(tags: ColourTags) -> int:
+    """The range as FFmpeg numbers it: 1 limited, 2 full."""
+    return _FULL if tags.range == "full" else _LIMITED

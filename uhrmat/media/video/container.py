@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,19 @@ _LOCAL = {"protocol_whitelist": "file"}
 def file_url(path: Path) -> str:
     """The path as FFmpeg takes it without reading a protocol into a name with a colon."""
     return f"file:{path}"
+
+
+def open_muxer(path: Path, time_base: Fraction) -> Any:
+    """Open a file for writing by its extension, without dates and chance in it: the same packets give the same bytes.
+
+    QuickTime and MP4 keep a track's beginning in the movie's time scale, a millisecond unless told otherwise.
+    """
+    import av
+
+    options = {"fflags": "+bitexact"}
+    if path.suffix.lower() in (".mov", ".mp4"):
+        options["movie_timescale"] = str(time_base.denominator)
+    return av.open(file_url(path), "w", container_options=options)
 
 
 def open_container(path: Path) -> InputContainer:

@@ -15,7 +15,7 @@ from uhrmat.media.video.colour import read_tags
 from uhrmat.media.video.container import ANOTHER, decoder_of, open_container, video_stream
 from uhrmat.media.video.planes import depth_of, has_alpha, to_rgb
 from uhrmat.media.video.timeline import measure_rate, scan
-from uhrmat.media.video.types import Array, ClipInfo, ColourTags, Frame
+from uhrmat.media.video.types import UNSPECIFIED, Array, ClipInfo, ColourTags, Frame
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -147,7 +147,7 @@ class StreamReader:
         rate, variable = measure_rate(timeline, base, announced)
         base = base if timeline.stamped else 1 / rate
         codec = stream.codec_context.name
-        codes = (frame.colorspace, frame.color_range, frame.color_primaries, frame.color_trc)
+        codes = _codes(frame, stream.codec_context)
         tags = read_tags(self.path, (frame.width, frame.height), frame.format.name, codec, codes)
         rotation = round(frame.rotation / 90) * 90 % 360
         turned = rotation % 180 == 90
@@ -187,3 +187,14 @@ class StreamReader:
     def _note(self, text: str) -> None:
         if text not in self.notes:
             self.notes.append(text)
+
+
+def _codes(frame: VideoFrame, context: Any) -> tuple[int, int, int, int]:
+    """Matrix, range, primaries and transfer as the frame has them, or else the container: libvpx tells only two."""
+    unsaid = (UNSPECIFIED, 0, UNSPECIFIED, UNSPECIFIED)
+    names = ("colorspace", "color_range", "color_primaries", "color_trc")
+    pairs = [(int(getattr(frame, name)), int(getattr(context, name))) for name in names]
+    matrix, span, primaries, transfer = (
+        second if first == none else first for (first, second), none in zip(pairs, unsaid, strict=True)
+    )
+    return matrix, span, primaries, transfer

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -89,16 +90,18 @@ class Frame:
     duration: int = 0
 
 
-class ClipWriter(Protocol):
+class ClipWriter(ABC):
     """A file or sequence being written. As a context manager it closes at the end and aborts on an exception.
 
-    `samples` keeps, for `check_alpha`, the alpha of the first and the last frame, by their position in this file.
+    `samples` keeps, for `check_alpha`, the alpha of the first frame and of the latest of every sixteenth, by position
+    in this file, or by number for a sequence. `path` is the file, or the sequence's pattern.
     """
 
     path: Path
     written: int
     samples: dict[int, FloatArray]
 
+    @abstractmethod
     def write(self, frame: Frame, alpha: FloatArray | None, colour: Array | None) -> None:
         """Add one frame: alpha float32 (H, W) in [0, 1], colour (H, W, 3) uint8, uint16 or float32 in [0, 1].
 
@@ -106,15 +109,22 @@ class ClipWriter(Protocol):
         Time comes from `frame.pts`, a file number from `frame.number`.
         """
 
+    @abstractmethod
     def close(self) -> None:
         """Finish: the file appears under its name, whole. A writer without frames is an `OutputError`."""
 
+    @abstractmethod
     def abort(self) -> None:
         """Leave: nothing appears (frames of a sequence that are whole already stay)."""
 
-    def __enter__(self) -> ClipWriter: ...
+    def __enter__(self) -> ClipWriter:
+        return self
 
-    def __exit__(self, *exc: object) -> None: ...
+    def __exit__(self, kind: object, *rest: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abort()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,90 @@
+"""A sequence being written: one still per frame, named by the input's numbering, each whole or not there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from uhrmat.errors import OutputError
+from uhrmat.media.convert import to_integer
+from uhrmat.media.files import check_writable
+from uhrmat.media.picture import PictureInfo
+from uhrmat.media.video.codecs import Codec
+from uhrmat.media.video.encode import SAMPLE_EVERY, check_parts
+from uhrmat.media.video.types import Array, ClipInfo, ClipWriter, Content, FloatArray, Frame
+from uhrmat.media.write import write_alpha, write_rgb, write_rgba
+
+
+def output_pattern(path: Path, codec: Codec, info: ClipInfo) -> str:
+    """The printf form of the files a sequence writer makes under `path`, a folder or itself a pattern.
+
+    In a folder files are named like the input's, with the codec's extension; a stream's are `<stem>_%06d`.
+    """
+    name = path.name
+    if "%" in name:
+        return str(path)
+    if "#" in name:
+        digits = name.count("#")
+        return str(path.with_name(name.replace("#" * digits, f"%0{digits}d")))
+    inner = info.pattern or f"{info.path.stem.replace('%', '%%')}_%06d"
+    folder = str(path).replace("%", "%%")
+    return f"{folder}/{Path(inner).stem if info.pattern else inner}{codec.suffix}"
+
+
+class SequenceWriter(ClipWriter):
+    """Writes stills; see `ClipWriter`. Frames that are whole stay when the run is aborted.
+
+    PNG and TIFF hold straight sRGB, EXR scene-linear premultiplied light, as for single pictures. `bits` is None where
+    nobody asked: the clip's depth, half or float as for single pictures, 16 bits for the alpha of TIFF.
+    """
+
+    def __init__(self, path: Path, codec: Codec, info: ClipInfo, content: Content, bits: int | None) -> None:
+        self.path, self.written = Path(output_pattern(path, codec, info)), 0
+        self.samples: dict[int, FloatArray] = {}
+        self._codec, self._clip, self._content, self._bits = codec, info, content, bits
+        check_writable(self.path.parent)
+
+    def file(self, number: int) -> Path:
+        """The still of that number."""
+        return Path(str(self.path) % number)
+
+    def write(self, frame: Frame, alpha: FloatArray | None, colour: Array | None) -> None:
+        """Write one still, numbered by its file number or else its index; see `ClipWriter.write`."""
+        check_parts(self._clip, self._content, alpha, colour)
+        number = frame.index if frame.number is None else frame.number
+        path = self.file(number)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        single = None if self._bits is None else self._bits == 32
+        if self._content == "alpha" and alpha is not None:
+            write_alpha(path, alpha, self._alpha_format(), exr_float=bool(single))
+        elif colour is not None:
+            colour, info = self._coloured(frame, colour)
+            if self._content == "composite" or alpha is None:
+                write_rgb(path, colour, info, exr_float=single)
+            else:
+                write_rgba(path, colour, alpha, info, self._codec.name == "exr", exr_float=single)
+        if alpha is not None and self.written % SAMPLE_EVERY == 0:
+            self.samples = dict(list(self.samples.items())[:1]) | {number: alpha.copy()}
+        self.written += 1
+
+    def _alpha_format(self) -> str:
+        deep = (self._bits or self._clip.bits) > 8
+        return "png16" if self._codec.name == "png" and deep else self._codec.name
+
+    def _coloured(self, frame: Frame, colour: Array) -> tuple[Array, PictureInfo]:
+        """Colour in the depth that was asked for, and what a still's header says of it."""
+        if self._bits in self._codec.bits and self._codec.lossless:
+            colour = to_integer(colour, self._clip.linear, self._bits)
+        depth = frame.picture.info.bit_depth if colour.dtype == np.float32 else 8 * colour.dtype.itemsize
+        linear = self._clip.linear and colour.dtype == np.float32
+        return colour, replace(frame.picture.info, dtype=colour.dtype.name, bit_depth=depth, linear=linear)
+
+    def close(self) -> None:
+        """Every file is complete already. A writer without frames is an `OutputError`."""
+        if not self.written:
+            raise OutputError(f"No frame was written to '{self.path}'.", "The range of frames is empty.")
+
+    def abort(self) -> None:
+        """Nothing is half written, so nothing has to go."""

@@ -1,0 +1,46 @@
+"""One way to write all kinds of clip: a stream's file or a sequence's stills."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from uhrmat.errors import OutputError
+from uhrmat.media.files import PathLike, same_file
+from uhrmat.media.video.codecs import Codec, find_codec
+from uhrmat.media.video.encode import StreamWriter
+from uhrmat.media.video.stills import SequenceWriter
+from uhrmat.media.video.types import ClipInfo, ClipWriter, Content
+
+
+def open_writer(
+    path: PathLike, codec: str | Codec, info: ClipInfo, content: Content, *, bits: int | None = None
+) -> ClipWriter:
+    """Begin writing a clip made from the one that `info` describes: its size, rate, time base and colour tags.
+
+    `content` "alpha" is a grey matte, "foreground" straight RGB with alpha (EXR: linear, premultiplied), "composite"
+    RGB. `bits` per channel: the clip's own unless asked for, as near as the codec has it. `path` is a file, or for a
+    sequence codec a folder or a pattern. Raises `OutputError` for what the codec cannot hold, an extension that is not
+    the codec's, a folder that cannot be written, and the input itself as output.
+    """
+    made = find_codec(codec if isinstance(codec, str) else codec.name, content)
+    target = Path(path)
+    if bits is not None and bits not in made.bits:
+        listed = ", ".join(str(b) for b in made.bits)
+        raise OutputError(f"{made.name} has no {bits} bits per channel.", f"It has {listed}.")
+    if made.sequence:
+        writer = SequenceWriter(target, made, info, content, bits)
+        if info.numbers and same_file(writer.file(info.numbers[0]), _source_file(info)):
+            raise OutputError(f"'{writer.path}' would replace the input's frames.", "Choose another folder.")
+        return writer
+    if target.suffix.lower() not in made.suffixes:
+        raise OutputError(
+            f"{made.name} cannot be written to '{target.name}'.", f"Use the extension {' or '.join(made.suffixes)}."
+        )
+    if same_file(target, info.path):
+        raise OutputError(f"'{target}' is the input itself.", "Choose another name.")
+    return StreamWriter(target, made, info, content, bits or made.depth(info.bits))
+
+
+def _source_file(info: ClipInfo) -> Path:
+    folder = info.path if info.path.is_dir() else info.path.parent
+    return folder / (info.pattern % info.numbers[0])
