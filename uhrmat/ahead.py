@@ -7,7 +7,7 @@ import numpy as np
 from uhrmat.hints import Hints
 from uhrmat.media import Picture
 from uhrmat.prior.affinity import METHODS, AffinityPrior, Solver
-from uhrmat.prior.base import SmallHints, area_average, small_trimap, working_shape
+from uhrmat.prior.base import SHORT_SIDE, SmallHints, area_average, small_trimap, working_shape
 from uhrmat.prior.choose import pick
 from uhrmat.refine.shrink import shrunk_strips
 
@@ -33,14 +33,20 @@ def small_hints(hints: Hints, shape: tuple[int, int]) -> SmallHints:
     )
 
 
-def small_problem(picture: Picture, hints: Hints, side: int | None) -> tuple[np.ndarray, SmallHints]:
-    """What a prior is asked: the small copy (h, w, 3) and the small hints. side: see `working_shape`."""
-    shape = working_shape(picture.height, picture.width, side)
+def small_problem(
+    picture: Picture, hints: Hints, side: int | None, halved: bool = False
+) -> tuple[np.ndarray, SmallHints]:
+    """What a prior is asked: the small copy (h, w, 3) and the small hints. side: see `working_shape`; halved: half the
+    picture's size at most, for a refiner that lives on the difference (HRIMF-AMR)."""
+    short = min(picture.height, picture.width)
+    shape = working_shape(picture.height, picture.width, min(side or SHORT_SIDE, -(-short // 2)) if halved else side)
     return small_copy(picture, shape), small_hints(hints, shape)
 
 
-def begin_prior(picture: Picture, hints: Hints, name: str, side: int | None, solver: Solver) -> None:
+def begin_prior(
+    picture: Picture, hints: Hints, name: str, side: int | None, solver: Solver, halved: bool = False
+) -> None:
     """Asks `solver` for the prior that `Matter.matte` will ask for, so that a solver that remembers has it by then."""
     method = pick(name, hints.given).name
     if method in METHODS:
-        AffinityPrior(method, solver)(*small_problem(picture, hints, side))
+        AffinityPrior(method, solver)(*small_problem(picture, hints, side, halved))

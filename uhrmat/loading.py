@@ -60,7 +60,7 @@ class Ahead:
         self._pool = ThreadPoolExecutor(1)
         self._next: Future[Loaded] = self._pool.submit(load, self._jobs[0], *self._reading)
 
-    def begin_prior(self, name: str, side: int | None, solver: Solver) -> None:
+    def begin_prior(self, name: str, side: int | None, solver: Solver, halved: bool = False) -> None:
         """See `ahead.begin_prior`. What goes wrong in it goes wrong again, and is told, in the matter."""
         first = self._next
 
@@ -68,7 +68,7 @@ class Ahead:
             with suppress(Exception):
                 loaded = first.result()
                 size = (loaded.picture.height, loaded.picture.width)
-                begin_prior(loaded.picture, read_hints(size, **loaded.hints), name, side, solver)
+                begin_prior(loaded.picture, read_hints(size, **loaded.hints), name, side, solver, halved)
 
         self._pool.submit(begin)
 

@@ -23,7 +23,7 @@ from uhrmat.prior.base import Prior, Recurrent
 from uhrmat.prior.make import Priors
 from uhrmat.refine.budget import check_total, refiner_limit
 from uhrmat.refine.fuse import fused_prior, settle
-from uhrmat.refine.overflow import MODES, refine_within
+from uhrmat.refine.overflow import MODES, Climbing, refine_within
 from uhrmat.refine.refiner import Job, make_refiner
 from uhrmat.sparsity import trimap_band
 
@@ -105,6 +105,7 @@ class Matter:
         self.precision, dtype = pick_precision(precision, self.device)
         self.priors = Priors(prior, solver)
         self.refiner = make_refiner(refiner, weights, engine, dtype, self.device)
+        self.halved = working_size is None and isinstance(self.refiner, Climbing)
         self.max_memory, self.overflow = max_memory, overflow
 
     def matte(
@@ -151,7 +152,7 @@ class Matter:
         method, choice = self.priors.choose(hints.given)
         if fresh and isinstance(method, Recurrent):
             method.reset()
-        small, known = small_problem(picture, hints, self.working_size or method.side)
+        small, known = small_problem(picture, hints, self.working_size or method.side, self.halved)
         prior = method(small, known)
         size = (picture.height, picture.width)
         settled = opened(prior.alpha, size) if hints.trimap is None else hints.trimap

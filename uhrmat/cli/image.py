@@ -65,7 +65,7 @@ def image(
 
         behind = None if background is None else parse_background(background)
         with closing(PriorProcess()) as process, closing(Ahead(jobs, resize_trimap, limit)) as ahead:
-            ahead.begin_prior(prior, working_size, process.solve)
+            ahead.begin_prior(prior, working_size, process.solve, refiner == "ddfe" and working_size is None)
             from uhrmat.matter import Matter
 
             matter = Matter(

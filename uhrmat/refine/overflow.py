@@ -17,6 +17,7 @@ from uhrmat.errors import MemoryBudgetError
 from uhrmat.refine.budget import MINIMUM, Cost, roomy, with_less_each_time
 from uhrmat.refine.fuse import fused_prior, settle
 from uhrmat.refine.parts import Run, count_cells, cut, refine_parts
+from uhrmat.refine.pyramid import Attempt
 from uhrmat.refine.refiner import Job, Refiner
 from uhrmat.refine.shrink import Shape, shrunk_mask, shrunk_picture, shrunk_trimap
 from uhrmat.sparsity import open_prior
@@ -35,6 +36,14 @@ class Divisible(Protocol):
 
     def prepared(self, job: Job, alpha: np.ndarray) -> Run:
         """What refines the active pixels of a window, with all that is common to the windows done once."""
+
+
+@runtime_checkable
+class Climbing(Divisible, Protocol):
+    """A divisible refiner that goes by small factors."""
+
+    def climb(self, job: Job, alpha: np.ndarray, attempt: Attempt) -> np.ndarray:
+        """All its steps, each one by `attempt`; returns (H, W) bool, what the last one refined."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,27 @@ def refine_within(refiner: Refiner, job: Job, alpha: np.ndarray, mode: str, limi
     if not isinstance(refiner, Divisible):
         refiner.refine(job, alpha)
         return Outcome(job.active)
+    if isinstance(refiner, Climbing):
+        return _climb_within(refiner, job, alpha, limit)
+    return _within(refiner, job, alpha, mode, limit)
+
+
+def _climb_within(refiner: Climbing, job: Job, alpha: np.ndarray, limit: int) -> Outcome:
+    """Every step of the climb within the limit beside the smaller copies, in parts where it needs more."""
+    done = Outcome(job.active)
+
+    def attempt(step: Job, found: np.ndarray) -> None:
+        outcome = _within(refiner, step, found, "parts", limit - _copies(job))
+        scale = step.size[0] / job.size[0]
+        done.steps += [replace(one, scale=scale) for one in outcome.steps]
+        done.notes += [f"level {step.size[1]} x {step.size[0]}: {note}" for note in outcome.notes]
+
+    done.active = refiner.climb(job, alpha, attempt)
+    return done
+
+
+def _within(refiner: Divisible, job: Job, alpha: np.ndarray, mode: str, limit: int) -> Outcome:
+    """`refine_within` for one job of a divisible refiner."""
     cost: Cost = refiner.cost
     load = cost.load(count_cells(job.active)) if job.active.any() else 0
     if not load:
@@ -98,7 +128,11 @@ def refine_divided(refiner: Divisible, job: Job, alpha: np.ndarray, mode: str, b
 
 
 def _coarse_scales(refiner: Divisible, job: Job, alpha: np.ndarray, capacity: int) -> tuple[Job, list[Step]]:
-    """The scales below 1; returns the job at 1 with what is still open, and `alpha` fused from the last result."""
+    """The scales below 1; returns the job at 1 with what is still open, and `alpha` fused from the last result.
+
+    A result says what is still open, and stands where nothing is. What is open is refined from the prior itself: the
+    network knows the prior's errors, and taken for a prior its own would add up.
+    """
     steps: list[Step] = []
     trimap = np.full(job.size, 128, np.uint8) if job.trimap is None else job.trimap
     prior, active = job.prior, job.active
@@ -108,7 +142,7 @@ def _coarse_scales(refiner: Divisible, job: Job, alpha: np.ndarray, capacity: in
             continue
         known = shrunk_trimap(trimap, shape)
         found = _still_open(shrunk_mask(job.active, shape), prior, shape, bool(steps))
-        small_job = Job(shrunk_picture(job.picture, shape), job.small, prior, known, found)
+        small_job = Job(shrunk_picture(job.picture, shape), job.small, job.prior, known, found)
         result = fused_prior(prior, known)
         steps.append(_refine(refiner, small_job, result, capacity, scale))
         settle(result, known)
@@ -116,7 +150,7 @@ def _coarse_scales(refiner: Divisible, job: Job, alpha: np.ndarray, capacity: in
     if steps:
         active = _still_open(job.active, prior, job.size, True)
         fused_prior(prior, trimap, out=alpha)
-    return replace(job, prior=prior, active=active), steps
+    return replace(job, active=active), steps
 
 
 def _still_open(active: np.ndarray, prior: np.ndarray, shape: Shape, refined: bool) -> np.ndarray:

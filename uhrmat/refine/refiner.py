@@ -141,6 +141,10 @@ def make_refiner(name: str, weights: str | None, engine: str, dtype: torch.dtype
     """A refiner by name, one of REFINERS. Raises InputError for another one."""
     if name == "shm":
         return SHMRefiner(weights, engine, dtype, device)
+    if name == "ddfe":
+        from uhrmat.refine.ddfe_refiner import DDFERefiner
+
+        return DDFERefiner(weights, engine, dtype, device)
     if name == "guided":
         from uhrmat.refine.guided import GuidedRefiner
 

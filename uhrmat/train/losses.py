@@ -37,3 +37,22 @@ def laplacian_pyramid(found: Tensor, true: Tensor, mask: Tensor, levels: int = 4
         total = total + 2.0**level * (off - wide).abs().mean()
         off = low
     return total / (mask.float().mean() + 1e-3)
+
+
+def composition(found: Tensor, true: Tensor, front: Tensor, back: Tensor, mask: Tensor, eps: float = 1e-6) -> Tensor:
+    """Mean sqrt((c_found - c_true)² + eps²) over `mask` and colours (HRIMF-AMR Eq. 4, after Deep Image Matting).
+
+    found, true, mask: (B, 1, H, W); front, back: (B, 3, H, W) colours that both mattes are composited of.
+    """
+    off = ((found - true) * (front - back)).square().add(eps**2).sqrt() - eps
+    return (off * mask).sum() / (3 * (mask.sum() + 1))
+
+
+def mdrd(offset: Tensor, true: Tensor, prior: Tensor, mask: Tensor, eps: float = 1e-6) -> Tensor:
+    """Matte detail resolution difference (HRIMF-AMR Eq. 6): ‖offset - (true - prior)‖₂ over `mask`.
+
+    As a root of the mean over the mask, so that its weight does not depend on the crop; (B, 1, H, W) each, `prior` the
+    upsampled low-resolution matte.
+    """
+    off = (offset - (true - prior)).square() * mask
+    return (off.sum() / (mask.sum() + 1) + eps**2).sqrt()

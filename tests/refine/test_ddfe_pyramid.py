@@ -1,0 +1,160 @@
+"""DDFE from a small prior to full resolution: which sizes, which pixels, in parts, untrained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from uhrmat.errors import WeightsError
+from uhrmat.media import Picture
+from uhrmat.prior.base import area_average, small_trimap
+from uhrmat.refine.budget import Cost
+from uhrmat.refine.ddfe import DDFE, SIZES
+from uhrmat.refine.ddfe_refiner import DDFERefiner, load_ddfe
+from uhrmat.refine.fuse import fused_prior, settle
+from uhrmat.refine.overflow import refine_within
+from uhrmat.refine.pyramid import climb, halvings
+from uhrmat.refine.refiner import Job
+from uhrmat.sparsity import trimap_band
+
+from .test_ddfe import stirred
+
+
+def _refiner(folder: Path, net: DDFE, engine: str = "tiles") -> DDFERefiner:
+    path = folder / "w.safetensors"
+    save_file(net.state_dict(), path, {"network": "ddfe", "size": net.size})
+    return DDFERefiner(str(path), engine, torch.float32, "cpu")
+
+
+def _job(size: tuple[int, int] = (203, 311), short: int = 37, dtype: type = np.uint8) -> Job:
+    """A wavy edge between two noisy colours, and its blurred small prior."""
+    rng = np.random.default_rng(3)
+    y, x = np.mgrid[: size[0], : size[1]]
+    edge = size[1] / 2 + 25 * np.sin(y / 20) - x
+    alpha = np.clip(edge / 9 + 0.5, 0, 1)[..., None].astype(np.float32)
+    colour = alpha * [0.8, 0.3, 0.2] + (1 - alpha) * [0.2, 0.5, 0.6] + rng.normal(0, 0.02, (*size, 3))
+    pixels = np.clip(colour, 0, 1).astype(np.float32)
+    picture = Picture.from_array(np.rint(pixels * 255).astype(np.uint8) if dtype is np.uint8 else pixels)
+    trimap = np.where(np.abs(edge) < 30, 128, np.where(edge > 0, 255, 0)).astype(np.uint8)
+    shape = (short, round(short * size[1] / size[0]))
+    prior = area_average(alpha[..., 0], shape)
+    prior = np.where(small_trimap(trimap, shape) == 128, prior, prior > 0.5).astype(np.float32)
+    return Job(picture, area_average(pixels, shape), prior, trimap, trimap_band(trimap))
+
+
+def _start(job: Job) -> np.ndarray:
+    assert job.trimap is not None
+    return fused_prior(job.prior, job.trimap)
+
+
+def test_sizes_are_the_pictures_halves_down_to_the_prior() -> None:
+    assert halvings((4320, 7680), (512, 910)) == [(540, 960), (1080, 1920), (2160, 3840), (4320, 7680)]
+    assert halvings((600, 800), (300, 400)) == [(600, 800)]
+    assert halvings((600, 800), (400, 533)) == [(600, 800)]
+    assert halvings((601, 799), (300, 399)) == [(601, 799)], "a pixel by rounding is no step of its own"
+    assert halvings((600, 800), (600, 800)) == [] == halvings((600, 800), (900, 1200))
+
+
+@pytest.mark.parametrize("size", sorted(SIZES))
+def test_untrained_one_step_is_exactly_bilinear(size: str, tmp_path: Path) -> None:
+    job = _job(short=110)
+    alpha = _start(job)
+    before = alpha.copy()
+    _refiner(tmp_path, DDFE(size)).refine(job, alpha)
+    assert np.array_equal(alpha, before)
+
+
+def test_untrained_pyramid_is_repeated_bilinear(tmp_path: Path) -> None:
+    job = _job()
+    alpha = _start(job)
+    _refiner(tmp_path, DDFE("paper")).refine(job, alpha)
+    assert np.abs(alpha - _start(job))[job.trimap == 128].mean() < 0.01
+
+
+@pytest.mark.parametrize("size", sorted(SIZES))
+def test_engines_agree_through_the_whole_pyramid(size: str, tmp_path: Path) -> None:
+    job, net = _job(dtype=np.float32), _gentle(size)
+    found = []
+    for engine in ("tiles", "dense"):
+        found.append(_start(job))
+        _refiner(tmp_path, net, engine).refine(job, found[-1])
+    assert np.abs(found[0] - found[1]).max() < 1e-4
+    assert np.abs(found[0] - _start(job)).max() > 0.02
+
+
+def _gentle(size: str) -> DDFE:
+    """A network that changes every unknown pixel by a little, as a trained one does."""
+    net = stirred(size)
+    for layer in (net.offset, net.last):
+        layer.weight.data.mul_(0.05)
+        layer.bias.data.mul_(0.05)  # type: ignore[union-attr]
+    return net
+
+
+@pytest.mark.parametrize("size", sorted(SIZES))
+def test_parts_equal_one_shot(size: str, tmp_path: Path) -> None:
+    job, refiner = _job(), _refiner(tmp_path, _gentle(size))
+    whole, cut_up = _start(job), _start(job)
+    refiner.refine(job, whole)
+    refiner.cost = Cost("spconv", 1e3, 0)
+    for_seven_thousand = 7_000_000 + 4 * job.picture.height * job.picture.width
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("uhrmat.refine.overflow.MINIMUM", 1000)
+        done = refine_within(refiner, job, cut_up, "cascade", for_seven_thousand)
+    assert [step.scale for step in done.steps] == pytest.approx([0.25, 0.5, 1], abs=0.01)
+    assert done.steps[-1].parts >= 2 and f"level {job.size[1]} x {job.size[0]}" in done.notes[-1]
+    assert np.abs(whole - cut_up).max() < 1e-5
+
+
+def test_every_level_is_active_only_where_the_one_before_left_it_open() -> None:
+    job, seen = _job(), []
+
+    def attempt(step: Job, alpha: np.ndarray) -> None:
+        seen.append((step.size, int(step.active.sum()) / step.active.size))
+        settle(alpha, np.where(step.active & (alpha > 0.3), 255, 128).astype(np.uint8))
+
+    alpha = _start(job)
+    active = climb(job, alpha, attempt)
+    assert [size for size, _ in seen] == halvings(job.size, job.prior.shape)
+    assert active.sum() / active.size == seen[-1][1] < 0.6 * job.active.sum() / active.size
+    assert not (active & ~job.active).any()
+
+
+def test_a_prior_of_full_size_leaves_nothing_to_refine(tmp_path: Path) -> None:
+    job = _job(short=203)
+    alpha = _start(job)
+    done = refine_within(_refiner(tmp_path, stirred("paper")), job, alpha, "cascade", 10**9)
+    assert not done.active.any() and np.array_equal(alpha, _start(job))
+
+
+def test_a_picture_moved_by_one_pixel_of_the_prior_moves_the_result(tmp_path: Path) -> None:
+    """Four pixels here: only then do small copies move by whole pixels."""
+    refiner, size, found = _refiner(tmp_path, _gentle("paper")), (160, 240), []
+    wide = _job((160, 244), 40, np.float32)
+    for left in (0, 4):
+        window = np.s_[:, left : left + 240]
+        small = np.s_[:, left // 4 : left // 4 + 60]
+        assert wide.trimap is not None
+        picture = Picture.from_array(np.ascontiguousarray(wide.picture.pixels[window]))
+        parts = (np.ascontiguousarray(x) for x in (wide.small[small], wide.prior[small], wide.trimap[window]))
+        job = Job(picture, *parts, wide.active[window])
+        alpha = _start(job)
+        refiner.refine(job, alpha)
+        found.append(alpha)
+        assert job.size == size
+    assert np.abs(found[0][:, 44:200] - found[1][:, 40:196]).max() < 1e-4
+    assert np.abs(found[0] - _start(job)).max() > 0.02
+
+
+def test_wrong_weights_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(b"nothing")
+    with pytest.raises(WeightsError, match="no sound safetensors"):
+        load_ddfe(str(path))
+    save_file({"a": torch.zeros(1)}, path, {"size": "paper"})
+    with pytest.raises(WeightsError, match="not those of DDFE"):
+        load_ddfe(str(path))
