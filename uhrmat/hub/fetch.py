@@ -18,6 +18,7 @@ from uhrmat.errors import WeightsError
 from uhrmat.hub.entry import WeightsFile
 from uhrmat.hub.failures import translated
 
+_TRIES = 3
 Progress = Callable[[str, int, int], None]
 """progress(file, bytes done, bytes in all), called while a file arrives."""
 
@@ -61,26 +62,34 @@ def fetch(
             f"{repo}:{path} is not on this machine, and HF_HUB_OFFLINE forbids fetching it.",
             "Unset HF_HUB_OFFLINE once, or copy the cache of a machine that has it.",
         )
-    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+    from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
 
     token = os.environ.get("HF_TOKEN") or None
     with translated(repo, revision, path):
         url = hf_hub_url(repo, path, revision=revision, endpoint=endpoint())
-        told = get_hf_file_metadata(url, token=token, endpoint=endpoint())
+        told = get_hf_file_metadata(url, token=token, endpoint=endpoint(), timeout=constants.HF_HUB_ETAG_TIMEOUT)
         if must is not None:
             _compare(repo, must, told.size, told.etag)
-        with _quiet():
-            found = hf_hub_download(
-                repo,
-                path,
-                revision=revision,
-                endpoint=endpoint(),
-                token=token,
-                cache_dir=cache_dir(),
-                library_name="uhrmat",
-                tqdm_class=_bar(path, progress),
-            )
-    return Path(found)
+        return _persistent(repo, path, revision=revision, token=token, tqdm_class=_bar(path, progress))
+
+
+def _persistent(repo: str, path: str, **options: Any) -> Path:
+    """Downloads. huggingface_hub resumes where a connection ends early; one that is reset is begun anew here."""
+    for _ in range(_TRIES - 1):
+        try:
+            return Path(download(repo, path, **options))
+        except Exception as error:
+            if "ReadError" not in {kind.__name__ for kind in type(error).__mro__}:
+                raise
+    return Path(download(repo, path, **options))
+
+
+def download(repo: str, path: str, **options: Any) -> str:
+    """`hf_hub_download` with our endpoint, cache and silence."""
+    from huggingface_hub import hf_hub_download
+
+    with silent():
+        return hf_hub_download(repo, path, endpoint=endpoint(), cache_dir=cache_dir(), library_name="uhrmat", **options)
 
 
 def listing(repo: str, revision: str) -> list[str]:
@@ -117,7 +126,7 @@ def _compare(repo: str, must: WeightsFile, size: int | None, etag: str | None) -
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def silent() -> Iterator[None]:
     """No log lines of huggingface_hub between ours: what they would say comes as an error with its cure."""
     from huggingface_hub.utils import logging
 

@@ -1,0 +1,201 @@
+"""A Hub of our own on 127.0.0.1 that speaks the protocol as huggingface_hub uses it.
+
+Files of .safetensors, .onnx and .bin are LFS: HEAD and GET of `resolve` redirect to a CDN (the same server under the
+name `localhost`, another host as on the real Hub), which serves ranges. Everything can be made to go wrong.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+COMMIT = "c0ffee" + "0" * 34
+TOKEN = "hf_good"
+_LFS = (".safetensors", ".onnx", ".bin")
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request as it came in."""
+
+    method: str
+    path: str
+    range: str | None
+    token: str | None
+
+
+@dataclass
+class Hub:
+    """repos: files by repository. status: what every answer is, if not 0; code: its X-Error-Code; cuts: how many times
+    the CDN breaks off after `cut_at` bytes; flip: whether the CDN serves one wrong byte; delay: seconds before any
+    answer; plain: whether it answers like some other web server."""
+
+    repos: dict[str, dict[str, bytes]]
+    url: str = ""
+    status: int = 0
+    code: str = ""
+    cuts: int = 0
+    cut_at: int = 0
+    flip: bool = False
+    delay: float = 0
+    plain: bool = False
+    requests: list[Request] = field(default_factory=list)
+    uploads: dict[str, bytes] = field(default_factory=dict)
+    commits: list[str] = field(default_factory=list)
+
+    def asked(self, method: str, part: str) -> list[Request]:
+        return [r for r in self.requests if r.method == method and part in r.path]
+
+
+@contextmanager
+def serving(hub: Hub) -> Iterator[Hub]:
+    """The hub behind a port of 127.0.0.1, until the block ends."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": hub}))
+    server.daemon_threads = True
+    hub.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield hub
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    hub: Hub
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+    def do_HEAD(self) -> None:
+        self._answer()
+
+    do_GET = do_POST = do_PUT = do_HEAD
+
+    def _answer(self) -> None:
+        hub, path = self.hub, unquote(urlsplit(self.path).path)
+        token = (self.headers["Authorization"] or "").removeprefix("Bearer ") or None
+        hub.requests.append(Request(self.command, path, self.headers["Range"], token))
+        body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+        time.sleep(hub.delay)
+        if hub.plain:
+            return self._send(200, b"hello")
+        if hub.status:
+            return self._send(hub.status, b"", {"X-Error-Code": hub.code} if hub.code else {})
+        if path.startswith("/cdn/"):
+            return self._cdn(path[5:])
+        if found := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
+            return self._resolve(*found.groups())
+        if found := re.fullmatch(r"/api/models/([^/]+/[^/]+)/tree/([^/]+)", path):
+            return self._tree(found[1])
+        if self.command in ("POST", "PUT"):
+            return self._write(path, body, token)
+        return self._send(404)
+
+    def _resolve(self, repo: str, revision: str, path: str) -> None:
+        if repo not in self.hub.repos:
+            return self._send(401, b"", {"X-Error-Code": "RepoNotFound"})
+        if revision not in ("main", COMMIT):
+            return self._send(404, b"", {"X-Error-Code": "RevisionNotFound"})
+        data = self.hub.repos[repo].get(path)
+        if data is None:
+            return self._send(404, b"", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": COMMIT})
+        head = {"X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
+        if not path.endswith(_LFS):
+            return self._send(200, data, {**head, "ETag": f'"{_git_sha(data)}"'})
+        digest = hashlib.sha256(data).hexdigest()
+        port = self.server.server_address[1]
+        head |= {"Location": f"http://localhost:{port}/cdn/{digest}", "ETag": f'"{digest[::-1]}"'}
+        return self._send(302, b"", {**head, "X-Linked-Etag": f'"{digest}"', "X-Linked-Size": str(len(data))})
+
+    def _cdn(self, digest: str) -> None:
+        every = [data for files in self.hub.repos.values() for data in files.values()]
+        data = next(d for d in every if hashlib.sha256(d).hexdigest() == digest)
+        if self.hub.flip:
+            data = data[:-1] + bytes([data[-1] ^ 1])
+        start = int((self.headers["Range"] or "bytes=0-")[6:].split("-")[0])
+        head = {"Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}"} if start else {}
+        if self.hub.cuts:
+            self.hub.cuts -= 1
+            self.send_response(206 if start else 200)
+            self.send_header("Content-Length", str(len(data) - start))
+            self.end_headers()
+            self.wfile.write(data[start : start + self.hub.cut_at])
+            return None
+        return self._send(206 if start else 200, data[start:], head)
+
+    def _tree(self, repo: str) -> None:
+        if repo not in self.hub.repos:
+            return self._send(401, b"", {"X-Error-Code": "RepoNotFound"})
+        files = self.hub.repos[repo].items()
+        return self._json([{"type": "file", "path": p, "size": len(d), "oid": _git_sha(d)} for p, d in files])
+
+    def _write(self, path: str, body: bytes, token: str | None) -> None:
+        if token is None:
+            return self._send(401, b"", {"X-Error-Message": "Invalid credentials in Authorization header"})
+        if token != TOKEN and "upload" not in path:
+            return self._send(403)
+        if path == "/api/repos/create":
+            wanted = json.loads(body)
+            repo = f"{wanted.get('organization', 'me')}/{wanted['name']}"
+            self.hub.repos.setdefault(repo, {})
+            return self._json({"url": f"{self.hub.url}/{repo}"})
+        if path == "/api/validate-yaml":
+            return self._json({"errors": [], "warnings": []})
+        if found := re.fullmatch(r"/upload/(\w+)", path):
+            self.hub.uploads[found[1]] = body
+            return self._send(200)
+        if found := re.fullmatch(r"/([^/]+/[^/]+)\.git/info/lfs/objects/batch", path):
+            return self._json({"transfer": "basic", "objects": [self._object(o) for o in json.loads(body)["objects"]]})
+        found = re.fullmatch(r"/api/models/([^/]+/[^/]+)/(preupload|commit)/main", path)
+        assert found is not None, path
+        if found[1] not in self.hub.repos:
+            return self._send(404, b"", {"X-Error-Code": "RepoNotFound"})
+        return self._preupload(body) if found[2] == "preupload" else self._commit(found[1], body)
+
+    def _object(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        return {**wanted, "actions": {"upload": {"href": f"{self.hub.url}/upload/{wanted['oid']}"}}}
+
+    def _preupload(self, body: bytes) -> None:
+        paths = [file["path"] for file in json.loads(body)["files"]]
+        modes = [{"path": p, "uploadMode": "lfs" if p.endswith(_LFS) else "regular"} for p in paths]
+        return self._json({"files": [{**mode, "shouldIgnore": False} for mode in modes]})
+
+    def _commit(self, repo: str, body: bytes) -> None:
+        for line in body.splitlines():
+            entry = json.loads(line)
+            value = entry["value"]
+            if entry["key"] == "header":
+                self.hub.commits.append(value["summary"])
+            elif entry["key"] == "file":
+                self.hub.repos[repo][value["path"]] = base64.b64decode(value["content"])
+            elif entry["key"] == "lfsFile":
+                self.hub.repos[repo][value["path"]] = self.hub.uploads[value["oid"]]
+        return self._json({"success": True, "commitOid": COMMIT, "commitUrl": f"{self.hub.url}/{repo}/commit/{COMMIT}"})
+
+    def _json(self, value: Any) -> None:
+        return self._send(200, json.dumps(value).encode(), {"Content-Type": "application/json"})
+
+    def _send(self, status: int, body: bytes = b"", head: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        for name, value in ({"Content-Length": str(len(body))} | (head or {})).items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+
+def _git_sha(data: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()

@@ -1,0 +1,263 @@
+"""`uhrmat models`: which weights there are, what they may be used for, fetching, verifying, converting, publishing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from uhrmat.cli import options as opt
+from uhrmat.cli.console import FAILED, Console, Rows, describe, session
+from uhrmat.units import format_bytes
+
+if TYPE_CHECKING:
+    from uhrmat.hub import CatalogEntry
+    from uhrmat.hub.fetch import Progress
+
+models = typer.Typer(help="Weights: list, fetch, verify, convert, publish.", no_args_is_help=True)
+
+
+class Kind(str, Enum):
+    """Which network a checkpoint is of."""
+
+    auto = "auto"
+    sparsemat = "sparsemat"
+    modnet = "modnet"
+    vitmatte = "vitmatte"
+
+
+Name = Annotated[str, typer.Argument(help="A name of the list.", metavar="NAME", show_default=False)]
+Names = Annotated[
+    list[str],
+    typer.Argument(help="Names of the list, or owner/repo[@revision][:file].", metavar="NAME...", show_default=False),
+]
+Some = Annotated[list[str] | None, typer.Argument(help="Default: all that are here.", metavar="[NAME...]")]
+Accept = Annotated[
+    list[str] | None,
+    typer.Option("--accept-licence", metavar="NAME", help="You have read this one's licence, and it suits you."),
+]
+Source = Annotated[Path, typer.Argument(help="A .pth, .ckpt or .bin, or a ViTMatte folder.", metavar="SOURCE")]
+Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="PATH", help="Default: beside the source.")]
+KindOption = Annotated[Kind, typer.Option("--kind", help="Which network it is of.")]
+Licence = Annotated[str, typer.Option(metavar="NAME", help="What the card states, like Apache-2.0.")]
+What = Annotated[Path, typer.Argument(help="Weights with a card (.md) beside, or a folder.", metavar="SOURCE")]
+Repo = Annotated[str, typer.Argument(help="Your repository, owner/name; made if there is none.", metavar="REPO")]
+Private = Annotated[bool, typer.Option("--private", help="A new repository is for you alone.")]
+Message = Annotated[str, typer.Option("--message", "-m", help="Of the commit.")]
+
+
+@models.command("list")
+def list_models(
+    commercial: Annotated[bool, typer.Option("--commercial", help="Only what allows commercial use.")] = False,
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    debug: opt.Debug = False,
+) -> None:
+    """What is known by name, whether it is here, and whether its licence allows commercial use."""
+    with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
+        from uhrmat.hub import cached, entries
+
+        found = [entry for entry in entries() if entry.commercial or not commercial]
+        console.table([[(entry.name, _line(entry, cached(entry))) for entry in found]])
+        console.document({"models": [{**entry.as_dict(), "cached": cached(entry)} for entry in found]})
+
+
+@models.command()
+def show(name: Name, as_json: opt.Json = False, quiet: opt.Quiet = False, debug: opt.Debug = False) -> None:
+    """All that is known about one: source, licence, data, what goes in and out.
+
+    Example: uhrmat models show modnet
+    """
+    with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
+        from uhrmat.hub import cached
+
+        entry = _entry(name)
+        console.table([_facts(entry, cached(entry)), *_contract(entry)])
+        console.document({**entry.as_dict(), "cached": cached(entry)})
+
+
+@models.command()
+def pull(
+    names: Names,
+    accept: Accept = None,
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Fetch weights into the cache and verify them.
+
+    Example: uhrmat models pull modnet
+    """
+    with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
+        from uhrmat.hub import resolve
+
+        items: list[dict[str, Any]] = []
+        for name in names:
+            try:
+                with _progress(console) as progress:
+                    found = resolve(name, accept=accept or (), progress=progress)
+            except Exception as error:
+                console.error(error, item=name)
+                items.append({"name": name, "status": "failed", "error": describe(error)})
+                continue
+            verified = "SHA-256 as in the catalogue" if found.verified else "not in the catalogue, so not compared"
+            console.table([[("weights", found.origin), ("file", str(found.path)), ("verified", verified)]])
+            items.append({"name": name, "status": "ok", "path": str(found.path), "verified": found.verified})
+        console.document({"items": items})
+    _exit(items)
+
+
+@models.command()
+def verify(
+    names: Some = None,
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Compare what is here with the catalogue's SHA-256. A wrong file of the cache is deleted."""
+    with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
+        from uhrmat.hub import cached, entries, resolve
+
+        chosen = [_entry(name) for name in names] if names else [e for e in entries() if cached(e)]
+        items: list[dict[str, Any]] = []
+        for entry in chosen:
+            try:
+                if not cached(entry):
+                    items.append({"name": entry.name, "status": "absent"})
+                    continue
+                resolve(entry.name)
+                items.append({"name": entry.name, "status": "ok"})
+            except Exception as error:
+                console.error(error, item=entry.name)
+                items.append({"name": entry.name, "status": "failed", "error": describe(error)})
+        console.table([[(item["name"], _STATUS[item["status"]]) for item in items]])
+        console.document({"items": items})
+    _exit(items)
+
+
+@models.command()
+def convert(
+    source: Source,
+    output: Output = None,
+    kind: KindOption = Kind.auto,
+    licence: Licence = "none stated",
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Your own checkpoint of SparseMat, MODNet or ViTMatte to safetensors, with a card.
+
+    Example: uhrmat models convert SparseMat.pth -o sparsemat.safetensors
+    """
+    with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
+        from uhrmat.hub.convert import convert as run
+
+        done = run(source, output, kind.value, licence)
+        rows = [("network", done.kind), ("tensors", str(done.tensors))]
+        console.table([[*rows, *(("file", str(path)) for path in done.files)]])
+        console.document({"kind": done.kind, "files": [str(path) for path in done.files], "notes": done.notes})
+
+
+@models.command()
+def push(
+    source: What,
+    repo: Repo,
+    private: Private = False,
+    message: Message = "Upload weights",
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Publish weights with their card in your repository on the Hub, as one commit. Needs HF_TOKEN.
+
+    Example: uhrmat models push weights me/uhrmat
+    """
+    with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
+        from uhrmat.hub.push import push as run
+
+        with console.working(f"{source} → {repo} …"):
+            done = run(source, repo, private=private, message=message)
+        console.table([[("commit", done.url), ("licence", done.licence), *(("file", name) for name in done.files)]])
+        console.document({"commit": done.url, "licence": done.licence, "files": done.files})
+
+
+_STATUS = {"ok": "as published", "absent": "not on this machine", "failed": "WRONG, see above"}
+
+
+def _entry(name: str) -> CatalogEntry:
+    from uhrmat.errors import WeightsError
+    from uhrmat.hub import find
+
+    entry = find(name)
+    if entry is None:
+        raise WeightsError(f"There are no weights {name!r} in the catalogue.", "See `uhrmat models list`.")
+    return entry
+
+
+def _line(entry: CatalogEntry, here: bool) -> str:
+    place = {"hub": "here" if here else "not here", "bundled": "bundled", "elsewhere": "bring it"}[entry.source]
+    return f"{place}, {format_bytes(entry.bytes)}, {_use(entry)}. {entry.title}"
+
+
+def _use(entry: CatalogEntry) -> str:
+    if not entry.commercial:
+        return f"{entry.licence}: RESTRICTED"
+    return f"{entry.licence}, data contested" if entry.data.startswith("contested") else entry.licence
+
+
+def _facts(entry: CatalogEntry, here: bool) -> Rows:
+    rows = [("name", entry.name), ("what", entry.title), ("task", entry.task), ("run by", entry.loader)]
+    if entry.source == "hub":
+        rows += [("repository", entry.repo), ("revision", entry.revision)]
+    elif entry.source == "elsewhere":
+        rows.append(("where", entry.home))
+    for file in entry.files:
+        rows += [("file", f"{file.path}, {file.bytes:,} bytes"), ("SHA-256", file.sha256)]
+    allowed = "allowed by the licence" if entry.commercial else f"not freely: --accept-licence {entry.name}"
+    rows += [("licence", entry.licence), ("commercial use", allowed), ("data", entry.data)]
+    return [*rows, ("on this machine", "yes" if here else "no")]
+
+
+def _contract(entry: CatalogEntry) -> list[Rows]:
+    net = entry.network
+    if net is None:
+        return []
+    size = {"square": f"{net.side} × {net.side}", "short": f"short side {net.side}", "any": "any"}[net.fit]
+    rows = [("input", f"{size}, multiples of {net.multiple}, {net.layout}, tensor {net.input or '(see file)'}")]
+    mean, std = (", ".join(f"{v:g}" for v in values) for values in (net.mean, net.std))
+    rows += [("values", f"{net.range}, mean {mean}, std {std}")]
+    rows += [("trimap", net.trimap)] if net.trimap else []
+    rows += [("output", f"{net.activation}, tensor {net.output or '(see file)'}")]
+    rows += [("state", ", ".join(f"{a} ← {b}" for a, b in net.recurrence))] if net.recurrence else []
+    return [rows]
+
+
+@contextmanager
+def _progress(console: Console) -> Iterator[Progress | None]:
+    """A bar on terminals, nothing elsewhere."""
+    if console.as_json or console.quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console as Rich
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=Rich(stderr=True), transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def show(file: str, done: int, total: int) -> None:
+            if file not in tasks:
+                tasks[file] = bars.add_task(file, total=total)
+            bars.update(tasks[file], completed=done, total=total)
+
+        yield show
+
+
+def _exit(items: list[dict[str, Any]]) -> None:
+    if any(item["status"] == "failed" for item in items):
+        raise typer.Exit(FAILED)
