@@ -80,3 +80,13 @@ def decoder_of(stream: Any) -> Any:
     decoder = av.CodecContext.create("libvpx" if own.name == "vp8" else "libvpx-vp9", "r")
     decoder.extradata = own.extradata
     return decoder
+
+
+def announced_length(container: InputContainer, stream: Any) -> float:
+    """How many seconds of `stream` the header promises, 0 where it promises nothing of this stream alone."""
+    if stream.duration is not None:
+        return float(stream.duration * stream.time_base)
+    clock = stream.metadata.get("DURATION", "").split(":")
+    if len(clock) == 3:
+        return int(clock[0]) * 3600 + int(clock[1]) * 60 + float(clock[2])
+    return (container.duration or 0) / 1e6 if len(container.streams) == 1 else 0.0

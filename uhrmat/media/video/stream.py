@@ -12,7 +12,7 @@ import numpy as np
 from uhrmat.errors import InputError
 from uhrmat.media.picture import Picture, PictureInfo
 from uhrmat.media.video.colour import read_tags
-from uhrmat.media.video.container import ANOTHER, decoder_of, open_container, video_stream
+from uhrmat.media.video.container import ANOTHER, announced_length, decoder_of, open_container, video_stream
 from uhrmat.media.video.planes import depth_of, has_alpha, to_rgb
 from uhrmat.media.video.timeline import measure_rate, scan
 from uhrmat.media.video.types import UNSPECIFIED, Array, ClipInfo, ColourTags, Frame
@@ -38,8 +38,8 @@ class StreamReader:
             self._timeline = scan(container, stream)
             if not len(self._timeline):
                 raise InputError(f"'{path}' holds no frame.", ANOTHER)
-            self._note_shortage(stream.frames)
             self._tags, self.info = self._describe(stream, self._first(), bool(container.streams.audio))
+            self._note_shortage(stream.frames, announced_length(container, stream))
 
     def __enter__(self) -> StreamReader:
         return self
@@ -174,10 +174,16 @@ class StreamReader:
         )
         return tags, info
 
-    def _note_shortage(self, announced: int) -> None:
-        if self._timeline.broken or len(self._timeline) < announced:
-            found = f"{len(self._timeline)} of {announced} announced frames are" if announced else "the rest is not"
-            self._note(f"'{self.path}' is cut off or damaged: {found} there.")
+    def _note_shortage(self, frames: int, length: float) -> None:
+        found, step = self.info.duration or 0.0, float(1 / self.info.rate)
+        if len(self._timeline) < frames:
+            what = f"{len(self._timeline)} of {frames} announced frames are"
+        elif found < length - 2 * step:
+            what = f"{found:.2f} of {length:.2f} announced seconds are"
+        else:
+            what = "the rest is not" if self._timeline.broken else ""
+        if what:
+            self._note(f"'{self.path}' is cut off or damaged: {what} there.")
 
     def _note_gap(self, first: int, end: int) -> None:
         if end > first:
