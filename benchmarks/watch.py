@@ -31,7 +31,8 @@ class Run:
 def watch(command: list[str], scratch: Path, max_seconds: float, max_bytes: int) -> Run:
     """Runs `command` in the repository and ends it when it takes more than it may. scratch: folder for its output.
 
-    Pages that two processes share count twice; the largest single process counts at least.
+    Pages that two processes share count twice. A process counts with the most that it has held since its start if
+    that is more (Linux; elsewhere the command's own ru_maxrss, which begins with what this process holds).
     """
     out, err = scratch / "stdout.txt", scratch / "stderr.txt"
     with out.open("w") as stdout, err.open("w") as stderr:
@@ -39,7 +40,7 @@ def watch(command: list[str], scratch: Path, max_seconds: float, max_bytes: int)
         process = subprocess.Popen(command, stdout=stdout, stderr=stderr, cwd=ROOT)
         peak, error = 0, None
         while (done := _finished(process.pid)) is None:
-            peak = max(peak, tree_memory(process.pid))
+            peak = max(peak, tree_memory(process.pid), _most_held(process.pid))
             error = error or _over(time.perf_counter() - start, peak, max_seconds, max_bytes)
             if error:
                 _end(process.pid)
@@ -47,11 +48,10 @@ def watch(command: list[str], scratch: Path, max_seconds: float, max_bytes: int)
         wall = time.perf_counter() - start
     code, used = done
     process.returncode = code
-    unit = 1 if sys.platform == "darwin" else 1024
     if code and error is None:
         tail = err.read_text(errors="replace").strip().splitlines()
         error = f"exit code {code}: {tail[-1] if tail else ''}"
-    peak = max(peak, used.ru_maxrss * unit)
+    peak = peak or used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return Run(round(wall, 2), round(used.ru_utime + used.ru_stime, 2), peak, out.read_text(), error)
 
 
@@ -95,6 +95,15 @@ def _resident(pid: int) -> int:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, IndexError, ValueError):
         return 0
+
+
+def _most_held(pid: int) -> int:
+    """Bytes at the high-water mark of one process; 0 where there is no /proc."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), 0)
 
 
 def available() -> int:

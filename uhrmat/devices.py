@@ -60,15 +60,24 @@ def peak_memory(device: str) -> int:
     prior's process has, which lives beside it. The two peaks need not fall together: the sum is never too small."""
     if device.startswith("cuda"):
         return int(torch.cuda.max_memory_allocated(device))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    own = int(peak if sys.platform == "darwin" else peak * 1024)
+    # Not ru_maxrss where there is better: it begins with what the process held that started this one.
+    own = _proc_bytes("self/status", "VmHWM") or _most_held()
     return own + sum(_proc_bytes(f"{pid}/status", "VmHWM") for pid in _prior_processes())
 
 
 def held_memory() -> int:
     """Bytes that this process holds now; where the system does not tell, the most it has held."""
+    return _proc_bytes("self/status", "VmRSS") or _most_held()
+
+
+def helpers_memory() -> int:
+    """Bytes that the prior's processes hold now; 0 where the system does not tell."""
+    return sum(_proc_bytes(f"{pid}/status", "VmRSS") for pid in _prior_processes())
+
+
+def _most_held() -> int:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return _proc_bytes("self/status", "VmRSS") or int(peak if sys.platform == "darwin" else peak * 1024)
+    return int(peak if sys.platform == "darwin" else peak * 1024)
 
 
 def available_memory() -> int:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import engines, gpu, image, patches, report, scaling
+from benchmarks import budget, engines, gpu, image, patches, report, scaling
 from benchmarks.shot import BAND, bands
 from benchmarks.watch import watch
 
@@ -25,6 +25,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     before = torch.get_num_threads()
     quick = ["--quick", "--threads", "1", "--results", str(folder)]
     try:
+        budget.main([*quick, "--cases", "sparsemat"])
         engines.main(quick)
         scaling.main(quick)
         patches.main(quick)
@@ -42,6 +43,12 @@ def load(results: Path, name: str) -> dict[str, Any]:
     assert {"python", "torch", "numpy"} <= set(found["versions"])
     assert (results / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     return found
+
+
+def test_budget(results: Path) -> None:
+    found = json.loads((results / "budget.json").read_text())["sparsemat"]
+    assert [step["scale"] for step in found["steps"]] == [0.25, 0.5, 1.0]
+    assert found["steps"][-1]["active"] < found["active_of_one_shot"] and found["room"] < found["active_of_one_shot"]
 
 
 def test_engines(results: Path) -> None:

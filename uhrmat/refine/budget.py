@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from uhrmat.devices import available_memory, held_memory
+from uhrmat.devices import available_memory, held_memory, helpers_memory
 from uhrmat.errors import MemoryBudgetError
 from uhrmat.refine.parts import CELL
 from uhrmat.units import format_bytes
@@ -82,19 +82,20 @@ def cost_of(device: str, engine: str, dtype: torch.dtype, network: str) -> Cost:
 
 
 def refiner_limit(device: str, max_memory: int | None) -> int:
-    """Bytes that the refiner may take now; on the CPU `max_memory` is the process's total, elsewhere the device's."""
+    """Bytes that the refiner may take now; on the CPU `max_memory` is the total of this process and of the prior's,
+    elsewhere the device's."""
     if device.startswith("cuda"):
         return max_memory or int(CUDA_SHARE * torch.cuda.mem_get_info(torch.device(device))[0])
     if max_memory is None:
         return int(CPU_SHARE * available_memory())
-    return max_memory - held_memory()
+    return max_memory - held_memory() - helpers_memory()
 
 
 def check_total(device: str, max_memory: int | None, needed: int, what: str) -> None:
     """Raises MemoryBudgetError where `needed` bytes more than are held now would pass `max_memory` on the CPU."""
     if max_memory is None or device != "cpu":
         return
-    total = held_memory() + needed
+    total = held_memory() + helpers_memory() + needed
     if total > max_memory:
         raise MemoryBudgetError(
             f"{format_bytes(max_memory)} of memory are too little: {what} needs {format_bytes(total)} in all.",

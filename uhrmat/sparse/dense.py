@@ -53,17 +53,18 @@ class DenseEngine(Engine):
         return self._masked(data, 0)
 
     def subm_conv(self, x: Feat, weight: Tensor, bias: Tensor | None = None, act: Act = None) -> Feat:
-        out = F.conv2d(x.data, weight, bias, padding=weight.shape[-1] // 2)
+        out = F.conv2d(x.data, *_alike(x.data, weight, bias), padding=weight.shape[-1] // 2)
         return self._masked(activate(out, act), x.level)
 
     def strided_conv(self, x: Feat, weight: Tensor, bias: Tensor | None = None, act: Act = None) -> Feat:
-        out = F.conv2d(x.data, weight, bias, stride=2, padding=1)
+        out = F.conv2d(x.data, *_alike(x.data, weight, bias), stride=2, padding=1)
         return self._masked(activate(out, act), x.level + 1)
 
     def inverse_conv(self, x: Feat, weight: Tensor, bias: Tensor | None = None, act: Act = None) -> Feat:
         height, width = self.mask(x.level - 1).shape[-2:]
         extra = [height - 2 * x.data.shape[2] + 1, width - 2 * x.data.shape[3] + 1]
-        out = F.conv_transpose2d(x.data, weight, bias, stride=2, padding=1, output_padding=extra)
+        kernel = _alike(x.data, weight, bias)
+        out = F.conv_transpose2d(x.data, *kernel, stride=2, padding=1, output_padding=extra)
         return self._masked(activate(out, act), x.level - 1)
 
     def cat(self, *xs: Feat) -> Feat:
@@ -90,3 +91,10 @@ class DenseEngine(Engine):
 
     def _masked(self, data: Tensor, level: int) -> Feat:
         return Feat(data * self.mask(level).to(data.dtype), level)
+
+
+def _alike(data: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Kernel and bias in the features' precision, unless autocast sees to that."""
+    if torch.is_autocast_enabled(data.device.type):
+        return weight, bias
+    return weight.to(data.dtype), None if bias is None else bias.to(data.dtype)
