@@ -55,10 +55,11 @@ def parse_catalog(text: str, where: str = "catalog.toml") -> tuple[CatalogEntry,
         found = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise WeightsError(f"The catalogue {where} is not valid TOML: {error}.", "Correct that line.") from error
-    return tuple(_entry(name, value, f"{where}: [{name}]") for name, value in found.items())
+    return tuple(parse_entry(name, value, f"{where}: [{name}]") for name, value in found.items())
 
 
-def _entry(name: str, value: Any, where: str) -> CatalogEntry:
+def parse_entry(name: str, value: Any, where: str) -> CatalogEntry:
+    """One entry from its table. Raises WeightsError as `parse_catalog` does."""
     table = dict(_table(value, where))
     files = table.pop("files", None)
     network = table.pop("network", None)

@@ -33,7 +33,7 @@ def explain(error: BaseException, repo: str, revision: str = "main", path: str =
     """The WeightsError for an error of huggingface_hub, of its HTTP client or of the disk; None for other errors."""
     from huggingface_hub import errors as hub
 
-    if isinstance(error, hub.LocalEntryNotFoundError) and error.__cause__ is not None:
+    if isinstance(error, (hub.LocalEntryNotFoundError, RuntimeError)) and error.__cause__ is not None:
         return explain(error.__cause__, repo, revision, path)
     if isinstance(error, hub.HFValidationError):
         return WeightsError(f"{repo!r} is no name of a repository.", "Names look like owner/name.")

@@ -127,15 +127,20 @@ def _compare(repo: str, must: WeightsFile, size: int | None, etag: str | None) -
 
 @contextmanager
 def silent() -> Iterator[None]:
-    """No log lines of huggingface_hub between ours: what they would say comes as an error with its cure."""
+    """No log lines and bars of huggingface_hub between ours: what they would say is an error with its cure."""
     from huggingface_hub.utils import logging
+    from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
-    before = logging.get_verbosity()
+    before, bars = logging.get_verbosity(), not are_progress_bars_disabled()
     logging.set_verbosity_error()
+    if bars:
+        disable_progress_bars()
     try:
         yield
     finally:
         logging.set_verbosity(before)
+        if bars:
+            enable_progress_bars()
 
 
 def _bar(path: str, progress: Progress | None) -> Any:
