@@ -11,6 +11,7 @@ import typer
 from uhrmat import __version__
 from uhrmat.cli.evaluate import evaluate
 from uhrmat.cli.image import image
+from uhrmat.cli.models import models
 from uhrmat.cli.train import train
 from uhrmat.cli.trimap import trimap
 
@@ -24,6 +25,7 @@ app = typer.Typer(
 app.command()(image)
 app.command()(trimap)
 app.command()(evaluate)
+app.add_typer(models, name="models")
 app.add_typer(train, name="train")
 
 
