@@ -71,8 +71,9 @@ def held_memory() -> int:
 
 
 def helpers_memory() -> int:
-    """Bytes that the prior's processes hold now; 0 where the system does not tell."""
-    return sum(_proc_bytes(f"{pid}/status", "VmRSS") for pid in _prior_processes())
+    """Bytes that the prior's processes hold now, without the libraries that they share with this one; 0 where the
+    system does not tell."""
+    return sum(_proc_bytes(f"{pid}/status", "RssAnon") for pid in _prior_processes())
 
 
 def _most_held() -> int:
