@@ -74,7 +74,7 @@ def encode(
     sound: bool = False,
     container_options: dict[str, str] | None = None,
 ) -> Path:
-    """Encode frames with H.273 `tags` (matrix, range, primaries, transfer), and a second's worth of AAC with `sound`."""
+    """Encode frames with H.273 `tags` (matrix, range, primaries, transfer), with AAC as long if `sound`."""
     pts = [i * 1001 for i in range(len(frames))] if pts is None else pts
     with av.open(str(path), "w", container_options=container_options or {}) as muxer:
         stream: Any = muxer.add_stream(codec, rate=RATE, options=options or {})

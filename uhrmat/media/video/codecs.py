@@ -21,6 +21,7 @@ class Codec:
 
     `contents` it may hold: a codec without alpha holds no "foreground". `lossless` means that what is read back is
     what was written, bit for bit, at those depths. `sequence`: one file per frame, named by the input's numbering.
+    `options` are the encoder's, `matte_options` in place of them for a grey matte: noise keeps 45 dB (measured 48.7).
     `suffixes` are the extensions a file may have, `suffix` the usual one.
     """
 
@@ -34,12 +35,14 @@ class Codec:
     suffixes: tuple[str, ...] = ()
     encoder: str = ""
     options: dict[str, str] = field(default_factory=dict)
+    matte_options: dict[str, str] = field(default_factory=dict)
 
     def depth(self, wanted: int) -> int:
         """The smallest depth it has that is no less than `wanted`, else its largest."""
         return next((b for b in self.bits if b >= wanted), self.bits[-1])
 
 
+_X265 = "log-level=none:info=0:bframes=0:pools=4:frame-threads=2"  # info would write the processor's name
 _MP4 = (".mp4", ".mov", ".mkv")
 _MATTE_OR_RGB: tuple[Content, ...] = ("alpha", "composite")
 
@@ -53,9 +56,9 @@ CODECS: dict[str, Codec] = {
         Codec("ffv1", ".mkv", True, True, (8, 16), suffixes=(".mkv",), encoder="ffv1",
               options={"level": "3", "slices": "16", "slicecrc": "1", "g": "1"}),
         Codec("h264", ".mp4", False, False, (8, 10), _MATTE_OR_RGB, suffixes=_MP4, encoder="libx264",
-              options={"crf": "6", "preset": "medium", "bf": "0", "threads": "4"}),
+              options={"crf": "6", "preset": "medium", "bf": "0", "threads": "4"}, matte_options={"crf": "2"}),
         Codec("hevc", ".mp4", False, False, (8, 10), _MATTE_OR_RGB, suffixes=_MP4, encoder="libx265",
-              options={"crf": "4", "preset": "fast", "x265-params": "log-level=none:bframes=0:frame-threads=2"}),
+              options={"crf": "4", "preset": "fast", "x265-params": _X265}),
         Codec("png", ".png", True, True, (8, 16), sequence=True, suffixes=(".png",)),
         Codec("tiff", ".tif", True, True, (8, 16), sequence=True, suffixes=(".tif", ".tiff")),
         Codec("exr", ".exr", True, False, (16, 32), sequence=True, suffixes=(".exr",)),

@@ -151,7 +151,8 @@ class StreamWriter(ClipWriter):
 
     def _add_stream(self) -> Any:
         info, tags = self._info, self._tags
-        stream = self._container.add_stream(self._codec.encoder, rate=info.rate, options=self._codec.options)
+        options = self._codec.options | (self._codec.matte_options if self._content == "alpha" else {})
+        stream = self._container.add_stream(self._codec.encoder, rate=info.rate, options=options)
         context = stream.codec_context
         context.width, context.height, context.pix_fmt = info.width, info.height, self._format
         context.time_base = stream.time_base = info.time_base

@@ -1,6 +1,7 @@
 """Between PyAV's frames and arrays: planes as they are, chroma brought to full size, no colour decided by anybody else.
 
-Chroma is up-sampled by swscale (bicubic, at the siting the stream states) and down-sampled here with [1 2 1] / 4
+Chroma is up-sampled by swscale (bicubic, at the siting the decoder states; VP9's states none and is taken as centred,
+a quarter of a pixel off for streams that are not) and down-sampled here with [1 2 1] / 4
 across and [1 1] / 2 down: the left siting that H.264, HEVC, VP9 and MPEG-2 decoders assume.
 """
 
