@@ -14,6 +14,7 @@ from uhrmat.cli.image import image
 from uhrmat.cli.models import models
 from uhrmat.cli.train import train
 from uhrmat.cli.trimap import trimap
+from uhrmat.cli.video import video
 
 app = typer.Typer(
     name="uhrmat",
@@ -23,6 +24,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(image)
+app.command()(video)
 app.command()(trimap)
 app.command()(evaluate)
 app.add_typer(models, name="models")

@@ -10,7 +10,7 @@ import json
 import logging
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -57,6 +57,21 @@ class Console:
         from rich.markup import escape
 
         return Rich(stderr=True).status(escape(text))
+
+    @contextmanager
+    def progress(self, text: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+        """A bar while many things are done, on terminals only; what it yields is told (done, all)."""
+        if not self._human or not sys.stderr.isatty():
+            yield lambda done, count: None
+            return
+        from rich.console import Console as Rich
+        from rich.markup import escape
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit))
+        with Progress(*columns, TimeRemainingColumn(), console=Rich(stderr=True), transient=True) as bar:
+            task = bar.add_task(escape(text), total=None)
+            yield lambda done, count: bar.update(task, completed=done, total=count)
 
     def error(self, error: BaseException, item: str = "") -> None:
         """`error: <what is wrong> <what to do>` on stderr, the traceback before it with --debug."""

@@ -108,3 +108,73 @@ Dilate = Annotated[int | None, typer.Option(min=0, help="Width of the band outsi
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.", rich_help_panel=_REPORT)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.", rich_help_panel=_REPORT)]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel=_REPORT)]
+
+Clip = Annotated[
+    Path, typer.Argument(help="A video file, a folder of numbered frames, or a pattern.", metavar="CLIP|DIR|PATTERN")
+]
+ClipTrimap = Annotated[
+    Path | None,
+    typer.Option(
+        "--trimap", help="Trimap of the first frame, or a folder of them by frame number.", rich_help_panel=_HINTS
+    ),
+]
+ClipMask = Annotated[
+    Path | None,
+    typer.Option(
+        "--mask", help="Mask of the first frame, or a folder of them by frame number.", rich_help_panel=_HINTS
+    ),
+]
+ClipPlate = Annotated[
+    Path | None, typer.Option("--plate", help="The scene without its subject.", rich_help_panel=_HINTS)
+]
+ClipKey = Annotated[
+    str | None,
+    typer.Option("--key", help="Screen colour: green, blue, #rrggbb, auto.", metavar="COLOUR", rich_help_panel=_HINTS),
+]
+_RANGE = "Which frames"
+Start = Annotated[int, typer.Option(min=0, help="First frame, counted from 0.", rich_help_panel=_RANGE)]
+End = Annotated[int | None, typer.Option(min=1, help="Frame to end before.", rich_help_panel=_RANGE)]
+FrameCount = Annotated[int | None, typer.Option("--frames", min=1, help="How many.", rich_help_panel=_RANGE)]
+FrameRate = Annotated[
+    str | None,
+    typer.Option(
+        "--rate", help="Frames per second of a sequence: 25, 24000/1001. Default: 24.", rich_help_panel=_RANGE
+    ),
+]
+_TIME = "What is computed again"
+Temporal = Annotated[
+    bool, typer.Option("--temporal/--no-temporal", help="Keep what did not change.", rich_help_panel=_TIME)
+]
+Threshold = Annotated[
+    float | None,
+    typer.Option(min=0, max=1, help="Change that counts, at least the noise. Default: 0.05.", rich_help_panel=_TIME),
+]
+KeyframeInterval = Annotated[
+    int, typer.Option(min=1, help="Frames after which everything is computed anew.", rich_help_panel=_TIME)
+]
+ClipOut = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", metavar="OUT", help="File, folder or pattern; default: beside the clip.",
+        rich_help_panel=_OUTPUT,
+    ),
+]  # fmt: skip
+CodecName = Annotated[
+    str | None,
+    typer.Option("--codec", help="prores4444, vp9, ffv1, h264, hevc, png, tiff, exr.", rich_help_panel=_OUTPUT),
+]
+Bits = Annotated[int | None, typer.Option("--bits", help="Per channel; default: the clip's.", rich_help_panel=_OUTPUT)]
+ClipOutputs = Annotated[
+    str | None,
+    typer.Option(
+        "--outputs", metavar="LIST", rich_help_panel=_OUTPUT,
+        help="Any of alpha, foreground, composite. Default: alpha, or foreground with alpha in -o FILE.",
+    ),
+]  # fmt: skip
+Resume = Annotated[bool, typer.Option("--resume", help="Go on where a run ended early.", rich_help_panel=_OUTPUT)]
+ReportFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--report", metavar="FILE.json", help="Figures of each frame, and a plot beside.", rich_help_panel=_REPORT
+    ),
+]

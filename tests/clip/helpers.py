@@ -1,0 +1,44 @@
+"""Clips small enough for tests, and a matter whose refiner needs no network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from uhrmat.hints import Hints
+from uhrmat.matter import Matter
+from uhrmat.media import Picture
+from uhrmat.train.synth.clip import ClipFrame, ClipRecipe, render_clip
+
+HEIGHT, WIDTH = 66, 98
+
+
+def frames(count: int = 6, **options: float) -> list[ClipFrame]:
+    recipe = {"seed": 3, "gust": 2.0, "period": 12.0, "margin": 0.03} | options
+    return list(render_clip(ClipRecipe(HEIGHT, WIDTH, count, **recipe)))  # type: ignore[arg-type]
+
+
+def matter(refiner: str = "guided") -> Matter:
+    return Matter(refiner=refiner, precision="fp32", working_size=40)
+
+
+def picture(pixels: np.ndarray) -> Picture:
+    return Picture.from_array(pixels)
+
+
+def hints(trimap: np.ndarray) -> Hints:
+    return Hints(trimap=trimap)
+
+
+def write_frames(folder: Path, clip: list[ClipFrame], first: int = 1001) -> tuple[Path, Path]:
+    """A sequence and a folder with a trimap for each of its frames."""
+    from PIL import Image
+
+    pictures, trimaps = folder / "shot", folder / "trimaps"
+    for made in (pictures, trimaps):
+        made.mkdir()
+    for frame in clip:
+        Image.fromarray(frame.image).save(pictures / f"shot_{first + frame.number:04d}.png")
+        Image.fromarray(frame.trimap).save(trimaps / f"trimap_{first + frame.number:04d}.png")
+    return pictures, trimaps

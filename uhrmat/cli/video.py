@@ -1,0 +1,113 @@
+"""`uhrmat video`: a clip in, its matte out."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from uhrmat.cli import options as opt
+from uhrmat.cli.console import FAILED, Console, session
+
+if TYPE_CHECKING:
+    from uhrmat.clip.plan import ClipJob
+    from uhrmat.clip.report import ClipReport
+
+
+def video(
+    clip: opt.Clip,
+    trimap: opt.ClipTrimap = None,
+    mask: opt.ClipMask = None,
+    plate: opt.ClipPlate = None,
+    key: opt.ClipKey = None,
+    start: opt.Start = 0,
+    end: opt.End = None,
+    frames: opt.FrameCount = None,
+    rate: opt.FrameRate = None,
+    temporal: opt.Temporal = True,
+    threshold: opt.Threshold = None,
+    keyframe_interval: opt.KeyframeInterval = 60,
+    prior: opt.Prior = "auto",
+    refiner: opt.Refiner = "shm",
+    working_size: opt.WorkingSize = None,
+    engine: opt.Engine = "auto",
+    device: opt.Device = "auto",
+    precision: opt.Precision = "auto",
+    threads: opt.Threads = None,
+    max_memory: opt.MaxMemory = None,
+    overflow: opt.OverflowOption = opt.Overflow.cascade,
+    weights: opt.Weights = None,
+    output: opt.ClipOut = None,
+    codec: opt.CodecName = None,
+    bits: opt.Bits = None,
+    outputs: opt.ClipOutputs = None,
+    background: opt.Background = None,
+    overwrite: opt.Overwrite = False,
+    resume: opt.Resume = False,
+    report: opt.ReportFile = None,
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Matte a clip: what did not change is not computed again.
+
+    Example: uhrmat video clip.mp4 --mask first_frame.png -o cut.mov
+    """
+    with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
+        from uhrmat.clip.plan import ClipSpec, parse_rate, plan_clip
+        from uhrmat.composite import parse_background
+        from uhrmat.media import check_writable
+        from uhrmat.plan import parse_outputs
+        from uhrmat.units import parse_bytes
+
+        matter = {
+            "prior": prior, "refiner": refiner, "working_size": working_size, "engine": engine, "device": device,
+            "precision": precision, "threads": threads, "overflow": overflow.value, "weights": weights,
+            "max_memory": None if max_memory is None else parse_bytes(max_memory),
+        }  # fmt: skip
+        spec = ClipSpec(
+            clip, output, None if outputs is None else parse_outputs(outputs), codec, bits, background, start, end,
+            frames, None if rate is None else parse_rate(rate), trimap, mask, plate, key, temporal, threshold,
+            keyframe_interval, matter,
+        )  # fmt: skip
+        job = plan_clip(spec, overwrite=overwrite, resume=resume)
+        if background is not None:
+            parse_background(background)
+        if report is not None:
+            check_writable(report.parent)
+        failed = not _run(console, job, resume, report)
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+def _run(console: Console, job: ClipJob, resume: bool, report: Path | None) -> bool:
+    """Mattes the clip and says so; False where it failed after the work had begun."""
+    from uhrmat.cli.console import describe
+    from uhrmat.prior.worker import PriorProcess
+
+    with closing(PriorProcess()) as process:
+        from uhrmat.clip.run import Tools, matte_clip
+
+        tools = Tools.of(job, process.solve)  # refused here: exit code 2, nothing was begun
+        try:
+            with console.progress(job.spec.source.name, "frames") as progress:
+                done = matte_clip(job, tools, resume=resume, progress=progress)
+            _tell(console, done, report)
+        except Exception as error:
+            console.error(error, item=str(job.spec.source))
+            console.document({"items": [{"clip": str(job.spec.source), "status": "failed", "error": describe(error)}]})
+            return False
+    return True
+
+
+def _tell(console: Console, done: ClipReport, report: Path | None) -> None:
+    from uhrmat.clip.report import rows, write_report
+
+    table = rows(done)
+    if report is not None:
+        table += [("report", str(path)) for path in write_report(report, done)]
+    console.table([table])
+    items: list[dict[str, Any]] = [done.as_dict(frames=False)]
+    console.document({"items": items})

@@ -1,0 +1,173 @@
+"""A clip frame by frame: what did not change since it was last computed is not computed again."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from uhrmat.clip.state import NEVER, LastComputed, SteadyPrior, Watch
+from uhrmat.errors import InputError
+from uhrmat.foreground import estimate_foreground
+from uhrmat.hints import Hints
+from uhrmat.matter import Clock, Matter, Question, foreground_bytes
+from uhrmat.media import Picture
+from uhrmat.opened import opened
+from uhrmat.refine.budget import check_total, refiner_limit
+from uhrmat.refine.fuse import fused_prior, settle
+from uhrmat.refine.overflow import refine_within
+from uhrmat.refine.refiner import Job
+from uhrmat.sparsity import trimap_band, widen
+from uhrmat.temporal import THRESHOLD, active_pixels, changed, fuse, thresholds
+
+KEYFRAME_INTERVAL = 60
+"""Frames from one key frame, which is computed anew, to the next: 2.4 seconds at 25 frames a second."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """When a pixel is computed again. temporal: off computes every frame anew; threshold: change in [0, 1]; halo:
+    pixels computed around what changed, for the refiner's sake, and thrown away."""
+
+    temporal: bool = True
+    threshold: float = THRESHOLD
+    halo: int = 8
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.threshold <= 1:
+            raise InputError(f"The threshold {self.threshold:g} is no share.", "Give one from 0 to 1, like 0.05.")
+
+
+@dataclass(frozen=True)
+class FrameStats:
+    """One frame. band: pixels of M_s; active: of M; reuse_share: of the band that was kept; noise and threshold: in
+    [0, 1]; seconds: by stage; key: computed whole; cut: a new shot begins here."""
+
+    number: int
+    pixels: int
+    band: int
+    active: int
+    noise: float
+    threshold: float
+    key: bool
+    cut: bool
+    seconds: dict[str, float]
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def active_share(self) -> float:
+        return self.active / self.pixels
+
+    @property
+    def reuse_share(self) -> float:
+        return 1 - self.active / self.band if self.band else 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        return {**asdict(self), "active_share": self.active_share, "reuse_share": self.reuse_share}
+
+
+@dataclass
+class FrameMatte:
+    """alpha: (H, W) float32 in [0, 1]; foreground: (H, W, 3) straight colour in the picture's type or None; active:
+    (H, W) bool, what was computed. Do not change them: the next frame is compared with them."""
+
+    picture: Picture
+    alpha: np.ndarray
+    foreground: np.ndarray | None
+    active: np.ndarray
+    stats: FrameStats
+
+
+class ClipMatter:
+    """Mattes the frames of one clip in their order, with the prior, refiner and budget of `matter`.
+
+    `reset` forgets everything: what follows then depends on nothing that came before. Raises what `Matter.matte` does,
+    and InputError where the frames change their size.
+    """
+
+    def __init__(self, matter: Matter, gate: Gate | None = None) -> None:
+        self.matter, self.gate = matter, gate or Gate()
+        self.reset()
+
+    def reset(self) -> None:
+        """The next frame is a key frame, and no frame before it counts."""
+        self._watch, self._begun = Watch(), False
+        self._forget()
+
+    def frame(self, picture: Picture, number: int, hints: Hints, *, foreground: bool = True) -> FrameMatte:
+        """The matte of the next frame, called `number` in reports. hints: of this frame, see `hints.read_hints`."""
+        clock = Clock()
+        self._check_size(picture, number)
+        with clock("prior"):
+            cut = self._watch.see(picture.pixels)
+            if cut or not self.gate.temporal:
+                self._forget()
+            key = self._last is None
+            asked = self.matter.ask(picture, hints, fresh=cut or not self._begun)
+            self._begun = True
+            prior, settled = self._steady(asked, picture, hints)
+        with clock("refine"):
+            alpha, spatial, active, notes = self._refine(picture, asked.small, prior, settled, foreground)
+        colours = None
+        if foreground:
+            with clock("foreground"):
+                colours = estimate_foreground(picture.pixels, alpha)
+        stats = FrameStats(
+            number, active.size, int(np.count_nonzero(spatial)), int(np.count_nonzero(active)), self._watch.noise,
+            thresholds(self.gate.threshold, self._watch.noise)[1], key, cut, clock.seconds, [*asked.notes, *notes],
+        )  # fmt: skip
+        return FrameMatte(picture, alpha, colours, active, stats)
+
+    def _forget(self) -> None:
+        self._last: LastComputed | None = None
+        self._prior, self._shot = SteadyPrior(), 0
+
+    def _check_size(self, picture: Picture, number: int) -> None:
+        if self._last is not None and self._last.alpha.shape != (picture.height, picture.width):
+            have = "x".join(str(n) for n in self._last.alpha.shape[::-1])
+            what = f"Frame {number} is {picture.width}x{picture.height}, the frames before {have}."
+            raise InputError(what, "Give clips of one size.")
+
+    def _steady(self, asked: Question, picture: Picture, hints: Hints) -> tuple[np.ndarray, np.ndarray]:
+        """The prior smoothed in time, and what it settles."""
+        found = asked.prior.alpha
+        noise = self._watch.noise * len(asked.small) / picture.height
+        alpha = self._prior(asked.small, found, (found == 0) | (found == 1), noise)
+        if hints.trimap is not None or alpha is found:
+            return alpha, asked.trimap
+        return alpha, opened(alpha, asked.trimap.shape)
+
+    def _refine(
+        self, picture: Picture, small: np.ndarray, prior: np.ndarray, settled: np.ndarray, foreground: bool
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
+        """alpha, M_s, M and notes."""
+        matter = self.matter
+        spatial = trimap_band(settled)
+        active = spatial if self._last is None else self._changed(self._last, picture, spatial)
+        computed = spatial & widen(active, 2 * self.gate.halo + 1) if self.gate.halo else active
+        job = Job(picture, small, prior, settled, computed)
+        alpha = fused_prior(prior, settled)
+        if foreground:
+            check_total(matter.device, matter.max_memory, foreground_bytes(picture), "the foreground")
+        done = refine_within(
+            matter.refiner, job, alpha, matter.overflow, refiner_limit(matter.device, matter.max_memory)
+        )
+        if self._last is None:
+            number = np.full(job.size, NEVER, np.int16)
+            self._last = LastComputed(alpha, picture.pixels.copy(), number)
+        else:
+            fuse(alpha, self._last.alpha, spatial, active)
+        settle(alpha, settled)
+        self._last.update(alpha, picture.pixels, spatial, active, self._shot)
+        self._shot += 1
+        return alpha, spatial, active, done.notes
+
+    def _changed(self, last: LastComputed, picture: Picture, spatial: np.ndarray) -> np.ndarray:
+        """M: what changed since it was last computed, or never was."""
+        low, high = thresholds(self.gate.threshold, self._watch.noise)
+        held = last.number == self._shot - 1
+        linear = picture.info.linear
+        moved = changed(picture.pixels, last.colours, low, high, held, spatial & (last.number >= 0), linear=linear)
+        return active_pixels(spatial, moved, last.number < 0)

@@ -1,0 +1,202 @@
+"""A clip from its files to its files: segments one by one, each in three overlapping stages, joined at the end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from uhrmat.clip.hints import HintReader
+from uhrmat.clip.matter import ClipMatter, FrameMatte, Gate
+from uhrmat.clip.plan import ClipJob, Target
+from uhrmat.clip.report import ClipReport
+from uhrmat.clip.segments import Segment
+from uhrmat.clip.stages import run_stages
+from uhrmat.clip.track import track_segment
+from uhrmat.composite import Background, composite, parse_background
+from uhrmat.devices import peak_memory
+from uhrmat.hints import Hints
+from uhrmat.matter import Matter
+from uhrmat.media.video import ClipReader, ClipWriter, Frame, check_alpha, join_segments, open_clip, open_writer
+from uhrmat.prior.affinity import AffinityPrior, Solver
+from uhrmat.temporal import THRESHOLD
+
+Progress = Callable[[int, int], None]
+"""Told after each frame: how many of how many are done."""
+
+
+@dataclass
+class Tools:
+    """What a machine needs to matte segments of a job, made once: networks, and what stands behind the subject."""
+
+    matter: Matter
+    background: Background | None
+    solver: Solver | None = None
+
+    @classmethod
+    def of(cls, job: ClipJob, solver: Solver | None = None) -> Tools:
+        """Loads the networks. A hint that is carried has been to the prior already: it comes as an alpha."""
+        options: dict[str, Any] = {**job.spec.matter, "working_size": job.side, "solver": solver}
+        if job.hints.carried:
+            options["prior"] = "alpha"
+        background = None if job.spec.background is None else parse_background(job.spec.background)
+        return cls(Matter(**options), background, solver)
+
+
+def matte_clip(job: ClipJob, tools: Tools, *, resume: bool = False, progress: Progress | None = None) -> ClipReport:
+    """Mattes all segments that are not done yet and puts the results in place. Raises UhrmatError, OSError.
+
+    Whatever goes wrong, no file has a final name but whole stills of a sequence; segments that are done stay in the
+    work folder for `resume`.
+    """
+    work, began = job.work, time.perf_counter()
+    resumed = work.begin(job.settings, resume)
+    notes = [] if resumed or not resume else ["nothing to resume was left by the same settings: begun anew"]
+    segments, frames, done = job.segments, [], 0
+    todo = [segment for segment in segments if work.report(segment) is None]
+    kept = job.stop - job.start - sum(s.stop - s.start for s in todo)
+    with _tracking(job, tools, segments, todo) as tracked:
+        for segment in segments:
+            found = work.report(segment)
+            if found is None:
+                notes += tracked[segment.number].result() if segment.number in tracked else []
+                found = matte_segment(job, segment, tools, partial(_tell, progress, done, job))
+            done += segment.stop - segment.start
+            frames += found["frames"]
+            notes += found["notes"]
+    files: dict[str, Path] = {target.content: target.path for target in job.targets}
+    notes += finish(job)
+    return ClipReport(
+        job, tools.matter, files, frames, kept, time.perf_counter() - began, peak_memory(tools.matter.device),
+        list(dict.fromkeys(notes)),
+    )  # fmt: skip
+
+
+def _tell(progress: Progress | None, before: int, job: ClipJob, done: int) -> None:
+    if progress is not None:
+        progress(before + done, job.stop - job.start)
+
+
+@contextmanager
+def _tracking(
+    job: ClipJob, tools: Tools, segments: list[Segment], todo: list[Segment]
+) -> Iterator[Mapping[int, Future[list[str]]]]:
+    """Carries hints through every segment from the first that is not done, in order, while earlier ones are matted."""
+    stop = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        wanted = [s for s in segments if todo and s.number >= todo[0].number] if job.hints.carried else []
+        try:
+            yield {s.number: pool.submit(carry_hints, job, s, tools.solver, stop) for s in wanted}
+        finally:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+
+
+def carry_hints(
+    job: ClipJob, segment: Segment, solver: Solver | None = None, stop: threading.Event | None = None
+) -> list[str]:
+    """The sequential half of a segment whose hints are carried: the segments before must have been through it."""
+    name = str(job.spec.matter.get("prior", "auto"))
+    prior = AffinityPrior("closed-form" if name == "auto" else name, solver)
+    assert job.side is not None
+    with open_clip(job.spec.source, rate=job.spec.rate) as reader:
+        return track_segment(reader, segment, job.hints, prior, job.side, job.work.hints, stop)
+
+
+def matte_segment(
+    job: ClipJob, segment: Segment, tools: Tools, progress: Callable[[int], None] | None = None
+) -> dict[str, Any]:
+    """Mattes one segment into its part files in the work folder and marks it as done; returns its report.
+
+    Depends on the job's files alone (and, where hints are carried, on what `carry_hints` wrote), not on any other
+    segment: the same on every machine of one kind.
+    """
+    gate = Gate(job.spec.temporal, THRESHOLD if job.spec.threshold is None else job.spec.threshold)
+    clip = ClipMatter(tools.matter, gate)
+    hints = HintReader(job.hints, (job.info.height, job.info.width), job.work.hints)
+    frames: list[dict[str, Any]] = []
+    with ExitStack() as stack:
+        reader = open_clip(job.spec.source, rate=job.spec.rate)
+        stack.callback(reader.close)
+        writers = [(target, stack.enter_context(_writer(job, segment, target))) for target in job.targets]
+
+        def work(item: tuple[Frame, Hints, float]) -> tuple[Frame, FrameMatte, float]:
+            frame, hint, seconds = item
+            return frame, clip.frame(frame.picture, frame.index, hint, foreground=job.needs_foreground), seconds
+
+        def sink(item: tuple[Frame, FrameMatte, float]) -> None:
+            frame, matte, seconds = item
+            begun = time.perf_counter()
+            for target, writer in writers:
+                _write(writer, target, frame, matte, tools.background)
+            taken = {"decode": seconds, **matte.stats.seconds, "encode": time.perf_counter() - begun}
+            frames.append({**matte.stats.as_dict(), "seconds": taken})
+            if progress is not None:
+                progress(len(frames))
+
+        run_stages(_frames(reader, segment, hints), work, sink)
+        notes = list(reader.notes)
+    notes += [note for target, writer in writers for note in _checked(job, target, writer)]
+    report = {"frames": frames, "notes": notes}
+    job.work.finish(segment, report)
+    return report
+
+
+def _frames(reader: ClipReader, segment: Segment, hints: HintReader) -> Iterator[tuple[Frame, Hints, float]]:
+    """Frames with their hints, and the seconds that reading them took."""
+    begun = time.perf_counter()
+    for frame in reader.frames(segment.start, segment.stop):
+        hint = hints(frame.index)
+        yield frame, hint, time.perf_counter() - begun
+        begun = time.perf_counter()
+
+
+def _writer(job: ClipJob, segment: Segment, target: Target) -> ClipWriter:
+    return open_writer(_part(job, segment, target), job.codec, job.info, target.content, bits=job.spec.bits)
+
+
+def _part(job: ClipJob, segment: Segment, target: Target) -> Path:
+    """Where a segment's frames go: stills of a sequence at once where they belong."""
+    return target.path if job.codec.sequence else job.work.part(segment, target.content, job.codec.suffix)
+
+
+def _write(writer: ClipWriter, target: Target, frame: Frame, matte: FrameMatte, background: Background | None) -> None:
+    colour = matte.foreground
+    if target.content == "composite":
+        assert colour is not None and background is not None
+        colour = composite(colour, matte.alpha, background, linear=matte.picture.info.linear)
+    writer.write(frame, matte.alpha, None if target.content == "alpha" else colour)
+
+
+def _checked(job: ClipJob, target: Target, writer: ClipWriter) -> list[str]:
+    """Reads the written alpha back; a note where it is not what was meant."""
+    if target.content == "composite":
+        return []
+    found = check_alpha(writer.path, job.codec, writer.samples, target.content)
+    if found.ok:
+        return []
+    return [f"{target.content}: the alpha read back from {job.codec.name} differs (PSNR {found.psnr:.1f} dB)"]
+
+
+def finish(job: ClipJob) -> list[str]:
+    """Joins the parts of all segments into the final files, with the clip's sound, and removes the work folder."""
+    notes: list[str] = []
+    for target in job.targets:
+        if job.codec.sequence:
+            continue
+        parts = [job.work.part(segment, target.content, job.codec.suffix) for segment in job.segments]
+        target.path.parent.mkdir(parents=True, exist_ok=True)
+        whole = job.stop == job.info.frames
+        done = join_segments(
+            parts, target.path, job.info, job.codec, audio_from=job.spec.source if job.info.has_audio else None,
+            start=job.start or None, stop=None if whole else job.stop,
+        )  # fmt: skip
+        notes += done.notes
+    job.work.remove()
+    return notes

@@ -1,0 +1,128 @@
+"""Carrying a hint from frame to frame: optical flow takes the last alpha along, the prior decides what is then open.
+
+Runs on small pictures, one frame after another, ahead of the matting, and writes one small alpha per frame; so that
+every segment finds its hints in files, wherever it is computed. The flow is OpenCV's DIS (Kroeger et al., ECCV 2016).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from uhrmat.ahead import small_copy
+from uhrmat.clip.hints import ClipHints, carried_file, key_trimap
+from uhrmat.clip.segments import Segment
+from uhrmat.errors import InputError
+from uhrmat.media import Picture, read_mask, write_alpha
+from uhrmat.media.video import ClipReader, Frame
+from uhrmat.prior.base import Prior, SmallHints, small_trimap, working_shape
+from uhrmat.temporal import is_cut, thumbnail
+
+Method = Callable[[np.ndarray, SmallHints], Prior]
+SURE = 0.05
+"""A carried alpha this close to 0 or 1 is taken as known, away from its edges."""
+_MARGIN = 1 / 128
+"""Width of the open band on either side of an edge, as a share of the short side."""
+_FOLD, _FOLD_SHARE, _COLOUR = 1.0, 0.1, 0.15
+
+
+def track_segment(
+    reader: ClipReader, segment: Segment, hints: ClipHints, method: Method, side: int, folder: Path,
+    stop: threading.Event | None = None,
+) -> list[str]:  # fmt: skip
+    """Writes the alpha of each frame of `segment` into `folder`; returns notes. `stop` ends it early.
+
+    side: short side of the small pictures. The frame before the segment must have been tracked, unless the segment
+    begins with a key frame. Depends on nothing but files, so that going on after a stop changes nothing.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    notes: list[str] = []
+    keyed = segment.start in hints.keys
+    last = None if keyed else _Seen.read(reader, segment.start - 1, side, folder)
+    for frame in reader.frames(segment.start, segment.stop):
+        if stop is not None and stop.is_set():
+            break
+        here = _Seen.of(frame, side)
+        if frame.index in hints.keys:
+            known = small_trimap(key_trimap(hints, frame.index, _size(frame.picture)), here.small.shape[:2])
+        else:
+            assert last is not None
+            if is_cut(here.thumb, last.thumb, 0.0):
+                notes.append(
+                    f"frame {frame.index} looks like a cut: hints carried over it are a guess, give one for it"
+                )
+            known = carried_trimap(last.small, last.alpha, here.small)
+        alpha = method(here.small, SmallHints(known)).alpha
+        path = carried_file(folder, frame.index)
+        write_alpha(path, alpha)
+        here.alpha = read_mask(path)
+        last = here
+    return notes
+
+
+class _Seen:
+    """A frame's small copy (h, w, 3), thumbnail, and its alpha (h, w) as it was written."""
+
+    def __init__(self, small: np.ndarray, thumb: np.ndarray, alpha: np.ndarray) -> None:
+        self.small, self.thumb, self.alpha = small, thumb, alpha
+
+    @classmethod
+    def of(cls, frame: Frame, side: int) -> _Seen:
+        picture = frame.picture
+        small = small_copy(picture, working_shape(picture.height, picture.width, side))
+        return cls(small, thumbnail(picture.pixels), np.empty((0, 0), np.float32))
+
+    @classmethod
+    def read(cls, reader: ClipReader, index: int, side: int, folder: Path) -> _Seen:
+        frame = next(iter(reader.frames(index, index + 1)), None)
+        if frame is None:
+            raise InputError(f"Frame {index} cannot be decoded, and hints are carried over it.", "Repair the clip.")
+        found = cls.of(frame, side)
+        found.alpha = read_mask(carried_file(folder, index))
+        return found
+
+
+def _size(picture: Picture) -> tuple[int, int]:
+    return picture.height, picture.width
+
+
+def carried_trimap(before: np.ndarray, alpha: np.ndarray, now: np.ndarray) -> np.ndarray:
+    """(h, w) uint8 {0, 128, 255}: what the last frame's alpha says of this frame.
+
+    before, now: (h, w, 3) float32 in [0, 1]; alpha: (h, w) of `before`. Open are the edges of the alpha taken along by
+    the flow, and whatever the flow there and back does not agree on, or shows in another colour.
+    """
+    forth, back = flow(before, now), flow(now, before)
+    taken, colours, returned = (warped(x, back) for x in (alpha, before, forth))
+    length = np.linalg.norm(back, axis=2)
+    doubt = np.linalg.norm(back + returned, axis=2) > _FOLD + _FOLD_SHARE * length
+    doubt |= np.abs(colours - now).max(2) > _COLOUR
+    side = 2 * max(1, round(min(alpha.shape) * _MARGIN)) + 1
+    shape = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    doubt = cv2.morphologyEx(doubt.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)) > 0
+    found = np.full(alpha.shape, 128, np.uint8)
+    for value, sure in ((0, taken < SURE), (255, taken > 1 - SURE)):
+        certain = cv2.erode((sure & ~doubt).astype(np.uint8), shape, borderValue=1)
+        found[certain > 0] = value
+    return found
+
+
+def flow(start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """(h, w, 2) float32: where each pixel of `start` (h, w, 3) in [0, 1] lies in `end`, as (x, y) in pixels."""
+    pair = [cv2.cvtColor(np.rint(x * 255).astype(np.uint8), cv2.COLOR_RGB2GRAY) for x in (start, end)]
+    if min(pair[0].shape) < 16:  # smaller than the patches that DIS compares
+        return np.zeros((*pair[0].shape, 2), np.float32)
+    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    return np.asarray(search.calc(pair[0], pair[1], None), np.float32)
+
+
+def warped(image: np.ndarray, move: np.ndarray) -> np.ndarray:
+    """`image` (h, w[, C]) read at each pixel's place plus `move` (h, w, 2); edges repeated."""
+    ys, xs = np.indices(move.shape[:2], np.float32)
+    return np.asarray(
+        cv2.remap(image, xs + move[..., 0], ys + move[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    )
