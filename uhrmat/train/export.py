@@ -10,25 +10,26 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from uhrmat.media import atomic
-from uhrmat.refine.shm import SHM
 from uhrmat.train.recipe import Recipe
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a card states beside the recipe. figures: lines of Markdown, each with the command that reproduces it."""
+    """What a card states beside the recipe. crops: what a step's batch is made of ("crops of 160 x 160 from 658
+    scenes"); figures: lines of Markdown, each with the command that reproduces it."""
 
     steps: int
-    scenes: int
+    crops: str
     seconds: float
     date: str
     data: str
     figures: list[str] = field(default_factory=list)
 
 
-def export(net: SHM, recipe: Recipe, source: Provenance, path: Path) -> str:
+def export(net: nn.Module, recipe: Recipe, source: Provenance, path: Path) -> str:
     """Writes `path` (.safetensors) and its card beside it (.md); returns the file's SHA-256."""
     from safetensors.torch import save_file
 
@@ -43,15 +44,15 @@ def export(net: SHM, recipe: Recipe, source: Provenance, path: Path) -> str:
     return digest
 
 
-def _card(net: SHM, recipe: Recipe, source: Provenance, path: Path, digest: str) -> str:
+def _card(net: nn.Module, recipe: Recipe, source: Provenance, path: Path, digest: str) -> str:
     count = sum(p.numel() for p in net.parameters())
     rows: list[tuple[str, Any]] = [
         ("network", f"{recipe.network} {recipe.size}, {count:,} parameters, {os.path.getsize(path):,} bytes"),
         ("SHA-256", f"`{digest}`"),
         ("licence", "Apache-2.0"),
         ("data", source.data),
-        ("trained", f"{source.steps:,} steps of {recipe.batch} crops of {recipe.side} x {recipe.side} from "
-                    f"{source.scenes:,} scenes, {source.seconds / 60:.0f} minutes"),
+        ("trained", f"{source.steps:,} steps of {recipe.batch} {source.crops}, "
+                    f"{source.seconds / 60:.0f} minutes"),
         ("hardware", f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}"),
         ("date", source.date),
     ]  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from uhrmat.errors import InputError
 
@@ -19,9 +19,9 @@ FOLDER = Path(__file__).parent / "recipes"
 
 @dataclass(frozen=True)
 class Recipe:
-    """size: network size; side, batch: crops; steps: optimiser steps; rate: peak learning rate after `warmup` steps,
-    then cosine to `floor` of it; ema: decay of the averaged weights; l1, l2, gradient, laplacian: loss weights; scenes:
-    synthetic scenes to make; held_out: the first scenes, for validation only; clip: gradient norm; seed."""
+    """What all recipes say. size: network size; batch: pictures or crops of a step; steps: optimiser steps; rate: peak
+    learning rate after `warmup` steps, then cosine to `floor` of it; ema: decay of the averaged weights; clip: gradient
+    norm; seed."""
 
     network: str
     size: str
@@ -32,12 +32,6 @@ class Recipe:
     warmup: int
     floor: float
     ema: float
-    l1: float
-    l2: float
-    gradient: float
-    laplacian: float
-    scenes: int
-    held_out: int
     clip: float
     seed: int
 
@@ -45,8 +39,51 @@ class Recipe:
         return asdict(self)
 
 
-def load_recipe(name: str | Path, **changes: Any) -> Recipe:
-    """A recipe by name (see `recipes/`) or path, with single values replaced. InputError on what it cannot use."""
+@dataclass(frozen=True)
+class SceneRecipe(Recipe):
+    """Crops of `side` from synthetic scenes. l1, l2, gradient, laplacian: loss weights; scenes: how many to make;
+    held_out: the first scenes, for validation only."""
+
+    l1: float
+    l2: float
+    gradient: float
+    laplacian: float
+    scenes: int
+    held_out: int
+
+
+@dataclass(frozen=True)
+class DetailRecipe(SceneRecipe):
+    """composition, mdrd: loss weights beside those of `SceneRecipe`."""
+
+    composition: float
+    mdrd: float
+
+
+@dataclass(frozen=True)
+class PersonRecipe(Recipe):
+    """Pictures of about `side`² pixels; for the last `share` of the steps fewer of about `large`². bce, dice, gradient:
+    loss weights."""
+
+    large: int
+    share: float
+    bce: float
+    dice: float
+    gradient: float
+
+
+RECIPES: dict[str, type[Recipe]] = {"shm": SceneRecipe, "ddfe": DetailRecipe, "lpn-person": PersonRecipe}
+"""The kind of recipe that each network needs."""
+
+
+R = TypeVar("R", bound=Recipe)
+
+
+def load_recipe(name: str | Path, kind: type[R] = SceneRecipe, **changes: Any) -> R:  # type: ignore[assignment]
+    """A recipe by name (see `recipes/`) or path, with single values replaced. InputError on what it cannot use.
+
+    kind: of recipe that the caller can train by.
+    """
     path = Path(name) if str(name).endswith(".toml") else FOLDER / f"{name}.toml"
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in FOLDER.glob("*.toml")))
@@ -56,8 +93,11 @@ def load_recipe(name: str | Path, **changes: Any) -> Recipe:
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"The recipe {path} is not valid TOML: {error}.", "Correct that line.") from error
     found.update({key: value for key, value in changes.items() if value is not None})
-    names = {field.name for field in fields(Recipe)}
+    made = RECIPES.get(found.get("network", "shm"))
+    if made is None or not issubclass(made, kind):
+        raise InputError(f"The recipe {path} is for {found['network']}.", "Choose another recipe, or another command.")
+    names = {field.name for field in fields(made)}
     if found.keys() != names:
         wrong = ", ".join(sorted(found.keys() ^ names))
-        raise InputError(f"The recipe {path} lacks or misspells: {wrong}.", "Compare it with shm-lite.toml.")
-    return Recipe(**found)
+        raise InputError(f"The recipe {path} lacks or misspells: {wrong}.", f"Compare it with those in {FOLDER}.")
+    return made(**found)

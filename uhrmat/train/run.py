@@ -1,33 +1,35 @@
-"""A whole training run: scenes made by a process beside it, the loop, the loss curve, weights and their card."""
+"""Whole training runs: scenes made by processes beside, the loop, the loss curve, weights and their card."""
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import math
 import multiprocessing
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from uhrmat.devices import fast_bf16, pick_device
 from uhrmat.errors import UhrmatError
 from uhrmat.media import atomic
 from uhrmat.train.export import Provenance, export
-from uhrmat.train.loop import Report, train
-from uhrmat.train.recipe import Recipe
+from uhrmat.train.loop import ShmTask
+from uhrmat.train.recipe import Recipe, SceneRecipe
 from uhrmat.train.samples import SampleCache, fill
 from uhrmat.train.synth import find_training_data, prepare_subjects
+from uhrmat.train.task import Report, State, Task, fit
 
 _FIRST = 16
 """Training scenes that must be there before the first step."""
-_SPLIT = ("l1", "gradient", "network", "projection", "prior")
+_SPLIT = ("l1", "bce", "dice", "gradient", "network", "projection", "prior", "iou", "mae")
 
 
 def run(
-    recipe: Recipe, out: Path, *, data: Path | None = None, cache: Path | None = None, device: str = "auto",
+    recipe: SceneRecipe, out: Path, *, data: Path | None = None, cache: Path | None = None, device: str = "auto",
     producers: int = 1, workers: int = 1, minutes: float = math.inf, every: int = 500, weights: Path | None = None,
     report: Report = lambda _: None, note: Callable[[str], None] = lambda _: None,
 ) -> Path:  # fmt: skip
@@ -37,7 +39,46 @@ def run(
     of scenes, default `out`/scenes; producers: processes that make scenes; weights: a .safetensors file to start from;
     minutes: of training at most. report: receives the log's lines; note: receives lines for people.
     """
-    where, folder = pick_device(device), cache or out / "scenes"
+    folder = cache or out / "scenes"
+    with producing(recipe, folder, data, producers, note):
+        state = fitted(scene_task(recipe, folder), out, device, workers, minutes, every, weights, report)
+    what = "synthetic scenes of `uhrmat.train.synth`" + ("" if data is None else " over clean photographs")
+    scenes = len(SampleCache(folder).seeds())
+    crops = f"crops of {recipe.side} x {recipe.side} from {scenes:,} scenes"
+    return finish(state, state.ema, recipe, crops, what, [], out / f"{recipe.network}-{recipe.size}.safetensors")
+
+
+def scene_task(recipe: SceneRecipe, cache: Path) -> Task:
+    """The task of a network that is trained on scenes."""
+    return ShmTask(recipe, cache)
+
+
+def fitted(
+    task: Task, out: Path, device: str, workers: int, minutes: float, every: int, weights: Path | None, report: Report
+) -> State:
+    """`fit` on the wanted device, in its fast arithmetic, from the weights of a file where one is given."""
+    where = pick_device(device)
+    start = None if weights is None else _tensors(weights)
+    bf16 = where != "cpu" or fast_bf16()
+    return fit(
+        task, out, device=where, bf16=bf16, workers=workers, start=start, seconds=60 * minutes, every=every,
+        report=report,
+    )  # fmt: skip
+
+
+def finish(state: State, net: nn.Module, recipe: Recipe, crops: str, data: str, figures: list[str], path: Path) -> Path:
+    """Draw the log's curves, write `net` as the weights `path` with their card; returns `path`."""
+    draw_curves(path.parent / "log.jsonl", path.parent / "curves.png")
+    today = datetime.date.today().isoformat()
+    export(net, recipe, Provenance(state.step, crops, state.seconds, today, data, figures), path)
+    return path
+
+
+@contextlib.contextmanager
+def producing(
+    recipe: SceneRecipe, folder: Path, data: Path | None, producers: int, note: Callable[[str], None]
+) -> Iterator[None]:
+    """Processes that fill `folder` with the recipe's scenes while the block runs; it begins when there are enough."""
     if data is not None:
         note("reading the photographs that scenes are made of")
         prepare_subjects(find_training_data(data)[1])
@@ -48,26 +89,14 @@ def run(
         maker.start()
     try:
         _wait_for_scenes(SampleCache(folder), recipe, [m.is_alive for m in makers], note)
-        start = None if weights is None else _tensors(weights)
-        bf16 = where != "cpu" or fast_bf16()
-        state = train(
-            recipe, folder, out, device=where, bf16=bf16, workers=workers, start=start, seconds=60 * minutes,
-            every=every, report=report,
-        )  # fmt: skip
+        yield
     finally:
         for maker in makers:
             maker.terminate()
-    draw_curves(out / "log.jsonl", out / "curves.png")
-    what = "synthetic scenes of `uhrmat.train.synth`" + ("" if data is None else " over clean photographs")
-    today = datetime.date.today().isoformat()
-    source = Provenance(state.step, len(SampleCache(folder).seeds()), state.seconds, today, what)
-    path = out / f"{recipe.network}-{recipe.size}.safetensors"
-    export(state.ema, recipe, source, path)
-    return path
 
 
 def _wait_for_scenes(
-    cache: SampleCache, recipe: Recipe, alive: list[Callable[[], bool]], note: Callable[[str], None]
+    cache: SampleCache, recipe: SceneRecipe, alive: list[Callable[[], bool]], note: Callable[[str], None]
 ) -> None:
     told = False
     while sum(seed >= recipe.held_out for seed in cache.seeds()) < min(_FIRST, recipe.scenes - recipe.held_out):

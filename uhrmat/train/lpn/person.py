@@ -1,0 +1,98 @@
+"""The network that finds people: its losses, and its figures on photographs never trained on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from uhrmat.prior.lpn import PersonNet
+from uhrmat.train.losses import gradient
+from uhrmat.train.lpn.scenes import SceneStream, Sizes
+from uhrmat.train.lpn.store import Source, find_sources, held_out, read_source
+from uhrmat.train.recipe import PersonRecipe
+from uhrmat.train.task import Batch
+
+_SHORT = 384
+"""Short side of the held-out photographs in validation."""
+_VALIDATED = 40
+
+
+@dataclass
+class PersonTask:
+    """store: a folder that `store.fill_store` has filled; data: the photographs, for those that are held out."""
+
+    recipe: PersonRecipe
+    store: Path
+    data: Path
+    _kept: list[tuple[Tensor, np.ndarray]] = field(default_factory=list)
+
+    def build(self) -> PersonNet:
+        """A network with batch normalisation, laid out for fast convolutions."""
+        return PersonNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def stream(self, start: int) -> SceneStream:
+        """Pictures drawn from the store."""
+        recipe = self.recipe
+        sizes = Sizes(recipe.steps, recipe.batch, recipe.side, recipe.large, recipe.share)
+        return SceneStream(self.store, recipe.seed, sizes, start)
+
+    def loss(self, net: nn.Module, batch: Batch, dtype: torch.dtype) -> tuple[Tensor, dict[str, float]]:
+        """Cross entropy, soft overlap and edges."""
+        image = batch["image"].contiguous(memory_format=torch.channels_last)
+        with torch.autocast(image.device.type, dtype, enabled=dtype != torch.float32):
+            logits = net(image).logits
+        return person_loss(self.recipe, logits, batch["alpha"])
+
+    @torch.no_grad()
+    def validate(self, net: nn.Module, dtype: torch.dtype) -> dict[str, float]:
+        """Mean IoU at 0.5 and mean absolute error (x1000) on held-out photographs."""
+        if not self._kept:
+            self._kept = [_prepared(source) for source in held_out_people(self.data)[:_VALIDATED]]
+        device, rows = next(net.parameters()).device, []
+        for image, true in self._kept:
+            with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+                found = torch.sigmoid(net.eval()(image.to(device)).logits)[0, 0].cpu().numpy()
+            rows.append((overlap(found > 0.5, true > 0.5), 1000 * float(np.abs(found - true).mean())))
+        iou, error = np.mean(rows, 0) if rows else (0.0, 0.0)
+        return {"iou": float(iou), "mae": float(error)}
+
+
+def held_out_people(data: Path) -> list[Source]:
+    """The fixed tenth of the photographs of people that is kept for measuring, by number."""
+    found = (source for source in find_sources(data) if source.kind == "people" and held_out(source.name))
+    return sorted(found, key=lambda source: int(source.name))
+
+
+def overlap(found: np.ndarray, true: np.ndarray) -> float:
+    """Intersection over union of two boolean masks; two empty ones agree wholly."""
+    union = float(np.logical_or(found, true).sum())
+    return float(np.logical_and(found, true).sum()) / union if union else 1.0
+
+
+def person_loss(recipe: PersonRecipe, logits: Tensor, alpha: Tensor) -> tuple[Tensor, dict[str, float]]:
+    """The recipe's weighted loss of (B, 1, H, W) logits, and its parts."""
+    found = torch.sigmoid(logits)
+    shared, either = (found * alpha).sum((1, 2, 3)), (found + alpha - found * alpha).sum((1, 2, 3))
+    slack = 0.002 * alpha[0].numel()
+    parts = {
+        "bce": F.binary_cross_entropy_with_logits(logits, alpha),
+        "dice": (1 - (shared + slack) / (either + slack)).mean(),
+        "gradient": gradient(found, alpha, torch.ones_like(alpha)),
+    }
+    total = recipe.bce * parts["bce"] + recipe.dice * parts["dice"] + recipe.gradient * parts["gradient"]
+    return total, {name: float(part.detach()) for name, part in parts.items()}
+
+
+def _prepared(source: Source) -> tuple[Tensor, np.ndarray]:
+    pixels = read_source(source)
+    scale = min(1.0, _SHORT / min(pixels.shape[:2]))
+    size = tuple(max(1, round(n * scale)) for n in pixels.shape[1::-1])
+    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    image = torch.from_numpy(np.ascontiguousarray(small[..., :3])).permute(2, 0, 1)[None].float() / 255
+    return image.contiguous(memory_format=torch.channels_last), small[..., 3].astype(np.float32) / 255

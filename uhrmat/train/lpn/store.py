@@ -1,0 +1,110 @@
+"""Photographs as training material for networks that see whole pictures: decoded once, kept at several sizes.
+
+A folder like data/train holds people/photo/*.jpg with people/mask/*.png (full-length photographs), mattes/ with pairs
+of photograph and alpha (those under a folder with P3M in its name show people, the others something else) and textures/
+(places without people).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from uhrmat.errors import InputError
+from uhrmat.train.synth import find_training_data
+
+KINDS = ("people", "portraits", "others", "places")
+LEVELS = 3
+"""Sizes kept of each picture: as it is, halved, quartered."""
+HELD_OUT = 7
+"""Photographs of people whose number ends with this digit are never trained on."""
+_LONGEST = {"people": 1024, "portraits": 1280, "others": 1024, "places": 2560}
+
+
+@dataclass(frozen=True)
+class Source:
+    """kind: one of KINDS; name: without suffix; photo: file; mask: file with its alpha, None for places."""
+
+    kind: str
+    name: str
+    photo: Path
+    mask: Path | None
+
+
+def held_out(name: str) -> bool:
+    """Whether the photograph of people of this name (a number) is kept for measuring."""
+    return name.isdigit() and int(name) % 10 == HELD_OUT
+
+
+def find_sources(data: Path) -> list[Source]:
+    """All photographs of the folder, also those held out. Raises InputError where there are no people."""
+    people = [
+        Source("people", photo.stem, photo, data / "people" / "mask" / f"{photo.stem}.png")
+        for photo in sorted((data / "people" / "photo").glob("*.jpg"))
+    ]
+    if not people:
+        raise InputError(f"{data} holds no people/photo/*.jpg.", "Give the folder that contains people/.")
+    found, has_more = list(people), any((data / name).is_dir() for name in ("textures", "mattes"))
+    places, pairs = find_training_data(data) if has_more else ([], [])
+    for photo, mask in pairs:
+        kind = "portraits" if "P3M" in str(photo.relative_to(data)) else "others"
+        found.append(Source(kind, photo.stem, photo, mask))
+    return found + [Source("places", photo.stem, photo, None) for photo in places]
+
+
+class Store:
+    """Pictures of `find_sources` in a cache folder, as arrays that are mapped into memory, not read."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.names = {kind: self._names(kind) for kind in KINDS}
+
+    def _names(self, kind: str) -> list[str]:
+        found = sorted(path.name[: -len(".0.npy")] for path in (self.folder / kind).glob("*.0.npy"))
+        return [name for name in found if not (kind == "people" and held_out(name))]
+
+    def levels(self, kind: str, name: str) -> list[np.ndarray]:
+        """(H, W, 4) uint8 RGB and alpha, (H, W, 3) for places: whole size, half, quarter."""
+        return [np.load(self.folder / kind / f"{name}.{level}.npy", mmap_mode="r") for level in range(LEVELS)]
+
+
+def fill_store(data: Path, folder: Path) -> Store:
+    """Decode what is not there yet. Files appear whole, so that an interrupted run can be begun again."""
+    for source in find_sources(data):
+        path = folder / source.kind / f"{source.name}.0.npy"
+        if path.exists():
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for level, pixels in reversed(list(enumerate(_sizes(source)))):
+            part = path.with_name(f".{os.getpid()}.npy")
+            np.save(part, pixels)
+            os.replace(part, path.with_name(f"{source.name}.{level}.npy"))
+    return Store(folder)
+
+
+def read_source(source: Source) -> np.ndarray:
+    """(H, W, 3 or 4) uint8: RGB, with the mask as alpha where there is one. Raises InputError if it cannot be read."""
+    photo = cv2.imread(str(source.photo), cv2.IMREAD_COLOR)
+    if photo is None:
+        raise InputError(f"{source.photo} cannot be read as a picture.", "Remove it from the training photographs.")
+    if source.mask is None:
+        return np.ascontiguousarray(photo[..., ::-1])
+    mask = cv2.imread(str(source.mask), cv2.IMREAD_GRAYSCALE)
+    if mask is None:
+        raise InputError(f"{source.mask} cannot be read as a mask.", "Remove the photograph, or give it a mask.")
+    if mask.shape != photo.shape[:2]:
+        mask = cv2.resize(mask, photo.shape[1::-1], interpolation=cv2.INTER_AREA)
+    return np.dstack([photo[..., ::-1], mask])
+
+
+def _sizes(source: Source) -> Iterator[np.ndarray]:
+    pixels = read_source(source)
+    scale = min(1.0, _LONGEST[source.kind] / max(pixels.shape[:2]))
+    for level in range(LEVELS):
+        height, width = (max(1, round(n * scale / 2**level)) for n in pixels.shape[:2])
+        yield cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)

@@ -1,0 +1,162 @@
+"""What a training run needs to know about a network, and the loop that serves them all: resumable, averaged weights."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, IterableDataset
+
+from uhrmat.train.recipe import Recipe
+
+Batch = dict[str, Tensor]
+Report = Callable[[dict[str, float]], None]
+
+
+class Task(Protocol):
+    """One network to train: how it is made, what it sees, what it must answer, how good it is."""
+
+    @property
+    def recipe(self) -> Recipe:
+        """The numbers that decide what is trained, and how."""
+        ...
+
+    def build(self) -> nn.Module:
+        """A fresh network; torch's generator has been seeded with the recipe's seed."""
+        ...
+
+    def stream(self, start: int) -> IterableDataset[Batch]:
+        """Batches from number `start` on; number i is the same in every run, however many workers share the stream."""
+        ...
+
+    def loss(self, net: nn.Module, batch: Batch, dtype: torch.dtype) -> tuple[Tensor, dict[str, float]]:
+        """The loss to go down, and its parts for the log; `dtype` is that of the network's arithmetic."""
+        ...
+
+    def validate(self, net: nn.Module, dtype: torch.dtype) -> dict[str, float]:
+        """Figures on held-out data, by name; `net` may be put into evaluation mode."""
+        ...
+
+
+@dataclass
+class State:
+    """What a checkpoint holds: networks, optimiser, the step reached and the seconds that it took."""
+
+    net: nn.Module
+    ema: nn.Module
+    optimiser: torch.optim.Optimizer
+    step: int = 0
+    seconds: float = 0.0
+
+    def save(self, path: Path) -> None:
+        found = {"net": self.net.state_dict(), "ema": self.ema.state_dict(), "step": self.step}
+        found["seconds"] = self.seconds
+        found["optimiser"] = self.optimiser.state_dict()
+        part = path.with_suffix(".part")
+        torch.save(found, part)
+        os.replace(part, path)
+
+    def load(self, path: Path) -> None:
+        found = torch.load(path, map_location=next(self.net.parameters()).device, weights_only=True)
+        self.net.load_state_dict(found["net"])
+        self.ema.load_state_dict(found["ema"])
+        self.optimiser.load_state_dict(found["optimiser"])
+        self.step, self.seconds = found["step"], found.get("seconds", 0.0)
+
+
+def new_state(task: Task, device: torch.device, start: dict[str, Tensor] | None = None) -> State:
+    """Fresh networks (from `start`'s weights if given) and an AdamW optimiser."""
+    torch.manual_seed(task.recipe.seed)
+    net, ema = (task.build().to(device) for _ in range(2))
+    if start is not None:
+        net.load_state_dict(start)
+    ema.load_state_dict(net.state_dict())
+    optimiser = torch.optim.AdamW(net.parameters(), task.recipe.rate, weight_decay=1e-4)
+    return State(net, ema.requires_grad_(False), optimiser)
+
+
+def learning_rate(recipe: Recipe, step: int) -> float:
+    """Linear warm-up, then a cosine from `rate` to `floor` of it."""
+    if step < recipe.warmup:
+        return recipe.rate * (step + 1) / recipe.warmup
+    share = min(1.0, (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup))
+    return recipe.rate * (recipe.floor + (1 - recipe.floor) * 0.5 * (1 + math.cos(math.pi * share)))
+
+
+def train_step(task: Task, state: State, batch: Batch, dtype: torch.dtype) -> dict[str, float]:
+    """One optimiser step; returns the loss's parts."""
+    recipe = task.recipe
+    for group in state.optimiser.param_groups:
+        group["lr"] = learning_rate(recipe, state.step)
+    loss, parts = task.loss(state.net.train(), batch, dtype)
+    state.optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    norm = torch.nn.utils.clip_grad_norm_(state.net.parameters(), recipe.clip)
+    if torch.isfinite(norm):
+        state.optimiser.step()
+    average(state.ema, state.net, min(recipe.ema, (state.step + 1) / (state.step + 10)))
+    state.step += 1
+    return parts
+
+
+@torch.no_grad()
+def average(slow: nn.Module, fast: nn.Module, decay: float) -> None:
+    """Move `slow`'s weights and running statistics towards `fast`'s by 1 - decay; counters are copied."""
+    for old, new in zip(slow.state_dict().values(), fast.state_dict().values(), strict=True):
+        if old.is_floating_point():
+            old.lerp_(new, 1 - decay)
+        else:
+            old.copy_(new)
+
+
+def fit(
+    task: Task, out: Path, *, device: str = "cpu", bf16: bool = False, workers: int = 1,
+    start: dict[str, Tensor] | None = None, seconds: float = math.inf, every: int = 500,
+    report: Report = lambda _: None,
+) -> State:  # fmt: skip
+    """Train until the recipe's steps or `seconds` are over, from `out`/checkpoint.pt on where it exists.
+
+    start: weights to begin with where there is no checkpoint. A line per `every` steps goes to `out`/log.jsonl and to
+    `report`. The result's `ema` holds the averaged weights, which are the ones to use.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    where, dtype = torch.device(device), torch.bfloat16 if bf16 else torch.float32
+    state, checkpoint = new_state(task, where, start), out / "checkpoint.pt"
+    if checkpoint.exists():
+        state.load(checkpoint)
+    before, began = state.seconds, time.monotonic()
+    batches = _batches(task.stream(state.step), workers, where)
+    sums: dict[str, float] = {}
+    count = 0
+    while state.step < task.recipe.steps and time.monotonic() - began < seconds:
+        for name, value in train_step(task, state, next(batches), dtype).items():
+            sums[name] = sums.get(name, 0.0) + value
+        count += 1
+        state.seconds = before + time.monotonic() - began
+        if state.step % every == 0 or state.step == task.recipe.steps:
+            line: dict[str, Any] = {"step": state.step, "seconds": round(state.seconds, 1)}
+            line |= {name: round(value / count, 5) for name, value in sums.items()}
+            line |= task.validate(state.ema, dtype)
+            sums, count = {}, 0
+            state.save(checkpoint)
+            with (out / "log.jsonl").open("a") as log:
+                log.write(json.dumps(line) + "\n")
+            report(line)
+    state.save(checkpoint)
+    return state
+
+
+def _batches(stream: IterableDataset[Batch], workers: int, device: torch.device) -> Iterator[Batch]:
+    """The stream's batches on `device`."""
+    # numba's OpenMP layer aborts in forked children: workers are spawned.
+    context: dict[str, Any] = {"multiprocessing_context": "spawn", "prefetch_factor": 4} if workers else {}
+    for batch in DataLoader(stream, None, num_workers=workers, **context):
+        yield {name: x.to(device, non_blocking=True) for name, x in batch.items()}
