@@ -18,20 +18,30 @@ def extend_colour(rgb: Array, known: Array) -> Array:
 
     if known.all():
         return rgb
-    weight = known.astype(np.float32)
-    levels = [(rgb * weight[..., None], weight)]
-    while min(levels[-1][1].shape) > 1:
-        size = (-(-levels[-1][1].shape[1] // 2), -(-levels[-1][1].shape[0] // 2))
-        levels.append(
-            (
-                cv2.resize(levels[-1][0], size, interpolation=cv2.INTER_AREA),
-                cv2.resize(levels[-1][1], size, interpolation=cv2.INTER_AREA),
-            )
-        )
-    filled = levels[-1][0] / np.maximum(levels[-1][1], 1e-9)[..., None]
-    for total, share in reversed(levels[1:-1]):
-        size = (share.shape[1], share.shape[0])
-        wide = cv2.resize(filled, size, interpolation=cv2.INTER_LINEAR)
-        filled = np.where((share > 0)[..., None], total / np.maximum(share, 1e-9)[..., None], wide)
-    wide = cv2.resize(filled, (rgb.shape[1], rgb.shape[0]), interpolation=cv2.INTER_LINEAR)
-    return np.where(known[..., None], rgb, np.floor(wide + 0.5).astype(rgb.dtype))
+    mask = known.astype(np.uint8)
+    total, share = _half(cv2.copyTo(rgb, mask)).astype(np.float32), _half(mask * np.uint8(255)) / np.float32(255)
+    levels = [(total, share)]
+    while max(share.shape) > 1:
+        total, share = _half(total), _half(share)
+        levels.append((total, share))
+    filled = np.zeros((1, 1, 3), np.float32)
+    for total, share in reversed(levels):
+        mean = total / np.maximum(share, np.float32(1e-6))[..., None]
+        filled = np.where((share > 0)[..., None], mean, _resize(filled, share.shape))
+    top = np.iinfo(rgb.dtype).max
+    wide = _resize(np.clip(filled + np.float32(0.5), 0, top).astype(rgb.dtype), known.shape)
+    return np.asarray(cv2.copyTo(rgb, mask, wide))
+
+
+def _half(picture: Array) -> Array:
+    """Means of 2 × 2 pixels, rounded up in size."""
+    import cv2
+
+    height, width = picture.shape[:2]
+    return np.asarray(cv2.resize(picture, (-(-width // 2), -(-height // 2)), interpolation=cv2.INTER_AREA))
+
+
+def _resize(picture: Array, shape: tuple[int, ...]) -> Array:
+    import cv2
+
+    return np.asarray(cv2.resize(picture, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR))
