@@ -86,7 +86,7 @@ def test_refusals(picture: Picture) -> None:
         Matter().matte(picture, trimap=trimap)
     with pytest.raises(InputError, match="Nothing says"):
         Matter().matte(picture)
-    with pytest.raises(InputError, match="Give one of them"):
+    with pytest.raises(InputError, match="Keep the trimap"):
         Matter().matte(picture, trimap=trimap, mask=trimap)
     for wrong in ({"prior": "x"}, {"refiner": "x"}, {"device": "x"}, {"precision": "x"}, {"device": "cuda:99"}):
         with pytest.raises(InputError):

@@ -9,12 +9,12 @@ import numpy as np
 
 from uhrmat.errors import InputError
 from uhrmat.media import Picture, normalise_trimap, read_mask, read_picture, read_trimap
+from uhrmat.prior.choose import NAMES, check_given
 from uhrmat.prior.keycolour import parse_key
 from uhrmat.prior.trimap import default_radius, trimap_from_mask
 
 ArrayOrPath = np.ndarray | str | Path
 PlateLike = Picture | np.ndarray | str | Path
-NAMES = ("trimap", "mask", "plate", "key", "alpha")
 _ASPECT_SLACK = 0.03
 
 
@@ -38,18 +38,6 @@ class Hints:
     def given(self) -> frozenset[str]:
         """Names of what was said."""
         return frozenset(name for name in NAMES if getattr(self, name) is not None)
-
-
-def check_given(given: frozenset[str]) -> None:
-    """Which hints go together: one of mask, plate, key and alpha, or a trimap alone or beside one of the last three.
-
-    Raises InputError for others.
-    """
-    if {"trimap", "mask"} <= given:
-        raise InputError("A trimap and a mask were given.", "Give one of them; the trimap says more.")
-    others = sorted(given - {"trimap"})
-    if len(others) > 1:
-        raise InputError(f"Hints of two kinds were given: {' and '.join(others)}.", "Give one of them.")
 
 
 def read_hints(

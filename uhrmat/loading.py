@@ -16,10 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from uhrmat.ahead import begin_prior
-from uhrmat.hints import NAMES, read_hints
+from uhrmat.hints import read_hints
 from uhrmat.media import MAX_PIXELS, Picture, read_mask, read_picture, read_trimap
 from uhrmat.plan import Job
 from uhrmat.prior.affinity import Solver
+from uhrmat.prior.choose import NAMES
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from uhrmat.ahead import small_problem
+from uhrmat.despill import despill
 from uhrmat.devices import peak_memory, pick_device, pick_precision, set_threads
 from uhrmat.errors import InputError
 from uhrmat.foreground import estimate_foreground
@@ -103,7 +104,7 @@ class Matter:
         self.working_size = working_size
         self.device = pick_device(device)
         self.precision, dtype = pick_precision(precision, self.device)
-        self.priors = Priors(prior, solver)
+        self.priors = Priors(prior, solver, self.device, threads)
         self.refiner = make_refiner(refiner, weights, engine, dtype, self.device)
         self.halved = working_size is None and isinstance(self.refiner, Climbing)
         self.max_memory, self.overflow = max_memory, overflow
@@ -138,6 +139,8 @@ class Matter:
         if foreground:
             with clock("foreground"):
                 colours = estimate_foreground(picture.pixels, found)
+                if prior.screen is not None:
+                    despill(colours, prior.screen)
         active = done.active
         count = int(np.count_nonzero(active))
         stats = Stats(
@@ -146,6 +149,10 @@ class Matter:
             peak_memory(self.device), [*asked.notes, *done.notes],
         )  # fmt: skip
         return Matte(found, colours, prior.alpha, active, settled, stats, picture)
+
+    def prepare(self, given: frozenset[str]) -> None:
+        """Makes the prior for these hints (see `choose.NAMES`) now: what cannot be had is refused before any work."""
+        self.priors.choose(given)
 
     def ask(self, picture: Picture, hints: Hints, *, fresh: bool) -> Question:
         """The prior's answer for a picture. fresh: the picture before has nothing to do with it (a still, a cut)."""

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from uhrmat.errors import InputError, OutputError
 from uhrmat.media import ALPHA_SUFFIX, MAX_PIXELS, PictureInfo, check_writable, read_info
+from uhrmat.prior.choose import check_given, pick
+from uhrmat.prior.keycolour import parse_key
 
 OUTPUTS = ("alpha", "foreground", "cutout", "preview")
 HINT_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".exr"})
@@ -72,6 +74,11 @@ class Job:
     alpha: Path | None = None
 
     @property
+    def given(self) -> frozenset[str]:
+        """Names of the hints, see `choose.NAMES`."""
+        return frozenset(self.hints) | ({"key"} if self.key is not None else frozenset())
+
+    @property
     def hints(self) -> dict[str, Path]:
         """The hints that are files, by name."""
         found = {"trimap": self.trimap, "mask": self.mask, "plate": self.plate, "alpha": self.alpha}
@@ -85,28 +92,33 @@ def plan(
     folder: Path | None = None,
     trimap: Path | None = None,
     mask: Path | None = None,
+    plate: Path | None = None,
+    key: str | None = None,
+    alpha: Path | None = None,
+    prior: str = "auto",
     resize: bool = False,
     max_pixels: int = MAX_PIXELS,
 ) -> list[Job]:
     """One job for each photograph, in order; `folder` None writes beside it. Reads headers only, writes nothing.
 
-    `trimap` and `mask` are a file, or a folder in which they are found by the photograph's name; with `resize` they
-    may have any size. Raises InputError or OutputError for whatever cannot work: a file that is missing or no
-    picture, no hint or two, one hint for several photographs, a hint of another size, two photographs with one
-    output, an output that exists or is an input, a folder that cannot be written to.
+    `trimap`, `mask`, `plate` and `alpha` are a file, or a folder in which they are found by the photograph's name (one
+    plate may serve several photographs); with `resize` they may have any size. Raises InputError or OutputError for
+    whatever cannot work: a file that is missing or no picture, hints that do not go together or with the prior, one
+    hint for several photographs, a hint of another size, two photographs with one output, an output that exists or is
+    an input, a folder that cannot be written to.
     """
-    if trimap is not None and mask is not None:
-        raise InputError("Both --trimap and --mask were given.", "Keep the trimap, which says more, or the mask.")
-    if trimap is None and mask is None:
-        raise InputError(
-            "Nothing says what the foreground is.", "Give --trimap, or a coarse --mask from any segmentation tool."
-        )
+    files_given = {"trimap": trimap, "mask": mask, "plate": plate, "alpha": alpha}
+    given = frozenset(name for name, value in {**files_given, "key": key}.items() if value is not None)
+    check_given(given)
+    pick(prior, given)
+    colour = None if key is None else parse_key(key)
     photos = list(dict.fromkeys(photos))
     jobs = []
     for photo in photos:
         info = read_info(photo, max_pixels)
         files = spec.files(photo, folder or photo.parent, linear=info.linear)
-        job = Job(photo, files, _hint(photo, photos, trimap, "trimap"), _hint(photo, photos, mask, "mask"))
+        found = {name: _hint(photo, photos, path, name) for name, path in files_given.items()}
+        job = Job(photo, files, key=colour, **found)
         if not resize:
             _check_sizes(job, info, max_pixels)
         jobs.append(job)
@@ -128,7 +140,7 @@ def _hint(photo: Path, photos: Sequence[Path], hint: Path | None, what: str) -> 
             f"The folder {hint} has {len(found) or 'no'} {what}s for {photo.name}.",
             f"It must have exactly one, named {photo.stem}.png or the like.",
         )
-    if len(photos) > 1:
+    if len(photos) > 1 and what != "plate":
         raise InputError(
             f"There are {len(photos)} photographs, but one {what}: {hint}.",
             f"Put {what}s named like the photographs into a folder, and name the folder.",
@@ -137,26 +149,28 @@ def _hint(photo: Path, photos: Sequence[Path], hint: Path | None, what: str) -> 
 
 
 def _check_sizes(job: Job, info: PictureInfo, max_pixels: int) -> None:
-    """A trimap must fit its photograph to the pixel; a mask, which is coarse anyway, in its proportions."""
-    hint = job.trimap or job.mask
-    if hint is None:
-        return
-    have = read_info(hint, max_pixels)
-    stretch = have.width * info.height / (have.height * info.width)
-    fits = abs(stretch - 1) <= _ASPECT_SLACK if job.mask else (have.width, have.height) == (info.width, info.height)
-    if fits:
-        return
+    """A trimap must fit its photograph to the pixel; other hints, which are coarse anyway, in its proportions."""
+    for what, hint in job.hints.items():
+        have = read_info(hint, max_pixels)
+        stretch = have.width * info.height / (have.height * info.width)
+        exact = (have.width, have.height) == (info.width, info.height)
+        if not (exact if what == "trimap" else abs(stretch - 1) <= _ASPECT_SLACK):
+            raise _misfit(what, hint, have, job.photo, info)
+
+
+def _misfit(what: str, hint: Path, have: PictureInfo, photo: Path, info: PictureInfo) -> InputError:
     turned = " It would fit if it were turned by 90°." if (have.height, have.width) == (info.width, info.height) else ""
-    raise InputError(
-        f"The {'mask' if job.mask else 'trimap'} {hint} is {have.width}x{have.height}, "
-        f"but the photograph {job.photo.name} is {info.width}x{info.height}.",
-        f"Export it at the photograph's size, or scale it with --resize-trimap.{turned}",
+    scale = ", or scale it with --resize-trimap" if what in ("trimap", "mask") else ""
+    return InputError(
+        f"The {what} {hint} is {have.width}x{have.height}, "
+        f"but the photograph {photo.name} is {info.width}x{info.height}.",
+        f"Export it at the photograph's size{scale}.{turned}",
     )
 
 
 def _refuse_clashes(jobs: Sequence[Job], spec: Spec) -> None:
     """Outputs that two photographs share, that are inputs, or that exist."""
-    inputs = {path.resolve() for job in jobs for path in (job.photo, job.trimap, job.mask) if path is not None}
+    inputs = {path.resolve() for job in jobs for path in (job.photo, *job.hints.values())}
     if spec.background is not None:
         inputs.add(Path(spec.background).resolve())
     owners: dict[Path, Job] = {}

@@ -50,6 +50,10 @@ class FakeMatter:
             raise InputError("There is no prior named 'nonsense'.", "Choose auto.")
         FakeMatter.made.append((names, options))
 
+    def prepare(self, given: frozenset[str]) -> None:
+        if not given:
+            raise InputError("Nothing says what the foreground is.", "Give --trimap, or a coarse --mask.")
+
     def matte(self, image: Any, *, trimap: Any = None, foreground: bool = True, **hints: Any) -> SimpleNamespace:
         FakeMatter.calls.append(SimpleNamespace(image=image, trimap=trimap, foreground=foreground, **hints))
         name = image.info.path.name
@@ -91,7 +95,7 @@ def run(matter: type[FakeMatter], tmp_path_factory: pytest.TempPathFactory) -> R
 
     def invoke(*words: Any) -> Result:
         line = [str(word) for word in words]
-        if line[:1] == ["image"] and line[1:] and not {"--trimap", "--mask"} & set(line):
+        if line[:1] == ["image"] and line[1:] and not {"--trimap", "--mask", "--plate", "--key", "--alpha"} & set(line):
             line += ["--mask", str(_masks(tmp_path_factory.mktemp("masks"), line[1:]))]
         return CliRunner().invoke(app, line)
 

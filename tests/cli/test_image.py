@@ -175,3 +175,18 @@ def test_overwrite_replaces(run: Run, photo: Path) -> None:
     assert target.read_bytes() == b"old"
     assert run("image", photo, "--overwrite").exit_code == 0
     assert np.asarray(Image.open(target)).shape == (12, 16)
+
+
+@pytest.mark.parametrize("hint", ["plate", "alpha", "key"])
+def test_hints_reach_the_matter(run: Run, matter: type[FakeMatter], photo: Path, hint: str) -> None:
+    value = "Green" if hint == "key" else make_trimap(photo.with_name(f"{hint}.png"))
+    assert run("image", photo, f"--{hint}", value).exit_code == 0
+    call = vars(matter.calls[0])
+    assert (call["key"] == "green") if hint == "key" else (call[hint] is not None)
+    assert [name for name in ("trimap", "mask", "plate", "key", "alpha") if call[name] is not None] == [hint]
+
+
+def test_one_plate_serves_several_photographs(run: Run, matter: type[FakeMatter], tmp_path: Path) -> None:
+    photos = [make_photo(tmp_path / f"{name}.png") for name in "ab"]
+    assert run("image", *photos, "--plate", make_photo(tmp_path / "plate.png")).exit_code == 0
+    assert all(call.plate is not None for call in matter.calls) and len(matter.calls) == 2

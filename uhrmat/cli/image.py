@@ -22,6 +22,9 @@ def image(
     photos: opt.Photos,
     trimap: opt.Trimap = None,
     mask: opt.MaskHint = None,
+    plate: opt.Plate = None,
+    key: opt.Key = None,
+    alpha: opt.AlphaHint = None,
     resize_trimap: opt.ResizeTrimap = False,
     prior: opt.Prior = "auto",
     refiner: opt.Refiner = "shm",
@@ -56,7 +59,10 @@ def image(
         spec = Spec(parse_outputs(outputs), alpha_format.value, background, premultiply, overwrite)
         limit = max_pixels or MAX_PIXELS
         budget = None if max_memory is None else parse_bytes(max_memory)
-        jobs = plan(photos, spec, folder=folder, trimap=trimap, mask=mask, resize=resize_trimap, max_pixels=limit)
+        jobs = plan(
+            photos, spec, folder=folder, trimap=trimap, mask=mask, plate=plate, key=key, alpha=alpha, prior=prior,
+            resize=resize_trimap, max_pixels=limit,
+        )  # fmt: skip
 
         # Only now, so that what can be refused is refused before torch and PyMatting are loaded, side by side.
         from uhrmat.composite import parse_background
@@ -81,6 +87,7 @@ def image(
                 weights=weights,
                 solver=process.solve,
             )
+            matter.prepare(jobs[0].given)
             failed = _run(console, matter, jobs, spec, ahead, behind)
     if failed:
         raise typer.Exit(FAILED)

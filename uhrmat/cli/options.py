@@ -40,11 +40,35 @@ MaskHint = Annotated[
     Path | None,
     typer.Option("--mask", help="Coarse mask instead of a trimap, or a folder of masks.", rich_help_panel=_HINTS),
 ]
+Plate = Annotated[
+    Path | None,
+    typer.Option(help="The scene without its subject (a clean plate), or a folder of them.", rich_help_panel=_HINTS),
+]
+Key = Annotated[
+    str | None,
+    typer.Option(
+        help="Colour of the screen behind the subject: green, blue, #rrggbb, auto.",
+        metavar="COLOUR",
+        rich_help_panel=_HINTS,
+    ),
+]
+AlphaHint = Annotated[
+    Path | None,
+    typer.Option("--alpha", help="Your own matte of low resolution, or a folder of them.", rich_help_panel=_HINTS),
+]
 ResizeTrimap = Annotated[
     bool, typer.Option("--resize-trimap", help="Scale a trimap or mask of another size.", rich_help_panel=_HINTS)
 ]
 
-Prior = Annotated[str, typer.Option(help="What decides on the small copy.", rich_help_panel=_ENGINE)]
+Prior = Annotated[
+    str,
+    typer.Option(
+        help="What decides on the small copy: auto (hints decide), closed-form, knn, lbdm, lkm, rw, mask, plate, key, "
+        "alpha, lpn-person, a name from `uhrmat models list`, a file, a folder or owner/repository.",
+        metavar="NAME",
+        rich_help_panel=_ENGINE,
+    ),
+]
 Refiner = Annotated[str, typer.Option(help="What decides at full resolution.", rich_help_panel=_ENGINE)]
 WorkingSize = Annotated[
     int | None, typer.Option(min=16, help="Short side of the small copy, in pixels.", rich_help_panel=_ENGINE)

@@ -1,8 +1,8 @@
 """Affinity-based matting at working size, by PyMatting: closed form and its relatives. Weightless and known good.
 
 closed-form: Levin, Lischinski, Weiss, CVPR 2006 / TPAMI 2008. knn: Chen, Li, Tang, CVPR 2012. lbdm: Zheng, Kambhamettu,
-ICCV 2009. rw: Grady et al., VIIP 2005. The Laplacian is PyMatting's; the system is solved here on the unknown pixels'
-bounding box, to the accuracy that an alpha needs.
+ICCV 2009. rw: Grady et al., VIIP 2005. lkm: He, Sun, Tang, CVPR 2010, large kernels. The Laplacian is PyMatting's; the
+system is solved here on the unknown pixels' bounding box, to the accuracy that an alpha needs.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ import numpy as np
 
 from uhrmat.errors import InputError
 from uhrmat.prior.base import Prior, SmallHints
+from uhrmat.prior.choose import AFFINITY
 
 RTOL = 1e-5
 """Relative residual at which the solver stops (PyMatting's own default is 1e-7)."""
-METHODS = ("closed-form", "knn", "lbdm", "rw")
+METHODS = AFFINITY
 Solver = Callable[[np.ndarray, np.ndarray, str], tuple[np.ndarray, list[str]]]
-_MARGIN = 4
+_MARGIN, _HELD = 4, 100.0
 _SHIFTS = ((2e-3, (1e-4, 1e-3, 1e-2)), (1e-2, (1e-1, 1.0)))
 """Discard thresholds of the incomplete factor, with the shifts tried: PyMatting's 1e-4 takes longer than it saves."""
 
@@ -59,14 +60,41 @@ def solve(image: np.ndarray, trimap: np.ndarray, name: str = "closed-form") -> t
     Known pixels stay exactly 0 or 1. A preconditioner that fails is retried with stronger shifts, then replaced by
     Jacobi's; an unfinished solution is better than none and says so.
     """
+    if name == "lkm":
+        return _large_kernels(image, trimap)
     unknown = (trimap == 128).ravel()
     laplacian = _laplacian(name)(image.astype(np.float64), ~unknown).tocsr()[unknown]
     system = laplacian[:, unknown].tocsc()
     right = -(laplacian[:, ~unknown] @ (trimap.ravel()[~unknown] == 255).astype(np.float64))
-    found, notes = _conjugate_gradient(system, right)
     alpha = (trimap == 255).astype(np.float32).ravel()
+    if not right.any():  # nothing unknown lies beside foreground
+        return alpha.reshape(trimap.shape), []
+    found, notes = _conjugate_gradient(system, right)
     alpha[unknown] = np.clip(np.nan_to_num(found, nan=0.5), 0, 1)
     return alpha.reshape(trimap.shape), notes
+
+
+def _large_kernels(image: np.ndarray, trimap: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """The large-kernel Laplacian is a function, not a matrix: known pixels are held by a heavy weight."""
+    from pymatting import cg, lkm_laplacian
+
+    apply, diagonal = lkm_laplacian(image.astype(np.float64))
+    held, front = _HELD * (trimap.ravel() != 128), _HELD * (trimap.ravel() == 255)
+    best = front / _HELD
+
+    def keep(_a: Any, x: np.ndarray, *_rest: Any) -> None:
+        best[:] = x
+
+    notes = []
+    try:
+        best = cg(
+            lambda x: apply(x) + held * x, front, M=lambda x: x / (diagonal + held), rtol=RTOL, maxiter=2000,
+            callback=keep,
+        )  # fmt: skip
+    except ValueError:
+        notes = ["the prior's solver stopped before it converged"]
+    alpha = np.clip(np.nan_to_num(best, nan=0.5), 0, 1).reshape(trimap.shape)
+    return np.where(trimap == 128, alpha, trimap > 128).astype(np.float32), notes
 
 
 def _laplacian(name: str) -> Callable[[np.ndarray, np.ndarray], Any]:

@@ -19,12 +19,15 @@ _STRIP = 1 << 22
 @dataclass(frozen=True)
 class Prior:
     """alpha: (h, w) float32 in [0, 1] at working size; name: of the method; notes: lines for the user; context: what a
-    network has seen beside its alpha, for refiners that know it."""
+    network has seen beside its alpha, for refiners that know it; screen: the colour (3 values in [0, 1]) of which the
+    foreground is to be freed, see `despill`.
+    """
 
     alpha: np.ndarray
     name: str
     notes: list[str] = field(default_factory=list)
     context: Any = None
+    screen: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from uhrmat.errors import InputError
-from uhrmat.prior.affinity import METHODS
 
+NAMES = ("trimap", "mask", "plate", "key", "alpha")
+"""What a user can say about a picture, see `hints.Hints`."""
+AFFINITY = ("closed-form", "knn", "lbdm", "lkm", "rw")
+"""Methods of `affinity`."""
 NEEDS = {
-    **dict.fromkeys(METHODS, "trimap"),
+    **dict.fromkeys(AFFINITY, "trimap"),
     "mask": "mask",
+    "plate": "plate",
+    "key": "",
     "alpha": "alpha",
+    "lpn-person": "",
 }
-"""Priors by name, each with the hint that it cannot do without; a mask makes a trimap."""
-_BY_HINT = (("alpha", "alpha"), ("trimap", "closed-form"), ("mask", "closed-form"))
-_USED_BY = {"alpha": ("alpha",)}
+"""Priors by name, each with the hint that it cannot do without; a mask makes a trimap. Networks come beside these."""
+NETWORK = "network"
+"""The choice where nothing was said: a network that finds the subject by itself, see `networks.default_network`."""
+_BY_HINT = (("plate", "plate"), ("key", "key"), ("alpha", "alpha"), ("trimap", "closed-form"), ("mask", "closed-form"))
+_TAKEN_BY = {"plate": "plate", "key": "key", "alpha": "alpha"}
 
 
 @dataclass(frozen=True)
@@ -25,31 +34,55 @@ class Choice:
     note: str = ""
 
 
-def pick(name: str, given: frozenset[str]) -> Choice:
-    """The prior to ask where `given` hints (see `hints.NAMES`) were given. name: "auto" or what the user named.
+def check_given(given: frozenset[str]) -> None:
+    """Which hints go together: one of mask, plate, key and alpha, or a trimap alone or beside one of the last three.
 
-    Raises InputError where a hint that it needs is missing, where it would ignore one, or where there is no such prior.
+    Raises InputError for others.
+    """
+    if {"trimap", "mask"} <= given:
+        raise InputError("Both a trimap and a mask were given.", "Keep the trimap, which says more, or the mask.")
+    others = sorted(given - {"trimap"})
+    if len(others) > 1:
+        raise InputError(f"Hints of two kinds were given: {' and '.join(others)}.", "Give one of them.")
+
+
+def pick(name: str, given: frozenset[str]) -> Choice:
+    """The prior to ask where `given` hints (see NAMES) were given.
+
+    name: "auto", one of NEEDS, or a network: a name of the catalogue, a file, a folder or owner/repository. Raises
+    InputError where a hint that it needs is missing, where it would ignore one, or where there is no such prior.
     """
     if name == "auto":
         return _decided(given)
-    if name not in NEEDS:
-        raise InputError(f"There is no prior called {name!r}.", f"Choose auto or one of {', '.join(sorted(NEEDS))}.")
-    need = NEEDS[name]
+    need = NEEDS.get(name)
+    if need is None:
+        need = _network_need(name)
     if need and need not in given and not (need == "trimap" and "mask" in given):
-        hint = "a trimap or a mask" if need == "trimap" else f"the hint {need}"
-        options = "--trimap or --mask" if need == "trimap" else f"--{need}"
-        raise InputError(f"The prior {name} needs {hint}.", f"Give {options}, or choose another prior.")
-    for hint, users in _USED_BY.items():
-        if hint in given and name not in users:
-            raise InputError(f"The prior {name} takes no {hint}.", f"Leave --prior out, or leave --{hint} out.")
+        what, cure = ("a trimap or a mask", "--trimap or --mask") if need == "trimap" else (f"a {need}", f"--{need}")
+        raise InputError(f"The prior {name} needs {what}.", f"Give {cure}, or choose another prior.")
+    for hint, user in _TAKEN_BY.items():
+        if hint in given and name != user:
+            raise InputError(f"The prior {name} takes no {hint}.", f"Leave --prior or --{hint} out.")
     return Choice(name)
 
 
 def _decided(given: frozenset[str]) -> Choice:
     for hint, name in _BY_HINT:
         if hint in given:
-            note = "" if hint in ("trimap", "mask") else f"prior {name}: because of the hint {hint}"
-            return Choice(name, note)
+            return Choice(name, f"prior {name}, because a {hint} was given")
+    return Choice(NETWORK)
+
+
+def _network_need(name: str) -> str:
+    """The hint that a network needs, as far as its name tells. InputError where it cannot be one."""
+    from uhrmat.hub import find
+
+    entry = find(name)
+    if entry is not None and entry.task != "refiner":
+        return "trimap" if entry.task == "trimap" else ""
+    if entry is None and (Path(name).exists() or "/" in name):
+        return ""
     raise InputError(
-        "Nothing says what the foreground is.", "Give --trimap, or a coarse --mask from any segmentation tool."
+        f"There is no prior called {name!r}.",
+        f"Choose auto, {', '.join(NEEDS)}, a name from `uhrmat models list`, a file or owner/repository.",
     )

@@ -4,31 +4,56 @@ from __future__ import annotations
 
 from uhrmat.prior.affinity import METHODS, AffinityPrior, Solver
 from uhrmat.prior.base import PriorMethod
-from uhrmat.prior.choose import NEEDS, Choice, pick
+from uhrmat.prior.choose import NEEDS, NETWORK, Choice, pick
 from uhrmat.prior.given import GivenAlpha, GivenMask
 
 
 class Priors:
     """The priors of one `Matter`: each is made, and its weights are loaded, when it is first asked for.
 
-    name: "auto" or what the user named; solver: of the affinity priors. Raises InputError where there is none such.
+    name: "auto" or what the user named, see `choose.pick`; solver: of the affinity priors; device, threads: of
+    networks. Raises InputError where there is no such prior.
     """
 
-    def __init__(self, name: str, solver: Solver | None = None) -> None:
-        if name != "auto" and name not in NEEDS:
-            pick(name, frozenset())
-        self.name, self._solver = name, solver
-        self._made: dict[str, PriorMethod] = {}
+    def __init__(
+        self, name: str = "auto", solver: Solver | None = None, device: str = "cpu", threads: int | None = None
+    ) -> None:
+        if name != "auto":
+            pick(name, frozenset({NEEDS.get(name) or "trimap"}))
+        self.name, self._solver, self._device, self._threads = name, solver, device, threads
+        self._made: dict[str, tuple[PriorMethod, Choice]] = {}
 
     def choose(self, given: frozenset[str]) -> tuple[PriorMethod, Choice]:
-        """The prior for these hints and why it is that one. Raises InputError, see `pick`."""
+        """The prior for these hints and why it is that one. Raises InputError, see `pick`, and WeightsError."""
         choice = pick(self.name, given)
         if choice.name not in self._made:
-            self._made[choice.name] = self._make(choice.name)
-        return self._made[choice.name], choice
+            self._made[choice.name] = self._make(choice)
+        method, made = self._made[choice.name]
+        return method, made if choice.name == NETWORK else choice
 
-    def _make(self, name: str) -> PriorMethod:
+    def _make(self, choice: Choice) -> tuple[PriorMethod, Choice]:
+        name = choice.name
+        if name == NETWORK:
+            from uhrmat.prior.networks import default_network
+
+            method, choice = default_network(self._device, self._threads)
+            return self._sharp(method), choice
         if name in METHODS:
-            return AffinityPrior(name, self._solver)
+            return AffinityPrior(name, self._solver), choice
+        if name == "plate":
+            from uhrmat.prior.plate import PlatePrior
+
+            return PlatePrior(self._solver), choice
+        if name == "key":
+            from uhrmat.prior.key import KeyPrior
+
+            return KeyPrior(), choice
         simple: dict[str, PriorMethod] = {"alpha": GivenAlpha(), "mask": GivenMask()}
-        return simple[name]
+        if name in simple:
+            return simple[name], choice
+        from uhrmat.prior.networks import network
+
+        return self._sharp(network(name, self._device, self._threads)), choice
+
+    def _sharp(self, method: PriorMethod) -> PriorMethod:
+        return method

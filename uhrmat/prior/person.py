@@ -1,0 +1,33 @@
+"""`lpn-person`: our own network that finds people, as a prior (see `lpn.PersonNet`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from uhrmat.prior.base import Prior, SmallHints, constrained
+
+SIDE = 512
+"""Short side that it looks at (SparseMat's LPN)."""
+
+
+class PersonPrior:
+    """The network of a .safetensors file. Its answer's context goes along. Raises WeightsError for other files."""
+
+    name = "lpn-person"
+    side: int | None = SIDE
+
+    def __init__(self, path: Path, device: str = "cpu") -> None:
+        from uhrmat.prior.lpn import load_person
+
+        self._net, self._device = load_person(path).to(device), device
+
+    def __call__(self, small: np.ndarray, hints: SmallHints) -> Prior:
+        import torch
+
+        planes = np.ascontiguousarray(small.transpose(2, 0, 1)[None])
+        with torch.inference_mode():
+            answer = self._net(torch.from_numpy(planes).to(self._device))
+            alpha = torch.sigmoid(answer.logits)[0, 0].cpu().numpy()
+        return Prior(constrained(alpha, hints.trimap), self.name, context=answer.context)
