@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from uhrmat import __version__
+from uhrmat.cli.bench import bench
 from uhrmat.cli.evaluate import evaluate
 from uhrmat.cli.image import image
 from uhrmat.cli.models import models
@@ -29,6 +30,7 @@ app.command()(trimap)
 app.command()(evaluate)
 app.add_typer(models, name="models")
 app.add_typer(train, name="train")
+app.add_typer(bench, name="bench")
 
 
 def _print_version(wanted: bool) -> None:

@@ -133,8 +133,8 @@ class BilinearPicture(BilinearMaps):
 
 
 def load_ddfe(weights: str | None) -> DDFE:
-    """DDFE with trained weights: whatever `hub.resolve` understands, default the bundled ddfe."""
-    path = resolve(weights or "ddfe", suffixes=(".safetensors",)).path
+    """DDFE with trained weights: whatever `hub.resolve` understands, default the bundled ddfe-line."""
+    path = resolve(weights or "ddfe-line", suffixes=(".safetensors",)).path
     tensors, metadata = load_tensors(path)
     size = metadata.get("size", "line")
     net = DDFE(size if size in SIZES else "line")

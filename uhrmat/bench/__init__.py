@@ -1,0 +1,1 @@
+"""Measurements that people run on their own data with `uhrmat bench`."""

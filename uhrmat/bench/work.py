@@ -1,0 +1,52 @@
+"""What a network does for one picture: multiply-accumulates counted while it runs, on any engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch import nn
+
+from uhrmat.refine.layers import SparseConv
+from uhrmat.sparse import DenseEngine, Engine
+
+
+class Work:
+    """macs: multiply-accumulates of the sparse convolutions so far."""
+
+    macs = 0
+
+    @property
+    def gflops(self) -> float:
+        """Thousand million operations: a multiply and an add each."""
+        return 2 * self.macs / 1e9
+
+
+@contextmanager
+def counted(net: nn.Module) -> Iterator[Work]:
+    """Counts every sparse convolution that `net` runs in the block: the taps of each active site of its result.
+
+    A transposed convolution of stride 2 has a quarter of its taps at a site. Activations and sums are left out.
+    """
+    work = Work()
+
+    def count(module: nn.Module, inputs: tuple[Any, ...], result: Any) -> None:
+        assert isinstance(module, SparseConv)
+        taps = module.weight.numel() // (4 if module.kind == "inverse" else 1)
+        work.macs += taps * _sites(inputs[0], result.level)
+
+    hooks = [layer.register_forward_hook(count) for layer in net.modules() if isinstance(layer, SparseConv)]
+    try:
+        yield work
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _sites(engine: Engine, level: int) -> int:
+    """Active sites of a level."""
+    if isinstance(engine, DenseEngine):
+        return int(engine.mask(level).sum())
+    active = engine.active  # type: ignore[attr-defined]
+    return int(active.levels[level].mask.sum())

@@ -1,0 +1,80 @@
+"""`uhrmat bench`: measure on one's own pictures what the papers measured on theirs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from uhrmat.cli import options as opt
+from uhrmat.cli.console import Console, Rows, session
+
+if TYPE_CHECKING:
+    from uhrmat.bench.tables import Table
+
+bench = typer.Typer(help="Measure quality and cost on pictures with true alphas.", no_args_is_help=True)
+_WIDTH = 12
+
+
+@bench.callback()
+def choose() -> None:
+    """Measure quality and cost on pictures with true alphas."""
+
+
+@bench.command("hrimf-amr")
+def hrimf_amr(
+    data: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR",
+            help="Images/, Trimap1/, GroundTruth/ with equal names, or NAME.png, NAME_trimap.png, NAME_gt.png.",
+        ),
+    ],
+    methods: Annotated[
+        str | None, typer.Option(metavar="LIST", help="Low-resolution methods; default: all that are known.")
+    ] = None,
+    working_size: opt.WorkingSize = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="The first so many pictures only.")] = None,
+    threads: opt.Threads = None,
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    debug: opt.Debug = False,
+) -> None:
+    """The tables of HRIMF-AMR: adaptability, ablation, error correction, complexity.
+
+    Example: uhrmat bench hrimf-amr --data dev/ --methods closed-form,knn
+    """
+    with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
+        from uhrmat.bench.pictures import find_items
+
+        items = find_items(data)[:limit]
+        if not items:
+            reason = f"{data} holds no pictures with trimaps and true alphas: nothing was measured."
+            console.note(reason)
+            console.document({"pictures": [], "skipped": {"all": reason}})
+            return
+        from uhrmat.bench.hrimf_amr import METHODS, measure
+        from uhrmat.bench.tables import TITLES, tables
+        from uhrmat.devices import set_threads
+
+        set_threads(threads)
+        chosen = METHODS if methods is None else tuple(filter(None, methods.split(",")))
+        found = measure(items, chosen, working_size, console.note)
+        for name, reason in found.skipped.items():
+            console.note(f"{name} was left out: {reason}")
+        made = tables(found, chosen)
+        console.table([_section(TITLES[name], table) for name, table in made.items() if table])
+        console.document({"pictures": found.pictures, "skipped": found.skipped, "tables": made})
+
+
+def _section(title: str, table: Table) -> Rows:
+    """A title, a header and aligned rows; the words of a row come first, its figures after them."""
+    words = [key for key, value in table[0].items() if isinstance(value, str)]
+    figures = [key for key in table[0] if key not in words]
+    rows = [(title, ""), (" + ".join(words), "".join(f"{name:>{_WIDTH}}" for name in figures))]
+    for row in table:
+        cells = (row[key] for key in figures)
+        text = "".join(f"{f'{c:,}' if isinstance(c, int) else format(c, '.3f'):>{_WIDTH}}" for c in cells)
+        rows.append((" + ".join(row[key] for key in words), text))
+    return rows
