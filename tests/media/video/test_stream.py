@@ -53,6 +53,15 @@ def test_rational_rates_survive_every_container(tmp_path: Path, suffix: str) -> 
         assert clip.info.rate == RATE
         assert not clip.info.variable
         assert clip.info.duration == pytest.approx(12 / float(RATE), abs=0.5 / float(RATE))
+        assert [f.time - clip.info.start * clip.info.time_base for f in clip.frames()] == [i / RATE for i in range(12)]
+
+
+def test_missing_frames_of_a_coarse_time_base_are_no_even_clip(tmp_path: Path) -> None:
+    gaps = [0, 1, 2, 4, 5, 6, 8]
+    path = encode(tmp_path / "a.mp4", numbered(7), pts=gaps, time_base=Fraction(1, 25), options={"bf": "0"})
+    with open_clip(path) as clip:
+        assert clip.info.variable
+        assert [f.time for f in clip.frames()] == [Fraction(g, 25) for g in gaps]
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])

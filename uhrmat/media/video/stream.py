@@ -14,7 +14,7 @@ from uhrmat.media.picture import Picture, PictureInfo
 from uhrmat.media.video.colour import read_tags
 from uhrmat.media.video.container import ANOTHER, announced_length, decoder_of, open_container, video_stream
 from uhrmat.media.video.planes import depth_of, has_alpha, to_rgb
-from uhrmat.media.video.timeline import measure_rate, scan
+from uhrmat.media.video.timeline import Clock, make_clock, measure_rate, scan
 from uhrmat.media.video.types import UNSPECIFIED, Array, ClipInfo, ColourTags, Frame
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class StreamReader:
             self._timeline = scan(container, stream)
             if not len(self._timeline):
                 raise InputError(f"'{path}' holds no frame.", ANOTHER)
+            self._clock, self._rate, self._variable = self._pace(stream)
             self._tags, self.info = self._describe(stream, self._first(), bool(container.streams.audio))
             self._note_shortage(stream.frames, announced_length(container, stream))
 
@@ -125,9 +126,9 @@ class StreamReader:
             )
         if frame.is_corrupt:
             self._note(f"Frame {index} of '{self.path}' is damaged; it is used as the decoder mended it.")
-        pts = self._timeline.pts[index]
+        pts = self._clock.pts(index)
         picture = self._picture(*to_rgb(frame, self._tags))
-        return Frame(index, pts, pts * info.time_base, picture, duration=self._timeline.duration(index))
+        return Frame(index, pts, pts * info.time_base, picture, duration=self._clock.duration(index))
 
     def _picture(self, pixels: Array, alpha: Array | None) -> Picture:
         turns = self.info.rotation // 90
@@ -139,35 +140,38 @@ class StreamReader:
         info = PictureInfo(self.path, width, height, pixels.dtype.name, depth, has_alpha=alpha is not None)
         return Picture(pixels, alpha, info)
 
-    def _describe(self, stream: Any, frame: VideoFrame, has_audio: bool) -> tuple[ColourTags, ClipInfo]:
-        """What header, time stamps and the first frame say."""
-        timeline = self._timeline
+    def _pace(self, stream: Any) -> tuple[Clock, Fraction, bool]:
+        """The time stamps to give, frames per second, and whether they are uneven."""
         base = Fraction(stream.time_base or Fraction(1, 1000))
         announced = [stream.guessed_rate, stream.base_rate, stream.average_rate]
-        rate, variable = measure_rate(timeline, base, announced)
-        base = base if timeline.stamped else 1 / rate
+        rate, variable = measure_rate(self._timeline, base, announced)
+        return make_clock(self._timeline, base, rate, variable), rate, variable
+
+    def _describe(self, stream: Any, frame: VideoFrame, has_audio: bool) -> tuple[ColourTags, ClipInfo]:
+        """What header, time stamps and the first frame say."""
         codec = stream.codec_context.name
         codes = _codes(frame, stream.codec_context)
         tags = read_tags(self.path, (frame.width, frame.height), frame.format.name, codec, codes)
         rotation = round(frame.rotation / 90) * 90 % 360
         turned = rotation % 180 == 90
         aspect = Fraction(stream.codec_context.sample_aspect_ratio or 1)
-        span = timeline.pts[-1] - timeline.pts[0] + timeline.duration(len(timeline) - 1)
+        clock, last = self._clock, len(self._timeline) - 1
+        span = clock.pts(last) + clock.duration(last) - clock.start
         info = ClipInfo(
             path=self.path,
             kind="stream",
             width=frame.height if turned else frame.width,
             height=frame.width if turned else frame.height,
-            rate=rate,
-            time_base=base,
-            variable=variable,
-            frames=len(timeline),
+            rate=self._rate,
+            time_base=clock.base,
+            variable=self._variable,
+            frames=len(self._timeline),
             bits=depth_of(frame.format),
             colour=tags,
             rotation=rotation,
-            duration=float(span * base),
+            duration=float(span * clock.base),
             has_audio=has_audio,
-            start=timeline.pts[0],
+            start=clock.start,
             codec=codec,
             has_alpha=has_alpha(frame.format),
             sample_aspect=1 / aspect if turned else aspect,

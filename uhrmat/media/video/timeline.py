@@ -82,17 +82,50 @@ def scan(container: InputContainer, stream: Any) -> Timeline:
 def measure_rate(timeline: Timeline, time_base: Fraction, announced: list[Fraction | None]) -> tuple[Fraction, bool]:
     """Frames per second, and whether time stamps are uneven by more than the rounding of their time base.
 
-    An announced rate is taken where it agrees with the time stamps to one in a thousand, so that 30000/1001 stays
-    itself in containers that count milliseconds.
+    An announced rate is taken where it agrees with the time stamps to one in a thousand, or as well as they can tell,
+    so that 30000/1001 stays itself in containers that count milliseconds.
     """
     rates = [Fraction(r) for r in announced if r]
     if len(timeline) < 2 or not timeline.stamped:
         return (rates[0] if rates else Fraction(25)), False
     times = np.asarray(timeline.pts, np.float64)
     step = (times[-1] - times[0]) / (len(times) - 1)
-    uneven = bool(np.abs(times - times[0] - step * np.arange(len(times))).max() > 1.5)
+    uneven = bool(np.abs(times - times[0] - step * np.arange(len(times))).max() > min(1.5, max(0.5, step / 4)))
     if step <= 0:
         return (rates[0] if rates else Fraction(25)), True
     mean = Fraction(len(times) - 1, timeline.pts[-1] - timeline.pts[0]) / time_base
-    near = [r for r in rates if abs(r / mean - 1) < Fraction(1, 1000)]
+    blur = max(Fraction(1, 1000), Fraction(3, 2 * (timeline.pts[-1] - timeline.pts[0])))
+    near = [r for r in rates if abs(r / mean - 1) < blur]
     return (near[0] if near and not uneven else mean.limit_denominator(100_000)), uneven
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The time stamps that frames are given, in `base` seconds: the file's own, or from `start` on in equal steps."""
+
+    timeline: Timeline
+    base: Fraction
+    start: int
+    step: int = 0
+
+    def pts(self, index: int) -> int:
+        """When frame `index` is shown."""
+        return self.start + index * self.step if self.step else self.timeline.pts[index]
+
+    def duration(self, index: int) -> int:
+        """For how long frame `index` is shown."""
+        return self.step or self.timeline.duration(index)
+
+
+def make_clock(timeline: Timeline, base: Fraction, rate: Fraction, variable: bool) -> Clock:
+    """The file's time stamps where they are uneven or exact; an even clip's, freed from the rounding of its time base.
+
+    A clip of 30000/1001 frames per second that Matroska stored in milliseconds goes out as evenly as it came in.
+    """
+    if not timeline.stamped:
+        return Clock(timeline, 1 / rate, 0, 1)
+    if variable or (1 / rate / base).denominator == 1:
+        return Clock(timeline, base, timeline.pts[0])
+    scale = -(-10_000 // rate.numerator)
+    fine = Fraction(1, rate.numerator * scale)
+    return Clock(timeline, fine, round(timeline.pts[0] * base / fine), rate.denominator * scale)

@@ -45,7 +45,8 @@ class ClipInfo:
 
     `width` and `height` count after `rotation` (degrees counterclockwise, 0, 90, 180 or 270), which frames have
     already been given. `rate` is the average in frames per second; `variable` says that time stamps are not evenly
-    spaced. `frames` is what was found by reading the index, not what the header announces; None where nobody knows.
+    spaced; where they are, but the file's time base is too coarse to say so (milliseconds), `time_base` is finer than
+    the file's. `frames` is what was found by reading the index, not what the header announces; None if nobody knows.
     `bits` is 8, 10, 12 or 16 per channel; `linear` marks scene-linear floats (EXR). `start` is the first time stamp in
     `time_base`. `numbers` and `pattern` (printf form, such as "f_%04d.png") belong to sequences, `numbers[index]`
     being the file's number. `sample_aspect` is a pixel's width over its height.
