@@ -98,8 +98,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._cdn(path[5:])
         if found := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
             return self._resolve(*found.groups())
-        if found := re.fullmatch(r"/api/models/([^/]+/[^/]+)/tree/([^/]+)", path):
-            return self._tree(found[1])
+        if found := re.fullmatch(r"/api/models/([^/]+/[^/]+)/revision/([^/]+)", path):
+            return self._info(*found.groups())
         if self.command in ("POST", "PUT"):
             return self._write(path, body, token)
         return self._send(404)
@@ -136,11 +136,13 @@ class _Handler(BaseHTTPRequestHandler):
             return None
         return self._send(206 if start else 200, data[start:], head)
 
-    def _tree(self, repo: str) -> None:
+    def _info(self, repo: str, revision: str) -> None:
         if repo not in self.hub.repos:
             return self._send(401, b"", {"X-Error-Code": "RepoNotFound"})
-        files = self.hub.repos[repo].items()
-        return self._json([{"type": "file", "path": p, "size": len(d), "oid": _git_sha(d)} for p, d in files])
+        if revision not in ("main", COMMIT):
+            return self._send(404, b"", {"X-Error-Code": "RevisionNotFound"})
+        files = [{"rfilename": path} for path in self.hub.repos[repo]]
+        return self._json({"id": repo, "sha": COMMIT, "siblings": files, "tags": [], "private": False})
 
     def _write(self, path: str, body: bytes, token: str | None) -> None:
         if found := re.fullmatch(r"/upload/(\w+)", path):  # a signed address: it needs no token

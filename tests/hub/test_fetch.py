@@ -53,9 +53,17 @@ def test_a_stopped_server_is_no_matter_once_it_is_cached(
     assert resolve(f"org/net@{COMMIT}:model.safetensors").path.read_bytes() == WEIGHTS
 
 
+def test_pulling_a_branch_asks_whether_it_moved(hub: Hub) -> None:
+    assert resolve("org/net").origin == f"org/net@{COMMIT}:model.safetensors"
+    count = len(hub.requests)
+    resolve("org/net", fresh=True)
+    assert hub.requests[count:] and not [r for r in hub.requests[count:] if "/cdn/" in r.path]
+
+
 def test_a_flipped_byte_is_refused_and_deleted(hub: Hub, offline_world: Path) -> None:
     hub.flip = True
-    assert "SHA-256" in (said := failure()) and "deleted" in said
+    for name in ("net", "org/net"):
+        assert "SHA-256" in (said := failure(name)) and "deleted" in said
     assert not [p for p in offline_world.rglob("*") if p.is_file() and p.stat().st_size == len(WEIGHTS)]
     hub.flip = False
     assert resolve("net").path.read_bytes() == WEIGHTS

@@ -100,12 +100,16 @@ def pull(
         for name in names:
             try:
                 with _progress(console) as progress:
-                    found = resolve(name, accept=accept or (), progress=progress)
+                    found = resolve(name, accept=accept or (), progress=progress, fresh=True)
             except Exception as error:
                 console.error(error, item=name)
                 items.append({"name": name, "status": "failed", "error": describe(error)})
                 continue
-            verified = "SHA-256 as in the catalogue" if found.verified else "not in the catalogue, so not compared"
+            verified = (
+                "SHA-256 as in the catalogue"
+                if found.verified
+                else "not against the catalogue, which does not have it"
+            )
             console.table([[("weights", found.origin), ("file", str(found.path)), ("verified", verified)]])
             items.append({"name": name, "status": "ok", "path": str(found.path), "verified": found.verified})
         console.document({"items": items})

@@ -59,7 +59,7 @@ def _entry(path: Path, digest: str, rows: dict[str, str]) -> CatalogEntry:
     kind = path.stem.split("-")[0]
     return CatalogEntry(
         name=path.stem,
-        title=f"our own {rows.get('network', path.stem).split(',')[0]}, travels with uhrmat",
+        title=f"Our own: {rows.get('network', path.stem).split(',')[0]}",
         task="refiner" if kind in ("shm", "ddfe") else "prior",
         source="bundled",
         loader=kind if kind in LOADERS else "none",

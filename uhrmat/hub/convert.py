@@ -101,7 +101,9 @@ def detect(tensors: dict[str, Tensor], source: Path) -> str:
     if all(any(name.startswith(part) for name in tensors) for part in _PARTS):
         return "vitmatte"
     some = ", ".join(list(tensors)[:3])
-    raise WeightsError(f"{source} is of no network known here: its tensors are {some}, ….", f"Known: {KINDS[1:]}.")
+    raise WeightsError(
+        f"{source} is of no network known here: its tensors are {some}, ….", f"Known: {', '.join(KINDS[1:])}."
+    )
 
 
 def _modnet(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:

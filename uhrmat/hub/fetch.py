@@ -17,6 +17,7 @@ from typing import Any
 from uhrmat.errors import WeightsError
 from uhrmat.hub.entry import WeightsFile
 from uhrmat.hub.failures import translated
+from uhrmat.hub.verify import check
 
 _TRIES = 3
 Progress = Callable[[str, int, int], None]
@@ -54,8 +55,9 @@ def fetch(
 ) -> Path:
     """`path` of a repository at a revision, from the Hub into the cache; connections that break are resumed.
 
-    must: what the catalogue says; another size or hash on the Hub is refused before anything is fetched. Raises
-    WeightsError saying in one sentence what was in the way and what helps.
+    must: what the catalogue says; another size or hash on the Hub is refused before anything is fetched. Without it
+    the file is compared with the SHA-256 that the Hub announces for it, where it does (LFS). Raises WeightsError saying
+    in one sentence what was in the way and what helps.
     """
     if offline():
         raise WeightsError(
@@ -70,7 +72,10 @@ def fetch(
         told = get_hf_file_metadata(url, token=token, endpoint=endpoint(), timeout=constants.HF_HUB_ETAG_TIMEOUT)
         if must is not None:
             _compare(repo, must, told.size, told.etag)
-        return _persistent(repo, path, revision=revision, token=token, tqdm_class=_bar(path, progress))
+        found = _persistent(repo, path, revision=revision, token=token, tqdm_class=_bar(path, progress))
+    if must is None and told.size is not None and _is_sha256(told.etag):
+        check(found, WeightsFile(path, told.size, str(told.etag)), delete=True)
+    return found
 
 
 def _persistent(repo: str, path: str, **options: Any) -> Path:
@@ -94,12 +99,14 @@ def download(repo: str, path: str, **options: Any) -> str:
 
 def listing(repo: str, revision: str) -> list[str]:
     """Paths of all files of a repository, from the Hub, or those in the cache where the network is off."""
-    from huggingface_hub import HfApi
+    from huggingface_hub import HfApi, constants
 
     if offline():
         return _cached_listing(repo, revision)
-    with translated(repo, revision):
-        return HfApi(endpoint(), token=os.environ.get("HF_TOKEN") or None).list_repo_files(repo, revision=revision)
+    api = HfApi(endpoint(), token=os.environ.get("HF_TOKEN") or None)
+    with translated(repo, revision), silent():
+        found = api.model_info(repo, revision=revision, timeout=constants.HF_HUB_ETAG_TIMEOUT)
+    return [file.rfilename for file in found.siblings or []]
 
 
 def _cached_listing(repo: str, revision: str) -> list[str]:
@@ -116,13 +123,17 @@ def _cached_listing(repo: str, revision: str) -> list[str]:
 def _compare(repo: str, must: WeightsFile, size: int | None, etag: str | None) -> None:
     """Refuses a file whose size or (for LFS files, whose ETag is it) SHA-256 is announced to be another."""
     changed = size is not None and size != must.bytes
-    if etag is not None and re.fullmatch(r"[0-9a-f]{64}", etag):
+    if _is_sha256(etag):
         changed = changed or etag != must.sha256
     if changed:
         raise WeightsError(
             f"{endpoint()} announces another {must.path} for {repo} than the one uhrmat knows, so it was not fetched.",
             "Look at HF_ENDPOINT; if it is right, give owner/repository@revision:file to use what is there now.",
         )
+
+
+def _is_sha256(etag: str | None) -> bool:
+    return etag is not None and re.fullmatch(r"[0-9a-f]{64}", etag) is not None
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from uhrmat.errors import WeightsError
 from uhrmat.hub.bundled import bundled_weights_dir
 from uhrmat.hub.catalog import entries, find
 from uhrmat.hub.entry import CatalogEntry, LocalWeights, WeightsFile
-from uhrmat.hub.fetch import Progress, fetch, in_cache, listing
+from uhrmat.hub.fetch import Progress, fetch, in_cache, listing, offline
 from uhrmat.hub.verify import check, sha256
 
 SUFFIXES = (".safetensors", ".onnx")
@@ -25,13 +25,14 @@ def resolve(
     accept: Collection[str] = (),
     suffixes: Collection[str] = SUFFIXES,
     progress: Progress | None = None,
+    fresh: bool = False,
 ) -> LocalWeights:
     """Weights by name, path, folder or repository, on this machine and verified where their hash is known.
 
     name: an existing file or folder, a name of the catalogue, or `org/repo[@revision][:file]` on the Hub, in this
     order; accept: names of entries whose licence the user has accepted, asked for before fetching; suffixes: of files
-    that the caller can read; progress: called with (file, bytes done, bytes in all). What is cached needs no network.
-    Raises WeightsError.
+    that the caller can read; progress: called with (file, bytes done, bytes in all). What is cached needs no network,
+    unless `fresh` asks whether a branch has moved. Raises WeightsError.
     """
     text = os.fspath(name)
     if "://" in text:
@@ -46,7 +47,7 @@ def resolve(
         return _local(plain, suffixes)
     match = _REPO.fullmatch(text)
     if match and (match["file"] or not text.endswith((*SUFFIXES, *_PICKLES))):
-        return _repository(match["repo"], match["revision"] or "main", match["file"], suffixes, progress)
+        return _repository(match["repo"], match["revision"] or "main", match["file"], suffixes, progress, fresh)
     raise WeightsError(
         f"There are no weights {text!r}: no such file, no such name in the catalogue.",
         "See `uhrmat models list`, or give a file, a folder or owner/repository[@revision][:file].",
@@ -93,14 +94,16 @@ def require_acceptance(entry: CatalogEntry, accept: Collection[str]) -> None:
 
 
 def _repository(
-    repo: str, revision: str, file: str | None, suffixes: Collection[str], progress: Progress | None
+    repo: str, revision: str, file: str | None, suffixes: Collection[str], progress: Progress | None, fresh: bool
 ) -> LocalWeights:
     if file is None:
         file = _choose(listing(repo, revision), suffixes, f"{repo}@{revision}")
     refuse_pickle(file)
-    path = in_cache(repo, revision, file) or fetch(repo, revision, file, None, progress)
+    path = None if fresh and not offline() else in_cache(repo, revision, file)
+    path = path or fetch(repo, revision, file, None, progress)
     known = recognise(path)
-    return LocalWeights(path, {file: path}, known, f"{repo}@{revision[:8]}:{file}", known is not None)
+    commit = path.parts[path.parts.index("snapshots") + 1]  # .../snapshots/<commit>/<file>: what to pin
+    return LocalWeights(path, {file: path}, known, f"{repo}@{commit}:{file}", known is not None)
 
 
 def _local(path: Path, suffixes: Collection[str]) -> LocalWeights:

@@ -83,7 +83,8 @@ def convert_sparsemat(tensors: Tensors) -> tuple[Tensors, list[str]]:
     found |= matcher.gates()
     matcher.finish()
     dropped = len(tensors) - len(own)
-    return found, [*matcher.notes, f"{dropped} tensors of the low-resolution network are left out"]
+    told = "of kernels with the same shape and no custom name, the first in the file was taken first: look at this list"
+    return found, [told, *matcher.notes, f"{dropped} tensors of the low-resolution network are left out"]
 
 
 class _Matcher:
