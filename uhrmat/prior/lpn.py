@@ -3,7 +3,7 @@
 Sun, Tang, Tai (CVPR 2023, §3.2) put a MobileNetV2 encoder-decoder with skips in front of their sparse refiner; this is
 a network of our own from the same kind of blocks: plain convolutions where pictures are still large, inverted residuals
 (Sandler et al., CVPR 2018) with squeeze-and-excitation (Hu et al., CVPR 2018) below, a global summary beside the 1/32
-stage, skips up to 1/2. What differs from the paper: 1.6 M parameters instead of 4.0 M; every halving but the first
+stage, skips up to 1/2. What differs from the paper: 1.5 M parameters instead of 4.0 M; every halving but the first
 averages more pixels than it drops (Zhang, ICML 2019), so that a moving edge changes the matte smoothly; the last
 doubling places the logits' sub-pixels (Shi et al., CVPR 2016).
 
@@ -19,6 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+SHORT_SIDE = 384
+"""Working size of `PersonNet`: pixels on the short side."""
 STRIDE = 32
 """The deepest stage's stride: smaller pictures are padded up to a multiple of it inside."""
 CONTEXT = 64
@@ -154,6 +156,7 @@ def folded(net: PersonNet) -> PersonNet:
     for name, module in net.named_modules():
         if isinstance(module, nn.Sequential) and len(module) > 1 and isinstance(module[1], nn.BatchNorm2d):
             conv, scale = module[0], module[1]
+            assert isinstance(conv, nn.Conv2d) and scale.running_mean is not None and scale.running_var is not None
             factor = scale.weight / torch.sqrt(scale.running_var + scale.eps)
             found[f"{name}.0.weight"] = conv.weight * factor[:, None, None, None]
             found[f"{name}.0.bias"] = scale.bias - scale.running_mean * factor

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from uhrmat.errors import InputError
 
@@ -79,7 +79,11 @@ RECIPES: dict[str, type[Recipe]] = {"shm": SceneRecipe, "ddfe": DetailRecipe, "l
 R = TypeVar("R", bound=Recipe)
 
 
-def load_recipe(name: str | Path, kind: type[R] = SceneRecipe, **changes: Any) -> R:  # type: ignore[assignment]
+@overload
+def load_recipe(name: str | Path, **changes: Any) -> SceneRecipe: ...
+@overload
+def load_recipe(name: str | Path, kind: type[R], **changes: Any) -> R: ...
+def load_recipe(name: str | Path, kind: type[Recipe] = SceneRecipe, **changes: Any) -> Recipe:
     """A recipe by name (see `recipes/`) or path, with single values replaced. InputError on what it cannot use.
 
     kind: of recipe that the caller can train by.

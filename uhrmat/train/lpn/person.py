@@ -13,8 +13,9 @@ from torch.nn import functional as F
 
 from uhrmat.prior.lpn import PersonNet
 from uhrmat.train.losses import gradient
+from uhrmat.train.lpn.measure import held_out_people, overlap
 from uhrmat.train.lpn.scenes import SceneStream, Sizes
-from uhrmat.train.lpn.store import Source, find_sources, held_out, read_source
+from uhrmat.train.lpn.store import Source, read_source
 from uhrmat.train.recipe import PersonRecipe
 from uhrmat.train.task import Batch
 
@@ -61,18 +62,6 @@ class PersonTask:
             rows.append((overlap(found > 0.5, true > 0.5), 1000 * float(np.abs(found - true).mean())))
         iou, error = np.mean(rows, 0) if rows else (0.0, 0.0)
         return {"iou": float(iou), "mae": float(error)}
-
-
-def held_out_people(data: Path) -> list[Source]:
-    """The fixed tenth of the photographs of people that is kept for measuring, by number."""
-    found = (source for source in find_sources(data) if source.kind == "people" and held_out(source.name))
-    return sorted(found, key=lambda source: int(source.name))
-
-
-def overlap(found: np.ndarray, true: np.ndarray) -> float:
-    """Intersection over union of two boolean masks; two empty ones agree wholly."""
-    union = float(np.logical_or(found, true).sum())
-    return float(np.logical_and(found, true).sum()) / union if union else 1.0
 
 
 def person_loss(recipe: PersonRecipe, logits: Tensor, alpha: Tensor) -> tuple[Tensor, dict[str, float]]:

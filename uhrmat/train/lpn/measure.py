@@ -1,0 +1,68 @@
+"""Figures of a network that finds people: overlap on photographs never trained on, and what it sees in empty places."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from uhrmat.prior.base import area_average, working_shape
+from uhrmat.prior.lpn import SHORT_SIDE, PersonNet
+from uhrmat.train.lpn.store import Source, find_sources, held_out, read_source
+
+Finder = Callable[[np.ndarray], np.ndarray]
+"""Of a picture (H, W, 3) uint8 RGB, how much of each pixel belongs to people: (H, W) float32 in [0, 1]."""
+
+
+def held_out_people(data: Path) -> list[Source]:
+    """The fixed tenth of the photographs of people that is kept for measuring, by number."""
+    found = (source for source in find_sources(data) if source.kind == "people" and held_out(source.name))
+    return sorted(found, key=lambda source: int(source.name))
+
+
+def overlap(found: np.ndarray, true: np.ndarray) -> float:
+    """Intersection over union of two boolean masks; two empty ones agree wholly."""
+    union = float(np.logical_or(found, true).sum())
+    return float(np.logical_and(found, true).sum()) / union if union else 1.0
+
+
+def measure(finder: Finder, sources: Sequence[Source]) -> dict[str, float]:
+    """iou: mean of the pictures' overlaps at a threshold of 0.5; worst: the tenth percentile of them; mae: mean
+    absolute error x1000; all at the photographs' own size."""
+    ious, errors = [], []
+    for source in sources:
+        pixels = read_source(source)
+        found, true = finder(np.ascontiguousarray(pixels[..., :3])), pixels[..., 3].astype(np.float32) / 255
+        ious.append(overlap(found > 0.5, true > 0.5))
+        errors.append(1000 * float(np.abs(found - true).mean()))
+    return {"iou": float(np.mean(ious)), "worst": float(np.quantile(ious, 0.1)), "mae": float(np.mean(errors))}
+
+
+def emptiness(finder: Finder, sources: Sequence[Source], side: int = 960) -> float:
+    """The largest mean alpha in pictures without people; they are shrunk to `side` pixels on the long side first."""
+    shares = [0.0]
+    for source in sources:
+        pixels = read_source(source)[..., :3]
+        scale = min(1.0, side / max(pixels.shape[:2]))
+        small = area_average(pixels, (round(pixels.shape[0] * scale), round(pixels.shape[1] * scale)))
+        shares.append(float(finder(np.rint(small).astype(np.uint8)).mean()))
+    return max(shares)
+
+
+def finder_of(net: PersonNet, short: int = SHORT_SIDE, dtype: torch.dtype = torch.float32) -> Finder:
+    """The network at a working size of `short` pixels on the short side, enlarged bilinearly."""
+
+    @torch.inference_mode()
+    def find(picture: np.ndarray) -> np.ndarray:
+        height, width = picture.shape[:2]
+        small = torch.from_numpy(area_average(picture, working_shape(height, width, short), 255))
+        planes = small.permute(2, 0, 1)[None].contiguous(memory_format=torch.channels_last)
+        with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+            logits = net(planes).logits
+        found = torch.sigmoid(logits)[0, 0].numpy()
+        return np.asarray(cv2.resize(found, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+
+    return find

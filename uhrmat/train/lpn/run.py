@@ -1,0 +1,89 @@
+"""A whole training run of the network that finds people: photographs decoded, the loop, figures, weights, card."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from uhrmat.errors import InputError
+from uhrmat.prior.lpn import PersonNet, folded
+from uhrmat.train.lpn.measure import emptiness, finder_of, held_out_people, measure
+from uhrmat.train.lpn.person import PersonTask
+from uhrmat.train.lpn.store import fill_store, find_sources
+from uhrmat.train.recipe import PersonRecipe, Recipe, load_recipe
+from uhrmat.train.run import finish, fitted, run
+from uhrmat.train.task import Report
+
+COMMAND = "python -m benchmarks.person --data DIR"
+"""What reproduces the figures of a card."""
+
+
+def run_lpn(
+    name: str | Path, out: Path, *, changes: dict[str, Any], producers: int = 1, weights: Path | None = None,
+    **options: Any,
+) -> Path:  # fmt: skip
+    """Train whichever prior the recipe is for; see `run_person` and `uhrmat.train.run.run` for the options."""
+    recipe = load_recipe(name, Recipe, **changes)
+    if isinstance(recipe, PersonRecipe):
+        if weights is not None:
+            raise InputError("The network that finds people starts from its checkpoint only.", "Leave out --weights.")
+        return run_person(recipe, out, **options)
+    return run(load_recipe(name, **changes), out, producers=producers, weights=weights, **options)
+
+
+def run_person(
+    recipe: PersonRecipe, out: Path, *, data: Path | None, cache: Path | None = None, device: str = "auto",
+    workers: int = 1, minutes: float = math.inf, every: int = 500, report: Report = lambda _: None,
+    note: Callable[[str], None] = lambda _: None,
+) -> Path:  # fmt: skip
+    """Train by `recipe` into the folder `out` and return the weights' path; an interrupted run goes on where it was.
+
+    data: a folder with people/, and mattes/ and textures/ where there are any (see `store`), InputError without one;
+    cache: of decoded photographs, default `out`/photographs; the rest as `uhrmat.train.run.run`.
+    """
+    if data is None:
+        raise InputError("People are not drawn from generated scenes.", "Give photographs with --data DIR.")
+    note("decoding the photographs")
+    folder = cache or out / "photographs"
+    fill_store(data, folder)
+    state = fitted(PersonTask(recipe, folder, data), out, device, workers, minutes, every, None, report)
+    assert isinstance(state.ema, PersonNet)
+    net = folded(state.ema.to("cpu"))
+    note("measuring on photographs never trained on")
+    crops = f"pictures of about {recipe.side} x {recipe.side}, at the end fewer of {recipe.large} x {recipe.large}"
+    return finish(state, net, recipe, crops, material(data), figures(net, data), out / f"{recipe.network}.safetensors")
+
+
+def material(data: Path) -> str:
+    """What the folder's photographs are, for the card."""
+    sources = find_sources(data)
+    count = {
+        kind: sum(source.kind == kind for source in sources) for kind in ("people", "portraits", "others", "places")
+    }
+    kept = len(held_out_people(data))
+    return (
+        f"{count['people'] - kept:,} street photographs with person masks (Apache-2.0; {kept} more held out), "
+        f"{count['portraits']} portraits and {count['others']} other subjects with alphas (MIT), "
+        f"{count['places']} places (CC0, CC BY-SA, Unsplash, public domain)"
+    )
+
+
+def figures(net: PersonNet, data: Path) -> list[str]:
+    """Lines for the card: overlap on the photographs held out, and the fullest of the mattes of empty places."""
+    find, people = finder_of(net), held_out_people(data)
+    lines = []
+    if people:
+        found = measure(find, people)
+        lines.append(
+            f"{len(people)} street photographs never trained on: IoU at 0.5 {found['iou']:.4f} (tenth percentile "
+            f"{found['worst']:.3f}), mean absolute error {found['mae']:.1f} / 1000. `{COMMAND}`"
+        )
+    places = [source for source in find_sources(data) if source.kind == "places"]
+    if places:
+        lines.append(
+            f"{len(places)} places without people, which were trained on: mean alpha at most "
+            f"{emptiness(find, places):.4f}. `{COMMAND}`"
+        )
+    return lines
