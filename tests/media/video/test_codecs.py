@@ -58,6 +58,28 @@ def test_noise_for_an_alpha_comes_back_too(tmp_path: Path) -> None:
         assert check.psnr >= 45, (name, content, check)
 
 
+def test_prores_carries_ten_bits_of_alpha(tmp_path: Path) -> None:
+    ramp, colour = np.linspace(0, 1, 64 * 64, dtype=np.float32).reshape(64, 64), scenery(64, 64)
+    with open_writer(tmp_path / "a.mov", "prores4444", clip_info(64, 64), "foreground") as writer:
+        writer.write(some_frame(0, colour), ramp, colour)
+    with open_clip(tmp_path / "a.mov") as clip:
+        back = next(clip.frames()).picture.alpha
+    assert back is not None
+    assert len(np.unique(back)) == 1024
+    assert np.abs(back / 65535 - ramp).max() <= 0.51 / 1023
+
+
+@pytest.mark.parametrize("name", ["prores4444", "vp9", "ffv1"])
+def test_threads_do_not_change_the_bytes(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    for pixels in (0, 10**9):  # all cores, then one
+        monkeypatch.setattr("uhrmat.media.video.encode.SMALL", pixels)
+        path = tmp_path / f"{pixels}{CODECS[name].suffix}"
+        write(path, CODECS[name], clip_info(320, 256), "foreground", 2)
+        made.append(path.read_bytes())
+    assert made[0] == made[1]
+
+
 def test_a_wrong_alpha_is_not_ok(tmp_path: Path) -> None:
     alphas, _ = write(tmp_path / "a.mov", CODECS["prores4444"], clip_info(96, 64), "foreground")
     assert not check_alpha(tmp_path / "a.mov", "prores4444", {0: alphas[2]}, "foreground").ok

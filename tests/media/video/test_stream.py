@@ -114,6 +114,17 @@ def test_a_truncated_clip_gives_what_is_there_and_says_so(tmp_path: Path) -> Non
     assert any("cut off" in note and "20" in note for note in clip.notes)
 
 
+def test_a_truncated_matroska_gives_what_is_there_and_says_so(tmp_path: Path) -> None:
+    whole = encode(tmp_path / "a.mkv", numbered(20), "ffv1", options={"level": "3", "g": "1"})
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    with open_clip(cut) as clip:
+        found = [(f.index, level(f.picture.pixels)) for f in clip.frames()]
+        assert 4 <= len(found) < 16
+        assert found == [(i, i) for i in range(len(found))]
+        assert any("cut off" in note for note in clip.notes)
+
+
 def test_a_recording_without_its_index_is_refused(tmp_path: Path) -> None:
     whole = encode(tmp_path / "a.mp4", numbered(5))
     (tmp_path / "cut.mp4").write_bytes(whole.read_bytes()[:600])
@@ -190,6 +201,19 @@ def test_what_is_no_clip_is_refused_in_words(tmp_path: Path) -> None:
     ):
         with pytest.raises(InputError, match=words):
             open_clip(path)
+
+
+def test_a_cover_picture_is_no_clip(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "a.mp4"), "w") as muxer:
+        cover = muxer.add_stream("mjpeg", rate=25)
+        cover.width, cover.height, cover.pix_fmt = 64, 48, "yuvj420p"
+        cover.disposition = av.stream.Disposition.attached_pic
+        sound = add_sound(muxer)
+        muxer.mux(cover.encode(grey_frame(90, 64, 48, "yuvj420p")))
+        muxer.mux(cover.encode(None))
+        play(muxer, sound, 0.2)
+    with pytest.raises(InputError, match="only sound"):
+        open_clip(tmp_path / "a.mp4")
 
 
 def test_a_clip_without_frames_is_refused(tmp_path: Path) -> None:
