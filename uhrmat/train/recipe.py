@@ -62,8 +62,8 @@ class DetailRecipe(SceneRecipe):
 
 @dataclass(frozen=True)
 class PersonRecipe(Recipe):
-    """Pictures of about `side`² pixels; for the last `share` of the steps fewer of about `large`². bce, dice, gradient:
-    loss weights."""
+    """Pictures of about `side`² pixels; in a `share` of the steps fewer of about `large`². bce, dice, gradient: loss
+    weights."""
 
     large: int
     share: float

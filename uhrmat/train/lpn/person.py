@@ -40,7 +40,7 @@ class PersonTask:
     def stream(self, start: int) -> SceneStream:
         """Pictures drawn from the store."""
         recipe = self.recipe
-        sizes = Sizes(recipe.steps, recipe.batch, recipe.side, recipe.large, recipe.share)
+        sizes = Sizes(recipe.batch, recipe.side, recipe.large, recipe.share)
         return SceneStream(self.store, recipe.seed, sizes, start)
 
     def loss(self, net: nn.Module, batch: Batch, dtype: torch.dtype) -> tuple[Tensor, dict[str, float]]:

@@ -52,7 +52,7 @@ def run_person(
     assert isinstance(state.ema, PersonNet)
     net = folded(state.ema.to("cpu"))
     note("measuring on photographs never trained on")
-    crops = f"pictures of about {recipe.side} x {recipe.side}, at the end fewer of {recipe.large} x {recipe.large}"
+    crops = f"pictures of about {recipe.side} x {recipe.side}, or fewer of {recipe.large} x {recipe.large}"
     return finish(state, net, recipe, crops, material(data), figures(net, data), out / f"{recipe.network}.safetensors")
 
 

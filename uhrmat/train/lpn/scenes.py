@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -45,15 +47,20 @@ class SceneStream(IterableDataset[dict[str, Tensor]]):
             yield collate([painter.draw(shape, rng) for _ in range(count)])
 
 
+@dataclass(frozen=True)
 class Sizes:
-    """Side and number of pictures of a batch: `small` until `share` of the steps is left, then `large`, fewer."""
+    """Side and number of pictures of a batch: `batch` pictures of side `small`; the `share` of batches, evenly spread,
+    that has side `large` has fewer, with about as many pixels."""
 
-    def __init__(self, steps: int, batch: int, small: int, large: int, share: float) -> None:
-        self.switch = round(steps * (1 - share))
-        self.early, self.late = (small, batch), (large, max(2, round(batch * (small / large) ** 2)))
+    batch: int
+    small: int
+    large: int
+    share: float
 
     def __call__(self, number: int) -> tuple[int, int]:
-        return self.early if number < self.switch else self.late
+        if math.floor((number + 1) * self.share) == math.floor(number * self.share):
+            return self.small, self.batch
+        return self.large, max(2, round(self.batch * (self.small / self.large) ** 2))
 
 
 def batch_shape(side: int, rng: np.random.Generator) -> tuple[int, int]:
