@@ -32,8 +32,8 @@ def test_list_and_show(offline_world: Path) -> None:
     text = run("list").stdout
     assert "modnet-int8" in text and "GPL-3.0: RESTRICTED" in text and "data contested" in text
     assert "rvm" not in run("list", "--commercial").stdout
-    first = document("list")["models"][0]
-    assert first["name"] == "shm-lite" and first["cached"] and first["source"] == "bundled"
+    models = {model["name"]: model for model in document("list")["models"]}
+    assert models["shm-lite"]["cached"] and models["shm-lite"]["source"] == "bundled"
     shown = run("show", "rvm-mobilenetv3").stdout
     assert "--accept-licence rvm-mobilenetv3" in shown and "r1i ← r1o" in shown
     assert document("show", "modnet")["network"]["side"] == 512

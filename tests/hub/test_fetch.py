@@ -211,6 +211,16 @@ def test_what_is_not_on_the_hub_is_known_when_brought(hub: Hub, tmp_path: Path) 
     assert resolve(path).entry is None
 
 
+def test_a_name_means_the_catalogue_even_beside_a_folder_of_that_name(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("net").mkdir()
+    (Path("net") / "a.onnx").write_bytes(b"mine")
+    assert resolve("net").path.read_bytes() == WEIGHTS
+    assert resolve("./net").path.read_bytes() == b"mine"
+
+
 def test_pickles_are_never_fetched_or_read(hub: Hub, tmp_path: Path) -> None:
     assert "pickle" in failure("org/net:evil.bin")
     assert not hub.requests

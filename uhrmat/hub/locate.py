@@ -29,7 +29,7 @@ def resolve(
 ) -> LocalWeights:
     """Weights by name, path, folder or repository, on this machine and verified where their hash is known.
 
-    name: an existing file or folder, a name of the catalogue, or `org/repo[@revision][:file]` on the Hub, in this
+    name: a name of the catalogue, an existing file or folder, or `org/repo[@revision][:file]` on the Hub, in this
     order; accept: names of entries whose licence the user has accepted, asked for before fetching; suffixes: of files
     that the caller can read; progress: called with (file, bytes done, bytes in all). What is cached needs no network,
     unless `fresh` asks whether a branch has moved. Raises WeightsError.
@@ -37,11 +37,11 @@ def resolve(
     text = os.fspath(name)
     if "://" in text:
         raise WeightsError(f"{text} is an address.", "Give owner/repository[@revision][:file], or fetch it yourself.")
-    if os.path.exists(text):
-        return _local(Path(text), suffixes)
     entry = find(text)
     if entry is not None:
         return _known(entry, accept, progress)
+    if os.path.exists(text):
+        return _local(Path(text), suffixes)
     plain = bundled_weights_dir() / f"{text}.safetensors"
     if "/" not in text and plain.is_file():
         return _local(plain, suffixes)
