@@ -140,13 +140,19 @@ class ActiveSet:
 def _first_level(array: np.ndarray, tile: int) -> TileLevel:
     height, width = array.shape
     columns = -(-width // tile)
-    strip = np.zeros((tile, columns * tile), dtype=bool)
-    ys, xs, masks = [], [], [np.zeros((0, tile, tile), dtype=bool)]
+    # As wide as whole words, so that a row of tiles is looked through eight pixels at a time.
+    words = np.zeros((tile, -(-columns * tile // 8)), dtype=np.uint64)
+    strip = words.view(bool)[:, : columns * tile]
+    none = np.zeros(0, np.intp)
+    ys, xs, masks = [none], [none], [np.zeros((0, tile, tile), dtype=bool)]
     for number, top in enumerate(range(0, height, tile)):
         rows = array[top : top + tile]
         strip[len(rows) :] = False
-        np.not_equal(rows, 0, out=strip[: len(rows), :width])
-        used = np.flatnonzero(strip.any(0).reshape(columns, tile).any(1))
+        np.copyto(strip[: len(rows), :width], rows if rows.dtype == bool else rows != 0)
+        seen = np.bitwise_or.reduce(words, 0).view(bool)[: columns * tile]
+        if not seen.any():
+            continue
+        used = np.flatnonzero(seen.reshape(columns, tile).any(1))
         ys.append(np.full(len(used), number))
         xs.append(used)
         masks.append(strip.reshape(tile, columns, tile)[:, used].transpose(1, 0, 2))
