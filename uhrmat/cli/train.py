@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -36,6 +37,17 @@ def choose() -> None:
     """Train a network and write its weights with their card."""
 
 
+def _reporter(console: Console) -> Callable[[dict[str, float]], None]:
+    """Shows a line of the log."""
+    return lambda line: console.note("  ".join(f"{name} {value:.5g}" for name, value in line.items()))
+
+
+def _done(console: Console, path: Path) -> None:
+    """Says where the weights and their card are."""
+    console.table([[("weights", str(path)), ("card", str(path.with_suffix(".md")))]])
+    console.document({"weights": str(path), "card": str(path.with_suffix(".md"))})
+
+
 @train.command()
 def shm(
     output: Out,
@@ -65,9 +77,6 @@ def shm(
 
         chosen = load_recipe(recipe, steps=steps, batch=batch, scenes=scenes)
 
-        def report(line: dict[str, float]) -> None:
-            console.note("  ".join(f"{name} {value:.5g}" for name, value in line.items()))
-
         path = run(
             chosen,
             output,
@@ -79,8 +88,96 @@ def shm(
             minutes=math.inf if minutes is None else minutes,
             every=every,
             weights=weights,
-            report=report,
+            report=_reporter(console),
             note=console.note,
         )
-        console.table([[("weights", str(path)), ("card", str(path.with_suffix(".md")))]])
-        console.document({"weights": str(path), "card": str(path.with_suffix(".md"))})
+        _done(console, path)
+
+
+@train.command()
+def ddfe(
+    output: Out,
+    recipe: RecipeName = "ddfe",
+    data: Data = None,
+    cache: Cache = None,
+    steps: Steps = None,
+    batch: Batch = None,
+    scenes: Scenes = None,
+    minutes: Minutes = None,
+    producers: Producers = 1,
+    workers: Workers = 1,
+    every: Every = 500,
+    weights: Start = None,
+    device: opt.Device = "auto",
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Train the detail difference feature extractor. Recipes: ddfe, ours, and hrimf-amr, the paper's.
+
+    Example: uhrmat train ddfe -o runs/ddfe --data photographs/ --minutes 30
+    """
+    with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
+        from uhrmat.train.recipe import DetailRecipe, load_recipe
+        from uhrmat.train.run import run
+
+        path = run(
+            load_recipe(recipe, DetailRecipe, steps=steps, batch=batch, scenes=scenes),
+            output,
+            data=data,
+            cache=cache,
+            device=device,
+            producers=producers,
+            workers=workers,
+            minutes=math.inf if minutes is None else minutes,
+            every=every,
+            weights=weights,
+            report=_reporter(console),
+            note=console.note,
+        )
+        _done(console, path)
+
+
+@train.command()
+def lpn(
+    output: Out,
+    recipe: RecipeName = "lpn-person",
+    data: Data = None,
+    cache: Cache = None,
+    steps: Steps = None,
+    batch: Batch = None,
+    minutes: Minutes = None,
+    producers: Producers = 1,
+    workers: Workers = 1,
+    every: Every = 500,
+    weights: Start = None,
+    device: opt.Device = "auto",
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Train a low-resolution prior. Recipes: lpn-person, which finds people in photographs of --data with people/.
+
+    With --minutes 0 the weights and the card of the last checkpoint are written, with figures measured anew.
+
+    Example: uhrmat train lpn -o runs/lpn-person --data photographs/ --minutes 60
+    """
+    with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
+        from uhrmat.train.lpn.run import run_lpn
+
+        path = run_lpn(
+            recipe,
+            output,
+            changes={"steps": steps, "batch": batch},
+            data=data,
+            cache=cache,
+            device=device,
+            producers=producers,
+            workers=workers,
+            minutes=math.inf if minutes is None else minutes,
+            every=every,
+            weights=weights,
+            report=_reporter(console),
+            note=console.note,
+        )
+        _done(console, path)

@@ -19,7 +19,7 @@ from uhrmat.refine.parts import Box, Run
 from uhrmat.refine.shm import SHM, reach
 from uhrmat.sparse import ActiveSet, Feat, choose_engine, make_engine
 
-REFINERS = ("shm", "projection", "guided", "bilinear")
+REFINERS = ("shm", "ddfe", "projection", "guided", "bilinear")
 
 
 @dataclass(frozen=True)

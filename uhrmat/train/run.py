@@ -16,9 +16,11 @@ from torch import Tensor, nn
 from uhrmat.devices import fast_bf16, pick_device
 from uhrmat.errors import UhrmatError
 from uhrmat.media import atomic
+from uhrmat.train.ddfe_task import DdfeTask
 from uhrmat.train.export import Provenance, export
 from uhrmat.train.loop import ShmTask
-from uhrmat.train.recipe import Recipe, SceneRecipe
+from uhrmat.train.lpn.trimap import TrimapTask
+from uhrmat.train.recipe import DetailRecipe, Recipe, SceneRecipe
 from uhrmat.train.samples import SampleCache, fill
 from uhrmat.train.synth import find_training_data, prepare_subjects
 from uhrmat.train.task import Report, State, Task, fit
@@ -50,7 +52,9 @@ def run(
 
 def scene_task(recipe: SceneRecipe, cache: Path) -> Task:
     """The task of a network that is trained on scenes."""
-    return ShmTask(recipe, cache)
+    if recipe.network == "lpn-trimap":
+        return TrimapTask(recipe, cache)
+    return DdfeTask(recipe, cache) if isinstance(recipe, DetailRecipe) else ShmTask(recipe, cache)
 
 
 def fitted(

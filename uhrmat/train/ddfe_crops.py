@@ -1,0 +1,203 @@
+"""Crops for training DDFE: one window of a scene at every level of the pyramid, seen exactly as inference sees it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import IterableDataset, default_collate
+
+from uhrmat.prior.base import area_average
+from uhrmat.refine.ddfe_refiner import line_maps
+from uhrmat.refine.features import BilinearMaps
+from uhrmat.refine.pyramid import halvings
+from uhrmat.sparsity import trimap_band
+from uhrmat.train.samples import Sample, SampleCache
+
+DEPTHS = (0.35, 0.4, 0.25)
+"""Share of batches with one, two and three levels between the prior and the picture."""
+GROUP = 8
+_TRIES, _FULL, _MISSES = 12, 0.6, 12
+_HOPELESS_ERROR, _HOPELESS_SHARE = 0.15, 0.25
+"""Scenes whose prior is off by more than this are drawn this often: nothing near a pixel tells what went wrong."""
+Crop = dict[str, Tensor]
+
+
+class Views:
+    """A sample with what its crops share: for each prior the sizes between, the small picture and its maps."""
+
+    def __init__(self, sample: Sample) -> None:
+        self.sample = sample
+        self.size = sample.trimap.shape[0], sample.trimap.shape[1]
+        self.places = np.argwhere(sample.trimap == 128).astype(np.int32)
+        self.shapes = [halvings(self.size, prior.shape[:2]) for prior in sample.priors]
+        self._shared: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+
+    @property
+    def hopeless(self) -> bool:
+        return self.sample.error(0) > _HOPELESS_ERROR
+
+    def usable(self, depth: int) -> list[int]:
+        """Priors with `depth` levels above them; none where nothing is unknown."""
+        return [i for i, shapes in enumerate(self.shapes) if len(shapes) == depth] if len(self.places) else []
+
+    def shared(self, which: int) -> tuple[np.ndarray, np.ndarray]:
+        """The small picture (h, w, 3) and its maps (h, w, 10), see `ddfe_refiner.line_maps`."""
+        if which not in self._shared:
+            prior = self.sample.priors[which]
+            small = area_average(self.sample.image, prior.shape[:2], 255)
+            self._shared[which] = small, line_maps(small, prior)
+        return self._shared[which]
+
+
+class PyramidStream(IterableDataset[Crop]):
+    """An endless stream of batches; number i depends on the cache, `seed` and i only. See `build` for what they hold.
+
+    Batches come in groups of GROUP whose crops are of the same scenes, shuffled: a scene is read once for many crops.
+    exclude: samples with a seed below it are held out; start: number of the first batch.
+    """
+
+    def __init__(self, cache: Path, side: int, seed: int, exclude: int, batch: int, start: int = 0) -> None:
+        self.cache, self.side, self.seed, self.exclude = cache, side, seed, exclude
+        self.batch, self.start = batch, start
+
+    def __iter__(self) -> Iterator[Crop]:
+        worker = torch.utils.data.get_worker_info()
+        first, step = (worker.id, worker.num_workers) if worker else (0, 1)
+        held: tuple[int, list[Crop]] = -1, []
+        for number in itertools.count(self.start + first, step):
+            group = number // GROUP
+            if held[0] != group:
+                held = group, self._group(group)
+            place = number % GROUP * self.batch
+            yield default_collate(held[1][place : place + self.batch])
+
+    def _group(self, number: int) -> list[Crop]:
+        """Crops of one depth from GROUP scenes; where the first scenes have none of it, of the next depth drawn."""
+        rng, cache = np.random.default_rng([self.seed, number]), SampleCache(self.cache)
+        seeds = [s for s in cache.seeds() if s >= self.exclude]
+        crops: list[Crop] = []
+        depth, misses = _depth(rng), 0
+        while len(crops) < GROUP * self.batch:
+            views = Views(cache.load(int(rng.choice(seeds))))
+            which = views.usable(depth)
+            if not which or (views.hopeless and rng.random() > _HOPELESS_SHARE):
+                misses += 1
+                if misses > _MISSES and not crops:
+                    depth, misses = _depth(rng), 0
+                continue
+            crops += [draw(views, self.side, int(rng.choice(which)), rng) for _ in range(self.batch)]
+        return [crops[int(i)] for i in rng.permutation(len(crops))]
+
+
+def _depth(rng: np.random.Generator) -> int:
+    return int(rng.choice(len(DEPTHS), p=DEPTHS)) + 1
+
+
+def draw(views: Views, side: int, which: int, rng: np.random.Generator) -> Crop:
+    """A random crop full of unknown pixels, or the fullest of a few."""
+    best, place = -1.0, (0, 0)
+    for _ in range(_TRIES):
+        pick = views.places[int(rng.integers(len(views.places)))] + rng.integers(-side // 4, side // 4 + 1, 2)
+        found = corner(views, pick, side, which)
+        share = float((views.sample.trimap[_window(found, side)] == 128).mean())
+        if share > best:
+            best, place = share, found
+        if share >= _FULL:
+            break
+    return build(views, place, side, which, rng)
+
+
+def corner(views: Views, middle: np.ndarray, side: int, which: int) -> tuple[int, int]:
+    """Top left of a window around `middle`, inside the scene and on a pixel of the coarsest level."""
+    step = 2 ** (len(views.shapes[which]) - 1)
+    y, x = (int(np.clip(c - side // 2, 0, n - side)) // step * step for c, n in zip(middle, views.size, strict=True))
+    return y, x
+
+
+def _window(place: tuple[int, int], side: int) -> tuple[slice, slice]:
+    return slice(place[0], place[0] + side), slice(place[1], place[1] + side)
+
+
+def build(views: Views, place: tuple[int, int], side: int, which: int, rng: np.random.Generator | None = None) -> Crop:
+    """One window with its targets; with `rng`, colours and orientation are augmented.
+
+    image (3, s, s), known (2, s, s) foreground and background, active (1, s, s) bool, alpha (1, s, s) true, factor of
+    the first step, low (3, t, t) and prior (1, t, t) at the coarsest level, maps0 … (10, s / 2**i, s / 2**i).
+    """
+    sample, shapes = views.sample, views.shapes[which]
+    small, maps = views.shared(which)
+    window = _window(place, side)
+    image = sample.image[window].astype(np.float32) / 255
+    if rng is not None:
+        image, small, maps = _recolour(image, small, maps, rng)
+    prior = sample.priors[which]
+    trimap = sample.trimap[window]
+    crop = {
+        "image": torch.from_numpy(image).permute(2, 0, 1),
+        "known": torch.from_numpy(np.stack([trimap == 255, trimap == 0]).astype(np.float32)),
+        "active": torch.from_numpy(trimap_band(trimap)[None]),
+        "alpha": torch.from_numpy(sample.alpha[window][None]),
+        "factor": torch.tensor(shapes[0][0] / prior.shape[0]),
+    }
+    both = np.concatenate([small, prior[..., None]], -1)
+    below = _read(both, shapes[0], place, side, len(shapes) - 1)
+    crop["low"], crop["prior"] = below[:3], below[3:]
+    for level in range(len(shapes)):
+        crop[f"maps{level}"] = _read(maps, shapes[len(shapes) - 1 - level], place, side, level)
+    return crop if rng is None else _turned(crop, int(rng.integers(8)))
+
+
+def _read(maps: np.ndarray, size: tuple[int, int], place: tuple[int, int], side: int, level: int) -> Tensor:
+    """(C, t, t): maps of the working size at the pixels of a window of one level."""
+    (y, x), t = (c >> level for c in place), side >> level
+    ys, xs = torch.meshgrid(torch.arange(y, y + t), torch.arange(x, x + t), indexing="ij")
+    return BilinearMaps(torch.from_numpy(maps), size)(ys, xs).permute(2, 0, 1)
+
+
+def _recolour(
+    image: np.ndarray, small: np.ndarray, maps: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Permuted channels with a random gain and offset: the matting Laplacian, and so the prior, hardly notices.
+
+    The smooth colours and the guided filter's model follow exactly.
+    """
+    gain = rng.uniform(0.75, 1.15, 3).astype(np.float32)
+    offset = rng.uniform(-0.05, 0.1, 3).astype(np.float32)
+    order = rng.permutation(3)
+    image, small, front, back = (x[..., order] * gain + offset for x in (image, small, maps[..., :3], maps[..., 3:6]))
+    slope = maps[..., 6:9][..., order] / gain
+    level = maps[..., 9:] - (slope * offset).sum(-1, keepdims=True)
+    return image, small, np.concatenate([front, back, slope, level], -1)
+
+
+def _turned(crop: Crop, turn: int) -> Crop:
+    """One of the eight orientations, applied to every map."""
+    flips = [axis for bit, axis in ((2, -1), (4, -2)) if turn & bit]
+    found = {}
+    for name, x in crop.items():
+        if x.ndim:
+            x = x.transpose(-1, -2) if turn & 1 else x
+            x = (x.flip(flips) if flips else x).contiguous()
+        found[name] = x
+    return found
+
+
+def levels(batch: Crop) -> int:
+    """How many steps a batch climbs."""
+    return sum(name.startswith("maps") for name in batch)
+
+
+def halved(x: Tensor, times: int) -> Tensor:
+    """(B, C, h, w) averaged over blocks of 2**times pixels a side."""
+    return F.avg_pool2d(x, 2**times) if times else x
+
+
+def active_at(batch: Crop, level: int) -> Tensor:
+    """(B, 1, t, t) bool: a coarse pixel is active where any that it covers is."""
+    return F.max_pool2d(batch["active"].float(), 2**level) > 0 if level else batch["active"]

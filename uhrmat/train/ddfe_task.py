@@ -1,0 +1,94 @@
+"""Training of DDFE: what the loop of `uhrmat.train.task` needs to know about it.
+
+HRIMF-AMR Eq. 7 weighs four losses and gives no weights; a recipe does. The gradient loss is ours: it is the paper's own
+Grad that its refiner makes worse.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import default_collate
+
+from uhrmat.errors import InputError
+from uhrmat.refine.ddfe import DDFE
+from uhrmat.train.ddfe_crops import Crop, PyramidStream, Views, build, corner
+from uhrmat.train.ddfe_step import COARSE, Result, climbed, fused
+from uhrmat.train.losses import composition, gradient, laplacian_pyramid, masked_l1, masked_l2, mdrd
+from uhrmat.train.recipe import DetailRecipe
+from uhrmat.train.samples import SampleCache
+
+
+@dataclass(frozen=True)
+class DdfeTask:
+    """cache: a folder of samples (see `samples.fill`), which may grow meanwhile."""
+
+    recipe: DetailRecipe
+    cache: Path
+
+    def build(self) -> DDFE:
+        """A network of the recipe's size."""
+        return DDFE(self.recipe.size)
+
+    def stream(self, start: int) -> PyramidStream:
+        """Crops of the samples that are not held out. Raises InputError where there are none."""
+        recipe = self.recipe
+        if not any(s >= recipe.held_out for s in SampleCache(self.cache).seeds()):
+            raise InputError(f"{self.cache} holds no training samples.", "Let `uhrmat train` make them first.")
+        return PyramidStream(self.cache, recipe.side, recipe.seed, recipe.held_out, recipe.batch, start)
+
+    def loss(self, net: nn.Module, batch: Crop, dtype: torch.dtype) -> tuple[Tensor, dict[str, float]]:
+        """The weighted losses of all levels, the finest counting most; the log shows the finest level's."""
+        assert isinstance(net, DDFE)
+        total = torch.zeros((), device=batch["image"].device)
+        parts: dict[str, float] = {}
+        for share, result in enumerate(reversed(climbed(net, batch, dtype))):
+            found = losses(result)
+            total = total + COARSE**share * sum(getattr(self.recipe, name) * part for name, part in found.items())
+            parts = parts or {name: float(part.detach()) for name, part in found.items()}
+        return total, parts
+
+    @torch.no_grad()
+    def validate(self, net: nn.Module, dtype: torch.dtype) -> dict[str, float]:
+        """Mean absolute error (x1000) on fixed crops of the held-out scenes: of the pyramid untrained, and of `net`."""
+        device = next(net.parameters()).device
+        assert isinstance(net, DDFE)
+        nets = {"bilinear": self.build().to(device), "network": net}
+        totals = dict.fromkeys(nets, 0.0)
+        crops = held_out_crops(SampleCache(self.cache), self.recipe)
+        for crop in crops:
+            batch = {name: x.to(device) for name, x in default_collate([crop]).items()}
+            for name, each in nets.items():
+                result = climbed(each, batch, dtype)[-1]
+                totals[name] += 1000 * float(masked_l1(fused(result), result.true, result.unknown))
+        return {name: total / max(1, len(crops)) for name, total in totals.items()}
+
+
+def held_out_crops(cache: SampleCache, recipe: DetailRecipe) -> list[Crop]:
+    """One crop around the middle unknown pixel of each held-out scene for each of its priors."""
+    crops: list[Crop] = []
+    for seed in (s for s in cache.seeds() if s < recipe.held_out):
+        views = Views(cache.load(seed))
+        for which, shapes in enumerate(views.shapes):
+            if shapes and len(views.places):
+                middle: np.ndarray = views.places[len(views.places) // 2]
+                crops.append(build(views, corner(views, middle, recipe.side, which), recipe.side, which))
+    return crops
+
+
+def losses(result: Result) -> dict[str, Tensor]:
+    """The losses of one level by the names of a recipe's weights."""
+    found, true, unknown = result.found, result.true, result.unknown
+    whole = torch.where(unknown > 0, found.clamp(0, 1), true)
+    return {
+        "l1": masked_l1(found, true, unknown),
+        "l2": masked_l2(found, true, unknown),
+        "gradient": gradient(whole, true, unknown),
+        "laplacian": laplacian_pyramid(whole, true, unknown),
+        "composition": composition(found, true, result.front, result.back, unknown),
+        "mdrd": mdrd(result.offset, true, result.start, unknown),
+    }
