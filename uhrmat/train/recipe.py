@@ -72,7 +72,12 @@ class PersonRecipe(Recipe):
     gradient: float
 
 
-RECIPES: dict[str, type[Recipe]] = {"shm": SceneRecipe, "ddfe": DetailRecipe, "lpn-person": PersonRecipe}
+RECIPES: dict[str, type[Recipe]] = {
+    "shm": SceneRecipe,
+    "ddfe": DetailRecipe,
+    "lpn-person": PersonRecipe,
+    "lpn-trimap": SceneRecipe,
+}
 """The kind of recipe that each network needs."""
 
 

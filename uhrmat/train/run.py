@@ -19,6 +19,7 @@ from uhrmat.media import atomic
 from uhrmat.train.ddfe_task import DdfeTask
 from uhrmat.train.export import Provenance, export
 from uhrmat.train.loop import ShmTask
+from uhrmat.train.lpn.trimap import TrimapTask
 from uhrmat.train.recipe import DetailRecipe, Recipe, SceneRecipe
 from uhrmat.train.samples import SampleCache, fill
 from uhrmat.train.synth import find_training_data, prepare_subjects
@@ -51,6 +52,8 @@ def run(
 
 def scene_task(recipe: SceneRecipe, cache: Path) -> Task:
     """The task of a network that is trained on scenes."""
+    if recipe.network == "lpn-trimap":
+        return TrimapTask(recipe, cache)
     return DdfeTask(recipe, cache) if isinstance(recipe, DetailRecipe) else ShmTask(recipe, cache)
 
 

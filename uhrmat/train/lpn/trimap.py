@@ -1,0 +1,142 @@
+"""The network that corrects the closed form: crops of scenes at working size, losses, validation."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import IterableDataset, default_collate
+
+from uhrmat.prior.base import area_average, small_trimap
+from uhrmat.prior.lpn_trimap import TrimapNet
+from uhrmat.train.losses import gradient, laplacian_pyramid, masked_l1, masked_l2
+from uhrmat.train.recipe import SceneRecipe
+from uhrmat.train.samples import SampleCache
+from uhrmat.train.task import Batch
+
+_KEPT = 600
+"""Scenes held in memory by a worker."""
+
+
+@dataclass(frozen=True)
+class Small:
+    """A scene at one working size: picture (h, w, 3) float32 in [0, 1]; trimap (h, w) uint8; closed form and true alpha
+    (h, w) float32; the places (y, x) of unknown pixels."""
+
+    image: np.ndarray
+    trimap: np.ndarray
+    closed: np.ndarray
+    alpha: np.ndarray
+    places: np.ndarray
+
+
+def smalls(cache: SampleCache, seed: int) -> list[Small]:
+    """Scene `seed` at each size that its prior was solved at and that has something unknown."""
+    sample = cache.load(seed)
+    found = []
+    for prior in sample.priors:
+        trimap = small_trimap(sample.trimap, prior.shape)
+        image, alpha = area_average(sample.image, prior.shape, 255), area_average(sample.alpha, prior.shape)
+        places = np.argwhere(trimap == 128)
+        if len(places):
+            found.append(Small(image, trimap, prior, alpha, places))
+    return found
+
+
+class SmallStream(IterableDataset[Batch]):
+    """An endless stream of batches of crops at working size. Number i depends on the cache, the recipe and i only."""
+
+    def __init__(self, cache: Path, recipe: SceneRecipe, start: int = 0) -> None:
+        self.cache, self.recipe, self.start = cache, recipe, start
+
+    def __iter__(self) -> Iterator[Batch]:
+        worker = torch.utils.data.get_worker_info()
+        first, step = (worker.id, worker.num_workers) if worker else (0, 1)
+        cache, recipe = SampleCache(self.cache), self.recipe
+        load = lru_cache(_KEPT)(lambda seed: smalls(cache, seed))
+        for number in itertools.count(self.start + first, step):
+            rng = np.random.default_rng([recipe.seed, number])
+            seeds = [seed for seed in cache.seeds() if seed >= recipe.held_out]
+            crops: list[dict[str, Tensor]] = []
+            while len(crops) < recipe.batch:
+                found = load(int(rng.choice(seeds)))
+                if found:
+                    crops.append(crop(found[int(rng.integers(len(found)))], recipe.side, rng))
+            yield default_collate(crops)
+
+
+def crop(scene: Small, side: int, rng: np.random.Generator | None = None) -> dict[str, Tensor]:
+    """(C, side, side) maps around an unknown pixel, mirrored where a scene is smaller; with `rng` any pixel, recoloured
+    and turned, else the middle one."""
+    pick = len(scene.places) // 2 if rng is None else int(rng.integers(len(scene.places)))
+    top, left = (
+        int(np.clip(c - side // 2, 0, max(0, n - side)))
+        for c, n in zip(scene.places[pick], scene.alpha.shape, strict=True)
+    )
+    area = np.s_[top : top + side, left : left + side]
+    maps = (scene.image, scene.trimap == 255, scene.trimap == 0, scene.closed, scene.alpha)
+    part = np.dstack([each[area] for each in maps]).astype(np.float32)
+    part = np.pad(part, [(0, side - part.shape[0]), (0, side - part.shape[1]), (0, 0)], "symmetric")
+    if rng is not None:
+        part[..., :3] = np.clip(
+            part[..., rng.permutation(3)] * rng.uniform(0.75, 1.15, 3) + rng.uniform(-0.05, 0.1, 3), 0, 1
+        )
+        part = np.rot90(part, int(rng.integers(4)))[:, :: 1 - 2 * int(rng.integers(2))]
+    found = torch.from_numpy(np.ascontiguousarray(part)).permute(2, 0, 1).contiguous()
+    return {"image": found[:3], "known": found[3:5], "closed": found[5:6], "alpha": found[6:7]}
+
+
+@dataclass(frozen=True)
+class TrimapTask:
+    """cache: a folder of samples (see `samples.fill`), which may grow meanwhile."""
+
+    recipe: SceneRecipe
+    cache: Path
+
+    def build(self) -> TrimapNet:
+        """A network that is the closed form."""
+        return TrimapNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def stream(self, start: int) -> SmallStream:
+        """Crops of the samples that are not held out."""
+        return SmallStream(self.cache, self.recipe, start)
+
+    def loss(self, net: nn.Module, batch: Batch, dtype: torch.dtype) -> tuple[Tensor, dict[str, float]]:
+        """The recipe's weighted losses on the unknown pixels."""
+        found, true, unknown = _asked(net, batch, dtype), batch["alpha"], 1 - batch["known"].sum(1, keepdim=True)
+        whole = torch.where(unknown > 0, found.clamp(0, 1), true)
+        parts = {
+            "l1": masked_l1(found, true, unknown),
+            "l2": masked_l2(found, true, unknown),
+            "gradient": gradient(whole, true, unknown),
+            "laplacian": laplacian_pyramid(whole, true, unknown),
+        }
+        total = torch.stack([getattr(self.recipe, name) * part for name, part in parts.items()]).sum()
+        return total, {name: float(part.detach()) for name, part in parts.items()}
+
+    @torch.no_grad()
+    def validate(self, net: nn.Module, dtype: torch.dtype) -> dict[str, float]:
+        """Mean absolute error (x1000) of the closed form and of the network on fixed crops of the held-out scenes."""
+        cache, rows = SampleCache(self.cache), []
+        device = next(net.parameters()).device
+        for seed in [seed for seed in cache.seeds() if seed < self.recipe.held_out]:
+            for scene in smalls(cache, seed):
+                crops = crop(scene, self.recipe.side)
+                batch = {name: plane[None].to(device) for name, plane in crops.items()}
+                unknown = 1 - batch["known"].sum(1, keepdim=True)
+                found = (batch["closed"], _asked(net, batch, dtype).clamp(0, 1))
+                rows.append([1000 * float(masked_l1(alpha, batch["alpha"], unknown)) for alpha in found])
+        return dict(zip(("prior", "network"), np.mean(rows or [[0.0, 0.0]], 0).tolist(), strict=True))
+
+
+def _asked(net: nn.Module, batch: Batch, dtype: torch.dtype) -> Tensor:
+    image = batch["image"].contiguous(memory_format=torch.channels_last)
+    with torch.autocast(image.device.type, dtype, enabled=dtype != torch.float32):
+        found: Tensor = net(image, batch["known"], batch["closed"]).logits
+    return found
