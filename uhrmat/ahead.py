@@ -39,7 +39,9 @@ def small_problem(
     """What a prior is asked: the small copy (h, w, 3) and the small hints. side: see `working_shape`; halved: half the
     picture's size at most, for a refiner that lives on the difference (HRIMF-AMR)."""
     short = min(picture.height, picture.width)
-    shape = working_shape(picture.height, picture.width, min(side or SHORT_SIDE, -(-short // 2)) if halved else side)
+    shape = working_shape(
+        picture.height, picture.width, min(side or SHORT_SIDE, max(1, short // 2)) if halved else side
+    )
     return small_copy(picture, shape), small_hints(hints, shape)
 
 
