@@ -119,10 +119,41 @@ def gmacs(found: Document) -> str:
     return table(("network", "GMACs dense", "GMACs on the active set", "share"), rows)
 
 
+def budget(found: Document) -> str:
+    """One row for each case that was run."""
+    rows = []
+    if one := found.get("sparsemat"):
+        scales = ", ".join(f"{step['scale']:g}: {step['active']:,}" for step in one["steps"])
+        rows.append(
+            [
+                f"{one['width']}×{one['height']}, {one['active_of_one_shot']:,} active, room for {one['room']:,}",
+                f"active at {scales}",
+                f"{one['sad_cascade']:g}, in parts {one['sad_parts']:g}",
+                *[""] * 3,
+            ]
+        )
+    for name, row in found.get("8k", {}).items():
+        apart = row.get("largest_difference", "")
+        rows.append([f"7680×4320 {name}", _overflow(row), row.get("sad", ""), apart, *_cost(row)])
+    if row := found.get("16k"):
+        rows.append([f"{row['side']}×{row['side']}, --max-memory 6GB", _overflow(row), "", "", *_cost(row)])
+    return table(("picture", "what was done", "SAD /1e3", "largest change", "s", "GB"), rows)
+
+
+def _overflow(row: Document) -> str:
+    found = [note for note in row.get("notes", []) if "memory budget" in note]
+    return found[0] if found else _short(row) or f"one shot, {row['active_pixels']:,} active"
+
+
+def _cost(row: Document) -> list[float]:
+    return [row["wall_s"], row["peak_bytes"] / 1e9]
+
+
 TABLES: dict[str, tuple[str, Callable[[Document], str]]] = {
     "engines": ("engines", engines),
     "scaling": ("scaling", scaling),
     "image": ("image", image),
+    "budget": ("budget", budget),
     "gpu": ("gpu", gpu),
     "patches": ("patches", patches),
     "gmacs": ("patches", gmacs),
