@@ -8,19 +8,16 @@ import numpy as np
 
 from uhrmat.prior.base import Prior, SmallHints, constrained
 
-SIDE = 512
-"""Short side that it looks at (SparseMat's LPN)."""
-
 
 class PersonPrior:
     """The network of a .safetensors file. Its answer's context goes along. Raises WeightsError for other files."""
 
     name = "lpn-person"
-    side: int | None = SIDE
 
     def __init__(self, path: Path, device: str = "cpu") -> None:
-        from uhrmat.prior.lpn import load_person
+        from uhrmat.prior.lpn import SHORT_SIDE, load_person
 
+        self.side: int | None = SHORT_SIDE
         self._net, self._device = load_person(path).to(device), device
 
     def __call__(self, small: np.ndarray, hints: SmallHints) -> Prior:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from uhrmat.prior.lpn import PersonNet
+from uhrmat.prior.lpn import SHORT_SIDE, PersonNet
 from uhrmat.train.losses import gradient
 from uhrmat.train.lpn.measure import held_out_people, overlap
 from uhrmat.train.lpn.scenes import SceneStream, Sizes
@@ -19,9 +19,8 @@ from uhrmat.train.lpn.store import Source, read_source
 from uhrmat.train.recipe import PersonRecipe
 from uhrmat.train.task import Batch
 
-_SHORT = 384
-"""Short side of the held-out photographs in validation."""
 _VALIDATED = 40
+"""Held-out photographs looked at in validation."""
 
 
 @dataclass
@@ -52,7 +51,7 @@ class PersonTask:
 
     @torch.no_grad()
     def validate(self, net: nn.Module, dtype: torch.dtype) -> dict[str, float]:
-        """Mean IoU at 0.5 and mean absolute error (x1000) on held-out photographs."""
+        """Mean IoU at 0.5 and mean absolute error (x1000) on held-out photographs at working size."""
         if not self._kept:
             self._kept = [_prepared(source) for source in held_out_people(self.data)[:_VALIDATED]]
         device, rows = next(net.parameters()).device, []
@@ -80,7 +79,7 @@ def person_loss(recipe: PersonRecipe, logits: Tensor, alpha: Tensor) -> tuple[Te
 
 def _prepared(source: Source) -> tuple[Tensor, np.ndarray]:
     pixels = read_source(source)
-    scale = min(1.0, _SHORT / min(pixels.shape[:2]))
+    scale = min(1.0, SHORT_SIDE / min(pixels.shape[:2]))
     size = tuple(max(1, round(n * scale)) for n in pixels.shape[1::-1])
     small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     image = torch.from_numpy(np.ascontiguousarray(small[..., :3])).permute(2, 0, 1)[None].float() / 255
