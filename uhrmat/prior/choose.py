@@ -69,7 +69,7 @@ def pick(name: str, given: frozenset[str]) -> Choice:
 def _decided(given: frozenset[str]) -> Choice:
     for hint, name in _BY_HINT:
         if hint in given:
-            return Choice(name, f"prior {name}, because a {hint} was given")
+            return Choice(name, f"prior {name}, because {'an' if hint == 'alpha' else 'a'} {hint} was given")
     return Choice(NETWORK)
 
 

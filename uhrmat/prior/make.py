@@ -56,4 +56,6 @@ class Priors:
         return self._sharp(network(name, self._device, self._threads)), choice
 
     def _sharp(self, method: PriorMethod) -> PriorMethod:
-        return method
+        from uhrmat.prior.sharpen import Sharpened
+
+        return Sharpened(method, self._solver) if getattr(method, "coarse", False) else method

@@ -47,6 +47,11 @@ class OnnxPrior:
         """Whether the network takes a trimap beside the picture."""
         return self.network.trimap != ""
 
+    @property
+    def coarse(self) -> bool:
+        """Whether it segments rather than mattes: two classes without state and trimap."""
+        return self._graph.classes == 2 and not self.needs_trimap and not self.network.recurrence
+
     def reset(self) -> None:
         """Forgets the frames before."""
         self._states = {}

@@ -84,4 +84,7 @@ def _config(architecture: str) -> Any:
         window_size=14, window_block_indices=[0, 1, 3, 4, 6, 7, 9, 10], residual_block_indices=[2, 5, 8, 11],
         out_features=["stage12"],
     )  # fmt: skip
-    return VitMatteConfig(backbone_config=backbone, hidden_size=hidden)
+    return VitMatteConfig(
+        backbone_config=backbone, hidden_size=hidden, convstream_hidden_sizes=[48, 96, 192],
+        fusion_hidden_sizes=[256, 128, 64, 32],
+    )  # fmt: skip

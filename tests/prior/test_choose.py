@@ -1,0 +1,105 @@
+"""Which prior is asked: hints decide, names are checked, without hints a network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from uhrmat.errors import InputError, WeightsError
+from uhrmat.prior import networks
+from uhrmat.prior.base import Prior, SmallHints
+from uhrmat.prior.choose import NETWORK, Choice, check_given, pick
+from uhrmat.prior.make import Priors
+
+
+def _given(*names: str) -> frozenset[str]:
+    return frozenset(names)
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        (_given("trimap"), "closed-form"),
+        (_given("mask"), "closed-form"),
+        (_given("plate"), "plate"),
+        (_given("trimap", "key"), "key"),
+        (_given("alpha"), "alpha"),
+        (_given(), NETWORK),
+    ],
+)
+def test_hints_decide(given: frozenset[str], name: str) -> None:
+    choice = pick("auto", given)
+    assert choice.name == name and (("because" in choice.note) == bool(given))
+
+
+@pytest.mark.parametrize("name", ["knn", "lkm", "mask", "vitmatte-small"])
+def test_a_mask_serves_priors_that_need_a_trimap(name: str) -> None:
+    assert pick(name, _given("mask")) == Choice(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "message"),
+    [
+        ("closed-form", _given(), "needs a trimap or a mask"),
+        ("vitmatte-small", _given(), "needs a trimap or a mask"),
+        ("plate", _given("key"), "needs a plate"),
+        ("modnet", _given("plate"), "takes no plate"),
+        ("magic", _given("trimap"), "no prior called 'magic'"),
+        ("shm-lite", _given("trimap"), "no prior called 'shm-lite'"),
+    ],
+)
+def test_refusals(name: str, given: frozenset[str], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        pick(name, given)
+
+
+def test_hints_that_do_not_go_together() -> None:
+    check_given(_given("trimap", "plate"))
+    for given in (_given("trimap", "mask"), _given("plate", "key"), _given("mask", "alpha")):
+        with pytest.raises(InputError, match="were given"):
+            check_given(given)
+
+
+class _Found:
+    name, side = "found", None
+
+    def __call__(self, small: np.ndarray, hints: SmallHints) -> Prior:
+        return Prior(small[..., 0], self.name)
+
+
+@pytest.mark.parametrize(("answers", "said"), [(["modnet"], "fetched from the Hub"), (["lpn-person"], "people only")])
+def test_without_hints_a_network_says_why_it_was_chosen(
+    monkeypatch: pytest.MonkeyPatch, answers: list[str], said: str
+) -> None:
+    def network(name: str, *_rest: object) -> _Found:
+        if name not in answers:
+            raise WeightsError("The Hub does not answer.", "Try later.")
+        return _Found()
+
+    monkeypatch.setattr(networks, "network", network)
+    monkeypatch.setattr(networks, "cached", lambda entry: False)
+    monkeypatch.setattr(networks.importlib.util, "find_spec", lambda name: object())
+    method, choice = Priors().choose(frozenset())
+    assert choice.name == answers[0] and said in choice.note
+    assert np.allclose(method(np.ones((4, 5, 3), np.float32), SmallHints()).alpha, 1)
+
+
+def test_without_hints_and_networks_the_refusal_says_what_to_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(networks.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(networks, "bundled", lambda name: (_ for _ in ()).throw(WeightsError("none", "none")))
+    with pytest.raises(InputError, match=r"onnxruntime is not installed.*--mask"):
+        Priors().choose(frozenset())
+
+
+def test_the_users_own_matte_and_mask(tmp_path: Path) -> None:
+    small, own = np.zeros((6, 8, 3), np.float32), np.random.default_rng(0).random((6, 8), np.float32)
+    trimap = np.full((6, 8), 128, np.uint8)
+    trimap[0], trimap[1] = 255, 0
+    for name, hints in (("alpha", SmallHints(trimap, alpha=own)), ("mask", SmallHints(trimap, mask=own))):
+        method, _ = Priors(name).choose(_given(name))
+        found = method(small, hints).alpha
+        assert (found[0] == 1).all() and (found[1] == 0).all() and (found[2:] == own[2:]).all()
+        with pytest.raises(InputError, match=f"Give --{name}"):
+            method(small, SmallHints())

@@ -1,0 +1,150 @@
+"""ONNX networks as priors: graphs made here for every kind of input and output, real ones where they are at hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from uhrmat.errors import InputError, WeightsError
+from uhrmat.hub import CatalogEntry, Network, WeightsFile
+from uhrmat.prior.base import Recurrent, SmallHints
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+from uhrmat.prior.onnx import OnnxPrior  # noqa: E402
+
+PLAIN = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
+
+
+def _save(path: Path, nodes: list[Any], inputs: dict[str, Any], outputs: dict[str, Any], **weights: Any) -> Path:
+    from onnx import TensorProto, helper, numpy_helper
+
+    def info(shapes: dict[str, Any]) -> list[Any]:
+        return [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in shapes.items()]
+
+    tensors = [numpy_helper.from_array(np.asarray(value), name) for name, value in weights.items()]
+    graph = helper.make_graph(nodes, "test", info(inputs), info(outputs), tensors)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+def _node(kind: str, inputs: list[str], output: str, **attributes: Any) -> Any:
+    return onnx.helper.make_node(kind, inputs, [output], **attributes)
+
+
+def _mean_network(path: Path, channels: int = 3, side: int | str = "n", name: str = "alpha", pick: int = 0) -> Path:
+    """Its output is channel `pick` of its input."""
+    weight = np.zeros((1, channels, 1, 1), np.float32)
+    weight[0, pick] = 1
+    shapes = {"image": [1, channels, side, side if isinstance(side, int) else "m"]}
+    return _save(path, [_node("Conv", ["image", "w"], name)], shapes, {name: [1, 1, "a", "b"]}, w=weight)
+
+
+def _entry(network: Network, path: Path) -> CatalogEntry:
+    file = WeightsFile(path.name, path.stat().st_size, "0" * 64)
+    return CatalogEntry("mine", "test", "subject", "elsewhere", "onnx", "MIT", True, "", (file,), network=network)
+
+
+def _ramp(height: int = 40, width: int = 64) -> np.ndarray:
+    small = np.random.default_rng(0).random((height, width, 3), np.float32)
+    small[..., 0] = np.linspace(0, 1, width)
+    return small
+
+
+def test_a_catalogued_network_is_asked_as_the_catalogue_says(tmp_path: Path) -> None:
+    path = _mean_network(tmp_path / "net.onnx")
+    network = Network("square", 32, 1, "logits", (0.5,) * 3, (0.25,) * 3, input="image", output="alpha")
+    found = OnnxPrior(path, _entry(network, path))(_ramp(), SmallHints())
+    expected = 1 / (1 + np.exp(-(np.linspace(0, 1, 64) - 0.5) / 0.25))
+    assert found.alpha.shape == (40, 64) and found.name == "mine" and not found.notes
+    assert np.abs(found.alpha - expected).max() < 0.02
+
+
+def test_an_unknown_file_is_asked_what_it_is(tmp_path: Path) -> None:
+    path = _mean_network(tmp_path / "unknown.onnx", side=32, name="output")
+    prior = OnnxPrior(path)
+    assert prior.network.fit == "square" and prior.network.side == 32 and prior.network.input == "image"
+    found = prior(_ramp(), SmallHints())
+    assert "in no catalogue" in found.notes[0] and "logits" in found.notes[0]  # its values go below 0
+    assert found.alpha[:, 5].mean() < 0.3 < 0.7 < found.alpha[:, -5].mean()
+
+
+def test_the_guess_between_logits_and_alpha_is_made_once(tmp_path: Path) -> None:
+    path = _mean_network(tmp_path / "net.onnx")
+    prior = OnnxPrior(path)
+    prior.network = Network("any", 0, 1, "alpha", **PLAIN, input="image", output="alpha")
+    assert np.allclose(prior(_ramp(), SmallHints()).alpha[0], np.linspace(0, 1, 64), atol=1e-5)
+    assert (prior(np.zeros((40, 64, 3), np.float32), SmallHints()).alpha == 0).all()
+
+
+def test_one_bright_pixel_moves_no_other(tmp_path: Path) -> None:
+    path = _mean_network(tmp_path / "net.onnx")
+    network = Network("any", 0, 1, "alpha", **PLAIN, input="image", output="alpha")
+    prior, dark = OnnxPrior(path, _entry(network, path)), np.full((32, 32, 3), 0.1, np.float32)
+    spot = dark.copy()
+    spot[3, 4] = 1
+    assert np.argwhere(prior(spot, SmallHints()).alpha != prior(dark, SmallHints()).alpha).tolist() == [[3, 4]]
+
+
+@pytest.mark.parametrize(("channels", "kind"), [(4, "channel"), (6, "one-hot")])
+def test_trimaps_go_in_as_the_network_takes_them(tmp_path: Path, channels: int, kind: str) -> None:
+    prior = OnnxPrior(_mean_network(tmp_path / "net.onnx", channels, pick=channels - 1))
+    assert prior.network.trimap == kind and prior.needs_trimap
+    trimap = np.zeros((30, 50), np.uint8)
+    trimap[:, 10:40], trimap[:, 40:] = 128, 255
+    found = prior(np.zeros((30, 50, 3), np.float32), SmallHints(trimap)).alpha
+    assert (found[:, :10] == 0).all() and (found[:, 40:] == 1).all()
+    assert np.allclose(found[:, 10:40], 0.5 if kind == "channel" else 0.0)
+    with pytest.raises(InputError, match="needs a trimap"):
+        prior(np.zeros((30, 50, 3), np.float32), SmallHints())
+
+
+def test_of_two_classes_in_nhwc_the_second_is_the_foreground(tmp_path: Path) -> None:
+    path = _save(
+        tmp_path / "net.onnx", [_node("Gather", ["image", "index"], "classes", axis=3)],
+        {"image": [1, 32, 48, 3]}, {"classes": [1, 32, 48, 2]}, index=np.array([1, 0]),
+    )  # fmt: skip
+    network = Network("square", 48, 1, "alpha", **PLAIN, layout="NHWC")
+    prior = OnnxPrior(path)
+    assert prior.network.layout == "NHWC"
+    found = OnnxPrior(path, _entry(network, path))(_ramp(), SmallHints()).alpha
+    assert np.abs(found - np.linspace(0, 1, 64)).max() < 0.03
+
+
+def test_states_are_carried_from_frame_to_frame_until_reset(tmp_path: Path) -> None:
+    """RVM's signature: pha = src's first channel / 4 + r1i, r1o = pha."""
+    path = _save(
+        tmp_path / "rvm.onnx",
+        [
+            _node("Conv", ["src", "w"], "red"), _node("Add", ["red", "r1i"], "pha"), _node("Identity", ["pha"], "r1o"),
+            _node("Mul", ["src", "downsample_ratio"], "fgr"),
+        ],
+        {"src": [1, 3, "h", "w"], "r1i": [1, 1, "a", "b"], "downsample_ratio": [1]},
+        {"fgr": [1, 3, "h", "w"], "pha": [1, 1, "h", "w"], "r1o": [1, 1, "h", "w"]},
+        w=np.array([0.25, 0, 0], np.float32).reshape(1, 3, 1, 1),
+    )  # fmt: skip
+    prior = OnnxPrior(path)
+    assert isinstance(prior, Recurrent) and prior.network.recurrence == (("r1i", "r1o"),)
+    assert prior.network.ratio == "downsample_ratio" and prior.network.output == "pha"
+    white = np.ones((32, 64, 3), np.float32)
+    means = [float(prior(white, SmallHints()).alpha.mean()) for _ in range(3)]
+    prior.reset()
+    assert means == pytest.approx([0.25, 0.5, 0.75]) and prior(white, SmallHints()).alpha.mean() == pytest.approx(0.25)
+    assert prior(np.ones((64, 64, 3), np.float32), SmallHints()).alpha.mean() == pytest.approx(0.25)  # another size
+
+
+def test_refusals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = tmp_path / "text.onnx"
+    text.write_text("hello")
+    with pytest.raises(WeightsError, match="no ONNX network"):
+        OnnxPrior(text)
+    flat = _save(tmp_path / "flat.onnx", [_node("Identity", ["x"], "y")], {"x": [1, 7]}, {"y": [1, 7]})
+    with pytest.raises(WeightsError, match="takes no picture"):
+        OnnxPrior(flat)
+    monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
+    with pytest.raises(InputError, match=r"uhrmat\[hub-priors\]"):
+        OnnxPrior(flat)

@@ -1,0 +1,35 @@
+"""A coarse mask's edge, solved."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from uhrmat.prior.base import Prior, SmallHints
+from uhrmat.prior.sharpen import Sharpened
+
+from .composites import before_screen
+
+
+class _Coarse:
+    name, side = "coarse", None
+
+    def __init__(self, alpha: np.ndarray) -> None:
+        self.alpha = alpha
+
+    def __call__(self, small: np.ndarray, hints: SmallHints) -> Prior:
+        return Prior(self.alpha, self.name)
+
+
+def test_the_solved_edge_is_closer_than_the_coarse_one() -> None:
+    picture, true, _ = before_screen("solid", noise=0.01)
+    coarse = cv2.GaussianBlur((true > 0.5).astype(np.float32), (0, 0), 3)
+    found = Sharpened(_Coarse(coarse))(picture, SmallHints())
+    assert np.abs(found.alpha - true).mean() < 0.5 * np.abs(coarse - true).mean()
+    assert "closed-form" in found.notes[0]
+
+
+def test_an_empty_frame_stays_empty() -> None:
+    empty = np.zeros((30, 40), np.float32)
+    found = Sharpened(_Coarse(empty))(np.full((30, 40, 3), 0.5, np.float32), SmallHints())
+    assert (found.alpha == 0).all() and not found.notes
