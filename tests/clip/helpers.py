@@ -42,3 +42,27 @@ def write_frames(folder: Path, clip: list[ClipFrame], first: int = 1001) -> tupl
         Image.fromarray(frame.image).save(pictures / f"shot_{first + frame.number:04d}.png")
         Image.fromarray(frame.trimap).save(trimaps / f"trimap_{first + frame.number:04d}.png")
     return pictures, trimaps
+
+
+def write_masks(folder: Path, clip: list[ClipFrame], first: int = 1001) -> Path:
+    """A folder with a mask for each frame, soft at its edge, so that the prior `mask` leaves something open."""
+    from PIL import Image
+
+    folder.mkdir()
+    for frame in clip:
+        Image.fromarray(np.rint(frame.alpha * 255).astype(np.uint8)).save(folder / f"m{first + frame.number:04d}.png")
+    return folder
+
+
+def write_stream(path: Path, clip: list[ClipFrame], rate: int = 25) -> Path:
+    """The frames as FFV1, exactly as they are."""
+    import av
+
+    height, width = clip[0].image.shape[:2]
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=rate)
+        stream.width, stream.height, stream.pix_fmt = width, height, "bgr0"  # type: ignore[union-attr]
+        for frame in clip:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame.image, "rgb24")))  # type: ignore[union-attr]
+        container.mux(stream.encode(None))  # type: ignore[union-attr]
+    return path

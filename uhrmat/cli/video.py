@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,12 +85,16 @@ def video(
 def _run(console: Console, job: ClipJob, resume: bool, report: Path | None) -> bool:
     """Mattes the clip and says so; False where it failed after the work had begun."""
     from uhrmat.cli.console import describe
+    from uhrmat.prior.affinity import METHODS
     from uhrmat.prior.worker import PriorProcess
 
-    with closing(PriorProcess()) as process:
+    with ExitStack() as stack:
+        process = stack.enter_context(closing(PriorProcess())) if job.prior in METHODS else None
         from uhrmat.clip.run import Tools, matte_clip
 
-        tools = Tools.of(job, process.solve)  # refused here: exit code 2, nothing was begun
+        tools = Tools.of(
+            job, None if process is None else process.solve
+        )  # refused here: exit code 2, nothing was begun
         try:
             with console.progress(job.spec.source.name, "frames") as progress:
                 done = matte_clip(job, tools, resume=resume, progress=progress)

@@ -41,13 +41,14 @@ class Gate:
 
 @dataclass(frozen=True)
 class FrameStats:
-    """One frame. band: pixels of M_s; active: of M; reuse_share: of the band that was kept; noise and threshold: in
-    [0, 1]; seconds: by stage; key: computed whole; cut: a new shot begins here."""
+    """One frame. band: pixels of M_s; active: of M; computed: of M with its halo; reuse_share: of the band that was
+    kept; noise and threshold: in [0, 1]; seconds: by stage; key: computed whole; cut: a new shot begins here."""
 
     number: int
     pixels: int
     band: int
     active: int
+    computed: int
     noise: float
     threshold: float
     key: bool
@@ -70,13 +71,15 @@ class FrameStats:
 
 @dataclass
 class FrameMatte:
-    """alpha: (H, W) float32 in [0, 1]; foreground: (H, W, 3) straight colour in the picture's type or None; active:
-    (H, W) bool, what was computed. Do not change them: the next frame is compared with them."""
+    """alpha: (H, W) float32 in [0, 1]; foreground: (H, W, 3) straight colour in the picture's type or None; active,
+    computed: (H, W) bool, M and what the refiner saw, M with its halo. Do not change them: the next frame is compared
+    with them."""
 
     picture: Picture
     alpha: np.ndarray
     foreground: np.ndarray | None
     active: np.ndarray
+    computed: np.ndarray
     stats: FrameStats
 
 
@@ -109,16 +112,17 @@ class ClipMatter:
             self._begun = True
             prior, settled = self._steady(asked, picture, hints)
         with clock("refine"):
-            alpha, spatial, active, notes = self._refine(picture, asked.small, prior, settled, foreground)
+            alpha, masks, notes = self._refine(picture, asked.small, prior, settled, foreground)
         colours = None
         if foreground:
             with clock("foreground"):
                 colours = estimate_foreground(picture.pixels, alpha)
+        band, active, computed = (int(np.count_nonzero(mask)) for mask in masks)
         stats = FrameStats(
-            number, active.size, int(np.count_nonzero(spatial)), int(np.count_nonzero(active)), self._watch.noise,
+            number, alpha.size, band, active, computed, self._watch.noise,
             thresholds(self.gate.threshold, self._watch.noise)[1], key, cut, clock.seconds, [*asked.notes, *notes],
         )  # fmt: skip
-        return FrameMatte(picture, alpha, colours, active, stats)
+        return FrameMatte(picture, alpha, colours, masks[1], masks[2], stats)
 
     def _forget(self) -> None:
         self._last: LastComputed | None = None
@@ -141,8 +145,8 @@ class ClipMatter:
 
     def _refine(
         self, picture: Picture, small: np.ndarray, prior: np.ndarray, settled: np.ndarray, foreground: bool
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
-        """alpha, M_s, M and notes."""
+    ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray], list[str]]:
+        """alpha; M_s, M and M with its halo; notes."""
         matter = self.matter
         spatial = trimap_band(settled)
         active = spatial if self._last is None else self._changed(self._last, picture, spatial)
@@ -162,7 +166,7 @@ class ClipMatter:
         settle(alpha, settled)
         self._last.update(alpha, picture.pixels, spatial, active, self._shot)
         self._shot += 1
-        return alpha, spatial, active, done.notes
+        return alpha, (spatial, active, computed), done.notes
 
     def _changed(self, last: LastComputed, picture: Picture, spatial: np.ndarray) -> np.ndarray:
         """M: what changed since it was last computed, or never was."""

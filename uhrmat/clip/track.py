@@ -20,13 +20,18 @@ from uhrmat.errors import InputError
 from uhrmat.media import Picture, read_mask, write_alpha
 from uhrmat.media.video import ClipReader, Frame
 from uhrmat.prior.base import Prior, SmallHints, small_trimap, working_shape
+from uhrmat.sparsity import widen
 from uhrmat.temporal import is_cut, thumbnail
 
 Method = Callable[[np.ndarray, SmallHints], Prior]
 SURE = 0.05
 """A carried alpha this close to 0 or 1 is taken as known, away from its edges."""
+TRUST = 0.25
+"""Share of the prior's word against what the flow has taken along."""
 _MARGIN = 1 / 128
 """Width of the open band on either side of an edge, as a share of the short side."""
+_NEAR = 0.05
+"""Doubts of the flow count this near to an edge, as a share of the short side: far from it the subject stays itself."""
 _FOLD, _FOLD_SHARE, _COLOUR = 1.0, 0.1, 0.15
 
 
@@ -55,8 +60,10 @@ def track_segment(
                 notes.append(
                     f"frame {frame.index} looks like a cut: hints carried over it are a guess, give one for it"
                 )
-            known = carried_trimap(last.small, last.alpha, here.small)
+            known, taken, doubt = carried(last.small, last.alpha, here.small)
         alpha = method(here.small, SmallHints(known)).alpha
+        if frame.index not in hints.keys:
+            alpha = settled(alpha, taken, doubt)
         path = carried_file(folder, frame.index)
         write_alpha(path, alpha)
         here.alpha = read_mask(path)
@@ -90,17 +97,26 @@ def _size(picture: Picture) -> tuple[int, int]:
     return picture.height, picture.width
 
 
-def carried_trimap(before: np.ndarray, alpha: np.ndarray, now: np.ndarray) -> np.ndarray:
-    """(h, w) uint8 {0, 128, 255}: what the last frame's alpha says of this frame.
+def settled(solved: np.ndarray, taken: np.ndarray, doubt: np.ndarray) -> np.ndarray:
+    """(h, w) float32: the prior's word where the flow is in doubt, elsewhere mostly what was taken along, so
+    that a colour shared by subject and background does not let the matte leak further in every frame."""
+    return np.where(doubt, solved, TRUST * solved + (1 - TRUST) * taken).astype(np.float32)
 
-    before, now: (h, w, 3) float32 in [0, 1]; alpha: (h, w) of `before`. Open are the edges of the alpha taken along by
-    the flow, and whatever the flow there and back does not agree on, or shows in another colour.
+
+def carried(before: np.ndarray, alpha: np.ndarray, now: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What the last frame's alpha says of this frame: a trimap (h, w) uint8 {0, 128, 255}, the alpha taken along by the
+    flow, (h, w) float32, and where that is in doubt, (h, w) bool.
+
+    before, now: (h, w, 3) float32 in [0, 1]; alpha: (h, w) of `before`. Open are the edges of the alpha taken along,
+    and whatever the flow there and back does not agree on, or shows in another colour.
     """
     forth, back = flow(before, now), flow(now, before)
     taken, colours, returned = (warped(x, back) for x in (alpha, before, forth))
     length = np.linalg.norm(back, axis=2)
     doubt = np.linalg.norm(back + returned, axis=2) > _FOLD + _FOLD_SHARE * length
     doubt |= np.abs(colours - now).max(2) > _COLOUR
+    edge = ((taken > SURE) & (taken < 1 - SURE)) | (np.abs(cv2.Laplacian(taken, cv2.CV_32F)) > SURE)
+    doubt &= widen(edge, 2 * round(_NEAR * min(alpha.shape)) + 1)
     side = 2 * max(1, round(min(alpha.shape) * _MARGIN)) + 1
     shape = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     doubt = cv2.morphologyEx(doubt.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)) > 0
@@ -108,7 +124,7 @@ def carried_trimap(before: np.ndarray, alpha: np.ndarray, now: np.ndarray) -> np
     for value, sure in ((0, taken < SURE), (255, taken > 1 - SURE)):
         certain = cv2.erode((sure & ~doubt).astype(np.uint8), shape, borderValue=1)
         found[certain > 0] = value
-    return found
+    return found, taken, doubt
 
 
 def flow(start: np.ndarray, end: np.ndarray) -> np.ndarray:
@@ -117,6 +133,7 @@ def flow(start: np.ndarray, end: np.ndarray) -> np.ndarray:
     if min(pair[0].shape) < 16:  # smaller than the patches that DIS compares
         return np.zeros((*pair[0].shape, 2), np.float32)
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    search.setFinestScale(0)
     return np.asarray(search.calc(pair[0], pair[1], None), np.float32)
 
 

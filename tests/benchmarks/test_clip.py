@@ -1,0 +1,26 @@
+"""The benchmark of clips runs on tiny sizes and writes what it promises."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+
+from benchmarks import clip
+
+
+def test_quick(tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    try:
+        clip.main(["--quick", "--threads", "1", "--results", str(tmp_path), "--refiner", "guided"])
+    finally:
+        torch.set_num_threads(before)
+    found = json.loads((tmp_path / "clip.json").read_text())
+    assert {row["temporal"] for row in found["quality"]} == {"off", "on"}
+    off, on = found["quality"][:2]
+    assert off["clip"] == on["clip"] and off["reuse_share"] == 0 < on["reuse_share"]
+    assert on["gmacs_paper"] < off["gmacs_paper"] < found["gmacs_dense"]["paper"]
+    assert {"mad", "mse", "grad", "dtssd", "active_share"} <= set(on)
+    assert [row["temporal"] for row in found["drift"]] == ["off", "on"]
+    assert all(row["frames_per_second"] > 0 and row["held_late"] > 0 for row in found["speed"])

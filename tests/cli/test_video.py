@@ -1,0 +1,120 @@
+"""`uhrmat video` from words to files, on frames of a few pixels, with a prior and a refiner that need no network."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from uhrmat.cli.app import app
+
+LIGHT = ("--prior", "mask", "--refiner", "bilinear", "--precision", "fp32")
+
+
+@pytest.fixture
+def shot(tmp_path: Path) -> Path:
+    """Four frames of a bright disc that moves, with a soft mask of each beside them."""
+    for name in ("shot", "masks"):
+        (tmp_path / name).mkdir()
+    ys, xs = np.indices((40, 56))
+    for number in range(4):
+        alpha = np.clip(12.5 - np.hypot(ys - 20, xs - 22 - 2 * number), 0, 1)
+        image = np.rint(40 + 180 * alpha[..., None] * [1.0, 0.8, 0.6]).astype(np.uint8)
+        Image.fromarray(image).save(tmp_path / "shot" / f"f{number:03d}.png")
+        Image.fromarray(np.rint(255 * alpha).astype(np.uint8)).save(tmp_path / "masks" / f"m{number:03d}.png")
+    return tmp_path / "shot"
+
+
+def run(*words: Any) -> Result:
+    return CliRunner().invoke(app, ["video", *map(str, words)])
+
+
+def light(shot: Path, *words: Any) -> Result:
+    return run(shot, "--mask", shot.with_name("masks"), *LIGHT, *words)
+
+
+def test_frames_in_frames_out_and_a_table(shot: Path) -> None:
+    result = light(shot)
+    assert result.exit_code == 0, result.output
+    assert sorted(p.name for p in shot.with_name("shot_alpha").iterdir()) == [f"f{n:03d}.png" for n in range(4)]
+    assert "frames per second" in result.stdout and "shot_alpha" in result.stdout and "reused" in result.stdout
+    assert not list(shot.parent.glob(".*"))
+
+
+def test_one_json_document_and_a_report(shot: Path, tmp_path: Path) -> None:
+    words = ("-o", tmp_path / "cut.mov", "--json", "--report", tmp_path / "r.json", "--keyframe-interval", 2)
+    result = light(shot, *words)
+    assert result.exit_code == 0, result.output
+    item = json.loads(result.stdout)["items"][0]
+    assert item["status"] == "done" and item["codec"] == "prores4444" and item["count"] == 4
+    assert item["files"] == {"foreground": str(tmp_path / "cut.mov")} and (tmp_path / "cut.mov").stat().st_size
+    assert [f["key"] for f in json.loads((tmp_path / "r.json").read_text())["frames"]] == [True, False, True, False]
+    assert (tmp_path / "r.png").exists()
+
+
+def test_temporal_and_range_reach_the_clip(shot: Path, tmp_path: Path) -> None:
+    result = light(shot, "--no-temporal", "--start", 1, "--frames", 2, "--json", "-o", tmp_path / "out")
+    item = json.loads(result.stdout)["items"][0]
+    assert item["temporal"] is False and item["reuse_share"] == 0 and (item["first"], item["count"]) == (1, 2)
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["f001.png", "f002.png"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "needs a mask"),
+        (("--mask", "nowhere.png"), "does not exist"),
+        (("--trimap", "a.png", "--mask", "b.png"), "Both --trimap and --mask"),
+        (("--mask", "MASKS", "--codec", "betamax"), "no codec"),
+        (("--mask", "MASKS", "--rate", "fast"), "rate"),
+        (("--mask", "MASKS", "--start", "9"), "are none"),
+        (("--mask", "MASKS", "--outputs", "alpha", "--background", "nocolour"), "neither a colour"),
+        (("--mask", "MASKS", "--max-memory", "lots"), "lots"),
+        (("--mask", "MASKS", "--device", "cuda:99"), "cuda"),
+        (("--mask", "MASKS", "--threshold", "0.1", "--refiner", "none"), "no refiner"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_any_work(shot: Path, words: tuple[str, ...], message: str) -> None:
+    before = sorted(shot.parent.rglob("*"))
+    masks = str(shot.with_name("masks"))
+    result = run(shot, *(masks if word == "MASKS" else word for word in words), "--prior", "mask")
+    assert result.exit_code == 2 and message in result.stderr, result.output
+    assert sorted(shot.parent.rglob("*")) == before
+
+
+def test_outputs_that_exist_are_kept(shot: Path) -> None:
+    assert light(shot).exit_code == 0
+    again = light(shot)
+    assert again.exit_code == 2 and "exists" in again.stderr
+    assert light(shot, "--overwrite").exit_code == 0
+
+
+def test_a_clip_that_fails_on_the_way_exits_with_one(shot: Path) -> None:
+    (shot / "f002.png").write_bytes((shot / "f002.png").read_bytes()[:60])
+    result = light(shot, "-o", shot.with_name("out.mkv"), "--codec", "ffv1", "--json")
+    assert result.exit_code == 1 and "f002.png" in result.stderr
+    assert json.loads(result.stdout)["items"][0]["status"] == "failed"
+    assert not shot.with_name("out.mkv").exists()
+
+
+def test_an_interrupt_exits_with_130_and_the_rest_can_be_resumed(shot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from uhrmat.clip.matter import ClipMatter
+
+    inner, out = ClipMatter.frame, shot.with_name("out.mkv")
+    words = ("-o", out, "--keyframe-interval", 2, "--json")
+
+    def frame(self: ClipMatter, picture: Any, number: int, *rest: Any, **named: Any) -> Any:
+        if number == 3:
+            raise KeyboardInterrupt
+        return inner(self, picture, number, *rest, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ClipMatter, "frame", frame)
+        assert light(shot, *words).exit_code == 130 and not out.exists()
+    resumed = light(shot, *words, "--resume")
+    assert resumed.exit_code == 0 and json.loads(resumed.stdout)["items"][0]["kept"] == 2 and out.exists()
