@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from uhrmat.composite import Background, composite
 from uhrmat.errors import OutputError
-from uhrmat.media import write_alpha, write_rgb, write_rgba
+from uhrmat.media import Picture, write_alpha, write_rgb, write_rgba
 from uhrmat.plan import Job, Spec
 from uhrmat.preview import preview
 
@@ -105,7 +105,8 @@ def _composite(path: Path, matte: Matte, spec: Spec, background: Background | No
 
 
 def _preview(path: Path, matte: Matte, spec: Spec, background: Background | None) -> None:
-    write_rgb(path, preview(matte), matte.picture.info)
+    sheet = preview(matte)  # sRGB, whatever the photograph is
+    write_rgb(path, sheet, Picture.from_array(sheet).info)
 
 
 def _colour(matte: Matte) -> Array:

@@ -59,7 +59,7 @@ class Stats:
 class Matte:
     """alpha: (H, W) float32 in [0, 1]; foreground: (H, W, 3) straight colour in the picture's dtype, or None;
     prior_alpha: (h, w) float32; active: (H, W) bool, the pixels refined; trimap: (H, W) uint8 {0, 128, 255}, the
-    user's, or what the prior left open."""
+    user's, or what the prior left open; given: names of the hints, see `prior.choose.NAMES`."""
 
     alpha: np.ndarray
     foreground: np.ndarray | None
@@ -68,6 +68,7 @@ class Matte:
     trimap: np.ndarray
     stats: Stats
     picture: Picture
+    given: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ class Matter:
             self.refiner.engine, self.device, self.precision, prior.alpha.shape[:2], clock.seconds,
             peak_memory(self.device), [*asked.notes, *done.notes],
         )  # fmt: skip
-        return Matte(found, colours, prior.alpha, active, settled, stats, picture)
+        return Matte(found, colours, prior.alpha, active, settled, stats, picture, hints.given)
 
     def prepare(self, given: frozenset[str]) -> None:
         """Makes the prior for these hints (see `choose.NAMES`) now: what cannot be had is refused before any work."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from uhrmat.loading import Loaded
 from uhrmat.plan import Job, Spec
 
 if TYPE_CHECKING:
-    from uhrmat.matter import Matter, Stats
+    from uhrmat.matter import Matte, Matter, Stats
 
 
 @dataclass(frozen=True)
@@ -32,17 +33,27 @@ class Delivered:
 
 
 def matte_photo(
-    matter: Matter, job: Job, loaded: Loaded, spec: Spec, *, background: Background | None = None
+    matter: Matter,
+    job: Job,
+    loaded: Loaded,
+    spec: Spec,
+    *,
+    background: Background | None = None,
+    look: Callable[[Matte, Delivered], None] | None = None,
 ) -> Delivered:
     """Runs `job` with `matter` and writes its files. Raises UhrmatError; then no file has been written.
 
-    Of a prior that was begun ahead only the wait is counted.
-    """
-    matte = matter.matte(loaded.picture, **loaded.hints, foreground=spec.needs_foreground)
+    Of a prior that was begun ahead only the wait is counted. look: is shown the matte when its files are there; its
+    time is not counted.
+    """  # fmt: skip
+    matte = matter.matte(loaded.picture, **loaded.hints, foreground=spec.needs_foreground or look is not None)
     start = time.perf_counter()
     files = deliver(matte, job, spec, background)
     stages = dict(matte.stats.seconds)
     read = loaded.seconds + stages.pop("read", 0.0)
     seconds = {"read": read, **stages, "write": time.perf_counter() - start}
     peak = max(matte.stats.peak_memory, peak_memory(matte.stats.device))
-    return Delivered(job.photo, files, replace(matte.stats, seconds=seconds, peak_memory=peak))
+    done = Delivered(job.photo, files, replace(matte.stats, seconds=seconds, peak_memory=peak))
+    if look is not None:
+        look(matte, done)
+    return done

@@ -1,63 +1,117 @@
-"""A small sheet that shows at a glance what happened: photograph, open pixels in red, alpha, cut-out over checks."""
+"""A sheet that shows at a glance what happened, and at 1:1 how well: for those who look at one file only.
+
+Photograph, trimap (or the prior, where no trimap was given) and open pixels in red; alpha, cut-out over checks and over
+green; then, row by row, the hairiest places pixel by pixel: photograph, alpha, cut-out over checks.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
-from uhrmat.media import Picture
+from uhrmat.display import Screen, checks, fit, shrink, small_colour
+from uhrmat.places import Place, hairiest
 
 if TYPE_CHECKING:
     from uhrmat.matter import Matte
 
 Array = npt.NDArray[Any]
-PANEL = 640
-_RED = np.array([1.0, 0.1, 0.1], np.float32)
+PANEL, PLACES = 640, 3
+_RED, _GREEN = np.array([1.0, 0.1, 0.1], np.float32), np.array([0.12, 0.66, 0.24], np.float32)
+_MARK = (255, 210, 0)
+_GAP, _LABEL = 6, 22
 
 
-def preview(matte: Matte, panel: int = PANEL) -> Array:
-    """The sheet of `matte`, two panels by two of at most `panel` pixels each way: uint8 (h, w, 3)."""
+def preview(matte: Matte, panel: int = PANEL, places: int = PLACES) -> Array:
+    """The sheet of `matte`: uint8 (h, w, 3), three panels wide, each at most `panel` pixels each way.
+
+    places: rows of crops at 1:1, as many as there are hairy places; none where the panels are at 1:1 themselves.
+    """
     height, width = matte.alpha.shape
-    scale = min(1.0, panel / max(height, width))
-    size = max(1, round(height * scale)), max(1, round(width * scale))
-    photo = _small_photo(matte, size)
-    alpha = _shrink(matte.alpha, size)[..., None]
-    red = _shrink(matte.active.astype(np.uint8) * 255, size)[..., None] * np.float32(0.7 / 255)
-    cut = photo if matte.foreground is None else _small_colour(matte, size)
-    panels = [photo, red * _RED + (1 - red) * photo, np.repeat(alpha, 3, 2), alpha * cut + (1 - alpha) * _checks(*size)]
-    sheet = np.vstack([np.hstack(panels[:2]), np.hstack(panels[2:])])
-    return np.rint(sheet.clip(0, 1) * 255).astype(np.uint8)
+    size = fit(height, width, panel)
+    screen = Screen(matte.picture.info)
+    crops = hairiest(matte.alpha, size, places) if size != (height, width) else []
+    rows = [_overview(matte, screen, size, crops)]
+    rows += [_crop(matte, screen, place, number) for number, place in enumerate(crops, 1)]
+    return np.vstack([_row(panels) for panels in _pairs(rows)])
 
 
-def _shrink(image: Array, size: tuple[int, int]) -> Array:
-    import cv2
-
-    return cv2.resize(image, (size[1], size[0]), interpolation=cv2.INTER_AREA)
-
-
-def _small_photo(matte: Matte, size: tuple[int, int]) -> Array:
-    return _display(matte, _shrink(matte.picture.pixels, size))
+def _pairs(rows: list[list[tuple[str, Array]]]) -> list[list[tuple[str, Array]]]:
+    """Rows of three panels."""
+    return [row[i : i + 3] for row in rows for i in range(0, len(row), 3)]
 
 
-def _small_colour(matte: Matte, size: tuple[int, int]) -> Array:
-    """Foreground colour weighted by alpha, so that what lies behind does not bleed into the edge."""
-    assert matte.foreground is not None
-    step = max(1, matte.alpha.shape[0] // (2 * size[0]))
-    alpha = np.maximum(matte.alpha[::step, ::step], np.float32(1e-4))
-    colour = matte.foreground[::step, ::step] * alpha[..., None]
-    mean = _shrink(colour.astype(np.float32, copy=False), size) / _shrink(alpha, size)[..., None]
-    stored = mean if mean.dtype == matte.foreground.dtype else np.rint(mean)
-    return _display(matte, stored.astype(matte.foreground.dtype))
+def _overview(matte: Matte, screen: Screen, size: tuple[int, int], crops: list[Place]) -> list[tuple[str, Array]]:
+    photo = _unit(screen(shrink(matte.picture.pixels, size)))
+    alpha = shrink(matte.alpha, size)[..., None]
+    colour = photo if matte.foreground is None else _unit(screen(small_colour(matte.foreground, matte.alpha, size)))
+    active = shrink(matte.active.view(np.uint8) * np.uint8(255), size)[..., None] * np.float32(0.7 / 255)
+    return [
+        ("photograph", _marked(_bytes(photo), matte.alpha.shape, crops)),
+        _first_guess(matte, size),
+        (f"active pixels: {matte.stats.active_share:.1%}", _bytes(_over(_RED, photo, active))),
+        ("alpha", _grey(alpha)),
+        ("cut-out", _bytes(_over(colour, checks(*size), alpha))),
+        ("over green", _bytes(_over(colour, _GREEN, alpha))),
+    ]
 
 
-def _display(matte: Matte, pixels: Array) -> Array:
-    """Stored pixels of the picture's kind as float32 in [0, 1] for a screen."""
-    return Picture(np.ascontiguousarray(pixels), None, matte.picture.info).to_float()
+def _first_guess(matte: Matte, size: tuple[int, int]) -> tuple[str, Array]:
+    """The trimap that was given; the prior's small alpha where the trimap is what that left open."""
+    if "trimap" in matte.given:
+        return "trimap", _grey(shrink(matte.trimap, size)[..., None].astype(np.float32) / 255)
+    prior = cv2.resize(matte.prior_alpha, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
+    return "prior", _grey(prior[..., None])
 
 
-def _checks(height: int, width: int, square: int = 16) -> Array:
-    """A checkerboard in two greys: float32 (height, width, 1)."""
-    y, x = np.ogrid[:height, :width]
-    return np.where((y // square + x // square) % 2, np.float32(0.85), np.float32(0.6))[..., None]
+def _crop(matte: Matte, screen: Screen, place: Place, number: int) -> list[tuple[str, Array]]:
+    part = slice(place.top, place.top + place.height), slice(place.left, place.left + place.width)
+    photo = screen(matte.picture.pixels[part])
+    alpha = matte.alpha[part][..., None]
+    colour = photo if matte.foreground is None else screen(matte.foreground[part])
+    return [
+        (f"{number}: photograph, 1:1", photo),
+        (f"{number}: alpha", _grey(alpha)),
+        (f"{number}: cut-out", _bytes(_over(_unit(colour), checks(place.height, place.width), alpha))),
+    ]
+
+
+def _marked(photo: Array, full: tuple[int, ...], crops: list[Place]) -> Array:
+    """The photograph with the places of the crops."""
+    scale = photo.shape[0] / full[0]
+    for number, place in enumerate(crops, 1):
+        top, left = round(place.top * scale), round(place.left * scale)
+        corner = round((place.left + place.width) * scale) - 1, round((place.top + place.height) * scale) - 1
+        cv2.rectangle(photo, (left, top), corner, _MARK, 2)
+        cv2.putText(photo, str(number), (left + 5, corner[1] - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.6, _MARK, 2, cv2.LINE_AA)
+    return photo
+
+
+def _row(panels: list[tuple[str, Array]]) -> Array:
+    """Panels side by side, each with its name above it."""
+    made = []
+    for name, pixels in panels:
+        head = np.full((_LABEL, pixels.shape[1], 3), 32, np.uint8)
+        cv2.putText(head, name, (6, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (235, 235, 235), 1, cv2.LINE_AA)
+        made.append(np.pad(np.vstack([head, pixels]), ((0, _GAP), (0, _GAP), (0, 0)), constant_values=32))
+    return np.hstack(made)
+
+
+def _over(front: Array, behind: Array, alpha: Array) -> Array:
+    return alpha * front + (1 - alpha) * behind
+
+
+def _unit(pixels: Array) -> npt.NDArray[np.float32]:
+    return np.divide(pixels, np.float32(255), dtype=np.float32)
+
+
+def _bytes(pixels: Array) -> npt.NDArray[np.uint8]:
+    return np.rint(pixels.clip(0, 1) * 255).astype(np.uint8)
+
+
+def _grey(pixels: Array) -> npt.NDArray[np.uint8]:
+    """(h, w, 1) in [0, 1] as (h, w, 3)."""
+    return np.repeat(_bytes(pixels), 3, axis=2)

@@ -74,6 +74,7 @@ class FakeMatter:
             trimap=trimap,
             stats=FakeStats(width, height),
             picture=image,
+            given=frozenset() if trimap is None else frozenset({"trimap"}),
         )
 
 

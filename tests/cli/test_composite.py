@@ -1,9 +1,8 @@
-"""Colours over colours, in every bit depth, and the sheet that shows it all."""
+"""Colours over colours, in every bit depth."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,6 @@ from PIL import Image
 from uhrmat.composite import composite, parse_background
 from uhrmat.errors import InputError
 from uhrmat.media import Picture, srgb_decode
-from uhrmat.preview import preview
 
 HALF = np.full((3, 4), 0.5, np.float32)
 
@@ -68,24 +66,3 @@ def test_a_path_is_read(tmp_path: Path) -> None:
 def test_neither_colour_nor_path() -> None:
     with pytest.raises(InputError, match="neither a colour"):
         parse_background("whitish")
-
-
-@pytest.mark.parametrize(("dtype", "full"), [(np.uint8, 255), (np.uint16, 65535)])
-@pytest.mark.parametrize("size", [(1, 1), (40, 60), (900, 1300), (2, 3000)])
-def test_preview_has_four_panels(dtype: Any, full: int, size: tuple[int, int]) -> None:
-    picture = Picture.from_array(np.full((*size, 3), full, dtype))
-    alpha = np.ones(size, np.float32)
-    matte: Any = SimpleNamespace(picture=picture, alpha=alpha, active=alpha < 1, foreground=picture.pixels)
-    sheet = preview(matte)
-    assert sheet.dtype == np.uint8 and max(sheet.shape[:2]) <= 1280
-    assert (sheet == 255).all(), "white, wholly foreground, nothing open"
-
-
-def test_preview_shows_what_is_open_and_what_is_gone() -> None:
-    picture = Picture.from_array(np.full((20, 20, 3), 255, np.uint8))
-    nothing = np.zeros((20, 20), np.float32)
-    matte: Any = SimpleNamespace(picture=picture, alpha=nothing, active=nothing < 1, foreground=picture.pixels)
-    sheet = preview(matte).astype(int)
-    assert (sheet[:20, 20:, 0] - sheet[:20, 20:, 1] > 100).all(), "open pixels are red"
-    assert (sheet[20:, :20] == 0).all(), "alpha is black"
-    assert sheet[20:, 20:].max() < 230, "checks, not the photograph"

@@ -10,6 +10,8 @@ import typer
 
 from uhrmat import __version__
 from uhrmat.cli.bench import bench
+from uhrmat.cli.compare import compare
+from uhrmat.cli.doctor import doctor
 from uhrmat.cli.evaluate import evaluate
 from uhrmat.cli.image import image
 from uhrmat.cli.models import models
@@ -28,6 +30,8 @@ app.command()(image)
 app.command()(video)
 app.command()(trimap)
 app.command()(evaluate)
+app.command()(compare)
+app.command()(doctor)
 app.add_typer(models, name="models")
 app.add_typer(train, name="train")
 app.add_typer(bench, name="bench")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -13,7 +14,7 @@ from uhrmat.cli.console import FAILED, Console, describe, session
 if TYPE_CHECKING:
     from uhrmat.composite import Background
     from uhrmat.loading import Ahead
-    from uhrmat.matter import Matter
+    from uhrmat.matter import Matte, Matter
     from uhrmat.photo import Delivered
     from uhrmat.plan import Job, Spec
 
@@ -42,6 +43,7 @@ def image(
     alpha_format: opt.AlphaFormatOption = opt.AlphaFormat.png,
     background: opt.Background = None,
     premultiply: opt.Premultiply = None,
+    report: opt.PageFile = None,
     overwrite: opt.Overwrite = False,
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
@@ -63,6 +65,10 @@ def image(
             photos, spec, folder=folder, trimap=trimap, mask=mask, plate=plate, key=key, alpha=alpha, prior=prior,
             resize=resize_trimap, max_pixels=limit,
         )  # fmt: skip
+        if report is not None:
+            from uhrmat.page.write import check_page
+
+            check_page(report, overwrite, [path for job in jobs for path in (job.photo, *job.hints.values())])
 
         # Only now, so that what can be refused is refused before torch and PyMatting are loaded, side by side.
         from uhrmat.composite import parse_background
@@ -88,29 +94,45 @@ def image(
                 solver=process.solve,
             )
             matter.prepare(jobs[0].given)
-            failed = _run(console, matter, jobs, spec, ahead, behind)
+            failed = _run(console, matter, jobs, spec, ahead, behind, report)
     if failed:
         raise typer.Exit(FAILED)
 
 
 def _run(
-    console: Console, matter: Matter, jobs: list[Job], spec: Spec, ahead: Ahead, background: Background | None
+    console: Console,
+    matter: Matter,
+    jobs: list[Job],
+    spec: Spec,
+    ahead: Ahead,
+    background: Background | None,
+    page: Path | None,
 ) -> int:
-    """Mattes every job, reports all, and returns how many failed."""
+    """Mattes every job, reports all, and returns how many failed."""  # fmt: skip
     from uhrmat.cli.report import report
+    from uhrmat.page import Album
     from uhrmat.photo import matte_photo
+
+    album = None if page is None else Album(page, len(jobs))
+
+    def look(matte: Matte, item: Delivered) -> None:
+        assert album is not None
+        album.add(matte, item.photo.name, report(item))
 
     done: list[Delivered] = []
     items: list[dict[str, Any]] = []
     for job in jobs:
         try:
             with console.working(f"{job.photo.name} …"):
-                done.append(matte_photo(matter, job, ahead.take(job), spec, background=background))
+                watch = None if album is None else look
+                done.append(matte_photo(matter, job, ahead.take(job), spec, background=background, look=watch))
             items.append(done[-1].as_dict())
         except Exception as error:
             console.error(error, item=str(job.photo))
             items.append({"photo": str(job.photo), "status": "failed", "error": describe(error)})
-    if done:
-        console.table([report(item) for item in done])
-    console.document({"items": items})
+    made = None if album is None else album.write()
+    sections = [report(item) for item in done]
+    if sections:
+        console.table([*sections, [("report", str(made))]] if made else sections)
+    console.document({"items": items, **({"report": str(made)} if made else {})})
     return len(jobs) - len(done)

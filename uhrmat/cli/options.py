@@ -199,6 +199,13 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on where a run ended 
 ReportFile = Annotated[
     Path | None,
     typer.Option(
-        "--report", metavar="FILE.json", help="Figures of each frame, and a plot beside.", rich_help_panel=_REPORT
+        "--report",
+        metavar="FILE.html|FILE.json",
+        help="A page to judge by eye, or the figures of each frame with a plot beside.",
+        rich_help_panel=_REPORT,
     ),
+]
+PageFile = Annotated[
+    Path | None,
+    typer.Option("--report", metavar="FILE.html", help="Also write a page to judge by eye.", rich_help_panel=_OUTPUT),
 ]

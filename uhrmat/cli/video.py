@@ -106,12 +106,23 @@ def _run(console: Console, job: ClipJob, resume: bool, report: Path | None) -> b
     return True
 
 
+def _write(path: Path, done: ClipReport, table: list[tuple[str, str]]) -> tuple[Path, ...]:
+    """The page, or JSON and plot, by the name's extension."""
+    if path.suffix.lower() in (".html", ".htm"):
+        from uhrmat.page.clip import write_clip_page
+
+        return (write_clip_page(path, done, table),)
+    from uhrmat.clip.report import write_report
+
+    return write_report(path, done)
+
+
 def _tell(console: Console, done: ClipReport, report: Path | None) -> None:
-    from uhrmat.clip.report import rows, write_report
+    from uhrmat.clip.report import rows
 
     table = rows(done)
     if report is not None:
-        table += [("report", str(path)) for path in write_report(report, done)]
+        table += [("report", str(path)) for path in _write(report, done, table)]
     console.table([table])
     items: list[dict[str, Any]] = [done.as_dict(frames=False)]
     console.document({"items": items})

@@ -1,0 +1,35 @@
+"""A page that grows photograph by photograph, each encoded at once, so that no matte is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from uhrmat.page.encode import encode
+from uhrmat.page.exhibit import exhibit_of
+from uhrmat.page.write import write_page
+
+if TYPE_CHECKING:
+    from uhrmat.matter import Matte
+
+MANY = 4
+"""Photographs on a page above which only tiles with open pixels are kept at full resolution."""
+
+
+class Album:
+    """The page `path` of `count` photographs, more or less."""
+
+    def __init__(self, path: Path, count: int) -> None:
+        self._path, self._whole = path, count <= MANY
+        self._encoded: list[dict[str, Any]] = []
+
+    def add(self, matte: Matte, title: str, table: list[tuple[str, str]]) -> None:
+        """One photograph. title: for people; table: names and values shown below it."""
+        self._encoded.append(encode(exhibit_of(matte, title, table), whole=self._whole))
+
+    def write(self) -> Path | None:
+        """The page, or None where no photograph was added. Raises OutputError."""
+        if not self._encoded:
+            return None
+        first, more = self._encoded[0]["title"], len(self._encoded) - 1
+        return write_page(self._path, f"{first} and {more} more" if more else str(first), self._encoded)

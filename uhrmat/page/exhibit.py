@@ -1,0 +1,68 @@
+"""What a page shows: an exhibit is one picture with one or two mattes of it, and what is known about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from uhrmat.media import PictureInfo
+
+if TYPE_CHECKING:
+    from uhrmat.matter import Matte
+
+Array = npt.NDArray[Any]
+Table = list[list[str]]
+"""Rows of texts, the first being the header."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One matte. alpha: (H, W) float32 in [0, 1]; colour: (H, W, 3) straight foreground colours in the type of `info`,
+    None where only the alpha is known; active: (H, W) bool, the pixels that were refined, or None."""
+
+    name: str
+    alpha: npt.NDArray[np.float32]
+    colour: Array | None = None
+    active: Array | None = None
+    info: PictureInfo | None = None
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """One picture on the page. photo: (H, W, 3) with its `info`, or None; sides: one matte, or two to compare; truth:
+    (H, W) float32 alpha or None; table: what is told below it; frame: of a clip, its number."""
+
+    title: str
+    sides: tuple[Side, ...]
+    photo: Array | None = None
+    info: PictureInfo | None = None
+    truth: npt.NDArray[np.float32] | None = None
+    table: Table = field(default_factory=list)
+    frame: int | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        height, width = self.sides[0].alpha.shape
+        return height, width
+
+
+@dataclass(frozen=True)
+class ClipFigures:
+    """What is plotted along a clip. numbers: of the frames; series: a title and a value for every frame; cuts: the
+    numbers of frames at which a new shot begins."""
+
+    numbers: list[int]
+    series: dict[str, list[float]]
+    cuts: list[int] = field(default_factory=list)
+
+
+def exhibit_of(matte: Matte, title: str, table: list[tuple[str, str]]) -> Exhibit:
+    """An exhibit of one matte. title: for people, like the photograph's name; table: names and values below it."""
+    info = matte.picture.info
+    side = Side("uhrmat", matte.alpha, matte.foreground, matte.active, info)
+    rows = [["", "value"], *([name, value] for name, value in table)]
+    return Exhibit(title, (side,), matte.picture.pixels, info, table=rows)
