@@ -7,6 +7,7 @@ import pytest
 
 from uhrmat import InputError, Matter, WeightsError
 from uhrmat.media import Picture
+from uhrmat.prior.base import area_average
 from uhrmat.train.synth import Scene, render_scene
 
 
@@ -93,3 +94,34 @@ def test_refusals(picture: Picture) -> None:
             Matter(**wrong)  # type: ignore[arg-type]
     with pytest.raises(WeightsError):
         Matter(weights="/nowhere.safetensors")
+
+
+def test_the_users_own_small_matte_is_refined_where_it_is_open(scene: Scene, picture: Picture) -> None:
+    own = area_average(scene.alpha, (160, 225))
+    errors = {}
+    for refiner in ("bilinear", "shm"):
+        matte = Matter(refiner=refiner, working_size=160).matte(picture, alpha=own, foreground=False)
+        errors[refiner] = float(np.abs(matte.alpha - scene.alpha).mean())
+    assert matte.stats.prior == "alpha" and "alpha was given" in matte.stats.notes[0]
+    assert (matte.alpha[matte.trimap == 0] == 0).all() and (matte.alpha[matte.trimap == 255] == 1).all()
+    assert errors["shm"] < errors["bilinear"] < 0.05
+
+
+def test_an_empty_prior_gives_an_empty_matte(picture: Picture) -> None:
+    matte = Matter(working_size=160).matte(picture, alpha=np.zeros((16, 22), np.float32))
+    assert (matte.alpha == 0).all() and matte.stats.active_pixels == 0
+
+
+def test_a_plate_and_a_screen_from_photograph_to_foreground(scene: Scene) -> None:
+    plate = np.rint(scene.background * 255).astype(np.uint8)
+    seen = np.rint(scene.image.clip(0, 1) * 255).astype(np.uint8)
+    found = Matter(working_size=240).matte(seen, plate=plate, foreground=False)
+    assert found.stats.prior == "plate" and np.abs(found.alpha - scene.alpha).mean() < 0.06
+    grey = scene.foreground.mean(-1, keepdims=True).repeat(3, -1)
+    screen = np.float32([0.15, 0.7, 0.2])
+    image = scene.alpha[..., None] * (grey + 0.1 * screen) + (1 - scene.alpha[..., None]) * screen
+    keyed = Matter(working_size=240).matte(np.rint(image.clip(0, 1) * 255).astype(np.uint8), key="green")
+    assert np.abs(keyed.alpha - scene.alpha).mean() < 0.02 and "screen #" in " ".join(keyed.stats.notes)
+    assert keyed.foreground is not None
+    colour = keyed.foreground.astype(int)
+    assert (colour[..., 1] - colour[..., ::2].max(-1)).max() <= 2

@@ -22,7 +22,7 @@ NEEDS = {
 """Priors by name, each with the hint that it cannot do without; a mask makes a trimap. Networks come beside these."""
 NETWORK = "network"
 """The choice where nothing was said: a network that finds the subject by itself, see `networks.default_network`."""
-_BY_HINT = (("plate", "plate"), ("key", "key"), ("alpha", "alpha"), ("trimap", "closed-form"), ("mask", "closed-form"))
+_BY_HINT = (("plate", "plate"), ("key", "key"), ("alpha", "alpha"), ("mask", "closed-form"), ("trimap", "closed-form"))
 _TAKEN_BY = {"plate": "plate", "key": "key", "alpha": "alpha"}
 
 
