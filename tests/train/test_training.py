@@ -15,10 +15,11 @@ from uhrmat.errors import InputError
 from uhrmat.refine.refiner import load_shm
 from uhrmat.train import samples
 from uhrmat.train.crops import CropStream, Views, build_crop
-from uhrmat.train.loop import learning_rate, train
+from uhrmat.train.loop import ShmTask, learning_rate, outputs, train
 from uhrmat.train.losses import gradient, laplacian_pyramid, masked_l1, masked_l2
 from uhrmat.train.recipe import Recipe, load_recipe
 from uhrmat.train.samples import SampleCache, View, fill
+from uhrmat.train.task import new_state, train_step
 
 SIDE = 64
 
@@ -147,3 +148,20 @@ def test_refusals(tmp_path: Path) -> None:
         load_recipe(tmp_path / "bad.toml")
     with pytest.raises(InputError, match="no training samples"):
         train(_recipe(), tmp_path / "none", tmp_path)
+
+
+def test_the_papers_size_learns_from_all_its_outputs(cache: Path, tmp_path: Path) -> None:
+    """The recipe of SparseMat, on small crops: the loss falls, and every side output has learned."""
+    recipe = load_recipe("sparsemat", side=SIDE, batch=2, steps=8, held_out=2, scenes=8, rate=1e-3)
+    task = ShmTask(recipe, cache)
+    state, batch = new_state(task, torch.device("cpu")), next(iter(task.stream(0)))
+    before = [p.detach().clone() for p in state.net.sides.parameters()]  # type: ignore[union-attr]
+    first, _ = task.loss(state.net.train(), batch, torch.float32)
+    assert len(outputs(state.net, batch, torch.float32)) == 4
+    for _ in range(recipe.steps):
+        train_step(task, state, batch, torch.float32)
+    last, _ = task.loss(state.net, batch, torch.float32)
+    assert float(last.detach()) < 0.9 * float(first.detach())
+    after = state.net.sides.parameters()  # type: ignore[union-attr]
+    assert all(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    assert set(task.validate(state.net, torch.float32)) == {"prior", "projection", "network"}

@@ -23,6 +23,10 @@ from uhrmat.train.task import Batch, State, fit, learning_rate
 __all__ = ["ShmTask", "learning_rate", "loss_of", "predict", "train", "validate"]
 
 
+SIDE_WEIGHT = 0.1
+"""Of the outputs at coarser strides against the final one, as SparseMat was trained."""
+
+
 @dataclass(frozen=True)
 class ShmTask:
     """cache: a folder of samples (see `samples.fill`), which may grow meanwhile."""
@@ -41,12 +45,14 @@ class ShmTask:
         return CropStream(self.cache, recipe.side, recipe.seed, recipe.held_out, recipe.batch, start)
 
     def loss(self, net: nn.Module, batch: Batch, dtype: torch.dtype) -> tuple[Tensor, dict[str, float]]:
-        """See `loss_of`."""
-        return loss_of(self.recipe, predict(net, batch, dtype), batch)
+        """See `loss_of`; outputs at coarser strides, which `paper` has in training, count SIDE_WEIGHT each."""
+        *sides, found = outputs(net, batch, dtype)
+        total, parts = loss_of(self.recipe, found, batch)
+        return total + sum(SIDE_WEIGHT * loss_of(self.recipe, side, batch)[0] for side in sides), parts
 
     def validate(self, net: nn.Module, dtype: torch.dtype) -> dict[str, float]:
         """See `validate`."""
-        return validate(net, SampleCache(self.cache), self.recipe, dtype)
+        return validate(net.eval(), SampleCache(self.cache), self.recipe, dtype)
 
 
 def require_samples(cache: Path, recipe: SceneRecipe) -> None:
@@ -56,13 +62,23 @@ def require_samples(cache: Path, recipe: SceneRecipe) -> None:
 
 
 def predict(net: nn.Module, batch: Batch, dtype: torch.dtype) -> Tensor:
-    """(B, 1, s, s) float32: the network's alpha on the active pixels of a batch, base plus residual, not clamped."""
-    device = batch["features"].device
-    with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+    """(B, 1, s, s) float32: the network's alpha on the active pixels of a batch, not clamped."""
+    return outputs(net, batch, dtype)[-1]
+
+
+def outputs(net: nn.Module, batch: Batch, dtype: torch.dtype) -> list[Tensor]:
+    """All alphas (B, 1, s, s) float32 that the network gives, the final one last: for `lite` base plus residual, for
+    `paper` in training those at strides 4, 2 and 1 first, enlarged."""
+    assert isinstance(net, SHM)
+    features, side = batch["features"], batch["features"].shape[-2:]
+    with torch.autocast(features.device.type, dtype, enabled=dtype != torch.float32):
         engine = DenseEngine(batch["mask"])
-        features = batch["features"].contiguous(memory_format=torch.channels_last)
-        out = net(engine, engine.wrap(features), batch["small"], batch["prior"])
-    return (batch["features"][:, BASE : BASE + 1] + 1) / 2 + out.data.float()
+        seen = features[:, : net.config.inputs].contiguous(memory_format=torch.channels_last)
+        out = net(engine, engine.wrap(seen), batch["small"], batch["prior"])
+    found = [feat.data.float() for feat in (out if isinstance(out, list) else [out])]
+    if net.config.residual:
+        return [(features[:, BASE : BASE + 1] + 1) / 2 + found[-1]]
+    return [nn.functional.interpolate(x, side, mode="bilinear", align_corners=False) for x in found]
 
 
 def loss_of(recipe: SceneRecipe, found: Tensor, batch: Batch) -> tuple[Tensor, dict[str, float]]:
