@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from uhrmat import __version__
+from uhrmat.cli.batch import batch
 from uhrmat.cli.bench import bench
 from uhrmat.cli.compare import compare
 from uhrmat.cli.doctor import doctor
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 app.command()(image)
 app.command()(video)
+app.command()(batch)
 app.command()(trimap)
 app.command()(evaluate)
 app.command()(compare)

@@ -25,6 +25,13 @@ class AlphaFormat(str, Enum):
     exr = "exr"
 
 
+class Runner(str, Enum):
+    """Who does the work of a batch."""
+
+    local = "local"
+    ray = "ray"
+
+
 _HINTS, _ENGINE, _OUTPUT, _REPORT = "Hints", "How it is computed", "What is written", "What is printed"
 
 Photos = Annotated[list[Path], typer.Argument(help="One or more photographs.", metavar="PHOTO...", show_default=False)]
@@ -208,4 +215,58 @@ ReportFile = Annotated[
 PageFile = Annotated[
     Path | None,
     typer.Option("--report", metavar="FILE.html", help="Also write a page to judge by eye.", rich_help_panel=_OUTPUT),
+]
+
+_WHICH, _WHO = "Which files", "Who does the work"
+Folders = Annotated[
+    list[Path], typer.Argument(help="Folders of photographs and clips.", metavar="FOLDER...", show_default=False)
+]
+BatchOut = Annotated[
+    Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the results.", rich_help_panel=_OUTPUT)
+]
+Trimaps = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DIR|PATTERN", rich_help_panel=_HINTS,
+        help="Trimaps: a folder of files named like the inputs, or a pattern like {folder}/{stem}_trimap.png.",
+    ),
+]  # fmt: skip
+Masks = Annotated[
+    str | None, typer.Option(metavar="DIR|PATTERN", help="The same for coarse masks.", rich_help_panel=_HINTS)
+]
+Plates = Annotated[
+    str | None,
+    typer.Option(
+        "--plate", metavar="FILE|DIR|PATTERN", rich_help_panel=_HINTS,
+        help="The scene without its subject, for all or for each.",
+    ),
+]  # fmt: skip
+Include = Annotated[
+    list[str] | None,
+    typer.Option(metavar="GLOB", help="Only files named so, or with / in paths like this.", rich_help_panel=_WHICH),
+]
+Exclude = Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Not these.", rich_help_panel=_WHICH)]
+Sequences = Annotated[
+    list[str] | None,
+    typer.Option(metavar="GLOB", help="Folders whose numbered stills are one clip.", rich_help_panel=_WHICH),
+]
+Shard = Annotated[
+    str, typer.Option(metavar="I/N", help="The I-th of N parts, for schedulers like Slurm.", rich_help_panel=_WHICH)
+]
+Watch = Annotated[bool, typer.Option("--watch", help="Go on as files arrive, until Ctrl-C.", rich_help_panel=_WHICH)]
+Settle = Annotated[
+    float,
+    typer.Option(min=0, help="Seconds that a file must stand still with --watch.", rich_help_panel=_WHICH),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done.", rich_help_panel=_WHICH)]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        min=0, help="Processes; 0: none but this one. Default: 1, with Ray all that fit.", rich_help_panel=_WHO
+    ),
+]
+RunnerOption = Annotated[Runner, typer.Option("--runner", help="This machine, or Ray's.", rich_help_panel=_WHO)]
+Address = Annotated[str | None, typer.Option(help="Ray's head node, or auto.", rich_help_panel=_WHO)]
+JsonLines = Annotated[
+    bool, typer.Option("--json", help="Print every event as a line of JSON.", rich_help_panel=_REPORT)
 ]

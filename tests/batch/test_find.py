@@ -1,0 +1,150 @@
+"""What counts as an input, and which hint belongs to it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from uhrmat.batch.find import Item, Selection, find, parse_shard
+from uhrmat.batch.hints import Hints
+from uhrmat.errors import InputError
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    names = ["b.JPG", "a/x.png", "a/x.mov", "a/deep/y.tif", "a/._x.png", ".DS_Store", "Thumbs.db", "notes.txt", "r.nef",
+             "__MACOSX/b.jpg", ".hidden/c.png", "shot/f_001.png", "shot/f_002.png", "out/old.png"]  # fmt: skip
+    for name in names:
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"1")
+    return tmp_path / "in"
+
+
+def keys(root: Path, **options: object) -> list[str]:
+    return [item.key for item in find([root], Selection(**options)).items]  # type: ignore[arg-type]
+
+
+def test_stills_and_clips_are_found_and_junk_is_not(root: Path) -> None:
+    found = find([root], Selection(skip=[root / "out"]))
+    assert [(item.key, item.kind) for item in found.items] == [
+        ("a/deep/y.tif", "still"), ("a/x.mov", "clip"), ("a/x.png", "still"), ("b.JPG", "still"),
+        ("shot/f_001.png", "still"), ("shot/f_002.png", "still"),
+    ]  # fmt: skip
+    assert found.ignored == {".txt": 1, ".nef": 1}
+
+
+def test_include_and_exclude(root: Path) -> None:
+    assert keys(root, include=["x.*"]) == ["a/x.mov", "a/x.png"]
+    assert keys(root, include=["a/*"], exclude=["*.mov", "a/deep/*"]) == ["a/x.png"]
+
+
+def test_a_named_folder_is_a_sequence(root: Path) -> None:
+    found = [item for item in find([root], Selection(sequences=["shot"])).items if "shot" in item.key]
+    assert [(item.key, item.kind, item.stem) for item in found] == [("shot", "clip", "shot")]
+
+
+def test_several_folders_keep_their_names(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "b.jpg").touch()
+    found = find([root, tmp_path / "more"], Selection(include=["b.*"]))
+    assert [item.key for item in found.items] == ["in/b.JPG", "more/b.jpg"]
+    with pytest.raises(InputError, match="named in"):
+        find([root, root], Selection())
+
+
+def test_shards_part_everything_once_whatever_else_is_there(root: Path) -> None:
+    shards = [keys(root, shard=(number, 3)) for number in (1, 2, 3)]
+    assert sorted(key for shard in shards for key in shard) == keys(root)
+    (root / "a" / "more.png").touch()
+    again = [[key for key in keys(root, shard=(number, 3)) if key != "a/more.png"] for number in (1, 2, 3)]
+    assert again == shards
+
+
+@pytest.mark.parametrize("text", ["0/4", "5/4", "x", "1/", "1-4", "-1/4", ""])
+def test_what_is_no_shard(text: str) -> None:
+    with pytest.raises(InputError, match="--shard i/n"):
+        parse_shard(text)
+
+
+def test_files_are_no_folders(root: Path) -> None:
+    for path in (root / "b.JPG", root / "none"):
+        with pytest.raises(InputError, match="The folder"):
+            find([path], Selection())
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_may_not_be_read_is_named(root: Path) -> None:
+    (root / "a").chmod(0)
+    try:
+        found = {item.key: item.error for item in find([root], Selection()).items}
+    finally:
+        (root / "a").chmod(0o755)
+    assert found["a"] is not None and "cannot be read" in found["a"][0] and found["b.JPG"] is None
+
+
+def test_a_folder_that_cannot_be_listed_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = os.scandir
+
+    def scandir(path: str) -> object:
+        if str(path).endswith("deep"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return inner(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    found = {item.key: item.error for item in find([root], Selection()).items}
+    assert found["a/deep"] is not None and "Permission denied" in found["a/deep"][0]
+
+
+def given(where: str, tmp_path: Path, *keys: str) -> dict[str, str]:
+    """Hints, or what is wrong, of files below in/."""
+    items = [Item(key, tmp_path / "in" / key, "clip" if key.endswith(".mov") else "still") for key in keys]
+    found = Hints({"trimap": where}).give(items)
+    return {
+        item.key: item.error[0] if item.error else item.hints["trimap"].relative_to(tmp_path).as_posix()
+        for item in found
+    }
+
+
+def touch(tmp_path: Path, *names: str) -> None:
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+
+
+def test_hints_by_stem_at_the_same_place_then_at_the_top(tmp_path: Path) -> None:
+    touch(tmp_path, "in/x", "t/a/p.png", "t/p.png", "t/q_trimap.tif", "t/q.txt")
+    found = given(str(tmp_path / "t"), tmp_path, "a/p.jpg", "b/q.jpg", "r.jpg")
+    assert found["a/p.jpg"] == "t/a/p.png" and found["b/q.jpg"] == "t/q_trimap.tif"
+    assert "has no trimap" in found["r.jpg"]
+
+
+def test_hints_of_clips_may_be_folders(tmp_path: Path) -> None:
+    touch(tmp_path, "t/a/take/0001.png", "t/b.png")
+    assert given(str(tmp_path / "t"), tmp_path, "a/take.mov", "b.mov") == {"a/take.mov": "t/a/take", "b.mov": "t/b.png"}
+
+
+def test_hints_that_are_not_clear(tmp_path: Path) -> None:
+    touch(tmp_path, "t/p.png", "t/p.tif", "t/q.png")
+    found = given(str(tmp_path / "t"), tmp_path, "p.jpg", "a/q.jpg", "b/q.jpg")
+    assert "has 2 trimaps" in found["p.jpg"]
+    assert "fits a/q.jpg and b/q.jpg" in found["a/q.jpg"] and "fits" in found["b/q.jpg"]
+
+
+def test_hints_by_pattern_are_no_inputs(tmp_path: Path) -> None:
+    touch(tmp_path, "in/a/p.png", "in/a/p_trimap.png")
+    for pattern in ("{folder}/{stem}_trimap.png", "{stem}_trimap.png", f"{tmp_path}/in/{{tree}}/{{stem}}_trimap.png"):
+        assert given(pattern, tmp_path, "a/p.png", "a/p_trimap.png") == {"a/p.png": "in/a/p_trimap.png"}
+
+
+def test_hints_beside_the_files(tmp_path: Path) -> None:
+    touch(tmp_path, "in/p.png", "in/p_trimap.png")
+    assert given(str(tmp_path / "in"), tmp_path, "p.png", "p_trimap.png") == {"p.png": "in/p_trimap.png"}
+
+
+@pytest.mark.parametrize("where", ["none", "{stem}/{other}.png", "{", "{0}"])
+def test_hints_that_are_nowhere(where: str) -> None:
+    with pytest.raises(InputError):
+        Hints({"trimap": where})

@@ -1,0 +1,143 @@
+"""Which trimap, mask or plate belongs to which file: by a rule that a person can say in one sentence.
+
+A folder is searched at the file's own place in the tree, then at its top; the hint has the file's stem, or the stem and
+`_trimap` (`_mask`, `_plate`), and only that where it lies beside the file. A pattern names the place:
+`{folder}/{stem}_trimap.png`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path, PurePosixPath
+
+from uhrmat.batch.find import Item
+from uhrmat.errors import InputError
+from uhrmat.plan import HINT_SUFFIXES
+
+_FIELDS = ("folder", "tree", "stem", "name")
+
+
+class Hints:
+    """Finds the hints of items. where: by name ("trimap", "mask", "plate") a folder or a pattern; for a plate also one
+    file for all. Raises InputError for what is none of these."""
+
+    def __init__(self, where: Mapping[str, str]) -> None:
+        self._where = dict(where)
+        for kind, text in self._where.items():
+            if not (_is_pattern(text) or Path(text).is_dir() or (kind == "plate" and Path(text).is_file())):
+                raise InputError(
+                    f"{text} is no folder of {kind}s.",
+                    f"Give one, or a pattern like {{folder}}/{{stem}}_{kind}.png.",
+                )
+            _check_fields(text)
+        self._listing = cache(_listing)
+
+    @property
+    def folders(self) -> list[Path]:
+        """Folders that hold nothing but hints."""
+        return [Path(text) for text in self._where.values() if not _is_pattern(text) and Path(text).is_dir()]
+
+    def give(self, items: Sequence[Item]) -> list[Item]:
+        """The items with their hints, or with what is wrong; without those that are hints themselves."""
+        self._listing.cache_clear()
+        for kind, text in self._where.items():
+            items = self._one(kind, text, items)
+        used = {_identity(path) for item in items for path in item.hints.values()}
+        return [item for item in items if not used or _identity(item.source) not in used]
+
+    def _one(self, kind: str, text: str, items: Sequence[Item]) -> list[Item]:
+        found, users = [], defaultdict[Path, list[str]](list)
+        for item in items:
+            try:
+                path = self._find(kind, text, item)
+            except InputError as error:
+                found.append(replace(item, error=item.error or (error.message, error.hint)))
+                continue
+            users[path].append(item.key)
+            found.append(replace(item, hints={**item.hints, kind: path}))
+        if Path(text).is_file():
+            return found
+        return [self._alone(kind, item, users) for item in found]
+
+    def _alone(self, kind: str, item: Item, users: Mapping[Path, list[str]]) -> Item:
+        """The item, unless a file in another folder has the same hint."""
+        others = users.get(item.hints[kind], []) if kind in item.hints else []
+        folders = {PurePosixPath(key).parent: key for key in others}
+        if len(folders) < 2:
+            return item
+        what = f"The {kind} {item.hints[kind]} fits {' and '.join(list(folders.values())[:2])}."
+        return replace(item, error=item.error or (what, f"Give the folder of {kind}s the same subfolders."), hints={})
+
+    def _find(self, kind: str, text: str, item: Item) -> Path:
+        if Path(text).is_file():
+            return Path(text)
+        if _is_pattern(text):
+            path = _filled(text, item)
+            if path.is_file() or (item.kind == "clip" and path.is_dir()):
+                return path
+            raise InputError(f"There is no {kind} {path}.", "Add it, or correct the pattern.")
+        for folder in dict.fromkeys((Path(text) / item.folder, Path(text))):
+            names = self._listing(folder)
+            beside = _identity(folder) == _identity(item.source.parent)  # there the plain stem is the file's own
+            for stem in (f"{item.stem}_{kind}",) if beside else (item.stem, f"{item.stem}_{kind}"):
+                fitting = [folder / name for name in names.get(stem, ()) if _usable(folder / name, item)]
+                if len(fitting) > 1:
+                    what = f"{folder} has {len(fitting)} {kind}s for it: {', '.join(p.name for p in fitting)}."
+                    raise InputError(what, "Keep one of them.")
+                if fitting:
+                    return fitting[0]
+        raise InputError(
+            f"The folder {text} has no {kind} for it.",
+            f"Name it {item.stem}.png or {item.stem}_{kind}.png, in the same subfolder or at the top.",
+        )
+
+
+def _listing(folder: Path) -> dict[str, list[str]]:
+    """Names in a folder by their stem."""
+    found = defaultdict[str, list[str]](list)
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:
+        return {}
+    for name in names:
+        if not name.startswith("."):
+            found[PurePosixPath(name).stem].append(name)
+            if PurePosixPath(name).stem != name:
+                found[name].append(name)
+    return found
+
+
+def _usable(path: Path, item: Item) -> bool:
+    if path.is_dir():
+        return item.kind == "clip"
+    return path.suffix.lower() in HINT_SUFFIXES
+
+
+def _is_pattern(text: str) -> bool:
+    return "{" in text
+
+
+def _check_fields(text: str) -> None:
+    if not _is_pattern(text):
+        return
+    try:
+        text.format(**dict.fromkeys(_FIELDS, "x"))
+    except (KeyError, IndexError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"The pattern {text!r} cannot be used.", "It may hold {folder}, {tree}, {stem} and {name}."
+        ) from error
+
+
+def _filled(text: str, item: Item) -> Path:
+    path = Path(
+        text.format(folder=item.source.parent, tree=item.folder.as_posix(), stem=item.stem, name=item.source.name)
+    )
+    return path if path.is_absolute() or "{folder}" in text else item.source.parent / path
+
+
+def _identity(path: Path) -> str:
+    return os.path.normpath(os.path.abspath(path))

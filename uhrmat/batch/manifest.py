@@ -1,0 +1,178 @@
+"""What was done in an output folder: JSON lines, appended by one writer, read with suspicion.
+
+A line is the whole state of one item; the last one counts. A line that cannot be read, that is cut short by a crash, or
+that names a path outside the output folder is passed over: its item is then done again, which harms nothing. The paths
+are only ever looked at, never opened, moved or removed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import IO, Literal
+
+from uhrmat.errors import OutputError
+from uhrmat.media import atomic
+
+State = Literal["begun", "done", "failed"]
+FOLDER = ".uhrmat"
+_LONGEST = 1 << 20
+_SLACK = 1000
+
+
+@dataclass(frozen=True)
+class Record:
+    """One item. source: its path; input: `settings.fingerprint` of it and its hints before they were read; settings:
+    hash; outputs: path below the output folder → bytes, as `measure` counts; time: seconds since 1970; error: of one
+    that failed."""
+
+    key: str
+    state: State
+    source: str
+    input: str = ""
+    settings: str = ""
+    outputs: Mapping[str, int] = field(default_factory=dict)
+    time: float = 0.0
+    error: str = ""
+
+
+def is_inside(text: str) -> bool:
+    """Whether a path is relative and leads nowhere but down, on any system."""
+    if not text or "\0" in text:
+        return False
+    ways = (PurePosixPath(text), PureWindowsPath(text))
+    return not any(way.is_absolute() or way.drive or way.root or ".." in way.parts for way in ways)
+
+
+def parse_record(line: str) -> Record | None:
+    """The record of a line, or None for anything that is not exactly one."""
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, dict) or found.keys() != Record.__dataclass_fields__.keys():
+        return None
+    texts = all(isinstance(found[name], str) for name in ("key", "state", "source", "input", "settings", "error"))
+    if not texts or found["state"] not in ("begun", "done", "failed") or not is_inside(found["key"]):
+        return None
+    outputs, when = found["outputs"], found["time"]
+    if not isinstance(outputs, dict) or not all(is_inside(k) and type(v) is int and v >= 0 for k, v in outputs.items()):
+        return None
+    if isinstance(when, bool) or not isinstance(when, (int, float)):
+        return None
+    return Record(**found)
+
+
+def measure(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder. Raises OSError."""
+    if path.is_dir():
+        return sum(entry.stat().st_size for entry in os.scandir(path) if entry.is_file())
+    return path.stat().st_size
+
+
+class Manifest:
+    """The records of an output folder. With `part`, the name of the run's part, it can be written; others' parts are
+    read along. `ignored` counts lines that were passed over."""
+
+    def __init__(self, out: Path, part: str | None = None) -> None:
+        self.out, self.ignored = out, 0
+        self.records: dict[str, Record] = {}
+        self._file: IO[str] | None = None
+        folder = out / FOLDER
+        own = folder / f"manifest-{part}.jsonl"
+        for path in sorted(folder.glob("manifest-*.jsonl")):
+            lines = self._read(path)
+            if part is not None and path == own and lines > 2 * len(self.records) + _SLACK:
+                self._shorten(path)
+        if part is not None:
+            self._file = _open(own)
+
+    def _read(self, path: Path) -> int:
+        count = 0
+        for record in _records(path):
+            count += 1
+            if record is None:
+                self.ignored += 1
+                continue
+            known = self.records.get(record.key)
+            if known is None or record.time >= known.time:
+                self.records[record.key] = record
+        return count
+
+    def _shorten(self, path: Path) -> None:
+        """Rewrites a part with the last line of each item."""
+        last = {record.key: record for record in _records(path) if record is not None}
+        with atomic(path) as temporary:
+            temporary.write_text("".join(_line(record) for record in last.values()), "utf-8")
+
+    def done(self, key: str, given: str, settings: str) -> bool:
+        """Whether the item was made from this input (see `fingerprint`) with these settings and its files are there."""
+        record = self.records.get(key)
+        if record is None or record.state != "done" or (record.input, record.settings) != (given, settings):
+            return False
+        return all(self._there(name, size) for name, size in record.outputs.items())
+
+    def _there(self, name: str, size: int) -> bool:
+        path = self.out / name
+        try:
+            return path.resolve().is_relative_to(self.out.resolve()) and measure(path) == size
+        except OSError:
+            return False
+
+    def write(self, record: Record) -> None:
+        """Adds a line; one that says "done" or "failed" is on the disk when this returns. Raises OutputError."""
+        assert self._file is not None
+        record = Record(**{**asdict(record), "time": time.time()})
+        try:
+            self._file.write(_line(record))
+            self._file.flush()
+            if record.state != "begun":
+                os.fsync(self._file.fileno())
+        except OSError as error:
+            raise _refused(self.out, error) from error
+        self.records[record.key] = record
+
+    def close(self) -> None:
+        """Ends writing. What could not be written has been told by `write`."""
+        if self._file is not None:
+            with suppress(OSError):
+                self._file.close()
+
+
+def _line(record: Record) -> str:
+    return json.dumps(asdict(record), separators=(",", ":")) + "\n"
+
+
+def _records(path: Path) -> Iterator[Record | None]:
+    """What the lines hold; None for one that is passed over."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            while line := file.readline(_LONGEST):
+                if line.strip():
+                    yield parse_record(line)
+    except OSError as error:
+        raise _refused(path, error) from error
+
+
+def _open(path: Path) -> IO[str]:
+    """For appending; a line that a crash cut short is ended first."""
+    try:
+        file = path.open("a", encoding="utf-8")
+        if path.stat().st_size:
+            with path.open("rb") as there:
+                there.seek(-1, os.SEEK_END)
+                if there.read(1) != b"\n":
+                    file.write("\n")
+        return file
+    except OSError as error:
+        raise _refused(path, error) from error
+
+
+def _refused(path: Path, error: OSError) -> OutputError:
+    text = error.strerror or error
+    return OutputError(f"The manifest of {path} cannot be kept: {text}.", "Check its space and permissions.")

@@ -1,0 +1,133 @@
+"""Everything that decides what the files look like, as plain values, and its hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from uhrmat import __version__
+from uhrmat.clip.segments import KEYFRAME_INTERVAL
+from uhrmat.media import MAX_PIXELS
+from uhrmat.media.video import CODECS, find_codec
+from uhrmat.plan import Spec
+from uhrmat.prior.choose import NEEDS, NETWORK, check_given, pick
+from uhrmat.prior.keycolour import parse_key
+
+_VERSION = 1
+_STILLS_ONLY = ("alpha_format", "premultiply", "resize")
+_CLIPS_ONLY = ("codec", "bits", "temporal", "threshold", "interval")
+_NOT_SEEN = ("threads", "max_pixels")
+"""What may differ between two runs without making anything anew."""
+_REFINERS = {"shm": "shm-lite", "ddfe": "ddfe-line"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """matter: options of `Matter`; outputs, alpha_format, background, premultiply: see `plan.Spec`; resize: trimaps of
+    another size are scaled; given: names of the hints that every file has (see `choose.NAMES`); key: the screen's
+    colour; codec, bits, temporal, threshold, interval: of clips, see `clip.plan.ClipSpec`.
+
+    Raises InputError for what cannot work for any file.
+    """
+
+    matter: Mapping[str, Any] = field(default_factory=dict)
+    outputs: tuple[str, ...] = ("alpha", "foreground")
+    alpha_format: str = "png"
+    background: str | None = None
+    premultiply: bool | None = None
+    resize: bool = False
+    max_pixels: int = MAX_PIXELS
+    given: tuple[str, ...] = ()
+    key: str | None = None
+    codec: str | None = None
+    bits: int | None = None
+    temporal: bool = True
+    threshold: float | None = None
+    interval: int = KEYFRAME_INTERVAL
+
+    def __post_init__(self) -> None:
+        self.spec  # noqa: B018  refuses what it does not know
+        check_given(frozenset(self.given))
+        pick(self.prior, frozenset(self.given))
+        if self.key is not None:
+            parse_key(self.key)
+        if self.codec is not None:
+            for content in self.contents:
+                find_codec(self.codec, content)  # type: ignore[arg-type]
+
+    @property
+    def prior(self) -> str:
+        """The prior asked for, by name or "auto"."""
+        return str(self.matter.get("prior", "auto"))
+
+    @property
+    def spec(self) -> Spec:
+        """Of stills. Whether a file may be replaced has been asked before."""
+        return Spec(self.outputs, self.alpha_format, self.background, self.premultiply, overwrite=True)
+
+    @property
+    def contents(self) -> tuple[str, ...]:
+        """Outputs of clips: those asked for that clips have, else the alpha."""
+        found = tuple(name for name in self.outputs if name in ("alpha", "foreground")) or ("alpha",)
+        return (*found, "composite") if self.background is not None else found
+
+    def sequence(self, source: Path) -> bool:
+        """Whether the outputs of this clip are numbered stills."""
+        return CODECS[self.codec].sequence if self.codec else source.is_dir()
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        return {**asdict(self), "matter": dict(self.matter)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Settings:
+        """The inverse of `as_dict`, from JSON."""
+        return cls(**{**values, "outputs": tuple(values["outputs"]), "given": tuple(values["given"])})
+
+    def digests(self) -> dict[str, str]:
+        """A hash for each kind, "still" and "clip", of all that decides what its files look like.
+
+        Weights count by their content, so this may fetch them. Raises WeightsError.
+        """
+        values = self.as_dict()
+        values["matter"] = {k: v for k, v in values["matter"].items() if k not in _NOT_SEEN}
+        if self.background is not None and Path(self.background).is_file():
+            values["behind"] = fingerprint([Path(self.background)])
+        values |= {"uhrmat": __version__, "batch": _VERSION, "weights": self._weights()}
+        leave = {"still": (*_CLIPS_ONLY, *_NOT_SEEN), "clip": (*_STILLS_ONLY, *_NOT_SEEN)}
+        return {kind: _hash({k: v for k, v in values.items() if k not in out}) for kind, out in leave.items()}
+
+    def _weights(self) -> list[str]:
+        from uhrmat.hub import cached, find, resolve
+        from uhrmat.hub.verify import sha256
+        from uhrmat.prior.networks import DEFAULTS, PERSON
+
+        named = self.matter.get("weights") or _REFINERS.get(str(self.matter.get("refiner", "shm")))
+        names = [str(named)] if named else []
+        prior = pick(self.prior, frozenset(self.given)).name
+        if prior not in NEEDS and prior != NETWORK:
+            names.append(prior)
+        found = [sha256(resolve(name).path) for name in names]
+        if prior == NETWORK:
+            entries = [find(name) for name in sorted({name for names in DEFAULTS.values() for name in names})]
+            found += [entry.main.sha256 for entry in entries if entry is not None and cached(entry)]
+        return found + ([sha256(resolve(PERSON).path)] if prior in (PERSON, NETWORK) and find(PERSON) else [])
+
+
+def fingerprint(paths: list[Path]) -> str:
+    """Of files and folders of files: changes when a name, a size or a time of change does. Raises OSError."""
+    seen = []
+    for path in paths:
+        files = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
+        for file in files:
+            state = file.stat()
+            seen.append([file.name, state.st_size, state.st_mtime_ns])
+    return _hash(seen)[:32]
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()

@@ -1,0 +1,70 @@
+"""What goes to a worker and what comes back: plain values, so that both travel as JSON to any process or machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+from uhrmat.errors import OutputError, UhrmatError
+
+Kind = Literal["still", "clip", "carry", "segment", "join"]
+Status = Literal["done", "failed", "dropped", "lost"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One piece of work on the item `key`. A still is one piece; a clip is opened ("clip"), its hints carried through
+    each segment where they have to be, its segments matted, and joined.
+
+    folder: where the files go; body: what else the piece needs; alone: nothing else runs beside it on its worker,
+    because the last worker that had it died.
+    """
+
+    id: int
+    kind: Kind
+    key: str
+    source: str
+    folder: str
+    hints: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, Any] = field(default_factory=dict)
+    alone: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        return asdict(self)
+
+    def again(self) -> Task:
+        """The same, for another try."""
+        return replace(self, alone=True)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of the task with that id. result: of one that is done; output: whether a failure was one of writing.
+
+    "dropped" is what was not begun when the run was stopped, "lost" what a worker took with it when it died.
+    """
+
+    id: int
+    status: Status
+    result: Mapping[str, Any] = field(default_factory=dict)
+    error: str = ""
+    hint: str = ""
+    output: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        return asdict(self)
+
+
+def failed(task: int, error: BaseException) -> Outcome:
+    """The outcome of a task that ended with `error`."""
+    output = isinstance(error, (OSError, OutputError))
+    if isinstance(error, UhrmatError):
+        return Outcome(task, "failed", error=error.message, hint=error.hint, output=output)
+    if isinstance(error, MemoryError):
+        hint = "Allow less with --max-memory, or run fewer --jobs."
+        return Outcome(task, "failed", error="There is not enough memory for it.", hint=hint)
+    text = f"{type(error).__name__}: {error}."
+    return Outcome(task, "failed", error=text, hint="This was not expected.", output=output)

@@ -1,0 +1,147 @@
+"""`uhrmat batch`: folders in, their tree of mattes out; what is done is not done again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from uhrmat.cli import options as opt
+from uhrmat.cli.console import FAILED, INTERRUPTED, Console, session
+
+if TYPE_CHECKING:
+    from uhrmat.batch.job import Job, MakeExecutor
+    from uhrmat.batch.settings import Settings
+
+
+def batch(
+    folders: opt.Folders,
+    out: opt.BatchOut,
+    trimaps: opt.Trimaps = None,
+    masks: opt.Masks = None,
+    plates: opt.Plates = None,
+    key: opt.Key = None,
+    resize_trimap: opt.ResizeTrimap = False,
+    include: opt.Include = None,
+    exclude: opt.Exclude = None,
+    sequences: opt.Sequences = None,
+    shard: opt.Shard = "1/1",
+    jobs: opt.Jobs = None,
+    runner: opt.RunnerOption = opt.Runner.local,
+    address: opt.Address = None,
+    watch: opt.Watch = False,
+    settle: opt.Settle = 5.0,
+    dry_run: opt.DryRun = False,
+    prior: opt.Prior = "auto",
+    refiner: opt.Refiner = "shm",
+    working_size: opt.WorkingSize = None,
+    engine: opt.Engine = "auto",
+    device: opt.Device = "auto",
+    precision: opt.Precision = "auto",
+    threads: opt.Threads = None,
+    max_memory: opt.MaxMemory = None,
+    overflow: opt.OverflowOption = opt.Overflow.cascade,
+    max_pixels: opt.MaxPixels = None,
+    weights: opt.Weights = None,
+    temporal: opt.Temporal = True,
+    threshold: opt.Threshold = None,
+    keyframe_interval: opt.KeyframeInterval = 60,
+    outputs: opt.Outputs = "alpha,foreground",
+    alpha_format: opt.AlphaFormatOption = opt.AlphaFormat.png,
+    codec: opt.CodecName = None,
+    bits: opt.Bits = None,
+    background: opt.Background = None,
+    premultiply: opt.Premultiply = None,
+    overwrite: opt.Overwrite = False,
+    as_json: opt.JsonLines = False,
+    quiet: opt.Quiet = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Matte folders of photographs and clips. Run it again, and it does what is missing or changed.
+
+    Example: uhrmat batch shoot -o mattes --trimaps shoot/trimaps --jobs 2
+    """
+    from uhrmat.cli.progress import Lines, LinesConsole
+
+    with session(LinesConsole(as_json=as_json, quiet=quiet, debug=debug)) as console:
+        from uhrmat.batch.find import Selection, parse_shard
+        from uhrmat.batch.hints import Hints
+        from uhrmat.batch.job import Job
+        from uhrmat.batch.settings import Settings
+        from uhrmat.media import MAX_PIXELS
+        from uhrmat.plan import parse_outputs
+        from uhrmat.units import parse_bytes
+
+        where = {"trimap": trimaps, "mask": masks, "plate": plates}
+        named = {kind: text for kind, text in where.items() if text is not None}
+        budget = None if max_memory is None else parse_bytes(max_memory)
+        matter = {
+            "prior": prior, "refiner": refiner, "working_size": working_size, "engine": engine, "device": device,
+            "precision": precision, "threads": threads, "max_memory": budget, "overflow": overflow.value,
+            "weights": weights,
+        }  # fmt: skip
+        settings = Settings(
+            matter, parse_outputs(outputs), alpha_format.value, background, premultiply, resize_trimap,
+            max_pixels or MAX_PIXELS, tuple([*named, *(["key"] if key else [])]), key, codec, bits, temporal, threshold,
+            keyframe_interval,
+        )  # fmt: skip
+        chosen = Selection(include or (), exclude or (), sequences or (), (), parse_shard(shard))
+        job = Job(folders, out, settings, chosen, Hints(named) if named else None, overwrite)
+        lines = Lines(console)
+        if dry_run:
+            _show(console, job)
+            return
+        code = _run(job, _executor(settings, jobs, runner, address, lines.note), lines, settle if watch else None)
+    if code:
+        raise typer.Exit(code)
+
+
+def _run(job: Job, executor: MakeExecutor, lines: Any, settle: float | None) -> int:
+    """The exit code."""
+    from uhrmat.batch.job import run, watch
+
+    if settle is not None:
+        return 0 if watch(job, executor, lines, settle=settle).good else FAILED
+    summary, asked = run(job, executor, lines)
+    return INTERRUPTED if asked else 0 if summary.good else FAILED
+
+
+def _executor(settings: Settings, jobs: int | None, runner: opt.Runner, address: str | None, note: Any) -> MakeExecutor:
+    if runner is opt.Runner.ray:
+        from uhrmat.executors.ray_actors import RayExecutor, need_ray
+
+        need_ray()
+        return lambda: RayExecutor(settings, jobs, address, note)
+    if address is not None:
+        from uhrmat.errors import InputError
+
+        raise InputError("An address was given, but the runner is local.", "Add --runner ray.")
+    if jobs == 0:
+        from uhrmat.executors.inline import InlineExecutor
+
+        return lambda: InlineExecutor(settings)
+    from uhrmat.executors.local import LocalExecutor
+
+    return lambda: LocalExecutor(settings, jobs or 1, note)
+
+
+def _show(console: Console, job: Job) -> None:
+    """What a run would do."""
+    from uhrmat.batch.job import look
+
+    found, todo = look(job)
+    rows = [("would do" if item.error is None else "would fail", _about(item)) for item in todo]
+    rows += [("done", f"{len(found.items) - len(todo)} already")]
+    rows += [("passed over", f"{n} {suffix or 'without extension'}") for suffix, n in found.ignored.most_common()]
+    console.table([rows])
+    items = [
+        {"item": item.key, "kind": item.kind, "hints": {k: str(v) for k, v in item.hints.items()}, "error": item.error}
+        for item in todo
+    ]
+    console.document({"event": "dry-run", "todo": items, "kept": len(found.items) - len(todo)})
+
+
+def _about(item: Any) -> str:
+    hints = "".join(f", {kind} {Path(path)}" for kind, path in item.hints.items())
+    return f"{item.key}{hints}" if item.error is None else f"{item.key}: {' '.join(item.error)}"

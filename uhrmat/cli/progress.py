@@ -1,0 +1,75 @@
+"""A line for each file while a batch runs, for people; every event as one line of JSON, for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from uhrmat.cli.console import Console
+
+
+class LinesConsole(Console):
+    """A console whose `--json` is JSON lines: every document is one line, on stdout, as it happens."""
+
+    def document(self, value: dict[str, Any]) -> None:
+        """One line, an event; what is none of a batch is why nothing was begun."""
+        if self.as_json:
+            print(json.dumps(value if "event" in value else {"event": "refused", **value}), flush=True)
+
+
+class Lines:
+    """Told the events of a batch, see `docs/batch.md`. Failures go to stderr in every mode."""
+
+    def __init__(self, console: Console) -> None:
+        self._console, self._human = console, not (console.as_json or console.quiet)
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        self._console.document(event)
+        tell = getattr(self, f"_{event['event']}", None)
+        if tell is not None:
+            tell(event)
+
+    def note(self, text: str) -> None:
+        """What a worker logs."""
+        self({"event": "note", "text": text})
+
+    def _note(self, event: dict[str, Any]) -> None:
+        self._console.note(f"note: {event['text']}")
+
+    def _start(self, event: dict[str, Any]) -> None:
+        if event.get("watching"):
+            self._console.note("watching; Ctrl-C ends it")
+        else:
+            self._console.note(f"{event['found']} found, {event['kept']} done already, {event['todo']} to do")
+
+    def _retry(self, event: dict[str, Any]) -> None:
+        self._console.note(f"note: {event['item']} is tried again: {event['reason']}")
+
+    def _segment(self, event: dict[str, Any]) -> None:
+        self._console.note(f"{event['item']}: {event['share']:.0%}")
+
+    def _done(self, event: dict[str, Any]) -> None:
+        from uhrmat.batch.eta import spoken
+
+        if self._human:
+            share = event["stats"].get("active_share")
+            size = "" if share is None else f", {share:.1%} active"
+            left = f"; {spoken(event['eta'])}" if event["ended"] < event["of"] else ""
+            ended = f"{event['ended']} of {event['of']}"
+            print(f"done  {event['item']}  {event['seconds']:.1f} s{size}  ({ended}{left})", flush=True)
+
+    def _failed(self, event: dict[str, Any]) -> None:
+        print(f"error: {event['item']}: {event['error']} {event['hint']}".rstrip(), file=sys.stderr, flush=True)
+
+    def _halt(self, event: dict[str, Any]) -> None:
+        text = f"error: {event['reason']} The rest is left; run again when that is cured."
+        print(text, file=sys.stderr, flush=True)
+
+    def _summary(self, event: dict[str, Any]) -> None:
+        if not self._human:
+            return
+        rows = [("done", str(event["done"])), ("done before", str(event["kept"]))]
+        rows += [("failed", item["item"]) for item in event["failed"]]
+        rows += [("left", str(event["dropped"]))] if event["dropped"] else []
+        self._console.table([[*rows, ("seconds", f"{event['seconds']:.1f}")]])

@@ -1,0 +1,57 @@
+"""In this process: for notebooks, debuggers, and where no process may be started. It cannot survive a crash."""
+
+from __future__ import annotations
+
+import queue
+from concurrent.futures import ThreadPoolExecutor
+
+from uhrmat.batch.settings import Settings
+from uhrmat.batch.tasks import Outcome, Task
+
+
+class InlineExecutor:
+    """See `base.Executor`. Raises what making a `Worker` raises."""
+
+    def __init__(self, settings: Settings) -> None:
+        from uhrmat.batch.worker import SLOTS, Worker
+
+        self._worker, self._slots, self._flying = Worker(settings), SLOTS, 0
+        self._pool = ThreadPoolExecutor(SLOTS)
+        self._ended: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
+        self.workers = 1
+
+    @property
+    def room(self) -> int:
+        """Of the SLOTS of one worker."""
+        return self._slots - self._flying
+
+    def submit(self, task: Task) -> None:
+        """Begins the task in a thread."""
+        self._flying += 1
+        self._pool.submit(lambda: self._ended.put(self._worker.run(task)))
+
+    def wait(self, timeout: float) -> list[Outcome]:
+        """See `base.Executor`."""
+        found: list[Outcome] = []
+        try:
+            found.append(self._ended.get(timeout=timeout))
+            while True:
+                found.append(self._ended.get_nowait())
+        except queue.Empty:
+            self._flying -= len(found)
+            return found
+
+    def stop(self) -> None:
+        """See `Worker.stop`."""
+        self._worker.stop()
+
+    def close(self) -> None:
+        """See `base.Executor`."""
+        self._pool.shutdown()
+        self._worker.close()
+
+    def kill(self) -> None:
+        """A thread cannot be ended: what is being matted is finished, but nobody waits for it."""
+        self._worker.stop()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._worker.close()
