@@ -91,8 +91,8 @@ def test_learning_rate_warms_up_and_falls() -> None:
 
 def test_the_loss_falls(cache: Path, tmp_path: Path) -> None:
     lines: list[dict[str, float]] = []
-    train(_recipe(steps=30, batch=3), cache, tmp_path, workers=0, every=6, report=lines.append)
-    assert len(lines) == 5 and lines[-1]["network"] < lines[-1]["projection"]
+    train(_recipe(steps=60, batch=3), cache, tmp_path, workers=0, every=12, report=lines.append)
+    assert len(lines) == 5 and lines[-1]["network"] < lines[-1]["projection"], lines
     assert lines[-1]["l1"] + lines[-1]["l2"] < lines[0]["l1"] + lines[0]["l2"]
 
 
