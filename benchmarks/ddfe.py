@@ -25,7 +25,7 @@ from safetensors.torch import save_file
 from benchmarks.calibrate import _peak, _reset, job, machine, store
 from uhrmat.devices import peak_memory
 from uhrmat.media import Picture
-from uhrmat.prior.base import area_average, small_trimap
+from uhrmat.prior.base import area_average
 from uhrmat.refine.budget import Cost, refiner_limit
 from uhrmat.refine.ddfe import DDFE, SIZES
 from uhrmat.refine.ddfe_refiner import DDFERefiner
@@ -33,6 +33,7 @@ from uhrmat.refine.fuse import fused_prior, settle
 from uhrmat.refine.overflow import refine_within
 from uhrmat.refine.parts import count_cells
 from uhrmat.refine.refiner import Job
+from uhrmat.shrink import small_trimap
 from uhrmat.sparsity import trimap_band
 from uhrmat.units import parse_bytes
 

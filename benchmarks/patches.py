@@ -26,10 +26,11 @@ from uhrmat.ahead import small_copy
 from uhrmat.media import Picture
 from uhrmat.metrics import differences, gradient_error
 from uhrmat.prior.affinity import AffinityPrior
-from uhrmat.prior.base import SmallHints, small_trimap, working_shape
+from uhrmat.prior.base import SmallHints, working_shape
 from uhrmat.refine.features import context_maps
 from uhrmat.refine.refiner import Job, load_shm
 from uhrmat.refine.shm import SIZES
+from uhrmat.shrink import small_trimap
 from uhrmat.sparse import ActiveSet, make_engine
 from uhrmat.sparse.engine import SampleFn
 from uhrmat.sparsity import trimap_band

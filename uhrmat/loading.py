@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 
 from uhrmat.ahead import begin_prior
-from uhrmat.hints import read_hints
 from uhrmat.media import MAX_PIXELS, Picture, read_mask, read_picture, read_trimap
 from uhrmat.plan import Job
 from uhrmat.prior.affinity import Solver
@@ -68,8 +67,7 @@ class Ahead:
         def begin() -> None:
             with suppress(Exception):
                 loaded = first.result()
-                size = (loaded.picture.height, loaded.picture.width)
-                begin_prior(loaded.picture, read_hints(size, **loaded.hints), name, side, solver, halved)
+                begin_prior(loaded.picture, loaded.hints, name, side, solver, halved)
 
         self._pool.submit(begin)
 

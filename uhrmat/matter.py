@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from uhrmat.ahead import small_problem
+from uhrmat.ahead import hints_of, small_problem
 from uhrmat.despill import despill
 from uhrmat.devices import peak_memory, pick_device, pick_precision, set_threads
 from uhrmat.errors import InputError
 from uhrmat.foreground import estimate_foreground
-from uhrmat.hints import ArrayOrPath, Hints, PlateLike, read_hints
+from uhrmat.hints import ArrayOrPath, Hints, PlateLike
 from uhrmat.media import Picture, read_picture
 from uhrmat.opened import opened
 from uhrmat.prior.affinity import Solver
@@ -123,8 +123,7 @@ class Matter:
         clock = Clock()
         with clock("read"):
             picture = _as_picture(image)
-            size = (picture.height, picture.width)
-            hints = read_hints(size, trimap, mask, plate=plate, key=key, alpha=alpha)
+            hints = hints_of(picture, {"trimap": trimap, "mask": mask, "plate": plate, "key": key, "alpha": alpha})
         with clock("prior"):
             asked = self.ask(picture, hints, fresh=True)
             small, prior, settled = asked.small, asked.prior, asked.trimap

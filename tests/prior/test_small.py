@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from uhrmat.prior import base
-from uhrmat.prior.base import area_average, small_trimap, working_shape
+from uhrmat.prior.base import area_average, working_shape
 from uhrmat.prior.trimap import default_radius, trimap_from_mask
+from uhrmat.shrink import small_trimap
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from uhrmat.errors import WeightsError
 from uhrmat.media import Picture
-from uhrmat.prior.base import area_average, small_trimap
+from uhrmat.prior.base import area_average
 from uhrmat.refine.budget import Cost
 from uhrmat.refine.ddfe import DDFE, SIZES
 from uhrmat.refine.ddfe_refiner import DDFERefiner, load_ddfe
@@ -19,6 +19,7 @@ from uhrmat.refine.fuse import fused_prior, settle
 from uhrmat.refine.overflow import refine_within
 from uhrmat.refine.pyramid import climb, halvings
 from uhrmat.refine.refiner import Job
+from uhrmat.shrink import small_trimap
 from uhrmat.sparsity import trimap_band
 
 from .test_ddfe import stirred

@@ -12,13 +12,13 @@ from uhrmat import InputError, Matter, MemoryBudgetError
 from uhrmat.devices import held_memory
 from uhrmat.matter import Matte
 from uhrmat.media import Picture
-from uhrmat.prior.base import area_average, small_trimap
+from uhrmat.prior.base import area_average
 from uhrmat.refine.budget import MINIMUM, Cost
 from uhrmat.refine.overflow import refine_divided, refine_within
 from uhrmat.refine.parts import Box, Run, count_cells, cut
 from uhrmat.refine.refiner import Job, SHMRefiner
 from uhrmat.refine.shm import SHM, SIZES, reach
-from uhrmat.refine.shrink import shrunk_mask, shrunk_picture, shrunk_trimap
+from uhrmat.shrink import shrunk_mask, shrunk_picture, small_trimap
 from uhrmat.sparse import DenseEngine
 from uhrmat.sparsity import trimap_band
 from uhrmat.train.synth import render_scene
@@ -205,7 +205,7 @@ def test_shrunk_hints_are_careful() -> None:
     trimap = np.zeros((100, 90), np.uint8)
     trimap[:, 45:] = 255
     trimap[31, 7] = 128
-    found = shrunk_trimap(trimap, (25, 30))
+    found = small_trimap(trimap, (25, 30))
     assert found[7, 2] == 128 and (np.delete(found, 7, 0)[:, :15] == 0).all() and (found[:, 15:] == 255).all()
     assert np.argwhere(shrunk_mask(trimap == 128, (25, 30))).tolist() == [[7, 2]]
 

@@ -19,7 +19,8 @@ from uhrmat.clip.segments import Segment
 from uhrmat.errors import InputError
 from uhrmat.media import Picture, read_mask, write_alpha
 from uhrmat.media.video import ClipReader, Frame
-from uhrmat.prior.base import Prior, SmallHints, small_trimap, working_shape
+from uhrmat.prior.base import Prior, SmallHints, working_shape
+from uhrmat.shrink import small_trimap
 from uhrmat.sparsity import widen
 from uhrmat.temporal import is_cut, thumbnail
 

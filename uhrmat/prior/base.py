@@ -96,15 +96,6 @@ def area_average(pixels: np.ndarray, shape: tuple[int, int], peak: float = 1.0) 
     return (small / np.float32(peak)).reshape(h, w, *pixels.shape[2:])
 
 
-def small_trimap(trimap: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """(h, w) uint8 {0, 128, 255}: a small pixel is known only where all pixels that it covers are."""
-    mean = area_average(trimap, shape)
-    found = np.full(shape, 128, np.uint8)
-    found[mean < 0.01] = 0
-    found[mean > 254.99] = 255
-    return found
-
-
 def constrained(alpha: np.ndarray, trimap: np.ndarray | None) -> np.ndarray:
     """The alpha (h, w) with 0 and 1 where a trimap of the same size, if there is one, knows it."""
     if trimap is None:

@@ -19,7 +19,7 @@ from uhrmat.refine.fuse import fused_prior, settle
 from uhrmat.refine.parts import Run, count_cells, cut, refine_parts
 from uhrmat.refine.pyramid import Attempt
 from uhrmat.refine.refiner import Job, Refiner
-from uhrmat.refine.shrink import Shape, shrunk_mask, shrunk_picture, shrunk_trimap
+from uhrmat.shrink import Shape, shrunk_mask, shrunk_picture, small_trimap
 from uhrmat.sparsity import open_prior
 from uhrmat.units import format_bytes
 
@@ -140,7 +140,7 @@ def _coarse_scales(refiner: Divisible, job: Job, alpha: np.ndarray, capacity: in
         shape = (round(job.size[0] * scale), round(job.size[1] * scale))
         if min(shape) <= min(job.prior.shape):
             continue
-        known = shrunk_trimap(trimap, shape)
+        known = small_trimap(trimap, shape)
         found = _still_open(shrunk_mask(job.active, shape), prior, shape, bool(steps))
         small_job = Job(shrunk_picture(job.picture, shape), job.small, job.prior, known, found)
         result = fused_prior(prior, known)

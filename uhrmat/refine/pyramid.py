@@ -14,7 +14,7 @@ import numpy as np
 from uhrmat.media import Picture
 from uhrmat.refine.fuse import fused_prior, settle
 from uhrmat.refine.refiner import Job
-from uhrmat.refine.shrink import Shape, shrunk_mask, shrunk_picture, shrunk_trimap
+from uhrmat.shrink import Shape, shrunk_mask, shrunk_picture, small_trimap
 from uhrmat.sparsity import open_prior
 
 
@@ -54,7 +54,7 @@ def climb(job: Job, alpha: np.ndarray, attempt: Attempt, maps: np.ndarray | None
     copies = _copies(job.picture, shapes[:-1])
     prior, low = job.prior, None
     for number, shape in enumerate(shapes[:-1]):
-        known = shrunk_trimap(trimap, shape)
+        known = small_trimap(trimap, shape)
         active = _still_open(shrunk_mask(job.active, shape), prior, number)
         result = fused_prior(prior, known)
         attempt(Level(copies[number], job.small, prior, known, active, low, maps), result)

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from uhrmat.prior.affinity import AffinityPrior
-from uhrmat.prior.base import SmallHints, area_average, small_trimap
+from uhrmat.prior.base import SmallHints, area_average
+from uhrmat.shrink import small_trimap
 from uhrmat.train.synth import find_training_data, render_scene
 
 

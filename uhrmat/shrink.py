@@ -1,4 +1,4 @@
-"""Area averages of arrays too large to be held in float32."""
+"""Area averages of arrays too large to be held in float32, and what of a trimap they leave known."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def shrunk_picture(picture: Picture, shape: Shape) -> Picture:
     return Picture(pixels, None, info)
 
 
-def shrunk_trimap(trimap: np.ndarray, shape: Shape) -> np.ndarray:
+def small_trimap(trimap: np.ndarray, shape: Shape) -> np.ndarray:
     """(h, w) uint8 {0, 128, 255}: a small pixel is known only where all pixels that it covers are."""
     found = np.full(shape, 128, np.uint8)
     for top, strip in shrunk_strips(lambda y0, y1: trimap[y0:y1].astype(np.float32), trimap.shape[:2], shape):
