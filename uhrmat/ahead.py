@@ -32,6 +32,8 @@ class _Begun:
     problem: Problem
 
 
+_SOLVED_BY = {"lpn-trimap": "closed-form"}
+"""Priors that begin with another one's answer."""
 _begun: _Begun | None = None
 _making = threading.Lock()
 
@@ -87,7 +89,8 @@ def begin_prior(
     """
     global _begun
     given = frozenset(key for key, value in said.items() if value is not None)
-    method = pick(name, given).name
+    chosen = pick(name, given).name
+    method = _SOLVED_BY.get(chosen, chosen)
     if method not in METHODS:
         return
     with _making:

@@ -18,6 +18,7 @@ NEEDS = {
     "key": "",
     "alpha": "alpha",
     "lpn-person": "",
+    "lpn-trimap": "trimap",
 }
 """Priors by name, each with the hint that it cannot do without; a mask makes a trimap. Networks come beside these."""
 NETWORK = "network"

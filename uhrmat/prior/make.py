@@ -31,6 +31,10 @@ class Priors:
         method, made = self._made[choice.name]
         return method, made if choice.name == NETWORK else choice
 
+    def use(self, name: str, method: PriorMethod) -> None:
+        """Asks `method` from now on where the prior `name` is chosen."""
+        self._made[name] = (method, Choice(name))
+
     def _make(self, choice: Choice) -> tuple[PriorMethod, Choice]:
         name = choice.name
         if name == NETWORK:
@@ -48,6 +52,11 @@ class Priors:
             from uhrmat.prior.key import KeyPrior
 
             return KeyPrior(), choice
+        if name == "lpn-trimap":
+            from uhrmat.hub.bundled import bundled
+            from uhrmat.prior.corrected import CorrectedPrior
+
+            return CorrectedPrior(bundled(name), self._solver, self._device), choice
         simple: dict[str, PriorMethod] = {"alpha": GivenAlpha(), "mask": GivenMask()}
         if name in simple:
             return simple[name], choice

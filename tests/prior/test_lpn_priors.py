@@ -1,0 +1,80 @@
+"""Our own networks as priors: the closed form corrected, and people found without any hint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from uhrmat import Matter
+from uhrmat.errors import InputError, WeightsError
+from uhrmat.hub import bundled as bundled_module
+from uhrmat.hub.bundled import bundled_weights_dir
+from uhrmat.prior.affinity import AffinityPrior
+from uhrmat.prior.base import SmallHints
+from uhrmat.prior.corrected import CorrectedPrior
+from uhrmat.prior.lpn_trimap import TrimapNet
+from uhrmat.prior.make import Priors
+from uhrmat.train.synth import render_scene
+
+
+@pytest.fixture
+def problem() -> tuple[np.ndarray, SmallHints]:
+    scene = render_scene(5, 96, 120, kind="hair", camera=False)
+    return scene.image.astype(np.float32), SmallHints(scene.trimap)
+
+
+def _saved(path: Path, bias: float) -> Path:
+    net = TrimapNet()
+    torch.nn.init.constant_(net.head.bias, bias)  # type: ignore[arg-type]
+    save_file(net.state_dict(), path)
+    return path
+
+
+def test_untrained_it_is_the_closed_form(tmp_path: Path, problem: tuple[np.ndarray, SmallHints]) -> None:
+    closed = AffinityPrior()(*problem)
+    found = CorrectedPrior(_saved(tmp_path / "zero.safetensors", 0.0))(*problem)
+    assert found.name == "lpn-trimap" and np.abs(found.alpha - closed.alpha).max() < 1e-6
+    assert found.context.shape[2:] == (6, 8)
+
+
+def test_its_residual_is_added_where_the_trimap_is_unknown(
+    tmp_path: Path, problem: tuple[np.ndarray, SmallHints]
+) -> None:
+    trimap, closed = problem[1].trimap, AffinityPrior()(*problem)
+    assert trimap is not None
+    found = CorrectedPrior(_saved(tmp_path / "more.safetensors", 0.25))(*problem).alpha
+    unknown = trimap == 128
+    assert np.allclose(found[unknown], np.clip(closed.alpha + 0.25, 0, 1)[unknown], atol=1e-5)
+    assert (found[trimap == 255] == 1).all() and (found[trimap == 0] == 0).all()
+
+
+def test_a_trimap_that_knows_all_or_is_missing(tmp_path: Path, problem: tuple[np.ndarray, SmallHints]) -> None:
+    prior, small = CorrectedPrior(_saved(tmp_path / "net.safetensors", 0.25)), problem[0]
+    assert (prior(small, SmallHints(np.full(small.shape[:2], 255, np.uint8))).alpha == 1).all()
+    with pytest.raises(InputError, match="needs a trimap"):
+        prior(small, SmallHints())
+
+
+def test_by_name_from_the_bundled_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, problem: tuple[np.ndarray, SmallHints]
+) -> None:
+    monkeypatch.setattr(bundled_module, "bundled_weights_dir", lambda: tmp_path)
+    with pytest.raises(WeightsError, match="no bundled weights named 'lpn-trimap'"):
+        Priors("lpn-trimap").choose(frozenset({"mask"}))
+    _saved(tmp_path / "lpn-trimap.safetensors", 0.0)
+    method, choice = Priors("lpn-trimap").choose(frozenset({"trimap"}))
+    assert choice.name == method.name == method(*problem).name == "lpn-trimap"
+    with pytest.raises(InputError, match="needs a trimap or a mask"):
+        Priors("lpn-trimap").choose(frozenset())
+
+
+@pytest.mark.skipif(not (bundled_weights_dir() / "lpn-person.safetensors").is_file(), reason="not bundled yet")
+def test_without_any_hint_the_bundled_network_answers() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
+    matte = Matter("lpn-person", refiner="bilinear").matte(picture, foreground=False)
+    assert matte.stats.prior == "lpn-person" and matte.stats.working_size == (256, 341)
+    assert matte.alpha.shape == (300, 400) and 0 <= matte.alpha.min() <= matte.alpha.max() <= 1

@@ -1,0 +1,36 @@
+"""`lpn-trimap`: the closed form, corrected by our own network (see `lpn_trimap.TrimapNet`), as a prior."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from uhrmat.prior.affinity import AffinityPrior, Solver
+from uhrmat.prior.base import Prior, SmallHints, constrained
+
+
+class CorrectedPrior:
+    """The network of a .safetensors file behind a closed form. Needs a trimap. solver: of the closed form."""
+
+    name = "lpn-trimap"
+    side: int | None = None
+
+    def __init__(self, path: Path, solver: Solver | None = None, device: str = "cpu") -> None:
+        from uhrmat.prior.lpn_trimap import load_trimap_net
+
+        self._closed = AffinityPrior("closed-form", solver)
+        self._net, self._device = load_trimap_net(path).to(device), device
+
+    def __call__(self, small: np.ndarray, hints: SmallHints) -> Prior:
+        closed = self._closed(small, hints)
+        if hints.trimap is None or not (hints.trimap == 128).any():
+            return Prior(closed.alpha, self.name, closed.notes)
+        import torch
+
+        known = np.stack([hints.trimap == 255, hints.trimap == 0]).astype(np.float32)
+        planes = (np.ascontiguousarray(small.transpose(2, 0, 1)), known, closed.alpha[None])
+        with torch.inference_mode():
+            answer = self._net(*(torch.from_numpy(plane[None]).to(self._device) for plane in planes))
+            alpha = answer.logits.clamp(0, 1)[0, 0].cpu().numpy()
+        return Prior(constrained(alpha, hints.trimap), self.name, closed.notes, context=answer.context)
