@@ -12,7 +12,7 @@ from uhrmat.cli.console import Console, session
 
 Matte = Annotated[Path, typer.Argument(metavar="A", help="A matte, or a cut-out with alpha.", show_default=False)]
 Other = Annotated[Path, typer.Argument(metavar="B", help="Another one of the same picture.", show_default=False)]
-Truth = Annotated[Path | None, typer.Argument(metavar="[GT]", help="The true alpha.", show_default=False)]
+Truth = Annotated[Path | None, typer.Argument(metavar="GT", help="The true alpha.", show_default=False)]
 Page = Annotated[Path, typer.Option("--output", "-o", metavar="FILE.html", help="The page to write.")]
 
 

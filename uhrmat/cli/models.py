@@ -58,7 +58,10 @@ def list_models(
     quiet: opt.Quiet = False,
     debug: opt.Debug = False,
 ) -> None:
-    """What is known by name, whether it is here, and whether its licence allows commercial use."""
+    """What is known by name, whether it is here, and whether its licence allows commercial use.
+
+    Example: uhrmat models list --commercial
+    """
     with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
         from uhrmat.hub import cached, entries
 
@@ -123,7 +126,10 @@ def verify(
     quiet: opt.Quiet = False,
     debug: opt.Debug = False,
 ) -> None:
-    """Compare what is here with the catalogue's SHA-256. A wrong file of the cache is deleted."""
+    """Compare what is here with the catalogue's SHA-256. A wrong file of the cache is deleted.
+
+    Example: uhrmat models verify
+    """
     with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
         from uhrmat.hub import cached, entries, resolve
 

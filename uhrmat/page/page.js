@@ -157,7 +157,8 @@ function nextBackground() {
   return usable[(usable.indexOf(stage.background) + 1) % usable.length];
 }
 function step(factor) {
-  zoomTo(stage.zoom * factor, canvas.width / 2, canvas.height / 2);
+  const { cx, cy } = panes()[0]; // the middle of a pane, which stays where it is
+  zoomTo(stage.zoom * factor, cx, cy);
 }
 function nudge(x, y) {
   const far = 0.1 * Math.min(canvas.width, canvas.height) / stage.zoom;
