@@ -106,7 +106,7 @@ def watch(job: Job, executor: MakeExecutor, tell: Tell, *, settle: float = 5.0, 
         failures = 0
         while not asked.value and not batch.summary.halted:
             there = job.find().items
-            new = inbox.ready([item for item in there if item.key not in batch.busy])
+            new = inbox.ready(there, batch.busy)
             batch.add(_acceptable(job, manifest, digests, there, new))
             until = time.monotonic() + poll
             while not asked.value and time.monotonic() < until:

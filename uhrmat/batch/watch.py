@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from uhrmat.batch.find import Item
@@ -31,15 +31,10 @@ class Inbox:
         self._settle, self._clock = settle, clock
         self._seen: dict[str, _Seen] = {}
 
-    @property
-    def waiting(self) -> int:
-        """How many files are not yet complete, as of the last scan."""
-        return sum(not seen.tried for seen in self._seen.values())
-
-    def ready(self, items: list[Item]) -> list[Item]:
-        """Those of `items`, all that are there now, that are complete and new in this state."""
+    def ready(self, items: list[Item], busy: Collection[str] = ()) -> list[Item]:
+        """Those of `items`, all that are there now, that are complete and new in this state, and not `busy` (keys)."""
         self._seen = {item.key: self._seen[item.key] for item in items if item.key in self._seen}
-        return [item for item in items if self._is_ready(item)]
+        return [item for item in items if item.key not in busy and self._is_ready(item)]
 
     def _is_ready(self, item: Item) -> bool:
         try:

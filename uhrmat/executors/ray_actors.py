@@ -121,7 +121,7 @@ class RayExecutor:
         except self._ray.exceptions.RayError as error:
             self._lost(actor, type(error).__name__)
             return
-        if ref is actor.beginning:
+        if ref == actor.beginning:
             actor.beginning = None
             if value is not None:
                 raise InputError(*value)
