@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,7 +20,7 @@ from uhrmat.hints import ArrayOrPath, Hints, PlateLike
 from uhrmat.media import Picture, read_picture
 from uhrmat.opened import opened
 from uhrmat.prior.affinity import Solver
-from uhrmat.prior.base import Prior, Recurrent
+from uhrmat.prior.base import Prior, PriorMethod, Recurrent, SmallHints
 from uhrmat.prior.make import Priors
 from uhrmat.refine.budget import check_total, refiner_limit
 from uhrmat.refine.fuse import fused_prior, settle
@@ -29,6 +29,7 @@ from uhrmat.refine.refiner import Job, make_refiner
 from uhrmat.sparsity import trimap_band
 
 ImageLike = Picture | np.ndarray | str | Path
+Answer = Callable[[PriorMethod, np.ndarray, SmallHints], Prior]
 
 
 @dataclass(frozen=True)
@@ -154,13 +155,14 @@ class Matter:
         """Makes the prior for these hints (see `choose.NAMES`) now: what cannot be had is refused before any work."""
         self.priors.choose(given)
 
-    def ask(self, picture: Picture, hints: Hints, *, fresh: bool) -> Question:
-        """The prior's answer for a picture. fresh: the picture before has nothing to do with it (a still, a cut)."""
+    def ask(self, picture: Picture, hints: Hints, *, fresh: bool, answer: Answer | None = None) -> Question:
+        """The prior's answer for a picture. fresh: the picture before has nothing to do with it (a still, a cut);
+        answer: asks the prior, or knows better."""
         method, choice = self.priors.choose(hints.given)
         if fresh and isinstance(method, Recurrent):
             method.reset()
         small, known = small_problem(picture, hints, self.working_size or method.side, self.halved)
-        prior = method(small, known)
+        prior = method(small, known) if answer is None else answer(method, small, known)
         size = (picture.height, picture.width)
         settled = opened(prior.alpha, size) if hints.trimap is None else hints.trimap
         notes = [*filter(None, [choice.note]), *hints.notes, *prior.notes]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from uhrmat.clip.track import TRUST, carried, flow, settled, warped
+from uhrmat.clip.track import carried, flow, warped
 
 
 def texture(seed: int, shape: tuple[int, int]) -> np.ndarray:
@@ -44,13 +44,6 @@ def test_where_the_flow_is_in_doubt_near_an_edge_the_hint_is_open() -> None:
     edge = np.zeros_like(doubt)
     edge[27:33, 38:82] = True
     assert doubt[edge].mean() > 0.5 and (found[edge] == 128).mean() > 0.6
-
-
-def test_the_prior_decides_in_doubt_and_is_heard_elsewhere() -> None:
-    solved, taken, doubt = np.full((4, 6), 0.2, np.float32), np.ones((4, 6), np.float32), np.zeros((4, 6), bool)
-    doubt[0] = True
-    found = settled(solved, taken, doubt)
-    assert np.allclose(found[0], 0.2) and np.allclose(found[1:], TRUST * 0.2 + 1 - TRUST)
 
 
 def test_pictures_too_small_for_flow_stand_still() -> None:

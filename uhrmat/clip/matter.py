@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from uhrmat.clip.state import NEVER, LastComputed, SteadyPrior, Watch
+from uhrmat.clip.still import KeptPrior
+from uhrmat.despill import despill
 from uhrmat.errors import InputError
 from uhrmat.foreground import estimate_foreground
 from uhrmat.hints import Hints
@@ -108,7 +110,8 @@ class ClipMatter:
             if cut or not self.gate.temporal:
                 self._forget()
             key = self._last is None
-            asked = self.matter.ask(picture, hints, fresh=cut or not self._begun)
+            answer = self._kept if self.gate.temporal else None
+            asked = self.matter.ask(picture, hints, fresh=cut or not self._begun, answer=answer)
             self._begun = True
             prior, settled = self._steady(asked, picture, hints)
         with clock("refine"):
@@ -117,6 +120,8 @@ class ClipMatter:
         if foreground:
             with clock("foreground"):
                 colours = estimate_foreground(picture.pixels, alpha)
+                if asked.prior.screen is not None:
+                    despill(colours, asked.prior.screen)
         band, active, computed = (int(np.count_nonzero(mask)) for mask in masks)
         stats = FrameStats(
             number, alpha.size, band, active, computed, self._watch.noise,
@@ -126,7 +131,7 @@ class ClipMatter:
 
     def _forget(self) -> None:
         self._last: LastComputed | None = None
-        self._prior, self._shot = SteadyPrior(), 0
+        self._prior, self._kept, self._shot = SteadyPrior(), KeptPrior(), 0
 
     def _check_size(self, picture: Picture, number: int) -> None:
         if self._last is not None and self._last.alpha.shape != (picture.height, picture.width):

@@ -66,7 +66,7 @@ class ClipSpec:
 @dataclass(frozen=True)
 class ClipJob:
     """A clip whose every question is answered. start, stop: indices of its frames; work: the folder for its segments;
-    settings: hash of all that decides what the frames look like."""
+    settings: hash of all that decides what the frames look like; screen: RGB in [0, 1] where there is a key."""
 
     spec: ClipSpec
     info: ClipInfo
@@ -76,6 +76,7 @@ class ClipJob:
     targets: tuple[Target, ...]
     hints: ClipHints
     settings: str
+    screen: tuple[float, ...] | None = None
 
     @property
     def segments(self) -> list[Segment]:
@@ -121,7 +122,18 @@ def plan_clip(spec: ClipSpec, *, overwrite: bool = False, resume: bool = False) 
         )
     codec, targets = choose_targets(spec, info)
     _check_targets(targets, codec, info, spec, overwrite or resume)
-    return ClipJob(spec, info, start, stop, codec, targets, hints, _settings(spec, hints, codec, targets, start, stop))
+    settings = _settings(spec, hints, codec, targets, start, stop)
+    return ClipJob(spec, info, start, stop, codec, targets, hints, settings, _screen(spec, start, stop))
+
+
+def _screen(spec: ClipSpec, start: int, stop: int) -> tuple[float, ...] | None:
+    """The colour that --key means in this clip."""
+    if spec.key is None:
+        return None
+    from uhrmat.clip.screen import clip_screen
+
+    with open_clip(spec.source, rate=spec.rate) as reader:
+        return clip_screen(reader, start, stop, spec.key)
 
 
 def parse_rate(text: str) -> Fraction:

@@ -16,6 +16,7 @@ from uhrmat.clip.hints import HintReader
 from uhrmat.clip.matter import ClipMatter, FrameMatte, Gate
 from uhrmat.clip.plan import ClipJob, Target
 from uhrmat.clip.report import ClipReport
+from uhrmat.clip.screen import unseen_note
 from uhrmat.clip.segments import Segment
 from uhrmat.clip.stages import run_stages
 from uhrmat.clip.track import track_segment
@@ -23,8 +24,17 @@ from uhrmat.composite import Background, composite, parse_background
 from uhrmat.devices import peak_memory
 from uhrmat.hints import Hints
 from uhrmat.matter import Matter
-from uhrmat.media.video import ClipReader, ClipWriter, Frame, check_alpha, join_segments, open_clip, open_writer
+from uhrmat.media.video import (
+    ClipReader,
+    ClipWriter,
+    Frame,
+    check_alpha,
+    join_segments,
+    open_clip,
+    open_writer,
+)
 from uhrmat.prior.affinity import AffinityPrior, Solver
+from uhrmat.prior.key import KeyPrior
 from uhrmat.temporal import THRESHOLD
 
 Progress = Callable[[int, int], None]
@@ -46,7 +56,10 @@ class Tools:
         if job.hints.carried:
             options["prior"] = "alpha"
         background = None if job.spec.background is None else parse_background(job.spec.background)
-        return cls(Matter(**options), background, solver)
+        matter = Matter(**options)
+        if job.screen is not None:
+            matter.priors.use("key", KeyPrior(job.screen))
+        return cls(matter, background, solver)
 
 
 def matte_clip(job: ClipJob, tools: Tools, *, resume: bool = False, progress: Progress | None = None) -> ClipReport:
@@ -71,7 +84,7 @@ def matte_clip(job: ClipJob, tools: Tools, *, resume: bool = False, progress: Pr
             frames += found["frames"]
             notes += found["notes"]
     files: dict[str, Path] = {target.content: target.path for target in job.targets}
-    notes += finish(job)
+    notes += [*unseen_note(frames), *finish(job)]
     return ClipReport(
         job, tools.matter, files, frames, kept, time.perf_counter() - began, peak_memory(tools.matter.device),
         list(dict.fromkeys(notes)),

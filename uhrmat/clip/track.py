@@ -14,12 +14,14 @@ import cv2
 import numpy as np
 
 from uhrmat.ahead import small_copy
+from uhrmat.clip.evidence import believed
 from uhrmat.clip.hints import ClipHints, carried_file, key_trimap
 from uhrmat.clip.segments import Segment
+from uhrmat.clip.still import unchanged
 from uhrmat.errors import InputError
-from uhrmat.media import Picture, read_mask, write_alpha
+from uhrmat.media import read_mask, write_alpha
 from uhrmat.media.video import ClipReader, Frame
-from uhrmat.prior.base import Prior, SmallHints, working_shape
+from uhrmat.prior.base import Prior, SmallHints, area_average, working_shape
 from uhrmat.shrink import small_trimap
 from uhrmat.sparsity import widen
 from uhrmat.temporal import is_cut, thumbnail
@@ -27,8 +29,8 @@ from uhrmat.temporal import is_cut, thumbnail
 Method = Callable[[np.ndarray, SmallHints], Prior]
 SURE = 0.05
 """A carried alpha this close to 0 or 1 is taken as known, away from its edges."""
-TRUST = 0.25
-"""Share of the prior's word against what the flow has taken along."""
+GIVEN, TAKEN = 0.9, 0.75
+"""Weight, against the prior's word, of a mask that was given and of what the flow has taken along."""
 _MARGIN = 1 / 128
 """Width of the open band on either side of an edge, as a share of the short side."""
 _NEAR = 0.05
@@ -49,27 +51,45 @@ def track_segment(
     notes: list[str] = []
     keyed = segment.start in hints.keys
     last = None if keyed else _Seen.read(reader, segment.start - 1, side, folder)
+    solved = last
     for frame in reader.frames(segment.start, segment.stop):
         if stop is not None and stop.is_set():
             break
         here = _Seen.of(frame, side)
         if frame.index in hints.keys:
-            known = small_trimap(key_trimap(hints, frame.index, _size(frame.picture)), here.small.shape[:2])
+            alpha, solved = _given(frame, here, hints, method), here
         else:
-            assert last is not None
+            assert last is not None and solved is not None
             if is_cut(here.thumb, last.thumb, 0.0):
                 notes.append(
                     f"frame {frame.index} looks like a cut: hints carried over it are a guess, give one for it"
                 )
-            known, taken, doubt = carried(last.small, last.alpha, here.small)
-        alpha = method(here.small, SmallHints(known)).alpha
-        if frame.index not in hints.keys:
-            alpha = settled(alpha, taken, doubt)
+            if unchanged(here.small, solved.small, last.small):
+                alpha = last.alpha
+            else:
+                alpha, solved = _followed(last, here, method), here
         path = carried_file(folder, frame.index)
         write_alpha(path, alpha)
         here.alpha = read_mask(path)
         last = here
     return notes
+
+
+def _given(frame: Frame, here: _Seen, hints: ClipHints, method: Method) -> np.ndarray:
+    """The alpha (h, w) of a key frame: the prior's, and the mask's where the colours do not speak for the prior."""
+    size, shape = (frame.picture.height, frame.picture.width), here.small.shape[:2]
+    known = small_trimap(key_trimap(hints, frame.index, size), shape)
+    alpha = method(here.small, SmallHints(known)).alpha
+    if hints.kind != "mask":
+        return alpha
+    return believed(here.small, alpha, area_average(read_mask(hints.keys[frame.index], size), shape), GIVEN)
+
+
+def _followed(last: _Seen, here: _Seen, method: Method) -> np.ndarray:
+    """The alpha (h, w) carried on from the last frame: where the flow is in doubt the prior decides alone."""
+    known, taken, doubt = carried(last.small, last.alpha, here.small)
+    alpha = method(here.small, SmallHints(known)).alpha
+    return np.where(doubt, alpha, believed(here.small, alpha, taken, TAKEN)).astype(np.float32)
 
 
 class _Seen:
@@ -92,16 +112,6 @@ class _Seen:
         found = cls.of(frame, side)
         found.alpha = read_mask(carried_file(folder, index))
         return found
-
-
-def _size(picture: Picture) -> tuple[int, int]:
-    return picture.height, picture.width
-
-
-def settled(solved: np.ndarray, taken: np.ndarray, doubt: np.ndarray) -> np.ndarray:
-    """(h, w) float32: the prior's word where the flow is in doubt, elsewhere mostly what was taken along, so
-    that a colour shared by subject and background does not let the matte leak further in every frame."""
-    return np.where(doubt, solved, TRUST * solved + (1 - TRUST) * taken).astype(np.float32)
 
 
 def carried(before: np.ndarray, alpha: np.ndarray, now: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

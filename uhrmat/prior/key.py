@@ -16,28 +16,45 @@ import numpy as np
 
 from uhrmat.prior.base import Prior, SmallHints, constrained
 from uhrmat.prior.chroma import excess, hue_axes
-from uhrmat.prior.screen import screen_colour, screen_field
+from uhrmat.prior.screen import LEAST_SHARE, screen_colour, screen_field, screen_share
 from uhrmat.prior.spread import spread
 
 CLEAR, SOLID = 0.02, 0.97
 """Alphas up to which a pixel is pure screen, and from which it is pure subject."""
+UNSEEN = "no screen is seen"
+"""The note of a picture that does not show the screen whose colour was settled."""
 _CORE = 0.012
 """Depth of the subject's core, as a share of the short side: further in than that is no screen."""
 
 
 class KeyPrior:
-    """A coloured screen as a prior. Without a key among the hints its colour is found in the picture."""
+    """A coloured screen as a prior. Without a key among the hints its colour is found in the picture.
+
+    screen: its colour, RGB in [0, 1], where that is settled, as for the frames of a clip; a picture that does not show
+    it is then keyed all the same, and a note says so.
+    """
 
     name = "key"
     side: int | None = None
 
+    def __init__(self, screen: tuple[float, ...] | None = None) -> None:
+        self._screen = None if screen is None else np.array(screen, np.float32)
+
     def __call__(self, small: np.ndarray, hints: SmallHints) -> Prior:
-        colour = screen_colour(small, hints.key or "auto")
-        field, sure = screen_field(small, colour)
+        colour = screen_colour(small, hints.key or "auto") if self._screen is None else self._screen
+        if self._screen is None or screen_share(small, colour) >= LEAST_SHARE:
+            field, sure = screen_field(small, colour)
+            note = f"screen {shown(colour)}, brighter and darker by {_unevenness(field):.0%} across the picture"
+        else:
+            field, sure = np.broadcast_to(colour, small.shape), np.zeros(small.shape[:2], bool)
+            note = UNSEEN
         alpha = keyed(small, field, sure, hue_axes(colour))
-        shown = "#" + "".join(f"{round(255 * float(c)):02x}" for c in colour)
-        note = f"screen {shown}, brighter and darker by {_unevenness(field):.0%} across the picture"
         return Prior(constrained(alpha, hints.trimap), self.name, [note], screen=tuple(float(c) for c in colour))
+
+
+def shown(colour: np.ndarray) -> str:
+    """A colour (3,) in [0, 1] as `#rrggbb`."""
+    return "#" + "".join(f"{round(255 * float(c)):02x}" for c in colour)
 
 
 def keyed(picture: np.ndarray, field: np.ndarray, sure: np.ndarray, axes: np.ndarray) -> np.ndarray:

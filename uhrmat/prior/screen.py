@@ -50,6 +50,13 @@ def screen_colour(picture: np.ndarray, key: str) -> np.ndarray:
     return np.median(colours[strong >= 0.6 * np.quantile(strong, 0.9)], 0).astype(np.float32)
 
 
+def screen_share(picture: np.ndarray, colour: np.ndarray) -> float:
+    """Share of a picture (h, w, 3) in [0, 1] that may be a screen of that `colour` (3,)."""
+    axes = hue_axes(colour)
+    level = max(float(excess(colour, axes)), 1e-3)
+    return float((excess(picture, axes) > 0.55 * level).mean())
+
+
 def screen_field(picture: np.ndarray, colour: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The screen as it would look without its subject, (h, w, 3), and (h, w) bool, where it is seen for certain.
 
