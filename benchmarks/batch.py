@@ -79,7 +79,7 @@ def folder(root: Path, stills: int, clips: int) -> None:
 
 
 def spoil(root: Path, count: int = 10) -> list[str]:
-    """Breaks the first files in ways of their own; their keys."""
+    """Breaks the first files in ways of their own; their keys. A clip that is cut off is none: what there is is matted."""
     files = sorted((root / "in").rglob("*.*"))
     ways: list[Callable[[Path], object]] = [
         lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
@@ -91,7 +91,7 @@ def spoil(root: Path, count: int = 10) -> list[str]:
     stills = [path for path in files if path.suffix != ".mkv"][: count - 2]
     bad = stills + [path for path in files if path.suffix == ".mkv"][:2]
     for number, path in enumerate(bad):
-        ways[number % 5 if path.suffix != ".mkv" else number % 2](path)
+        ways[number % 5 if path.suffix != ".mkv" else 1 + number % 2](path)
     return sorted(path.relative_to(root / "in").as_posix() for path in bad)
 
 

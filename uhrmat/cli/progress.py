@@ -52,6 +52,8 @@ class Lines:
     def _done(self, event: dict[str, Any]) -> None:
         from uhrmat.batch.eta import spoken
 
+        for note in event["notes"] if event["kind"] == "clip" else ():  # such as one that is cut off
+            self._console.note(f"note: {event['item']}: {note}")
         if self._human:
             share = event["stats"].get("active_share")
             size = "" if share is None else f", {share:.1%} active"
