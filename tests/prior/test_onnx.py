@@ -10,7 +10,8 @@ import pytest
 
 from uhrmat.errors import InputError, WeightsError
 from uhrmat.hub import CatalogEntry, Network, WeightsFile
-from uhrmat.prior.base import Recurrent, SmallHints
+from uhrmat.media import read_mask, read_picture
+from uhrmat.prior.base import Recurrent, SmallHints, area_average
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -49,6 +50,13 @@ def _entry(network: Network, path: Path) -> CatalogEntry:
     return CatalogEntry("mine", "test", "subject", "elsewhere", "onnx", "MIT", True, "", (file,), network=network)
 
 
+def _beside(path: Path, *lines: str) -> Path:
+    """Writes what a graph cannot say into the file beside it."""
+    plain = ("mean = [0.0, 0.0, 0.0]", "std = [1.0, 1.0, 1.0]", 'activation = "alpha"')
+    Path(f"{path}.toml").write_text("\n".join(lines or plain), "utf-8")
+    return path
+
+
 def _ramp(height: int = 40, width: int = 64) -> np.ndarray:
     small = np.random.default_rng(0).random((height, width, 3), np.float32)
     small[..., 0] = np.linspace(0, 1, width)
@@ -64,21 +72,37 @@ def test_a_catalogued_network_is_asked_as_the_catalogue_says(tmp_path: Path) -> 
     assert np.abs(found.alpha - expected).max() < 0.02
 
 
-def test_an_unknown_file_is_asked_what_it_is(tmp_path: Path) -> None:
+def test_nothing_is_guessed_of_an_unknown_file(tmp_path: Path) -> None:
     path = _mean_network(tmp_path / "unknown.onnx", side=32, name="output")
+    with pytest.raises(WeightsError, match="in no catalogue") as refused:
+        OnnxPrior(path)
+    for word in (f"{path}.toml", "mean", "activation", 'side = 32; multiple = 32; layout = "NCHW"; input = "image"'):
+        assert word in (refused.value.hint or "")
+
+
+def test_the_file_beside_says_what_the_graph_cannot(tmp_path: Path) -> None:
+    path = _mean_network(tmp_path / "unknown.onnx", side=32)
+    _beside(path, "[network]", "mean = [0.5, 0.5, 0.5]", "std = [0.25, 0.25, 0.25]", 'activation = "logits"')
     prior = OnnxPrior(path)
     assert prior.network.fit == "square" and prior.network.side == 32 and prior.network.input == "image"
-    found = prior(_ramp(), SmallHints())
-    assert "in no catalogue" in found.notes[0] and "logits" in found.notes[0]  # its values go below 0
-    assert found.alpha[:, 5].mean() < 0.3 < 0.7 < found.alpha[:, -5].mean()
+    found, expected = prior(_ramp(), SmallHints()), 1 / (1 + np.exp(-(np.linspace(0, 1, 64) - 0.5) / 0.25))
+    assert found.name == "unknown" and not found.notes and np.abs(found.alpha - expected).max() < 0.04
 
 
-def test_the_guess_between_logits_and_alpha_is_made_once(tmp_path: Path) -> None:
-    path = _mean_network(tmp_path / "net.onnx")
-    prior = OnnxPrior(path)
-    prior.network = Network("any", 0, 1, "alpha", **PLAIN, input="image", output="alpha")
-    assert np.allclose(prior(_ramp(), SmallHints()).alpha[0], np.linspace(0, 1, 64), atol=1e-5)
-    assert (prior(np.zeros((40, 64, 3), np.float32), SmallHints()).alpha == 0).all()
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (("mean = 1",), "`mean` must be three numbers"),
+        (("mean = [0, 0, 0]", "std = [1, 1, 1]"), "`activation` must be given"),
+        (("mean = [0, 0, 0]", "std = [1, 1, 1]", 'activation = "relu"'), "`activation` must be one of"),
+        (("mean = [0, 0",), "not valid TOML"),
+    ],
+)
+def test_a_file_beside_that_cannot_be_used(tmp_path: Path, lines: tuple[str, ...], message: str) -> None:
+    path = _beside(_mean_network(tmp_path / "net.onnx"), *lines)
+    with pytest.raises(WeightsError, match=message) as refused:
+        OnnxPrior(path)
+    assert "net.onnx.toml" in str(refused.value)
 
 
 def test_one_bright_pixel_moves_no_other(tmp_path: Path) -> None:
@@ -92,7 +116,7 @@ def test_one_bright_pixel_moves_no_other(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("channels", "kind"), [(4, "channel"), (6, "one-hot")])
 def test_trimaps_go_in_as_the_network_takes_them(tmp_path: Path, channels: int, kind: str) -> None:
-    prior = OnnxPrior(_mean_network(tmp_path / "net.onnx", channels, pick=channels - 1))
+    prior = OnnxPrior(_beside(_mean_network(tmp_path / "net.onnx", channels, pick=channels - 1)))
     assert prior.network.trimap == kind and prior.needs_trimap
     trimap = np.zeros((30, 50), np.uint8)
     trimap[:, 10:40], trimap[:, 40:] = 128, 255
@@ -109,8 +133,7 @@ def test_of_two_classes_in_nhwc_the_second_is_the_foreground(tmp_path: Path) -> 
         {"image": [1, 32, 48, 3]}, {"classes": [1, 32, 48, 2]}, index=np.array([1, 0]),
     )  # fmt: skip
     network = Network("square", 48, 1, "alpha", **PLAIN, layout="NHWC")
-    prior = OnnxPrior(path)
-    assert prior.network.layout == "NHWC"
+    assert OnnxPrior(_beside(path)).network.layout == "NHWC"
     found = OnnxPrior(path, _entry(network, path))(_ramp(), SmallHints()).alpha
     assert np.abs(found - np.linspace(0, 1, 64)).max() < 0.03
 
@@ -127,7 +150,7 @@ def test_states_are_carried_from_frame_to_frame_until_reset(tmp_path: Path) -> N
         {"fgr": [1, 3, "h", "w"], "pha": [1, 1, "h", "w"], "r1o": [1, 1, "h", "w"]},
         w=np.array([0.25, 0, 0], np.float32).reshape(1, 3, 1, 1),
     )  # fmt: skip
-    prior = OnnxPrior(path)
+    prior = OnnxPrior(_beside(path))
     assert isinstance(prior, Recurrent) and prior.network.recurrence == (("r1i", "r1o"),)
     assert prior.network.ratio == "downsample_ratio" and prior.network.output == "pha"
     white = np.ones((32, 64, 3), np.float32)
@@ -135,6 +158,34 @@ def test_states_are_carried_from_frame_to_frame_until_reset(tmp_path: Path) -> N
     prior.reset()
     assert means == pytest.approx([0.25, 0.5, 0.75]) and prior(white, SmallHints()).alpha.mean() == pytest.approx(0.25)
     assert prior(np.ones((64, 64, 3), np.float32), SmallHints()).alpha.mean() == pytest.approx(0.25)  # another size
+
+
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
+HALF = ("mean = [0.5, 0.5, 0.5]", "std = [0.5, 0.5, 0.5]")
+
+
+@pytest.mark.parametrize(
+    ("file", "lines"),
+    [
+        ("anilsathyan7_Portrait-Segmentation/deeplab_nchw.onnx", (*HALF, 'activation = "softmax:1"')),
+        (
+            "Chernobyl81_humanseg_tflite/ppseg_lite_portrait_398x224_with_softmax_fixed.onnx",
+            (*HALF, 'activation = "alpha"'),
+        ),
+    ],
+)
+def test_real_networks_find_a_person(tmp_path: Path, file: str, lines: tuple[str, ...]) -> None:
+    source, photo = SHARED / "weights" / file, SHARED / "train" / "people" / "photo" / "0017.jpg"
+    if not (source.is_file() and photo.is_file()):
+        pytest.skip("the networks of other people are not at hand")
+    path = tmp_path / "net.onnx"
+    path.write_bytes(source.read_bytes())
+    picture = read_picture(photo)
+    small = area_average(picture.pixels, (386, 256), 255)
+    mask = area_average(read_mask(SHARED / "train" / "people" / "mask" / "0017.png"), (386, 256))
+    prior = OnnxPrior(_beside(path, *lines), threads=1)
+    found, true = prior(small, SmallHints()).alpha > 0.5, mask > 0.5
+    assert prior.coarse and (found & true).sum() > 0.6 * (found | true).sum()
 
 
 def test_refusals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,10 +51,7 @@ def find(name: str) -> CatalogEntry | None:
 
 def parse_catalog(text: str, where: str = "catalog.toml") -> tuple[CatalogEntry, ...]:
     """Entries of a catalogue in TOML. Raises WeightsError naming the entry and the key that cannot be used."""
-    try:
-        found = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise WeightsError(f"The catalogue {where} is not valid TOML: {error}.", "Correct that line.") from error
+    found = _toml(text, f"The catalogue {where}")
     return tuple(parse_entry(name, value, f"{where}: [{name}]") for name, value in found.items())
 
 
@@ -72,6 +69,20 @@ def parse_entry(name: str, value: Any, where: str) -> CatalogEntry:
         network=None if network is None else _network(network, f"{where} network"),
     )
     return _consistent(entry, where)
+
+
+def parse_network(text: str, told: dict[str, Any], where: str) -> Network:
+    """A network from a file of its own, in TOML: the keys of a catalogue's table `network`, at the top or in a table of
+    that name. told: values of keys that it leaves out. Raises WeightsError as `parse_catalog` does."""
+    found = _toml(text, where)
+    return _network({**told, **_table(found.get("network", found), where)}, where)
+
+
+def _toml(text: str, what: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise WeightsError(f"{what} is not valid TOML: {error}.", "Correct that line.") from error
 
 
 def _consistent(entry: CatalogEntry, where: str) -> CatalogEntry:
@@ -146,4 +157,4 @@ def _is_pair(value: Any) -> bool:
 
 
 def _wrong(where: str, key: str, must: str) -> WeightsError:
-    return WeightsError(f"{where}: `{key}` must be {must}.", "Correct the catalogue.")
+    return WeightsError(f"{where}: `{key}` must be {must}.", f"Correct {where.split(': ')[0]}.")

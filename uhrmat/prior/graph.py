@@ -1,7 +1,8 @@
-"""What an ONNX graph says about itself, and what is guessed where the catalogue knows nothing."""
+"""What an ONNX graph says about itself, and the file beside it that says the rest where the catalogue knows nothing."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from uhrmat.errors import WeightsError
-from uhrmat.hub.entry import Network
+from uhrmat.hub.catalog import parse_network
+from uhrmat.hub.entry import ACTIVATIONS, Network
 
 _NAMES = ("pha", "alphas", "alpha", "matte", "output", "d0", "mask")
 """Outputs that hold an alpha, by the names that exporters give them, best first."""
-_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_SIDE = 512
+"""Working size, on the short side, of a network of any size that does not say otherwise."""
 
 
 @dataclass(frozen=True)
@@ -52,18 +55,38 @@ def read_graph(session: Any, path: Path) -> Graph:
     )  # fmt: skip
 
 
-def guess(graph: Graph) -> Network:
-    """How a network that no catalogue knows is asked: ImageNet's normalisation, unless it carries states (RVM takes
-    plain [0, 1]) or a trimap beside the picture; 512 pixels on the short side where its size is free."""
+def described(graph: Graph, path: Path) -> Network:
+    """How a network that no catalogue knows is asked: by `<file>.toml` beside it, with the keys of a catalogue's table
+    `network`; those that the graph itself tells may be left out, but never mean, std and activation.
+
+    Raises WeightsError where there is no such file, with what to write into it: a wrong normalisation gives a matte
+    that looks plausible and is wrong, so nothing is guessed.
+    """
+    beside, told = path.with_name(path.name + ".toml"), _told(graph)
+    if not beside.is_file():
+        known = " ".join(f"{key} = {_shown(value)};" for key, value in told.items() if value)
+        raise WeightsError(
+            f"{path.name} is in no catalogue, and its graph does not say how it takes colours and what it answers.",
+            f'Write {beside} with mean = [...], std = [...] (of values in [0, 1]; range = "byte" for [0, 255]) and '
+            f"activation = {' or '.join(map(_shown, ACTIVATIONS))}, a line each. Taken from the graph: {known[:-1]}.",
+        )
+    return parse_network(beside.read_text("utf-8"), told, str(beside))
+
+
+def _told(graph: Graph) -> dict[str, Any]:
+    """Keys of a catalogue's table `network`, as far as the graph tells them."""
     trimap = {4: "channel", 6: "one-hot"}.get(graph.channels, "")
-    mean, std = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)) if graph.recurrence else _IMAGENET
-    fit, side = ("square", max(graph.fixed)) if graph.fixed else ("short", 512)
+    fit, side = ("square", max(graph.fixed)) if graph.fixed else ("short", _SIDE)
     if graph.fixed is None and (trimap or graph.recurrence):
         fit, side = "any", 0
-    return Network(
-        fit, side, 32, "alpha", mean, std, "unit", graph.layout, trimap, graph.image, graph.output,
-        graph.recurrence, graph.ratio,
-    )  # fmt: skip
+    return {
+        "fit": fit, "side": side, "multiple": 32, "layout": graph.layout, "trimap": trimap, "input": graph.image,
+        "output": graph.output, "recurrence": [list(pair) for pair in graph.recurrence], "ratio": graph.ratio,
+    }  # fmt: skip
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value)
 
 
 def _channels(shape: list[Any]) -> int:

@@ -2,7 +2,7 @@
 
 What the catalogue says of a network (`hub.entry.Network`) is followed to the letter. Of an unknown file the graph is
 asked: sizes that are fixed, the layout, how many channels go in and come out, state carried from frame to frame.
-What a graph cannot say (normalisation, logits) is guessed, the second from its first answer, and told in the notes.
+What a graph cannot say (normalisation, logits) a file beside it must, see `graph.described`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from uhrmat.errors import InputError, WeightsError
 from uhrmat.hub.entry import CatalogEntry, Network
 from uhrmat.prior.base import Prior, SmallHints, area_average, constrained
-from uhrmat.prior.graph import Graph, guess, read_graph
+from uhrmat.prior.graph import Graph, described, read_graph
 
 SPAN = 512
 """Long side at which a recurrent network's coarse branch looks (RVM's advice), by its downsampling ratio."""
@@ -34,10 +34,8 @@ class OnnxPrior:
         self.name = entry.name if entry is not None else path.stem
         self._graph: Graph = read_graph(self._session, path)
         known = entry.network if entry is not None else None
-        self.network: Network = known or guess(self._graph)
+        self.network: Network = known or described(self._graph, path)
         self._input = self.network.input or self._graph.image
-        self._notes = [] if known else [f"{path.name} is in no catalogue: {_told(self.network)}"]
-        self._activation = self.network.activation if known else ""
         self.side: int | None = self.network.side if self.network.fit != "any" and self.network.side > 768 else None
         self._states: dict[str, np.ndarray] = {}
         self._frame = (0, 0)
@@ -64,7 +62,7 @@ class OnnxPrior:
         if self.network.fit == "any":
             found = found[: small.shape[0], : small.shape[1]]
         alpha = area_average(np.ascontiguousarray(found), small.shape[:2])
-        return Prior(constrained(alpha.clip(0, 1), hints.trimap), self.name, list(self._notes))
+        return Prior(constrained(alpha.clip(0, 1), hints.trimap), self.name)
 
     def _shape(self, size: tuple[int, int]) -> tuple[int, int]:
         """(h, w) of the network's input for a small picture of `size`."""
@@ -133,13 +131,9 @@ class OnnxPrior:
 
     def _activated(self, raw: np.ndarray) -> np.ndarray:
         plane = _plane(raw, self.network.activation.startswith("softmax") or self._graph.classes == 2)
-        if not self._activation:  # an unknown network: its first answer tells logits from alpha
-            outside = float(plane.min()) < -0.05 or float(plane.max()) > 1.05
-            self._activation = "logits" if outside else "alpha"
-            self._notes = [f"{self._notes[0]}, {self._activation}"]
-        if self._activation == "softmax:1":
+        if self.network.activation == "softmax:1":
             return _plane(_softmax(raw), True)
-        return _sigmoid(plane) if self._activation == "logits" else plane
+        return _sigmoid(plane) if self.network.activation == "logits" else plane
 
 
 def _plane(raw: np.ndarray, second: bool) -> np.ndarray:
@@ -162,13 +156,6 @@ def _softmax(raw: np.ndarray) -> np.ndarray:
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:
     return 0.5 * (1 + np.tanh(0.5 * x))
-
-
-def _told(net: Network) -> str:
-    size = f"{net.side} pixels" if net.side else "its own size"
-    trimap = f", trimap as {net.trimap}" if net.trimap else ""
-    state = f", {len(net.recurrence)} states" if net.recurrence else ""
-    return f"taken as {net.layout} at {size}, {net.range} range with mean {net.mean[0]:g}{trimap}{state}"
 
 
 def _session(path: Path, threads: int | None) -> Any:
