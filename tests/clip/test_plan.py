@@ -72,7 +72,6 @@ def test_numbers_of_hints_are_those_of_the_frames(shot: ClipSpec) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"trimap": None}, "Nothing says"),
         ({"mask": Path("x.png")}, "Both --trimap and --mask"),
         ({"trimap": Path("nowhere.png")}, "does not exist"),
         ({"source": Path("nowhere.mp4")}, "nowhere.mp4"),

@@ -78,7 +78,8 @@ def _large_kernels(image: np.ndarray, trimap: np.ndarray) -> tuple[np.ndarray, l
     """The large-kernel Laplacian is a function, not a matrix: known pixels are held by a heavy weight."""
     from pymatting import cg, lkm_laplacian
 
-    apply, diagonal = lkm_laplacian(image.astype(np.float64))
+    radius = min(_KERNEL, (min(trimap.shape) - 1) // 2)
+    apply, diagonal = lkm_laplacian(image.astype(np.float64), radius=radius)
     held, front = _HELD * (trimap.ravel() != 128), _HELD * (trimap.ravel() == 255)
     best = front / _HELD
 
