@@ -79,7 +79,7 @@ def folder(root: Path, stills: int, clips: int) -> None:
 
 
 def spoil(root: Path, count: int = 10) -> list[str]:
-    """Breaks the first files in ways of their own; their keys. A clip that is cut off is none: what there is is matted."""
+    """Breaks files in ways of their own; their keys. A clip that is cut off is none: it is matted as far as it goes."""
     files = sorted((root / "in").rglob("*.*"))
     ways: list[Callable[[Path], object]] = [
         lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
