@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,23 @@ def alphas(path: Path) -> list[np.ndarray]:
     """In [0, 1]."""
     with open_clip(path) as reader:
         return [frame.picture.to_float()[..., 0] for frame in reader.frames()]
+
+
+def with_sound(path: Path) -> None:
+    """Adds PCM sound to a clip, a packet for each frame at 25 frames a second."""
+    import av
+
+    silent = path.rename(path.with_name("silent.mkv"))
+    with av.open(str(silent)) as source, av.open(str(path), "w") as target:
+        video = target.add_stream_from_template(source.streams.video[0])
+        audio = target.add_stream("pcm_s16le", rate=8000, layout="mono")
+        for number, packet in enumerate(p for p in source.demux(video=0) if p.size):
+            packet.stream = video
+            target.mux(packet)
+            sound = av.AudioFrame.from_ndarray(np.full((1, 320), number, np.int16), "s16", "mono")
+            sound.sample_rate, sound.pts, sound.time_base = 8000, 320 * number, Fraction(1, 8000)
+            target.mux(audio.encode(sound))
+    silent.unlink()
 
 
 def left(folder: Path) -> set[str]:
@@ -173,6 +191,18 @@ def test_a_sequence_keeps_its_numbers(tmp_path: Path) -> None:
     known = CLIP[2].trimap != 128
     alpha = np.asarray(Image.open(tmp_path / "shot_alpha" / names[0]))
     assert np.array_equal(alpha[known], CLIP[2].trimap[known])
+
+
+def test_the_sound_of_a_clip_that_becomes_stills_lies_beside_them(spec: ClipSpec, tmp_path: Path) -> None:
+    with_sound(spec.source)
+    done = matte(replace(spec, output=tmp_path / "out", codec="png"))
+    assert [n for n in done.notes if "sound" in n] == [f"the sound, 7 packets untouched, is in {tmp_path / 'out.mka'}"]
+    import av
+
+    with av.open(str(tmp_path / "out.mka")) as container:
+        assert next(p.pts * p.time_base for p in container.demux(audio=0) if p.size) == 0
+    part = matte(replace(spec, output=tmp_path / "part", codec="png", start=2, frames=3))
+    assert "3 packets" in next(n for n in part.notes if "sound" in n)
 
 
 def test_a_mask_of_the_first_frame_is_carried(spec: ClipSpec, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from uhrmat.media.video import (
     ClipWriter,
     Frame,
     check_alpha,
+    copy_sound,
     join_segments,
     open_clip,
     open_writer,
@@ -211,5 +213,20 @@ def finish(job: ClipJob) -> list[str]:
             start=job.start or None, stop=None if whole else job.stop,
         )  # fmt: skip
         notes += done.notes
+    if job.codec.sequence and job.info.has_audio:
+        notes.append(_sound_beside(job))
     job.work.remove()
     return notes
+
+
+def _sound_beside(job: ClipJob) -> str:
+    """Stills carry no sound: it goes into a file beside the first sequence."""
+    path = job.targets[0].path
+    target = path.with_name((path.name.partition("%")[0].partition("#")[0].rstrip("_-. ") or path.parent.name) + ".mka")
+    with open_clip(job.spec.source, rate=job.spec.rate) as reader:
+        first, last = (next(iter(reader.frames(n, n + 1)), None) for n in (job.start, job.stop - 1))
+    origin = Fraction(0) if first is None else first.time
+    whole = job.stop == job.info.frames or last is None
+    end = None if whole or last is None else last.time + last.duration * job.info.time_base
+    count = copy_sound(job.info, target, origin, origin if job.start else None, end)
+    return f"the sound, {count} packets untouched, is in {target}"

@@ -5,6 +5,8 @@
     join_segments(parts, out, info, codec, *, audio_from=None, start=None, stop=None) -> JoinReport
     check_alpha(path, codec, expected, content="alpha") -> AlphaCheck     # expected: {position in file: alpha}
 
+    copy_sound(info, target, first, begin=None, end=None) -> int           # packets, beside stills
+
 `source` is a video file, a folder of numbered frames or a pattern; `codec` a name in `CODECS` or a `Codec`; `start`
 and `stop` are frame indices. A segment is a writer's file like any other, in the codec's own container; its time
 stamps are those of the clip, so `join_segments` needs to be told nothing but the order. For a sequence codec `path`
@@ -12,7 +14,7 @@ is a folder (files are named like the input's) or a pattern, and there is nothin
 """
 
 from uhrmat.media.video.codecs import CODECS, Codec, find_codec
-from uhrmat.media.video.join import join_segments
+from uhrmat.media.video.join import copy_sound, join_segments
 from uhrmat.media.video.reader import ClipReader, open_clip
 from uhrmat.media.video.types import AlphaCheck, ClipInfo, ClipWriter, ColourTags, Content, Frame, JoinReport
 from uhrmat.media.video.verify import check_alpha
@@ -30,6 +32,7 @@ __all__ = [
     "Frame",
     "JoinReport",
     "check_alpha",
+    "copy_sound",
     "find_codec",
     "join_segments",
     "open_clip",

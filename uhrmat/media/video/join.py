@@ -54,6 +54,15 @@ def join_segments(
     return JoinReport(frames, copied, aside, (note,))
 
 
+def copy_sound(
+    info: ClipInfo, target: PathLike, first: Fraction, begin: Fraction | None = None, end: Fraction | None = None
+) -> int:
+    """Put all sound of a clip, or that from `begin` up to `end` seconds, into `target`, a `.mka` that appears whole or
+    not at all, packets untouched; how many packets. The picture at `first` seconds is shown at 0."""
+    with _encoding(Path(target), CODECS["ffv1"]), Sound(info.path, begin, end) as sound:
+        return _write(Path(target), [], sound, sound.origin(first), info)[1]
+
+
 def _write(target: Path, files: list[Path], sound: Sound, origin: Fraction, info: ClipInfo) -> tuple[int, int]:
     """Mux pictures and sound in order of time; how many packets of each."""
     counts = {"video": 0, "audio": 0}
