@@ -1,0 +1,121 @@
+"""Every command and every piece of Python in the documents is run, on small pictures, in the order of each document.
+
+A fence `sh` holds commands that are run in this process; `sh skip=REASON` such as need a network, hours or several
+machines, or change the user's shell: of these every `uhrmat` command is parsed: its name and options must exist.
+"""
+
+from __future__ import annotations
+
+import glob
+import re
+import shlex
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from tests.docs.conftest import ROOT
+from uhrmat.cli.app import app
+
+DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+REASONS = {"network", "training", "install", "machines", "shell"}
+_FENCE = re.compile(r"^```(sh|python)( skip=(\w+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Fence:
+    """A block of code. skip: why it is not run, or empty."""
+
+    language: str
+    skip: str
+    text: str
+
+    @property
+    def commands(self) -> list[str]:
+        """Lines, those ending with a backslash joined, without comments."""
+        lines = self.text.replace("\\\n", " ").splitlines()
+        return [line.split("  #")[0].strip() for line in lines if line.strip() and not line.startswith("#")]
+
+
+def fences(document: Path) -> list[Fence]:
+    found = _FENCE.findall(document.read_text("utf-8"))
+    return [Fence(language, reason, text) for language, _, reason, text in found]
+
+
+WITH_CODE = [document for document in DOCUMENTS if fences(document)]
+
+
+def check(words: list[str]) -> None:
+    """That a command and its options exist, without running it."""
+    command = typer.main.get_command(app)
+    rest = words[1:]
+    while rest and hasattr(command, "commands"):
+        if rest[0].startswith("-"):
+            break
+        assert rest[0] in command.commands, f"there is no command {rest[0]} in {' '.join(words)}"
+        command, rest = command.commands[rest[0]], rest[1:]
+    known = {"-h", "--help"} | {name for p in command.params for name in (*p.opts, *p.secondary_opts)}
+    given = {word.split("=")[0] for word in rest if word.startswith("-") and word != "-"}
+    assert given <= known, f"{given - known} in {' '.join(words)}"
+
+
+def execute(command: str) -> None:
+    words = shlex.split(command)
+    assert words[0] == "uhrmat", f"only uhrmat commands are run here, so mark this one with skip=: {command}"
+    check(words)
+    spread = [path for word in words[1:] for path in (sorted(glob.glob(word)) if "*" in word else [word])]
+    done = CliRunner().invoke(app, spread)
+    fine = (0, 1) if words[1] == "doctor" else (0,)  # a machine that runs tests may have its problems
+    assert done.exit_code in fine, f"{command}\n{done.output}"
+
+
+@pytest.mark.parametrize("document", WITH_CODE, ids=lambda path: path.name)
+def test_the_documents_code_runs(
+    document: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(pictures, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for fence in fences(document):
+        if fence.language == "python":
+            exec(compile(fence.text, document.name, "exec"), names)
+        elif not fence.skip:
+            for command in fence.commands:
+                execute(command)
+        else:
+            assert fence.skip in REASONS
+            for command in fence.commands:
+                if command.startswith("uhrmat "):
+                    check(shlex.split(command))
+
+
+def test_every_link_leads_somewhere() -> None:
+    for document in DOCUMENTS:
+        for target in re.findall(r"\]\(([^)#\s]+)", document.read_text("utf-8")):
+            if "://" not in target:
+                assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_the_troubles_are_ours() -> None:
+    """Every message that troubleshooting.md explains is one that uhrmat can print."""
+    text = (ROOT / "docs" / "troubleshooting.md").read_text("utf-8")
+    messages = re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE)
+    source = "\n".join(path.read_text("utf-8") for path in (ROOT / "uhrmat").rglob("*.py"))
+    assert messages and not [message for message in messages if message not in source]
+
+
+def test_every_command_is_documented_and_has_an_example() -> None:
+    """`--help` of each command at 80 columns: an example, no line that is cut."""
+    command = typer.main.get_command(app)
+    readme = (ROOT / "README.md").read_text("utf-8")
+    for name, one in command.commands.items():
+        assert f"uhrmat {name}" in readme, name
+        kids = getattr(one, "commands", None)
+        for words in [[name, kid] for kid in kids] if kids else [[name]]:
+            shown = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "80", "TERMINAL_WIDTH": "80"})
+            assert shown.exit_code == 0
+            assert max(map(len, shown.output.splitlines())) <= 80, words
+            assert "Example: uhrmat" in " ".join(shown.output.split()), f"{words} has no example"
