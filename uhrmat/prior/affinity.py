@@ -23,9 +23,9 @@ RTOL = 1e-5
 """Relative residual at which the solver stops (PyMatting's own default is 1e-7)."""
 METHODS = AFFINITY
 Solver = Callable[[np.ndarray, np.ndarray, str], tuple[np.ndarray, list[str]]]
-_MARGIN, _KERNEL = 10
+_MARGIN, _HELD = 4, 100.0
+_KERNEL = 10
 """Radius of the large kernels where the picture has room for them, pixels; PyMatting's default."""
-_HELD = 4, 100.0
 _SHIFTS = ((2e-3, (1e-4, 1e-3, 1e-2)), (1e-2, (1e-1, 1.0)))
 """Discard thresholds of the incomplete factor, with the shifts tried: PyMatting's 1e-4 takes longer than it saves."""
 
