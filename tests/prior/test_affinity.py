@@ -7,7 +7,7 @@ import pytest
 
 from uhrmat.errors import InputError
 from uhrmat.prior import affinity
-from uhrmat.prior.affinity import METHODS, AffinityPrior
+from uhrmat.prior.affinity import METHODS, AffinityPrior, solve
 from uhrmat.prior.base import SmallHints
 
 
@@ -77,3 +77,10 @@ def test_refusals() -> None:
         AffinityPrior("magic")
     with pytest.raises(InputError, match="needs a trimap"):
         AffinityPrior()(np.zeros((4, 4, 3), np.float32), SmallHints())
+
+
+def test_large_kernels_have_no_room_in_a_tiny_picture() -> None:
+    image = np.linspace(0, 1, 4 * 9 * 3, dtype=np.float32).reshape(4, 9, 3)
+    trimap = np.full((4, 9), 128, np.uint8)
+    trimap[:, :2], trimap[:, -2:] = 0, 255
+    assert np.array_equal(solve(image, trimap, "lkm")[0], solve(image, trimap)[0])

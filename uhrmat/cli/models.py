@@ -109,9 +109,7 @@ def pull(
                 items.append({"name": name, "status": "failed", "error": describe(error)})
                 continue
             verified = (
-                "SHA-256 as in the catalogue"
-                if found.verified
-                else "not against the catalogue, which does not have it"
+                "SHA-256 as in the catalogue" if found.verified else "not against the catalogue, which does not have it"
             )
             console.table([[("weights", found.origin), ("file", str(found.path)), ("verified", verified)]])
             items.append({"name": name, "status": "ok", "path": str(found.path), "verified": found.verified})

@@ -80,7 +80,9 @@ def _large_kernels(image: np.ndarray, trimap: np.ndarray) -> tuple[np.ndarray, l
     """The large-kernel Laplacian is a function, not a matrix: known pixels are held by a heavy weight."""
     from pymatting import cg, lkm_laplacian
 
-    radius = min(_KERNEL, (min(trimap.shape) - 1) // 2)
+    radius = min(_KERNEL, (min(trimap.shape) - 1) // 4)
+    if radius < 1:
+        return solve(image, trimap)
     apply, diagonal = lkm_laplacian(image.astype(np.float64), radius=radius)
     held, front = _HELD * (trimap.ravel() != 128), _HELD * (trimap.ravel() == 255)
     best = front / _HELD
