@@ -78,7 +78,7 @@ def _config(architecture: str) -> Any:
     from transformers import VitDetConfig, VitMatteConfig
 
     hidden, heads = SIZES[architecture]
-    backbone = VitDetConfig(  # type: ignore[call-arg]
+    backbone = VitDetConfig(  # type: ignore[call-arg, unused-ignore]
         num_channels=4, image_size=512, pretrain_image_size=224, patch_size=16, hidden_size=hidden,
         num_attention_heads=heads, use_absolute_position_embeddings=True, use_relative_position_embeddings=True,
         window_size=14, window_block_indices=[0, 1, 3, 4, 6, 7, 9, 10], residual_block_indices=[2, 5, 8, 11],
