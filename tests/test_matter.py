@@ -85,8 +85,8 @@ def test_refusals(picture: Picture) -> None:
     trimap = np.zeros((4, 4), np.uint8)
     with pytest.raises(InputError, match="4x4, but the picture"):
         Matter().matte(picture, trimap=trimap)
-    with pytest.raises(InputError, match="Nothing says"):
-        Matter().matte(picture)
+    with pytest.raises(InputError, match="needs a trimap"):
+        Matter("closed-form").matte(picture)
     with pytest.raises(InputError, match="Keep the trimap"):
         Matter().matte(picture, trimap=trimap, mask=trimap)
     for wrong in ({"prior": "x"}, {"refiner": "x"}, {"device": "x"}, {"precision": "x"}, {"device": "cuda:99"}):
