@@ -30,8 +30,8 @@ def test_media_loads_no_codecs() -> None:
 def after_command(*words: str) -> set[str]:
     lines = (
         f"sys.argv = ['uhrmat', *{words!r}]",
-        "from uhrmat.cli.app import main",
-        "try: main()",
+        "from uhrmat.cli.app import app",
+        "try: app()",
         "except SystemExit: pass",
     )
     return loaded_after("\n".join(lines))

@@ -19,6 +19,7 @@ from uhrmat.cli.models import models
 from uhrmat.cli.train import train
 from uhrmat.cli.trimap import trimap
 from uhrmat.cli.video import video
+from uhrmat.quick import run_and_leave
 
 app = typer.Typer(
     name="uhrmat",
@@ -59,4 +60,4 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no reason to fail
-    app()
+    run_and_leave(app)

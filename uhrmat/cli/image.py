@@ -74,11 +74,13 @@ def image(
         from uhrmat.composite import parse_background
         from uhrmat.loading import Ahead
         from uhrmat.prior.worker import PriorProcess
+        from uhrmat.quick import importing
 
         behind = None if background is None else parse_background(background)
         with closing(PriorProcess()) as process, closing(Ahead(jobs, resize_trimap, limit)) as ahead:
             ahead.begin_prior(prior, working_size, process.solve, refiner == "ddfe" and working_size is None)
-            from uhrmat.matter import Matter
+            with importing():
+                from uhrmat.matter import Matter
 
             matter = Matter(
                 prior,

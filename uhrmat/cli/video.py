@@ -87,14 +87,15 @@ def _run(console: Console, job: ClipJob, resume: bool, report: Path | None) -> b
     from uhrmat.cli.console import describe
     from uhrmat.prior.affinity import METHODS
     from uhrmat.prior.worker import PriorProcess
+    from uhrmat.quick import importing
 
     with ExitStack() as stack:
         process = stack.enter_context(closing(PriorProcess())) if job.prior in METHODS else None
-        from uhrmat.clip.run import Tools, matte_clip
+        with importing():
+            from uhrmat.clip.run import Tools, matte_clip
 
-        tools = Tools.of(
-            job, None if process is None else process.solve
-        )  # refused here: exit code 2, nothing was begun
+        solver = None if process is None else process.solve
+        tools = Tools.of(job, solver)  # refused here: exit code 2, nothing was begun
         try:
             with console.progress(job.spec.source.name, "frames") as progress:
                 done = matte_clip(job, tools, resume=resume, progress=progress)

@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 from uhrmat.batch.settings import Settings
 from uhrmat.batch.tasks import Task
 from uhrmat.errors import UhrmatError
+from uhrmat.quick import importing
 
 if TYPE_CHECKING:
     from uhrmat.batch.worker import Worker
@@ -51,7 +52,8 @@ def main() -> None:
     logger.addHandler(_Notes(reply))
     config = json.loads(sys.stdin.readline())
     try:
-        from uhrmat.batch.worker import SLOTS, Worker
+        with importing():
+            from uhrmat.batch.worker import SLOTS, Worker
 
         worker = Worker(Settings.from_dict(config["settings"]), config["index"])
     except UhrmatError as error:

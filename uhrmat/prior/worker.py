@@ -24,6 +24,7 @@ import numpy as np
 
 from uhrmat.errors import UhrmatError
 from uhrmat.prior.affinity import solve
+from uhrmat.quick import importing
 
 Arrays = dict[str, np.ndarray]
 _LOG = logging.getLogger("uhrmat")
@@ -105,7 +106,8 @@ def _give_back() -> None:
 def main() -> None:
     """Answers requests on standard input until it closes. What libraries print goes to standard error."""
     replies, sys.stdout = sys.stdout.buffer, sys.stderr
-    import pymatting  # noqa: F401
+    with importing():
+        import pymatting  # noqa: F401
 
     try:
         while (request := _receive(sys.stdin.buffer)) is not None:

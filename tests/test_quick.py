@@ -1,0 +1,50 @@
+"""Leaving quickly loses nothing: exit codes, output, threads and exit handlers are those of an ordinary end."""
+
+import gc
+import subprocess
+import sys
+
+import pytest
+
+from uhrmat.quick import importing
+
+_BODY = """
+import atexit, sys, threading, time
+from uhrmat.quick import run_and_leave
+def late():
+    time.sleep(0.2)
+    print("thread")
+def command():
+    atexit.register(print, "handler")
+    threading.Thread(target=late).start()
+    print("command")
+    {end}
+run_and_leave(command)
+"""
+
+
+@pytest.mark.parametrize(
+    ("end", "code"), [("pass", 0), ("sys.exit(2)", 2), ("sys.exit()", 0), ("sys.exit('no')", 1), ("1 / 0", 1)]
+)
+def test_the_end_of_a_process_is_the_ordinary_one(end: str, code: int) -> None:
+    done = subprocess.run([sys.executable, "-c", _BODY.format(end=end)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split()) == (code, ["command", "thread", "handler"])
+    assert ("ZeroDivisionError" in done.stderr) == ("/" in end) and (done.stderr == "no\n") == ("no" in end)
+
+
+def test_a_reader_that_has_gone_is_told_by_the_exit_code() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", _BODY.format(end="pass")], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait() != 0
+
+
+def test_the_collector_and_the_turns_are_as_before_even_after_a_failure() -> None:
+    turn = sys.getswitchinterval()
+    with pytest.raises(ImportError), importing():
+        assert not gc.isenabled() and sys.getswitchinterval() < turn
+        raise ImportError
+    assert gc.isenabled() and sys.getswitchinterval() == turn
+    gc.unfreeze()
