@@ -43,6 +43,12 @@ def open_prior(alpha: np.ndarray, size: tuple[int, int], k: int = K, rows: int =
     return widen(found, k)
 
 
+def still_open(active: np.ndarray, prior: np.ndarray, refined: bool) -> np.ndarray:
+    """(H, W) bool: all of `active` where the prior (h, w) is only a prior; where it is a refined result, what that left
+    open."""
+    return active & open_prior(prior, active.shape[:2]) if refined else active
+
+
 def upsampled_rows(alpha: np.ndarray, size: tuple[int, int], top: int, bottom: int) -> np.ndarray:
     """Rows top to bottom of a map (h, w) enlarged bilinearly to `size` (pixel centres aligned, edges repeated)."""
     height, width = size

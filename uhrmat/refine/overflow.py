@@ -19,8 +19,8 @@ from uhrmat.refine.fuse import fused_prior, settle
 from uhrmat.refine.parts import Run, count_cells, cut, refine_parts
 from uhrmat.refine.pyramid import Attempt
 from uhrmat.refine.refiner import Job, Refiner
-from uhrmat.shrink import Shape, shrunk_mask, shrunk_picture, small_trimap
-from uhrmat.sparsity import open_prior
+from uhrmat.shrink import shrunk_mask, shrunk_picture, small_trimap
+from uhrmat.sparsity import still_open
 from uhrmat.units import format_bytes
 
 SCALES = (0.25, 0.5)
@@ -141,21 +141,16 @@ def _coarse_scales(refiner: Divisible, job: Job, alpha: np.ndarray, capacity: in
         if min(shape) <= min(job.prior.shape):
             continue
         known = small_trimap(trimap, shape)
-        found = _still_open(shrunk_mask(job.active, shape), prior, shape, bool(steps))
+        found = still_open(shrunk_mask(job.active, shape), prior, refined=bool(steps))
         small_job = Job(shrunk_picture(job.picture, shape), job.small, job.prior, known, found)
         result = fused_prior(prior, known)
         steps.append(_refine(refiner, small_job, result, capacity, scale))
         settle(result, known)
         prior = result
     if steps:
-        active = _still_open(job.active, prior, job.size, True)
+        active = still_open(job.active, prior, refined=True)
         fused_prior(prior, trimap, out=alpha)
     return replace(job, active=active), steps
-
-
-def _still_open(active: np.ndarray, prior: np.ndarray, shape: Shape, refined: bool) -> np.ndarray:
-    """All that is active where the prior is only the prior; where it is a result, what that left open."""
-    return active & open_prior(prior, shape) if refined else active
 
 
 def _refine(refiner: Divisible, job: Job, alpha: np.ndarray, capacity: int, scale: float) -> Step:

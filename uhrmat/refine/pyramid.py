@@ -15,7 +15,7 @@ from uhrmat.media import Picture
 from uhrmat.refine.fuse import fused_prior, settle
 from uhrmat.refine.refiner import Job
 from uhrmat.shrink import Shape, shrunk_mask, shrunk_picture, small_trimap
-from uhrmat.sparsity import open_prior
+from uhrmat.sparsity import still_open
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,13 @@ def climb(job: Job, alpha: np.ndarray, attempt: Attempt, maps: np.ndarray | None
     prior, low = job.prior, None
     for number, shape in enumerate(shapes[:-1]):
         known = small_trimap(trimap, shape)
-        active = _still_open(shrunk_mask(job.active, shape), prior, number)
+        active = still_open(shrunk_mask(job.active, shape), prior, refined=number > 0)
         result = fused_prior(prior, known)
         attempt(Level(copies[number], job.small, prior, known, active, low, maps), result)
         settle(result, known)
         prior, low = result, copies[number]
         copies[number] = job.picture  # lets the copy before go
-    active = _still_open(job.active, prior, len(shapes) - 1)
+    active = still_open(job.active, prior, refined=len(shapes) > 1)
     if len(shapes) > 1:
         fused_prior(prior, trimap, out=alpha)
     attempt(Level(job.picture, job.small, prior, job.trimap, active, low, maps), alpha)
@@ -75,8 +75,3 @@ def _copies(picture: Picture, shapes: list[Shape]) -> list[Picture]:
         picture = shrunk_picture(picture, shape)
         found.append(picture)
     return found[::-1]
-
-
-def _still_open(active: np.ndarray, prior: np.ndarray, number: int) -> np.ndarray:
-    """All that is active where the prior is only the prior; where it is a result, what that left open."""
-    return active & open_prior(prior, active.shape) if number else active
