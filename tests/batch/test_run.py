@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +14,9 @@ from uhrmat.batch.clips import ClipSteps
 from uhrmat.batch.eta import Eta, spoken
 from uhrmat.batch.find import Item
 from uhrmat.batch.manifest import Manifest
-from uhrmat.batch.run import TRIES, Batch, run_batch
+from uhrmat.batch.report import Summary
+from uhrmat.batch.run import TRIES, Batch
+from uhrmat.batch.signals import Asked
 from uhrmat.batch.tasks import Outcome, Task, failed
 from uhrmat.errors import InputError, OutputError
 
@@ -26,13 +29,19 @@ def manifest(tmp_path: Path) -> Manifest:
     return Manifest(tmp_path / "out", "1of1")
 
 
+def done(batch: Batch, items: Iterable[Item]) -> Summary:
+    """As `job.run` does it."""
+    batch.add(items)
+    return batch.finish(Asked())
+
+
 def batch(manifest: Manifest, answer: Any, **options: Any) -> Batch:
     return Batch(FakeExecutor(answer, **options), manifest, DIGESTS)
 
 
 def test_items_become_files_and_records(manifest: Manifest, tmp_path: Path) -> None:
     made = batch(manifest, write_result)
-    summary = run_batch(made, [item(tmp_path, "a.png"), item(tmp_path, "b/c.png")])
+    summary = done(made, [item(tmp_path, "a.png"), item(tmp_path, "b/c.png")])
     assert (summary.done, summary.good) == (2, True)
     assert (tmp_path / "out" / "b" / "c_alpha.png").exists()
     assert {key: record.state for key, record in manifest.records.items()} == {"a.png": "done", "b/c.png": "done"}
@@ -45,7 +54,7 @@ def test_one_bad_file_stops_nothing(manifest: Manifest, tmp_path: Path) -> None:
     items = [item(tmp_path, name) for name in ("a.png", "b.png", "c.png")]
     items[2] = Item("gone.png", tmp_path / "gone.png", "still")
     items.append(Item("known.png", tmp_path / "x", "still", error=("No trimap.", "Add it.")))
-    summary = run_batch(batch(manifest, answer), items)
+    summary = done(batch(manifest, answer), items)
     assert summary.done == 1 and set(summary.failures) == {"b.png", "gone.png", "known.png"}
     assert summary.failures["b.png"] | {"source": ""} == {
         "item": "b.png", "source": "", "error": "It is broken.", "hint": "Mend it."
@@ -55,7 +64,7 @@ def test_one_bad_file_stops_nothing(manifest: Manifest, tmp_path: Path) -> None:
 
 def test_no_more_is_handed_out_than_there_is_room_for(manifest: Manifest, tmp_path: Path) -> None:
     made = batch(manifest, write_result, slots=2)  # the stand-in asserts that there is room
-    assert run_batch(made, [item(tmp_path, f"{n}.png") for n in range(7)]).done == 7
+    assert done(made, [item(tmp_path, f"{n}.png") for n in range(7)]).done == 7
 
 
 def test_what_a_dead_worker_had_is_tried_again_alone(manifest: Manifest, tmp_path: Path) -> None:
@@ -65,13 +74,13 @@ def test_what_a_dead_worker_had_is_tried_again_alone(manifest: Manifest, tmp_pat
         tries.append(task.alone)
         return Outcome(task.id, "lost", error="exit code -9") if len(tries) < TRIES else write_result(task)
 
-    summary = run_batch(batch(manifest, answer), [item(tmp_path)])
+    summary = done(batch(manifest, answer), [item(tmp_path)])
     assert (summary.done, summary.retries, tries) == (1, TRIES - 1, [False] + [True] * (TRIES - 1))
 
 
 def test_what_kills_every_worker_fails(manifest: Manifest, tmp_path: Path) -> None:
     made = batch(manifest, lambda task: Outcome(task.id, "lost", error="exit code -9"))
-    summary = run_batch(made, [item(tmp_path)])
+    summary = done(made, [item(tmp_path)])
     assert "ended early (exit code -9)" in summary.failures["a.png"]["error"]
     assert len(made.executor.tasks) == TRIES  # type: ignore[attr-defined]
 
@@ -81,17 +90,16 @@ def test_stopping_drops_what_waits_and_keeps_what_ends(manifest: Manifest, tmp_p
     made.add([item(tmp_path, f"{n}.png") for n in range(4)])
     made.step()
     made.step()
-    made.stop()
-    while not made.idle:
-        made.step()
-    summary = made.finish()
+    asked = Asked()
+    asked.value = True
+    summary = made.finish(asked)
     assert (summary.done, summary.dropped) == (2, 2) and made.executor.stopped  # type: ignore[attr-defined]
 
 
 def test_a_full_disk_ends_the_run(manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
     error = OutputError("Writing failed (No space left on device).", "Check its space.")
-    summary = run_batch(
+    summary = done(
         batch(manifest, lambda task: failed(task.id, error), slots=1), [item(tmp_path, f"{n}.png") for n in range(5)]
     )
     assert "is full" in summary.halted and summary.dropped == 4 and len(summary.failures) == 1
@@ -102,7 +110,7 @@ def test_a_file_that_cannot_be_written_ends_only_itself(manifest: Manifest, tmp_
         bad = task.key == "0.png"
         return failed(task.id, OutputError("It is a folder.", "")) if bad else write_result(task)
 
-    summary = run_batch(batch(manifest, answer), [item(tmp_path, f"{n}.png") for n in range(5)])
+    summary = done(batch(manifest, answer), [item(tmp_path, f"{n}.png") for n in range(5)])
     assert (summary.done, summary.halted, list(summary.failures)) == (4, "", ["0.png"])
 
 
@@ -114,9 +122,7 @@ def test_a_lost_manifest_ends_the_run(manifest: Manifest, tmp_path: Path, monkey
     made.add([item(tmp_path, f"{n}.png") for n in range(4)])
     made._fill()
     monkeypatch.setattr(manifest, "write", refuse)
-    while not made.idle:
-        made.step()
-    assert "Permission denied" in made.finish().halted and made.summary.done == 0
+    assert "Permission denied" in made.finish(Asked()).halted and made.summary.done == 0
 
 
 def segments(count: int, done: tuple[int, ...] = (), carried: bool = False) -> dict[str, Any]:
@@ -158,7 +164,7 @@ def test_a_clip_that_fails_takes_its_other_pieces_along(manifest: Manifest, tmp_
 
     made = batch(manifest, answer)
     take = Item("take.mkv", clip(tmp_path), "clip", 10)
-    summary = run_batch(made, [take])
+    summary = done(made, [take])
     assert list(summary.failures) == ["take.mkv"] and summary.dropped == 0
     assert len(made.executor.tasks) == 4  # type: ignore[attr-defined]
 

@@ -90,8 +90,7 @@ def run(job: Job, executor: MakeExecutor, tell: Tell) -> tuple[Summary, bool]:
             with asked_to_stop() as asked, _working(executor) as working:
                 batch = Batch(working, manifest, digests, tell)
                 batch.add(todo)
-                _steps(batch, asked)
-                summary = batch.finish()
+                summary = batch.finish(asked)
         summary.found, summary.kept = len(found.items), kept
         _end(job, summary, tell)
         return summary, asked.value
@@ -115,8 +114,7 @@ def watch(job: Job, executor: MakeExecutor, tell: Tell, *, settle: float = 5.0, 
                 batch.step()
             if failures != (failures := len(batch.summary.failures)):
                 write_failures(failures_path(job.out, job.chosen.shard), batch.summary)
-        _steps(batch, asked)
-        summary = batch.finish()
+        summary = batch.finish(asked)
         _end(job, summary, tell)
         return summary
 
@@ -167,13 +165,6 @@ def _working(make: MakeExecutor) -> Iterator[Executor]:
         executor.kill()
         raise
     executor.close()
-
-
-def _steps(batch: Batch, asked: Asked) -> None:
-    while not batch.idle:
-        if asked.value:
-            batch.stop()
-        batch.step()
 
 
 def _end(job: Job, summary: Summary, tell: Tell) -> None:

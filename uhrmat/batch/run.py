@@ -19,6 +19,7 @@ from uhrmat.batch.find import Item
 from uhrmat.batch.manifest import FOLDER, Manifest, Record, measure
 from uhrmat.batch.report import Summary, Tell
 from uhrmat.batch.select import input_of
+from uhrmat.batch.signals import Asked
 from uhrmat.batch.tasks import Kind, Outcome, Task
 from uhrmat.errors import OutputError
 from uhrmat.executors.base import Executor
@@ -42,8 +43,8 @@ class _Work:
 class Batch:
     """Runs items on an executor. digests: see `Settings.digests`; tell: told every event.
 
-    `add` what there is, `step` until `idle`, then `finish`. A failure ends its item and nothing else; only where the
-    output folder cannot be written to any more the run ends early, and the summary says so.
+    `add` what there is, then `finish`; between the two, `step` as long as more may come. A failure ends its item and
+    nothing else; only where the output folder cannot be written to any more the run ends early, as the summary says.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class Batch:
             self._halt(str(error))
 
     def stop(self) -> None:
-        """Begins nothing more. What is in hand is finished or dropped: step until idle."""
+        """Begins nothing more. What is in hand is finished or dropped."""
         if self._stopped:
             return
         self._stopped = True
@@ -102,8 +103,12 @@ class Batch:
         self._ready.clear()
         self.executor.stop()
 
-    def finish(self) -> Summary:
-        """The summary, when nothing is in hand any more."""
+    def finish(self, asked: Asked) -> Summary:
+        """Steps until nothing is in hand any more, and stops when it is `asked`. The summary."""
+        while not self.idle:
+            if asked.value:
+                self.stop()
+            self.step()
         self.summary.dropped += len(self._works)  # clips whose other segments are left
         self._works.clear()
         self.summary.seconds = time.monotonic() - self._begun
@@ -239,11 +244,3 @@ class Batch:
             self.summary.halted = why
             self.tell({"event": "halt", "reason": why})
         self.stop()
-
-
-def run_batch(batch: Batch, items: Iterable[Item]) -> Summary:
-    """All of it, to the end."""
-    batch.add(items)
-    while not batch.idle:
-        batch.step()
-    return batch.finish()
