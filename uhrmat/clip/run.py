@@ -58,10 +58,7 @@ class Tools:
         if job.hints.carried:
             options["prior"] = "alpha"
         background = None if job.spec.background is None else parse_background(job.spec.background)
-        matter = Matter(**options)
-        if job.screen is not None:
-            matter.priors.use("key", KeyPrior(job.screen))
-        return cls(matter, background, solver)
+        return cls(Matter(**options), background, solver)
 
 
 def matte_clip(job: ClipJob, tools: Tools, *, resume: bool = False, progress: Progress | None = None) -> ClipReport:
@@ -86,7 +83,7 @@ def matte_clip(job: ClipJob, tools: Tools, *, resume: bool = False, progress: Pr
             frames += found["frames"]
             notes += found["notes"]
     files: dict[str, Path] = {target.content: target.path for target in job.targets}
-    notes += [*unseen_note(frames), *finish(job)]
+    notes += finish(job)
     return ClipReport(
         job, tools.matter, files, frames, kept, time.perf_counter() - began, peak_memory(tools.matter.device),
         list(dict.fromkeys(notes)),
@@ -132,6 +129,8 @@ def matte_segment(
     Depends on the job's files alone (and, where hints are carried, on what `carry_hints` wrote), not on any other
     segment: the same on every machine of one kind.
     """
+    if job.screen is not None:
+        tools.matter.priors.use("key", KeyPrior(job.screen))
     gate = Gate(job.spec.temporal, THRESHOLD if job.spec.threshold is None else job.spec.threshold)
     clip = ClipMatter(tools.matter, gate)
     hints = HintReader(job.hints, (job.info.height, job.info.width), job.work.hints)
@@ -200,8 +199,10 @@ def _checked(job: ClipJob, target: Target, writer: ClipWriter) -> list[str]:
 
 
 def finish(job: ClipJob) -> list[str]:
-    """Joins the parts of all segments into the final files, with the clip's sound, and removes the work folder."""
-    notes: list[str] = []
+    """Joins the parts of all segments into the final files, with the clip's sound, and removes the work folder.
+    Returns what is to be said of the clip as a whole."""
+    reports = [report for segment in job.segments if (report := job.work.report(segment)) is not None]
+    notes = unseen_note([frame for report in reports for frame in report["frames"]])
     for target in job.targets:
         if job.codec.sequence:
             continue

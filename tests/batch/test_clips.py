@@ -1,0 +1,70 @@
+"""A clip of a folder is the clip that `uhrmat video` makes of it, whoever did which of its segments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from uhrmat.batch.find import Selection
+from uhrmat.batch.hints import Hints
+from uhrmat.batch.job import Job, run
+from uhrmat.batch.settings import Settings
+from uhrmat.clip.plan import ClipSpec, plan_clip
+from uhrmat.clip.run import Tools, matte_clip
+from uhrmat.executors.inline import InlineExecutor
+
+from .helpers import LIGHT, clip, clip_masks, files, light
+
+KEYED = {key: value for key, value in LIGHT.items() if key != "prior"}
+
+
+def screens(folder: Path) -> Path:
+    """Seven frames of a subject before a green that fades; one shows no green at all."""
+    folder.mkdir(parents=True)
+    for number in range(7):
+        image = np.full((48, 64, 3), (40, 190 - 9 * number, 60), np.uint8)
+        image[12:, 16 + number : 48 + number] = (150, 170, 90)
+        if number == 4:
+            image[:] = (90, 60, 50)
+        Image.fromarray(image).save(folder / f"f_{number:03d}.png")
+    return folder
+
+
+def alone(source: Path, out: Path, **more: Any) -> dict[str, str]:
+    """As `uhrmat video` does it."""
+    planned = plan_clip(ClipSpec(source, out, ("alpha", "foreground"), interval=3, **more))
+    matte_clip(planned, Tools.of(planned))
+    return files(out)
+
+
+def in_a_folder(root: Path, settings: Settings, hints: Hints | None) -> tuple[dict[str, str], list[dict[str, Any]]]:
+    """As `uhrmat batch` does it; with its events."""
+    events: list[dict[str, Any]] = []
+    job = Job([root / "in"], root / "out", settings, Selection(sequences=("shot",)), hints)
+    assert run(job, lambda: InlineExecutor(settings), events.append)[0].good
+    return files(root / "out"), events
+
+
+@pytest.mark.parametrize("count", [1, 7])
+def test_a_clip_with_masks(tmp_path: Path, count: int) -> None:
+    """One mask is carried through the clip, seven are one for each frame."""
+    source = clip(tmp_path / "in")
+    masks = clip_masks(tmp_path / "masks" / "take", count)
+    matter = LIGHT if count > 1 else KEYED
+    settings = light(matter=matter, outputs=("alpha", "foreground"))
+    made, _ = in_a_folder(tmp_path, settings, Hints({"mask": str(tmp_path / "masks")}))
+    assert made == alone(source, tmp_path / "alone", mask=masks, codec="ffv1", matter=matter) and len(made) == 2
+
+
+def test_a_clip_before_a_screen(tmp_path: Path) -> None:
+    """The screen's colour is the clip's, not the frame's, and what is to be said of the clip is said."""
+    source = screens(tmp_path / "in" / "shot")
+    settings = light(matter=KEYED, given=("key",), key="auto", codec=None, outputs=("alpha", "foreground"))
+    made, events = in_a_folder(tmp_path, settings, None)
+    assert made == alone(source, tmp_path / "alone", key="auto", matter=KEYED) and len(made) == 14
+    notes = [event["notes"] for event in events if event["event"] == "done"]
+    assert notes == [["1 frames show no screen and were keyed with the clip's colour: 4"]]
