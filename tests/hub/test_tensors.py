@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save
 
 from uhrmat.errors import WeightsError
-from uhrmat.hub.tensors import MAX_HEADER, load_tensors, read_header
+from uhrmat.hub.tensors import MAX_HEADER, load_into, load_tensors, read_header
 
 SOUND = save({"a": torch.arange(6.0).reshape(2, 3), "b": torch.ones(3, dtype=torch.float16)}, {"size": "lite"})
 A = {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}
@@ -96,3 +96,14 @@ def test_any_bytes_give_tensors_or_a_clear_error(tmp_path: Path, data: st.DataOb
         assert error.hint
     else:
         assert sum(t.numel() * t.element_size() for t in tensors.values()) <= len(raw)
+
+
+def test_weights_of_another_network_are_refused_by_name(tmp_path: Path) -> None:
+    net, path = torch.nn.Linear(2, 1), tmp_path / "x.safetensors"
+    with pytest.raises(WeightsError, match="x.safetensors are not those of a line") as refused:
+        load_into(net, {"weight": torch.zeros(3, 3)}, path, "a line", "uhrmat train line")
+    assert "uhrmat train line" in refused.value.hint
+    half = {name: value.half() for name, value in torch.nn.Linear(2, 1).state_dict().items()}
+    found = load_into(net, half, path, "a line", "")
+    assert not found.training and found.weight.dtype == torch.float32
+    assert torch.equal(found.weight, half["weight"].float())

@@ -11,12 +11,14 @@ import math
 import os
 import struct
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from uhrmat.errors import WeightsError
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
+
+    Net = TypeVar("Net", bound=nn.Module)
 
 MAX_HEADER = 25_000_000
 """Bytes of header; 100 000 tensors need about 10 MB."""
@@ -35,6 +37,20 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         return load_file(path), metadata
     except (OSError, SafetensorError) as error:
         raise _unsound(path, str(error)) from error
+
+
+def load_into(net: Net, tensors: dict[str, Tensor], path: Path, what: str, command: str) -> Net:
+    """`net`, for evaluation, with the tensors of the file `path`, as float32 whatever that holds.
+
+    what: the network's name for people; command: what writes such weights. Raises WeightsError where names or shapes
+    are another network's.
+    """
+    try:
+        net.load_state_dict({name: value.float() for name, value in tensors.items()})
+    except RuntimeError as error:
+        wrong = f"The weights {path} are not those of {what}."
+        raise WeightsError(wrong, f"Give weights that `{command}` wrote.") from error
+    return net.eval()
 
 
 def read_header(path: Path) -> dict[str, str]:

@@ -19,6 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from uhrmat.hub.tensors import load_into, load_tensors
+
 SHORT_SIDE = 256
 """Working size of `PersonNet`: pixels on the short side at which the bundled weights measure best."""
 STRIDE = 32
@@ -166,9 +168,5 @@ def folded(net: PersonNet) -> PersonNet:
 
 
 def load_person(path: str | Path) -> PersonNet:
-    """The network of a .safetensors file, in evaluation mode, in float32 whatever the file holds."""
-    from safetensors.torch import load_file
-
-    net = PersonNet(norm=False)
-    net.load_state_dict({name: value.float() for name, value in load_file(path).items()})
-    return net.eval()
+    """The network of a .safetensors file, for evaluation. Raises WeightsError where it holds another one."""
+    return load_into(PersonNet(norm=False), load_tensors(Path(path))[0], Path(path), "lpn-person", "uhrmat train lpn")

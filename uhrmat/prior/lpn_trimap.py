@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from uhrmat.hub.tensors import load_into, load_tensors
 from uhrmat.prior.lpn import Answer
 
 STRIDE = 16
@@ -65,9 +66,5 @@ def _pair(inputs: int, outputs: int) -> nn.Sequential:
 
 
 def load_trimap_net(path: str | Path) -> TrimapNet:
-    """The network of a .safetensors file, in evaluation mode."""
-    from safetensors.torch import load_file
-
-    net = TrimapNet()
-    net.load_state_dict({name: value.float() for name, value in load_file(path).items()})
-    return net.eval()
+    """The network of a .safetensors file, for evaluation. Raises WeightsError where it holds another one."""
+    return load_into(TrimapNet(), load_tensors(Path(path))[0], Path(path), "lpn-trimap", "uhrmat train lpn")

@@ -8,9 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from uhrmat.errors import WeightsError
 from uhrmat.hub import resolve
-from uhrmat.hub.tensors import load_tensors
+from uhrmat.hub.tensors import load_into, load_tensors
 from uhrmat.media import Picture
 from uhrmat.refine.budget import cost_of
 from uhrmat.refine.colorline import smooth_colours
@@ -138,9 +137,4 @@ def load_ddfe(weights: str | None) -> DDFE:
     tensors, metadata = load_tensors(path)
     size = metadata.get("size", "line")
     net = DDFE(size if size in SIZES else "line")
-    try:
-        net.load_state_dict(tensors)
-    except RuntimeError as error:
-        what = f"The weights {path} are not those of DDFE {net.size}."
-        raise WeightsError(what, "Give weights that `uhrmat train ddfe` wrote.") from error
-    return net
+    return load_into(net, tensors, path, f"DDFE {net.size}", "uhrmat train ddfe")

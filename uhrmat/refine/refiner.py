@@ -9,9 +9,9 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from uhrmat.errors import InputError, WeightsError
+from uhrmat.errors import InputError
 from uhrmat.hub import resolve
-from uhrmat.hub.tensors import load_tensors
+from uhrmat.hub.tensors import load_into, load_tensors
 from uhrmat.media import Picture
 from uhrmat.refine.budget import cost_of
 from uhrmat.refine.features import ColourLineFeatures, PictureColours, context_maps
@@ -129,12 +129,7 @@ def load_shm(weights: str | None) -> SHM:
     tensors, metadata = load_tensors(path)
     size = metadata.get("size", "lite")
     net = SHM(size if size in ("lite", "paper") else "lite")
-    try:
-        net.load_state_dict(tensors)
-    except RuntimeError as error:
-        what = f"The weights {path} are not those of SHM {net.size}."
-        raise WeightsError(what, "Give weights that `uhrmat train shm` wrote.") from error
-    return net
+    return load_into(net, tensors, path, f"SHM {net.size}", "uhrmat train shm")
 
 
 def make_refiner(name: str, weights: str | None, engine: str, dtype: torch.dtype, device: str) -> Refiner:

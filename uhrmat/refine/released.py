@@ -13,8 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from uhrmat.errors import WeightsError
-from uhrmat.hub.tensors import load_tensors
+from uhrmat.hub.tensors import load_into, load_tensors
 from uhrmat.refine.layers import Residual, SparseConv
 from uhrmat.refine.shm import SHM
 from uhrmat.sparse import DenseEngine, Engine, Feat
@@ -75,10 +74,4 @@ class ReleasedSHM(SHM):
 
 def load_released(path: Path) -> ReleasedSHM:
     """The module with weights that `uhrmat models convert` made. Raises WeightsError for other weights."""
-    net = ReleasedSHM()
-    try:
-        net.load_state_dict(load_tensors(path)[0])
-    except RuntimeError as error:
-        what = f"{path} does not hold SparseMat's sparse module."
-        raise WeightsError(what, "Give a file that `uhrmat models convert` wrote.") from error
-    return net.eval()
+    return load_into(ReleasedSHM(), load_tensors(path)[0], path, "SparseMat's sparse module", "uhrmat models convert")
