@@ -6,6 +6,7 @@ import errno
 import json
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -221,3 +222,68 @@ def test_the_report_has_every_frame_and_a_plot(spec: ClipSpec, tmp_path: Path) -
     assert {"active_share", "reuse_share", "seconds", "cut"} <= set(found["frames"][0])
     with Image.open(plot) as image:
         assert len(image.getcolors(1 << 20) or []) > 3
+
+
+def pixels(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def break_off(spec: ClipSpec, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+    """A run that Ctrl-C ends while frame `at` is matted, the frames before written."""
+    inner = ClipMatter.frame
+
+    def frame(self: ClipMatter, picture: object, number: int, *rest: object, **named: object) -> object:
+        if number == at:
+            journal = plan_clip(spec, resume=True).work.folder
+            while len(list(journal.glob("*-frames/*.npz"))) < at % spec.interval:
+                time.sleep(0.01)
+            raise KeyboardInterrupt
+        return inner(self, picture, number, *rest, **named)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ClipMatter, "frame", frame)
+        with pytest.raises(KeyboardInterrupt):
+            matte(spec)
+
+
+def refined(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows by one for each frame whose pixels are refined."""
+    found: list[int] = []
+    inner = ClipMatter._refine
+
+    def counted(self: ClipMatter, *rest: object) -> list[str]:
+        found.append(1)
+        return inner(self, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ClipMatter, "_refine", counted)
+    return found
+
+
+@pytest.mark.parametrize("content", ["alpha", "foreground"])
+def test_a_sequence_goes_on_after_its_last_whole_frame(
+    spec: ClipSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
+    wanted = replace(spec, codec="png", interval=6, outputs=(content,), output=tmp_path / "out")
+    matte(wanted)
+    whole = pixels(tmp_path / "out")
+    for path in (tmp_path / "out").iterdir():
+        path.unlink()
+    break_off(wanted, monkeypatch, at=4)
+    assert len(pixels(tmp_path / "out")) == 4
+    computed = refined(monkeypatch)
+    done = matte(wanted, resume=True)
+    assert (done.kept, len(done.frames), len(computed)) == (4, 7, 3)
+    assert [f["number"] for f in done.frames] == list(range(7)) and done.notes == []
+    assert pixels(tmp_path / "out") == whole and not done.job.work.folder.exists()
+
+
+def test_a_still_that_is_gone_is_made_again(spec: ClipSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = replace(spec, codec="png", interval=6, output=tmp_path / "out")
+    matte(wanted)
+    whole = pixels(tmp_path / "out")
+    break_off(wanted, monkeypatch, at=4)
+    sorted((tmp_path / "out").iterdir())[1].unlink()
+    folder = next(plan_clip(wanted, resume=True).work.folder.glob("*-frames"))
+    (folder / "000003.npz").write_bytes(b"cut off")
+    assert matte(wanted, resume=True).kept == 1
+    assert pixels(tmp_path / "out") == whole

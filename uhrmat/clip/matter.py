@@ -74,8 +74,8 @@ class FrameStats:
 @dataclass
 class FrameMatte:
     """alpha: (H, W) float32 in [0, 1]; foreground: (H, W, 3) straight colour in the picture's type or None; active,
-    computed: (H, W) bool, M and what the refiner saw, M with its halo. Do not change them: the next frame is compared
-    with them."""
+    computed: (H, W) bool, M and what the refiner saw, M with its halo; recalled: whether the alpha was known. Do not
+    change them: the next frame is compared with them."""
 
     picture: Picture
     alpha: np.ndarray
@@ -83,6 +83,7 @@ class FrameMatte:
     active: np.ndarray
     computed: np.ndarray
     stats: FrameStats
+    recalled: bool = False
 
 
 class ClipMatter:
@@ -101,8 +102,12 @@ class ClipMatter:
         self._watch, self._begun = Watch(), False
         self._forget()
 
-    def frame(self, picture: Picture, number: int, hints: Hints, *, foreground: bool = True) -> FrameMatte:
-        """The matte of the next frame, called `number` in reports. hints: of this frame, see `hints.read_hints`."""
+    def frame(
+        self, picture: Picture, number: int, hints: Hints, *, foreground: bool = True, known: np.ndarray | None = None
+    ) -> FrameMatte:
+        """The matte of the next frame, called `number` in reports. hints: of this frame, see `hints.read_hints`; known:
+        (n,) float32, the alpha of its active pixels from an earlier run; where there are n of them, it is recalled,
+        and no foreground is made."""
         clock = Clock()
         self._check_size(picture, number)
         with clock("prior"):
@@ -115,9 +120,16 @@ class ClipMatter:
             self._begun = True
             prior, settled = self._steady(asked, picture, hints)
         with clock("refine"):
-            alpha, masks, notes = self._refine(picture, asked.small, prior, settled, foreground)
+            masks = self._masks(picture, settled)
+            recalled = known is not None and len(known) == np.count_nonzero(masks[1])
+            alpha, notes = fused_prior(prior, settled), list[str]()
+            if known is not None and recalled:
+                alpha[masks[1]] = known
+            else:
+                notes = self._refine(Job(picture, asked.small, prior, settled, masks[2]), alpha, foreground)
+            self._remember(alpha, picture, settled, masks)
         colours = None
-        if foreground:
+        if foreground and not recalled:
             with clock("foreground"):
                 colours = estimate_foreground(picture.pixels, alpha)
                 if asked.prior.screen is not None:
@@ -127,7 +139,7 @@ class ClipMatter:
             number, alpha.size, band, active, computed, self._watch.noise,
             thresholds(self.gate.threshold, self._watch.noise)[1], key, cut, clock.seconds, [*asked.notes, *notes],
         )  # fmt: skip
-        return FrameMatte(picture, alpha, colours, masks[1], masks[2], stats)
+        return FrameMatte(picture, alpha, colours, masks[1], masks[2], stats, recalled)
 
     def _forget(self) -> None:
         self._last: LastComputed | None = None
@@ -148,30 +160,33 @@ class ClipMatter:
             return alpha, asked.trimap
         return alpha, opened(alpha, asked.trimap.shape)
 
-    def _refine(
-        self, picture: Picture, small: np.ndarray, prior: np.ndarray, settled: np.ndarray, foreground: bool
-    ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray], list[str]]:
-        """alpha; M_s, M and M with its halo; notes."""
-        matter = self.matter
+    def _masks(self, picture: Picture, settled: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """M_s, M and M with its halo."""
         spatial = trimap_band(settled)
         active = spatial if self._last is None else self._changed(self._last, picture, spatial)
         computed = spatial & widen(active, 2 * self.gate.halo + 1) if self.gate.halo else active
-        job = Job(picture, small, prior, settled, computed)
-        alpha = fused_prior(prior, settled)
+        return spatial, active, computed
+
+    def _refine(self, job: Job, alpha: np.ndarray, foreground: bool) -> list[str]:
+        """Writes the active pixels of `alpha`; returns notes."""
+        matter = self.matter
         if foreground:
-            check_total(matter.device, matter.max_memory, foreground_bytes(picture), "the foreground")
-        done = refine_within(
-            matter.refiner, job, alpha, matter.overflow, refiner_limit(matter.device, matter.max_memory)
-        )
+            check_total(matter.device, matter.max_memory, foreground_bytes(job.picture), "the foreground")
+        limit = refiner_limit(matter.device, matter.max_memory)
+        return refine_within(matter.refiner, job, alpha, matter.overflow, limit).notes
+
+    def _remember(
+        self, alpha: np.ndarray, picture: Picture, settled: np.ndarray, masks: tuple[np.ndarray, ...]
+    ) -> None:
+        """Joins `alpha` with what is kept, in place, for this frame and the next."""
+        spatial, active = masks[:2]
         if self._last is None:
-            number = np.full(job.size, NEVER, np.int16)
-            self._last = LastComputed(alpha, picture.pixels.copy(), number)
+            self._last = LastComputed(alpha, picture.pixels.copy(), np.full(alpha.shape, NEVER, np.int16))
         else:
             fuse(alpha, self._last.alpha, spatial, active)
         settle(alpha, settled)
         self._last.update(alpha, picture.pixels, spatial, active, self._shot)
         self._shot += 1
-        return alpha, (spatial, active, computed), done.notes
 
     def _changed(self, last: LastComputed, picture: Picture, spatial: np.ndarray) -> np.ndarray:
         """M: what changed since it was last computed, or never was."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from uhrmat.clip.hints import HintReader
+from uhrmat.clip.journal import Journal, Known
 from uhrmat.clip.matter import ClipMatter, FrameMatte, Gate
 from uhrmat.clip.plan import ClipJob, Target
 from uhrmat.clip.report import ClipReport
@@ -35,6 +36,7 @@ from uhrmat.media.video import (
     open_clip,
     open_writer,
 )
+from uhrmat.media.video.stills import SequenceWriter
 from uhrmat.prior.affinity import AffinityPrior, Solver
 from uhrmat.prior.key import KeyPrior
 from uhrmat.temporal import THRESHOLD
@@ -61,11 +63,22 @@ class Tools:
         return cls(Matter(**options), background, solver)
 
 
+@dataclass(frozen=True)
+class _Done:
+    """A frame that was matted; seconds: that reading it took; row: its line of the report where an earlier run wrote
+    its stills."""
+
+    frame: Frame
+    matte: FrameMatte
+    seconds: float
+    row: dict[str, Any] | None
+
+
 def matte_clip(job: ClipJob, tools: Tools, *, resume: bool = False, progress: Progress | None = None) -> ClipReport:
     """Mattes all segments that are not done yet and puts the results in place. Raises UhrmatError, OSError.
 
-    Whatever goes wrong, no file has a final name but whole stills of a sequence; segments that are done stay in the
-    work folder for `resume`.
+    Whatever goes wrong, no file has a final name but whole stills of a sequence; segments that are done, and what a
+    sequence needs to go on after its last still, stay in the work folder for `resume`.
     """
     work, began = job.work, time.perf_counter()
     resumed = work.begin(job.settings, resume)
@@ -79,6 +92,7 @@ def matte_clip(job: ClipJob, tools: Tools, *, resume: bool = False, progress: Pr
             if found is None:
                 notes += tracked[segment.number].result() if segment.number in tracked else []
                 found = matte_segment(job, segment, tools, partial(_tell, progress, done, job))
+                kept += found["kept"]
             done += segment.stop - segment.start
             frames += found["frames"]
             notes += found["notes"]
@@ -131,35 +145,67 @@ def matte_segment(
     """
     if job.screen is not None:
         tools.matter.priors.use("key", KeyPrior(job.screen))
-    gate = Gate(job.spec.temporal, THRESHOLD if job.spec.threshold is None else job.spec.threshold)
-    clip = ClipMatter(tools.matter, gate)
     hints = HintReader(job.hints, (job.info.height, job.info.width), job.work.hints)
-    frames: list[dict[str, Any]] = []
     with ExitStack() as stack:
         reader = open_clip(job.spec.source, rate=job.spec.rate)
         stack.callback(reader.close)
         writers = [(target, stack.enter_context(_writer(job, segment, target))) for target in job.targets]
-
-        def work(item: tuple[Frame, Hints, float]) -> tuple[Frame, FrameMatte, float]:
-            frame, hint, seconds = item
-            return frame, clip.frame(frame.picture, frame.index, hint, foreground=job.needs_foreground), seconds
-
-        def sink(item: tuple[Frame, FrameMatte, float]) -> None:
-            frame, matte, seconds = item
-            begun = time.perf_counter()
-            for target, writer in writers:
-                _write(writer, target, frame, matte, tools.background)
-            taken = {"decode": seconds, **matte.stats.seconds, "encode": time.perf_counter() - begun}
-            frames.append({**matte.stats.as_dict(), "seconds": taken})
-            if progress is not None:
-                progress(len(frames))
-
-        run_stages(_frames(reader, segment, hints), work, sink)
+        run = _SegmentRun(job, segment, tools, writers, progress)
+        run_stages(_frames(reader, segment, hints), run.matte, run.write)
         notes = list(reader.notes)
     notes += [note for target, writer in writers for note in _checked(job, target, writer)]
-    report = {"frames": frames, "notes": notes}
+    report = {"frames": run.frames, "kept": run.kept, "notes": notes}
     job.work.finish(segment, report)
+    run.journal.remove()
     return report
+
+
+class _SegmentRun:
+    """The frames of a segment on their way: the second and the third stage, and what is reported of them.
+
+    A frame of a sequence that an earlier run has done is gone through, for the sake of those after it, but neither
+    refined nor written again.
+    """
+
+    def __init__(
+        self, job: ClipJob, segment: Segment, tools: Tools, writers: list[tuple[Target, ClipWriter]],
+        progress: Callable[[int], None] | None,
+    ) -> None:  # fmt: skip
+        gate = Gate(job.spec.temporal, THRESHOLD if job.spec.threshold is None else job.spec.threshold)
+        self._clip, self._job, self._tools = ClipMatter(tools.matter, gate), job, tools
+        self._writers, self._progress = writers, progress
+        self.frames: list[dict[str, Any]] = []
+        self.kept = 0
+        self.journal = Journal(job.work.journal(segment), [w for _, w in writers if isinstance(w, SequenceWriter)])
+
+    def matte(self, item: tuple[Frame, Hints, float]) -> _Done:
+        """The second stage."""
+        frame, hint, seconds = item
+        known = self.journal.read(frame)
+        matte = self._clip.frame(
+            frame.picture, frame.index, hint, foreground=self._job.needs_foreground,
+            known=None if known is None else known.alpha,
+        )  # fmt: skip
+        if known is None or matte.recalled:
+            return _Done(frame, matte, seconds, None if known is None else known.row)
+        self.journal.end()
+        return _Done(frame, matte, seconds, None)
+
+    def write(self, done: _Done) -> None:
+        """The third stage."""
+        begun, matte = time.perf_counter(), done.matte
+        if done.row is not None:
+            self.kept += 1
+            self.journal.passed()
+            self.frames.append(done.row)
+        else:
+            for target, writer in self._writers:
+                _write(writer, target, done.frame, matte, self._tools.background)
+            taken = {"decode": done.seconds, **matte.stats.seconds, "encode": time.perf_counter() - begun}
+            self.frames.append({**matte.stats.as_dict(), "seconds": taken})
+            self.journal.write(done.frame, Known(matte.alpha[matte.active], self.frames[-1]))
+        if self._progress is not None:
+            self._progress(len(self.frames))
 
 
 def _frames(reader: ClipReader, segment: Segment, hints: HintReader) -> Iterator[tuple[Frame, Hints, float]]:

@@ -80,6 +80,10 @@ class Work:
     def _report(self, segment: Segment) -> Path:
         return self.folder / f"{segment.name}.json"
 
+    def journal(self, segment: Segment) -> Path:
+        """The folder of a segment's frames that are whole."""
+        return self.folder / f"{segment.name}-frames"
+
     @property
     def hints(self) -> Path:
         """Where hints carried from frame to frame are kept."""

@@ -50,11 +50,14 @@ class SequenceWriter(ClipWriter):
         """The still of that number."""
         return Path(str(self.path) % number)
 
+    def file_of(self, frame: Frame) -> Path:
+        """The still of a frame: numbered by its file number or else its index."""
+        return self.file(_number(frame))
+
     def write(self, frame: Frame, alpha: FloatArray | None, colour: Array | None) -> None:
-        """Write one still, numbered by its file number or else its index; see `ClipWriter.write`."""
+        """Write one still; see `ClipWriter.write`."""
         check_parts(self._clip, self._content, alpha, colour)
-        number = frame.index if frame.number is None else frame.number
-        path = self.file(number)
+        number, path = _number(frame), self.file_of(frame)
         path.parent.mkdir(parents=True, exist_ok=True)
         single = None if self._bits is None else self._bits == 32
         if self._content == "alpha" and alpha is not None:
@@ -88,3 +91,7 @@ class SequenceWriter(ClipWriter):
 
     def abort(self) -> None:
         """Nothing is half written, so nothing has to go."""
+
+
+def _number(frame: Frame) -> int:
+    return frame.index if frame.number is None else frame.number
