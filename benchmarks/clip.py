@@ -1,34 +1,28 @@
 """Clips with true alpha: what temporal sparsity saves, and what it costs.
 
 Run from the repository: `python -m benchmarks.clip [--height 2160 --frames 24] [--noise 0 1 2 4] [--parts quality drift
-speed] [--backgrounds FOLDER]`; it writes results/clip.json. Quality: hair in gusts before a standing and a panning
-background, with noise, a hard cut, a slow fade, each with temporal sparsity off and on: MAD, MSE, Grad and dtSSD of the
-trimap's unknown region (protocol rvm), active and computed pixels, and GMACs of SHM in both sizes. The hint is a trimap
-of every frame, made from the true alpha. Drift: one long clip, off and on, first against last frames. Speed: frames
-per second of `matte_clip` from file to file, and the memory held at frame 50 and later.
+speed memory] [--backgrounds FOLDER]`; it writes results/clip.json. Quality: hair in gusts before a standing and a
+panning background, with noise, a hard cut, a slow fade, each with temporal sparsity off and on: MAD, MSE, Grad and
+dtSSD of the trimap's unknown region (protocol rvm), active and computed pixels, GMACs of SHM in both sizes. The hint is
+a trimap of every frame, made from the true alpha. Drift: one long clip, off and on, first against last frames. Speed:
+frames per second of `matte_clip` from file to file. Memory: what is held until frame 50 and until frame 2 000.
 """
 
 from __future__ import annotations
 
 import argparse
-import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import torch
-from PIL import Image
 
+from benchmarks.clip_files import memory, speed
 from benchmarks.common import header, parser, write
 from benchmarks.macs import active_sites, dense_sites, macs
 from uhrmat.clip.matter import ClipMatter, FrameMatte, Gate
-from uhrmat.clip.plan import ClipSpec, plan_clip
-from uhrmat.clip.run import Tools, matte_clip
-from uhrmat.devices import held_memory
 from uhrmat.hints import Hints
 from uhrmat.matter import Matter
 from uhrmat.media import Picture
@@ -38,6 +32,9 @@ from uhrmat.sparse import ActiveSet
 from uhrmat.train.synth.clip import ClipFrame, ClipRecipe, render_clip
 
 _MEASURES = ("mad", "mse", "grad", "dtssd")
+_PARTS = ("quality", "drift", "speed", "memory")
+_FADE = 0.02
+"""Share of the light that a fade takes per frame: to black in two seconds at 25 frames a second."""
 
 
 def recipe(options: argparse.Namespace, frames: int, **changes: Any) -> ClipRecipe:
@@ -48,6 +45,11 @@ def recipe(options: argparse.Namespace, frames: int, **changes: Any) -> ClipReci
     return replace(base, **changes)
 
 
+def small(options: argparse.Namespace, frames: int, height: int, width: int) -> ClipRecipe:
+    """A long clip of little frames with two levels of noise."""
+    return replace(recipe(options, frames, noise=2.0), gust=2.0, height=height, width=width)
+
+
 def cases(options: argparse.Namespace) -> Iterator[tuple[str, ClipRecipe]]:
     """Name and recipe of every clip of the quality part."""
     n, pan = options.frames, options.height / 270
@@ -56,7 +58,9 @@ def cases(options: argparse.Namespace) -> Iterator[tuple[str, ClipRecipe]]:
         yield f"panning, noise {noise:g}", recipe(options, n, noise=noise, pan=pan)
     if options.events:
         yield "hard cut, noise 2", recipe(options, n, noise=2.0, cut=n // 2)
-        yield "slow fade, noise 2", recipe(options, n, noise=2.0, fade=(n // 6, n - 1), fade_to=0.4)
+        begins, ends = n // 6, n - 1
+        dark = max(0.4, 1 - _FADE * (ends - begins))
+        yield "slow fade, noise 2", recipe(options, n, noise=2.0, fade=(begins, ends), fade_to=dark)
 
 
 def quality(options: argparse.Namespace, matter: Matter) -> Iterator[dict[str, Any]]:
@@ -92,17 +96,16 @@ def matted(state: ClipMatter, frame: ClipFrame) -> FrameMatte:
 
 
 def costs(matte: FrameMatte) -> dict[str, float]:
-    """Pixels and their shares of the picture, GMACs of SHM, and seconds of the prior and the refiner."""
+    """Pixels and their shares of the picture, and GMACs of SHM."""
     stats, sites = matte.stats, active_sites(ActiveSet.from_mask(matte.computed))
     work = {f"gmacs_{size}": macs(SIZES[size], sites) / 1e9 for size in ("lite", "paper")}
     shares = {"active_share": stats.active_share, "computed_share": stats.computed / stats.pixels}
-    seconds = {f"{name}_seconds": value for name, value in stats.seconds.items()}
-    return {"band": stats.band, "active": stats.active, "noise": 255 * stats.noise, **shares, **work, **seconds}
+    return {"band": stats.band, "active": stats.active, "noise": 255 * stats.noise, **shares, **work}
 
 
 def drift(options: argparse.Namespace, matter: Matter) -> Iterator[dict[str, Any]]:
     """MAD of the first and the last tenth of a long clip without key frames, off and on."""
-    clip = list(render_clip(replace(recipe(options, options.drift_frames, noise=2.0), height=180, width=320, gust=2.0)))
+    clip = list(render_clip(small(options, options.drift_frames, 180, 320)))
     size = {"frames": len(clip), "height": 180, "width": 320}
     part = max(1, len(clip) // 10)
     for mode, gate in (("off", Gate(temporal=False)), ("on", Gate())):
@@ -110,46 +113,6 @@ def drift(options: argparse.Namespace, matter: Matter) -> Iterator[dict[str, Any
         mads = [scores.push(matted(state, f).alpha, f.alpha, f.trimap).mad for f in clip]
         thirds = {"first": mads[:part], "last": mads[-part:], "all": mads}
         yield {**size, "temporal": mode, **{name: round(float(np.mean(x)), 3) for name, x in thirds.items()}}
-
-
-def speed(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Frames per second from file to file, with temporal sparsity off and on, and memory early and late."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        source, trimaps = encoded(render_clip(recipe(options, options.speed_frames, noise=1.0)), folder)
-        for temporal in (False, True):
-            spec = ClipSpec(source, folder / "out.mp4", ("alpha",), trimap=trimaps, temporal=temporal,
-                            matter={"threads": options.threads})  # fmt: skip
-            job = plan_clip(spec, overwrite=True)
-            held: dict[int, int] = {}
-
-            def keep(done: int, count: int, into: dict[int, int] = held) -> None:
-                into[done] = held_memory()
-
-            tools, start = Tools.of(job), time.perf_counter()
-            report = matte_clip(job, tools, progress=keep)
-            rate = options.speed_frames / (time.perf_counter() - start)
-            early = min(50, options.speed_frames // 2)
-            yield {"height": options.height, "frames": options.speed_frames, "temporal": temporal,
-                         "frames_per_second": round(rate, 4), "stage_seconds": report.stage_seconds,
-                         "early": early, "held_early": held[early], "held_late": max(held.values()),
-                         "reuse_share": report.reuse_share}  # fmt: skip
-
-
-def encoded(clip: Iterator[ClipFrame], folder: Path) -> tuple[Path, Path]:
-    """The clip as H.264 with a trimap of every frame beside it."""
-    source, trimaps = folder / "clip.mp4", folder / "trimaps"
-    trimaps.mkdir()
-    with av.open(str(source), "w") as container:
-        stream = container.add_stream("libx264", rate=25, options={"crf": "14", "preset": "veryfast"})
-        for frame in clip:
-            if frame.number == 0:
-                stream.height, stream.width = frame.alpha.shape
-                stream.pix_fmt = "yuv420p"
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame.image, "rgb24")))
-            Image.fromarray(frame.trimap).save(trimaps / f"{frame.number:06d}.png")
-        container.mux(stream.encode(None))
-    return source, trimaps
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -164,7 +127,8 @@ def main(arguments: list[str] | None = None) -> None:
         "gmacs_dense": {size: macs(SIZES[size], dense) / 1e9 for size in ("lite", "paper")},
     }  # fmt: skip
     parts = {"quality": lambda: quality(options, matter), "drift": lambda: drift(options, matter),
-             "speed": lambda: speed(options)}  # fmt: skip
+             "speed": lambda: speed(options, recipe(options, options.speed_frames, noise=1.0)),
+             "memory": lambda: memory(options, small(options, options.memory_frames, 144, 256))}  # fmt: skip
     for name in options.parts:
         document[name] = []
         for row in parts[name]():
@@ -181,7 +145,12 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     found.add_argument("--no-events", dest="events", action="store_false", help="leave out the cut and the fade")
     found.add_argument("--drift-frames", type=int, default=300)
     found.add_argument("--speed-frames", type=int, default=60)
-    found.add_argument("--parts", nargs="*", choices=("quality", "drift", "speed"), default=["quality", "drift"])
+    found.add_argument("--memory-frames", type=int, default=2000)
+    found.add_argument("--modes", nargs="*", choices=("off", "on"), default=["off", "on"], help="of the speed part")
+    found.add_argument(
+        "--keep", type=Path, help="folder where the speed and memory parts' clips stay, to be used again"
+    )
+    found.add_argument("--parts", nargs="*", choices=_PARTS, default=["quality", "drift"])
     found.add_argument("--refiner", default="shm")
     found.add_argument("--precision", default="auto")
     found.add_argument("--working-size", type=int, default=512)
@@ -190,7 +159,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     options = found.parse_args(arguments)
     if options.quick:
         small = {"height": 72, "frames": 3, "noise": [2.0], "events": False, "drift_frames": 3, "speed_frames": 3,
-                 "working_size": 40, "parts": ["quality", "drift", "speed"], "precision": "fp32"}  # fmt: skip
+                 "memory_frames": 4, "working_size": 40, "parts": _PARTS, "precision": "fp32"}  # fmt: skip
         vars(options).update(small)
     return options
 
