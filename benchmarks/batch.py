@@ -1,12 +1,13 @@
 """Folders: many files of mixed kind, runs that are killed, overlap of reading, matting and writing, flat memory.
 
 Run from the repository: `python -m benchmarks.batch [--cases mixed killed overlap memory]`; it writes
-results/batch.json. mixed: 200 files, ten of them broken, by `uhrmat batch`; every result is read back. killed: a folder
-of 60 whose run is killed with SIGKILL at ten random moments and then left alone, compared byte by byte with an unbroken
-run; work done twice is counted in the manifest. overlap: photographs of 1500 x 1000 from a disk that is slowed down by
-waiting, so that reading and writing take a tenth of, as long as, and twice as long as the matting; the time from the
-first file begun to the last one done over the larger of the two sums (both measured in the same run, one worker).
-memory: many small files through one worker; its resident memory on the way.
+results/batch.json. mixed: 200 files, ten of them broken, by `uhrmat batch`; every result is read back. killed: the same
+folder; the run is killed with SIGKILL at ten random moments and then left alone, and compared byte by byte with an
+unbroken one, after every kill and at the end; work done twice is counted in the manifest. overlap: photographs of
+1500 x 1000 from a disk that is slowed down by waiting, so that reading and writing take a tenth of, as long as, and
+twice as long as the matting; the time from the first file begun to the last one done over the larger of the two sums
+(both measured in the same run, one worker). memory: 3000 small files with the shipped refiner, as many as fill eight
+hours at ten seconds each; the resident memory of both processes.
 """
 
 from __future__ import annotations
@@ -23,10 +24,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
+import OpenEXR
 from PIL import Image
 
 from benchmarks.common import header, parser, write
+from benchmarks.watch import resident, tree
 from uhrmat.batch import worker
 from uhrmat.batch.find import Selection
 from uhrmat.batch.hints import Hints
@@ -35,15 +39,25 @@ from uhrmat.batch.settings import Settings
 from uhrmat.executors.inline import InlineExecutor
 from uhrmat.media import read_mask
 from uhrmat.media.video import open_clip
+from uhrmat.metrics import as_unit
 
 LIGHT = ["--prior", "mask", "--refiner", "bilinear", "--outputs", "alpha", "--codec", "ffv1", "--device", "cpu"]
+FORMATS = (".jpg", ".png", ".tif", ".webp", ".exr", ".jpeg", ".tiff")
+CONTAINERS = {".mkv": ("ffv1", "bgr0"), ".mov": ("prores_ks", "yuv422p10le"), ".mp4": ("mpeg4", "yuv420p")}
+COUNTS = {False: (190, 10), True: (17, 3)}
+"""Stills and clips, of a quick run or not."""
 Size = tuple[int, int]
 
 
 def picture(path: Path, seed: int, size: Size = (96, 64)) -> None:
     """Noise, in the format of the name."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)).save(path)
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    if path.suffix == ".exr":
+        with OpenEXR.File({}, {"RGB": pixels.astype(np.float16) / 255}) as file:
+            file.write(str(path))
+        return
+    Image.fromarray(pixels).save(path)
 
 
 def soft_mask(path: Path, size: Size = (96, 64)) -> None:
@@ -54,13 +68,12 @@ def soft_mask(path: Path, size: Size = (96, 64)) -> None:
 
 
 def clip(path: Path, masks: Path, count: int = 9) -> None:
-    """A lossless stream, with a mask for each frame."""
-    import av
-
+    """A stream in the container of the name, with a mask for each frame."""
+    codec, pixel = CONTAINERS[path.suffix]
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("ffv1", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 96, 64, "bgr0"  # type: ignore[union-attr]
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, pixel  # type: ignore[union-attr]
         for number in range(count):
             pixels = np.full((64, 96, 3), 20 * number, np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, "rgb24")))  # type: ignore[union-attr]
@@ -69,13 +82,14 @@ def clip(path: Path, masks: Path, count: int = 9) -> None:
 
 
 def folder(root: Path, stills: int, clips: int) -> None:
-    """`root`/in and `root`/masks: stills of four formats in five subfolders, and clips."""
+    """`root`/in and `root`/masks: stills of all formats in five subfolders, and clips in three containers."""
     for number in range(stills):
         name = f"s{number % 5}/p{number:04d}"
-        picture(root / "in" / f"{name}.{('jpg', 'png', 'tif', 'webp')[number % 4]}", number)
+        picture(root / "in" / f"{name}{FORMATS[number % len(FORMATS)]}", number)
         soft_mask(root / "masks" / f"{name}.png")
     for number in range(clips):
-        clip(root / "in" / "clips" / f"c{number}.mkv", root / "masks" / "clips" / f"c{number}")
+        name = f"clips/c{number}"
+        clip(root / "in" / f"{name}{[*CONTAINERS][number % len(CONTAINERS)]}", root / "masks" / name)
 
 
 def spoil(root: Path, count: int = 10) -> list[str]:
@@ -88,10 +102,10 @@ def spoil(root: Path, count: int = 10) -> list[str]:
         lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100)),
         lambda path: (root / "masks" / path.relative_to(root / "in")).with_suffix(".png").unlink(),
     ]
-    stills = [path for path in files if path.suffix != ".mkv"][: count - 2]
-    bad = stills + [path for path in files if path.suffix == ".mkv"][:2]
+    stills = [path for path in files if path.suffix not in CONTAINERS][: count - 2]
+    bad = stills + [path for path in files if path.suffix in CONTAINERS][:2]
     for number, path in enumerate(bad):
-        ways[number % 5 if path.suffix != ".mkv" else 1 + number % 2](path)
+        ways[1 + number % 2 if path.suffix in CONTAINERS else number % 5](path)
     return sorted(path.relative_to(root / "in").as_posix() for path in bad)
 
 
@@ -102,30 +116,36 @@ def command(root: Path, out: str) -> list[str]:
 
 
 def results(out: Path) -> dict[str, str]:
-    """Path → hash of all but the bookkeeping."""
+    """Path → hash of everything that is not hidden, but for the failures."""
     return {
-        path.relative_to(out).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        name: hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(out.rglob("*"))
-        if path.is_file() and path.parent.name != ".uhrmat" and not path.name.startswith("failures")
-    }
+        if path.is_file() and not (name := path.relative_to(out).as_posix()).startswith((".", "failures"))
+        and "/." not in name
+    }  # fmt: skip
+
+
+def left_over(out: Path) -> int:
+    """Hidden files and folders of runs that were killed: all but the bookkeeping."""
+    return len([path for path in out.rglob(".*") if path != out / ".uhrmat"])
 
 
 def is_right(root: Path, key: str) -> bool:
     """Whether the alpha of an input is 0 and 1 where its mask leaves no doubt."""
     source = Path(key)
     stem = root / "out" / source.parent / f"{source.stem}_alpha"
-    if source.suffix == ".mkv":
+    if source.suffix in CONTAINERS:
         with open_clip(stem.with_name(f"{stem.name}.mkv")) as reader:
-            alphas = [frame.picture.pixels[..., 0] / 255 for frame in reader.frames()]
+            alphas = [as_unit(frame.picture.pixels[..., 0]) for frame in reader.frames()]
     else:
         alphas = [read_mask(stem.with_name(f"{stem.name}.png"))]
     sides = [(float(alpha[:, :8].max()), float(alpha[:, -8:].min())) for alpha in alphas]
-    return len(alphas) == (9 if source.suffix == ".mkv" else 1) and all(side == (0.0, 1.0) for side in sides)
+    return len(alphas) == (9 if source.suffix in CONTAINERS else 1) and all(side == (0.0, 1.0) for side in sides)
 
 
 def mixed(quick: bool, root: Path) -> dict[str, Any]:
     """Ten broken files among many."""
-    folder(root, 17 if quick else 194, 3 if quick else 6)
+    folder(root, *COUNTS[quick])
     bad = spoil(root)
     done = subprocess.run(command(root, "out"), capture_output=True, text=True)
     keys = [path.relative_to(root / "in").as_posix() for path in sorted((root / "in").rglob("*.*"))]
@@ -139,31 +159,38 @@ def mixed(quick: bool, root: Path) -> dict[str, Any]:
 
 
 def killed(quick: bool, root: Path) -> dict[str, Any]:
-    """SIGKILL at random moments, then to the end."""
-    folder(root, 12 if quick else 57, 3)
-    subprocess.run(command(root, "whole"), capture_output=True, check=True)
-    kills, chance = 2 if quick else 10, random.Random(8)
+    """The same folder, SIGKILL at random moments, then to the end."""
+    folder(root, *COUNTS[quick])
+    bad = spoil(root)
+    subprocess.run(command(root, "whole"), capture_output=True)
+    whole = results(root / "whole")
+    kills, chance, torn = 2 if quick else 10, random.Random(8), 0
     in_hand: Counter[str] = Counter()
+    reached = []
     for _ in range(kills):
-        in_hand.update(_kill(command(root, "out"), chance))
-    last = subprocess.run(command(root, "out"), capture_output=True, text=True, check=True)
+        in_hand.update(_kill(command(root, "out"), chance, 12 if quick else 80))
+        there = results(root / "out")
+        torn += sum(whole.get(name) != found for name, found in there.items())
+        reached.append(len(there))
+    last = subprocess.run(command(root, "out"), capture_output=True, text=True)
     lines = (root / "out" / ".uhrmat" / "manifest-1of1.jsonl").read_text().splitlines()
     begun = Counter(record["key"] for record in map(json.loads, lines) if record["state"] == "begun")
-    same = results(root / "out") == results(root / "whole")
-    unexplained = sum(max(0, count - 1 - in_hand[key]) for key, count in begun.items())
+    again = {key: count - 1 for key, count in begun.items() if count > 1 and key not in bad}
     return {
-        "files": len(results(root / "whole")), "kills": kills, "identical_bytes": same,
-        "partial_files": len(set(results(root / "out")) - set(results(root / "whole"))),
-        "begun_again": sum(count - 1 for count in begun.values()), "of_them_not_in_hand_when_killed": unexplained,
-        "left_for_the_last_run": json.loads(last.stdout.splitlines()[-1])["done"],
+        "files": sum(COUNTS[quick]), "broken": len(bad), "kills": kills, "outputs": len(whole),
+        "outputs_after_each_kill": reached, "identical_bytes": results(root / "out") == whole,
+        "files_not_whole_after_a_kill": torn, "left_over_at_the_end": left_over(root / "out"),
+        "begun_again": sum(again.values()),
+        "of_them_not_in_hand_when_killed": sum(max(0, n - in_hand[key]) for key, n in again.items()),
+        "left_for_the_last_run": json.loads(last.stdout.splitlines()[-1])["done"], "exit_code": last.returncode,
     }  # fmt: skip
 
 
-def _kill(words: list[str], chance: random.Random) -> set[str]:
+def _kill(words: list[str], chance: random.Random, most: int) -> set[str]:
     """Starts a run, kills it after a random number of events and a moment; what it had in hand."""
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    events, limit = list[dict[str, Any]](), chance.randint(1, 12)
+    events, limit = list[dict[str, Any]](), chance.randint(1, most)
     for line in process.stdout:
         events.append(json.loads(line))
         if len(events) >= limit:
@@ -240,20 +267,24 @@ def _measured(root: Path, io: list[float]) -> dict[str, float]:
 
 
 def memory(quick: bool, root: Path) -> dict[str, Any]:
-    """Resident memory of the process after every tenth of the files."""
-    count = 50 if quick else 1500
-    for number in range(count):
-        picture(root / "in" / f"{number % 20}" / f"{number}.jpg", number)
-        soft_mask(root / "masks" / f"{number % 20}" / f"{number}.png")
-    seen: list[int] = []
-
-    def tell(event: dict[str, Any]) -> None:
-        if event["event"] == "done" and event["ended"] % (count // 10) == 0:
-            pages = int(Path("/proc/self/statm").read_text().split()[1])
-            seen.append(pages * 4096 >> 10)
-
-    _inline(root, {"prior": "mask", "refiner": "bilinear"}, tell)
-    return {"files": count, "resident_kb": seen, "growth_kb_per_file": round((seen[-1] - seen[1]) / (0.8 * count), 3)}
+    """Resident memory of a run's two processes, the one that hands out and the one that mattes, at every tenth."""
+    count = 50 if quick else 3000
+    folder(root, count - count // 50, count // 50)
+    words = [word for word in command(root, "out") if word not in ("--refiner", "bilinear")]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    seen: list[list[int]] = []
+    events: dict[str, Any] = {}
+    for line in process.stdout:
+        events = json.loads(line)
+        if events["event"] == "done" and events["ended"] % (count // 10) == 0:
+            seen.append([resident(one) >> 20 for one in tree(process.pid)[:2]])
+    process.wait()
+    growth = [round((last - second) * 1024 / (0.8 * count), 2) for second, last in zip(seen[1], seen[-1], strict=True)]
+    return {
+        "files": count, "done": events["done"], "seconds": round(events["seconds"], 1),
+        "resident_mb_at_each_tenth": seen, "growth_kb_per_file_after_the_second": growth,
+    }  # fmt: skip
 
 
 CASES = {"mixed": mixed, "killed": killed, "overlap": overlap, "memory": memory}

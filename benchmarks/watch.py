@@ -67,7 +67,7 @@ def _over(seconds: float, peak: int, max_seconds: float, max_bytes: int) -> str 
 
 
 def _end(pid: int) -> None:
-    for one in (*_tree(pid)[1:], pid):
+    for one in (*tree(pid)[1:], pid):
         try:
             os.kill(one, 9)
         except ProcessLookupError:
@@ -76,10 +76,11 @@ def _end(pid: int) -> None:
 
 def tree_memory(pid: int) -> int:
     """Bytes resident in a process and all that it started; 0 where there is no /proc."""
-    return sum(_resident(one) for one in _tree(pid))
+    return sum(resident(one) for one in tree(pid))
 
 
-def _tree(pid: int) -> list[int]:
+def tree(pid: int) -> list[int]:
+    """A process and all that it started, itself first."""
     found = [pid]
     for one in found:
         try:
@@ -90,7 +91,8 @@ def _tree(pid: int) -> list[int]:
     return found
 
 
-def _resident(pid: int) -> int:
+def resident(pid: int) -> int:
+    """Bytes; 0 for a process that is gone, and where there is no /proc."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, IndexError, ValueError):

@@ -194,7 +194,8 @@ class Batch:
         item, files = work.item, {name: Path(path) for name, path in result["files"].items()}
         try:
             root = self.manifest.out.absolute()
-            outputs = {path.relative_to(root).as_posix(): measure(path) for path in files.values()}
+            named = {name: path.relative_to(root).as_posix() for name, path in files.items()}
+            outputs = {named[name]: measure(path) for name, path in files.items()}
         except OSError as error:
             self._fail(work, f"Its result has vanished: {error.strerror}.", "Does something else write there?")
             return
@@ -203,7 +204,7 @@ class Batch:
         self.eta.finish(item.kind, item.size)
         stats = result.get("stats", {})
         notes = list(dict.fromkeys([*stats.get("notes", []), *work.notes]))
-        self._close(work, "done", {"files": list(outputs), "stats": stats, "notes": notes})
+        self._close(work, "done", {"files": named, "stats": stats, "notes": notes})
 
     def _fail(self, work: _Work, error: str, hint: str) -> None:
         item = work.item
@@ -217,7 +218,8 @@ class Batch:
         del self._works[work.item.key]
         summary, seconds = self.summary, time.monotonic() - work.begun
         ended = summary.done + len(summary.failures)
-        about = {"item": work.item.key, "kind": work.item.kind, "seconds": round(seconds, 3)}
+        item = work.item
+        about = {"item": item.key, "kind": item.kind, "source": str(item.source), "seconds": round(seconds, 3)}
         self.tell({"event": state, **about, **more, "ended": ended, "of": summary.found, "eta": self.eta.seconds()})
 
     def _record(self, work: _Work, state: Any, **more: Any) -> Record:

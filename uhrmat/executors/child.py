@@ -22,15 +22,18 @@ if TYPE_CHECKING:
 
 
 class _Replies:
-    """Writes whole lines, from any thread."""
+    """Writes whole lines, from any thread. When nobody reads them any more this process ends."""
 
     def __init__(self, file: IO[str]) -> None:
         self._file, self._lock = file, threading.Lock()
 
     def __call__(self, message: dict[str, Any]) -> None:
         with self._lock:
-            self._file.write(json.dumps(message) + "\n")
-            self._file.flush()
+            try:
+                self._file.write(json.dumps(message) + "\n")
+                self._file.flush()
+            except BrokenPipeError:
+                os._exit(1)
 
 
 class _Notes(logging.Handler):

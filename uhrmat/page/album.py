@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from uhrmat.page.encode import encode
-from uhrmat.page.exhibit import exhibit_of
+from uhrmat.page.exhibit import Exhibit, exhibit_of
 from uhrmat.page.write import write_page
 
 if TYPE_CHECKING:
@@ -17,19 +17,23 @@ MANY = 4
 
 
 class Album:
-    """The page `path` of `count` photographs, more or less."""
+    """The page `path` of `count` photographs, more or less. detail: False keeps small copies only of more than MANY."""
 
-    def __init__(self, path: Path, count: int) -> None:
-        self._path, self._whole = path, count <= MANY
+    def __init__(self, path: Path, count: int, *, detail: bool = True) -> None:
+        self._path, self._whole, self._detail = path, count <= MANY, detail or count <= MANY
         self._encoded: list[dict[str, Any]] = []
 
     def add(self, matte: Matte, title: str, table: list[tuple[str, str]]) -> None:
         """One photograph. title: for people; table: names and values shown below it."""
-        self._encoded.append(encode(exhibit_of(matte, title, table), whole=self._whole))
+        self.show(exhibit_of(matte, title, table))
 
-    def write(self) -> Path | None:
-        """The page, or None where no photograph was added. Raises OutputError."""
+    def show(self, exhibit: Exhibit) -> None:
+        """One photograph that is an exhibit already."""
+        self._encoded.append(encode(exhibit, whole=self._whole, detail=self._detail))
+
+    def write(self, title: str | None = None) -> Path | None:
+        """The page, or None where no photograph was added. title: None names the first. Raises OutputError."""
         if not self._encoded:
             return None
         first, more = self._encoded[0]["title"], len(self._encoded) - 1
-        return write_page(self._path, f"{first} and {more} more" if more else str(first), self._encoded)
+        return write_page(self._path, title or (f"{first} and {more} more" if more else str(first)), self._encoded)

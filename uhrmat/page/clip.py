@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from uhrmat.media.video import open_clip
-from uhrmat.metrics import as_unit
 from uhrmat.page.encode import encode
-from uhrmat.page.exhibit import ClipFigures, Exhibit, Side
+from uhrmat.page.exhibit import ClipFigures, Exhibit, side_of
 from uhrmat.page.write import write_page
 
 if TYPE_CHECKING:
@@ -60,19 +59,8 @@ def _exhibits(report: ClipReport, numbers: list[int], table: list[list[str]]) ->
             made = _picture(matte, index)
             if photo is None or made is None:
                 continue
-            yield _exhibit(name, photo, made, numbers[index], table)
-
-
-def _exhibit(name: str, photo: Picture, made: Picture, number: int, table: list[list[str]]) -> Exhibit:
-    if name == "foreground" and made.alpha is not None:
-        alpha = as_unit(made.alpha).clip(0, 1)
-        colour: Any = made.pixels / np.maximum(alpha, np.float32(1e-3))[..., None] if made.info.linear else made.pixels
-        side = Side("uhrmat", alpha, colour, info=made.info)
-    elif name == "alpha":
-        side = Side("uhrmat", as_unit(made.pixels[..., 1]).clip(0, 1))
-    else:
-        side = Side("composite", np.ones(made.pixels.shape[:2], np.float32), made.pixels, info=made.info)
-    return Exhibit(f"frame {number}", (side,), photo.pixels, photo.info, table=table, frame=number)
+            side, number = side_of(name, made), numbers[index]
+            yield Exhibit(f"frame {number}", (side,), photo.pixels, photo.info, table=table, frame=number)
 
 
 def _picture(clip: Any, index: int) -> Picture | None:

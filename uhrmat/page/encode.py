@@ -26,15 +26,16 @@ Bytes = npt.NDArray[np.uint8]
 Layer = dict[str, Any]
 
 
-def encode(exhibit: Exhibit, *, whole: bool = True) -> dict[str, Any]:
+def encode(exhibit: Exhibit, *, whole: bool = True, detail: bool = True) -> dict[str, Any]:
     """What the page's script reads: plain data for JSON. whole: all tiles; else only those with open pixels in them,
-    which makes pages with many pictures small: the rest is then seen from the small copy."""
+    which makes pages with many pictures small: the rest is then seen from the small copy. detail: False for no tiles at
+    all, where there are very many."""
     height, width = exhibit.size
     size = fit(height, width, SMALL)
     place = min(PLACE, -(-height // 3)), min(PLACE, -(-width // 3))
     tiles = [] if size == (height, width) else list(_tiles(height, width))
-    if not whole:
-        tiles = [tile for tile in tiles if any(_open(side.alpha[tile[1]]) for side in exhibit.sides)]
+    if not (whole and detail):
+        tiles = [tile for tile in tiles if detail and any(_open(side.alpha[tile[1]]) for side in exhibit.sides)]
     return {
         "title": exhibit.title, "frame": exhibit.frame, "width": width, "height": height, "tile": TILE,
         "small": [size[1], size[0]],

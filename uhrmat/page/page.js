@@ -2,7 +2,6 @@
 
 const byId = (id) => document.getElementById(id);
 const BACKGROUNDS = ["checker", "black", "white", "green", "colour", "picture"];
-const root = document.documentElement;
 
 function element(name, text, attributes = {}) {
   const made = document.createElement(name);
@@ -60,6 +59,7 @@ function choose(number) {
   fillPlaces();
   fillTable();
   byId("exhibit").value = String(stage.exhibit);
+  followFrame();
   if (keep && before.width === now.width && before.height === now.height) redraw();
   else fit();
 }
@@ -85,7 +85,7 @@ function fillTable() {
   if (!head) return;
   const top = element("thead"), line = element("tr"), body = element("tbody");
   head.forEach((text) => line.append(element("th", text, { scope: "col" })));
-  top.append(line);
+  if (head.some(Boolean)) top.append(line);
   for (const [name, ...cells] of rows) {
     const row = element("tr");
     row.append(element("th", name, { scope: "row" }), ...cells.map((text) => element("td", text)));
@@ -147,7 +147,7 @@ function reflect() {
 const KEYS = {
   "+": () => step(1.25), "=": () => step(1.25), "-": () => step(0.8), 0: fit, 1: () => step(1 / stage.zoom),
   ArrowLeft: () => nudge(-1, 0), ArrowRight: () => nudge(1, 0), ArrowUp: () => nudge(0, -1), ArrowDown: () => nudge(0, 1),
-  "[": () => divide(-0.05), "]": () => divide(0.05), h: () => visit(visited + 1), s: () => byId("layout").click(),
+  "[": () => divideAt(stage.split - 0.05), "]": () => divideAt(stage.split + 0.05), h: () => visit(visited + 1), s: () => byId("layout").click(),
   b: () => setBackground(nextBackground()), n: () => choose(stage.exhibit - 1), m: () => choose(stage.exhibit + 1),
 };
 for (const view of VIEWS) KEYS[view.letter] = () => show(view.key);
@@ -165,9 +165,9 @@ function nudge(x, y) {
   stage.fitted = false;
   moveTo(stage.x + x * far, stage.y + y * far);
 }
-function divide(by) {
-  stage.split = Math.min(1, Math.max(0, stage.split + by));
-  redraw();
+/* Shares as per cents, all else with three figures. */
+function told(title, value) {
+  return title.includes("share") ? `${(100 * value).toFixed(1)} %` : value.toPrecision(3);
 }
 
 function plot(title, values, numbers, cuts) {
@@ -184,11 +184,16 @@ function plot(title, values, numbers, cuts) {
   const line = (x, kind) => svgElement("line", { x1: x, x2: x, y1: 0, y2: 100, class: kind, "vector-effect": "non-scaling-stroke" });
   for (const cut of cuts) svg.append(line(numbers.indexOf(cut), "cut"));
   svg.append(line(0.5, "now"));
-  svg.addEventListener("click", (event) => {
+  const to = (event) => {
     const box = svg.getBoundingClientRect();
     scrub(Math.floor(((event.clientX - box.left) / box.width) * width));
-  });
-  return [element("p", `${title}, at most ${most.toPrecision(3)}`), svg];
+  };
+  svg.addEventListener("pointerdown", to);
+  svg.addEventListener("pointermove", (event) => { if (event.buttons) to(event); });
+  const line1 = element("p", title), now = element("output");
+  line1.append(now, ` of at most ${told(title, most)}`);
+  now.dataset.series = title;
+  return [line1, svg];
 }
 
 function scrub(index) {
@@ -200,10 +205,22 @@ function scrub(index) {
   choose(best);
 }
 
+/* Another frame was chosen than the scrubber's: the scrubber goes there. */
+function followFrame() {
+  if (!DATA.clip) return;
+  const { numbers } = DATA.clip, far = (exhibit) => Math.abs(exhibit.frame - numbers[byId("scrub").value]);
+  if (DATA.exhibits.some((exhibit) => far(exhibit) < far(current()))) {
+    byId("scrub").value = String(numbers.indexOf(current().frame));
+  }
+}
+
 function reflectClip() {
   if (!DATA.clip) return;
   const at = Number(byId("scrub").value), number = DATA.clip.numbers[at], shown = current().frame;
   byId("frame").textContent = number === shown ? `${number}` : `${number} (shown: ${shown})`;
+  for (const made of document.querySelectorAll("#plots output")) {
+    made.textContent = told(made.dataset.series, DATA.clip.series[made.dataset.series][at]);
+  }
   for (const line of document.querySelectorAll("#plots .now")) {
     line.setAttribute("x1", at + 0.45);
     line.setAttribute("x2", at + 0.45);
@@ -224,7 +241,7 @@ function begin() {
     return made;
   }));
   DATA.exhibits.forEach((exhibit, i) => byId("exhibit").append(element("option", exhibit.title, { value: String(i) })));
-  byId("picker").hidden = DATA.exhibits.length < 2;
+  byId("picker").hidden = DATA.exhibits.length < 2 || Boolean(DATA.clip);
   if (DATA.exhibits[0].sides.length > 1) stage.panes = [{ side: 0, view: "composite" }, { side: 1, view: "composite" }];
   byId("exhibit").addEventListener("change", (event) => choose(Number(event.target.value)));
   ["left", "right"].forEach((id, index) => byId(id).addEventListener("change", (event) => {
@@ -232,7 +249,7 @@ function begin() {
     stage.panes[index] = { side: Number(side), view };
     redraw();
   }));
-  byId("split").addEventListener("input", (event) => { stage.split = event.target.value / 1000; redraw(); });
+  byId("split").addEventListener("input", (event) => divideAt(event.target.value / 1000));
   byId("colour").addEventListener("input", (event) => { stage.colour = event.target.value; setBackground("colour"); });
   byId("file").addEventListener("change", (event) => takePicture(event.target.files[0]));
   const press = { fit, one: KEYS[1], in: KEYS["+"], out: KEYS["-"] };

@@ -4,7 +4,7 @@ const canvas = document.getElementById("canvas");
 const pen = canvas.getContext("2d");
 const stage = {
   exhibit: 0, zoom: 1, x: 0, y: 0, split: 0.5, beside: false, background: "checker", colour: "#c03070", picture: null,
-  panes: [{ side: 0, view: "photo" }, { side: 0, view: "composite" }], fitted: true, onchange: () => {},
+  panes: [{ side: 0, view: "photo" }, { side: 0, view: "composite" }], fitted: true, divided: false, onchange: () => {},
 };
 const MOST = 32, GRIP = 14;
 let waiting = false;
@@ -39,8 +39,10 @@ function panes() {
 function draw() {
   pen.setTransform(1, 0, 0, 1, 0, 0);
   pen.clearRect(0, 0, canvas.width, canvas.height);
-  const boxes = panes();
-  boxes.forEach((box, index) => drawPane(box, stage.panes[index]));
+  const boxes = panes(), whole = boxes.map((box, index) => drawPane(box, stage.panes[index]));
+  if (whole.every(Boolean) && !root.dataset.shown) {
+    requestAnimationFrame(() => { root.dataset.shown ||= performance.now().toFixed(0); }); // ms from the start to here
+  }
   boxes.forEach((box, index) => drawLabel(box, index));
   if (!stage.beside) {
     pen.fillStyle = "#fff";
@@ -56,6 +58,7 @@ function draw() {
   }
 }
 
+/* Draws what is ready of a pane; whether that is anything of the picture. */
 function drawPane(box, pane) {
   const exhibit = current(), { zoom } = stage;
   const left = box.cx - stage.x * zoom, top = box.cy - stage.y * zoom;
@@ -84,6 +87,7 @@ function drawPane(box, pane) {
     }
   }
   pen.restore();
+  return Boolean(small);
 }
 
 function drawBackground([x, y, w, h]) {
@@ -161,17 +165,30 @@ function fitZoom() {
   return Math.min(box.w / current().width, box.h / current().height);
 }
 
+/* The whole picture; the divider, until somebody moves it, through the middle of the subject. */
 function fit() {
   stage.zoom = fitZoom();
   stage.fitted = true;
+  if (!stage.divided) {
+    const line = 0.5 + ((current().focus - 0.5) * current().width * stage.zoom) / canvas.width;
+    stage.split = Math.min(0.9, Math.max(0.1, line));
+  }
   moveTo(current().width / 2, current().height / 2);
 }
 
+function divideAt(share) {
+  stage.split = Math.min(1, Math.max(0, share));
+  stage.divided = true;
+  redraw();
+}
+
 function resize() {
-  canvas.width = Math.max(1, Math.round(canvas.clientWidth * dense()));
-  canvas.height = Math.max(1, Math.round(canvas.clientHeight * dense()));
+  if (canvas.clientWidth < 2 || canvas.clientHeight < 2) return; // not laid out, or not seen
+  canvas.width = Math.round(canvas.clientWidth * dense());
+  canvas.height = Math.round(canvas.clientHeight * dense());
   if (stage.fitted) fit();
-  else redraw();
+  draw(); // at once: a canvas whose size was set is empty
+  redraw();
 }
 
 const fingers = new Map();
@@ -187,8 +204,7 @@ canvas.addEventListener("pointermove", (event) => {
   const before = fingers.get(event.pointerId), at = point(event);
   if (!before) return;
   if (dividing) {
-    stage.split = Math.min(1, Math.max(0, at.x / canvas.width));
-    redraw();
+    divideAt(at.x / canvas.width);
   } else if (fingers.size === 1) {
     stage.fitted = false;
     moveTo(stage.x - (at.x - before.x) / stage.zoom, stage.y - (at.y - before.y) / stage.zoom);

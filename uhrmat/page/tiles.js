@@ -1,6 +1,7 @@
 "use strict";
 /* From stored layers to pieces of picture: each is decoded when it is first seen, and the latest are kept. */
 
+const root = document.documentElement;
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const VIEWS = [
   { key: "photo", name: "Photograph", letter: "p" },
@@ -64,12 +65,17 @@ function rendered(number, side, view, piece, then) {
   return undefined;
 }
 
+async function decoded(address) {
+  const image = new Image();
+  image.src = address;
+  await image.decode();
+  return image;
+}
+
 /* RGBA bytes of a stored picture; a number means that all are that value. */
 async function bytes(stored, [w, h]) {
   if (typeof stored === "number") return new Uint8ClampedArray(4 * w * h).fill(stored);
-  const image = new Image();
-  image.src = stored;
-  await image.decode();
+  const image = await decoded(stored);
   scratch.canvas.width = w;
   scratch.canvas.height = h;
   scratch.drawImage(image, 0, 0);
@@ -80,10 +86,12 @@ async function render(exhibit, number, view, piece) {
   const side = exhibit.sides[number], photo = entry(exhibit.photo, piece), data = entry(side.data, piece);
   const size = piece.pixels, canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = size;
-  const out = new ImageData(size[0], size[1]), to = out.data;
   if (view === "photo") {
-    to.set(await bytes(photo, size));
-  } else if (view === "difference") {
+    canvas.getContext("2d").drawImage(await decoded(photo), 0, 0);
+    return canvas;
+  }
+  const out = new ImageData(size[0], size[1]), to = out.data;
+  if (view === "difference") {
     const other = exhibit.truth || exhibit.sides[1 - number].data;
     const [a, b] = [await bytes(data, size), await bytes(entry(other, piece), size)];
     const swap = !exhibit.truth && number === 1; // A minus B on both sides

@@ -15,6 +15,7 @@ from uhrmat.errors import OutputError
 from uhrmat.media import atomic, check_writable, same_file
 from uhrmat.page.exhibit import ClipFigures
 
+_MARK = b'<meta name="generator" content="uhrmat">'
 _SCRIPTS = ("tiles.js", "stage.js", "page.js")
 
 
@@ -52,6 +53,15 @@ def check_page(path: Path, overwrite: bool, inputs: Sequence[Path] = ()) -> None
     if path.exists() and not overwrite:
         raise OutputError(f"The page {path} exists.", "Replace it with --overwrite, or choose another name.")
     check_writable(path.parent)
+
+
+def is_page(path: Path) -> bool:
+    """Whether the file is a page that `write_page` wrote."""
+    try:
+        with path.open("rb") as file:
+            return _MARK in file.read(4096)
+    except OSError:
+        return False
 
 
 def _filled(page: str, parts: dict[str, str]) -> list[str]:

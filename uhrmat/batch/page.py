@@ -1,0 +1,68 @@
+"""A page of the stills that a run did, read back from what was written, so that it does not matter who wrote it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from uhrmat.batch.settings import Settings
+from uhrmat.errors import InputError, UhrmatError
+from uhrmat.media import read_picture
+from uhrmat.page import Album, Exhibit, check_page
+from uhrmat.page.clip import spread
+from uhrmat.page.exhibit import Side, side_of
+from uhrmat.page.write import is_page
+
+MOST = 40
+"""Stills on a page. Of more, so many are shown, evenly spread over their paths, the first and the last among them."""
+_SHOWN = ("foreground", "cutout", "alpha")
+"""Outputs that a page can show, the best first."""
+Rows = Callable[[Mapping[str, Any]], list[tuple[str, str]]]
+"""From the event of a still that is done to names and values, shown below it."""
+
+
+class StillsPage:
+    """Told the events of a run (see `report.Tell`), it makes a page of the stills that were done; clips are not on it.
+
+    path: of the page; one that uhrmat made is replaced; out: the output folder; rows: see there. Raises InputError or
+    OutputError where there will be nothing to show or the page cannot be written.
+    """
+
+    def __init__(self, path: Path, out: Path, settings: Settings, rows: Rows, overwrite: bool = False) -> None:
+        check_page(path, overwrite or is_page(path))
+        if not any(name in settings.outputs for name in _SHOWN):
+            raise InputError("A page shows alphas, and none is written.", "Add alpha or foreground to --outputs.")
+        self._path, self._out, self._rows, self._premultiplied = path, out, rows, settings.premultiply
+        self._done: dict[str, dict[str, Any]] = {}
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        """An event."""
+        if event["event"] == "done" and event["kind"] == "still":
+            self._done[event["item"]] = event
+
+    def write(self) -> dict[str, Any]:
+        """Writes the page, unless no still was done, and tells of it as an event. Raises OutputError.
+
+        A still that cannot be read any more, or whose result cannot, is left out.
+        """
+        events = [self._done[key] for key in sorted(self._done)]
+        album, shown = Album(self._path, len(events), detail=False), 0
+        for number in spread(len(events), MOST):
+            try:
+                album.show(self._exhibit(events[number]))
+            except (UhrmatError, OSError):
+                continue
+            shown += 1
+        title = f"{shown} of {len(events)} photographs of {self._out.resolve().name}, evenly spread"
+        made = album.write(title if shown < len(events) else None)
+        return {"event": "page", "path": None if made is None else str(made), "shown": shown, "stills": len(events)}
+
+    def _exhibit(self, event: Mapping[str, Any]) -> Exhibit:
+        name = next(name for name in _SHOWN if name in event["files"])
+        photo, side = read_picture(event["source"]), self._side(name, self._out / event["files"][name])
+        rows = [["", "value"], *([what, value] for what, value in self._rows(event))]
+        return Exhibit(event["item"], (side,), photo.pixels, photo.info, table=rows)
+
+    def _side(self, name: str, path: Path) -> Side:
+        return side_of(name, read_picture(path), self._premultiplied)
