@@ -14,6 +14,7 @@ from uhrmat.cli.bench import bench
 from uhrmat.cli.compare import compare
 from uhrmat.cli.doctor import doctor
 from uhrmat.cli.evaluate import evaluate
+from uhrmat.cli.help import dress
 from uhrmat.cli.image import image
 from uhrmat.cli.models import models
 from uhrmat.cli.train import train
@@ -23,7 +24,6 @@ from uhrmat.quick import run_and_leave
 
 app = typer.Typer(
     name="uhrmat",
-    help="Alpha mattes of ultra high resolution pictures, computed only where the matte is open.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -52,7 +52,15 @@ def uhrmat(
         bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Alpha mattes of ultra high resolution pictures, computed only where the matte is open."""
+    """Alpha mattes of ultra high resolution pictures, computed only where the matte is open.
+
+    `uhrmat COMMAND --help` says all about one of the commands.
+
+    Example: uhrmat image photo.jpg --trimap photo_trimap.png -o out
+    """
+
+
+dress(app)
 
 
 def main() -> None:

@@ -13,13 +13,16 @@ from uhrmat.cli.console import Console, Rows, session
 if TYPE_CHECKING:
     from uhrmat.bench.tables import Table
 
-bench = typer.Typer(help="Measure quality and cost on pictures with true alphas.", no_args_is_help=True)
+bench = typer.Typer(no_args_is_help=True)
 _WIDTH = 12
 
 
 @bench.callback()
 def choose() -> None:
-    """Measure quality and cost on pictures with true alphas."""
+    """Measure quality and cost on pictures with true alphas.
+
+    Example: uhrmat bench hrimf-amr --data dev/ --limit 2
+    """
 
 
 @bench.command("hrimf-amr")

@@ -30,7 +30,8 @@ def compare(
 ) -> None:
     """Compare two mattes by eye: one HTML page with a divider, zoom to single pixels, backgrounds and figures.
 
-    Example: uhrmat compare ours.png theirs.png truth.png -o page.html --photo photo.jpg
+    Example: uhrmat compare ours.png theirs.png -o page.html --photo photo.jpg
+    uhrmat compare ours.png theirs.png truth.png -o page.html
     """
     with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
         from uhrmat.page import encode, write_page

@@ -11,7 +11,10 @@ from uhrmat.cli.console import FAILED, Console, Rows, session
 def doctor(as_json: opt.Json = False, quiet: opt.Quiet = False, debug: opt.Debug = False) -> None:
     """Look at this machine: device, memory, engines, codecs, weights, versions; each problem with its cure.
 
-    Ends with exit code 1 where there is a problem. Example: uhrmat doctor
+    Ends with exit code 1 where there is a problem.
+
+    Example: uhrmat doctor
+    uhrmat doctor --json
     """
     with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
         from uhrmat.doctor import as_dict, examine

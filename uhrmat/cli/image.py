@@ -51,7 +51,9 @@ def image(
 ) -> None:
     """Matte photographs: alpha, foreground colours, cut-outs.
 
-    Example: uhrmat image photo.jpg --trimap photo_trimap.png -o out --outputs alpha,cutout,preview
+    Example: uhrmat image photo.jpg --trimap photo_trimap.png -o out
+    uhrmat image photo.jpg --mask mask.png -o out --report out/page.html
+    uhrmat image shoot/*.tif --trimap shoot/trimaps -o out --alpha-format png16
     """
     with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
         from uhrmat.media import MAX_PIXELS

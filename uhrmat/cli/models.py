@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from uhrmat.hub import CatalogEntry
     from uhrmat.hub.fetch import Progress
 
-models = typer.Typer(help="Weights: list, fetch, verify, convert, publish.", no_args_is_help=True)
+models = typer.Typer(
+    help="Weights: list, fetch, verify, convert, publish.\n\nExample: uhrmat models list", no_args_is_help=True
+)
 
 
 class Kind(str, Enum):
@@ -36,7 +38,7 @@ Names = Annotated[
     list[str],
     typer.Argument(help="Names of the list, or owner/repo[@revision][:file].", metavar="NAME...", show_default=False),
 ]
-Some = Annotated[list[str] | None, typer.Argument(help="Default: all that are here.", metavar="[NAME...]")]
+Some = Annotated[list[str] | None, typer.Argument(help="Default: all that are here.", metavar="NAME...")]
 Accept = Annotated[
     list[str] | None,
     typer.Option("--accept-licence", metavar="NAME", help="You have read this one's licence, and it suits you."),

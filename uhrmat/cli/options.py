@@ -76,7 +76,13 @@ Prior = Annotated[
         rich_help_panel=_ENGINE,
     ),
 ]
-Refiner = Annotated[str, typer.Option(help="What decides at full resolution.", rich_help_panel=_ENGINE)]
+Refiner = Annotated[
+    str,
+    typer.Option(
+        help="What decides at full resolution: shm, ddfe, or, to compare with, projection, guided, bilinear.",
+        rich_help_panel=_ENGINE,
+    ),
+]
 WorkingSize = Annotated[
     int | None, typer.Option(min=16, help="Short side of the small copy, in pixels.", rich_help_panel=_ENGINE)
 ]
@@ -169,7 +175,10 @@ FrameCount = Annotated[int | None, typer.Option("--frames", min=1, help="How man
 FrameRate = Annotated[
     str | None,
     typer.Option(
-        "--rate", help="Frames per second of a sequence: 25, 24000/1001. Default: 24.", rich_help_panel=_RANGE
+        "--rate",
+        metavar="FPS",
+        rich_help_panel=_RANGE,
+        help="Frames per second of a sequence: 25, 24000/1001. Default: 24.",
     ),
 ]
 _TIME = "What is computed again"

@@ -12,7 +12,10 @@ import typer
 from uhrmat.cli import options as opt
 from uhrmat.cli.console import Console, session
 
-train = typer.Typer(help="Train a network and write its weights with their card.", no_args_is_help=True)
+train = typer.Typer(
+    help="Train a network and write its weights with their card.\n\nExample: uhrmat train shm -o runs/shm --minutes 60",
+    no_args_is_help=True,
+)
 
 Out = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Checkpoint, log, curves, weights.")]
 RecipeName = Annotated[str, typer.Option("--recipe", help="A recipe by name, or a TOML file.")]

@@ -54,6 +54,7 @@ def video(
     """Matte a clip: what did not change is not computed again.
 
     Example: uhrmat video clip.mp4 --mask first_frame.png -o cut.mov
+    uhrmat video screen.mov --key green -o frames/cut_%04d.exr
     """
     with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
         from uhrmat.clip.plan import ClipSpec, parse_rate, plan_clip

@@ -1,0 +1,112 @@
+"""What `--help` looks like: a manual page in short, with its example, grouped options, and colour on terminals only."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+from typing import Any
+
+import typer
+from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
+
+_VALUES = {"path": "PATH", "file": "FILE", "int": "N", "float": "X", "str": "NAME"}
+"""What stands for a value in an option's line where the option does not name it itself."""
+
+
+def dress(app: typer.Typer) -> typer.Typer:
+    """Gives every command and group of `app` this look; to be called when all are registered."""
+    app.info.cls = _Group
+    app.rich_markup_mode = None
+    for command in app.registered_commands:
+        command.cls = _Command
+    for group in app.registered_groups:
+        group.cls = _Group
+        if group.typer_instance is not None:
+            dress(group.typer_instance)
+    return app
+
+
+class _Command(TyperCommand):
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        return [_plain(piece) for piece in super().collect_usage_pieces(ctx)]
+
+    def format_help_text(self, ctx: Any, formatter: Any) -> None:
+        _write_text(self.help, formatter)
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        _write_options(self.get_params(ctx), ctx, formatter)
+
+
+class _Group(TyperGroup):
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        return [_plain(piece) for piece in super().collect_usage_pieces(ctx)]
+
+    def format_help_text(self, ctx: Any, formatter: Any) -> None:
+        _write_text(self.help, formatter)
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section(_bold("Commands")):
+            rows = [(_cyan(name), _first(command.help)) for name, command in self.commands.items()]
+            formatter.write_dl(rows)
+        _write_options(self.get_params(ctx), ctx, formatter)
+
+
+def _write_text(text: str | None, formatter: Any) -> None:
+    """What a command does, and below it its examples, each on a line of its own, to be copied."""
+    said, _, examples = inspect.cleandoc(text or "").partition("Example: ")
+    formatter.write_paragraph()
+    formatter.write_text(said.strip())
+    if examples:
+        lines = re.split(r"\s+(?=uhrmat )", " ".join(examples.split()))
+        with formatter.section(_bold("Example" if len(lines) == 1 else "Examples")):
+            formatter.write("".join(f"  {line}\n" for line in lines))
+
+
+def _write_options(params: list[Any], ctx: Any, formatter: Any) -> None:
+    """Arguments and options by panel, panels in the order of their first options, arguments before all."""
+    panels: dict[str, list[tuple[str, str]]] = {}
+    for kind, heading in ((TyperArgument, "Arguments"), (TyperOption, "Options")):
+        for param in params:
+            record = param.get_help_record(ctx)
+            if record is not None and isinstance(param, kind):
+                rows = panels.setdefault(param.rich_help_panel or heading, [])
+                rows.append((_cyan(_name(param, ctx)), " ".join(record[1].split())))
+    if len(panels["Options"]) == 1:  # --help alone: last
+        panels["Options"] = panels.pop("Options")
+    for heading, rows in panels.items():
+        with formatter.section(_bold(heading)):
+            formatter.write_dl(rows, col_max=26)
+
+
+def _name(param: Any, ctx: Any) -> str:
+    """`PHOTO...`, `-o, --output DIR`, `--premultiply, --straight`, `--threads N`."""
+    if isinstance(param, TyperArgument):
+        return str(param.display_name_raw)
+    names = ", ".join([*sorted(param.opts, key=len), *param.secondary_opts])
+    return names if param.is_flag else f"{names} {_value(param, ctx)}"
+
+
+def _value(param: Any, ctx: Any) -> str:
+    if param.metavar is not None:
+        return str(param.metavar)
+    kind = str(param.display_type(ctx)).strip("<>").removesuffix(" range")
+    return _VALUES.get(kind, kind)
+
+
+def _plain(piece: str) -> str:
+    """A piece of the usage line without typer's braces and without dots that the name has already."""
+    return re.sub(r"(\.\.\.\]?)\.\.\.$", r"\1", piece.translate({ord("{"): None, ord("}"): None}))
+
+
+def _first(text: str | None) -> str:
+    """The first sentence of a help text: its first line or lines up to a blank one."""
+    return " ".join(inspect.cleandoc(text or "").split("\n\n")[0].split())
+
+
+def _bold(text: str) -> str:
+    return text if os.environ.get("NO_COLOR") else typer.style(text, bold=True)
+
+
+def _cyan(text: str) -> str:
+    return text if os.environ.get("NO_COLOR") else typer.style(text, fg="cyan")
