@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -11,38 +9,31 @@ from torch import Tensor
 from uhrmat.hub import resolve
 from uhrmat.hub.tensors import load_into, load_tensors
 from uhrmat.media import Picture
-from uhrmat.refine.budget import cost_of
 from uhrmat.refine.colorline import smooth_colours
 from uhrmat.refine.ddfe import DDFE, SIZES, assemble, reach
 from uhrmat.refine.features import BilinearMaps, PictureColours
 from uhrmat.refine.linear import guided_coefficients
-from uhrmat.refine.parts import Box, Run
+from uhrmat.refine.parts import Run
 from uhrmat.refine.pyramid import Attempt, Level, climb
 from uhrmat.refine.refiner import Job
-from uhrmat.sparse import ActiveSet, choose_engine, make_engine
-
-Read = Callable[[Tensor, Tensor], Tensor]
+from uhrmat.refine.windows import Read, SparseRefiner, whole
 
 
-class DDFERefiner:
+class DDFERefiner(SparseRefiner[DDFE]):
     """DDFE with trained weights, as a pyramid.
 
-    weights: see `load_ddfe`; engine: see `sparse.ENGINES`; dtype: of the arithmetic.
-    reach: of its receptive field, pixels; cost: its memory in one step. Raises WeightsError where the weights are
-    missing or of another network.
+    weights: see `load_ddfe`; the rest as for `SparseRefiner`, the cost for one step. Raises WeightsError where the
+    weights are missing or of another network.
     """
 
     name = "ddfe"
 
     def __init__(self, weights: str | None, engine: str, dtype: torch.dtype, device: str) -> None:
-        self.dtype, self.device = dtype, torch.device(device)
-        self.engine = choose_engine(self.device, dtype) if engine == "auto" else engine
-        self.net = load_ddfe(weights).to(self.device).eval()
-        self.reach = reach(self.net.config)
-        self.cost = cost_of(device, self.engine, dtype, f"ddfe-{self.net.size}")
+        net = load_ddfe(weights)
+        super().__init__(net, reach(net.config), f"ddfe-{net.size}", engine, dtype, device)
 
     def refine(self, job: Job, alpha: np.ndarray) -> None:
-        self.climb(job, alpha, lambda level, found: self.prepared(level, found)(_whole(level)))
+        self.climb(job, alpha, lambda level, found: self.prepared(level, found)(whole(level.size)))
 
     def climb(self, job: Job, alpha: np.ndarray, attempt: Attempt) -> np.ndarray:
         """All steps from the working size to full resolution, see `pyramid.climb`."""
@@ -52,19 +43,9 @@ class DDFERefiner:
     @torch.inference_mode()
     def prepared(self, job: Job, alpha: np.ndarray) -> Run:
         """What refines the active pixels in a window of one step."""
-        features = self._features(job)
-
-        @torch.inference_mode()
-        def run(window: Box) -> None:
-            active = ActiveSet.from_mask(job.active[window])
-            if not active.count:
-                return
-            engine = make_engine(self.engine, active, self.dtype, self.device)
-            top, left = window[0].start, window[1].start
-            change, _ = self.net(engine, engine.sample(lambda ys, xs: features(ys + top, xs + left)))
-            engine.scatter(change, alpha[window], add=True)
-
-        return run
+        return self.on_windows(
+            job.active, alpha, self._features(job), lambda engine, seen: self.net(engine, seen)[0], add=True
+        )
 
     def _features(self, job: Job) -> Read:
         level = job if isinstance(job, Level) else Level(**vars(job), maps=self._maps(job))
@@ -86,10 +67,6 @@ class DDFERefiner:
 
     def _maps(self, job: Job) -> np.ndarray | None:
         return line_maps(job.small, job.prior) if self.net.config.weighs else None
-
-
-def _whole(job: Job) -> Box:
-    return slice(0, job.size[0]), slice(0, job.size[1])
 
 
 def _known(trimap: Tensor | None, index: Tensor) -> Tensor:

@@ -8,16 +8,17 @@ from typing import Protocol
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from uhrmat.errors import InputError
 from uhrmat.hub import resolve
 from uhrmat.hub.tensors import load_into, load_tensors
 from uhrmat.media import Picture
-from uhrmat.refine.budget import cost_of
 from uhrmat.refine.features import ColourLineFeatures, PictureColours, context_maps
-from uhrmat.refine.parts import Box, Run
+from uhrmat.refine.parts import Run
 from uhrmat.refine.shm import SHM, reach
-from uhrmat.sparse import ActiveSet, Feat, choose_engine, make_engine
+from uhrmat.refine.windows import SparseRefiner, whole
+from uhrmat.sparse import Engine, Feat
 
 REFINERS = ("shm", "ddfe", "projection", "guided", "bilinear")
 
@@ -48,24 +49,20 @@ class Refiner(Protocol):
         """Writes the active pixels of `alpha`, (H, W) float32, in place; values may leave [0, 1] by a little."""
 
 
-class SHMRefiner:
+class SHMRefiner(SparseRefiner[SHM]):
     """The sparse high-resolution module with trained weights, of either size.
 
-    weights: see `load_shm`; engine: see `sparse.ENGINES`; dtype: of the arithmetic.
-    reach: of its receptive field, pixels; cost: its memory. Raises WeightsError where the weights are missing or of
+    weights: see `load_shm`; the rest as for `SparseRefiner`. Raises WeightsError where the weights are missing or of
     another network.
     """
 
     def __init__(self, weights: str | None, engine: str, dtype: torch.dtype, device: str) -> None:
-        self.dtype, self.device = dtype, torch.device(device)
-        self.engine = choose_engine(self.device, dtype) if engine == "auto" else engine
-        self.net = load_shm(weights).to(self.device).eval()
-        self.name = f"shm-{self.net.size}"
-        self.reach = reach(self.net.config)
-        self.cost = cost_of(device, self.engine, dtype, self.net.size)
+        net = load_shm(weights)
+        super().__init__(net, reach(net.config), net.size, engine, dtype, device)
+        self.name = f"shm-{net.size}"
 
     def refine(self, job: Job, alpha: np.ndarray) -> None:
-        self.prepared(job, alpha)((slice(0, job.size[0]), slice(0, job.size[1])))
+        self.prepared(job, alpha)(whole(job.size))
 
     @torch.inference_mode()
     def prepared(self, job: Job, alpha: np.ndarray) -> Run:
@@ -76,21 +73,15 @@ class SHMRefiner:
         small, prior = (context_maps(x)[None].to(self.device) for x in (job.small, job.prior[..., None]))
         gates, config = self.net.gates(small, prior), self.net.config
 
-        @torch.inference_mode()
-        def run(window: Box) -> None:
-            active = ActiveSet.from_mask(job.active[window])
-            if not active.count:
-                return
-            engine = make_engine(self.engine, active, self.dtype, self.device)
-            top, left = window[0].start, window[1].start
-            seen = engine.sample(lambda ys, xs: features(ys + top, xs + left)[..., : config.inputs])
+        def read(ys: Tensor, xs: Tensor) -> Tensor:
+            return features(ys, xs)[..., : config.inputs]
+
+        def answer(engine: Engine, seen: Feat) -> Feat:
             found = self.net.gated(engine, seen, gates)
             assert isinstance(found, Feat)
-            if config.residual:
-                found = Feat(found.data * features.trust, 0)
-            engine.scatter(found, alpha[window], add=config.residual)
+            return Feat(found.data * features.trust, 0) if config.residual else found
 
-        return run
+        return self.on_windows(job.active, alpha, read, answer, add=config.residual)
 
 
 class ProjectionRefiner:

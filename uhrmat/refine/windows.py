@@ -1,0 +1,55 @@
+"""What the sparse networks share as refiners: device, engine and cost, and the walk over a window's active pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from uhrmat.refine.budget import cost_of
+from uhrmat.refine.parts import Box, Run
+from uhrmat.sparse import ActiveSet, Engine, Feat, choose_engine, make_engine
+
+Net = TypeVar("Net", bound=nn.Module)
+Read = Callable[[Tensor, Tensor], Tensor]
+"""Features (..., C) at the picture's coordinates (ys, xs)."""
+Answer = Callable[[Engine, Feat], Feat]
+"""One channel at the active pixels from their features."""
+
+
+class SparseRefiner(Generic[Net]):
+    """A network on active sets. engine: see `sparse.ENGINES`; dtype: of the arithmetic; reach: of its receptive field,
+    pixels; kind: of the network, in the table of costs; cost: its memory."""
+
+    def __init__(self, net: Net, reach: int, kind: str, engine: str, dtype: torch.dtype, device: str) -> None:
+        self.dtype, self.device = dtype, torch.device(device)
+        self.engine = choose_engine(self.device, dtype) if engine == "auto" else engine
+        self.net = net.to(self.device).eval()
+        self.reach = reach
+        self.cost = cost_of(device, self.engine, dtype, kind)
+
+    def on_windows(self, active: np.ndarray, alpha: np.ndarray, features: Read, answer: Answer, add: bool) -> Run:
+        """What refines `alpha` (H, W) in place at the pixels of `active` (H, W) bool inside a window.
+
+        add: the answer is a change, and not alpha itself.
+        """
+
+        @torch.inference_mode()
+        def run(window: Box) -> None:
+            inside = ActiveSet.from_mask(active[window])
+            if not inside.count:
+                return
+            engine = make_engine(self.engine, inside, self.dtype, self.device)
+            top, left = window[0].start, window[1].start
+            seen = engine.sample(lambda ys, xs: features(ys + top, xs + left))
+            engine.scatter(answer(engine, seen), alpha[window], add=add)
+
+        return run
+
+
+def whole(size: tuple[int, int]) -> Box:
+    """The window that is all of a picture of (H, W) pixels."""
+    return slice(0, size[0]), slice(0, size[1])
