@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -45,8 +45,12 @@ def _reporter(console: Console) -> Callable[[dict[str, float]], None]:
     return lambda line: console.note("  ".join(f"{name} {value:.5g}" for name, value in line.items()))
 
 
-def _done(console: Console, path: Path) -> None:
-    """Says where the weights and their card are."""
+def _train(
+    console: Console, run: Callable[..., Path], recipe: Any, output: Path, minutes: float | None, **options: Any
+) -> None:
+    """Runs a training with its log lines shown, and says where its weights are."""
+    limit = math.inf if minutes is None else minutes
+    path = run(recipe, output, minutes=limit, report=_reporter(console), note=console.note, **options)
     console.table([[("weights", str(path)), ("card", str(path.with_suffix(".md")))]])
     console.document({"weights": str(path), "card": str(path.with_suffix(".md"))})
 
@@ -79,22 +83,10 @@ def shm(
         from uhrmat.train.run import run
 
         chosen = load_recipe(recipe, steps=steps, batch=batch, scenes=scenes)
-
-        path = run(
-            chosen,
-            output,
-            data=data,
-            cache=cache,
-            device=device,
-            producers=producers,
-            workers=workers,
-            minutes=math.inf if minutes is None else minutes,
-            every=every,
-            weights=weights,
-            report=_reporter(console),
-            note=console.note,
-        )
-        _done(console, path)
+        _train(
+            console, run, chosen, output, minutes, data=data, cache=cache, device=device, producers=producers,
+            workers=workers, every=every, weights=weights,
+        )  # fmt: skip
 
 
 @train.command()
@@ -124,21 +116,11 @@ def ddfe(
         from uhrmat.train.recipe import DetailRecipe, load_recipe
         from uhrmat.train.run import run
 
-        path = run(
-            load_recipe(recipe, DetailRecipe, steps=steps, batch=batch, scenes=scenes),
-            output,
-            data=data,
-            cache=cache,
-            device=device,
-            producers=producers,
-            workers=workers,
-            minutes=math.inf if minutes is None else minutes,
-            every=every,
-            weights=weights,
-            report=_reporter(console),
-            note=console.note,
-        )
-        _done(console, path)
+        chosen = load_recipe(recipe, DetailRecipe, steps=steps, batch=batch, scenes=scenes)
+        _train(
+            console, run, chosen, output, minutes, data=data, cache=cache, device=device, producers=producers,
+            workers=workers, every=every, weights=weights,
+        )  # fmt: skip
 
 
 @train.command()
@@ -168,19 +150,8 @@ def lpn(
     with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
         from uhrmat.train.lpn.run import run_lpn
 
-        path = run_lpn(
-            recipe,
-            output,
-            changes={"steps": steps, "batch": batch},
-            data=data,
-            cache=cache,
-            device=device,
-            producers=producers,
-            workers=workers,
-            minutes=math.inf if minutes is None else minutes,
-            every=every,
-            weights=weights,
-            report=_reporter(console),
-            note=console.note,
-        )
-        _done(console, path)
+        changes = {"steps": steps, "batch": batch}
+        _train(
+            console, run_lpn, recipe, output, minutes, changes=changes, data=data, cache=cache, device=device,
+            producers=producers, workers=workers, every=every, weights=weights,
+        )  # fmt: skip
