@@ -76,7 +76,7 @@ def test_options_reach_the_matter(
 
 def test_prior_and_refiner_reach_the_matter(run: Run, matter: type[FakeMatter], photo: Path) -> None:
     assert run("image", photo, "--prior", "knn", "--refiner", "ddfe").exit_code == 0
-    assert matter.made[0][0] == ("knn", "ddfe")
+    assert (matter.made[0][0], matter.made[0][1]["refiner"]) == (("knn",), "ddfe")
 
 
 def test_a_mask_is_handed_on_as_values(run: Run, matter: type[FakeMatter], photo: Path) -> None:

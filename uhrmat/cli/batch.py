@@ -71,16 +71,13 @@ def batch(
         from uhrmat.batch.settings import Settings
         from uhrmat.media import MAX_PIXELS
         from uhrmat.plan import parse_outputs
-        from uhrmat.units import parse_bytes
 
         where = {"trimap": trimaps, "mask": masks, "plate": plates}
         named = {kind: text for kind, text in where.items() if text is not None}
-        budget = None if max_memory is None else parse_bytes(max_memory)
-        matter = {
-            "prior": prior, "refiner": refiner, "working_size": working_size, "engine": engine, "device": device,
-            "precision": precision, "threads": threads, "max_memory": budget, "overflow": overflow.value,
-            "weights": weights,
-        }  # fmt: skip
+        matter = opt.matter_options(
+            max_memory, overflow, prior=prior, refiner=refiner, working_size=working_size, engine=engine,
+            device=device, precision=precision, threads=threads, weights=weights,
+        )  # fmt: skip
         settings = Settings(
             matter, parse_outputs(outputs), alpha_format.value, background, premultiply, resize_trimap,
             max_pixels or MAX_PIXELS, tuple([*named, *(["key"] if key else [])]), key, codec, bits, temporal, threshold,

@@ -58,11 +58,13 @@ def image(
     with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
         from uhrmat.media import MAX_PIXELS
         from uhrmat.plan import Spec, parse_outputs, plan
-        from uhrmat.units import parse_bytes
 
         spec = Spec(parse_outputs(outputs), alpha_format.value, background, premultiply, overwrite)
         limit = max_pixels or MAX_PIXELS
-        budget = None if max_memory is None else parse_bytes(max_memory)
+        options = opt.matter_options(
+            max_memory, overflow, refiner=refiner, working_size=working_size, engine=engine, device=device,
+            precision=precision, threads=threads, weights=weights,
+        )  # fmt: skip
         jobs = plan(
             photos, spec, folder=folder, trimap=trimap, mask=mask, plate=plate, key=key, alpha=alpha, prior=prior,
             resize=resize_trimap, max_pixels=limit,
@@ -84,19 +86,7 @@ def image(
             with importing():
                 from uhrmat.matter import Matter
 
-            matter = Matter(
-                prior,
-                refiner,
-                working_size=working_size,
-                engine=engine,
-                device=device,
-                precision=precision,
-                threads=threads,
-                max_memory=budget,
-                overflow=overflow.value,
-                weights=weights,
-                solver=process.solve,
-            )
+            matter = Matter(prior, solver=process.solve, **options)
             matter.prepare(jobs[0].given)
             failed = _run(console, matter, jobs, spec, ahead, behind, report)
     if failed:
@@ -114,10 +104,13 @@ def _run(
 ) -> int:
     """Mattes every job, reports all, and returns how many failed."""  # fmt: skip
     from uhrmat.cli.report import report
-    from uhrmat.page import Album
     from uhrmat.photo import matte_photo
 
-    album = None if page is None else Album(page, len(jobs))
+    album = None
+    if page is not None:
+        from uhrmat.page import Album
+
+        album = Album(page, len(jobs))
 
     def look(matte: Matte, item: Delivered) -> None:
         assert album is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -279,3 +279,11 @@ Address = Annotated[str | None, typer.Option(help="Ray's head node, or auto.", r
 JsonLines = Annotated[
     bool, typer.Option("--json", help="Print every event as a line of JSON.", rich_help_panel=_REPORT)
 ]
+
+
+def matter_options(max_memory: str | None, overflow: Overflow, **options: Any) -> dict[str, Any]:
+    """What `Matter` takes, by name, from a command's options. Raises InputError where the memory is no size."""
+    from uhrmat.units import parse_bytes
+
+    budget = None if max_memory is None else parse_bytes(max_memory)
+    return {**options, "max_memory": budget, "overflow": overflow.value}

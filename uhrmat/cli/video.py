@@ -61,13 +61,11 @@ def video(
         from uhrmat.composite import parse_background
         from uhrmat.media import check_writable
         from uhrmat.plan import parse_outputs
-        from uhrmat.units import parse_bytes
 
-        matter = {
-            "prior": prior, "refiner": refiner, "working_size": working_size, "engine": engine, "device": device,
-            "precision": precision, "threads": threads, "overflow": overflow.value, "weights": weights,
-            "max_memory": None if max_memory is None else parse_bytes(max_memory),
-        }  # fmt: skip
+        matter = opt.matter_options(
+            max_memory, overflow, prior=prior, refiner=refiner, working_size=working_size, engine=engine,
+            device=device, precision=precision, threads=threads, weights=weights,
+        )  # fmt: skip
         spec = ClipSpec(
             clip, output, None if outputs is None else parse_outputs(outputs), codec, bits, background, start, end,
             frames, None if rate is None else parse_rate(rate), trimap, mask, plate, key, temporal, threshold,
