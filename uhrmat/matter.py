@@ -24,7 +24,7 @@ from uhrmat.prior.base import Prior, PriorMethod, Recurrent, SmallHints
 from uhrmat.prior.make import Priors
 from uhrmat.refine.budget import check_total, refiner_limit
 from uhrmat.refine.fuse import fused_prior, settle
-from uhrmat.refine.overflow import MODES, Climbing, refine_within
+from uhrmat.refine.overflow import MODES, Climbing, Outcome, refine_within
 from uhrmat.refine.refiner import Job, make_refiner
 from uhrmat.sparsity import trimap_band
 
@@ -88,10 +88,10 @@ class Matter:
 
     prior: "auto" (hints decide) or one of `prior.choose.NEEDS`; refiner: one of `refine.refiner.REFINERS`;
     working_size: short side of the small copy; engine: one of `sparse.ENGINES`; device: "auto", "cpu", "cuda[:n]",
-    "mps"; precision: "auto", "fp32", "bf16", "fp16"; threads: of the CPU; max_memory: bytes, of this process on the CPU
-    (the prior's own process is not in it), of the device on CUDA, None: a share of what is free; overflow: "cascade" or
-    "parts", what to do where one shot needs more; weights: of the refiner, a name or a .safetensors file;
-    solver: of the prior, see `prior.worker`. Raises InputError or WeightsError; `matte` also MemoryBudgetError.
+    "mps"; precision: "auto", "fp32", "bf16", "fp16"; threads: of the CPU; max_memory: bytes, on the CPU of this process
+    and its children, on CUDA of the device, None: a share of what is free; overflow: "cascade" or "parts", what to do
+    where one shot needs more; weights: of the refiner, a name or a .safetensors file; solver: of the prior, see
+    `prior.worker`. Raises InputError or WeightsError; `matte` also MemoryBudgetError.
     """
 
     def __init__(
@@ -129,19 +129,14 @@ class Matter:
             asked = self.ask(picture, hints, fresh=True)
             small, prior, settled = asked.small, asked.prior, asked.trimap
         with clock("refine"):
-            job = Job(picture, small, prior.alpha, settled, trimap_band(settled))
             found = fused_prior(prior.alpha, settled)
-            if foreground:
-                check_total(self.device, self.max_memory, foreground_bytes(picture), "the foreground")
-            limit = refiner_limit(self.device, self.max_memory)
-            done = refine_within(self.refiner, job, found, self.overflow, limit)
+            job = Job(picture, small, prior.alpha, settled, trimap_band(settled))
+            done = self.refine(job, found, foreground)
             settle(found, settled)
         colours = None
         if foreground:
             with clock("foreground"):
-                colours = estimate_foreground(picture.pixels, found)
-                if prior.screen is not None:
-                    despill(colours, prior.screen)
+                colours = self.colours(picture, found, prior)
         active = done.active
         count = int(np.count_nonzero(active))
         stats = Stats(
@@ -168,6 +163,23 @@ class Matter:
         notes = [*filter(None, [choice.note]), *hints.notes, *prior.notes]
         return Question(small, prior, settled, notes)
 
+    def refine(self, job: Job, alpha: np.ndarray, foreground: bool) -> Outcome:
+        """Refines the active pixels of `alpha`, (H, W) float32, in place, within the memory that is allowed.
+
+        foreground: its colours follow; that they find room is checked now.
+        """
+        if foreground:
+            check_total(self.device, self.max_memory, _foreground_bytes(job.picture), "the foreground")
+        limit = refiner_limit(self.device, self.max_memory)
+        return refine_within(self.refiner, job, alpha, self.overflow, limit)
+
+    def colours(self, picture: Picture, alpha: np.ndarray, prior: Prior) -> np.ndarray:
+        """The foreground's straight colours (H, W, 3) in the picture's type, without what a screen spilled on them."""
+        found = estimate_foreground(picture.pixels, alpha)
+        if prior.screen is not None:
+            despill(found, prior.screen)
+        return found
+
 
 class Clock:
     """Seconds by stage."""
@@ -193,6 +205,6 @@ def _as_picture(image: ImageLike) -> Picture:
     raise InputError(f"A {kind} is no picture.", "Give a path, a numpy array or a uhrmat.media.Picture.")
 
 
-def foreground_bytes(picture: Picture) -> int:
+def _foreground_bytes(picture: Picture) -> int:
     """What `estimate_foreground` takes beside the picture: the colours, and three masks of a byte."""
     return picture.height * picture.width * (3 * picture.pixels.dtype.itemsize + 3)

@@ -9,16 +9,12 @@ import numpy as np
 
 from uhrmat.clip.state import NEVER, LastComputed, SteadyPrior, Watch
 from uhrmat.clip.still import KeptPrior
-from uhrmat.despill import despill
 from uhrmat.errors import InputError
-from uhrmat.foreground import estimate_foreground
 from uhrmat.hints import Hints
-from uhrmat.matter import Clock, Matter, Question, foreground_bytes
+from uhrmat.matter import Clock, Matter, Question
 from uhrmat.media import Picture
 from uhrmat.opened import opened
-from uhrmat.refine.budget import check_total, refiner_limit
 from uhrmat.refine.fuse import fused_prior, settle
-from uhrmat.refine.overflow import refine_within
 from uhrmat.refine.refiner import Job
 from uhrmat.sparsity import trimap_band, widen
 from uhrmat.temporal import THRESHOLD, active_pixels, changed, fuse, thresholds
@@ -126,14 +122,13 @@ class ClipMatter:
             if known is not None and recalled:
                 alpha[masks[1]] = known
             else:
-                notes = self._refine(Job(picture, asked.small, prior, settled, masks[2]), alpha, foreground)
+                job = Job(picture, asked.small, prior, settled, masks[2])
+                notes = self.matter.refine(job, alpha, foreground).notes
             self._remember(alpha, picture, settled, masks)
         colours = None
         if foreground and not recalled:
             with clock("foreground"):
-                colours = estimate_foreground(picture.pixels, alpha)
-                if asked.prior.screen is not None:
-                    despill(colours, asked.prior.screen)
+                colours = self.matter.colours(picture, alpha, asked.prior)
         band, active, computed = (int(np.count_nonzero(mask)) for mask in masks)
         stats = FrameStats(
             number, alpha.size, band, active, computed, self._watch.noise,
@@ -166,14 +161,6 @@ class ClipMatter:
         active = spatial if self._last is None else self._changed(self._last, picture, spatial)
         computed = spatial & widen(active, 2 * self.gate.halo + 1) if self.gate.halo else active
         return spatial, active, computed
-
-    def _refine(self, job: Job, alpha: np.ndarray, foreground: bool) -> list[str]:
-        """Writes the active pixels of `alpha`; returns notes."""
-        matter = self.matter
-        if foreground:
-            check_total(matter.device, matter.max_memory, foreground_bytes(job.picture), "the foreground")
-        limit = refiner_limit(matter.device, matter.max_memory)
-        return refine_within(matter.refiner, job, alpha, matter.overflow, limit).notes
 
     def _remember(
         self, alpha: np.ndarray, picture: Picture, settled: np.ndarray, masks: tuple[np.ndarray, ...]
