@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 ANOTHER = "Choose a video file, a folder of numbered frames, or a pattern such as 'f_%04d.png'."
 _STILLS = ("image2", "png_pipe", "jpeg_pipe", "webp_pipe", "tiff_pipe", "exr_pipe", "bmp_pipe", "gif")
 _LOCAL = {"protocol_whitelist": "file"}
+_CLOCK = re.compile(r"(\d{1,4}):(\d\d):(\d\d(?:\.\d+)?)", re.ASCII)
 
 
 def file_url(path: Path) -> str:
@@ -35,14 +37,15 @@ def open_muxer(path: Path, time_base: Fraction) -> Any:
 
 
 def open_container(path: Path) -> InputContainer:
-    """Open a video file for reading, or raise `InputError`. Playlists cannot lead to the network."""
+    """Open a video file for reading, or raise `InputError`. Playlists cannot lead to the network, and titles in another
+    encoding than UTF-8 stop nothing."""
     import av
 
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
         raise InputError(f"'{path}' {what}.", ANOTHER)
     try:
-        container = av.open(file_url(path), "r", container_options=_LOCAL)
+        container = av.open(file_url(path), "r", container_options=_LOCAL, metadata_errors="replace")
     except av.error.FFmpegError as error:
         if isinstance(error, PermissionError):
             raise InputError(f"'{path}' may not be read.", "Check its permissions.") from error
@@ -86,7 +89,7 @@ def announced_length(container: InputContainer, stream: Any) -> float:
     """How many seconds of `stream` the header promises, 0 where it promises nothing of this stream alone."""
     if stream.duration is not None:
         return float(stream.duration * stream.time_base)
-    clock = stream.metadata.get("DURATION", "").split(":")
-    if len(clock) == 3:
-        return int(clock[0]) * 3600 + int(clock[1]) * 60 + float(clock[2])
+    clock = _CLOCK.fullmatch(stream.metadata.get("DURATION", ""))
+    if clock is not None:
+        return int(clock[1]) * 3600 + int(clock[2]) * 60 + float(clock[3])
     return (container.duration or 0) / 1e6 if len(container.streams) == 1 else 0.0
