@@ -9,13 +9,13 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from uhrmat.ahead import begin_prior
+from uhrmat.ahead import Begun, begin_prior, solve_ahead
 from uhrmat.media import MAX_PIXELS, Picture, read_mask, read_picture, read_trimap
 from uhrmat.plan import Job
 from uhrmat.prior.affinity import Solver
@@ -24,7 +24,7 @@ from uhrmat.prior.choose import NAMES
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a job's files hold, and how many seconds reading them took."""
+    """What a job's files hold, and how many seconds reading them took. begun: the prior, where it was begun."""
 
     picture: Picture
     trimap: npt.NDArray[np.uint8] | None
@@ -33,6 +33,7 @@ class Loaded:
     plate: Picture | None = None
     key: str | None = None
     alpha: npt.NDArray[np.float32] | None = None
+    begun: Begun | None = None
 
     @property
     def hints(self) -> dict[str, Any]:
@@ -59,26 +60,34 @@ class Ahead:
         self._jobs, self._reading = list(jobs), (resize, max_pixels)
         self._pool = ThreadPoolExecutor(1)
         self._next: Future[Loaded] = self._pool.submit(load, self._jobs[0], *self._reading)
+        self._begun: Future[Begun | None] | None = None
 
     def begin_prior(self, name: str, side: int | None, solver: Solver, halved: bool = False) -> None:
         """See `ahead.begin_prior`. What goes wrong in it goes wrong again, and is told, in the matter."""
         first = self._next
 
-        def begin() -> None:
+        def begin() -> Begun | None:
             with suppress(Exception):
                 loaded = first.result()
-                begin_prior(loaded.picture, loaded.hints, name, side, solver, halved)
+                return begin_prior(loaded.picture, loaded.hints, name, side, halved)
+            return None
 
-        self._pool.submit(begin)
+        def solve(begun: Future[Begun | None]) -> None:
+            with suppress(Exception):
+                if (found := begun.result()) is not None:
+                    solve_ahead(found, solver)
+
+        self._begun = self._pool.submit(begin)
+        self._pool.submit(solve, self._begun)
 
     def take(self, job: Job) -> Loaded:
         """What the files of the next job hold; jobs are taken in their order. Raises what reading them raised."""
         if self._jobs.pop(0) is not job:
             raise ValueError("jobs are taken in the order in which they were given")
-        current = self._next
+        current, begun, self._begun = self._next, self._begun, None
         if self._jobs:
             self._next = self._pool.submit(load, self._jobs[0], *self._reading)
-        return current.result()
+        return current.result() if begun is None else replace(current.result(), begun=begun.result())
 
     def close(self) -> None:
         """Drops what nobody waits for any more."""

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from uhrmat.ahead import hints_of, small_problem
+from uhrmat.ahead import Begun, small_problem
 from uhrmat.despill import despill
 from uhrmat.devices import peak_memory, pick_device, pick_precision, set_threads
 from uhrmat.errors import InputError
 from uhrmat.foreground import estimate_foreground
-from uhrmat.hints import ArrayOrPath, Hints, PlateLike
+from uhrmat.hints import ArrayOrPath, Hints, PlateLike, read_hints
 from uhrmat.media import Picture, read_picture
 from uhrmat.opened import opened
 from uhrmat.prior.affinity import Solver
@@ -114,19 +114,26 @@ class Matter:
     def matte(
         self, image: ImageLike, *, trimap: ArrayOrPath | None = None, mask: ArrayOrPath | None = None,
         plate: PlateLike | None = None, key: str | None = None, alpha: ArrayOrPath | None = None,
-        foreground: bool = True,
+        foreground: bool = True, begun: Begun | None = None,
     ) -> Matte:  # fmt: skip
         """Alpha, and with `foreground` the straight foreground colour, of one picture.
 
         image: a Picture, an array (see `Picture.from_array`) or a path; hints as for `hints.read_hints`: arrays or
-        paths. A trimap's known pixels come out exactly 0 or 1. Raises InputError.
+        paths. A trimap's known pixels come out exactly 0 or 1. begun: what `ahead.begin_prior` made of this picture and
+        these hints, which then are not read again. Raises InputError.
         """
         clock = Clock()
         with clock("read"):
             picture = _as_picture(image)
-            hints = hints_of(picture, {"trimap": trimap, "mask": mask, "plate": plate, "key": key, "alpha": alpha})
+            hints = (
+                begun.hints
+                if begun is not None
+                else read_hints(
+                    (picture.height, picture.width), trimap=trimap, mask=mask, plate=plate, key=key, alpha=alpha
+                )
+            )
         with clock("prior"):
-            asked = self.ask(picture, hints, fresh=True)
+            asked = self.ask(picture, hints, fresh=True, begun=begun)
             small, prior, settled = asked.small, asked.prior, asked.trimap
         with clock("refine"):
             found = fused_prior(prior.alpha, settled)
@@ -150,13 +157,19 @@ class Matter:
         """Makes the prior for these hints (see `choose.NAMES`) now: what cannot be had is refused before any work."""
         self.priors.choose(given)
 
-    def ask(self, picture: Picture, hints: Hints, *, fresh: bool, answer: Answer | None = None) -> Question:
+    def ask(
+        self, picture: Picture, hints: Hints, *, fresh: bool, answer: Answer | None = None, begun: Begun | None = None
+    ) -> Question:
         """The prior's answer for a picture. fresh: the picture before has nothing to do with it (a still, a cut);
-        answer: asks the prior, or knows better."""
+        answer: asks the prior, or knows better; begun: see `matte`."""
         method, choice = self.priors.choose(hints.given)
         if fresh and isinstance(method, Recurrent):
             method.reset()
-        small, known = small_problem(picture, hints, self.working_size or method.side, self.halved)
+        side = self.working_size or method.side
+        if begun is not None and (begun.side, begun.halved) == (side, self.halved):
+            small, known = begun.problem
+        else:
+            small, known = small_problem(picture, hints, side, self.halved)
         prior = method(small, known) if answer is None else answer(method, small, known)
         size = (picture.height, picture.width)
         settled = opened(prior.alpha, size) if hints.trimap is None else hints.trimap

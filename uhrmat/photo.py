@@ -46,7 +46,8 @@ def matte_photo(
     Of a prior that was begun ahead only the wait is counted. look: is shown the matte when its files are there; its
     time is not counted.
     """  # fmt: skip
-    matte = matter.matte(loaded.picture, **loaded.hints, foreground=spec.needs_foreground or look is not None)
+    colours = spec.needs_foreground or look is not None
+    matte = matter.matte(loaded.picture, **loaded.hints, foreground=colours, begun=loaded.begun)
     start = time.perf_counter()
     files = deliver(matte, job, spec, background)
     stages = dict(matte.stats.seconds)

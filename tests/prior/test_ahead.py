@@ -1,14 +1,21 @@
-"""What is begun ahead is not made twice, and serves nobody else."""
+"""What is begun ahead is not made twice."""
 
 from __future__ import annotations
 
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from uhrmat import Matter, ahead
+from uhrmat import Matter, matter
+from uhrmat.ahead import Problem, begin_prior, small_problem
+from uhrmat.errors import InputError
+from uhrmat.loading import Ahead
 from uhrmat.media import Picture
+from uhrmat.plan import Spec, plan
 from uhrmat.prior.affinity import solve
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
@@ -22,50 +29,54 @@ def _trimap() -> np.ndarray:
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[int | None]:
-    """The working sizes of the small copies made so far."""
+    """The working sizes of the small copies that the matter made itself."""
     sides: list[int | None] = []
-    make = ahead._made
 
-    def counted(picture: Picture, hints: Any, side: int | None, halved: bool) -> ahead.Problem:
+    def counted(picture: Picture, hints: Any, side: int | None, halved: bool) -> Problem:
         sides.append(side)
-        return make(picture, hints, side, halved)
+        return small_problem(picture, hints, side, halved)
 
-    monkeypatch.setattr(ahead, "_made", counted)
+    monkeypatch.setattr(matter, "small_problem", counted)
     return sides
 
 
-def test_what_was_begun_is_used_once(made: list[int | None]) -> None:
-    picture, said = Picture.from_array(PIXELS), {"trimap": _trimap(), "mask": None}
-    ahead.begin_prior(picture, said, "auto", 20, solve)
-    hints = ahead.hints_of(picture, dict(said))
-    small, known = ahead.small_problem(picture, hints, 20)
-    assert made == [20] and small.shape == (20, 27, 3) and known.trimap is not None
-    again, _ = ahead.small_problem(picture, hints, 20)
-    assert made == [20, 20] and (again == small).all()
-
-
-@pytest.mark.parametrize("other", ["picture", "trimap", "side", "halved"])
-def test_what_was_begun_serves_nobody_else(made: list[int | None], other: str) -> None:
-    picture, said = Picture.from_array(PIXELS), {"trimap": _trimap()}
-    ahead.begin_prior(picture, said, "auto", 20, solve)
-    asked = Picture.from_array(255 - PIXELS) if other == "picture" else picture
-    hints = ahead.hints_of(asked, {"trimap": 255 - _trimap() if other == "trimap" else said["trimap"]})
-    small, known = ahead.small_problem(asked, hints, 10 if other == "side" else 20, other == "halved")
-    assert len(made) == 2
-    assert small.shape[0] == (10 if other == "side" else 20)
-    assert np.allclose(small.mean(), asked.pixels.mean() / 255, atol=1e-3)
-    assert known.trimap is not None and (known.trimap[0, 0] == 0) == (other != "trimap")
-
-
-def test_nothing_is_held_for_a_picture_that_is_gone() -> None:
-    ahead.begin_prior(Picture.from_array(PIXELS), {"trimap": _trimap()}, "auto", 20, solve)
-    assert ahead._begun is None
-
-
-def test_a_matte_begun_ahead_is_the_same_matte(made: list[int | None]) -> None:
+@pytest.mark.parametrize("side", [20, 10])
+def test_a_matte_begun_ahead_is_the_same_matte(made: list[int | None], side: int) -> None:
     picture, trimap, matter = Picture.from_array(PIXELS), _trimap(), Matter(refiner="bilinear", working_size=20)
     plain = matter.matte(picture, trimap=trimap, foreground=False)
-    said = {"trimap": trimap, "mask": None, "plate": None, "key": None, "alpha": None}
-    ahead.begin_prior(picture, said, "auto", 20, solve)
-    ahead_of = matter.matte(picture, trimap=trimap, foreground=False)
-    assert made == [20, 20] and (ahead_of.alpha == plain.alpha).all()
+    begun = begin_prior(picture, {"trimap": trimap, "mask": None}, "auto", side)
+    assert begun is not None and len(begun.problem[0]) == side
+    ahead = matter.matte(picture, trimap=trimap, foreground=False, begun=begun)
+    assert made == ([20] if side == 20 else [20, 20]) and (ahead.alpha == plain.alpha).all()
+
+
+def test_what_no_affinity_prior_answers_is_not_begun() -> None:
+    assert begin_prior(Picture.from_array(PIXELS), {"key": "green", "trimap": None}, "auto", 20) is None
+
+
+def test_the_first_photograph_is_solved_while_nobody_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, pixels in (("one.png", PIXELS), ("two.png", PIXELS), ("trimap.png", _trimap())):
+        Image.fromarray(pixels).save(tmp_path / name)
+    names = [tmp_path / "one.png", tmp_path / "two.png"]
+    jobs = [plan([name], Spec(("alpha",)), folder=tmp_path, trimap=tmp_path / "trimap.png")[0] for name in names]
+    asked: list[tuple[int, ...]] = []
+
+    def solver(image: np.ndarray, trimap: np.ndarray, name: str) -> tuple[np.ndarray, list[str]]:
+        asked.append(image.shape)
+        return solve(image, trimap, name)
+
+    with closing(Ahead(jobs)) as ahead:
+        ahead.begin_prior("auto", 20, solver)
+        first, second = ahead.take(jobs[0]), ahead.take(jobs[1])
+    assert first.begun is not None and (first.begun.hints.trimap == first.trimap).all() and second.begun is None
+    assert [shape[0] for shape in asked] == [20]
+
+
+def test_what_cannot_be_read_is_told_when_it_is_taken(tmp_path: Path) -> None:
+    Image.fromarray(PIXELS).save(tmp_path / "one.png")
+    job = plan([tmp_path / "one.png"], Spec(("alpha",)), folder=tmp_path, key="green")[0]
+    (tmp_path / "one.png").unlink()
+    with closing(Ahead([job])) as ahead:
+        ahead.begin_prior("auto", None, solve)
+        with pytest.raises(InputError):
+            ahead.take(job)
