@@ -27,7 +27,7 @@ def driver() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A comparison of two mattes larger than the small copy, and a clip of three frames."""
+    """A comparison of two mattes larger than the small copy with their truth, and a clip of three frames."""
     folder = tmp_path_factory.mktemp("pages")
     photo = np.zeros((*SIZE, 3), np.uint8)
     photo[..., 2] = 200
@@ -41,10 +41,12 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     red = np.full((*SIZE, 3), (220, 0, 0), np.uint8)
     sides = (Side(NAME, half, red, active, info), Side("other.png", less))
     pair = Exhibit(NAME, sides, photo, info, table=[["", NAME, "other.png"], ["SAD", "1", "2"]])
+    judged = Exhibit("judged", sides, photo, info, np.ones(SIZE, np.float32))
     frames = [Exhibit(f"frame {n}", sides[:1], photo, info, frame=n) for n in (0, 4, 9)]
     figures = ClipFigures(list(range(10)), {"active share": [0.1 * n for n in range(10)]}, [5])
     return {
         "pair": write_page(folder / "pair.html", NAME, [encode(pair)]),
+        "judged": write_page(folder / "judged.html", "judged", [encode(judged)]),
         "clip": write_page(folder / "clip.html", "a clip", [encode(f, whole=False) for f in frames], figures),
     }
 
@@ -90,6 +92,12 @@ class Page:
         script = "return document.querySelector(arguments[0]).getAttribute('aria-pressed') === 'true'"
         self.until(lambda: bool(self.js(script, selector)))
 
+    def divide(self, thousandths: int) -> None:
+        self.js(
+            "const s = document.getElementById('split'); s.value = arguments[0]; s.dispatchEvent(new Event('input'))",
+            thousandths,
+        )
+
     def zoom(self) -> float:
         return float(self.js("return document.documentElement.dataset.zoom"))
 
@@ -101,6 +109,7 @@ def pair(driver: Any, pages: dict[str, Path]) -> Page:
 
 def test_views_and_backgrounds(pair: Page) -> None:
     """Left of the divider is A, right of it B; the subject's own colours where known, else the photograph's."""
+    pair.divide(500)
     pair.presses("[data-background=black]")
     pair.becomes(0.3, (0, 0, 0))
     pair.becomes(0.6, (0, 0, 200))
@@ -118,12 +127,35 @@ def test_views_and_backgrounds(pair: Page) -> None:
 
 
 def test_the_divider_moves(pair: Page) -> None:
+    """At first it goes through the subject's middle, three quarters of the way; then it stays where it was put."""
     pair.press("[data-background=white]")
-    pair.becomes(0.6, (0, 0, 200))
-    pair.js("const s = document.getElementById('split'); s.value = 800; s.dispatchEvent(new Event('input'))")
+    wide = pair.js("return current().width * stage.zoom / canvas.width")
+    assert pair.js("return stage.split") == pytest.approx(0.5 + 0.25 * wide, abs=0.001)
     pair.becomes(0.6, (220, 0, 0))
-    pair.key("[[[[[[")
+    pair.divide(500)
     pair.becomes(0.6, (0, 0, 200))
+    pair.divide(800)
+    pair.becomes(0.6, (220, 0, 0))
+    pair.key("[[[[[[0")
+    pair.becomes(0.6, (0, 0, 200))
+
+
+def test_the_truth_can_be_seen(driver: Any, pages: dict[str, Path]) -> None:
+    page = Page(driver, pages["judged"])
+    page.divide(500)
+    page.presses("[data-view=truth]")
+    page.becomes(0.3, (0, 0, 0))  # A's alpha
+    page.becomes(0.8, (255, 255, 255))
+    page.key("d")
+    page.becomes(0.3, (60, 140, 255))  # A is less than the truth
+    assert not page.js("return document.querySelector('[data-view=truth]').hidden")
+    page = Page(driver, pages["pair"])
+    assert page.js("return document.querySelector('[data-view=truth]').hidden")
+
+
+def test_it_says_when_the_first_view_is_painted(pair: Page) -> None:
+    pair.until(lambda: bool(pair.js("return document.documentElement.dataset.shown")))
+    assert 0 < float(pair.js("return document.documentElement.dataset.shown")) < 1000 * PATIENCE
 
 
 def test_zoom_tiles_and_side_by_side(pair: Page) -> None:
@@ -155,7 +187,7 @@ def test_dragging_and_the_wheel(pair: Page) -> None:
 
     canvas = pair.driver.find_element("id", "canvas")
     before = pair.js("return [stage.x, stage.y, stage.zoom]")
-    ActionChains(pair.driver).move_to_element_with_offset(canvas, 200, 60).click_and_hold().move_by_offset(
+    ActionChains(pair.driver).move_to_element_with_offset(canvas, -200, 60).click_and_hold().move_by_offset(
         -90, 0
     ).release().perform()
     pair.until(lambda: pair.js("return stage.x") > before[0])
@@ -204,5 +236,7 @@ def test_a_clip_has_a_scrubber(driver: Any, pages: dict[str, Path]) -> None:
     page.js("const s = document.getElementById('scrub'); s.value = 8; s.dispatchEvent(new Event('input'))")
     page.until(lambda: page.js("return document.getElementById('frame').textContent") == "8 (shown: 9)")
     assert page.js("return document.getElementById('exhibit').value") == "2"
+    assert page.js("return document.querySelector('#plots output').textContent") == "80.0 %"
     page.key("n")
-    page.until(lambda: page.js("return stage.exhibit") == 1)
+    page.until(lambda: page.js("return document.getElementById('frame').textContent") == "4")
+    assert page.js("return document.getElementById('scrub').value") == "4", "the scrubber goes along"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from typer.testing import CliRunner
 
 from tests.page.test_write import picture_at
 from uhrmat.cli.app import app
-from uhrmat.page.clip import spread
+from uhrmat.page.clip import _pairs, spread
 
 LIGHT = ("--prior", "mask", "--refiner", "bilinear", "--precision", "fp32")
 
@@ -66,3 +67,14 @@ def test_frames_are_spread() -> None:
     assert spread(3) == [0, 1, 2] and spread(1) == [0]
     many = spread(1000)
     assert len(many) == 12 and many[0] == 0 and many[-1] == 999
+
+
+def test_wanted_frames_are_paired() -> None:
+    """The source's frame 1 was not decoded, and the matte's frame 3 is missing."""
+
+    def clip(*indices: int) -> Any:
+        frames = [SimpleNamespace(index=i, picture=i) for i in indices]
+        return SimpleNamespace(frames=lambda start, stop: (f for f in frames if start <= f.index < stop))
+
+    found = list(_pairs(clip(10, 12, 13, 14, 15), clip(0, 1, 2, 4, 5), 10, [0, 1, 2, 3, 4]))
+    assert found == [(0, 10, 0), (2, 12, 2), (4, 14, 4)]

@@ -56,6 +56,13 @@ def test_many_pictures_keep_only_what_is_open() -> None:
     assert list(made["sides"][0]["data"]["tiles"]) == list(made["photo"]["tiles"]) == ["1,0"]
 
 
+@pytest.mark.parametrize(("left", "right", "middle"), [(0, 0, 0.5), (0, 100, 0.25), (100, 200, 0.75), (0, 200, 0.5)])
+def test_where_the_subject_is(left: int, right: int, middle: float) -> None:
+    alpha = np.zeros((50, 200), np.float32)
+    alpha[:, left:right] = 1
+    assert encode(Exhibit("bar", (Side("a", alpha),)))["focus"] == pytest.approx(middle, abs=0.01)
+
+
 def test_colours_go_to_the_screen() -> None:
     linear = np.full((4, 4, 3), 0.2140, np.float32)  # half grey in sRGB
     shown = Screen(Picture.from_array(linear, linear=True).info)(linear)

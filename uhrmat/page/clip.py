@@ -16,10 +16,12 @@ from uhrmat.page.write import write_page
 
 if TYPE_CHECKING:
     from uhrmat.clip.report import ClipReport
-    from uhrmat.media import Picture
+    from uhrmat.media.video import ClipReader
 
-FRAMES = 12
-"""Frames that a page shows, evenly spread, the first and the last among them."""
+FRAMES, MOST = 12, 48
+"""Frames that a page shows at least and at most, evenly spread, the first and the last among them."""
+_PIXELS = 24_000_000
+"""Pixels of all shown frames together from which on there are no more than FRAMES."""
 
 
 def write_clip_page(path: Path, report: ClipReport, table: list[tuple[str, str]]) -> Path:
@@ -51,18 +53,23 @@ def spread(count: int, most: int = FRAMES) -> list[int]:
 
 
 def _exhibits(report: ClipReport, numbers: list[int], table: list[list[str]]) -> Iterator[Exhibit]:
-    start, indices = report.job.start, spread(len(numbers))
+    job = report.job
     name = next((name for name in ("foreground", "alpha") if name in report.files), next(iter(report.files)))
-    with closing(open_clip(report.job.spec.source)) as source, closing(open_clip(report.files[name])) as matte:
-        for index in indices:
-            photo = _picture(source, start + index)
-            made = _picture(matte, index)
-            if photo is None or made is None:
-                continue
+    with closing(open_clip(job.spec.source)) as source, closing(open_clip(report.files[name])) as matte:
+        most = _PIXELS // max(1, source.info.width * source.info.height)
+        wanted = spread(len(numbers), min(MOST, max(FRAMES, most)))
+        for index, photo, made in _pairs(source, matte, job.start, wanted):
             side, number = side_of(name, made), numbers[index]
             yield Exhibit(f"frame {number}", (side,), photo.pixels, photo.info, table=table, frame=number)
 
 
-def _picture(clip: Any, index: int) -> Picture | None:
-    found = next(clip.frames(index, index + 1), None)
-    return None if found is None else found.picture
+def _pairs(source: ClipReader, matte: ClipReader, start: int, wanted: list[int]) -> Iterator[tuple[int, Any, Any]]:
+    """Index, picture and matte of the wanted frames, where both can be read. Both clips are read from end to end, which
+    is faster than to seek in a clip with few key frames."""
+    photos = source.frames(start, start + wanted[-1] + 1)
+    photo = next(photos, None)
+    for made in matte.frames(0, wanted[-1] + 1):
+        while photo is not None and photo.index < start + made.index:
+            photo = next(photos, None)
+        if made.index in wanted and photo is not None and photo.index == start + made.index:
+            yield made.index, photo.picture, made.picture

@@ -38,7 +38,7 @@ def encode(exhibit: Exhibit, *, whole: bool = True, detail: bool = True) -> dict
         tiles = [tile for tile in tiles if detail and any(_open(side.alpha[tile[1]]) for side in exhibit.sides)]
     return {
         "title": exhibit.title, "frame": exhibit.frame, "width": width, "height": height, "tile": TILE,
-        "small": [size[1], size[0]],
+        "small": [size[1], size[0]], "focus": _focus(exhibit.sides[0].alpha),
         "photo": _colours(exhibit.photo, exhibit.info, size, tiles),
         "truth": None if exhibit.truth is None else _layer(
             _png(_grey(shrink(exhibit.truth, size))), tiles, _cut(exhibit.truth, lambda part: _plain(_grey(part)))
@@ -47,6 +47,13 @@ def encode(exhibit: Exhibit, *, whole: bool = True, detail: bool = True) -> dict
         "places": [[p.left, p.top, p.width, p.height] for p in hairiest(exhibit.sides[0].alpha, place)],
         "table": exhibit.table,
     }  # fmt: skip
+
+
+def _focus(alpha: Array) -> float:
+    """The subject's middle as a share of the width: half of it lies left of there; 0.5 where there is none."""
+    step = max(1, alpha.shape[0] // 1000)
+    passed = np.cumsum(alpha[::step].sum(axis=0, dtype=np.float64))
+    return 0.5 if not passed[-1] else round(float(np.searchsorted(passed, passed[-1] / 2) + 0.5) / passed.size, 4)
 
 
 Tile = tuple[str, tuple[slice, slice]]

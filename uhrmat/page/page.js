@@ -21,7 +21,7 @@ function show(view) {
   const exhibit = current();
   if (!possible(exhibit, 0, view) && !possible(exhibit, exhibit.sides.length - 1, view)) return;
   stage.panes[1].view = view;
-  if (exhibit.sides.length > 1) stage.panes[0] = { side: 0, view };
+  if (exhibit.sides.length > 1) stage.panes[0] = { side: 0, view: view === "truth" ? "alpha" : view };
   repair();
   redraw();
 }
@@ -42,13 +42,13 @@ function fillPicker(select, index) {
     select.replaceChildren();
     for (const view of VIEWS) {
       exhibit.sides.forEach((side, number) => {
-        if (!possible(exhibit, number, view.key) || (view.key === "photo" && number)) return;
+        if (!possible(exhibit, number, view.key) || (SHARED.includes(view.key) && number)) return;
         const name = paneName({ side: number, view: view.key });
         select.append(element("option", name, { value: `${number} ${view.key}` }));
       });
     }
   }
-  select.value = `${pane.view === "photo" ? 0 : pane.side} ${pane.view}`;
+  select.value = `${SHARED.includes(pane.view) ? 0 : pane.side} ${pane.view}`;
 }
 
 function choose(number) {
@@ -85,7 +85,7 @@ function fillTable() {
   if (!head) return;
   const top = element("thead"), line = element("tr"), body = element("tbody");
   head.forEach((text) => line.append(element("th", text, { scope: "col" })));
-  if (head.some(Boolean)) top.append(line);
+  if (head.length > 2) top.append(line); // of one column only, "value" says nothing
   for (const [name, ...cells] of rows) {
     const row = element("tr");
     row.append(element("th", name, { scope: "row" }), ...cells.map((text) => element("td", text)));
@@ -190,10 +190,10 @@ function plot(title, values, numbers, cuts) {
   };
   svg.addEventListener("pointerdown", to);
   svg.addEventListener("pointermove", (event) => { if (event.buttons) to(event); });
-  const line1 = element("p", title), now = element("output");
-  line1.append(now, ` of at most ${told(title, most)}`);
+  const head = element("p", `${title}: `), now = element("output");
   now.dataset.series = title;
-  return [line1, svg];
+  head.append(now, `, most: ${told(title, most)}`);
+  return [head, svg];
 }
 
 function scrub(index) {
@@ -233,6 +233,7 @@ function begin() {
   byId("views").append(...VIEWS.map((view) => {
     const made = button(view.name, `${view.name} (${view.letter})`, () => show(view.key));
     made.dataset.view = view.key;
+    made.hidden = !DATA.exhibits.some((exhibit) => exhibit.sides.some((_, side) => possible(exhibit, side, view.key)));
     return made;
   }));
   byId("backgrounds").prepend(...BACKGROUNDS.map((name) => {

@@ -117,7 +117,7 @@ function checks() {
 
 function paneName(pane) {
   const exhibit = current(), view = VIEWS.find((v) => v.key === pane.view).name;
-  return pane.view === "photo" || exhibit.sides.length === 1 ? view : `${exhibit.sides[pane.side].name} · ${view}`;
+  return SHARED.includes(pane.view) || exhibit.sides.length === 1 ? view : `${exhibit.sides[pane.side].name} · ${view}`;
 }
 
 function drawLabel(box, index) {

@@ -10,14 +10,16 @@ const VIEWS = [
   { key: "composite", name: "Composite", letter: "c" },
   { key: "active", name: "Active pixels", letter: "r" },
   { key: "difference", name: "Difference", letter: "d" },
+  { key: "truth", name: "Truth", letter: "t" },
 ];
+const SHARED = ["photo", "truth"]; // the same for all sides
 const KEPT = 160;
 const scratch = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
 const kept = new Map();
 
 /* Whether a view can be shown of a side of an exhibit. */
 function possible(exhibit, side, view) {
-  if (view === "photo") return Boolean(exhibit.photo);
+  if (SHARED.includes(view)) return Boolean(exhibit[view]);
   if (view === "active") return exhibit.sides[side].active;
   if (view === "difference") return Boolean(exhibit.truth) || exhibit.sides.length > 1;
   if (view === "foreground") return Boolean(exhibit.sides[side].colour || exhibit.photo);
@@ -48,7 +50,7 @@ function entry(layer, piece) {
 
 /* A canvas with a view of a piece if it is ready; else undefined, and `then` is called when it is. null: not stored. */
 function rendered(number, side, view, piece, then) {
-  const exhibit = DATA.exhibits[number], name = `${number} ${view === "photo" ? 0 : side} ${view} ${piece.key}`;
+  const exhibit = DATA.exhibits[number], name = `${number} ${SHARED.includes(view) ? 0 : side} ${view} ${piece.key}`;
   if (kept.has(name)) {
     const found = kept.get(name);
     kept.delete(name);
@@ -96,8 +98,8 @@ async function render(exhibit, number, view, piece) {
     const [a, b] = [await bytes(data, size), await bytes(entry(other, piece), size)];
     const swap = !exhibit.truth && number === 1; // A minus B on both sides
     paintDifference(to, swap ? b : a, swap ? a : b);
-  } else if (view === "alpha") {
-    paintAlpha(to, await bytes(data, size));
+  } else if (view === "alpha" || view === "truth") {
+    paintAlpha(to, await bytes(view === "truth" ? entry(exhibit.truth, piece) : data, size));
   } else if (view === "active") {
     paintActive(to, await bytes(photo ?? 128, size), await bytes(data, size));
   } else {
