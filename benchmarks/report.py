@@ -149,6 +149,14 @@ def _cost(row: Document) -> list[float]:
     return [row["wall_s"], row["peak_bytes"] / 1e9]
 
 
+def page(found: Document) -> str:
+    """One row for each kind of page."""
+    keys = ("first_s", "median_s", "largest_s")
+    rows = [[row["page"], _mb(row["bytes"]), *(row[key] for key in keys)] for row in found["rows"]]
+    browser = found["rows"][0]["browser"]
+    return table(("page", "MB", "s, first", "s, median", "s, largest"), rows) + f"\nChromium {browser}, headless.\n"
+
+
 TABLES: dict[str, tuple[str, Callable[[Document], str]]] = {
     "engines": ("engines", engines),
     "scaling": ("scaling", scaling),
@@ -157,6 +165,7 @@ TABLES: dict[str, tuple[str, Callable[[Document], str]]] = {
     "gpu": ("gpu", gpu),
     "patches": ("patches", patches),
     "gmacs": ("patches", gmacs),
+    "page": ("page", page),
 }
 
 
