@@ -64,7 +64,12 @@ def main(argv: list[str] | None = None) -> None:
             with chromium() as driver:
                 times = [opened(driver, page) for _ in range(1 if wanted.quick else wanted.repeats)]
                 browser = driver.capabilities["browserVersion"]
-            row = {"page": name, "bytes": page.stat().st_size, "first_s": times[0], "median_s": median(times)}
+            row: dict[str, Any] = {
+                "page": name,
+                "bytes": page.stat().st_size,
+                "first_s": times[0],
+                "median_s": median(times),
+            }
             result["rows"].append(row | {"largest_s": max(times), "browser": browser})
             print(
                 f"{name}: {row['bytes'] / 1e6:.1f} MB; first opening {times[0]:.2f} s, median {median(times):.2f} s, "
