@@ -270,7 +270,8 @@ def _measured(root: Path, disk: _Disk) -> dict[str, float]:
 
 
 def memory(quick: bool, root: Path) -> dict[str, Any]:
-    """Resident memory of a run's two processes, the one that hands out and the one that mattes, at every tenth."""
+    """Resident memory of a run's two processes, the one that hands out and the one that mattes, just before every
+    tenth: after the last file there is no worker any more."""
     count = 50 if quick else 3000
     folder(root, count - count // 50, count // 50)
     words = [word for word in command(root, "out") if word not in ("--refiner", "bilinear")]
@@ -280,7 +281,7 @@ def memory(quick: bool, root: Path) -> dict[str, Any]:
     events: dict[str, Any] = {}
     for line in process.stdout:
         events = json.loads(line)
-        if events["event"] == "done" and events["ended"] % (count // 10) == 0:
+        if events["event"] == "done" and (events["ended"] + 2) % (count // 10) == 0:
             seen.append([resident(one) >> 20 for one in tree(process.pid)[:2]])
     process.wait()
     growth = [round((last - second) * 1024 / (0.8 * count), 2) for second, last in zip(seen[1], seen[-1], strict=True)]

@@ -11,13 +11,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import Result
 from PIL import Image
+from typer.testing import CliRunner
 
 from uhrmat.batch import page as module
 from uhrmat.batch.job import run
 from uhrmat.batch.page import StillsPage
+from uhrmat.cli.app import app
 from uhrmat.errors import InputError, OutputError
 from uhrmat.executors.inline import InlineExecutor
+from uhrmat.page import album
 
 from .helpers import files, job, light, tree
 
@@ -97,3 +101,35 @@ def test_what_cannot_work_is_refused(tmp_path: Path) -> None:
         StillsPage(tmp_path / "page.png", tmp_path / "out", BOTH, lambda event: [])
     with pytest.raises(InputError, match="shows alphas"):
         StillsPage(tmp_path / "page.html", tmp_path / "out", light(outputs=("preview",)), lambda event: [])
+
+
+def command(root: Path, *more: str) -> Result:
+    words = ["batch", root / "in", "-o", root / "out", "--masks", root / "masks", "--prior", "mask", "--jobs", 0]
+    words += ["--refiner", "bilinear", "--device", "cpu", "--outputs", "alpha", "--include", "*.png"]
+    return CliRunner().invoke(app, [*map(str, words), "--report", str(root / "page.html"), *more])
+
+
+def test_by_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree(tmp_path, 2)
+    first = command(tmp_path)
+    assert first.exit_code == 0 and "2 of 2 stills" in first.stdout, first.output
+    table = dict(data_of(tmp_path / "page.html")["exhibits"][0]["table"][1:])
+    assert table["size"] == "48 × 32" and table["alpha"] == "a/p1_alpha.png"
+    again = command(tmp_path)
+    assert again.exit_code == 0 and "no still was done, so there is no page" in again.output
+
+    def full(*arguments: Any) -> None:
+        raise OutputError("The disk is full.", "Make room.")
+
+    monkeypatch.setattr(album, "write_page", full)
+    failed = command(tmp_path, "--overwrite", "--json")
+    last = json.loads(failed.stdout.splitlines()[-1])
+    assert (failed.exit_code, last["event"], last["error"]) == (1, "page", "The disk is full.")
+    assert "error: The disk is full. Make room." in failed.stderr
+
+
+def test_by_command_it_is_refused_before_any_work(tmp_path: Path) -> None:
+    tree(tmp_path, 1)
+    (tmp_path / "page.html").write_text("mine")
+    assert command(tmp_path).exit_code == 2
+    assert not (tmp_path / "out").exists() and (tmp_path / "page.html").read_text() == "mine"

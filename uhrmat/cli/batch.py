@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ from uhrmat.cli.console import FAILED, INTERRUPTED, Console, session
 
 if TYPE_CHECKING:
     from uhrmat.batch.job import Job, MakeExecutor
+    from uhrmat.batch.page import StillsPage
+    from uhrmat.batch.report import Tell
     from uhrmat.batch.settings import Settings
 
 
@@ -53,6 +56,7 @@ def batch(
     bits: opt.Bits = None,
     background: opt.Background = None,
     premultiply: opt.Premultiply = None,
+    report: opt.AlbumFile = None,
     overwrite: opt.Overwrite = False,
     as_json: opt.JsonLines = False,
     quiet: opt.Quiet = False,
@@ -86,22 +90,58 @@ def batch(
         chosen = Selection(include or (), exclude or (), sequences or (), (), parse_shard(shard))
         job = Job(folders, out, settings, chosen, Hints(named) if named else None, overwrite)
         lines = Lines(console)
+        page = None if report is None else _page(report, job)
         if dry_run:
             _show(console, job)
             return
-        code = _run(job, _executor(settings, jobs, runner, address, lines.note), lines, settle if watch else None)
+        made = _executor(settings, jobs, runner, address, lines.note)
+        code = _run(job, made, lines if page is None else _both(lines, page), settle if watch else None)
+        if page is not None:
+            failed = _written(page, lines)
+            code = code or failed
     if code:
         raise typer.Exit(code)
 
 
-def _run(job: Job, executor: MakeExecutor, lines: Any, settle: float | None) -> int:
+def _run(job: Job, executor: MakeExecutor, tell: Tell, settle: float | None) -> int:
     """The exit code."""
     from uhrmat.batch.job import run, watch
 
     if settle is not None:
-        return 0 if watch(job, executor, lines, settle=settle).good else FAILED
-    summary, asked = run(job, executor, lines)
+        return 0 if watch(job, executor, tell, settle=settle).good else FAILED
+    summary, asked = run(job, executor, tell)
     return INTERRUPTED if asked else 0 if summary.good else FAILED
+
+
+def _page(path: Path, job: Job) -> StillsPage:
+    """Refuses a page that cannot be written."""
+    from uhrmat.batch.page import StillsPage
+    from uhrmat.cli.report import rows
+
+    def table(event: Mapping[str, Any]) -> list[tuple[str, str]]:
+        return rows(event["source"], event["stats"], event["files"])
+
+    return StillsPage(path, job.out, job.settings, table, job.overwrite)
+
+
+def _both(first: Tell, second: Tell) -> Tell:
+    def tell(event: dict[str, Any]) -> None:
+        first(event)
+        second(event)
+
+    return tell
+
+
+def _written(page: StillsPage, tell: Tell) -> int:
+    """The exit code: a page that cannot be written is a failure, told as an event."""
+    from uhrmat.errors import UhrmatError
+
+    try:
+        tell(page.write())
+    except UhrmatError as error:
+        tell({"event": "page", "path": None, "error": error.message, "hint": error.hint})
+        return FAILED
+    return 0
 
 
 def _executor(settings: Settings, jobs: int | None, runner: opt.Runner, address: str | None, note: Any) -> MakeExecutor:

@@ -225,6 +225,12 @@ PageFile = Annotated[
     Path | None,
     typer.Option("--report", metavar="FILE.html", help="Also write a page to judge by eye.", rich_help_panel=_OUTPUT),
 ]
+AlbumFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--report", metavar="FILE.html", help="Also write a page of this run's stills.", rich_help_panel=_OUTPUT
+    ),
+]
 
 _WHICH, _WHO = "Which files", "Who does the work"
 Folders = Annotated[

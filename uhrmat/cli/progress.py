@@ -75,3 +75,11 @@ class Lines:
         rows += [("failed", item["item"]) for item in event["failed"]]
         rows += [("left", str(event["dropped"]))] if event["dropped"] else []
         self._console.table([[*rows, ("seconds", f"{event['seconds']:.1f}")]])
+
+    def _page(self, event: dict[str, Any]) -> None:
+        if "error" in event:
+            print(f"error: {event['error']} {event['hint']}".rstrip(), file=sys.stderr, flush=True)
+        elif event["path"] is None:
+            self._console.note("note: no still was done, so there is no page")
+        else:
+            self._console.table([[("report", f"{event['path']} ({event['shown']} of {event['stills']} stills)")]])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from uhrmat.units import format_bytes
 
@@ -12,19 +13,23 @@ if TYPE_CHECKING:
 
 def report(item: Delivered) -> list[tuple[str, str]]:
     """Names and values: what was matted, how, how long it took, and which files there are."""
-    stats = item.stats
+    return rows(str(item.photo), item.stats.as_dict(), item.files)
+
+
+def rows(photo: str, stats: Mapping[str, Any], files: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The same from `Stats.as_dict` and paths by output."""
     return [
-        ("photograph", str(item.photo)),
-        ("size", f"{stats.width} × {stats.height}"),
-        ("active pixels", f"{stats.active_pixels:,} ({stats.active_share:.1%})"),
-        ("prior", f"{stats.prior} at {stats.working_size[1]} × {stats.working_size[0]}"),
-        ("refiner", stats.refiner),
-        ("engine", f"{stats.engine}, {stats.precision}"),
-        ("device", stats.device),
-        ("seconds", stages(stats.seconds)),
-        ("peak memory", format_bytes(stats.peak_memory)),
-        *(("note", note) for note in stats.notes),
-        *((name, str(path)) for name, path in item.files.items()),
+        ("photograph", photo),
+        ("size", f"{stats['width']} × {stats['height']}"),
+        ("active pixels", f"{stats['active_pixels']:,} ({stats['active_share']:.1%})"),
+        ("prior", f"{stats['prior']} at {stats['working_size'][1]} × {stats['working_size'][0]}"),
+        ("refiner", stats["refiner"]),
+        ("engine", f"{stats['engine']}, {stats['precision']}"),
+        ("device", stats["device"]),
+        ("seconds", stages(stats["seconds"])),
+        ("peak memory", format_bytes(stats["peak_memory"])),
+        *(("note", note) for note in stats["notes"]),
+        *((name, str(path)) for name, path in files.items()),
     ]
 
 
