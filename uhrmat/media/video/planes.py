@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from uhrmat.media.video.colour import codes_to_rgb, grey_values, rgb_to_codes
-from uhrmat.media.video.types import Array, ColourTags
+from uhrmat.media.video.types import UNSPECIFIED, Array, ColourTags
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -59,7 +59,11 @@ def to_rgb(frame: VideoFrame, tags: ColourTags) -> tuple[Array, Array | None]:
 
 
 def _full_chroma(frame: VideoFrame, bits: int) -> VideoFrame:
-    """The frame as planar 4:4:4, RGB or grey of the same depth and the same code values."""
+    """The frame as planar 4:4:4, RGB or grey of the same depth and the same code values.
+
+    No colour is decided here, so that codes of a damaged frame that swscale refuses do not count.
+    """
+    from av.error import FFmpegError
     from av.video.reformatter import Interpolation as Flag
 
     name = frame.format.name
@@ -74,7 +78,11 @@ def _full_chroma(frame: VideoFrame, bits: int) -> VideoFrame:
     if name in (target, target.replace("yuv", "yuvj")):
         return frame
     smooth = Flag.BICUBIC | Flag.ACCURATE_RND | Flag.FULL_CHR_H_INP | Flag.FULL_CHR_H_INT
-    return frame.reformat(format=target, interpolation=smooth, src_color_range=2, dst_color_range=2)
+    try:
+        return frame.reformat(format=target, interpolation=smooth, src_color_range=2, dst_color_range=2)
+    except FFmpegError:
+        frame.colorspace = frame.color_primaries = frame.color_trc = UNSPECIFIED
+        return frame.reformat(format=target, interpolation=smooth, src_color_range=2, dst_color_range=2)
 
 
 def _stretch(values: Array, scale: float, offset: float) -> Array:
