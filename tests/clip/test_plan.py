@@ -39,7 +39,7 @@ def test_a_sequence_gives_a_sequence_beside_it(shot: ClipSpec) -> None:
     job = plan_clip(shot)
     assert job.codec.name == "png" and (job.start, job.stop) == (0, 5)
     assert [t.path.name for t in job.targets] == ["shot_alpha"] and not job.hints.carried
-    assert job.side == SHORT_SIDE and job.prior == "closed-form" and not job.needs_foreground
+    assert job.side == SHORT_SIDE and job.prior == "closed-form+knn" and not job.needs_foreground
 
 
 def test_a_stream_gives_its_alpha_beside_it_and_both_into_a_file_that_carries_alpha(stream: ClipSpec) -> None:

@@ -71,7 +71,7 @@ def test_a_static_shot_is_solved_once_and_a_key_frame_again() -> None:
     known = hints(frames(1)[0].trimap)
     for temporal, expected in ((True, 1), (False, 4)):
         method, made = Counting(), matter()
-        made.priors.use("closed-form", method)
+        made.priors.use("closed-form+knn", method)
         clip = ClipMatter(made, Gate(temporal=temporal))
         for number, image in enumerate(shot):
             clip.frame(picture(image), number, known, foreground=False)

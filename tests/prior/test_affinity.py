@@ -34,6 +34,17 @@ def test_closed_form_recovers_a_colour_line() -> None:
     assert np.abs(AffinityPrior()(image, SmallHints(trimap)).alpha - true).max() < 0.02
 
 
+def test_ties_carry_alpha_across_a_gap_that_stops_the_closed_form() -> None:
+    """An unknown patch of the foreground's colour behind a wall of known background: only like pixels know it."""
+    image, _, trimap = _scene()
+    image[5:35, 6:10] = image[0, -1]
+    image += np.random.default_rng(0).uniform(0, 0.1, image.shape).astype(np.float32)
+    trimap[:, 2:20], trimap[:, 20:23] = 128, 0
+    hints = SmallHints(trimap)
+    closed, tied = (AffinityPrior(name)(image, hints).alpha[5:35, 6:10] for name in ("closed-form", "closed-form+knn"))
+    assert closed.mean() < 0.1 and tied.mean() > 0.6
+
+
 def test_solving_in_the_bounding_box_changes_nothing() -> None:
     image, _, trimap = _scene()
     wide = np.pad(image, ((30, 30), (30, 30), (0, 0)), mode="edge")

@@ -21,8 +21,8 @@ def _given(*names: str) -> frozenset[str]:
 @pytest.mark.parametrize(
     ("given", "name"),
     [
-        (_given("trimap"), "closed-form"),
-        (_given("mask"), "closed-form"),
+        (_given("trimap"), "closed-form+knn"),
+        (_given("mask"), "closed-form+knn"),
         (_given("plate"), "plate"),
         (_given("trimap", "key"), "key"),
         (_given("alpha"), "alpha"),

@@ -70,8 +70,8 @@ ResizeTrimap = Annotated[
 Prior = Annotated[
     str,
     typer.Option(
-        help="What decides on the small copy: auto (hints decide), closed-form, knn, lbdm, lkm, rw, mask, plate, key, "
-        "alpha, lpn-person, a name from `uhrmat models list`, a file, a folder or owner/repository.",
+        help="What decides on the small copy: auto (hints decide), closed-form+knn, closed-form, knn, lbdm, lkm, rw, "
+        "mask, plate, key, alpha, lpn-person, a name from `uhrmat models list`, a file, a folder or owner/repository.",
         metavar="NAME",
         rich_help_panel=_ENGINE,
     ),

@@ -1,8 +1,9 @@
 """Affinity-based matting at working size, by PyMatting: closed form and its relatives. Weightless and known good.
 
-closed-form: Levin, Lischinski, Weiss, CVPR 2006 / TPAMI 2008. knn: Chen, Li, Tang, CVPR 2012. lbdm: Zheng, Kambhamettu,
-ICCV 2009. rw: Grady et al., VIIP 2005. lkm: He, Sun, Tang, CVPR 2010, large kernels. The Laplacian is PyMatting's; the
-system is solved here on the unknown pixels' bounding box, to the accuracy that an alpha needs.
+closed-form: Levin, Lischinski, Weiss, CVPR 2006 / TPAMI 2008. closed-form+knn: the same with like pixels tied together,
+see `neighbours`. knn: Chen, Li, Tang, CVPR 2012. lbdm: Zheng, Kambhamettu, ICCV 2009. rw: Grady et al., VIIP 2005. lkm:
+He, Sun, Tang, CVPR 2010, large kernels. The Laplacian is PyMatting's; the system is solved here on the unknown pixels'
+bounding box, to the accuracy that an alpha needs.
 """
 
 from __future__ import annotations
@@ -17,12 +18,17 @@ import numpy as np
 
 from uhrmat.errors import InputError
 from uhrmat.prior.base import Prior, SmallHints
-from uhrmat.prior.choose import AFFINITY
+from uhrmat.prior.choose import AFFINITY, TIED
+from uhrmat.prior.neighbours import neighbour_laplacian
 
 RTOL = 1e-5
 """Relative residual at which the solver stops (PyMatting's own default is 1e-7)."""
 METHODS = AFFINITY
 Solver = Callable[[np.ndarray, np.ndarray, str], tuple[np.ndarray, list[str]]]
+TIES = 0.003
+"""Weight of `neighbours` beside the closed form's Laplacian."""
+LEAK = 0.02
+"""Alphas this close to 0 or 1 are taken for leaks where neighbours are tied, and the rest is stretched."""
 _MARGIN, _HELD = 4, 100.0
 _KERNEL = 10
 """Radius of the large kernels where the picture has room for them, pixels; PyMatting's default."""
@@ -68,10 +74,14 @@ def solve(image: np.ndarray, trimap: np.ndarray, name: str = "closed-form") -> t
     laplacian = _laplacian(name)(image.astype(np.float64), ~unknown).tocsr()[unknown]
     system = laplacian[:, unknown].tocsc()
     right = -(laplacian[:, ~unknown] @ (trimap.ravel()[~unknown] == 255).astype(np.float64))
+    if name == TIED:
+        system = (system + TIES * neighbour_laplacian(image, trimap == 128)).tocsc()
     alpha = (trimap == 255).astype(np.float32).ravel()
     if not right.any():  # nothing unknown lies beside foreground
         return alpha.reshape(trimap.shape), []
     found, notes = _conjugate_gradient(system, right)
+    if name == TIED:
+        found = (found - LEAK) / (1 - 2 * LEAK)
     alpha[unknown] = np.clip(np.nan_to_num(found, nan=0.5), 0, 1)
     return alpha.reshape(trimap.shape), notes
 
@@ -106,7 +116,7 @@ def _laplacian(name: str) -> Callable[[np.ndarray, np.ndarray], Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from pymatting.laplacian import cf_laplacian, knn_laplacian, lbdm_laplacian, rw_laplacian
-    if name == "closed-form":
+    if name in ("closed-form", TIED):
         return lambda image, known: cf_laplacian(image, is_known=known)
     other = {"knn": knn_laplacian, "lbdm": lbdm_laplacian, "rw": rw_laplacian}[name]
     return lambda image, known: other(image)

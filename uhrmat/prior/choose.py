@@ -9,7 +9,8 @@ from uhrmat.errors import InputError
 
 NAMES = ("trimap", "mask", "plate", "key", "alpha")
 """What a user can say about a picture, see `hints.Hints`."""
-AFFINITY = ("closed-form", "knn", "lbdm", "lkm", "rw")
+TIED = "closed-form+knn"
+AFFINITY = ("closed-form", TIED, "knn", "lbdm", "lkm", "rw")
 """Methods of `affinity`."""
 NEEDS = {
     **dict.fromkeys(AFFINITY, "trimap"),
@@ -23,7 +24,7 @@ NEEDS = {
 """Priors by name, each with the hint that it cannot do without; a mask makes a trimap. Networks come beside these."""
 NETWORK = "network"
 """The choice where nothing was said: a network that finds the subject by itself, see `networks.default_network`."""
-_BY_HINT = (("plate", "plate"), ("key", "key"), ("alpha", "alpha"), ("mask", "closed-form"), ("trimap", "closed-form"))
+_BY_HINT = (("plate", "plate"), ("key", "key"), ("alpha", "alpha"), ("mask", TIED), ("trimap", TIED))
 _TAKEN_BY = {"plate": "plate", "key": "key", "alpha": "alpha"}
 
 
