@@ -133,6 +133,14 @@ def test_hints_that_are_not_clear(tmp_path: Path) -> None:
     assert "fits a/q.jpg and b/q.jpg" in found["a/q.jpg"] and "fits" in found["b/q.jpg"]
 
 
+def test_a_pattern_that_says_where_is_taken_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    touch(tmp_path, "in/a/p.png", "hints/a/p.png")
+    item = Item("a/p.png", Path("in/a/p.png"), "still")
+    for pattern in ("hints/{tree}/{name}", "{folder}/../../hints/a/{stem}.png"):
+        assert Hints({"trimap": pattern}).give([item])[0].hints["trimap"].resolve() == tmp_path / "hints/a/p.png"
+
+
 def test_hints_by_pattern_are_no_inputs(tmp_path: Path) -> None:
     touch(tmp_path, "in/a/p.png", "in/a/p_trimap.png")
     for pattern in ("{folder}/{stem}_trimap.png", "{stem}_trimap.png", f"{tmp_path}/in/{{tree}}/{{stem}}_trimap.png"):

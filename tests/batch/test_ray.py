@@ -9,11 +9,15 @@ from typing import Any
 
 import pytest
 
-from uhrmat.batch.job import run
+from uhrmat.batch.job import Job, run
+from uhrmat.batch.report import Summary, Tell
+from uhrmat.batch.settings import Settings
+from uhrmat.clip.plan import ClipSpec, plan_clip
+from uhrmat.clip.run import Tools, matte_clip
 from uhrmat.executors.inline import InlineExecutor
-from uhrmat.executors.ray_actors import RayExecutor, _layout
+from uhrmat.executors.ray_actors import RayExecutor, _Actor, _layout
 
-from .helpers import LIGHT, files, job, light, tree
+from .helpers import LIGHT, clip, clip_masks, files, job, light, tree
 
 slow = pytest.mark.skipif(not os.environ.get("UHRMAT_SLOW"), reason="takes minutes: UHRMAT_SLOW=1")
 
@@ -33,19 +37,55 @@ def test_an_actor_for_each_gpu_or_share(resources: dict[str, float], matter: dic
     assert _layout(resources, light(matter={"prior": "mask", **matter})) == layout
 
 
-@pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A head and a node of one processor each."""
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """A head and a node of one processor each. On a busy machine they take minutes to start, which Ray must allow."""
     ray = pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 100 << 20})
-    made.node = made.add_node(num_cpus=1, object_store_memory=100 << 20)
-    ray.init(address=made.address, log_to_driver=False)
-    yield made
-    ray.shutdown()
-    made.shutdown()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+        made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 100 << 20})
+        made.node = made.add_node(num_cpus=1, object_store_memory=100 << 20)
+        ray.init(address=made.address, log_to_driver=False)
+        yield made
+        ray.shutdown()
+        made.shutdown()
+
+
+class Seen(RayExecutor):
+    """Both nodes are at work before anything is handed out; it is remembered which actor had what kind of task."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._ray.get([actor.beginning for actor in self._actors])
+        self.had: set[tuple[_Actor, str]] = set()
+
+    def _hand_out(self) -> None:
+        super()._hand_out()
+        self.had |= {(actor, task.kind) for actor in self._actors for task in actor.tasks.values()}
+
+
+def over_nodes(wanted: Job, tell: Tell) -> tuple[Summary, Seen]:
+    """Does the job on the cluster; with the executor that did it."""
+    made: list[Seen] = []
+
+    def make() -> Seen:
+        made.append(Seen(wanted.settings))
+        return made[0]
+
+    return run(wanted, make, tell)[0], made[0]
+
+
+def killing(cluster: Any, moment: str) -> Tell:
+    """Kills the second node at the first event of that name."""
+
+    def tell(event: dict[str, Any]) -> None:
+        if event["event"] == moment and cluster.node is not None:
+            node, cluster.node = cluster.node, None
+            cluster.remove_node(node, allow_graceful=False)
+
+    return tell
 
 
 @slow
@@ -53,26 +93,26 @@ def test_two_nodes_give_the_same_bytes_and_one_may_die(cluster: Any, tmp_path: P
     tree(tmp_path, 12)
     settings = light(matter={**LIGHT, "threads": 1})
     run(job(tmp_path, "local", settings), lambda: InlineExecutor(settings), lambda event: None)
-    events: list[dict[str, Any]] = []
-    summary, _ = run(job(tmp_path, "two", settings), lambda: RayExecutor(settings), events.append)
+    summary, _ = run(job(tmp_path, "two", settings), lambda: RayExecutor(settings), lambda event: None)
     assert (summary.done, summary.good, summary.retries) == (13, True, 0)
     assert files(tmp_path / "two") == files(tmp_path / "local")
 
-    def kill(event: dict[str, Any]) -> None:
-        events.append(event)
-        if event["event"] in ("done", "segment") and cluster.node is not None:
-            node, cluster.node = cluster.node, None
-            cluster.remove_node(node, allow_graceful=False)
+    for moment in ("done", "segment"):
+        summary, executor = over_nodes(job(tmp_path, moment, settings), killing(cluster, moment))
+        assert cluster.node is None and (summary.done, summary.good) == (13, True)
+        assert files(tmp_path / moment) == files(tmp_path / "local")
+        assert summary.retries > 0 and executor.workers == 2
+        cluster.node = cluster.add_node(num_cpus=1, object_store_memory=100 << 20)
 
-    both_ready: list[RayExecutor] = []
 
-    def executor() -> RayExecutor:
-        made = RayExecutor(settings)
-        made._ray.get([actor.beginning for actor in made._actors])  # both nodes at work before one is killed
-        both_ready.append(made)
-        return made
-
-    summary, _ = run(job(tmp_path, "one", settings), executor, kill)
-    assert cluster.node is None and (summary.done, summary.good) == (13, True)
-    assert files(tmp_path / "one") == files(tmp_path / "local")
-    assert summary.retries > 0 and both_ready[0].workers == 2
+@slow
+def test_a_clip_split_over_nodes_is_the_clip_of_one_process(cluster: Any, tmp_path: Path) -> None:
+    source = clip(tmp_path / "in", count=13)
+    masks = clip_masks(tmp_path / "masks" / "take", 13)
+    planned = plan_clip(ClipSpec(source, tmp_path / "one", ("alpha",), "ffv1", mask=masks, interval=3, matter=LIGHT))
+    matte_clip(planned, Tools.of(planned))
+    settings = light(matter={**LIGHT, "threads": 1})
+    _, executor = over_nodes(job(tmp_path, "two", settings), lambda event: None)
+    assert {kind for _, kind in executor.had} == {"clip", "segment", "join"}
+    assert len({actor for actor, kind in executor.had if kind == "segment"}) == 2
+    assert files(tmp_path / "two") == files(tmp_path / "one") and len(files(tmp_path / "one")) == 1

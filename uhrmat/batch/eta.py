@@ -10,14 +10,16 @@ _LEAST_DONE, _LEAST_SECONDS = 3, 5.0
 
 
 class Eta:
-    """The time between two completions is what an item costs, however many are done side by side.
+    """The time between two completions is what an item costs, however many are done side by side. The first one counts
+    for nothing: before it workers were started and networks loaded.
 
     left: bytes to do, by kind. A kind of which nothing is done yet has no price, and then there is no estimate.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._begun = self._last = clock()
+        self._begun = clock()
+        self._last: float | None = None
         self._done, self._seconds = defaultdict[str, int](int), defaultdict[str, float](float)
         self.left, self.items = defaultdict[str, int](int), 0
 
@@ -29,7 +31,7 @@ class Eta:
         """An item is done. counts: not for one that failed, which says nothing of what the others cost."""
         now = self._clock()
         self.left[kind] -= max(1, size)
-        if counts:
+        if counts and self._last is not None:
             self._done[kind] += max(1, size)
             self._seconds[kind] += now - self._last
             self.items += 1

@@ -1,8 +1,8 @@
 """Which trimap, mask or plate belongs to which file: by a rule that a person can say in one sentence.
 
 A folder is searched at the file's own place in the tree, then at its top; the hint has the file's stem, or the stem and
-`_trimap` (`_mask`, `_plate`), and only that where it lies beside the file. A pattern names the place:
-`{folder}/{stem}_trimap.png`.
+`_trimap` (`_mask`, `_plate`), and only that where it lies beside the file. A pattern names the place: beside
+the file, unless it says where, as `{folder}/../trimaps/{stem}.png` or `trimaps/{tree}/{stem}.png` do.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def _filled(text: str, item: Item) -> Path:
     path = Path(
         text.format(folder=item.source.parent, tree=item.folder.as_posix(), stem=item.stem, name=item.source.name)
     )
-    return path if path.is_absolute() or "{folder}" in text else item.source.parent / path
+    return path if "{folder}" in text or "{tree}" in text else item.source.parent / path
 
 
 def _identity(path: Path) -> str:
