@@ -61,7 +61,18 @@ def test_temporal_and_range_reach_the_clip(shot: Path, tmp_path: Path) -> None:
     result = light(shot, "--no-temporal", "--start", 1, "--frames", 2, "--json", "-o", tmp_path / "out")
     item = json.loads(result.stdout)["items"][0]
     assert item["temporal"] is False and item["reuse_share"] == 0 and (item["first"], item["count"]) == (1, 2)
+    assert item["averaged"] is True
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["f001.png", "f002.png"]
+
+
+def test_frame_by_frame_reaches_the_clip(shot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from uhrmat.clip import matter
+
+    asked: list[int] = []
+    monkeypatch.setattr(matter, "average", lambda *_: asked.append(1))
+    assert json.loads(light(shot, "--frame-by-frame", "--json").stdout)["items"][0]["averaged"] is False
+    assert asked == []
+    assert light(shot, "--overwrite").exit_code == 0 and len(asked) == 3
 
 
 @pytest.mark.parametrize(

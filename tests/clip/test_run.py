@@ -21,6 +21,7 @@ from uhrmat.clip.plan import ClipSpec, plan_clip
 from uhrmat.clip.report import ClipReport, write_report
 from uhrmat.clip.run import Tools, matte_clip, matte_segment
 from uhrmat.errors import OutputError
+from uhrmat.matter import Matter
 from uhrmat.media.video import open_clip
 from uhrmat.media.video.encode import StreamWriter
 
@@ -249,13 +250,13 @@ def break_off(spec: ClipSpec, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
 def refined(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Grows by one for each frame whose pixels are refined."""
     found: list[int] = []
-    inner = ClipMatter._refine
+    inner = Matter.refine
 
-    def counted(self: ClipMatter, *rest: object) -> list[str]:
+    def counted(self: Matter, *rest: object) -> object:
         found.append(1)
         return inner(self, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(ClipMatter, "_refine", counted)
+    monkeypatch.setattr(Matter, "refine", counted)
     return found
 
 

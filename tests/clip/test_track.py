@@ -5,7 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from uhrmat.clip.track import carried, flow, warped
+from uhrmat.clip.flow import flow, warped
+from uhrmat.clip.track import carried
 
 
 def texture(seed: int, shape: tuple[int, int]) -> np.ndarray:

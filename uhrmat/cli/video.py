@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,11 @@ from uhrmat.cli.console import FAILED, Console, session
 if TYPE_CHECKING:
     from uhrmat.clip.plan import ClipJob
     from uhrmat.clip.report import ClipReport
+
+FrameByFrame = Annotated[
+    bool,
+    typer.Option("--frame-by-frame", help="Average nothing over frames.", rich_help_panel="What is computed again"),
+]
 
 
 def video(
@@ -27,6 +32,7 @@ def video(
     frames: opt.FrameCount = None,
     rate: opt.FrameRate = None,
     temporal: opt.Temporal = True,
+    frame_by_frame: FrameByFrame = False,
     threshold: opt.Threshold = None,
     keyframe_interval: opt.KeyframeInterval = 60,
     prior: opt.Prior = "auto",
@@ -69,7 +75,7 @@ def video(
         spec = ClipSpec(
             clip, output, None if outputs is None else parse_outputs(outputs), codec, bits, background, start, end,
             frames, None if rate is None else parse_rate(rate), trimap, mask, plate, key, temporal, threshold,
-            keyframe_interval, matter,
+            keyframe_interval, matter, not frame_by_frame,
         )  # fmt: skip
         job = plan_clip(spec, overwrite=overwrite, resume=resume)
         if background is not None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from uhrmat.clip.standing import average, movement
 from uhrmat.clip.state import NEVER, LastComputed, SteadyPrior, Watch
 from uhrmat.clip.still import KeptPrior
 from uhrmat.errors import InputError
@@ -26,11 +27,13 @@ KEYFRAME_INTERVAL = 60
 @dataclass(frozen=True)
 class Gate:
     """When a pixel is computed again. temporal: off computes every frame anew; threshold: change in [0, 1]; halo:
-    pixels computed around what changed, for the refiner's sake, and thrown away."""
+    pixels computed around what changed, for the refiner's sake, and thrown away; averaged: what is computed again is
+    averaged with its last alpha where the subject stands (see `standing`)."""
 
     temporal: bool = True
     threshold: float = THRESHOLD
     halo: int = 8
+    averaged: bool = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.threshold <= 1:
@@ -124,7 +127,9 @@ class ClipMatter:
             else:
                 job = Job(picture, asked.small, prior, settled, masks[2])
                 notes = self.matter.refine(job, alpha, foreground).notes
+                self._average(alpha, asked.small, prior, masks[1])
             self._remember(alpha, picture, settled, masks)
+            self._small = asked.small
         colours = None
         if foreground and not recalled:
             with clock("foreground"):
@@ -139,6 +144,7 @@ class ClipMatter:
     def _forget(self) -> None:
         self._last: LastComputed | None = None
         self._prior, self._kept, self._shot = SteadyPrior(), KeptPrior(), 0
+        self._small = np.empty(0, np.float32)
 
     def _check_size(self, picture: Picture, number: int) -> None:
         if self._last is not None and self._last.alpha.shape != (picture.height, picture.width):
@@ -161,6 +167,14 @@ class ClipMatter:
         active = spatial if self._last is None else self._changed(self._last, picture, spatial)
         computed = spatial & widen(active, 2 * self.gate.halo + 1) if self.gate.halo else active
         return spatial, active, computed
+
+    def _average(self, alpha: np.ndarray, small: np.ndarray, prior: np.ndarray, active: np.ndarray) -> None:
+        """Draws what is new towards what was there in the last frame, where the subject stands; in place."""
+        if self._last is None or not self.gate.averaged:
+            return
+        where = active & (self._last.number >= 0)
+        if where.any():
+            average(alpha, self._last.alpha, where, movement(self._small, small, prior))
 
     def _remember(
         self, alpha: np.ndarray, picture: Picture, settled: np.ndarray, masks: tuple[np.ndarray, ...]

@@ -39,8 +39,8 @@ class ClipSpec:
 
     outputs: any of CONTENTS; None: alpha, or for a file that carries alpha both; output: file, folder, pattern or None,
     beside the clip; codec: a name in `CODECS`, None: by the output's extension; start, end, frames: indices, `end` is
-    not in it; rate: of a sequence; threshold, temporal: see `clip.matter.Gate`; interval: frames between key frames;
-    matter: options of `Matter` (prior, refiner, device, …).
+    not in it; rate: of a sequence; threshold, temporal, averaged: see `clip.matter.Gate`; interval: frames between key
+    frames; matter: options of `Matter` (prior, refiner, device, …).
     """
 
     source: Path
@@ -61,6 +61,7 @@ class ClipSpec:
     threshold: float | None = None
     interval: int = KEYFRAME_INTERVAL
     matter: Mapping[str, Any] = field(default_factory=dict)
+    averaged: bool = True
 
 
 @dataclass(frozen=True)
@@ -258,6 +259,6 @@ def _settings(
         "files": [fingerprint(path) for path in files], "frames": [start, stop], "codec": codec.name,
         "targets": [[t.content, str(t.path)] for t in targets], "bits": spec.bits, "background": spec.background,
         "rate": str(spec.rate), "hints": [hints.kind, hints.key, str(hints.plate), sorted(hints.keys)],
-        "temporal": spec.temporal, "threshold": spec.threshold, "interval": spec.interval,
+        "temporal": spec.temporal, "averaged": spec.averaged, "threshold": spec.threshold, "interval": spec.interval,
         "matter": {key: str(value) for key, value in sorted(spec.matter.items())},
     })  # fmt: skip

@@ -73,7 +73,8 @@ class ClipReport:
             "files": {name: str(path) for name, path in self.files.items()}, "prior": job.prior,
             "carried": job.hints.carried, "refiner": matter.refiner.name, "engine": matter.refiner.engine,
             "device": matter.device, "precision": matter.precision, "temporal": job.spec.temporal,
-            "interval": job.spec.interval, "active_share": self.mean("active_share"), "reuse_share": self.reuse_share,
+            "averaged": job.spec.averaged, "interval": job.spec.interval,
+            "active_share": self.mean("active_share"), "reuse_share": self.reuse_share,
             "noise": self.mean("noise"), "cuts": self.cuts, "frames_per_second": self.rate, "seconds": self.seconds,
             "stage_seconds": self.stage_seconds, "peak_memory": self.peak_memory, "notes": self.notes,
         }  # fmt: skip

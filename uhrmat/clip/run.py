@@ -16,6 +16,7 @@ from typing import Any
 from uhrmat.clip.hints import HintReader
 from uhrmat.clip.journal import Journal, Known
 from uhrmat.clip.matter import ClipMatter, FrameMatte, Gate
+from uhrmat.clip.memory import TRIM_EVERY, bound_kernels, give_back
 from uhrmat.clip.plan import ClipJob, Target
 from uhrmat.clip.report import ClipReport
 from uhrmat.clip.screen import unseen_note
@@ -56,6 +57,7 @@ class Tools:
     @classmethod
     def of(cls, job: ClipJob, solver: Solver | None = None) -> Tools:
         """Loads the networks. A hint that is carried has been to the prior already: it comes as an alpha."""
+        bound_kernels()
         options: dict[str, Any] = {**job.spec.matter, "working_size": job.side, "solver": solver}
         if job.hints.carried:
             options["prior"] = "alpha"
@@ -171,7 +173,8 @@ class _SegmentRun:
         self, job: ClipJob, segment: Segment, tools: Tools, writers: list[tuple[Target, ClipWriter]],
         progress: Callable[[int], None] | None,
     ) -> None:  # fmt: skip
-        gate = Gate(job.spec.temporal, THRESHOLD if job.spec.threshold is None else job.spec.threshold)
+        threshold = THRESHOLD if job.spec.threshold is None else job.spec.threshold
+        gate = Gate(job.spec.temporal, threshold, averaged=job.spec.averaged)
         self._clip, self._job, self._tools = ClipMatter(tools.matter, gate), job, tools
         self._writers, self._progress = writers, progress
         self.frames: list[dict[str, Any]] = []
@@ -204,6 +207,8 @@ class _SegmentRun:
             taken = {"decode": done.seconds, **matte.stats.seconds, "encode": time.perf_counter() - begun}
             self.frames.append({**matte.stats.as_dict(), "seconds": taken})
             self.journal.write(done.frame, Known(matte.alpha[matte.active], self.frames[-1]))
+        if len(self.frames) % TRIM_EVERY == 0:
+            give_back()
         if self._progress is not None:
             self._progress(len(self.frames))
 

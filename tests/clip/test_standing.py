@@ -1,0 +1,76 @@
+"""What stands is averaged, what moves is not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from uhrmat.clip.matter import ClipMatter, Gate
+from uhrmat.clip.standing import AGREE, STANDS, WEIGHT, average, movement
+from uhrmat.metrics import ClipScores, mean_scores
+from uhrmat.train.synth.clip import ClipFrame
+
+from .helpers import frames, hints, matter, picture
+
+
+def textured(shift: float, behind: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """(80, 120, 3) of a square with a pattern before another, and its alpha; both patterns move by so many pixels."""
+    import cv2
+
+    def pattern(seed: int, by: float) -> np.ndarray:
+        found = cv2.GaussianBlur(np.random.default_rng(seed).random((80, 120, 3)), (0, 0), 2.0)
+        found = (found - found.min()) / (found.max() - found.min())
+        return cv2.warpAffine(found, np.array([[1, 0, by], [0, 1, 0.0]]), (120, 80), borderMode=cv2.BORDER_REFLECT)
+
+    alpha = np.zeros((80, 120), np.float32)
+    alpha[20:60, 40 + round(shift) : 80 + round(shift)] = 1
+    image = alpha[..., None] * pattern(1, shift) + (1 - alpha[..., None]) * pattern(2, behind)
+    return image.astype(np.float32), alpha
+
+
+def test_the_motion_is_the_foregrounds() -> None:
+    before, _ = textured(0)
+    after, alpha = textured(3)
+    assert movement(before, after, alpha)[25:55, 48:75] == pytest.approx(3, abs=0.4)
+    panned, alpha = textured(0, behind=3)
+    found = movement(before, panned, alpha)
+    assert found[25:55, 45:75].max() < 0.3
+    assert found[39, 84] < 0.6  # in the hair, too, where all that can be seen is the background
+
+
+def test_the_weight_falls_with_motion_and_with_disagreement() -> None:
+    new = np.full((300, 4), 0.5, np.float32)
+    last = new + np.array([0, 0.1, 0.1, AGREE], np.float32)
+    where = np.ones(new.shape, bool)
+    where[:, 1] = False
+    for moved, share in ((0.0, 1.0), (STANDS, np.exp(-1)), (100.0, 0.0)):
+        found = new.copy()
+        average(found, last, where, np.full((30, 2), moved, np.float32))
+        step = share * WEIGHT * np.exp(-((last[0] - 0.5) ** 2) / AGREE**2) * (last[0] - 0.5)
+        assert np.allclose(found, 0.5 + step * where[0], atol=1e-6)
+
+
+def scores(clip: list[ClipFrame], gate: Gate) -> tuple[float, float]:
+    """MAD and dtSSD."""
+    state, found = ClipMatter(matter(), gate), ClipScores(conn=False)
+    rows = [
+        found.push(state.frame(picture(f.image), f.number, hints(f.trimap), foreground=False).alpha, f.alpha, f.trimap)
+        for f in clip
+    ]
+    mean = mean_scores(rows)
+    return mean.mad, float(mean.dtssd or 0)
+
+
+def test_hair_before_a_panning_background_is_better_and_steadier() -> None:
+    clip = frames(10, noise=2.0, pan=1.5)
+    alone, averaged = scores(clip, Gate(averaged=False)), scores(clip, Gate())
+    assert averaged[0] < alone[0] and averaged[1] < alone[1]
+
+
+def test_no_frame_before_a_cut_counts() -> None:
+    first, second = frames(2, noise=2.0, cut=1)
+    state = ClipMatter(matter())
+    state.frame(picture(first.image), 0, hints(first.trimap), foreground=False)
+    after = state.frame(picture(second.image), 1, hints(second.trimap), foreground=False)
+    fresh = ClipMatter(matter()).frame(picture(second.image), 1, hints(second.trimap), foreground=False)
+    assert after.stats.cut and np.array_equal(after.alpha, fresh.alpha)

@@ -1,0 +1,26 @@
+"""Memory that stays that of a few frames, however long a clip is: two libraries keep what they do not need."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+
+_KERNELS = "ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128"
+TRIM_EVERY = 20
+"""Frames."""
+
+
+def bound_kernels() -> None:
+    """Keeps oneDNN, which makes a kernel for each shape and keeps 1 024, to 128: each frame has active sets of other
+    sizes. To be called before the first convolution; what the user has set counts."""
+    os.environ.setdefault(*_KERNELS)
+
+
+def give_back() -> None:
+    """Hands freed memory back to the system where glibc would hold it, in pieces, for each of a clip's threads."""
+    if sys.platform != "linux":
+        return
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:  # musl has none
+        trim(0)
