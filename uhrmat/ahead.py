@@ -12,14 +12,14 @@ from uhrmat.hints import Hints, read_hints
 from uhrmat.media import Picture
 from uhrmat.prior.affinity import METHODS, AffinityPrior, Solver
 from uhrmat.prior.base import SHORT_SIDE, SmallHints, area_average, working_shape
-from uhrmat.prior.choose import pick
+from uhrmat.prior.choose import TIED, pick
 from uhrmat.shrink import shrunk_strips, small_trimap
 
 Problem = tuple[np.ndarray, SmallHints]
 """What a prior is asked: the small copy (h, w, 3) and the small hints."""
 
 
-_SOLVED_BY = {"lpn-trimap": "closed-form"}
+_SOLVED_BY = {"lpn-trimap": TIED}
 """Priors that begin with another one's answer."""
 
 

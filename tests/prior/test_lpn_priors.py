@@ -1,4 +1,4 @@
-"""Our own networks as priors: the closed form corrected, and people found without any hint."""
+"""Our own networks as priors: the affinity prior corrected, and people found without any hint."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def _saved(path: Path, bias: float) -> Path:
     return path
 
 
-def test_untrained_it_is_the_closed_form(tmp_path: Path, problem: tuple[np.ndarray, SmallHints]) -> None:
-    closed = AffinityPrior()(*problem)
+def test_untrained_it_is_the_affinity_prior(tmp_path: Path, problem: tuple[np.ndarray, SmallHints]) -> None:
+    closed = AffinityPrior("closed-form+knn")(*problem)
     found = CorrectedPrior(_saved(tmp_path / "zero.safetensors", 0.0))(*problem)
     assert found.name == "lpn-trimap" and np.abs(found.alpha - closed.alpha).max() < 1e-6
     assert found.context.shape[2:] == (6, 8)
@@ -44,7 +44,7 @@ def test_untrained_it_is_the_closed_form(tmp_path: Path, problem: tuple[np.ndarr
 def test_its_residual_is_added_where_the_trimap_is_unknown(
     tmp_path: Path, problem: tuple[np.ndarray, SmallHints]
 ) -> None:
-    trimap, closed = problem[1].trimap, AffinityPrior()(*problem)
+    trimap, closed = problem[1].trimap, AffinityPrior("closed-form+knn")(*problem)
     assert trimap is not None
     found = CorrectedPrior(_saved(tmp_path / "more.safetensors", 0.25))(*problem).alpha
     unknown = trimap == 128

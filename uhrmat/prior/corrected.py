@@ -1,4 +1,4 @@
-"""`lpn-trimap`: the closed form, corrected by our own network (see `lpn_trimap.TrimapNet`), as a prior."""
+"""`lpn-trimap`: the prior that trimaps ask for, corrected by our own network (see `lpn_trimap.TrimapNet`)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import numpy as np
 
 from uhrmat.prior.affinity import AffinityPrior, Solver
 from uhrmat.prior.base import Prior, SmallHints, constrained
+from uhrmat.prior.choose import TIED
 
 
 class CorrectedPrior:
-    """The network of a .safetensors file behind a closed form. Needs a trimap. solver: of the closed form."""
+    """The network of a .safetensors file behind an affinity prior. Needs a trimap. solver: of that prior."""
 
     name = "lpn-trimap"
     side: int | None = None
@@ -19,7 +20,7 @@ class CorrectedPrior:
     def __init__(self, path: Path, solver: Solver | None = None, device: str = "cpu") -> None:
         from uhrmat.prior.lpn_trimap import load_trimap_net
 
-        self._closed = AffinityPrior("closed-form", solver)
+        self._closed = AffinityPrior(TIED, solver)
         self._net, self._device = load_trimap_net(path).to(device), device
 
     def __call__(self, small: np.ndarray, hints: SmallHints) -> Prior:

@@ -1,9 +1,9 @@
-"""A low-resolution prior network (LPN) behind a trimap: `TrimapNet` corrects what closed-form matting answers.
+"""A low-resolution prior network (LPN) behind a trimap: `TrimapNet` corrects what affinity-based matting answers.
 
-The closed form (Levin, Lischinski, Weiss, PAMI 2008) is right wherever colours vary along lines and wrong where subject
-and background look alike. The network sees its answer beside picture and trimap and adds a residual, which begins as
-zero: untrained it *is* the closed form. It works on groups of 2 x 2 pixels (Shi et al., CVPR 2016, turned around), a
-U-Net of plain convolutions without normalisation below.
+The closed form (Levin, Lischinski, Weiss, PAMI 2008) with its ties (see `neighbours`) is right wherever colours vary
+along lines and wrong where subject and background look alike. The network sees its answer beside picture and trimap and
+adds a residual, which begins as zero: untrained it *is* that answer. It works on groups of 2 x 2 pixels (Shi et al.,
+CVPR 2016, turned around), a U-Net of plain convolutions without normalisation below.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class TrimapNet(nn.Module):
 
     def forward(self, image: Tensor, known: Tensor, closed: Tensor) -> Answer:
         """image: (B, 3, H, W) in [0, 1]; known: (B, 2, H, W), 1 where the trimap is foreground and background; closed:
-        (B, 1, H, W) the closed form's alpha. Known pixels come out as they are."""
+        (B, 1, H, W) the prior's alpha. Known pixels come out as they are."""
         height, width = image.shape[-2:]
         x = torch.cat([image - 0.5, known, closed - 0.5], 1)
         x = F.pixel_unshuffle(F.pad(x, (0, -width % STRIDE, 0, -height % STRIDE), "replicate"), 2)

@@ -22,7 +22,7 @@ _TRIES = 12
 Crop = dict[str, Tensor]
 _KEPT = 600
 """Samples held in memory by a worker."""
-_HOPELESS_ERROR, _HOPELESS_SHARE = 0.15, 0.25
+HOPELESS_ERROR, HOPELESS_SHARE = 0.15, 0.25
 """Scenes whose prior is off by more than this are drawn this often: nothing near a pixel tells what went wrong."""
 _FULL = 0.6
 """Share of unknown pixels at which a crop is full enough to stop looking."""
@@ -54,7 +54,7 @@ class CropStream(IterableDataset[dict[str, Tensor]]):
         crops: list[Crop] = []
         while len(crops) < self.batch:
             views = load(int(rng.choice(seeds)))
-            if not views.usable or (views.hopeless and rng.random() > _HOPELESS_SHARE):
+            if not views.usable or (views.hopeless and rng.random() > HOPELESS_SHARE):
                 continue
             crops += [draw_crop(views, self.side, rng) for _ in range(min(2, self.batch - len(crops)))]
         return crops
@@ -67,7 +67,7 @@ class Views:
         self.sample = sample
         self.places = np.argwhere(sample.trimap == 128).astype(np.int32)
         self.usable = len(self.places) > 0
-        self.hopeless = self.usable and sample.error(0) > _HOPELESS_ERROR
+        self.hopeless = self.usable and sample.error(0) > HOPELESS_ERROR
         self.smalls = [area_average(sample.image, prior.shape, 255) for prior in sample.priors]
         self.colours = [self._colours(*pair) for pair in zip(self.smalls, sample.priors, strict=True)]
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from uhrmat.prior.affinity import AffinityPrior
 from uhrmat.prior.base import SmallHints, area_average
+from uhrmat.prior.choose import TIED
 from uhrmat.shrink import small_trimap
 from uhrmat.train.synth import find_training_data, render_scene
 
@@ -55,7 +56,7 @@ def make_sample(seed: int, data: Path | None = None) -> Sample:
         difficulty=float(rng.uniform(0.2, 0.9)), size=float(rng.uniform(*view.size)),
     )  # fmt: skip
     image = np.rint(np.clip(scene.image, 0, 1) * 255).astype(np.uint8)
-    prior = AffinityPrior("closed-form")
+    prior = AffinityPrior(TIED)
     priors = []
     for low, high in view.factors:
         side = round(view.side / float(np.exp(rng.uniform(np.log(low), np.log(high)))))

@@ -16,6 +16,7 @@ from torch.utils.data import IterableDataset, default_collate
 from uhrmat.prior.base import area_average
 from uhrmat.prior.lpn_trimap import TrimapNet
 from uhrmat.shrink import small_trimap
+from uhrmat.train.crops import HOPELESS_ERROR, HOPELESS_SHARE
 from uhrmat.train.losses import gradient, laplacian_pyramid, masked_l1, masked_l2
 from uhrmat.train.recipe import SceneRecipe
 from uhrmat.train.samples import SampleCache
@@ -27,26 +28,28 @@ _KEPT = 600
 
 @dataclass(frozen=True)
 class Small:
-    """A scene at one working size: picture (h, w, 3) float32 in [0, 1]; trimap (h, w) uint8; closed form and true alpha
-    (h, w) float32; the places (y, x) of unknown pixels."""
+    """A scene at one working size: picture (h, w, 3) float32 in [0, 1]; trimap (h, w) uint8; the prior's and the true
+    alpha (h, w) float32; the places (y, x) of unknown pixels; hopeless: whether the prior is off by so much that little
+    can be learned from it."""
 
     image: np.ndarray
     trimap: np.ndarray
     closed: np.ndarray
     alpha: np.ndarray
     places: np.ndarray
+    hopeless: bool
 
 
 def smalls(cache: SampleCache, seed: int) -> list[Small]:
     """Scene `seed` at each size that its prior was solved at and that has something unknown."""
     sample = cache.load(seed)
     found = []
-    for prior in sample.priors:
+    for which, prior in enumerate(sample.priors):
         trimap = small_trimap(sample.trimap, prior.shape)
         image, alpha = area_average(sample.image, prior.shape, 255), area_average(sample.alpha, prior.shape)
         places = np.argwhere(trimap == 128)
         if len(places):
-            found.append(Small(image, trimap, prior, alpha, places))
+            found.append(Small(image, trimap, prior, alpha, places, sample.error(which) > HOPELESS_ERROR))
     return found
 
 
@@ -67,8 +70,11 @@ class SmallStream(IterableDataset[Batch]):
             crops: list[dict[str, Tensor]] = []
             while len(crops) < recipe.batch:
                 found = load(int(rng.choice(seeds)))
-                if found:
-                    crops.append(crop(found[int(rng.integers(len(found)))], recipe.side, rng))
+                if not found:
+                    continue
+                scene = found[int(rng.integers(len(found)))]
+                if not scene.hopeless or rng.random() < HOPELESS_SHARE:
+                    crops.append(crop(scene, recipe.side, rng))
             yield default_collate(crops)
 
 
