@@ -2,15 +2,17 @@
 
 Run from the repository: `python -m benchmarks.clip [--height 2160 --frames 24] [--noise 0 1 2 4] [--parts quality drift
 speed memory] [--backgrounds FOLDER]`; it writes results/clip.json. Quality: hair in gusts before a standing and a
-panning background, with noise, a hard cut, a slow fade, each with temporal sparsity off and on: MAD, MSE, Grad and
-dtSSD of the trimap's unknown region (protocol rvm), active and computed pixels, GMACs of SHM in both sizes. The hint is
-a trimap of every frame, made from the true alpha. Drift: one long clip, off and on, first against last frames. Speed:
-frames per second of `matte_clip` from file to file. Memory: what is held until frame 50 and until frame 2 000.
+panning background, with noise, a hard cut, a slow fade, with temporal sparsity off, on without averaging ("frame by
+frame") and on: MAD, MSE, Grad and dtSSD of the trimap's unknown region (protocol rvm), active and computed pixels,
+GMACs of SHM in both sizes. The hint is a trimap of every frame, made from the true alpha. Drift: one long clip, first
+against last frames. Speed: frames per second of `matte_clip` from file to file. Memory: what is held until frame 50 and
+until frame 2 000 of small ones.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.clip_files import memory, speed
+from benchmarks.clip_files import MODES, memory, speed
 from benchmarks.common import header, parser, write
 from benchmarks.macs import active_sites, dense_sites, macs
 from uhrmat.clip.matter import ClipMatter, FrameMatte, Gate
@@ -66,13 +68,14 @@ def cases(options: argparse.Namespace) -> Iterator[tuple[str, ClipRecipe]]:
 def quality(options: argparse.Namespace, matter: Matter) -> Iterator[dict[str, Any]]:
     """A row for each clip and mode."""
     for name, wanted in cases(options):
+        if options.only and not any(name.startswith(start) for start in options.only):
+            continue
         clip = list(render_clip(wanted))
-        modes = {"off": Gate(temporal=False), "on": Gate()}
-        found = {mode: measured(clip, matter, gate) for mode, gate in modes.items()}
-        off, on = found["off"], found["on"]
-        print(f"{name}: MAD {off['mad']:.2f} → {on['mad']:.2f}, dtSSD {off['dtssd']:.3f} → {on['dtssd']:.3f}, "
-              f"reused {on['reuse_share']:.1%}", flush=True)  # fmt: skip
-        yield from ({"clip": name, "temporal": mode, **row} for mode, row in found.items())
+        for mode in options.modes:
+            row = measured(clip, matter, MODES[mode])
+            print(f"{name}, {mode}: MAD {row['mad']:.2f}, dtSSD {row['dtssd']:.3f}, reused {row['reuse_share']:.1%}",
+                  flush=True)  # fmt: skip
+            yield {"clip": name, "height": wanted.height, "frames": wanted.frames, "temporal": mode, **row}
 
 
 def measured(clip: list[ClipFrame], matter: Matter, gate: Gate) -> dict[str, Any]:
@@ -99,6 +102,7 @@ def costs(matte: FrameMatte) -> dict[str, float]:
     """Pixels and their shares of the picture, and GMACs of SHM."""
     stats, sites = matte.stats, active_sites(ActiveSet.from_mask(matte.computed))
     work = {f"gmacs_{size}": macs(SIZES[size], sites) / 1e9 for size in ("lite", "paper")}
+    work["gmacs_paper_dense"] = macs(SIZES["paper"], dense_sites(*matte.alpha.shape)) / 1e9
     shares = {"active_share": stats.active_share, "computed_share": stats.computed / stats.pixels}
     return {"band": stats.band, "active": stats.active, "noise": 255 * stats.noise, **shares, **work}
 
@@ -108,7 +112,7 @@ def drift(options: argparse.Namespace, matter: Matter) -> Iterator[dict[str, Any
     clip = list(render_clip(small(options, options.drift_frames, 180, 320)))
     size = {"frames": len(clip), "height": 180, "width": 320}
     part = max(1, len(clip) // 10)
-    for mode, gate in (("off", Gate(temporal=False)), ("on", Gate())):
+    for mode, gate in MODES.items():
         state, scores = ClipMatter(matter, gate), ClipScores(conn=False)
         mads = [scores.push(matted(state, f).alpha, f.alpha, f.trimap).mad for f in clip]
         thirds = {"first": mads[:part], "last": mads[-part:], "all": mads}
@@ -120,33 +124,41 @@ def main(arguments: list[str] | None = None) -> None:
     options = _options(arguments)
     torch.set_num_threads(options.threads)
     matter = Matter(refiner=options.refiner, precision=options.precision, working_size=options.working_size)
-    dense = dense_sites(options.height, -(-options.height * 16 // 18) * 2)
+    rows = _earlier(options.results / f"{options.name}.json") if options.add else {}
     document: dict[str, Any] = {
-        **header(options.threads, options.quick), "height": options.height, "frames": options.frames,
-        "refiner": matter.refiner.name, "precision": matter.precision, "working_size": options.working_size,
-        "gmacs_dense": {size: macs(SIZES[size], dense) / 1e9 for size in ("lite", "paper")},
+        **header(options.threads, options.quick), "refiner": matter.refiner.name, "precision": matter.precision,
+        "working_size": options.working_size, **rows,
     }  # fmt: skip
     parts = {"quality": lambda: quality(options, matter), "drift": lambda: drift(options, matter),
              "speed": lambda: speed(options, recipe(options, options.speed_frames, noise=1.0)),
              "memory": lambda: memory(options, small(options, options.memory_frames, 144, 256))}  # fmt: skip
     for name in options.parts:
-        document[name] = []
+        document.setdefault(name, [])
         for row in parts[name]():
             document[name].append(row)
             path = write(options.results, options.name, document)
     print(path, flush=True)
 
 
+def _earlier(path: Path) -> dict[str, Any]:
+    """The parts of a result."""
+    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    return {name: found[name] for name in _PARTS if name in found}
+
+
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     found = parser(__doc__)
     found.add_argument("--height", type=int, default=2160)
     found.add_argument("--frames", type=int, default=24)
-    found.add_argument("--noise", type=float, nargs="*", default=[0.0, 1.0, 2.0, 4.0])
+    found.add_argument("--noise", type=float, nargs="*", default=[0.0, 1.0, 2.0, 4.0], help="none: the events alone")
+    found.add_argument("--only", nargs="*", help="cases whose names begin so: static, panning, hard, slow")
     found.add_argument("--no-events", dest="events", action="store_false", help="leave out the cut and the fade")
     found.add_argument("--drift-frames", type=int, default=300)
     found.add_argument("--speed-frames", type=int, default=60)
     found.add_argument("--memory-frames", type=int, default=2000)
-    found.add_argument("--modes", nargs="*", choices=("off", "on"), default=["off", "on"], help="of the speed part")
+    found.add_argument(
+        "--modes", nargs="*", choices=tuple(MODES), default=list(MODES), help="of the quality and speed parts"
+    )
     found.add_argument(
         "--keep", type=Path, help="folder where the speed and memory parts' clips stay, to be used again"
     )
@@ -156,6 +168,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     found.add_argument("--working-size", type=int, default=512)
     found.add_argument("--backgrounds", type=Path, help="folder of photographs; generated backgrounds without")
     found.add_argument("--name", default="clip", help="of the result")
+    found.add_argument("--add", action="store_true", help="keep the rows that the result has from other commands")
     options = found.parse_args(arguments)
     if options.quick:
         small = {"height": 72, "frames": 3, "noise": [2.0], "events": False, "drift_frames": 3, "speed_frames": 3,

@@ -13,12 +13,15 @@ import av
 import numpy as np
 from PIL import Image
 
+from uhrmat.clip.matter import Gate
 from uhrmat.clip.plan import ClipSpec, plan_clip
 from uhrmat.clip.report import ClipReport
 from uhrmat.clip.run import Tools, matte_clip
 from uhrmat.devices import held_memory
 from uhrmat.train.synth.clip import ClipRecipe, render_clip
 
+MODES = {"off": Gate(temporal=False), "frame by frame": Gate(averaged=False), "on": Gate()}
+"""All anew; what changed, for itself; what changed, averaged where the subject stands."""
 EARLY = 50
 """By this frame everything that a clip needs is there."""
 
@@ -28,7 +31,9 @@ def speed(options: argparse.Namespace, wanted: ClipRecipe) -> Iterator[dict[str,
     with _folder(options.keep) as folder:
         source, trimaps = encoded(wanted, folder)
         for temporal in options.modes:
-            spec = ClipSpec(source, folder / "out.mp4", ("alpha",), trimap=trimaps, temporal=temporal == "on",
+            gate = MODES[temporal]
+            spec = ClipSpec(source, folder / "out.mp4", ("alpha",), trimap=trimaps, temporal=gate.temporal,
+                            averaged=gate.averaged,
                             matter={"threads": options.threads, "refiner": options.refiner})  # fmt: skip
             report, _ = _matted(spec)
             print(f"{wanted.height} lines, temporal {temporal}: {report.rate:.2f} frames per second", flush=True)

@@ -17,12 +17,12 @@ def test_quick(tmp_path: Path) -> None:
     finally:
         torch.set_num_threads(before)
     found = json.loads((tmp_path / "clip.json").read_text())
-    assert {row["temporal"] for row in found["quality"]} == {"off", "on"}
-    off, on = found["quality"][:2]
+    assert {row["temporal"] for row in found["quality"]} == {"off", "frame by frame", "on"}
+    off, _, on = found["quality"][:3]
     assert off["clip"] == on["clip"] and off["reuse_share"] == 0 < on["reuse_share"]
-    assert on["gmacs_paper"] < off["gmacs_paper"] < found["gmacs_dense"]["paper"]
+    assert on["gmacs_paper"] < off["gmacs_paper"] < off["gmacs_paper_dense"]
     assert {"mad", "mse", "grad", "dtssd", "active_share"} <= set(on)
-    assert [row["temporal"] for row in found["drift"]] == ["off", "on"]
+    assert [row["temporal"] for row in found["drift"]] == list(clip.MODES)
     assert all(row["frames_per_second"] > 0 for row in found["speed"])
-    assert [row["temporal"] for row in found["speed"]] == ["off", "on"]
+    assert [row["temporal"] for row in found["speed"]] == list(clip.MODES)
     assert 0 < found["memory"][0]["early"] <= 2 * found["memory"][0]["late"]
