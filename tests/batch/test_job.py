@@ -15,6 +15,7 @@ import pytest
 
 from uhrmat.batch.job import Job, look, run, watch
 from uhrmat.batch.report import Summary
+from uhrmat.batch.tasks import Outcome, Task
 from uhrmat.batch.worker import Worker
 from uhrmat.cli.app import app
 from uhrmat.errors import InputError, OutputError
@@ -85,6 +86,18 @@ def test_other_settings_change_only_their_kind(whole: Path) -> None:
     }  # fmt: skip
     assert todo["clip"] == ["b/take.mkv"] and len(todo["still"]) == 4 and len(todo["both"]) == 5
     assert todo["none"] == todo["threads"] == []
+
+
+def test_what_a_dead_worker_left_is_removed_at_the_end(tmp_path: Path) -> None:
+    def answer(task: Task) -> Outcome:
+        (tmp_path / "out" / ".uhrmat-dead").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "out" / ".uhrmat-dead" / "p_alpha.png").touch()
+        return write_result(task)
+
+    photo(tmp_path / "in" / "p.png")
+    mask(tmp_path / "masks" / "p.png")
+    assert run(job(tmp_path), lambda: FakeExecutor(answer), lambda event: None)[0].good
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [".uhrmat", "p_alpha.png"]
 
 
 def test_shards_together_are_the_whole(whole: Path) -> None:

@@ -124,7 +124,7 @@ def test_measure_counts_folders_by_their_files(out: Path) -> None:
 
 def test_a_second_run_is_refused_and_the_lock_goes(tmp_path: Path) -> None:
     with locked(tmp_path) as alone:
-        assert alone
+        assert alone()
         with pytest.raises(OutputError, match=f"process {os.getpid()} on"), locked(tmp_path):
             pass
     with locked(tmp_path):
@@ -134,7 +134,7 @@ def test_a_second_run_is_refused_and_the_lock_goes(tmp_path: Path) -> None:
 
 def test_shards_of_one_number_go_side_by_side(tmp_path: Path) -> None:
     with locked(tmp_path, (1, 2)), locked(tmp_path, (2, 2)) as alone:
-        assert not alone
+        assert not alone()
         for other in ((1, 1), (1, 3), (1, 2)):
             with pytest.raises(OutputError, match="at work"), locked(tmp_path, other):
                 pass
@@ -152,7 +152,7 @@ def left_behind(tmp_path: Path, age: float = 0.0, **owner: Any) -> Path:
 def test_the_lock_of_a_process_that_is_gone_is_stale(tmp_path: Path) -> None:
     left_behind(tmp_path, host=socket.gethostname(), pid=os.getpid(), began="long ago")
     with locked(tmp_path) as alone:
-        assert alone
+        assert alone()
     left_behind(tmp_path, host=socket.gethostname(), pid=2**22 + 1, began="12")
     with locked(tmp_path):
         pass

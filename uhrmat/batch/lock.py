@@ -13,8 +13,9 @@ import re
 import secrets
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,8 @@ def part_name(shard: tuple[int, int]) -> str:
 
 
 @contextmanager
-def locked(out: Path, shard: tuple[int, int] = (1, 1)) -> Iterator[bool]:
-    """Holds the lock of a shard of the output folder, which is made. Yields whether no other shard is held.
+def locked(out: Path, shard: tuple[int, int] = (1, 1)) -> Iterator[Callable[[], bool]]:
+    """Holds the lock of a shard of the output folder, which is made. Yields what says whether no other shard is held.
 
     Shards of one number go side by side; anything else is refused with OutputError that names who is at work.
     """
@@ -49,9 +50,9 @@ def locked(out: Path, shard: tuple[int, int] = (1, 1)) -> Iterator[bool]:
     over = threading.Event()
     beat = threading.Thread(target=_beat, args=(mine, over), daemon=True)
     try:
-        alone = _only(folder, mine, shard[1])
+        _only(folder, mine, shard[1])
         beat.start()
-        yield alone
+        yield partial(_only, folder, mine, shard[1])
     finally:
         over.set()
         if _read(mine) == owner:
