@@ -107,6 +107,14 @@ def test_the_command_prints_tables_and_json(data: Path) -> None:
     assert document["pictures"] == ["a"] and len(document["tables"]["adaptability"]) == len(ADAPT)
 
 
+def test_two_tables_measure_three_ways_only(data: Path) -> None:
+    arguments = ["bench", "hrimf-amr", "--data", str(data), "--methods", "closed-form", "--limit", "1"]
+    tables_made = json.loads(CliRunner().invoke(app, [*arguments, "--adaptability", "--json"]).stdout)["tables"]
+    assert list(tables_made) == ["adaptability", "error correction"]
+    assert [row["way"] for row in tables_made["adaptability"]] == list(ADAPT)
+    assert measure(find_items(data)[:1], ("closed-form",), every_way=False).parameters.keys() == set(ADAPT)
+
+
 def test_an_empty_folder_is_said_in_a_sentence(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["bench", "hrimf-amr", "--data", str(tmp_path)])
     assert result.exit_code == 0 and "nothing was measured" in result.output

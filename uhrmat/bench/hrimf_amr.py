@@ -7,7 +7,7 @@ low-resolution matte. What cannot run is left out with its reason.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -67,11 +67,12 @@ class Found:
 
 def measure(
     items: Sequence[Item], methods: Sequence[str] = METHODS, side: int | None = None,
-    note: Callable[[str], None] = lambda _: None,
+    note: Callable[[str], None] = lambda _: None, every_way: bool = True,
 ) -> Found:  # fmt: skip
-    """Every method and way on every picture. side: short side of the low-resolution branch, None: half."""
+    """Every method and way on every picture. side: short side of the low-resolution branch, None: half; every_way:
+    all of WAYS for the first method, else ADAPT for it too."""
     found = Found()
-    ways = _ways(found)
+    ways = _ways(found, WAYS if every_way else ADAPT)
     priors = {name: Priors(name) for name in methods if _makes(name, found)}
     for item in items:
         picture = read_picture(item.picture)
@@ -92,10 +93,11 @@ def measure(
     return found
 
 
-def _ways(found: Found) -> dict[str, Refiner]:
+def _ways(found: Found, names: Iterable[str]) -> dict[str, Refiner]:
     """The refiners that can be made here; the others go to `found.skipped`."""
     made: dict[str, Refiner] = {}
-    for way, (name, weights) in WAYS.items():
+    for way in names:
+        name, weights = WAYS[way]
         try:
             made[way] = make_refiner(name, weights, "auto", torch.float32, "cpu")
         except UhrmatError as error:

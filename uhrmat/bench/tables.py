@@ -15,6 +15,9 @@ TITLES = {
     "complexity": "Table V, complexity: parameters, operations and seconds of the way up, a picture's mean",
 }
 
+BRIEF = ("adaptability", "error correction")
+"""Those that need no way up but ADAPT."""
+
 
 def tables(found: Found, methods: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
     """The four tables by name, a list of rows each."""

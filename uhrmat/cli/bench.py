@@ -37,6 +37,9 @@ def hrimf_amr(
     methods: Annotated[
         str | None, typer.Option(metavar="LIST", help="Low-resolution methods; default: all that are known.")
     ] = None,
+    adaptability: Annotated[
+        bool, typer.Option("--adaptability", help="Tables II and IV only: three ways up for every method.")
+    ] = False,
     working_size: opt.WorkingSize = None,
     limit: Annotated[int | None, typer.Option(min=1, help="The first so many pictures only.")] = None,
     threads: opt.Threads = None,
@@ -58,15 +61,15 @@ def hrimf_amr(
             console.document({"pictures": [], "skipped": {"all": reason}})
             return
         from uhrmat.bench.hrimf_amr import METHODS, measure
-        from uhrmat.bench.tables import TITLES, tables
+        from uhrmat.bench.tables import BRIEF, TITLES, tables
         from uhrmat.devices import set_threads
 
         set_threads(threads)
         chosen = METHODS if methods is None else tuple(filter(None, methods.split(",")))
-        found = measure(items, chosen, working_size, console.note)
+        found = measure(items, chosen, working_size, console.note, every_way=not adaptability)
         for name, reason in found.skipped.items():
             console.note(f"{name} was left out: {reason}")
-        made = tables(found, chosen)
+        made = {n: table for n, table in tables(found, chosen).items() if n in BRIEF or not adaptability}
         console.table([_section(TITLES[name], table) for name, table in made.items() if table])
         console.document({"pictures": found.pictures, "skipped": found.skipped, "tables": made})
 
