@@ -71,7 +71,7 @@ def scaling(found: Document) -> str:
         f"{power['peak_bytes']}). A picture {larger} × as large at the same active pixels: {ratio['wall_ms']} × the "
     )
     text += f"time ({ratio['cpu_ms']} × processor time), {ratio['peak_bytes']} × the memory. Precision: "
-    return table(head, rows) + "\n" + text + found["precision"] + ".\n"
+    return table(head, rows) + "\n" + textwrap.fill(text + found["precision"] + ".", 120, break_on_hyphens=False) + "\n"
 
 
 def image(found: Document) -> str:

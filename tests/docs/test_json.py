@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from tests.docs.conftest import ROOT
@@ -21,7 +22,10 @@ RUNS = {
     "evaluate": "evaluate mask.png truth.png",
     "compare": "compare mask.png truth.png truth.png -o page.html",
     "doctor": "doctor",
-    "models": "models list",
+    "models list": "models list",
+    "models pull": "models pull lpn-person",
+    "models verify": "models verify",
+    "batch": "batch shoot -o mattes --trimaps shoot/trimaps --refiner bilinear --jobs 0",
 }
 
 
@@ -32,6 +36,14 @@ def documented(section: str) -> tuple[set[str], set[str]]:
     rows = [line.split("|")[1] for line in part.splitlines() if line.startswith("| `")]
     keys = {key for row in rows for key in re.findall(r"`([^`]+)`", row)}
     return {key for key in keys if "?" not in key}, {key.replace("?", "") for key in keys if "?" in key}
+
+
+def as_documents(section: str, printed: str) -> Any:
+    """What was printed; of a batch its events by name, so that an event's key is `name.key`."""
+    if section != "batch":
+        return json.loads(printed)
+    lines = [json.loads(line) for line in printed.splitlines()]
+    return [{line.pop("event"): line} for line in lines]
 
 
 def leaves(value: Any, path: str = "") -> Iterator[str]:
@@ -58,10 +70,14 @@ def test_the_table_is_the_document(
         (tmp_path / path.name).symlink_to(path)
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(app, [*RUNS[section].split(), "--json"])
-    document = json.loads(done.stdout)
+    documents = as_documents(section, done.stdout)
     assert done.exit_code == 0 or section == "doctor", done.output
+    compare(section, {leaf.removeprefix("[].") if section == "batch" else leaf for leaf in leaves(documents)})
+
+
+def compare(section: str, found: set[str]) -> None:
+    """That the table of a section and the keys that were found say the same."""
     always, sometimes = documented(section)
-    found = set(leaves(document))
     unknown = {leaf for leaf in found if not any(fits(key, leaf) for key in always | sometimes)}
     assert not {leaf for leaf in unknown if not any(key.startswith(leaf) for key in sometimes)}, "not documented"
     assert not {key for key in always if not any(fits(key, leaf) for leaf in found)}, "documented, but not there"
@@ -70,3 +86,31 @@ def test_the_table_is_the_document(
 def test_a_refusal_is_a_document(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["image", str(tmp_path / "nowhere.png"), "--json"])
     assert done.exit_code == 2 and set(json.loads(done.stdout)) == {"error", "hint"}
+
+
+def test_show_is_one_of_the_list(tmp_path: Path) -> None:
+    shown, listed = (
+        json.loads(CliRunner().invoke(app, ["models", *words, "--json"]).stdout)
+        for words in (["show", "lpn-person"], ["list"])
+    )
+    assert shown in listed["models"]
+
+
+def test_training_says_what_it_wrote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("uhrmat.train.run.run", lambda *_, **__: tmp_path / "net.safetensors")
+    done = CliRunner().invoke(app, ["train", "shm", "-o", str(tmp_path), "--json"])
+    compare("train", set(leaves(json.loads(done.stdout))))
+
+
+def test_nothing_to_measure_is_a_document(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["bench", "hrimf-amr", "--data", str(tmp_path), "--json"])
+    compare("bench hrimf-amr", set(leaves(json.loads(done.stdout))))
+
+
+def test_every_command_with_json_has_a_section() -> None:
+    text = (ROOT / "docs" / "json.md").read_text("utf-8")
+    command = typer.main.get_command(app)
+    for name, one in command.commands.items():
+        kids = getattr(one, "commands", {})
+        for words in [f"{name} {kid}" for kid in kids] or [name]:
+            assert f"uhrmat {words}" in text or f"## uhrmat {name}\n" in text, words
