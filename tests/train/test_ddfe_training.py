@@ -93,7 +93,7 @@ def test_training_sees_what_inference_sees(
 ) -> None:
     """A whole scene as one crop climbs to the same alpha as the refiner, with copies that are not rounded to 8 bits and
     levels that are as active as the crop."""
-    monkeypatch.setattr("uhrmat.refine.pyramid.open_prior", lambda _, size: np.ones(size, bool))
+    monkeypatch.setattr("uhrmat.sparsity.open_prior", lambda _, size: np.ones(size, bool))
     views, which = _usable(cache, depth)
     torch.manual_seed(1)
     net = DDFE("line")
