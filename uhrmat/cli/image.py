@@ -55,7 +55,10 @@ def image(
     uhrmat image photo.jpg --mask mask.png -o out --report out/page.html
     uhrmat image shoot/*.tif --trimap shoot/trimaps -o out --alpha-format png16
     """
-    with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
+    from uhrmat.prior.launch import launched
+
+    hinted = trimap is not None or mask is not None
+    with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console, launched(hinted) as child:
         from uhrmat.media import MAX_PIXELS
         from uhrmat.plan import Spec, parse_outputs, plan
 
@@ -74,14 +77,14 @@ def image(
 
             check_page(report, overwrite, [path for job in jobs for path in (job.photo, *job.hints.values())])
 
-        # Only now, so that what can be refused is refused before torch and PyMatting are loaded, side by side.
+        # Only now, so that what can be refused is refused before torch is loaded.
         from uhrmat.composite import parse_background
         from uhrmat.loading import Ahead
         from uhrmat.prior.worker import PriorProcess
         from uhrmat.quick import importing
 
         behind = None if background is None else parse_background(background)
-        with closing(PriorProcess()) as process, closing(Ahead(jobs, resize_trimap, limit)) as ahead:
+        with closing(PriorProcess(child)) as process, closing(Ahead(jobs, resize_trimap, limit)) as ahead:
             ahead.begin_prior(prior, working_size, process.solve, refiner == "ddfe" and working_size is None)
             with importing():
                 from uhrmat.matter import Matter

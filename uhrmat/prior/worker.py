@@ -24,6 +24,7 @@ import numpy as np
 
 from uhrmat.errors import UhrmatError
 from uhrmat.prior.affinity import solve
+from uhrmat.prior.launch import end, launch
 from uhrmat.quick import importing
 
 Arrays = dict[str, np.ndarray]
@@ -33,15 +34,14 @@ _LOG = logging.getLogger("uhrmat")
 class PriorProcess:
     """Starts at once and imports PyMatting; `solve` then answers like `affinity.solve`. Close it when done.
 
-    The last answer is remembered: a prior begun ahead is not solved again.
+    The last answer is remembered: a prior begun ahead is not solved again. process: of `launch`, where it runs already.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, process: subprocess.Popen[bytes] | None = None) -> None:
         if not _compiled():
             _LOG.info("PyMatting compiles its solvers now, at its first use on this machine: about a minute, once")
         self._lock, self._last = threading.Lock(), (b"", (np.empty(0), [""]))
-        command = [sys.executable, "-m", "uhrmat.prior.worker"]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._process = process or launch()
 
     def solve(self, image: np.ndarray, trimap: np.ndarray, name: str) -> tuple[np.ndarray, list[str]]:
         """See `affinity.solve`. Raises UhrmatError where the process has died."""
@@ -65,10 +65,7 @@ class PriorProcess:
 
     def close(self) -> None:
         """Ends the process."""
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        self._process.terminate()
-        self._process.wait()
+        end(self._process)
 
 
 def _compiled() -> bool:
