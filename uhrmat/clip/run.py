@@ -16,7 +16,6 @@ from typing import Any
 from uhrmat.clip.hints import HintReader
 from uhrmat.clip.journal import Journal, Known
 from uhrmat.clip.matter import ClipMatter, FrameMatte, Gate
-from uhrmat.clip.memory import TRIM_EVERY, bound_kernels, give_back
 from uhrmat.clip.plan import ClipJob, Target
 from uhrmat.clip.report import ClipReport
 from uhrmat.clip.screen import unseen_note
@@ -38,6 +37,7 @@ from uhrmat.media.video import (
     open_writer,
 )
 from uhrmat.media.video.stills import SequenceWriter
+from uhrmat.memory import TRIM_EVERY, bound_kernels, give_back
 from uhrmat.prior.affinity import AffinityPrior, Solver
 from uhrmat.prior.key import KeyPrior
 from uhrmat.temporal import THRESHOLD

@@ -6,8 +6,6 @@ archives behind their length, so that nothing is ever unpickled.
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import hashlib
 import importlib.util
 import io
@@ -23,6 +21,7 @@ from typing import IO
 import numpy as np
 
 from uhrmat.errors import UhrmatError
+from uhrmat.memory import give_back
 from uhrmat.prior.affinity import solve
 from uhrmat.prior.launch import end, launch
 from uhrmat.quick import importing
@@ -94,12 +93,6 @@ def _receive(pipe: IO[bytes]) -> Arrays | None:
         return {name: found[name] for name in found.files}
 
 
-def _give_back() -> None:
-    """Returns freed memory to the system, where it knows how: this process waits while the refiner needs it."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
-
-
 def main() -> None:
     """Answers requests on standard input until it closes. What libraries print goes to standard error."""
     replies, sys.stdout = sys.stdout.buffer, sys.stderr
@@ -111,7 +104,7 @@ def main() -> None:
             alpha, notes = solve(request["image"], request["trimap"], str(request["name"]))
             _send(replies, {"alpha": alpha, "notes": np.array(notes, dtype=str)})
             del request, alpha
-            _give_back()
+            give_back()  # this process waits while the refiner needs it
     except (KeyboardInterrupt, BrokenPipeError):
         return
 

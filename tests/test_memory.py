@@ -9,8 +9,8 @@ import sys
 import numpy as np
 import pytest
 
-from uhrmat.clip.memory import bound_kernels, give_back
 from uhrmat.devices import held_memory
+from uhrmat.memory import bound_kernels, give_back
 
 
 def test_what_the_user_has_set_counts(monkeypatch: pytest.MonkeyPatch) -> None:

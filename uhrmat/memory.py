@@ -1,4 +1,4 @@
-"""Memory that stays that of a few frames, however long a clip is: two libraries keep what they do not need."""
+"""Memory that two libraries keep and do not need: oneDNN its kernels, glibc what was freed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 
 _KERNELS = "ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128"
 TRIM_EVERY = 20
-"""Frames."""
+"""Frames of a clip."""
 
 
 def bound_kernels() -> None:
@@ -18,7 +18,7 @@ def bound_kernels() -> None:
 
 
 def give_back() -> None:
-    """Hands freed memory back to the system where glibc would hold it, in pieces, for each of a clip's threads."""
+    """Hands freed memory back to the system where glibc would hold it, in pieces, for each thread."""
     if sys.platform != "linux":
         return
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
