@@ -27,24 +27,24 @@ def dress(app: typer.Typer) -> typer.Typer:
     return app
 
 
-class _Command(TyperCommand):
+class _Look:
+    """Usage and text, which commands and groups have alike."""
+
+    help: str | None
+
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        return [_plain(piece) for piece in super().collect_usage_pieces(ctx)]
+        return [_plain(piece) for piece in super().collect_usage_pieces(ctx)]  # type: ignore[misc]
 
     def format_help_text(self, ctx: Any, formatter: Any) -> None:
         _write_text(self.help, formatter)
 
+
+class _Command(_Look, TyperCommand):
     def format_options(self, ctx: Any, formatter: Any) -> None:
         _write_options(self.get_params(ctx), ctx, formatter)
 
 
-class _Group(TyperGroup):
-    def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        return [_plain(piece) for piece in super().collect_usage_pieces(ctx)]
-
-    def format_help_text(self, ctx: Any, formatter: Any) -> None:
-        _write_text(self.help, formatter)
-
+class _Group(_Look, TyperGroup):
     def format_options(self, ctx: Any, formatter: Any) -> None:
         with formatter.section(_bold("Commands")):
             rows = [(_cyan(name), _first(command.help)) for name, command in self.commands.items()]
