@@ -189,10 +189,10 @@ class _SegmentRun:
             frame.picture, frame.index, hint, foreground=self._job.needs_foreground,
             known=None if known is None else known.alpha,
         )  # fmt: skip
-        if known is None or matte.recalled:
-            return _Done(frame, matte, seconds, None if known is None else known.row)
-        self.journal.end()
-        return _Done(frame, matte, seconds, None)
+        if known is None or not matte.recalled:
+            self.journal.end()
+            return _Done(frame, matte, seconds, None)
+        return _Done(frame, matte, seconds, known.row)
 
     def write(self, done: _Done) -> None:
         """The third stage."""
