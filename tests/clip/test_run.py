@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -154,13 +155,15 @@ def test_without_resume_work_left_behind_is_removed(spec: ClipSpec) -> None:
     assert matte(spec).kept == 0 and not job.work.folder.exists()
 
 
-def test_an_interrupt_leaves_nothing_under_the_final_name(
-    spec: ClipSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def interrupt(
+    spec: ClipSpec, monkeypatch: pytest.MonkeyPatch, at: int, before: Callable[[], None] = lambda: None
 ) -> None:
+    """A run that Ctrl-C ends while frame `at` is matted, when `before` has returned."""
     inner = ClipMatter.frame
 
     def frame(self: ClipMatter, picture: object, number: int, *rest: object, **named: object) -> object:
-        if number == 5:
+        if number == at:
+            before()
             raise KeyboardInterrupt
         return inner(self, picture, number, *rest, **named)  # type: ignore[arg-type]
 
@@ -168,6 +171,12 @@ def test_an_interrupt_leaves_nothing_under_the_final_name(
         patched.setattr(ClipMatter, "frame", frame)
         with pytest.raises(KeyboardInterrupt):
             matte(spec)
+
+
+def test_an_interrupt_leaves_nothing_under_the_final_name(
+    spec: ClipSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt(spec, monkeypatch, 5)
     assert left(tmp_path) == {".out.mkv.uhrmat"}
     assert matte(spec, resume=True).kept == 3
 
@@ -231,20 +240,13 @@ def pixels(folder: Path) -> dict[str, bytes]:
 
 def break_off(spec: ClipSpec, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
     """A run that Ctrl-C ends while frame `at` is matted, the frames before written."""
-    inner = ClipMatter.frame
 
-    def frame(self: ClipMatter, picture: object, number: int, *rest: object, **named: object) -> object:
-        if number == at:
-            journal = plan_clip(spec, resume=True).work.folder
-            while len(list(journal.glob("*-frames/*.npz"))) < at % spec.interval:
-                time.sleep(0.01)
-            raise KeyboardInterrupt
-        return inner(self, picture, number, *rest, **named)  # type: ignore[arg-type]
+    def written() -> None:
+        journal = plan_clip(spec, resume=True).work.folder
+        while len(list(journal.glob("*-frames/*.npz"))) < at % spec.interval:
+            time.sleep(0.01)
 
-    with monkeypatch.context() as patched:
-        patched.setattr(ClipMatter, "frame", frame)
-        with pytest.raises(KeyboardInterrupt):
-            matte(spec)
+    interrupt(spec, monkeypatch, at, written)
 
 
 def refined(monkeypatch: pytest.MonkeyPatch) -> list[int]:
