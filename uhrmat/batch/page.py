@@ -11,7 +11,7 @@ from uhrmat.errors import InputError, UhrmatError
 from uhrmat.media import read_picture
 from uhrmat.page import Album, Exhibit, check_page
 from uhrmat.page.clip import spread
-from uhrmat.page.exhibit import Side, side_of
+from uhrmat.page.exhibit import side_of
 from uhrmat.page.write import is_page
 
 MOST = 40
@@ -60,9 +60,7 @@ class StillsPage:
 
     def _exhibit(self, event: Mapping[str, Any]) -> Exhibit:
         name = next(name for name in _SHOWN if name in event["files"])
-        photo, side = read_picture(event["source"]), self._side(name, self._out / event["files"][name])
+        photo, made = read_picture(event["source"]), read_picture(self._out / event["files"][name])
+        side = side_of(name, made, self._premultiplied)
         rows = [["", "value"], *([what, value] for what, value in self._rows(event))]
         return Exhibit(event["item"], (side,), photo.pixels, photo.info, table=rows)
-
-    def _side(self, name: str, path: Path) -> Side:
-        return side_of(name, read_picture(path), self._premultiplied)

@@ -34,18 +34,14 @@ class KeptPrior:
     """
 
     def __init__(self) -> None:
-        self.kept = False
         self._asked: tuple[np.ndarray, SmallHints, Prior] | None = None
         self._before = np.empty(0, np.float32)
 
     def __call__(self, method: PriorMethod, small: np.ndarray, hints: SmallHints) -> Prior:
-        """The answer of `method`, new or kept; `kept` says which."""
+        """The answer of `method`, new or kept."""
         asked, before, self._before = self._asked, self._before, small
-        if asked is not None and not isinstance(method, Recurrent) and _same(hints, asked[1]):
-            self.kept = unchanged(small, asked[0], before)
-        else:
-            self.kept = False
-        if self.kept and asked is not None:
+        stands = asked is not None and _same(hints, asked[1]) and unchanged(small, asked[0], before)
+        if asked is not None and stands and not isinstance(method, Recurrent):
             return asked[2]
         found = method(small, hints)
         self._asked = small, hints, found
