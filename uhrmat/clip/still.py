@@ -40,8 +40,12 @@ class KeptPrior:
     def __call__(self, method: PriorMethod, small: np.ndarray, hints: SmallHints) -> Prior:
         """The answer of `method`, new or kept."""
         asked, before, self._before = self._asked, self._before, small
-        stands = asked is not None and _same(hints, asked[1]) and unchanged(small, asked[0], before)
-        if asked is not None and stands and not isinstance(method, Recurrent):
+        if (
+            asked is not None
+            and not isinstance(method, Recurrent)
+            and _same(hints, asked[1])
+            and unchanged(small, asked[0], before)
+        ):
             return asked[2]
         found = method(small, hints)
         self._asked = small, hints, found
