@@ -48,3 +48,30 @@ def test_the_collector_and_the_turns_are_as_before_even_after_a_failure() -> Non
         raise ImportError
     assert gc.isenabled() and sys.getswitchinterval() == turn
     gc.unfreeze()
+
+
+_MATTE = """
+import hashlib, sys
+import numpy as np
+from uhrmat.quick import importing, run_and_leave
+def command():
+    with importing(lean={lean}):
+        from uhrmat.matter import Matter
+    image = np.random.default_rng(0).integers(0, 256, (40, 48, 3), np.uint8)
+    trimap = np.full((40, 48), 128, np.uint8)
+    trimap[:, :16], trimap[:, 32:] = 0, 255
+    alpha = Matter("closed-form", precision="fp32").matte(image, trimap=trimap).alpha
+    print(hashlib.sha256(alpha.tobytes()).hexdigest(), "torch._decomp.decompositions" in sys.modules)
+{start}
+"""
+
+
+@pytest.mark.parametrize(("start", "left_out"), [("run_and_leave(command)", True), ("command()", False)])
+def test_what_torch_loads_for_its_compiler_is_not_missed(start: str, left_out: bool) -> None:
+    def said(lean: bool) -> list[str]:
+        code = _MATTE.format(lean=lean, start=start)
+        return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+
+    whole, lean = said(False), said(True)
+    assert lean[0] == whole[0]
+    assert (lean[1], whole[1]) == (str(not left_out), "True")

@@ -62,8 +62,9 @@ class Ahead:
         self._next: Future[Loaded] = self._pool.submit(load, self._jobs[0], *self._reading)
         self._begun: Future[Begun | None] | None = None
 
-    def begin_prior(self, name: str, side: int | None, solver: Solver, halved: bool = False) -> None:
-        """See `ahead.begin_prior`. What goes wrong in it goes wrong again, and is told, in the matter."""
+    def begin_prior(self, name: str, side: int | None, solver: Solver, halved: bool = False) -> Future[Begun | None]:
+        """See `ahead.begin_prior`; what is returned is done when the first photograph is read and `solver` is being
+        asked. What goes wrong in it goes wrong again, and is told, in the matter."""
         first = self._next
 
         def begin() -> Begun | None:
@@ -79,6 +80,7 @@ class Ahead:
 
         self._begun = self._pool.submit(begin)
         self._pool.submit(solve, self._begun)
+        return self._begun
 
     def take(self, job: Job) -> Loaded:
         """What the files of the next job hold; jobs are taken in their order. Raises what reading them raised."""

@@ -8,15 +8,24 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import ModuleType
 
 _TURN = 0.0005
 """Seconds until a thread that wants the interpreter gets it (Python's own: 0.005), while another one imports."""
 
 
+_COMPILER_ONLY = "torch._meta_registrations"
+"""A quarter of torch's import: shapes without values, for torch.compile, torch.export and the meta device."""
+_leaving = False
+
+
 @contextmanager
-def importing() -> Iterator[None]:
+def importing(lean: bool = False) -> Iterator[None]:
     """For the import of a large package. Nothing that it makes is garbage: the collector does not look for it, then or
-    later; and threads that work meanwhile get their turns in short intervals."""
+    later; and threads that work meanwhile get their turns in short intervals. lean: what imports only runs networks;
+    in a process that ends with its command (`run_and_leave`), what torch loads for its compiler is left out."""
+    if lean and _leaving and "torch" not in sys.modules:
+        sys.modules[_COMPILER_ONLY] = ModuleType(_COMPILER_ONLY)
     turn, collecting = sys.getswitchinterval(), gc.isenabled()
     gc.disable()
     sys.setswitchinterval(_TURN)
@@ -32,6 +41,8 @@ def importing() -> Iterator[None]:
 def run_and_leave(command: Callable[[], object]) -> None:
     """Runs `command` and ends the process with its exit code once threads and exit handlers are done, without taking
     every module apart: with torch loaded that alone is half a second."""
+    global _leaving
+    _leaving = True
     code = 1
 
     def leave() -> None:

@@ -80,13 +80,18 @@ def image(
         # Only now, so that what can be refused is refused before torch is loaded.
         from uhrmat.composite import parse_background
         from uhrmat.loading import Ahead
+        from uhrmat.prior.affinity import METHODS
         from uhrmat.prior.worker import PriorProcess
         from uhrmat.quick import importing
 
         behind = None if background is None else parse_background(background)
         with closing(PriorProcess(child)) as process, closing(Ahead(jobs, resize_trimap, limit)) as ahead:
-            ahead.begin_prior(prior, working_size, process.solve, refiner == "ddfe" and working_size is None)
-            with importing():
+            begun = ahead.begin_prior(
+                prior, working_size, process.solve, refiner == "ddfe" and working_size is None
+            )  # fmt: skip
+            if hinted:
+                begun.result()  # torch can wait until the prior is at work, but not the other way round
+            with importing(lean=prior in ("auto", *METHODS)):
                 from uhrmat.matter import Matter
 
             matter = Matter(prior, solver=process.solve, **options)
