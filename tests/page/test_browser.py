@@ -237,6 +237,10 @@ def test_a_clip_has_a_scrubber(driver: Any, pages: dict[str, Path]) -> None:
     page.until(lambda: page.js("return document.getElementById('frame').textContent") == "8 (shown: 9)")
     assert page.js("return document.getElementById('exhibit').value") == "2"
     assert page.js("return document.querySelector('#plots output').textContent") == "80.0 %"
+    page.presses("[data-view=active]")
+    page.js("stage.beside = true; fit()")
+    page.becomes(0.74, (178, 18, 78), 0.5)  # red over the half transparent square
+    page.becomes(0.9, (0, 0, 200), 0.5)
     page.key("n")
     page.until(lambda: page.js("return document.getElementById('frame').textContent") == "4")
     assert page.js("return document.getElementById('scrub').value") == "4", "the scrubber goes along"

@@ -15,8 +15,13 @@ from typer.testing import CliRunner
 
 from tests.page.test_write import picture_at
 from uhrmat.cli.app import app
-from uhrmat.page.clip import _pairs, spread
+from uhrmat.clip.plan import ClipSpec, plan_clip
+from uhrmat.clip.run import Tools, matte_clip
+from uhrmat.clip.shown import pack, unpack
+from uhrmat.errors import OutputError
+from uhrmat.page.clip import _pairs, shown, spread, write_clip_page
 
+MATTER = {"prior": "mask", "refiner": "bilinear", "precision": "fp32"}
 LIGHT = ("--prior", "mask", "--refiner", "bilinear", "--precision", "fp32")
 
 
@@ -42,6 +47,10 @@ def page_of(shot: Path, *words: Any) -> dict[str, Any]:
     done = CliRunner().invoke(app, [str(word) for word in line])
     assert done.exit_code == 0, done.output
     assert "page.html" in done.stdout
+    return data_of(page)
+
+
+def data_of(page: Path) -> dict[str, Any]:
     found = re.search(r'id="data">(.*?)</script>', page.read_text("utf-8"), re.DOTALL)
     assert found
     return dict(json.loads(found[1]))
@@ -59,8 +68,58 @@ def test_frames_and_figures(
     alpha = picture_at(side["data"]["small"])[..., 0]
     assert alpha[20, 26] == 255 and alpha[2, 2] == 0
     assert (side["colour"] is not None) == colours
+    active = [picture_at(one["sides"][0]["data"]["small"])[..., 1] for one in data["exhibits"]]
+    assert all(one["sides"][0]["active"] for one in data["exhibits"])
+    assert active[0][20, 38] == 255 and active[0][2, 2] == 0 and active[0][20, 26] == 0, "the disc's edge"
+    assert not active[1].any(), "nothing moved"
     if colours:
         assert np.abs(picture_at(side["colour"]["small"])[20, 26].astype(int) - (200, 100, 50)).max() < 12
+
+
+def test_a_run_that_goes_on_shows_what_the_one_before_computed(
+    shot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ("-o", "cut.mkv", "--codec", "ffv1", "--keyframe-interval", "2")
+    unbroken = page_of(shot, *words)
+    with monkeypatch.context() as patched:
+        patched.setattr("uhrmat.clip.run.finish", stop)
+        line = [
+            "video",
+            shot,
+            "--mask",
+            shot.with_name("masks"),
+            *LIGHT,
+            *words,
+            "--overwrite",
+            "--report",
+            "page.html",
+        ]
+        assert CliRunner().invoke(app, [str(word) for word in line]).exit_code == 1
+    again = page_of(shot, *words, "--resume")
+    seen = [[one["sides"][0]["data"]["small"] for one in data["exhibits"]] for data in (unbroken, again)]
+    assert seen[0] == seen[1] and picture_at(seen[1][2])[..., 1].any()
+    facts = [{row[0]: row[1] for row in data["exhibits"][0]["table"]} for data in (unbroken, again)]
+    assert "3 of them by an earlier run" in facts[1]["frames"] and "earlier" not in facts[0]["frames"]
+
+
+def stop(job: Any) -> list[str]:
+    raise OutputError("The disk is full.", "")
+
+
+def test_frames_whose_active_pixels_nobody_kept_are_shown_without(shot: Path, tmp_path: Path) -> None:
+    job = plan_clip(ClipSpec(shot, tmp_path / "cut.mkv", mask=shot.with_name("masks"), matter=MATTER))
+    done = matte_clip(job, Tools.of(job), shown=(1,))
+    assert set(done.active) == {1} and shown(job) == {0, 1, 2}
+    write_clip_page(tmp_path / "page.html", done, [])
+    data = data_of(tmp_path / "page.html")
+    assert [one["sides"][0]["active"] for one in data["exhibits"]] == [False, True, False]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (37, 53)])
+def test_masks_come_back(size: tuple[int, int]) -> None:
+    mask = np.random.default_rng(1).random(size) > 0.5
+    assert (unpack(pack(mask)) == mask).all()
 
 
 def test_frames_are_spread() -> None:

@@ -103,7 +103,7 @@ def _run(console: Console, job: ClipJob, resume: bool, report: Path | None) -> b
         tools = Tools.of(job, solver)  # refused here: exit code 2, nothing was begun
         try:
             with console.progress(job.spec.source.name, "frames") as progress:
-                done = matte_clip(job, tools, resume=resume, progress=progress)
+                done = matte_clip(job, tools, resume=resume, progress=progress, shown=_shown(job, report))
             _tell(console, done, report)
         except Exception as error:
             console.error(error, item=str(job.spec.source))
@@ -112,9 +112,22 @@ def _run(console: Console, job: ClipJob, resume: bool, report: Path | None) -> b
     return True
 
 
+def _shown(job: ClipJob, report: Path | None) -> frozenset[int]:
+    """Frames whose active pixels the page shows."""
+    if report is None or not _is_page(report):
+        return frozenset()
+    from uhrmat.page.clip import shown
+
+    return shown(job)
+
+
+def _is_page(path: Path) -> bool:
+    return path.suffix.lower() in (".html", ".htm")
+
+
 def _write(path: Path, done: ClipReport, table: list[tuple[str, str]]) -> tuple[Path, ...]:
     """The page, or JSON and plot, by the name's extension."""
-    if path.suffix.lower() in (".html", ".htm"):
+    if _is_page(path):
         from uhrmat.page.clip import write_clip_page
 
         return (write_clip_page(path, done, table),)

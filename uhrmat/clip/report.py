@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ _INK, _PAPER, _LINE, _CUT = (30, 30, 30), (255, 255, 255), (70, 120, 180), (200,
 @dataclass(frozen=True)
 class ClipReport:
     """frames: what `FrameStats.as_dict` says of each, in order; kept: frames that an earlier run had done; seconds: of
-    this run; peak_memory: bytes; files: by output."""
+    this run; peak_memory: bytes; files: by output; active: by number, some frames' active pixels (see `shown`)."""
 
     job: ClipJob
     matter: Matter
@@ -33,6 +33,7 @@ class ClipReport:
     seconds: float
     peak_memory: int
     notes: list[str]
+    active: dict[int, str] = field(default_factory=dict)
 
     def mean(self, name: str) -> float:
         """Of a figure over all frames."""

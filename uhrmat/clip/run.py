@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from uhrmat.clip.plan import ClipJob, Target
 from uhrmat.clip.report import ClipReport
 from uhrmat.clip.screen import unseen_note
 from uhrmat.clip.segments import Segment
+from uhrmat.clip.shown import pack
 from uhrmat.clip.stages import run_stages
 from uhrmat.clip.track import track_segment
 from uhrmat.composite import Background, composite, parse_background
@@ -76,8 +77,12 @@ class _Done:
     row: dict[str, Any] | None
 
 
-def matte_clip(job: ClipJob, tools: Tools, *, resume: bool = False, progress: Progress | None = None) -> ClipReport:
+def matte_clip(
+    job: ClipJob, tools: Tools, *, resume: bool = False, progress: Progress | None = None, shown: Collection[int] = ()
+) -> ClipReport:
     """Mattes all segments that are not done yet and puts the results in place. Raises UhrmatError, OSError.
+
+    shown: numbers of the frames whose active pixels are kept for the report.
 
     Whatever goes wrong, no file has a final name but whole stills of a sequence; segments that are done, and what a
     sequence needs to go on after its last still, stay in the work folder for `resume`.
@@ -86,6 +91,7 @@ def matte_clip(job: ClipJob, tools: Tools, *, resume: bool = False, progress: Pr
     resumed = work.begin(job.settings, resume)
     notes = [] if resumed or not resume else ["nothing to resume was left by the same settings: begun anew"]
     segments, frames, done = job.segments, [], 0
+    active: dict[int, str] = {}
     todo = [segment for segment in segments if work.report(segment) is None]
     kept = job.stop - job.start - sum(s.stop - s.start for s in todo)
     with _tracking(job, tools, segments, todo) as tracked:
@@ -93,16 +99,17 @@ def matte_clip(job: ClipJob, tools: Tools, *, resume: bool = False, progress: Pr
             found = work.report(segment)
             if found is None:
                 notes += tracked[segment.number].result() if segment.number in tracked else []
-                found = matte_segment(job, segment, tools, partial(_tell, progress, done, job))
+                found = matte_segment(job, segment, tools, partial(_tell, progress, done, job), shown)
                 kept += found["kept"]
             done += segment.stop - segment.start
             frames += found["frames"]
             notes += found["notes"]
+            active |= {int(number): mask for number, mask in found["active"].items()}
     files: dict[str, Path] = {target.content: target.path for target in job.targets}
     notes += finish(job)
     return ClipReport(
         job, tools.matter, files, frames, kept, time.perf_counter() - began, peak_memory(tools.matter.device),
-        list(dict.fromkeys(notes)),
+        list(dict.fromkeys(notes)), active,
     )  # fmt: skip
 
 
@@ -138,8 +145,9 @@ def carry_hints(
 
 
 def matte_segment(
-    job: ClipJob, segment: Segment, tools: Tools, progress: Callable[[int], None] | None = None
-) -> dict[str, Any]:
+    job: ClipJob, segment: Segment, tools: Tools, progress: Callable[[int], None] | None = None,
+    shown: Collection[int] = (),
+) -> dict[str, Any]:  # fmt: skip
     """Mattes one segment into its part files in the work folder and marks it as done; returns its report.
 
     Depends on the job's files alone (and, where hints are carried, on what `carry_hints` wrote), not on any other
@@ -152,11 +160,11 @@ def matte_segment(
         reader = open_clip(job.spec.source, rate=job.spec.rate)
         stack.callback(reader.close)
         writers = [(target, stack.enter_context(_writer(job, segment, target))) for target in job.targets]
-        run = _SegmentRun(job, segment, tools, writers, progress)
+        run = _SegmentRun(job, segment, tools, writers, progress, shown)
         run_stages(_frames(reader, segment, hints), run.matte, run.write)
         notes = list(reader.notes)
     notes += [note for target, writer in writers for note in _checked(job, target, writer)]
-    report = {"frames": run.frames, "kept": run.kept, "notes": notes}
+    report = {"frames": run.frames, "kept": run.kept, "notes": notes, "active": run.active}
     job.work.finish(segment, report)
     run.journal.remove()
     return report
@@ -171,12 +179,13 @@ class _SegmentRun:
 
     def __init__(
         self, job: ClipJob, segment: Segment, tools: Tools, writers: list[tuple[Target, ClipWriter]],
-        progress: Callable[[int], None] | None,
+        progress: Callable[[int], None] | None, shown: Collection[int],
     ) -> None:  # fmt: skip
         threshold = THRESHOLD if job.spec.threshold is None else job.spec.threshold
         gate = Gate(job.spec.temporal, threshold, averaged=job.spec.averaged)
         self._clip, self._job, self._tools = ClipMatter(tools.matter, gate), job, tools
-        self._writers, self._progress = writers, progress
+        self._writers, self._progress, self._shown = writers, progress, shown
+        self.active: dict[int, str] = {}
         self.frames: list[dict[str, Any]] = []
         self.kept = 0
         self.journal = Journal(job.work.journal(segment), [w for _, w in writers if isinstance(w, SequenceWriter)])
@@ -197,6 +206,8 @@ class _SegmentRun:
     def write(self, done: _Done) -> None:
         """The third stage."""
         begun, matte = time.perf_counter(), done.matte
+        if done.frame.index in self._shown:
+            self.active[done.frame.index] = pack(matte.active)
         if done.row is not None:
             self.kept += 1
             self.journal.passed()

@@ -14,7 +14,7 @@ from uhrmat.errors import OutputError
 from uhrmat.media import atomic
 
 _MANIFEST = "manifest.json"
-_VERSION = 1
+_VERSION = 2
 
 
 def settings_hash(settings: dict[str, Any]) -> str:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from uhrmat.clip.shown import unpack
 from uhrmat.media.video import open_clip
 from uhrmat.page.encode import encode
 from uhrmat.page.exhibit import ClipFigures, Exhibit, side_of
 from uhrmat.page.write import write_page
 
 if TYPE_CHECKING:
+    from uhrmat.clip.plan import ClipJob
     from uhrmat.clip.report import ClipReport
     from uhrmat.media.video import ClipReader
 
@@ -28,7 +31,7 @@ def write_clip_page(path: Path, report: ClipReport, table: list[tuple[str, str]]
     """Writes the page of a clip whose files are there. table: names and values shown below the pictures.
 
     The picture is the clip's own; the matte is what was written, alpha and colours where a file holds both, the
-    composite where there is nothing else."""
+    composite where there is nothing else; the active pixels are those that the report has kept (see `shown`)."""
     numbers = [int(frame["number"]) for frame in report.frames]
     rows = [["", "value"], *([name, value] for name, value in table)]
     encoded = [encode(one, whole=False) for one in _exhibits(report, numbers, rows)]
@@ -52,14 +55,25 @@ def spread(count: int, most: int = FRAMES) -> list[int]:
     return sorted({round(i) for i in np.linspace(0, count - 1, min(count, most))})
 
 
+def shown(job: ClipJob) -> frozenset[int]:
+    """Numbers of the frames that the page of a clip will show, if all of them can be read."""
+    return frozenset(job.start + i for i in _shown(job.stop - job.start, job.info.width * job.info.height))
+
+
+def _shown(count: int, pixels: int) -> list[int]:
+    """Indices of the frames to show of `count`, each of so many pixels."""
+    return spread(count, min(MOST, max(FRAMES, _PIXELS // max(1, pixels))))
+
+
 def _exhibits(report: ClipReport, numbers: list[int], table: list[list[str]]) -> Iterator[Exhibit]:
     job = report.job
     name = next((name for name in ("foreground", "alpha") if name in report.files), next(iter(report.files)))
     with closing(open_clip(job.spec.source)) as source, closing(open_clip(report.files[name])) as matte:
-        most = _PIXELS // max(1, source.info.width * source.info.height)
-        wanted = spread(len(numbers), min(MOST, max(FRAMES, most)))
+        wanted = _shown(len(numbers), source.info.width * source.info.height)
         for index, photo, made in _pairs(source, matte, job.start, wanted):
             side, number = side_of(name, made), numbers[index]
+            if number in report.active:
+                side = replace(side, active=unpack(report.active[number]))
             yield Exhibit(f"frame {number}", (side,), photo.pixels, photo.info, table=table, frame=number)
 
 
