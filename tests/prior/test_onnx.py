@@ -16,6 +16,7 @@ from uhrmat.prior.base import Recurrent, SmallHints, area_average
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
+from uhrmat.prior.networks import network  # noqa: E402
 from uhrmat.prior.onnx import OnnxPrior  # noqa: E402
 
 PLAIN = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
@@ -127,6 +128,14 @@ def test_trimaps_go_in_as_the_network_takes_them(tmp_path: Path, channels: int, 
         prior(np.zeros((30, 50, 3), np.float32), SmallHints())
 
 
+def test_colours_go_in_in_the_networks_order(tmp_path: Path) -> None:
+    """mean and std stay those of red, green and blue."""
+    path = _mean_network(tmp_path / "net.onnx", pick=2)
+    lines = ('order = "BGR"', "mean = [0.5, 0, 0]", "std = [0.25, 1, 1]", 'activation = "logits"')
+    found = OnnxPrior(_beside(path, *lines))(_ramp(), SmallHints()).alpha
+    assert np.abs(found - 1 / (1 + np.exp(-(np.linspace(0, 1, 64) - 0.5) / 0.25))).max() < 0.02
+
+
 def test_of_two_classes_in_nhwc_the_second_is_the_foreground(tmp_path: Path) -> None:
     path = _save(
         tmp_path / "net.onnx", [_node("Gather", ["image", "index"], "classes", axis=3)],
@@ -173,6 +182,7 @@ HALF = ("mean = [0.5, 0.5, 0.5]", "std = [0.5, 0.5, 0.5]")
             "Chernobyl81_humanseg_tflite/ppseg_lite_portrait_398x224_with_softmax_fixed.onnx",
             (*HALF, 'activation = "alpha"'),
         ),
+        ("anilsathyan7_Portrait-Segmentation/SINet_Softmax.onnx", ()),
         ("google_mediapipe/selfie_segmentation.tflite", ()),
         ("google_mediapipe/selfie_segmentation_landscape.tflite", ()),
         ("google-coral_test_data/deeplabv3_mnv2_dm05_pascal_quant.tflite", BYTE),
@@ -194,7 +204,10 @@ def test_real_networks_find_a_person(tmp_path: Path, file: str, lines: tuple[str
     picture = read_picture(photo)
     small = area_average(picture.pixels, (386, 256), 255)
     mask = area_average(read_mask(SHARED / "train" / "people" / "mask" / "0017.png"), (386, 256))
-    prior = OnnxPrior(_beside(path, *lines), threads=1)
+    if lines or source.suffix == ".tflite":
+        _beside(path, *lines)
+    prior = network(str(path), threads=1)
+    assert isinstance(prior, OnnxPrior) and prior.name == ("sinet" if "SINet" in file else "net")
     found, true = prior(small, SmallHints()).alpha > 0.5, mask > 0.5
     assert prior.coarse == (source.suffix == ".onnx") and (found & true).sum() > 0.6 * (found | true).sum()
 

@@ -27,6 +27,7 @@ _CHOICES = {
     "fit": ("square", "short", "any"),
     "layout": ("NCHW", "NHWC"),
     "range": ("unit", "byte", "max"),
+    "order": ("RGB", "BGR"),
     "trimap": ("", "channel", "one-hot"),
 }
 _PATTERNS = {

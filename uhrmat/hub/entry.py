@@ -27,7 +27,8 @@ class Network:
 
     fit: "square" (side x side), "short" (`side` on the short side) or "any"; side: pixels, 0 for "any"; multiple: both
     sides are multiples of it; layout: "NCHW" or "NHWC"; mean, std: per RGB channel, applied as (x - mean) / std to
-    values in `range`: "unit" [0, 1], "byte" [0, 255], "max" (divided by the picture's largest value);
+    values in `range`: "unit" [0, 1], "byte" [0, 255], "max" (divided by the picture's largest value); order: of the
+    colours in the input, "RGB" or "BGR";
     trimap: "" (takes none), "channel" (0, 0.5, 1 as a fourth channel, not normalised) or "one-hot" (three channels
     more: background, unknown, foreground); activation: "alpha" is used as it is, "logits" need a sigmoid,
     "softmax:1" is channel 1 of a softmax; input, output: tensor names, "" where the file itself has to be asked;
@@ -42,6 +43,7 @@ class Network:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     range: str = "unit"
+    order: str = "RGB"
     layout: str = "NCHW"
     trimap: str = ""
     input: str = ""

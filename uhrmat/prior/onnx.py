@@ -87,6 +87,8 @@ class OnnxPrior:
         elif net.range == "max":
             pixels = pixels / max(float(pixels.max()), 1e-6)
         pixels = (pixels - np.array(net.mean, np.float32)) / np.array(net.std, np.float32)
+        if net.order == "BGR":
+            pixels = pixels[..., ::-1]
         if net.trimap:
             assert trimap is not None
             pixels = np.concatenate([pixels, self._trimap_planes(trimap, shape)], -1)
