@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import cv2
@@ -11,6 +10,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from tests.docs.schema import compare, printed
 from uhrmat.bench.hrimf_amr import ADAPT, WAYS, measure
 from uhrmat.bench.pictures import find_items
 from uhrmat.bench.tables import tables
@@ -103,13 +103,16 @@ def test_the_command_prints_tables_and_json(data: Path) -> None:
     arguments = ["bench", "hrimf-amr", "--data", str(data), "--methods", "closed-form", "--limit", "1"]
     text = CliRunner().invoke(app, arguments)
     assert text.exit_code == 0 and all(f"Table {n}" in text.output for n in ("II,", "III,", "IV,", "V,"))
-    document = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)
+    document = printed(*arguments)
+    compare("bench hrimf-amr", document)
     assert document["pictures"] == ["a"] and len(document["tables"]["adaptability"]) == len(ADAPT)
 
 
 def test_two_tables_measure_three_ways_only(data: Path) -> None:
     arguments = ["bench", "hrimf-amr", "--data", str(data), "--methods", "closed-form", "--limit", "1"]
-    tables_made = json.loads(CliRunner().invoke(app, [*arguments, "--adaptability", "--json"]).stdout)["tables"]
+    document = printed(*arguments, "--adaptability")
+    compare("bench hrimf-amr", document)
+    tables_made = document["tables"]
     assert list(tables_made) == ["adaptability", "error correction"]
     assert [row["way"] for row in tables_made["adaptability"]] == list(ADAPT)
     assert measure(find_items(data)[:1], ("closed-form",), every_way=False).parameters.keys() == set(ADAPT)
@@ -118,3 +121,6 @@ def test_two_tables_measure_three_ways_only(data: Path) -> None:
 def test_an_empty_folder_is_said_in_a_sentence(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["bench", "hrimf-amr", "--data", str(tmp_path)])
     assert result.exit_code == 0 and "nothing was measured" in result.output
+    document = printed("bench", "hrimf-amr", "--data", str(tmp_path))
+    compare("bench hrimf-amr", document)
+    assert "tables" not in document

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +11,13 @@ import typer
 from typer.testing import CliRunner
 
 from tests.docs.conftest import ROOT
+from tests.docs.schema import compare, printed
 from uhrmat.cli.app import app
+from uhrmat.errors import OutputError
 
 RUNS = {
     "image": "image photo.jpg --trimap photo_trimap.png -o out --refiner bilinear --report out/page.html",
-    "video": "video clip.mp4 --mask masks --frames 2 --prior mask --refiner bilinear -o out.mkv",
+    "video": "video clip.mp4 --mask masks --frames 2 --prior mask --refiner bilinear -o out.mkv --report out.json",
     "trimap": "trimap mask.png -o made.png",
     "evaluate": "evaluate mask.png truth.png",
     "compare": "compare mask.png truth.png truth.png -o page.html",
@@ -29,37 +29,12 @@ RUNS = {
 }
 
 
-def documented(section: str) -> tuple[set[str], set[str]]:
-    """Keys of a section's table: those that are always there, and those that are not (with `?`)."""
-    text = (ROOT / "docs" / "json.md").read_text("utf-8")
-    (part,) = re.findall(rf"^## uhrmat {section}$(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
-    rows = [line.split("|")[1] for line in part.splitlines() if line.startswith("| `")]
-    keys = {key for row in rows for key in re.findall(r"`([^`]+)`", row)}
-    return {key for key in keys if "?" not in key}, {key.replace("?", "") for key in keys if "?" in key}
-
-
 def as_documents(section: str, printed: str) -> Any:
     """What was printed; of a batch its events by name, so that an event's key is `name.key`."""
     if section != "batch":
         return json.loads(printed)
     lines = [json.loads(line) for line in printed.splitlines()]
     return [{line.pop("event"): line} for line in lines]
-
-
-def leaves(value: Any, path: str = "") -> Iterator[str]:
-    if isinstance(value, dict) and value:
-        for key, inner in value.items():
-            yield from leaves(inner, f"{path}.{key}" if path else key)
-    elif isinstance(value, list):
-        for inner in value or [None]:
-            yield from leaves(inner, f"{path}[]")
-    else:
-        yield path
-
-
-def fits(key: str, leaf: str) -> bool:
-    pattern = "".join(r"[^.\[]+.*" if part == "*" else re.escape(part) for part in re.split(r"(\*)", key))
-    return re.fullmatch(pattern, leaf) is not None
 
 
 @pytest.mark.parametrize("section", RUNS)
@@ -72,15 +47,26 @@ def test_the_table_is_the_document(
     done = CliRunner().invoke(app, [*RUNS[section].split(), "--json"])
     documents = as_documents(section, done.stdout)
     assert done.exit_code == 0 or section == "doctor", done.output
-    compare(section, {leaf.removeprefix("[].") if section == "batch" else leaf for leaf in leaves(documents)})
+    compare(section, documents, "[]." if section == "batch" else "")
+    if section == "video":
+        report = json.loads(Path("out.json").read_text())
+        assert report.pop("frames") and report == documents["items"][0]
 
 
-def compare(section: str, found: set[str]) -> None:
-    """That the table of a section and the keys that were found say the same."""
-    always, sometimes = documented(section)
-    unknown = {leaf for leaf in found if not any(fits(key, leaf) for key in always | sometimes)}
-    assert not {leaf for leaf in unknown if not any(key.startswith(leaf) for key in sometimes)}, "not documented"
-    assert not {key for key in always if not any(fits(key, leaf) for leaf in found)}, "documented, but not there"
+@pytest.mark.parametrize(("command", "name"), [("image", "photo"), ("video", "clip")])
+def test_what_failed_is_in_the_document(
+    command: str, name: str, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise OutputError("The disk is full.", "Make room.")
+
+    monkeypatch.setattr("uhrmat.photo.deliver", fail)
+    monkeypatch.setattr("uhrmat.clip.run.finish", fail)
+    words = RUNS[command].replace("out", str(tmp_path / "out")).split()
+    monkeypatch.chdir(pictures)
+    found = printed(*words, code=1)
+    (item,) = found["items"]
+    assert set(item) == {name, "status", "error"} and item["status"] == "failed" and "disk is full" in item["error"]
 
 
 def test_a_refusal_is_a_document(tmp_path: Path) -> None:
@@ -96,15 +82,13 @@ def test_show_is_one_of_the_list(tmp_path: Path) -> None:
     assert shown in listed["models"]
 
 
-def test_training_says_what_it_wrote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("uhrmat.train.run.run", lambda *_, **__: tmp_path / "net.safetensors")
-    done = CliRunner().invoke(app, ["train", "shm", "-o", str(tmp_path), "--json"])
-    compare("train", set(leaves(json.loads(done.stdout))))
-
-
-def test_nothing_to_measure_is_a_document(tmp_path: Path) -> None:
-    done = CliRunner().invoke(app, ["bench", "hrimf-amr", "--data", str(tmp_path), "--json"])
-    compare("bench hrimf-amr", set(leaves(json.loads(done.stdout))))
+@pytest.mark.parametrize("words", [("models", "convert"), ("models", "push"), ("train", "lpn"), ("bench", "hrimf-amr")])
+def test_others_are_compared_where_they_run(words: tuple[str, str]) -> None:
+    """Their documents are compared where small inputs for them are made."""
+    command, kid = words
+    places = [path.read_text("utf-8") for path in (ROOT / "tests").glob("*/test_*.py")]
+    section = "train" if command == "train" else f"{command} {kid}"
+    assert any(f'compare("{section}", ' in text for text in places)
 
 
 def test_every_command_with_json_has_a_section() -> None:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from typer.testing import CliRunner, Result
 
+from tests.docs.schema import compare
 from tests.hub.conftest import WEIGHTS
 from tests.hub.server import TOKEN, Hub
 from uhrmat.cli.app import app
@@ -41,7 +42,9 @@ def test_list_and_show(offline_world: Path) -> None:
 
 
 def test_pull_goes_on_after_a_failure(hub: Hub) -> None:
-    items = document("pull", "nothing", "gpl", "net", code=1)["items"]
+    done = document("pull", "nothing", "gpl", "net", code=1)
+    compare("models pull", done)
+    items = done["items"]
     assert [item["status"] for item in items] == ["failed", "failed", "ok"]
     assert "--accept-licence gpl" in items[1]["error"]
     assert Path(items[2]["path"]).read_bytes() == WEIGHTS and items[2]["verified"]
@@ -62,7 +65,9 @@ def test_pull_with_an_accepted_licence(hub: Hub) -> None:
 
 
 def test_verify(offline_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert [item["status"] for item in document("verify")["items"]] == ["ok"] * len(document("verify")["items"])
+    done = document("verify")
+    compare("models verify", done)
+    assert {item["status"] for item in done["items"]} == {"ok"}
     assert document("verify", "modnet")["items"] == [{"name": "modnet", "status": "absent"}]
     folder = tmp_path / "models--Xenova--modnet" / "snapshots" / "fa2fa546052fba4c08921230a26cc69a333fca12" / "onnx"
     folder.mkdir(parents=True)
@@ -78,6 +83,7 @@ def test_convert_modnet(tmp_path: Path) -> None:
     torch.save({f"module.{part}.weight": torch.rand(2, 3) for part in parts}, tmp_path / "modnet.ckpt")
     done = document("convert", str(tmp_path / "modnet.ckpt"), "--licence", "Apache-2.0")
     assert done["kind"] == "modnet" and [Path(f).name for f in done["files"]] == ["modnet.safetensors", "modnet.md"]
+    compare("models convert", done)
     assert (tmp_path / "modnet.md").read_text().startswith("---\nlicense: apache-2.0\n")
     again = document("convert", done["files"][0], "-o", str(tmp_path / "sub" / "b.safetensors"), "--kind", "modnet")
     assert Path(again["files"][0]).is_file()
@@ -131,4 +137,5 @@ def test_push(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert "HF_TOKEN" in document("push", str(tmp_path / "a.safetensors"), "me/a", code=2)["hint"]
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     done = document("push", str(tmp_path / "a.safetensors"), "me/a", "-m", "Mine")
+    compare("models push", done)
     assert done["files"] == ["README.md", "a.safetensors"] and hub.commits == ["Mine"]

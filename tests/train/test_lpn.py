@@ -12,6 +12,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from tests.docs.schema import compare
 from uhrmat.cli.app import app
 from uhrmat.errors import InputError
 from uhrmat.hub.bundled import bundled
@@ -207,6 +208,7 @@ def test_the_command_writes_weights_with_their_figures(data: Path, store: Path, 
     arguments = ["train", "lpn", "-o", str(tmp_path / "run"), "--recipe", str(recipe), "--data", str(data)]
     result = CliRunner().invoke(app, [*arguments, "--cache", str(store), "--workers", "0", "--every", "1", "--json"])
     assert result.exit_code == 0, result.output
+    compare("train", json.loads(result.stdout))
     path = Path(json.loads(result.stdout)["weights"])
     card = path.with_suffix(".md").read_text()
     assert hashlib.sha256(path.read_bytes()).hexdigest() in card

@@ -10,6 +10,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from tests.docs.schema import compare
 from uhrmat.cli.app import app
 from uhrmat.prior.lpn_trimap import TrimapNet, load_trimap_net
 from uhrmat.train.lpn.trimap import SmallStream, TrimapTask, crop, smalls
@@ -102,6 +103,7 @@ def test_the_command_writes_weights_that_load(cache: Path, tmp_path: Path) -> No
     arguments = ["train", "lpn", "-o", str(tmp_path / "run"), "--recipe", str(recipe), "--cache", str(cache)]
     result = CliRunner().invoke(app, [*arguments, "--workers", "0", "--every", "1", "--json"])
     assert result.exit_code == 0, result.output
+    compare("train", json.loads(result.stdout))
     path = Path(json.loads(result.stdout)["weights"])
     assert path.name == "lpn-trimap-base.safetensors" and not load_trimap_net(path).training
     assert "2 steps of 4 crops of 64 x 64 from 6 scenes" in path.with_suffix(".md").read_text()

@@ -10,6 +10,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from tests.docs.schema import compare
 from uhrmat.cli.app import app
 from uhrmat.errors import InputError
 from uhrmat.refine.refiner import load_shm
@@ -130,6 +131,7 @@ def test_the_command_writes_weights_that_load(cache: Path, tmp_path: Path) -> No
     arguments = ["train", "shm", "-o", str(out), "--recipe", str(recipe), "--cache", str(cache), "--workers", "0"]
     result = CliRunner().invoke(app, [*arguments, "--every", "1", "--json"])
     assert result.exit_code == 0, result.output
+    compare("train", json.loads(result.stdout))
     path = Path(json.loads(result.stdout)["weights"])
     assert load_shm(str(path)).size == "lite"
     card = path.with_suffix(".md").read_text()
