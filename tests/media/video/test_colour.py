@@ -50,11 +50,12 @@ def test_patches_are_read_as_the_tags_say(tmp_path: Path, matrix: str, full: boo
     assert np.abs(centres(pixels) - PATCHES).max() < 2
 
 
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
 @pytest.mark.parametrize(("matrix", "full", "bits"), EVERY)
-def test_patches_are_written_as_the_tags_say(tmp_path: Path, matrix: str, full: bool, bits: int) -> None:
+def test_patches_are_written_as_the_tags_say(tmp_path: Path, matrix: str, full: bool, bits: int, codec: str) -> None:
     tags = ColourTags(matrix, "full" if full else "limited", 9, 14, CODE[matrix])
     info = clip_info(64, 32, tags, bits=bits)
-    with open_writer(tmp_path / "a.mp4", "h264", info, "composite") as writer:
+    with open_writer(tmp_path / "a.mp4", codec, info, "composite") as writer:
         writer.write(some_frame(0, patches()), None, patches())
     with av.open(str(tmp_path / "a.mp4")) as container:
         frame = next(container.decode(video=0))

@@ -112,6 +112,8 @@ def fill_colour(frame: VideoFrame, rgb: Array, tags: ColourTags, bits: int) -> N
     if rgb.dtype == np.uint8 and bits > 8:
         rgb = rgb.astype(np.uint16) * np.uint16(257)
     codes = cv2.transform(rgb, rgb_to_codes(tags.matrix, tags.range, bits, float(np.iinfo(rgb.dtype).max)))
+    if tags.range == "full" and bits > 8:  # pure red and blue are half a code beyond the last, which x265 wraps
+        codes = np.minimum(codes, np.uint16(2**bits - 1))
     for index, plane in enumerate(cv2.split(codes)):
         target = view(frame, index, bits)
         target[:] = plane if plane.shape == target.shape else _halve(plane)
