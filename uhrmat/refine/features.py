@@ -22,6 +22,8 @@ NEAR_TRUST, FAR_TRUST, FREE_SCALE = 0.35, 0.5, 2.0
 """Trust in the network at scale 1, from FREE_SCALE on, and that scale."""
 BASE = 4
 """Channel of the colour-line projection, stored as 2·base - 1: where the refiner's residual starts."""
+_LINE = (5, 6, 10, 11, 12, 13, 14, 15)
+"""Channels that only the colour line fills, beside BASE."""
 
 
 def context_maps(small: np.ndarray) -> Tensor:
@@ -91,12 +93,14 @@ class ColourLineFeatures:
 
     colours: of `size` (H, W); small: (h, w, 3) float32 in [0, 1], the area-averaged picture; alpha: float32 prior in
     [0, 1], of small's size or, from an earlier scale, finer; trimap: (H, W) uint8 {0, 128, 255} or None. `base`
-    receives what `trust` times the residual is added to: the projection by `trust`, the anchor by the rest.
+    receives what `trust` times the residual is added to: the projection by `trust`, the anchor by the rest; line:
+    False hides the colour line, see `without_line`.
     """
 
     def __init__(
         self, colours: PictureColours, size: tuple[int, int], small: np.ndarray, alpha: np.ndarray,
         trimap: np.ndarray | None, base: np.ndarray | None = None, device: torch.device | str = "cpu",
+        line: bool = True,
     ) -> None:  # fmt: skip
         prior = torch.from_numpy(alpha)
         same = alpha.shape == small.shape[:2]
@@ -108,6 +112,7 @@ class ColourLineFeatures:
         self.trimap = None if trimap is None else torch.from_numpy(trimap).reshape(-1)
         self.base = None if base is None else torch.from_numpy(base)
         self.trust, self.guided = trust(self.scale)
+        self.line = line
         self.model: BilinearMaps | None = None
         if base is not None and self.guided:
             self.model = BilinearMaps(torch.from_numpy(guided_coefficients(small, guide.numpy())).to(device), size)
@@ -119,6 +124,8 @@ class ColourLineFeatures:
             known = self.trimap.index_select(0, index.flatten().to(self.trimap.device)).view(ys.shape).to(ys.device)
         maps = torch.cat([read(ys, xs) for read in self.maps], -1)
         found = assemble(self.colours(index), maps, known, self.scale)
+        if not self.line:
+            found = without_line(found)
         if self.base is not None:
             start = torch.lerp(self._anchor(found, ys, xs), (found[..., BASE] + 1) / 2, self.trust)
             self.base[ys.to(self.base.device), xs.to(self.base.device)] = start.to(self.base.device)
@@ -136,6 +143,14 @@ class ColourLineFeatures:
 
 def _shrunk(prior: Tensor, shape: tuple[int, int]) -> Tensor:
     return torch.nn.functional.interpolate(prior[None, None], shape, mode="area")[0, 0]
+
+
+def without_line(features: Tensor, axis: int = -1) -> Tensor:
+    """Features whose colour line tells nothing: the prior in place of the projection, zeros for the rest."""
+    found = features.movedim(axis, -1).clone()
+    found[..., _LINE] = 0
+    found[..., BASE] = found[..., PRIOR]
+    return found.movedim(-1, axis)
 
 
 def assemble(colour: Tensor, maps: Tensor, known: Tensor | None, scale: float) -> Tensor:

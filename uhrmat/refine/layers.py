@@ -99,6 +99,10 @@ class ContextEncoder(nn.Module):
         return self.body(small)
 
 
+GATES = ("masked", "whole", "none")
+"""What the gates are made from: the context inside and outside the prior, all of it alike, nothing."""
+
+
 class MaskedSE(nn.Module):
     """Masked squeeze-and-excitation (SparseMat §3.4): channel gates from the context inside and outside the prior.
 
@@ -106,8 +110,10 @@ class MaskedSE(nn.Module):
     with a zero-initialised last layer: it starts as one.
     """
 
-    def __init__(self, channels: int, context: int = 32) -> None:
+    def __init__(self, channels: int, kind: str = "masked", context: int = 32) -> None:
+        """kind: one of GATES; the others are there to be compared with."""
         super().__init__()
+        self.kind = kind
         self.front, self.back = nn.Linear(context, context), nn.Linear(context, context)
         self.gate = nn.Linear(2 * context, channels)
         nn.init.zeros_(self.gate.weight)
@@ -115,9 +121,12 @@ class MaskedSE(nn.Module):
 
     def forward(self, context: Tensor, alpha: Tensor) -> Tensor:
         """context: (B, C, h, w); alpha: (B, 1, H, W) prior. Returns gates (B, channels) in (0, 2)."""
+        if self.kind == "none":
+            return context.new_ones(len(context), self.gate.out_features)
         mask = nn.functional.adaptive_avg_pool2d(alpha, (context.shape[-2], context.shape[-1]))
-        front = self.front(_pooled(context, mask)).relu()
-        back = self.back(_pooled(context, 1 - mask)).relu()
+        inside, outside = (mask, 1 - mask) if self.kind == "masked" else (torch.ones_like(mask),) * 2
+        front = self.front(_pooled(context, inside)).relu()
+        back = self.back(_pooled(context, outside)).relu()
         return 2 * torch.sigmoid(self.gate(torch.cat([front, back], 1)))
 
 

@@ -16,7 +16,7 @@ from uhrmat.hub.tensors import load_into, load_tensors
 from uhrmat.media import Picture
 from uhrmat.refine.features import ColourLineFeatures, PictureColours, context_maps
 from uhrmat.refine.parts import Run
-from uhrmat.refine.shm import SHM, reach
+from uhrmat.refine.shm import SHM, SIZES, VARIANTS, reach
 from uhrmat.refine.windows import SparseRefiner, whole
 from uhrmat.sparse import Engine, Feat
 
@@ -68,8 +68,9 @@ class SHMRefiner(SparseRefiner[SHM]):
     def prepared(self, job: Job, alpha: np.ndarray) -> Run:
         """What refines the active pixels in a window of the job: colour maps and gates are made here, once."""
         features = ColourLineFeatures(
-            PictureColours(job.picture), job.size, job.small, job.prior, job.trimap, alpha, self.device
-        )
+            PictureColours(job.picture), job.size, job.small, job.prior, job.trimap, alpha, self.device,
+            self.net.config.line,
+        )  # fmt: skip
         small, prior = (context_maps(x)[None].to(self.device) for x in (job.small, job.prior[..., None]))
         gates, config = self.net.gates(small, prior), self.net.config
 
@@ -119,7 +120,7 @@ def load_shm(weights: str | None) -> SHM:
     path = resolve(weights or "shm-lite", suffixes=(".safetensors",)).path
     tensors, metadata = load_tensors(path)
     size = metadata.get("size", "lite")
-    net = SHM(size if size in ("lite", "paper") else "lite")
+    net = SHM(size if size in SIZES | VARIANTS else "lite")
     return load_into(net, tensors, path, f"SHM {net.size}", "uhrmat train shm")
 
 

@@ -12,7 +12,7 @@ features in, a zero-initialised residual on the colour-line projection out, a fu
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,8 @@ from uhrmat.sparse.engine import Act
 
 @dataclass(frozen=True)
 class SHMConfig:
-    """Widths of one size. stages: (width, blocks, strided) after stride 2; decoder: widths at strides 4, 2, 1."""
+    """Widths of one size. stages: (width, blocks, strided) after stride 2; decoder: widths at strides 4, 2, 1; gate:
+    one of `layers.GATES`; line: whether it sees colour lines and begins at the projection, else at the prior."""
 
     inputs: int
     stem: int
@@ -35,6 +36,8 @@ class SHMConfig:
     head: tuple[int, int]
     norm: bool
     residual: bool
+    gate: str = "masked"
+    line: bool = True
 
 
 SIZES = {
@@ -59,6 +62,12 @@ SIZES = {
         residual=True,
     ),
 }
+VARIANTS = {
+    "lite-se": replace(SIZES["lite"], gate="whole"),
+    "lite-no-gate": replace(SIZES["lite"], gate="none"),
+    "lite-no-line": replace(SIZES["lite"], line=False),
+}
+"""`lite` with one part missing each, for ablations (`benchmarks.ablation`)."""
 
 
 def reach(config: SHMConfig) -> int:
@@ -89,7 +98,7 @@ class SHM(nn.Module):
 
     def __init__(self, size: str = "lite") -> None:
         super().__init__()
-        self.size, self.config = size, SIZES[size]
+        self.size, self.config = size, (SIZES | VARIANTS)[size]
         c = self.config
         leaky: Act = 0.01 if c.norm else "relu"
         self.stem = SparseConv("subm", c.inputs, c.stem, norm=c.norm, bias=False, act="relu")
@@ -102,7 +111,7 @@ class SHM(nn.Module):
             stage += [Residual(outputs, outputs, norm=c.norm) for _ in range(blocks - 1)]
             self.stages.append(nn.ModuleList(stage))
             width = outputs
-        self.context, self.gate = ContextEncoder(), MaskedSE(width)
+        self.context, self.gate = ContextEncoder(), MaskedSE(width, c.gate)
         skips = (c.stages[0][0], c.half, 3 if c.norm else c.stem)
         self.ups, self.fuses, self.sides = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         for outputs, skip in zip(c.decoder, skips, strict=True):

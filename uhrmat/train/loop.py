@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from uhrmat.errors import InputError
-from uhrmat.refine.features import BASE
+from uhrmat.refine.features import BASE, without_line
 from uhrmat.refine.shm import SHM
 from uhrmat.sparse import DenseEngine
 from uhrmat.train.crops import CropStream, Views, build_crop
@@ -71,6 +71,7 @@ def outputs(net: nn.Module, batch: Batch, dtype: torch.dtype) -> list[Tensor]:
     `paper` in training those at strides 4, 2 and 1 first, enlarged."""
     assert isinstance(net, SHM)
     features, side = batch["features"], batch["features"].shape[-2:]
+    features = features if net.config.line else without_line(features, 1)
     with torch.autocast(features.device.type, dtype, enabled=dtype != torch.float32):
         engine = DenseEngine(batch["mask"])
         seen = features[:, : net.config.inputs].contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,80 @@
+"""The ablations on one tiny picture and six tiny scenes: every case is there, and parts that are off are off."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from benchmarks import ablation
+from uhrmat.refine.features import BASE, CHANNELS, PRIOR, without_line
+from uhrmat.refine.shm import SHM
+from uhrmat.train import samples
+from uhrmat.train.samples import View, fill
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, float]]]:
+    """What the command writes for a disc on noise."""
+    folder = tmp_path_factory.mktemp("ablation")
+    y, x = np.mgrid[:96, :112]
+    distance = np.hypot(y - 48, x - 56)
+    alpha = np.clip((30 - distance) / 8 + 0.5, 0, 1)[..., None]
+    noise = np.random.default_rng(1).normal(0, 4, (96, 112, 3))
+    cv2.imwrite(
+        str(folder / "a.png"), np.rint((alpha * [60, 90, 210] + (1 - alpha) * [170, 120, 40] + noise).clip(0, 255))
+    )
+    cv2.imwrite(str(folder / "a_gt.png"), np.rint(alpha * 255))
+    cv2.imwrite(str(folder / "a_trimap.png"), np.where(distance < 20, 255, np.where(distance > 42, 0, 128)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(samples, "VIEWS", (View(96, (0.8, 1.2), ((1.5, 2.0), (3.0, 4.0))),))
+        fill(folder / "scenes", None, range(6))
+    before = torch.get_num_threads()
+    options = {"--data": folder, "--cache": folder / "scenes", "--runs": folder / "runs", "--results": folder}
+    words = [str(word) for pair in options.items() for word in pair]
+    ablation.main([*words, "--parts", *ablation.PARTS, "--working-size", "48", "--quick", "--threads", "1"])
+    torch.set_num_threads(before)
+    return json.loads((folder / "ablation.json").read_text())
+
+
+def test_every_way_and_every_network_is_measured(found: dict[str, list[dict[str, float]]]) -> None:
+    assert [row["case"] for row in found["ways"]] == list(ablation.WAYS)
+    trained, measured = found["networks"][:4], found["networks"][4:]
+    assert [row["case"] for row in trained] == [row["case"] for row in measured] == list(ablation.NETWORKS)
+    assert all(row["steps"] == 2 and row["held out"] > 0 for row in trained)
+    assert all(row["sad"] > 0 and row["mse"] > 0 for row in (*found["ways"], *measured))
+
+
+def test_a_wider_band_has_more_active_pixels(found: dict[str, list[dict[str, float]]]) -> None:
+    active = [row["active"] for row in found["dilation"]]
+    assert active == sorted(set(active)) and len(active) == len(ablation.DILATIONS)
+
+
+def test_scenes_are_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit):
+        ablation.main(["--data", str(tmp_path), "--parts", "networks"])
+
+
+def test_gates_depend_on_what_they_are_said_to() -> None:
+    torch.manual_seed(0)
+    small, alpha = torch.rand(1, 3, 32, 32), torch.rand(1, 1, 32, 32)
+    for size, inside in (("lite", True), ("lite-se", False), ("lite-no-gate", False)):
+        net = SHM(size)
+        torch.nn.init.normal_(net.gate.gate.weight)
+        context = torch.rand(1, 32, 4, 4)
+        first, second = (net.gate(context, a) for a in (alpha, alpha.flip(-1)))
+        assert torch.equal(first, second) != inside
+        assert (net.gates(small, alpha) == 1).all() == (size == "lite-no-gate")
+
+
+def test_without_its_line_a_refiner_begins_at_the_prior() -> None:
+    features = torch.rand(4, 5, CHANNELS)
+    hidden = without_line(features)
+    assert torch.equal(hidden[..., BASE], features[..., PRIOR])
+    assert torch.equal(hidden[..., :BASE], features[..., :BASE])
+    assert torch.equal(hidden[..., 7:10], features[..., 7:10]) and not hidden[..., [5, 6, *range(10, 16)]].any()
+    assert torch.equal(without_line(features.movedim(-1, 0), 0), hidden.movedim(-1, 0))
