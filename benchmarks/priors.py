@@ -31,14 +31,14 @@ from uhrmat.matter import Matter, Question
 from uhrmat.metrics import score
 
 PRIORS = {
-    "trimap": ("closed-form", "knn", "lbdm", "rw", "lkm", "lpn-trimap"),
+    "trimap": ("closed-form+knn", "closed-form", "knn", "lbdm", "rw", "lkm", "lpn-trimap"),
     "mask": ("auto", "mask"),
     "alpha": ("alpha",),
     "plate": ("plate",),
     "key": ("key",),
     "nothing": ("lpn-person",),
 }
-"""Priors by hint; `auto` makes a trimap of the mask for the closed form."""
+"""Priors by hint; `auto` makes a trimap of the mask for the default prior."""
 MEASURES = ("sad", "mse", "grad", "conn")
 Row = dict[str, float]
 
