@@ -66,13 +66,26 @@ def test_temporal_and_range_reach_the_clip(shot: Path, tmp_path: Path) -> None:
 
 
 def test_frame_by_frame_reaches_the_clip(shot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from uhrmat.clip import matter
+    from uhrmat.clip import blend
 
     asked: list[int] = []
-    monkeypatch.setattr(matter, "average", lambda *_: asked.append(1))
+    monkeypatch.setattr(blend, "average", lambda *_: asked.append(1))
     assert json.loads(light(shot, "--frame-by-frame", "--json").stdout)["items"][0]["averaged"] is False
     assert asked == []
     assert light(shot, "--overwrite").exit_code == 0 and len(asked) == 3
+
+
+def test_a_trained_blend_reaches_the_clip(shot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from safetensors.torch import save_file
+
+    from uhrmat.clip.blend import TimeBlend
+    from uhrmat.refine.time import TimeNet
+
+    asked: list[int] = []
+    save_file(TimeNet().state_dict(), tmp_path / "w.safetensors")
+    monkeypatch.setattr(TimeBlend, "__call__", lambda *_: asked.append(1))
+    assert light(shot, "--blend", str(tmp_path / "w.safetensors"), "--frame-by-frame").exit_code == 0 and asked == []
+    assert light(shot, "--blend", str(tmp_path / "w.safetensors"), "--overwrite").exit_code == 0 and len(asked) == 3
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,40 @@ def ddfe(
         )  # fmt: skip
 
 
+@train.command("time")
+def over_time(
+    output: Out,
+    recipe: RecipeName = "time",
+    data: Data = None,
+    cache: Cache = None,
+    steps: Steps = None,
+    batch: Batch = None,
+    scenes: Scenes = None,
+    minutes: Minutes = None,
+    producers: Producers = 1,
+    workers: Workers = 1,
+    every: Every = 500,
+    weights: Start = None,
+    device: opt.Device = "auto",
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Train the blend over time, which joins a clip's new alphas with their last ones.
+
+    Example: uhrmat train time -o runs/time --data photographs/ --minutes 30
+    """
+    with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
+        from uhrmat.train.recipe import TimeRecipe, load_recipe
+        from uhrmat.train.run import run
+
+        chosen = load_recipe(recipe, TimeRecipe, steps=steps, batch=batch, scenes=scenes)
+        _train(
+            console, run, chosen, output, minutes, data=data, cache=cache, device=device, producers=producers,
+            workers=workers, every=every, weights=weights,
+        )  # fmt: skip
+
+
 @train.command()
 def lpn(
     output: Out,

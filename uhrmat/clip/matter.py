@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from uhrmat.clip.standing import average, movement
+from uhrmat.clip.blend import Blend, Moment, by_rule
 from uhrmat.clip.state import NEVER, LastComputed, SteadyPrior, Watch
 from uhrmat.clip.still import KeptPrior
 from uhrmat.errors import InputError
@@ -92,8 +92,9 @@ class ClipMatter:
     and InputError where the frames change their size.
     """
 
-    def __init__(self, matter: Matter, gate: Gate | None = None) -> None:
-        self.matter, self.gate = matter, gate or Gate()
+    def __init__(self, matter: Matter, gate: Gate | None = None, blend: Blend = by_rule) -> None:
+        """blend: joins what is new with what was, where the gate lets it."""
+        self.matter, self.gate, self.blend = matter, gate or Gate(), blend
         self.reset()
 
     def reset(self) -> None:
@@ -122,14 +123,13 @@ class ClipMatter:
             masks = self._masks(picture, settled)
             recalled = known is not None and len(known) == np.count_nonzero(masks[1])
             alpha, notes = fused_prior(prior, settled), list[str]()
+            job = Job(picture, asked.small, prior, settled, masks[2])
             if known is not None and recalled:
                 alpha[masks[1]] = known
             else:
-                job = Job(picture, asked.small, prior, settled, masks[2])
                 notes = self.matter.refine(job, alpha, foreground).notes
-                self._average(alpha, asked.small, prior, masks[1])
-            self._remember(alpha, picture, settled, masks)
-            self._small = asked.small
+                self._average(alpha, job, masks[1])
+            self._remember(alpha, job, masks)
         colours = None
         if foreground and not recalled:
             with clock("foreground"):
@@ -144,7 +144,7 @@ class ClipMatter:
     def _forget(self) -> None:
         self._last: LastComputed | None = None
         self._prior, self._kept, self._shot = SteadyPrior(), KeptPrior(), 0
-        self._small = np.empty(0, np.float32)
+        self._before: Job | None = None
 
     def _check_size(self, picture: Picture, number: int) -> None:
         if self._last is not None and self._last.alpha.shape != (picture.height, picture.width):
@@ -168,26 +168,27 @@ class ClipMatter:
         computed = spatial & widen(active, 2 * self.gate.halo + 1) if self.gate.halo else active
         return spatial, active, computed
 
-    def _average(self, alpha: np.ndarray, small: np.ndarray, prior: np.ndarray, active: np.ndarray) -> None:
-        """Draws what is new towards what was there in the last frame, where the subject stands; in place."""
-        if self._last is None or not self.gate.averaged:
+    def _average(self, alpha: np.ndarray, job: Job, active: np.ndarray) -> None:
+        """Draws what is new towards what was there in the last frame; in place."""
+        if self._last is None or self._before is None or not self.gate.averaged:
             return
         where = active & (self._last.number >= 0)
         if where.any():
-            average(alpha, self._last.alpha, where, movement(self._small, small, prior))
+            np.clip(alpha, 0, 1, out=alpha)
+            self.blend(Moment(job, self._before, self._last.alpha, where, self._watch.noise), alpha)
 
-    def _remember(
-        self, alpha: np.ndarray, picture: Picture, settled: np.ndarray, masks: tuple[np.ndarray, ...]
-    ) -> None:
+    def _remember(self, alpha: np.ndarray, job: Job, masks: tuple[np.ndarray, ...]) -> None:
         """Joins `alpha` with what is kept, in place, for this frame and the next."""
-        spatial, active = masks[:2]
+        (spatial, active, _), pixels = masks, job.picture.pixels
         if self._last is None:
-            self._last = LastComputed(alpha, picture.pixels.copy(), np.full(alpha.shape, NEVER, np.int16))
+            self._last = LastComputed(alpha, pixels.copy(), np.full(alpha.shape, NEVER, np.int16))
         else:
             fuse(alpha, self._last.alpha, spatial, active)
-        settle(alpha, settled)
-        self._last.update(alpha, picture.pixels, spatial, active, self._shot)
+        assert job.trimap is not None
+        settle(alpha, job.trimap)
+        self._last.update(alpha, pixels, spatial, active, self._shot)
         self._shot += 1
+        self._before = job
 
     def _changed(self, last: LastComputed, picture: Picture, spatial: np.ndarray) -> np.ndarray:
         """M: what changed since it was last computed, or never was."""

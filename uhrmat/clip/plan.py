@@ -40,7 +40,8 @@ class ClipSpec:
     outputs: any of CONTENTS; None: alpha, or for a file that carries alpha both; output: file, folder, pattern or None,
     beside the clip; codec: a name in `CODECS`, None: by the output's extension; start, end, frames: indices, `end` is
     not in it; rate: of a sequence; threshold, temporal, averaged: see `clip.matter.Gate`; interval: frames between key
-    frames; matter: options of `Matter` (prior, refiner, device, …).
+    frames; matter: options of `Matter` (prior, refiner, device, …); blend: weights that average in the rule's place,
+    see `clip.blend.make_blend`.
     """
 
     source: Path
@@ -62,6 +63,7 @@ class ClipSpec:
     interval: int = KEYFRAME_INTERVAL
     matter: Mapping[str, Any] = field(default_factory=dict)
     averaged: bool = True
+    blend: str | None = None
 
 
 @dataclass(frozen=True)
@@ -253,12 +255,13 @@ def _settings(
     files = [spec.source if not is_pattern(spec.source) else spec.source.parent, *hints.files()]
     if spec.background is not None and Path(spec.background).exists():
         files.append(Path(spec.background))
-    weights = str(spec.matter.get("weights") or "")
-    files += [Path(weights)] if weights.endswith(".safetensors") else []
+    named = [str(name or "") for name in (spec.matter.get("weights"), spec.blend)]
+    files += [Path(name) for name in named if name.endswith(".safetensors")]
     return settings_hash({
         "files": [fingerprint(path) for path in files], "frames": [start, stop], "codec": codec.name,
         "targets": [[t.content, str(t.path)] for t in targets], "bits": spec.bits, "background": spec.background,
         "rate": str(spec.rate), "hints": [hints.kind, hints.key, str(hints.plate), sorted(hints.keys)],
-        "temporal": spec.temporal, "averaged": spec.averaged, "threshold": spec.threshold, "interval": spec.interval,
+        "temporal": spec.temporal, "averaged": spec.averaged, "blend": spec.blend, "threshold": spec.threshold,
+        "interval": spec.interval,
         "matter": {key: str(value) for key, value in sorted(spec.matter.items())},
     })  # fmt: skip

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from uhrmat.clip.blend import Blend, by_rule, make_blend
 from uhrmat.clip.hints import HintReader
 from uhrmat.clip.journal import Journal, Known
 from uhrmat.clip.matter import ClipMatter, FrameMatte, Gate
@@ -54,6 +55,7 @@ class Tools:
     matter: Matter
     background: Background | None
     solver: Solver | None = None
+    blend: Blend = by_rule
 
     @classmethod
     def of(cls, job: ClipJob, solver: Solver | None = None) -> Tools:
@@ -63,7 +65,8 @@ class Tools:
         if job.hints.carried:
             options["prior"] = "alpha"
         background = None if job.spec.background is None else parse_background(job.spec.background)
-        return cls(Matter(**options), background, solver)
+        matter = Matter(**options)
+        return cls(matter, background, solver, make_blend(job.spec.blend, matter))
 
 
 @dataclass(frozen=True)
@@ -183,7 +186,7 @@ class _SegmentRun:
     ) -> None:  # fmt: skip
         threshold = THRESHOLD if job.spec.threshold is None else job.spec.threshold
         gate = Gate(job.spec.temporal, threshold, averaged=job.spec.averaged)
-        self._clip, self._job, self._tools = ClipMatter(tools.matter, gate), job, tools
+        self._clip, self._job, self._tools = ClipMatter(tools.matter, gate, tools.blend), job, tools
         self._writers, self._progress, self._shown = writers, progress, shown
         self.active: dict[int, str] = {}
         self.frames: list[dict[str, Any]] = []

@@ -21,21 +21,31 @@ STANDS = 0.12
 """Motion, in pixels of the small picture per frame, at which the weight has fallen to 1 / e."""
 _NEAR, _FAR = 0.02, 0.08
 """Standard deviations, as shares of the short side, over which the foreground's motion is spread to its hair."""
-_FAINT = 1e-3
+_FAINT = np.float32(1e-3)
 _STRIP = 256
 
 
 def movement(before: np.ndarray, now: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """(h, w) float32: how far the foreground near each pixel moves from `before` to `now`, in pixels.
+    """(h, w, 3) float32: how the foreground near each pixel moves, in pixels: (x, y) from its place in `now` to that in
+    `before`, and the mean length of such moves.
 
     before, now: (h, w, 3) float32 in [0, 1]; alpha: (h, w) of `now`. Flow counts where the foreground is opaque, for in
     its hair it is often that of the background.
     """
-    length = np.linalg.norm(flow(now, before), axis=2)
-    weight = np.power(alpha, 4, dtype=np.float32) + np.float32(1e-6)
-    spread = [
-        [cv2.GaussianBlur(x, (0, 0), s * min(alpha.shape)) for x in (length * weight, weight)] for s in (_NEAR, _FAR)
-    ]
+    move = flow(now, before)
+    return _spread(np.dstack([move, np.linalg.norm(move, axis=2)]), alpha)
+
+
+def stir(before: np.ndarray, now: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """(h, w) float32 in [0, 1]: how much the background near each pixel changes; see `movement`."""
+    return _spread(np.abs(now - before).mean(2, keepdims=True), 1 - alpha)[..., 0]
+
+
+def _spread(values: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """(h, w, C): the mean of `values` (h, w, C) nearby, or without any far away, where `alpha` (h, w) is opaque."""
+    weight = np.power(alpha, 4, dtype=np.float32)[..., None] + np.float32(1e-6)
+    sigmas = [s * min(alpha.shape) for s in (_NEAR, _FAR)]
+    spread = [[cv2.GaussianBlur(x, (0, 0), s).reshape(x.shape) for x in (values * weight, weight)] for s in sigmas]
     (near, sure), (far, there) = spread
     return np.asarray((near + _FAINT * far / there) / (sure + _FAINT), np.float32)
 
@@ -43,7 +53,7 @@ def movement(before: np.ndarray, now: np.ndarray, alpha: np.ndarray) -> np.ndarr
 def average(alpha: np.ndarray, last: np.ndarray, where: np.ndarray, moved: np.ndarray) -> None:
     """`alpha` drawn towards `last`, both (H, W) float32, in place, at the pixels `where`, (H, W) bool.
 
-    moved: of `movement`, (h, w).
+    moved: (h, w), lengths of `movement`.
     """
     for top in range(0, len(alpha), _STRIP):
         rows = slice(top, min(top + _STRIP, len(alpha)))

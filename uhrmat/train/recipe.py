@@ -61,6 +61,16 @@ class DetailRecipe(SceneRecipe):
 
 
 @dataclass(frozen=True)
+class TimeRecipe(SceneRecipe):
+    """Crops of synthetic clips, `frames` in a row. change, flicker: weights of the mean and of the root mean square by
+    which the alpha's change from frame to frame is off."""
+
+    change: float
+    flicker: float
+    frames: int
+
+
+@dataclass(frozen=True)
 class PersonRecipe(Recipe):
     """Pictures of about `side`² pixels; in a `share` of the steps fewer of about `large`². bce, dice, gradient: loss
     weights."""
@@ -75,6 +85,7 @@ class PersonRecipe(Recipe):
 RECIPES: dict[str, type[Recipe]] = {
     "shm": SceneRecipe,
     "ddfe": DetailRecipe,
+    "time": TimeRecipe,
     "lpn-person": PersonRecipe,
     "lpn-trimap": SceneRecipe,
 }

@@ -16,14 +16,16 @@ from torch import Tensor, nn
 from uhrmat.devices import fast_bf16, pick_device
 from uhrmat.errors import UhrmatError
 from uhrmat.media import atomic
+from uhrmat.train.clips import fill_clips
 from uhrmat.train.ddfe_task import DdfeTask
 from uhrmat.train.export import Provenance, export
 from uhrmat.train.loop import ShmTask
 from uhrmat.train.lpn.trimap import TrimapTask
-from uhrmat.train.recipe import DetailRecipe, Recipe, SceneRecipe
+from uhrmat.train.recipe import DetailRecipe, Recipe, SceneRecipe, TimeRecipe
 from uhrmat.train.samples import SampleCache, fill
 from uhrmat.train.synth import find_training_data, prepare_subjects
 from uhrmat.train.task import Report, State, Task, fit
+from uhrmat.train.time_task import TimeTask
 
 _FIRST = 16
 """Training scenes that must be there before the first step."""
@@ -44,9 +46,10 @@ def run(
     folder = cache or out / "scenes"
     with producing(recipe, folder, data, producers, note):
         state = fitted(scene_task(recipe, folder), out, device, workers, minutes, every, weights, report)
-    what = "synthetic scenes of `uhrmat.train.synth`" + ("" if data is None else " over clean photographs")
+    made = "clips" if isinstance(recipe, TimeRecipe) else "scenes"
+    what = f"synthetic {made} of `uhrmat.train.synth`" + ("" if data is None else " over clean photographs")
     scenes = len(SampleCache(folder).seeds())
-    crops = f"crops of {recipe.side} x {recipe.side} from {scenes:,} scenes"
+    crops = f"crops of {recipe.side} x {recipe.side} from {scenes:,} {made}"
     return finish(state, state.ema, recipe, crops, what, [], out / f"{recipe.network}-{recipe.size}.safetensors")
 
 
@@ -54,6 +57,8 @@ def scene_task(recipe: SceneRecipe, cache: Path) -> Task:
     """The task of a network that is trained on scenes."""
     if recipe.network == "lpn-trimap":
         return TrimapTask(recipe, cache)
+    if isinstance(recipe, TimeRecipe):
+        return TimeTask(recipe, cache)
     return DdfeTask(recipe, cache) if isinstance(recipe, DetailRecipe) else ShmTask(recipe, cache)
 
 
@@ -88,7 +93,9 @@ def producing(
         prepare_subjects(find_training_data(data)[1])
     context = multiprocessing.get_context("spawn")
     shares = [range(first, recipe.scenes, producers) for first in range(producers)]
-    makers = [context.Process(target=fill, args=(folder, data, share), daemon=True) for share in shares]
+    clips = isinstance(recipe, TimeRecipe)
+    make, more = (fill_clips, (recipe.held_out,)) if clips else (fill, ())
+    makers = [context.Process(target=make, args=(folder, data, share, *more), daemon=True) for share in shares]
     for maker in makers:
         maker.start()
     try:

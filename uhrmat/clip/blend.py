@@ -1,0 +1,127 @@
+"""How a new alpha is joined with the last one: by the rule of `standing`, and by a network that starts from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from uhrmat.clip.standing import AGREE, STANDS, WEIGHT, average, movement, stir
+from uhrmat.devices import pick_precision
+from uhrmat.matter import Matter
+from uhrmat.refine.features import BilinearMaps, PictureColours
+from uhrmat.refine.parts import CELL, Run, count_cells, cut, refine_parts
+from uhrmat.refine.refiner import Job
+from uhrmat.refine.time import MAPS, TimeNet, assemble, between, load_time, reach
+from uhrmat.refine.windows import Read
+from uhrmat.sparse import ENGINES, ActiveSet, make_engine
+
+_CELLS = (1 << 18) // CELL**2
+"""Cells with active pixels in one part: about 60 MB of features, whatever the picture's size."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A frame and the one before it, when the frame has been refined and not yet been joined.
+
+    now, before: their jobs, of one size (H, W); last: (H, W) float32, the last alpha; where: (H, W) bool, pixels
+    computed now that have a last alpha of this shot; noise: standard deviation in [0, 1].
+    """
+
+    now: Job
+    before: Job
+    last: np.ndarray
+    where: np.ndarray
+    noise: float
+
+
+Blend = Callable[[Moment, np.ndarray], None]
+"""Draws the alpha (H, W) of a moment towards the last one, in place, at the pixels `where`."""
+
+
+def by_rule(moment: Moment, alpha: np.ndarray) -> None:
+    """The mean where the subject stands, see `standing`."""
+    moved = movement(moment.before.small, moment.now.small, moment.now.prior)[..., 2]
+    average(alpha, moment.last, moment.where, moved)
+
+
+def small_maps(moment: Moment) -> np.ndarray:
+    """(h, w, MAPS) float32, see `refine.time.MAPS`."""
+    seen = moment.before.small, moment.now.small, moment.now.prior
+    found = np.dstack([movement(*seen), stir(*seen), moment.now.prior])
+    assert found.shape[2] == MAPS
+    return found
+
+
+def make_blend(weights: str | None, matter: Matter) -> Blend:
+    """The rule, or with `weights`, see `refine.time.load_time`, the network that starts from it, with the refiner's
+    engine and arithmetic."""
+    if weights is None:
+        return by_rule
+    engine = matter.refiner.engine if matter.refiner.engine in ENGINES else "auto"
+    return TimeBlend(load_time(weights), engine, pick_precision(matter.precision, matter.device)[1], matter.device)
+
+
+class TimeBlend:
+    """A trained network on what the rule made. engine: see `sparse.ENGINES`; dtype: of its arithmetic."""
+
+    def __init__(self, net: TimeNet, engine: str, dtype: torch.dtype, device: str) -> None:
+        self.net, self.dtype, self.device = net.to(device).eval(), dtype, torch.device(device)
+        self.engine = engine
+
+    def __call__(self, moment: Moment, alpha: np.ndarray) -> None:
+        maps = small_maps(moment)
+        features = self._features(moment, alpha.copy(), maps)
+        average(alpha, moment.last, moment.where, maps[..., 2])
+        size = alpha.shape[0], alpha.shape[1]
+        cells = count_cells(moment.where)
+        parts = cut(cells, size, reach(self.net), lambda window: int(np.count_nonzero(window)) <= _CELLS)
+        refine_parts(self._run(moment.where, alpha, features), moment.where, alpha, list(parts))
+
+    def _run(self, where: np.ndarray, alpha: np.ndarray, features: Read) -> Run:
+        @torch.inference_mode()
+        def run(window: tuple[slice, slice]) -> None:
+            engine = make_engine(self.engine, ActiveSet.from_mask(where[window]), self.dtype, self.device)
+            top, left = window[0].start, window[1].start
+            seen = engine.sample(lambda ys, xs: features(ys + top, xs + left))
+            engine.scatter(self.net(engine, seen), alpha[window], add=True)
+
+        return run
+
+    def _features(self, moment: Moment, new: np.ndarray, small: np.ndarray) -> Read:
+        """What the network sees at a place, as a function of (ys, xs). new: the alpha that was refined."""
+        size, width = new.shape, new.shape[1]
+        maps = BilinearMaps(torch.from_numpy(small).to(self.device), (size[0], size[1]))
+        assert moment.now.trimap is not None
+        fresh, last, settled = (torch.from_numpy(x).reshape(-1) for x in (new, moment.last, moment.now.trimap))
+        now, before = PictureColours(moment.now.picture), PictureColours(moment.before.picture)
+        scale = size[0] / small.shape[0]
+
+        def earlier(ys: Tensor, xs: Tensor) -> Tensor:
+            index = ys * width + xs
+            return torch.cat([_take(last, index)[..., None], before(index)], -1)
+
+        def features(ys: Tensor, xs: Tensor) -> Tensor:
+            index, local = ys * width + xs, maps(ys, xs)
+            known = _take(settled, index)
+            here = earlier(ys, xs)
+            there = between(earlier, (size[0], size[1]), ys + scale * local[..., 1], xs + scale * local[..., 0])
+            alphas = torch.cat([_take(fresh, index)[..., None].clamp(0, 1), here[..., :1], there[..., :1]], -1)
+            colours = torch.cat([now(index), here[..., 1:], there[..., 1:]], -1)
+            weight = weight_of(alphas[..., 1:2] - alphas[..., :1], local[..., 2:3])
+            sure = torch.stack([known == 255, known == 0], -1).float()
+            return assemble(alphas, weight, colours, local, sure, scale, moment.noise)
+
+        return features
+
+
+def weight_of(step: Tensor, motion: Tensor) -> Tensor:
+    """What the last alpha weighs by the rule: `standing.average` on tensors."""
+    return WEIGHT * torch.exp(-(step / AGREE).square() - (motion / STANDS).square())
+
+
+def _take(rows: Tensor, index: Tensor) -> Tensor:
+    return rows.index_select(0, index.flatten().to(rows.device)).view(index.shape).to(index.device)
