@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from uhrmat.media import Picture
-from uhrmat.refine.ddfe import CANDIDATES, DDFE, SIZES, UNKNOWN, assemble, reach
+from uhrmat.refine.ddfe import CANDIDATES, DDFE, GUIDED, SIZES, UNKNOWN, assemble, reach
 from uhrmat.refine.ddfe_refiner import line_maps, read_low
 from uhrmat.refine.pyramid import Level
 from uhrmat.sparse import ActiveSet, DenseEngine, Engine, TilesEngine
@@ -59,6 +59,18 @@ def test_only_unknown_pixels_change(size: str) -> None:
     change, offset = _run(stirred(size), DenseEngine(np.ones((24, 24))), values)
     known = values[..., UNKNOWN].flatten() == 0
     assert (change[known] == 0).all() and (offset[known] == 0).all() and change[~known].abs().min() > 0
+
+
+def test_the_anchor_is_the_guided_filters_share_of_the_result() -> None:
+    net, values = stirred("line"), _values("line", 24, 24)
+    found = []
+    for share in (0.0, 0.7, 1.0):
+        net.anchor.data.fill_(share)
+        found.append(_run(net, DenseEngine(np.ones((24, 24))), values))
+    guided = (values[..., GUIDED] * values[..., UNKNOWN : UNKNOWN + 1]).view(-1, 1)
+    (alone, offset), (mixed, _), (filtered, supervised) = found
+    assert torch.allclose(filtered, guided, atol=1e-6) and torch.equal(offset, supervised)
+    assert torch.allclose(mixed, 0.3 * alone + 0.7 * guided, atol=1e-5) and (alone - guided).abs().max() > 0.1
 
 
 def test_paper_size_has_the_papers_parameters() -> None:

@@ -27,19 +27,20 @@ from uhrmat.refine.fuse import fused_prior, settle
 from uhrmat.refine.refiner import Job, Refiner, make_refiner
 from uhrmat.sparsity import trimap_band
 
-METHODS = ("closed-form", "knn", "lbdm", "rw", "lpn-trimap", "vitmatte")
-"""Low-resolution methods that differ in kind: a local linear model, neighbours in colour, learned locally, edges only,
-and two networks."""
+METHODS = ("closed-form", "closed-form+knn", "knn", "lbdm", "rw", "lpn-trimap", "vitmatte")
+"""Low-resolution methods that differ in kind: a local linear model, the same with like pixels tied (the default),
+neighbours in colour, learned locally, edges only, and two networks."""
 WAYS = {
     "bilinear": ("bilinear", None),
     "guided filter": ("guided", None),
     "DDFE": ("ddfe", None),
+    "DDFE anchored": ("ddfe", "ddfe-anchored"),
     "DDFE paper size": ("ddfe", "ddfe-paper"),
     "DDFE paper size without MDRD": ("ddfe", "ddfe-paper-no-mdrd"),
     "SHM": ("shm", None),
 }
 """Ways from low resolution to full size: refiner and weights."""
-ADAPT = ("bilinear", "guided filter", "DDFE")
+ADAPT = ("bilinear", "guided filter", "DDFE", "DDFE anchored")
 """Of Table II, for every method; the first method has all of WAYS."""
 MEASURES = ("sad", "mse", "grad", "conn", "mad")
 Row = dict[str, float]

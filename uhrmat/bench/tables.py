@@ -9,7 +9,7 @@ from uhrmat.bench.hrimf_amr import ADAPT, WAYS, Found, Row
 
 Table = list[dict[str, Any]]
 TITLES = {
-    "adaptability": "Table II, adaptability: each method at low resolution and three ways up",
+    "adaptability": "Table II, adaptability: each method at low resolution and four ways up",
     "ablation": "Table III, ablation: ways up from the first method",
     "error correction": "Table IV, error correction: MAD and MSE of the mattes at low resolution and after DDFE",
     "complexity": "Table V, complexity: parameters, operations and seconds of the way up, a picture's mean",

@@ -38,7 +38,7 @@ def hrimf_amr(
         str | None, typer.Option(metavar="LIST", help="Low-resolution methods; default: all that are known.")
     ] = None,
     adaptability: Annotated[
-        bool, typer.Option("--adaptability", help="Tables II and IV only: three ways up for every method.")
+        bool, typer.Option("--adaptability", help="Tables II and IV only: four ways up for every method.")
     ] = False,
     working_size: opt.WorkingSize = None,
     limit: Annotated[int | None, typer.Option(min=1, help="The first so many pictures only.")] = None,

@@ -9,7 +9,8 @@ What differs. The halved copy is an area average read bilinearly at every pixel,
 any factor will do; its features are plain convolutions there, since a transposed one treats even and odd pixels
 differently. The unknown mask is one channel that multiplies offset and head alike. Both end in layers that start at
 zero: untrained, the network changes nothing. No normalisation. `line` is ours: it also sees the prior, the smooth
-colours on either side and the guided filter's model, and weighs what these three would say of the pixel.
+colours on either side and the guided filter's model, and weighs what these three would say of the pixel; what it found
+is averaged with what the guided filter says, by a share that stands in the weights.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ LINE = 22
 factor, F (3), B (3)."""
 CANDIDATES = slice(8, 11)
 """Offsets from the prior: colour-line projection, guided filter, detail along the line."""
+GUIDED = slice(9, 10)
 PRIOR, UNKNOWN = 6, 7
 GAIN = 8.0
 """Of the candidates' weights, so that they leave zero within tens of steps."""
@@ -69,6 +71,8 @@ class DDFE(nn.Module):
     forward(engine, x): x: level-0 features of `SIZES[size].inputs` channels, see `assemble`. Returns (change, offset),
     level-0 features of one channel, zero outside the unknown region: what is to be added to the upsampled prior, and
     the part of it that MDRD supervises.
+
+    anchor (`line`): share of the guided filter in the result, 0 at first.
     """
 
     def __init__(self, size: str = "paper") -> None:
@@ -82,6 +86,8 @@ class DDFE(nn.Module):
         self.offset = _zero(c.detail[-1], 1 + c.weighs)
         self.head = _chain(1 + (c.detail[-1] if c.weighs else 0), c.head)
         self.last = _zero(c.head[-1], 1)
+        if c.weighs:
+            self.anchor = nn.Parameter(torch.zeros(1))
 
     def forward(self, engine: Engine, x: Feat) -> tuple[Feat, Feat]:
         unknown = channels(x, UNKNOWN, UNKNOWN + 1).data
@@ -97,6 +103,8 @@ class DDFE(nn.Module):
         start = Feat(x.data[:, PRIOR : PRIOR + 1] + 2 * offset, 0)
         fused = engine.cat(start, detail) if self.config.weighs else start
         change = offset + self.last(engine, _run(self.head, engine, fused)).data * unknown
+        if self.config.weighs:
+            change = torch.lerp(change, x.data[:, GUIDED] * unknown, self.anchor.to(change.dtype))
         return Feat(change, 0), Feat(offset, 0)
 
     def _offset(self, engine: Engine, x: Feat, detail: Feat) -> Tensor:
