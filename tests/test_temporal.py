@@ -68,7 +68,8 @@ def test_nothing_is_looked_at_outside_the_band() -> None:
 
 
 def test_thresholds_lie_above_the_noise() -> None:
-    assert thresholds(0.05, 0.0) == (0.025, 0.05)
+    assert thresholds(0.05, 0.0) == (0.005, 0.01), "without noise every change is the subject's"
+    assert thresholds(0.05, 0.5 / 255) == pytest.approx((0.0246, 0.0492), abs=1e-4)
     low, high = thresholds(0.05, 0.02)
     assert low == high == pytest.approx(SIGMAS * 0.02)
 

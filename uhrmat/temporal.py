@@ -29,9 +29,15 @@ _QUANTILE = 0.25
 _MOST_NOISE = 0.04
 
 
+CLEAN, RISE = 0.01, 20.0
+"""The threshold of a clip without noise, and how fast it rises from there with the noise: half a grey level of 255
+makes it THRESHOLD. Below that every change is the subject's."""
+
+
 def thresholds(threshold: float, noise: float) -> tuple[float, float]:
-    """(low, high) in [0, 1]: where a pixel stays active and where it becomes so. noise: standard deviation, [0, 1]."""
-    floor = SIGMAS * noise
+    """(low, high) in [0, 1]: where a pixel stays active and where it becomes so. threshold: the largest that noise alone
+    does not ask for; noise: standard deviation, [0, 1]."""
+    floor, threshold = SIGMAS * noise, min(threshold, CLEAN + RISE * noise)
     return max(RELEASE * threshold, floor), max(threshold, floor)
 
 

@@ -28,7 +28,7 @@ METHODS = AFFINITY
 Solver = Callable[[np.ndarray, np.ndarray, str], tuple[np.ndarray, list[str]]]
 TIES = 0.003
 """Weight of `neighbours` beside the closed form's Laplacian."""
-LEAK = 0.02
+LEAK = 0.04
 """Alphas this close to 0 or 1 are taken for leaks where neighbours are tied, and the rest is stretched."""
 _MARGIN, _HELD = 4, 100.0
 _KERNEL = 10

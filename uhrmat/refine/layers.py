@@ -110,7 +110,7 @@ class MaskedSE(nn.Module):
     with a zero-initialised last layer: it starts as one.
     """
 
-    def __init__(self, channels: int, kind: str = "masked", context: int = 32) -> None:
+    def __init__(self, channels: int, context: int = 32, kind: str = "masked") -> None:
         """kind: one of GATES; the others are there to be compared with."""
         super().__init__()
         self.kind = kind

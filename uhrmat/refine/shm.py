@@ -111,7 +111,7 @@ class SHM(nn.Module):
             stage += [Residual(outputs, outputs, norm=c.norm) for _ in range(blocks - 1)]
             self.stages.append(nn.ModuleList(stage))
             width = outputs
-        self.context, self.gate = ContextEncoder(), MaskedSE(width, c.gate)
+        self.context, self.gate = ContextEncoder(), MaskedSE(width, kind=c.gate)
         skips = (c.stages[0][0], c.half, 3 if c.norm else c.stem)
         self.ups, self.fuses, self.sides = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         for outputs, skip in zip(c.decoder, skips, strict=True):
