@@ -35,8 +35,8 @@ makes it THRESHOLD. Below that every change is the subject's."""
 
 
 def thresholds(threshold: float, noise: float) -> tuple[float, float]:
-    """(low, high) in [0, 1]: where a pixel stays active and where it becomes so. threshold: the largest that noise alone
-    does not ask for; noise: standard deviation, [0, 1]."""
+    """(low, high) in [0, 1]: where a pixel stays active and where it becomes so. threshold: the high one
+    where noise asks for no higher one, and is not so low that less will do; noise: standard deviation, [0, 1]."""
     floor, threshold = SIGMAS * noise, min(threshold, CLEAN + RISE * noise)
     return max(RELEASE * threshold, floor), max(threshold, floor)
 
