@@ -187,7 +187,12 @@ Temporal = Annotated[
 ]
 Threshold = Annotated[
     float | None,
-    typer.Option(min=0, max=1, help="Change that counts, at least the noise. Default: 0.05; less without noise.", rich_help_panel=_TIME),
+    typer.Option(
+        min=0,
+        max=1,
+        help="Change that counts, at least the noise. Default: 0.05; less without noise.",
+        rich_help_panel=_TIME,
+    ),
 ]
 KeyframeInterval = Annotated[
     int, typer.Option(min=1, help="Frames after which everything is computed anew.", rich_help_panel=_TIME)
