@@ -7,7 +7,7 @@ import os
 import sys
 
 _KERNELS = "ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128"
-TRIM_EVERY = 20
+TRIM_EVERY = 5
 """Frames of a clip."""
 
 
