@@ -92,8 +92,9 @@ def test_masked_se_looks_inside_and_outside_the_mask() -> None:
     assert torch.allclose(gate(context, mask), gate(context, mask.repeat_interleave(2, -1).repeat_interleave(2, -2)))
 
 
-def test_the_guided_filter_counts_more_the_further_the_prior_is_enlarged() -> None:
-    from uhrmat.refine.features import GUIDED, guided_share
+def test_trust_goes_from_the_prior_to_the_guided_filter_with_the_scale() -> None:
+    from uhrmat.refine.features import FAR_TRUST, NEAR_TRUST, trust
 
-    assert guided_share(0.5) == guided_share(1.0) == 0.0 and guided_share(2.0) == guided_share(9.0) == GUIDED
-    assert 0 < guided_share(1.3) < guided_share(1.7) < GUIDED
+    assert trust(0.5) == trust(1.0) == (NEAR_TRUST, 0.0) and trust(2.0) == trust(9.0) == (FAR_TRUST, 1.0)
+    assert NEAR_TRUST > trust(1.3)[0] > trust(1.7)[0] > FAR_TRUST
+    assert 0 < trust(1.3)[1] < trust(1.7)[1] < 1

@@ -18,10 +18,8 @@ CONTEXT = 128
 """Side of the square small picture for Masked-SE's encoder."""
 PRIOR = 3
 """Channel of the upsampled prior, stored as 2·alpha - 1."""
-TRUST = 0.35
-"""Share of the network's word against its anchor's."""
-GUIDED, FREE_SCALE = 0.5, 2.0
-"""Share of the guided filter in the anchor from FREE_SCALE on; the rest is the upsampled prior."""
+NEAR_TRUST, FAR_TRUST, FREE_SCALE = 0.35, 0.25, 2.0
+"""Trust in the network at scale 1, from FREE_SCALE on, and that scale."""
 BASE = 4
 """Channel of the colour-line projection, stored as 2·base - 1: where the refiner's residual starts."""
 _LINE = (5, 6, 10, 11, 12, 13, 14, 15)
@@ -80,13 +78,14 @@ class PictureColours:
         return torch.from_numpy(shown).to(index.device)
 
 
-def guided_share(scale: float) -> float:
-    """Share of the guided filter in what the network's word is weighed against.
+def trust(scale: float) -> tuple[float, float]:
+    """Share of the network's word against its anchor's, and of the guided filter in the anchor, by the scale.
 
-    scale: full-resolution pixels per prior pixel. A prior at full resolution has seen every pixel and is best left
-    alone; an enlarged one lacks what the guided filter sees. All three together beat each (docs/quality.md).
+    scale: full-resolution pixels per prior pixel. The anchor is the prior where that has seen every pixel, and the
+    guided filter from FREE_SCALE on (docs/quality.md).
     """
-    return GUIDED * min(1.0, math.log(max(scale, 1.0)) / math.log(FREE_SCALE))
+    share = min(1.0, math.log(max(scale, 1.0)) / math.log(FREE_SCALE))
+    return NEAR_TRUST + (FAR_TRUST - NEAR_TRUST) * share, share
 
 
 class ColourLineFeatures:
@@ -112,7 +111,7 @@ class ColourLineFeatures:
         self.colours, self.width, self.scale = colours, size[1], size[0] / alpha.shape[0]
         self.trimap = None if trimap is None else torch.from_numpy(trimap).reshape(-1)
         self.base = None if base is None else torch.from_numpy(base)
-        self.trust, self.guided = TRUST, guided_share(self.scale)
+        self.trust, self.guided = trust(self.scale)
         self.line = line
         self.model: BilinearMaps | None = None
         if base is not None and self.guided:
