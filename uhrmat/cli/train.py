@@ -55,106 +55,66 @@ def _train(
     console.document({"weights": str(path), "card": str(path.with_suffix(".md"))})
 
 
-@train.command()
-def shm(
-    output: Out,
-    recipe: RecipeName = "shm-lite",
-    data: Data = None,
-    cache: Cache = None,
-    steps: Steps = None,
-    batch: Batch = None,
-    scenes: Scenes = None,
-    minutes: Minutes = None,
-    producers: Producers = 1,
-    workers: Workers = 1,
-    every: Every = 500,
-    weights: Start = None,
-    device: opt.Device = "auto",
-    as_json: opt.Json = False,
-    quiet: opt.Quiet = False,
-    debug: opt.Debug = False,
-) -> None:
+def _on_scenes(name: str, default: str, kind: str, text: str) -> None:
+    """Adds a command that trains on scenes. default: recipe; kind: of recipe, a class of `train.recipe`."""
+
+    @train.command(name, help=text)
+    def command(
+        output: Out,
+        recipe: RecipeName = default,
+        data: Data = None,
+        cache: Cache = None,
+        steps: Steps = None,
+        batch: Batch = None,
+        scenes: Scenes = None,
+        minutes: Minutes = None,
+        producers: Producers = 1,
+        workers: Workers = 1,
+        every: Every = 500,
+        weights: Start = None,
+        device: opt.Device = "auto",
+        as_json: opt.Json = False,
+        quiet: opt.Quiet = False,
+        debug: opt.Debug = False,
+    ) -> None:
+        with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
+            from uhrmat.train import recipe as recipes
+            from uhrmat.train.run import run
+
+            chosen = recipes.load_recipe(recipe, getattr(recipes, kind), steps=steps, batch=batch, scenes=scenes)
+            _train(
+                console, run, chosen, output, minutes, data=data, cache=cache, device=device, producers=producers,
+                workers=workers, every=every, weights=weights,
+            )  # fmt: skip
+
+
+_on_scenes(
+    "shm",
+    "shm-lite",
+    "SceneRecipe",
     """Train the sparse high-resolution module. Run it again on the same folder and it goes on from its checkpoint.
 
     Example: uhrmat train shm -o runs/shm --data photographs/ --minutes 60
-    """
-    with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
-        from uhrmat.train.recipe import load_recipe
-        from uhrmat.train.run import run
-
-        chosen = load_recipe(recipe, steps=steps, batch=batch, scenes=scenes)
-        _train(
-            console, run, chosen, output, minutes, data=data, cache=cache, device=device, producers=producers,
-            workers=workers, every=every, weights=weights,
-        )  # fmt: skip
-
-
-@train.command()
-def ddfe(
-    output: Out,
-    recipe: RecipeName = "ddfe",
-    data: Data = None,
-    cache: Cache = None,
-    steps: Steps = None,
-    batch: Batch = None,
-    scenes: Scenes = None,
-    minutes: Minutes = None,
-    producers: Producers = 1,
-    workers: Workers = 1,
-    every: Every = 500,
-    weights: Start = None,
-    device: opt.Device = "auto",
-    as_json: opt.Json = False,
-    quiet: opt.Quiet = False,
-    debug: opt.Debug = False,
-) -> None:
+    """,
+)
+_on_scenes(
+    "ddfe",
+    "ddfe",
+    "DetailRecipe",
     """Train the detail difference feature extractor. Recipes: ddfe, ours, and hrimf-amr, the paper's.
 
     Example: uhrmat train ddfe -o runs/ddfe --data photographs/ --minutes 30
-    """
-    with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
-        from uhrmat.train.recipe import DetailRecipe, load_recipe
-        from uhrmat.train.run import run
-
-        chosen = load_recipe(recipe, DetailRecipe, steps=steps, batch=batch, scenes=scenes)
-        _train(
-            console, run, chosen, output, minutes, data=data, cache=cache, device=device, producers=producers,
-            workers=workers, every=every, weights=weights,
-        )  # fmt: skip
-
-
-@train.command("time")
-def over_time(
-    output: Out,
-    recipe: RecipeName = "time",
-    data: Data = None,
-    cache: Cache = None,
-    steps: Steps = None,
-    batch: Batch = None,
-    scenes: Scenes = None,
-    minutes: Minutes = None,
-    producers: Producers = 1,
-    workers: Workers = 1,
-    every: Every = 500,
-    weights: Start = None,
-    device: opt.Device = "auto",
-    as_json: opt.Json = False,
-    quiet: opt.Quiet = False,
-    debug: opt.Debug = False,
-) -> None:
+    """,
+)
+_on_scenes(
+    "time",
+    "time",
+    "TimeRecipe",
     """Train the blend over time, which joins a clip's new alphas with their last ones.
 
     Example: uhrmat train time -o runs/time --data photographs/ --minutes 30
-    """
-    with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
-        from uhrmat.train.recipe import TimeRecipe, load_recipe
-        from uhrmat.train.run import run
-
-        chosen = load_recipe(recipe, TimeRecipe, steps=steps, batch=batch, scenes=scenes)
-        _train(
-            console, run, chosen, output, minutes, data=data, cache=cache, device=device, producers=producers,
-            workers=workers, every=every, weights=weights,
-        )  # fmt: skip
+    """,
+)
 
 
 @train.command()
