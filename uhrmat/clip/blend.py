@@ -13,11 +13,11 @@ from uhrmat.clip.standing import AGREE, STANDS, WEIGHT, average, movement, stir
 from uhrmat.devices import pick_precision
 from uhrmat.matter import Matter
 from uhrmat.refine.features import BilinearMaps, PictureColours
-from uhrmat.refine.parts import CELL, Run, count_cells, cut, refine_parts
+from uhrmat.refine.parts import CELL, count_cells, cut, refine_parts
 from uhrmat.refine.refiner import Job
 from uhrmat.refine.time import MAPS, TimeNet, assemble, between, load_time, reach
-from uhrmat.refine.windows import Read
-from uhrmat.sparse import ENGINES, ActiveSet, make_engine
+from uhrmat.refine.windows import Read, on_windows
+from uhrmat.sparse import ENGINES
 
 _CELLS = (1 << 18) // CELL**2
 """Cells with active pixels in one part: about 60 MB of features, whatever the picture's size."""
@@ -79,17 +79,8 @@ class TimeBlend:
         size = alpha.shape[0], alpha.shape[1]
         cells = count_cells(moment.where)
         parts = cut(cells, size, reach(self.net), lambda window: int(np.count_nonzero(window)) <= _CELLS)
-        refine_parts(self._run(moment.where, alpha, features), moment.where, alpha, list(parts))
-
-    def _run(self, where: np.ndarray, alpha: np.ndarray, features: Read) -> Run:
-        @torch.inference_mode()
-        def run(window: tuple[slice, slice]) -> None:
-            engine = make_engine(self.engine, ActiveSet.from_mask(where[window]), self.dtype, self.device)
-            top, left = window[0].start, window[1].start
-            seen = engine.sample(lambda ys, xs: features(ys + top, xs + left))
-            engine.scatter(self.net(engine, seen), alpha[window], add=True)
-
-        return run
+        run = on_windows(self.engine, self.dtype, self.device, moment.where, alpha, features, self.net, add=True)
+        refine_parts(run, moment.where, alpha, list(parts))
 
     def _features(self, moment: Moment, new: np.ndarray, small: np.ndarray) -> Read:
         """What the network sees at a place, as a function of (ys, xs). new: the alpha that was refined."""

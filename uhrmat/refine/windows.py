@@ -32,22 +32,30 @@ class SparseRefiner(Generic[Net]):
         self.cost = cost_of(device, self.engine, dtype, kind)
 
     def on_windows(self, active: np.ndarray, alpha: np.ndarray, features: Read, answer: Answer, add: bool) -> Run:
-        """What refines `alpha` (H, W) in place at the pixels of `active` (H, W) bool inside a window.
+        """See `on_windows`, with this network's engine."""
+        return on_windows(self.engine, self.dtype, self.device, active, alpha, features, answer, add)
 
-        add: the answer is a change, and not alpha itself.
-        """
 
-        @torch.inference_mode()
-        def run(window: Box) -> None:
-            inside = ActiveSet.from_mask(active[window])
-            if not inside.count:
-                return
-            engine = make_engine(self.engine, inside, self.dtype, self.device)
-            top, left = window[0].start, window[1].start
-            seen = engine.sample(lambda ys, xs: features(ys + top, xs + left))
-            engine.scatter(answer(engine, seen), alpha[window], add=add)
+def on_windows(
+    kind: str, dtype: torch.dtype, device: torch.device, active: np.ndarray, alpha: np.ndarray,
+    features: Read, answer: Answer, add: bool,
+) -> Run:  # fmt: skip
+    """What refines `alpha` (H, W) in place at the pixels of `active` (H, W) bool inside a window.
 
-        return run
+    kind: of engine, see `sparse.ENGINES`; add: the answer is a change, and not alpha itself.
+    """
+
+    @torch.inference_mode()
+    def run(window: Box) -> None:
+        inside = ActiveSet.from_mask(active[window])
+        if not inside.count:
+            return
+        engine = make_engine(kind, inside, dtype, device)
+        top, left = window[0].start, window[1].start
+        seen = engine.sample(lambda ys, xs: features(ys + top, xs + left))
+        engine.scatter(answer(engine, seen), alpha[window], add=add)
+
+    return run
 
 
 def whole(size: tuple[int, int]) -> Box:
