@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +17,7 @@ from uhrmat.media import Picture
 from uhrmat.prior.base import working_shape
 from uhrmat.refine.time import MAPS
 from uhrmat.sparsity import trimap_band
+from uhrmat.train.samples import SeedFiles
 from uhrmat.train.synth import find_training_data
 from uhrmat.train.synth.clip import ClipRecipe, render_clip
 
@@ -124,24 +124,11 @@ def _stored(alpha: np.ndarray) -> np.ndarray:
     return np.rint(alpha.clip(0, 1) * 65535).astype(np.uint16)
 
 
-class FootageCache:
-    """Clips on disk by seed. Files appear whole, so that producers and readers may run side by side."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-
-    def path(self, seed: int) -> Path:
-        return self.folder / f"{seed:06d}.npz"
-
-    def seeds(self) -> list[int]:
-        """Seeds that are there."""
-        return sorted(int(path.stem) for path in self.folder.glob("[0-9]*.npz"))
+class FootageCache(SeedFiles):
+    """Clips on disk."""
 
     def store(self, seed: int, footage: Footage) -> None:
-        part = self.folder / f".{seed:06d}.{os.getpid()}.npz"
-        np.savez(part, **vars(footage))
-        os.replace(part, self.path(seed))
+        self.keep(seed, **vars(footage))
 
     def load(self, seed: int) -> Footage:
         with np.load(self.path(seed)) as found:

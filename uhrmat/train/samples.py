@@ -65,11 +65,11 @@ def make_sample(seed: int, data: Path | None = None) -> Sample:
     return Sample(image, scene.alpha, scene.trimap, priors)
 
 
-class SampleCache:
-    """Samples on disk by seed. Files appear whole, so that producers and readers may run side by side."""
+class SeedFiles:
+    """Arrays on disk by seed. Files appear whole, so that producers and readers may run side by side."""
 
-    def __init__(self, folder: Path, data: Path | None = None) -> None:
-        self.folder, self.data = folder, data
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 
     def path(self, seed: int) -> Path:
@@ -79,16 +79,28 @@ class SampleCache:
         """Seeds that are there."""
         return sorted(int(path.stem) for path in self.folder.glob("[0-9]*.npz"))
 
+    def keep(self, seed: int, **arrays: np.ndarray) -> None:
+        """Write a seed's file."""
+        part = self.folder / f".{seed:06d}.{os.getpid()}.npz"
+        np.savez(part, **arrays)  # type: ignore[arg-type]
+        os.replace(part, self.path(seed))
+
+
+class SampleCache(SeedFiles):
+    """Samples on disk. data: see `make_sample`."""
+
+    def __init__(self, folder: Path, data: Path | None = None) -> None:
+        super().__init__(folder)
+        self.data = data
+
     def produce(self, seed: int) -> None:
         """Make and store a sample unless it is there. A scene without unknown pixels is stored too, and never drawn."""
         if self.path(seed).exists():
             return
         sample = make_sample(seed, self.data)
         arrays = {f"prior{i}": prior.astype(np.float16) for i, prior in enumerate(sample.priors)}
-        part = self.folder / f".{seed:06d}.{os.getpid()}.npz"
         alpha = np.rint(sample.alpha * 65535).astype(np.uint16)
-        np.savez(part, image=sample.image, alpha=alpha, trimap=sample.trimap, **arrays)  # type: ignore[arg-type]
-        os.replace(part, self.path(seed))
+        self.keep(seed, image=sample.image, alpha=alpha, trimap=sample.trimap, **arrays)
 
     def load(self, seed: int) -> Sample:
         with np.load(self.path(seed)) as found:
