@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,13 +26,12 @@ import torch
 
 from benchmarks.common import header, parser, write
 from uhrmat.ahead import small_problem
+from uhrmat.bench.hrimf_amr import measured
 from uhrmat.bench.pictures import Item, find_items
 from uhrmat.devices import fast_bf16
 from uhrmat.hints import Hints
 from uhrmat.media import read_mask, read_picture, read_trimap
-from uhrmat.metrics import score
 from uhrmat.prior.make import Priors
-from uhrmat.refine.fuse import fused_prior, settle
 from uhrmat.refine.refiner import Job, Refiner, SHMRefiner, make_refiner
 from uhrmat.refine.shm import SHM
 from uhrmat.sparsity import K, trimap_band
@@ -58,20 +56,14 @@ class Asked:
     """A picture whose prior has answered."""
 
     job: Job
-    trimap: np.ndarray
     truth: np.ndarray
 
     def measured(self, refiner: Refiner, k: int = K) -> Row:
         """Measures, active pixels and seconds of one refiner with the band of `k`."""
-        job = replace(self.job, active=trimap_band(self.trimap, k))
-        alpha = fused_prior(job.prior, self.trimap)
-        start = time.perf_counter()
-        with torch.inference_mode():
-            refiner.refine(job, alpha)
-        seconds = time.perf_counter() - start
-        settle(alpha, self.trimap)
-        values = score(np.rint(alpha * 255).astype(np.float32) / 255, self.truth, self.trimap).values
-        return {**{name: values[name] for name in MEASURES}, "active": int(job.active.sum()), "seconds": seconds}
+        assert self.job.trimap is not None
+        job = replace(self.job, active=trimap_band(self.job.trimap, k))
+        row = measured(refiner, job, self.truth)
+        return {**{name: row[name] for name in MEASURES}, "active": int(job.active.sum()), "seconds": row["seconds"]}
 
 
 def asked(items: list[Item], method: str, side: int | None) -> Iterator[Asked]:
@@ -85,7 +77,7 @@ def asked(items: list[Item], method: str, side: int | None) -> Iterator[Asked]:
         small, known = small_problem(picture, hints, side)
         prior = priors.choose(hints.given)[0](small, known).alpha
         job = Job(picture, small, prior, hints.trimap, trimap_band(hints.trimap))
-        yield Asked(job, hints.trimap, read_mask(item.truth, size))
+        yield Asked(job, read_mask(item.truth, size))
         print(f"  {item.name}", file=sys.stderr, flush=True)
 
 
