@@ -29,15 +29,21 @@ _QUANTILE = 0.25
 _MOST_NOISE = 0.04
 
 
-CLEAN, RISE = 0.01, 20.0
-"""The threshold of a clip without noise, and how fast it rises from there with the noise: half a grey level of 255
-makes it THRESHOLD. Below that every change is the subject's."""
+CLEAN, RISE = 0.01, 10.0
+"""The threshold of a clip without noise, and how fast it rises from there with the noise: a grey level of 255 makes it
+THRESHOLD. Without noise every change is the subject's."""
+
+
+def watchfulness(noise: float) -> float:
+    """What share of their value small limits keep at a noise with this standard deviation, in [0, 1]: a fifth without
+    noise, all from a grey level on."""
+    return min(1.0, (CLEAN + RISE * noise) / THRESHOLD)
 
 
 def thresholds(threshold: float, noise: float) -> tuple[float, float]:
     """(low, high) in [0, 1]: where a pixel stays active and where it becomes so. threshold: the high one
     where noise asks for no higher one, and is not so low that less will do; noise: standard deviation, [0, 1]."""
-    floor, threshold = SIGMAS * noise, min(threshold, CLEAN + RISE * noise)
+    floor, threshold = SIGMAS * noise, min(threshold, THRESHOLD * watchfulness(noise))
     return max(RELEASE * threshold, floor), max(threshold, floor)
 
 

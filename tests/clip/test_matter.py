@@ -44,10 +44,10 @@ def test_only_what_changed_is_computed_again() -> None:
 
 
 def test_slow_drift_does_not_pile_up() -> None:
-    steps = [brighter(3.0 * n) for n in range(9)]
+    steps = [brighter(2.0 * n) for n in range(9)]
     found = run(ClipMatter(matter()), steps)
     shares = [m.stats.reuse_share for m in found]
-    assert shares[1] == 1  # 3 of 255 lie below 0.05
+    assert shares[1] == 1  # 2 of 255 lie below the threshold of a clip without noise
     assert min(shares[1:6]) < 0.2  # what they add up to does not
     fresh = run(ClipMatter(matter(), Gate(temporal=False)), steps)[-1]
     assert np.abs(found[-1].alpha - fresh.alpha).mean() < 0.01
@@ -121,9 +121,18 @@ def test_a_threshold_is_a_share() -> None:
 def test_the_prior_is_steady_where_the_picture_stands_still_and_follows_where_it_moves() -> None:
     small, steady = np.full((20, 20, 3), 0.5, np.float32), SteadyPrior()
     nowhere = np.zeros((20, 20), bool)
-    steady(small, np.zeros((20, 20), np.float32), nowhere, 0.0)
+    steady(small, np.zeros((20, 20), np.float32), nowhere, 0.0, 1.0)
     moved = small.copy()
     moved[:, 10:] = 0.9
-    found = steady(moved, np.full((20, 20), 0.8, np.float32), nowhere, 0.0)
+    found = steady(moved, np.full((20, 20), 0.8, np.float32), nowhere, 0.0, 1.0)
     assert np.allclose(found[:, 12:], 0.8)
     assert np.allclose(found[:, :8], (1 - PRIOR_KEEP) * 0.8)
+
+
+@pytest.mark.parametrize(("noise", "share"), [(0.0, 1.0), (1.1 / 255, 1 - PRIOR_KEEP)])
+def test_a_small_change_moves_the_prior_where_there_is_no_noise_to_take_it_for(noise: float, share: float) -> None:
+    small, steady = np.full((20, 20, 3), 0.5, np.float32), SteadyPrior()
+    nowhere = np.zeros((20, 20), bool)
+    steady(small, np.zeros((20, 20), np.float32), nowhere, noise, 8.0)
+    found = steady(small + np.float32(0.01), np.full((20, 20), 0.8, np.float32), nowhere, noise, 8.0)
+    assert np.allclose(found, share * 0.8)

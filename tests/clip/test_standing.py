@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from uhrmat.clip.matter import ClipMatter, Gate
-from uhrmat.clip.standing import AGREE, STANDS, WEIGHT, average, movement
+from uhrmat.clip.standing import AGREE, STANDS, STIRS, WEIGHT, average, movement, stir, worth
 from uhrmat.metrics import ClipScores, mean_scores
 from uhrmat.train.synth.clip import ClipFrame
 
@@ -46,9 +46,17 @@ def test_the_weight_falls_with_motion_and_with_disagreement() -> None:
     where[:, 1] = False
     for moved, share in ((0.0, 1.0), (STANDS, np.exp(-1)), (100.0, 0.0)):
         found = new.copy()
-        average(found, last, where, np.full((30, 2), moved, np.float32))
-        step = share * WEIGHT * np.exp(-((last[0] - 0.5) ** 2) / AGREE**2) * (last[0] - 0.5)
+        average(found, last, where, np.full((30, 2), moved, np.float32), np.full((30, 2), 0.5, np.float32))
+        step = 0.5 * share * WEIGHT * np.exp(-((last[0] - 0.5) ** 2) / AGREE**2) * (last[0] - 0.5)
         assert np.allclose(found, 0.5 + step * where[0], atol=1e-6)
+
+
+def test_a_mean_is_worth_nothing_where_nothing_changes() -> None:
+    before, alpha = textured(0)
+    still, panned = stir(before, before, alpha), stir(before, textured(0, behind=3)[0], alpha)
+    assert (worth(still, 0.0) == 0).all() and (worth(still, STIRS) == 1).all()
+    assert np.allclose(worth(still, STIRS / 2), 0.125)
+    assert (worth(panned, 0.0) == 1).all()
 
 
 def scores(clip: list[ClipFrame], gate: Gate) -> tuple[float, float]:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from uhrmat.clip.standing import AGREE, STANDS, WEIGHT, average, movement, stir
+from uhrmat.clip.standing import AGREE, STANDS, WEIGHT, average, movement, stir, worth
 from uhrmat.devices import pick_precision
 from uhrmat.matter import Matter
 from uhrmat.refine.features import BilinearMaps, PictureColours
@@ -44,8 +44,12 @@ Blend = Callable[[Moment, np.ndarray], None]
 
 def by_rule(moment: Moment, alpha: np.ndarray) -> None:
     """The mean where the subject stands, see `standing`."""
-    moved = movement(moment.before.small, moment.now.small, moment.now.prior)[..., 2]
-    average(alpha, moment.last, moment.where, moved)
+    _by_rule(moment, alpha, small_maps(moment))
+
+
+def _by_rule(moment: Moment, alpha: np.ndarray, maps: np.ndarray) -> None:
+    """maps: `small_maps`."""
+    average(alpha, moment.last, moment.where, maps[..., 2], worth(maps[..., 3], moment.noise))
 
 
 def small_maps(moment: Moment) -> np.ndarray:
@@ -75,7 +79,7 @@ class TimeBlend:
     def __call__(self, moment: Moment, alpha: np.ndarray) -> None:
         maps = small_maps(moment)
         features = self._features(moment, alpha.copy(), maps)
-        average(alpha, moment.last, moment.where, maps[..., 2])
+        _by_rule(moment, alpha, maps)
         size = alpha.shape[0], alpha.shape[1]
         cells = count_cells(moment.where)
         parts = cut(cells, size, reach(self.net), lambda window: int(np.count_nonzero(window)) <= _CELLS)
@@ -102,16 +106,18 @@ class TimeBlend:
             there = between(earlier, (size[0], size[1]), ys + scale * local[..., 1], xs + scale * local[..., 0])
             alphas = torch.cat([_take(fresh, index)[..., None].clamp(0, 1), here[..., :1], there[..., :1]], -1)
             colours = torch.cat([now(index), here[..., 1:], there[..., 1:]], -1)
-            weight = weight_of(alphas[..., 1:2] - alphas[..., :1], local[..., 2:3])
+            weight = weight_of(alphas[..., 1:2] - alphas[..., :1], local[..., 2:4], moment.noise)
             sure = torch.stack([known == 255, known == 0], -1).float()
             return assemble(alphas, weight, colours, local, sure, scale, moment.noise)
 
         return features
 
 
-def weight_of(step: Tensor, motion: Tensor) -> Tensor:
-    """What the last alpha weighs by the rule: `standing.average` on tensors."""
-    return WEIGHT * torch.exp(-(step / AGREE).square() - (motion / STANDS).square())
+def weight_of(step: Tensor, small: Tensor, noise: Tensor | float) -> Tensor:
+    """What the last alpha weighs by the rule: `standing.average` on tensors. small: (..., 2), lengths of `movement` and
+    `stir`."""
+    motion, stirred = small[..., :1], small[..., 1:]
+    return WEIGHT * worth(stirred, noise) * torch.exp(-(step / AGREE).square() - (motion / STANDS).square())
 
 
 def _take(rows: Tensor, index: Tensor) -> Tensor:

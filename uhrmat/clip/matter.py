@@ -155,8 +155,8 @@ class ClipMatter:
     def _steady(self, asked: Question, picture: Picture, hints: Hints) -> tuple[np.ndarray, np.ndarray]:
         """The prior smoothed in time, and what it settles."""
         found = asked.prior.alpha
-        noise = self._watch.noise * len(asked.small) / picture.height
-        alpha = self._prior(asked.small, found, (found == 0) | (found == 1), noise)
+        scale = picture.height / len(asked.small)
+        alpha = self._prior(asked.small, found, (found == 0) | (found == 1), self._watch.noise, scale)
         if hints.trimap is not None or alpha is found:
             return alpha, asked.trimap
         return alpha, opened(alpha, asked.trimap.shape)

@@ -7,18 +7,24 @@ new alpha counts alone: the last one, taken along by the flow, costs more detail
 
 from __future__ import annotations
 
+from typing import Any, TypeVar
+
 import cv2
 import numpy as np
 
 from uhrmat.clip.flow import flow
 from uhrmat.sparsity import upsampled_rows
 
+V = TypeVar("V", bound=Any)
+"""An array or a tensor."""
 WEIGHT = 0.7
 """Of the last alpha, at most."""
 AGREE = 0.3
 """Difference of two alphas at which the weight has fallen to 1 / e."""
 STANDS = 0.12
 """Motion, in pixels of the small picture per frame, at which the weight has fallen to 1 / e."""
+STIRS = 0.004
+"""What must change from frame to frame, in [0, 1], for the errors to differ: a grey level of 255."""
 _NEAR, _FAR = 0.02, 0.08
 """Standard deviations, as shares of the short side, over which the foreground's motion is spread to its hair."""
 _FAINT = np.float32(1e-3)
@@ -50,18 +56,26 @@ def _spread(values: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     return np.asarray((near + _FAINT * far / there) / (sure + _FAINT), np.float32)
 
 
-def average(alpha: np.ndarray, last: np.ndarray, where: np.ndarray, moved: np.ndarray) -> None:
+def worth(stirred: V, noise: V | float) -> V:
+    """How much of WEIGHT counts, in [0, 1], where `stir` is `stirred` and the noise's standard deviation `noise`:
+    before a background that stands as still as the subject, without noise, a mean brings nothing."""
+    share = (stirred + noise) / STIRS
+    found: V = (share * share * share).clip(max=1)
+    return found
+
+
+def average(alpha: np.ndarray, last: np.ndarray, where: np.ndarray, moved: np.ndarray, share: np.ndarray) -> None:
     """`alpha` drawn towards `last`, both (H, W) float32, in place, at the pixels `where`, (H, W) bool.
 
-    moved: (h, w), lengths of `movement`.
+    moved: (h, w), lengths of `movement`; share: (h, w), see `worth`.
     """
     for top in range(0, len(alpha), _STRIP):
         rows = slice(top, min(top + _STRIP, len(alpha)))
         inside = where[rows]
         if not inside.any():
             continue
-        motion = upsampled_rows(moved, alpha.shape, rows.start, rows.stop)[inside]
+        motion, counts = (upsampled_rows(x, alpha.shape, rows.start, rows.stop)[inside] for x in (moved, share))
         new = alpha[rows][inside]
         step = last[rows][inside] - new
-        weight = WEIGHT * np.exp(-np.square(step / AGREE) - np.square(motion / STANDS))
+        weight = WEIGHT * counts * np.exp(-np.square(step / AGREE) - np.square(motion / STANDS))
         alpha[rows][inside] = new + weight * step

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from uhrmat.sparsity import widen
-from uhrmat.temporal import SIGMAS, change, is_cut, noise_level, noise_samples, thumbnail
+from uhrmat.temporal import SIGMAS, change, is_cut, noise_level, noise_samples, thumbnail, watchfulness
 
 NEVER = -1
 """Age of a pixel that no refiner has computed in this shot."""
@@ -46,13 +46,16 @@ class SteadyPrior:
         self.alpha: np.ndarray | None = None
         self._seen = np.empty(0, np.float32)
 
-    def __call__(self, small: np.ndarray, alpha: np.ndarray, sure: np.ndarray, noise: float) -> np.ndarray:
+    def __call__(
+        self, small: np.ndarray, alpha: np.ndarray, sure: np.ndarray, noise: float, scale: float
+    ) -> np.ndarray:
         """(h, w) float32. small: (h, w, 3); alpha: of this frame; sure: (h, w) bool, where it is no guess; noise: of
-        the small picture. A pixel is compared with the small picture at which it last followed."""
+        the picture, which is `scale` times as large. A pixel is compared with the small picture at which it last
+        followed."""
         if self.alpha is None or self.alpha.shape != alpha.shape:
             self.alpha, self._seen = alpha, small.copy()
             return alpha
-        step = max(_PRIOR_STEP, SIGMAS * noise)
+        step = max(_PRIOR_STEP * watchfulness(noise), SIGMAS * noise / scale)
         moved = widen(np.abs(small - self._seen).max(2) > step, 5) | sure
         self._seen[moved] = small[moved]
         self.alpha = np.where(moved, alpha, PRIOR_KEEP * self.alpha + (1 - PRIOR_KEEP) * alpha).astype(np.float32)

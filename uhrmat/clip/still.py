@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 
 from uhrmat.prior.base import Prior, PriorMethod, Recurrent, SmallHints
-from uhrmat.temporal import SIGMAS, noise_level, noise_samples
+from uhrmat.temporal import SIGMAS, noise_level, noise_samples, watchfulness
 
 STEP = 0.01
-"""Change of a neighbourhood's mean, in [0, 1], that always counts."""
+"""Change of a neighbourhood's mean, in [0, 1], that always counts; less counts without noise."""
 _SIDE = 5
 
 
@@ -22,7 +22,7 @@ def unchanged(now: np.ndarray, then: np.ndarray, before: np.ndarray) -> bool:
     if now.shape != then.shape:
         return False
     noise = noise_level(noise_samples(now), noise_samples(before))
-    limit = max(STEP, SIGMAS * float(np.sqrt(2)) * noise / _SIDE)
+    limit = max(STEP * watchfulness(noise), SIGMAS * float(np.sqrt(2)) * noise / _SIDE)
     return bool(np.abs(cv2.blur(now - then, (_SIDE, _SIDE))).max() <= limit)
 
 
