@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from uhrmat.quick import importing
+from uhrmat.quick import bare, importing
 
 _BODY = """
 import atexit, sys, threading, time
@@ -53,7 +53,7 @@ def test_the_collector_and_the_turns_are_as_before_even_after_a_failure() -> Non
 _MATTE = """
 import hashlib, sys
 import numpy as np
-from uhrmat.quick import importing, run_and_leave
+from uhrmat.quick import bare, importing, run_and_leave
 def command():
     with importing(lean={lean}):
         from uhrmat.matter import Matter
@@ -75,3 +75,14 @@ def test_what_torch_loads_for_its_compiler_is_not_missed(start: str, left_out: b
     whole, lean = said(False), said(True)
     assert lean[0] == whole[0]
     assert (lean[1], whole[1]) == (str(not left_out), "True")
+
+
+def test_a_bare_package_loads_the_parts_that_are_asked_for() -> None:
+    code = (
+        "import sys; from uhrmat.quick import bare; [sys.modules.pop(n) for n in list(sys.modules) if n[:4] == 'json'];"
+        "bare('json'); import json.scanner; print(callable(json.scanner.make_scanner), 'json.decoder' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False"]
+    with pytest.raises(ImportError, match="no_such_package is not installed"):
+        bare("no_such_package")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import importlib.util
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -36,6 +37,16 @@ def importing(lean: bool = False) -> Iterator[None]:
         gc.freeze()
         if collecting:
             gc.enable()
+
+
+def bare(*packages: str) -> None:
+    """Packages without what they import at their top: a part of them loads alone when it is asked for. For a process of
+    our own that asks for few parts; the outer package first. Raises ImportError where one is not installed."""
+    for name in packages:
+        spec = importlib.util.find_spec(name)
+        if spec is None:
+            raise ImportError(f"{name} is not installed")
+        sys.modules[name] = importlib.util.module_from_spec(spec)
 
 
 def run_and_leave(command: Callable[[], object]) -> None:

@@ -9,6 +9,7 @@ bounding box, to the accuracy that an alpha needs.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import warnings
 from collections.abc import Callable
@@ -88,7 +89,8 @@ def solve(image: np.ndarray, trimap: np.ndarray, name: str = "closed-form") -> t
 
 def _large_kernels(image: np.ndarray, trimap: np.ndarray) -> tuple[np.ndarray, list[str]]:
     """The large-kernel Laplacian is a function, not a matrix: known pixels are held by a heavy weight."""
-    from pymatting import cg, lkm_laplacian
+    from pymatting.laplacian.lkm_laplacian import lkm_laplacian
+    from pymatting.solver.cg import cg
 
     radius = min(_KERNEL, (min(trimap.shape) - 1) // 4)
     if radius < 1:
@@ -113,13 +115,13 @@ def _large_kernels(image: np.ndarray, trimap: np.ndarray) -> tuple[np.ndarray, l
 
 
 def _laplacian(name: str) -> Callable[[np.ndarray, np.ndarray], Any]:
+    part = "cf_laplacian" if name in ("closed-form", TIED) else f"{name}_laplacian"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from pymatting.laplacian import cf_laplacian, knn_laplacian, lbdm_laplacian, rw_laplacian
-    if name in ("closed-form", TIED):
-        return lambda image, known: cf_laplacian(image, is_known=known)
-    other = {"knn": knn_laplacian, "lbdm": lbdm_laplacian, "rw": rw_laplacian}[name]
-    return lambda image, known: other(image)
+        make = getattr(importlib.import_module(f"pymatting.laplacian.{part}"), part)
+    if part == "cf_laplacian":
+        return lambda image, known: make(image, is_known=known)
+    return lambda image, known: make(image)
 
 
 def _tied(system: Any, right: np.ndarray, image: np.ndarray, unknown: np.ndarray) -> tuple[np.ndarray, list[str]]:
@@ -136,7 +138,9 @@ def _tied(system: Any, right: np.ndarray, image: np.ndarray, unknown: np.ndarray
 
 def _conjugate_gradient(near: Any, system: Callable[[], Any], right: np.ndarray) -> tuple[np.ndarray, list[str]]:
     """near: the system, or what is like it, to be factored."""
-    from pymatting import cg, ichol, jacobi
+    from pymatting.preconditioner.ichol import ichol
+    from pymatting.preconditioner.jacobi import jacobi
+    from pymatting.solver.cg import cg
 
     best = np.zeros_like(right)
 

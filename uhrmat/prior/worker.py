@@ -24,7 +24,7 @@ from uhrmat.errors import UhrmatError
 from uhrmat.memory import give_back
 from uhrmat.prior.affinity import solve
 from uhrmat.prior.launch import end, launch
-from uhrmat.quick import importing
+from uhrmat.quick import bare, importing
 
 Arrays = dict[str, np.ndarray]
 _LOG = logging.getLogger("uhrmat")
@@ -97,7 +97,11 @@ def main() -> None:
     """Answers requests on standard input until it closes. What libraries print goes to standard error."""
     replies, sys.stdout = sys.stdout.buffer, sys.stderr
     with importing():
-        import pymatting  # noqa: F401
+        bare("pymatting", *(f"pymatting.{part}" for part in ("laplacian", "preconditioner", "solver", "util")))
+        import pymatting.laplacian.cf_laplacian
+        import pymatting.preconditioner.ichol
+        import pymatting.solver.cg
+        import pymatting.util.kdtree  # noqa: F401
 
     try:
         while (request := _receive(sys.stdin.buffer)) is not None:
