@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 from tests.docs.schema import compare
 from uhrmat.cli.app import app
 from uhrmat.errors import InputError
+from uhrmat.refine.features import BASE, start_of
 from uhrmat.refine.refiner import load_shm
 from uhrmat.train import samples
 from uhrmat.train.crops import CropStream, Views, build_crop
@@ -59,18 +61,45 @@ def test_batches_depend_on_their_number_only(cache: Path) -> None:
     assert torch.equal(first(0, 3), first(3, 0)) and not torch.equal(first(0, 0), first(1, 0))
 
 
-def test_a_crop_sees_what_inference_sees(cache: Path) -> None:
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_crop_sees_and_starts_from_what_inference_does(cache: Path, which: int) -> None:
     from uhrmat.media import Picture
     from uhrmat.refine.features import ColourLineFeatures, PictureColours
 
     views = Views(SampleCache(cache).load(4))
-    crop = build_crop(views, (20, 9), SIDE, 0)
-    picture = Picture.from_array(views.sample.image)
+    crop, start = build_crop(views, (20, 9), SIDE, which), np.zeros((96, 96), np.float32)
+    picture, sample = Picture.from_array(views.sample.image), views.sample
     features = ColourLineFeatures(
-        PictureColours(picture), (96, 96), views.smalls[0], views.sample.priors[0], views.sample.trimap
+        PictureColours(picture), (96, 96), views.smalls[which], sample.priors[which], sample.trimap, start
     )
     ys, xs = torch.meshgrid(torch.arange(20, 20 + SIDE), torch.arange(9, 9 + SIDE), indexing="ij")
-    assert torch.allclose(crop["features"].permute(1, 2, 0), features(ys, xs), atol=1e-5)
+    seen = features(ys, xs)
+    assert torch.allclose(crop["features"].permute(1, 2, 0), seen, atol=1e-5)
+    found = start_of(seen, crop["anchor"][0], crop["trust"][0])
+    assert torch.allclose(found, torch.from_numpy(start[20 : 20 + SIDE, 9 : 9 + SIDE]), atol=1e-5)
+    assert (
+        float(crop["trust"]) == pytest.approx(features.trust) and (found - seen[..., BASE] / 2 - 0.5).abs().max() > 0.01
+    )
+
+
+def test_a_softened_crop_is_a_part_of_the_blurred_scene(cache: Path) -> None:
+    views = Views(SampleCache(cache).load(4))
+    sharp, soft = (build_crop(views, (20, 9), SIDE, 1, soft=soft) for soft in (0.0, 0.6))
+    sigma = 0.6 * 96 / len(views.sample.priors[1])
+    for plane, found in ((views.sample.alpha, soft["alpha"][0]), (views.sample.image, soft["features"][:3])):
+        whole = cv2.GaussianBlur(plane.astype(np.float32), (0, 0), sigma)[20 : 20 + SIDE, 9 : 9 + SIDE]
+        expected = torch.from_numpy(whole) if plane.ndim == 2 else torch.from_numpy(whole / 127.5 - 1).permute(2, 0, 1)
+        assert torch.allclose(found, expected, atol=0.01)
+    assert torch.equal(sharp["alpha"][0], torch.from_numpy(views.sample.alpha[20 : 20 + SIDE, 9 : 9 + SIDE]))
+    assert soft["alpha"].diff().abs().sum() < sharp["alpha"].diff().abs().sum()
+
+
+def test_an_untrained_network_answers_where_it_starts(cache: Path) -> None:
+    task = ShmTask(_recipe(), cache)
+    batch, net = next(iter(task.stream(0))), task.build()
+    found = outputs(net, batch, torch.float32)[-1][:, 0]
+    start = start_of(batch["features"].movedim(1, -1), batch["anchor"][:, 0], batch["trust"][:, 0])
+    assert torch.equal(found, start)
 
 
 def test_losses_by_hand() -> None:
@@ -93,7 +122,7 @@ def test_learning_rate_warms_up_and_falls() -> None:
 def test_the_loss_falls(cache: Path, tmp_path: Path) -> None:
     lines: list[dict[str, float]] = []
     train(_recipe(steps=60, batch=3), cache, tmp_path, workers=0, every=12, report=lines.append)
-    assert len(lines) == 5 and lines[-1]["network"] < lines[-1]["projection"], lines
+    assert len(lines) == 5 and lines[-1]["network"] < lines[0]["network"], lines
     assert lines[-1]["l1"] + lines[-1]["l2"] < lines[0]["l1"] + lines[0]["l2"]
 
 
@@ -166,4 +195,4 @@ def test_the_papers_size_learns_from_all_its_outputs(cache: Path, tmp_path: Path
     assert float(last.detach()) < 0.9 * float(first.detach())
     after = state.net.sides.parameters()  # type: ignore[union-attr]
     assert all(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
-    assert set(task.validate(state.net, torch.float32)) == {"prior", "projection", "network"}
+    assert set(task.validate(state.net, torch.float32)) == {"prior", "projection", "anchor", "network"}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,7 +16,8 @@ from torch.utils.data import IterableDataset, default_collate
 
 from uhrmat.prior.base import area_average
 from uhrmat.refine.colorline import smooth_colours
-from uhrmat.refine.features import BilinearMaps, assemble, context_maps
+from uhrmat.refine.features import BilinearMaps, anchor_of, assemble, context_maps, trust
+from uhrmat.refine.linear import guided_coefficients
 from uhrmat.sparsity import trimap_band
 from uhrmat.train.samples import Sample, SampleCache
 
@@ -22,8 +25,10 @@ _TRIES = 12
 Crop = dict[str, Tensor]
 _KEPT = 600
 """Samples held in memory by a worker."""
-HOPELESS_ERROR, HOPELESS_SHARE = 0.15, 0.25
+HOPELESS_ERROR, HOPELESS_SHARE = 0.1, 0.05
 """Scenes whose prior is off by more than this are drawn this often: nothing near a pixel tells what went wrong."""
+SOFT, _SOFTENED, _SHARP = 0.7, 0.75, 0.2
+"""Most that a crop is blurred, pixels of the small picture; share of the crops; sigma in pixels not worth it."""
 _FULL = 0.6
 """Share of unknown pixels at which a crop is full enough to stop looking."""
 
@@ -32,8 +37,8 @@ class CropStream(IterableDataset[dict[str, Tensor]]):
     """An endless stream of batches of crops from the samples that a cache holds at the time.
 
     Each batch: features (B, C, s, s), mask (B, 1, s, s) bool active, unknown (B, 1, s, s) bool, alpha (B, 1, s, s)
-    true, small (B, 3, c, c), prior (B, 1, c, c) for the context encoder. Batch number i depends on the cache, `seed`
-    and i only.
+    true, small (B, 3, c, c), prior (B, 1, c, c) for the context encoder, anchor (B, 1, s, s) and trust (B, 1, 1, 1) of
+    `refine.features.start_of`. Batch number i depends on the cache, `seed` and i only.
     """
 
     def __init__(self, cache: Path, side: int, seed: int, exclude: int, batch: int, start: int = 0) -> None:
@@ -92,32 +97,57 @@ def draw_crop(views: Views, side: int, rng: np.random.Generator) -> dict[str, Te
             best, place = share, (y, x)
         if share >= _FULL:
             break
-    return build_crop(views, place, side, int(rng.integers(len(sample.priors))), rng)
+    which = int(rng.integers(len(sample.priors)))
+    soft = float(rng.uniform(0, SOFT)) if rng.random() < _SOFTENED else 0.0
+    return build_crop(views, place, side, which, rng, soft)
 
 
 def build_crop(
-    views: Views, place: tuple[int, int], side: int, which: int, rng: np.random.Generator | None = None
-) -> dict[str, Tensor]:
-    """Features and targets of one crop for prior number `which`; with `rng`, colours and orientation are augmented."""
+    views: Views, place: tuple[int, int], side: int, which: int, rng: np.random.Generator | None = None,
+    soft: float = 0.0,
+) -> dict[str, Tensor]:  # fmt: skip
+    """Features and targets of one crop for prior number `which`; with `rng`, colours and orientation are augmented.
+
+    soft: picture and alpha are blurred by a Gaussian of so many pixels of the small picture, as a lens does; what the
+    prior has seen hardly changes by it.
+    """
     sample = views.sample
     (y, x), size = place, sample.trimap.shape
     part = np.s_[y : y + side, x : x + side]
     prior = sample.priors[which]
-    shown = [sample.image[part].astype(np.float32) / 255, views.smalls[which], *views.colours[which]]
+    sigma = soft * size[0] / prior.shape[0]
+    image, alpha = (_softened(plane, part, sigma) for plane in (sample.image, sample.alpha))
+    shown = [image / np.float32(255), views.smalls[which], *views.colours[which]]
     image, small, front, back = shown if rng is None else _recolour(shown, rng)
     maps = torch.from_numpy(np.concatenate([prior[..., None], front, back], -1))
     ys, xs = torch.meshgrid(torch.arange(y, y + side), torch.arange(x, x + side), indexing="ij")
     trimap = torch.from_numpy(sample.trimap[part])
-    features = assemble(torch.from_numpy(image), BilinearMaps(maps, size)(ys, xs), trimap, size[0] / prior.shape[0])
+    scale = size[0] / prior.shape[0]
+    features = assemble(torch.from_numpy(image), BilinearMaps(maps, size)(ys, xs), trimap, scale)
+    word, guided = trust(scale)
+    model = BilinearMaps(torch.from_numpy(guided_coefficients(small, prior)), size)(ys, xs) if guided else None
     crop = {
         "features": features.permute(2, 0, 1),
+        "anchor": anchor_of(features, model, guided)[None],
+        "trust": torch.full((1, 1, 1), word),
         "mask": torch.from_numpy(trimap_band(sample.trimap[part])[None]),
         "unknown": (trimap == 128)[None],
-        "alpha": torch.from_numpy(sample.alpha[part])[None],
+        "alpha": torch.from_numpy(alpha)[None],
         "small": context_maps(small),
         "prior": context_maps(prior[..., None]),
     }
     return crop if rng is None else _turned(crop, int(rng.integers(8)))
+
+
+def _softened(plane: np.ndarray, part: tuple[slice, slice], sigma: float) -> np.ndarray:
+    """A part of a plane (H, W[, C]) as float32, blurred together with what lies around it."""
+    if sigma < _SHARP:
+        return plane[part].astype(np.float32)
+    reach = math.ceil(3 * sigma)
+    wide = [slice(max(0, p.start - reach), p.stop + reach) for p in part]
+    blurred = cv2.GaussianBlur(plane[tuple(wide)].astype(np.float32), (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
+    inner = [slice(p.start - w.start, p.stop - w.start) for p, w in zip(part, wide, strict=True)]
+    return np.asarray(blurred[tuple(inner)])
 
 
 def _recolour(pictures: Sequence[np.ndarray], rng: np.random.Generator) -> list[np.ndarray]:

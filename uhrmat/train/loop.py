@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from uhrmat.errors import InputError
-from uhrmat.refine.features import BASE, without_line
+from uhrmat.refine.features import start_of, without_line
 from uhrmat.refine.shm import SHM
 from uhrmat.sparse import DenseEngine
-from uhrmat.train.crops import CropStream, Views, build_crop
+from uhrmat.train.crops import SOFT, CropStream, Views, build_crop
 from uhrmat.train.losses import gradient, laplacian_pyramid, masked_l1, masked_l2
 from uhrmat.train.recipe import SceneRecipe
 from uhrmat.train.samples import SampleCache
@@ -67,8 +67,8 @@ def predict(net: nn.Module, batch: Batch, dtype: torch.dtype) -> Tensor:
 
 
 def outputs(net: nn.Module, batch: Batch, dtype: torch.dtype) -> list[Tensor]:
-    """All alphas (B, 1, s, s) float32 that the network gives, the final one last: for `lite` base plus residual, for
-    `paper` in training those at strides 4, 2 and 1 first, enlarged."""
+    """All alphas (B, 1, s, s) float32 that the network gives, the final one last: for `lite` what inference makes of
+    its residual, for `paper` in training those at strides 4, 2 and 1 first, enlarged."""
     assert isinstance(net, SHM)
     features, side = batch["features"], batch["features"].shape[-2:]
     features = features if net.config.line else without_line(features, 1)
@@ -78,7 +78,10 @@ def outputs(net: nn.Module, batch: Batch, dtype: torch.dtype) -> list[Tensor]:
         out = net(engine, engine.wrap(seen), batch["small"], batch["prior"])
     found = [feat.data.float() for feat in (out if isinstance(out, list) else [out])]
     if net.config.residual:
-        return [(features[:, BASE : BASE + 1] + 1) / 2 + found[-1]]
+        return [
+            start_of(features.movedim(1, -1), batch["anchor"][:, 0], batch["trust"][:, 0])[:, None]
+            + batch["trust"] * found[-1]
+        ]
     return [nn.functional.interpolate(x, side, mode="bilinear", align_corners=False) for x in found]
 
 
@@ -98,26 +101,28 @@ def loss_of(recipe: SceneRecipe, found: Tensor, batch: Batch) -> tuple[Tensor, d
 
 @torch.no_grad()
 def validate(net: nn.Module, cache: SampleCache, recipe: SceneRecipe, dtype: torch.dtype) -> dict[str, float]:
-    """Mean absolute error (x1000) of prior, projection and network on fixed crops of the held-out scenes."""
+    """Mean absolute error (x1000) of prior, projection, anchor and network on fixed crops of the held-out scenes
+    that are not hopeless, sharp and softened."""
     device = next(net.parameters()).device
-    totals = np.zeros(3)
+    totals = np.zeros(4)
     count = 0
     for seed in [s for s in cache.seeds() if s < recipe.held_out]:
         views = Views(cache.load(seed))
-        if not views.usable:
+        if not views.usable or views.hopeless:
             continue
         size = views.sample.trimap.shape
         side = min(recipe.side, *size)
         middle = views.places[len(views.places) // 2]
         y, x = (int(np.clip(c - side // 2, 0, n - side)) for c, n in zip(middle, size, strict=True))
         for which in range(len(views.smalls)):
-            batch = {k: v[None].to(device) for k, v in build_crop(views, (y, x), side, which).items()}
+            crop = build_crop(views, (y, x), side, which, soft=seed % 3 / 2 * SOFT)
+            batch = {k: v[None].to(device) for k, v in crop.items()}
             unknown, true = batch["unknown"], batch["alpha"]
             guesses = [(batch["features"][:, c : c + 1] + 1) / 2 for c in (3, 4)]
-            guesses.append(predict(net, batch, dtype).clamp(0, 1))
+            guesses += [batch["anchor"], predict(net, batch, dtype).clamp(0, 1)]
             totals += [float(masked_l1(guess, true, unknown)) * 1000 for guess in guesses]
             count += 1
-    return dict(zip(("prior", "projection", "network"), (totals / max(count, 1)).tolist(), strict=True))
+    return dict(zip(("prior", "projection", "anchor", "network"), (totals / max(count, 1)).tolist(), strict=True))
 
 
 def train(recipe: SceneRecipe, cache: Path, out: Path, **options: Any) -> State:
