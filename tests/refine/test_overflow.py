@@ -129,6 +129,9 @@ class Sharpener:
     def __init__(self) -> None:
         self.seen: list[tuple[tuple[int, int], int]] = []
 
+    def finish(self, job: Job, alpha: np.ndarray) -> None:
+        """Nothing more to do."""
+
     def prepared(self, job: Job, alpha: np.ndarray) -> Run:
         def run(window: Box) -> None:
             self.seen.append((job.size, int(job.active[window].sum())))

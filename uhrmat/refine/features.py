@@ -127,18 +127,26 @@ class ColourLineFeatures:
         if not self.line:
             found = without_line(found)
         if self.base is not None:
-            start = torch.lerp(self._anchor(found, ys, xs), (found[..., BASE] + 1) / 2, self.trust)
+            model = None if self.model is None else self.model(ys, xs)
+            start = start_of(found, anchor_of(found, model, self.guided), self.trust)
             self.base[ys.to(self.base.device), xs.to(self.base.device)] = start.to(self.base.device)
         return found
 
-    def _anchor(self, found: Tensor, ys: Tensor, xs: Tensor) -> Tensor:
-        """What the network's word is weighed against: the upsampled prior, or further from it the guided filter."""
-        prior = (found[..., PRIOR] + 1) / 2
-        if self.model is None:
-            return prior
-        model = self.model(ys, xs)
-        value = (model[..., :3] * (found[..., :3] + 1) / 2).sum(-1) + model[..., 3]
-        return torch.lerp(prior, value.clamp(0, 1), self.guided)
+
+def anchor_of(found: Tensor, model: Tensor | None, guided: float) -> Tensor:
+    """(...,) what the network's word is weighed against: the upsampled prior, or by the share `guided` the guided
+    filter. found: features (..., CHANNELS); model: its coefficients (..., 4) there, see `linear`; None is the prior."""
+    prior = (found[..., PRIOR] + 1) / 2
+    if model is None:
+        return prior
+    value = (model[..., :3] * (found[..., :3] + 1) / 2).sum(-1) + model[..., 3]
+    return torch.lerp(prior, value.clamp(0, 1), guided)
+
+
+def start_of(found: Tensor, anchor: Tensor, trust: float | Tensor) -> Tensor:
+    """(...,) what `trust` times the residual is added to: the projection by `trust`, the anchor by the rest."""
+    base = (found[..., BASE] + 1) / 2
+    return anchor + trust * (base - anchor)
 
 
 def _shrunk(prior: Tensor, shape: tuple[int, int]) -> Tensor:

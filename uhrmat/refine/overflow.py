@@ -37,6 +37,9 @@ class Divisible(Protocol):
     def prepared(self, job: Job, alpha: np.ndarray) -> Run:
         """What refines the active pixels of a window, with all that is common to the windows done once."""
 
+    def finish(self, job: Job, alpha: np.ndarray) -> None:
+        """What is done to the whole, in place, once every window is refined."""
+
 
 @runtime_checkable
 class Climbing(Divisible, Protocol):
@@ -158,6 +161,7 @@ def _refine(refiner: Divisible, job: Job, alpha: np.ndarray, capacity: int, scal
     parts = list(cut(cells, job.size, refiner.reach, lambda window: refiner.cost.load(window) <= capacity))
     if parts:
         refine_parts(refiner.prepared(job, alpha), job.active, alpha, parts)
+        refiner.finish(job, alpha)
     return Step(scale, int(cells.sum(dtype=np.int64)), refiner.cost.load(cells), len(parts))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from uhrmat.refine.budget import cost_of
 from uhrmat.refine.parts import Box, Run
 from uhrmat.sparse import ActiveSet, Engine, Feat, choose_engine, make_engine
+
+if TYPE_CHECKING:
+    from uhrmat.refine.refiner import Job
 
 Net = TypeVar("Net", bound=nn.Module)
 Read = Callable[[Tensor, Tensor], Tensor]
@@ -30,6 +33,9 @@ class SparseRefiner(Generic[Net]):
         self.net = net.to(self.device).eval()
         self.reach = reach
         self.cost = cost_of(device, self.engine, dtype, kind)
+
+    def finish(self, job: Job, alpha: np.ndarray) -> None:
+        """What is done to the whole, in place, once every window is refined: nothing."""
 
     def on_windows(self, active: np.ndarray, alpha: np.ndarray, features: Read, answer: Answer, add: bool) -> Run:
         """See `on_windows`, with this network's engine."""

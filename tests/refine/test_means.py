@@ -1,0 +1,57 @@
+"""What a region is stays the prior's word: large moves of its mean are undone, details and small moves are not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from uhrmat.refine.means import MOVE, keep_means
+from uhrmat.sparsity import upsampled_rows
+
+SHAPE, SIZE = (64, 96), (256, 384)
+
+
+@pytest.fixture
+def prior() -> np.ndarray:
+    """A soft ramp from 0.2 to 0.8."""
+    return np.tile(np.linspace(0.2, 0.8, SHAPE[1], dtype=np.float32), (SHAPE[0], 1))
+
+
+def refined(prior: np.ndarray, change: np.ndarray | float, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The upsampled prior, and what is left of `change` at the pixels `where` once the means are kept."""
+    start = upsampled_rows(prior, SIZE, 0, SIZE[0])
+    alpha = np.where(where, start + change, start).astype(np.float32)
+    keep_means(alpha, where, prior)
+    return start, alpha - start
+
+
+def test_a_region_moved_by_much_is_moved_back(prior: np.ndarray) -> None:
+    everywhere = np.ones(SIZE, bool)
+    for move in (0.1, -0.15):
+        assert np.abs(refined(prior, move, everywhere)[1]).max() < 1e-4
+
+
+def test_a_region_moved_by_little_stays(prior: np.ndarray) -> None:
+    left = refined(prior, MOVE / 5, np.ones(SIZE, bool))[1]
+    assert np.allclose(left, MOVE / 5 * np.exp(-1 / 25), atol=1e-4)
+
+
+def test_details_stay(prior: np.ndarray) -> None:
+    stripes = np.where(np.arange(SIZE[1]) // 2 % 2, 0.1, -0.1).astype(np.float32)[None]
+    left = refined(prior, stripes, np.ones(SIZE, bool))[1]
+    assert np.abs(left - stripes)[20:-20, 20:-20].max() < 1e-3
+
+
+def test_only_the_pixels_asked_for_change_and_only_they_count(prior: np.ndarray) -> None:
+    where = np.zeros(SIZE, bool)
+    where[40:60, 50:300] = True
+    left = refined(prior, 0.1, where)[1]
+    assert (left[~where] == 0).all() and np.abs(left[where]).max() < 0.01
+    assert np.array_equal(refined(prior, 0.1, np.zeros(SIZE, bool))[1], np.zeros(SIZE, np.float32))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), SIZE, (255, 3)])
+def test_priors_of_any_size(shape: tuple[int, int]) -> None:
+    alpha = np.full(SIZE, 0.9, np.float32)
+    keep_means(alpha, np.ones(SIZE, bool), np.full(shape, 0.5, np.float32))
+    assert np.allclose(alpha, 0.5, atol=1e-4)
