@@ -6,12 +6,11 @@ the small copy's question, and worse; where by little, it cleans what the prior 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
 
-from uhrmat.shrink import shrunk_strips
 from uhrmat.sparsity import upsampled_rows
 
 MOVE = 0.015
@@ -25,33 +24,35 @@ def keep_means(alpha: np.ndarray, where: np.ndarray, prior: np.ndarray) -> None:
     """Undoes what a refiner did to the means of `alpha`, (H, W) float32, over the pixels `where`, (H, W) bool, in
     regions of the `prior`, (h, w) in [0, 1]: all of a large move, little of one below MOVE. In place, at those pixels.
     """
-    shape = prior.shape[0], prior.shape[1]
-    moved, share = _moved(alpha, where, prior), _shrunk(where, lambda first, last: where[first:last], shape)
-    side = 2 * max(1, round(min(shape) / _REGION)) + 1
-    sums, shares = (cv2.blur(x, (side, side), borderType=cv2.BORDER_REFLECT) for x in (moved, share))
-    mean = sums / np.maximum(shares, np.float32(1e-6))
+    side = 2 * max(1, round(min(prior.shape) / _REGION)) + 1
+    moves, counts = (cv2.blur(x, (side, side), borderType=cv2.BORDER_REFLECT) for x in _moves(alpha, where, prior))
+    mean = moves / np.maximum(counts, np.float32(1e-6))
     undone = mean * (1 - np.exp(-np.square(mean / MOVE)))
-    for top in range(0, len(alpha), _STRIP):
-        rows, inside = alpha[top : top + _STRIP], where[top : top + _STRIP]
-        if inside.any():
-            rows[inside] -= upsampled_rows(undone, alpha.shape, top, top + len(rows))[inside]
+    for rows in _strips(where):
+        inside = where[rows]
+        alpha[rows][inside] -= upsampled_rows(undone, alpha.shape, rows.start, rows.stop)[inside]
 
 
-def _moved(alpha: np.ndarray, where: np.ndarray, prior: np.ndarray) -> np.ndarray:
-    """(h, w) float32: how far the alpha lies from the upsampled prior, 0 elsewhere, averaged over each small pixel."""
+def _moves(alpha: np.ndarray, where: np.ndarray, prior: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Two of the prior's shape, float32: how far the alpha lies from the upsampled prior, summed over the pixels that
+    lie in each small one, and how many they are."""
+    (height, width), (h, w) = alpha.shape, prior.shape
+    down, across = np.arange(height) * h // height, np.arange(width) * w // width
+    moves, counts = np.zeros((h, w), np.float32), np.zeros((h, w), np.float32)
+    for rows in _strips(where):
+        inside = where[rows]
+        first, last = down[rows.start], down[rows.stop - 1] + 1
+        places = ((down[rows] - first) * w)[:, None] + across
+        off = alpha[rows][inside].clip(0, 1) - upsampled_rows(prior, alpha.shape, rows.start, rows.stop)[inside]
+        for found, weights in ((moves, off), (counts, None)):
+            sums = np.bincount(places[inside], weights, (last - first) * w)
+            found[first:last] += sums.reshape(-1, w).astype(np.float32)
+    return moves, counts
 
-    def read(first: int, last: int) -> np.ndarray:
-        inside = where[first:last]
-        if not inside.any():
-            return inside
-        off = np.clip(alpha[first:last], 0, 1) - upsampled_rows(prior, alpha.shape, first, last)
-        return np.where(inside, off, np.float32(0))
 
-    return _shrunk(where, read, (prior.shape[0], prior.shape[1]))
-
-
-def _shrunk(like: np.ndarray, read: Callable[[int, int], np.ndarray], shape: tuple[int, int]) -> np.ndarray:
-    """`shape`, float32: what `read` gives for rows of an array (H, W) `like` this one, averaged."""
-    size = like.shape[0], like.shape[1]
-    strips = shrunk_strips(lambda first, last: read(first, last).astype(np.float32), size, shape)
-    return np.concatenate([strip for _, strip in strips])
+def _strips(where: np.ndarray) -> Iterator[slice]:
+    """Rows that hold something, a few at a time."""
+    for top in range(0, len(where), _STRIP):
+        rows = slice(top, min(top + _STRIP, len(where)))
+        if where[rows].any():
+            yield rows
