@@ -69,16 +69,16 @@ def test_nothing_is_looked_at_outside_the_band() -> None:
 
 
 def test_thresholds_lie_above_the_noise() -> None:
-    assert thresholds(0.05, 0.0) == (0.005, 0.01), "without noise every change is the subject's"
-    assert thresholds(0.05, 0.5 / 255) == pytest.approx((0.0148, 0.0296), abs=1e-4)
+    assert thresholds(0.05, 0.0)[1] < 1 / 255, "without noise every change is the subject's"
+    assert thresholds(0.05, 0.5 / 255) == pytest.approx((0.0133, 0.0265), abs=1e-4)
     assert thresholds(0.05, 1.1 / 255) == pytest.approx((0.0259, 0.05), abs=1e-4)
     low, high = thresholds(0.05, 0.02)
     assert low == high == pytest.approx(SIGMAS * 0.02)
 
 
 def test_small_limits_fall_with_the_noise() -> None:
-    assert watchfulness(0.0) == pytest.approx(0.2) and watchfulness(1.1 / 255) == 1
-    assert 0.2 < watchfulness(0.25 / 255) < watchfulness(0.8 / 255) < 1
+    assert watchfulness(0.0) == pytest.approx(0.06) and watchfulness(1.1 / 255) == 1
+    assert 0.1 < watchfulness(0.25 / 255) < watchfulness(0.8 / 255) < 1
 
 
 def test_what_moved_is_widened_within_the_band_and_the_new_is_always_active() -> None:

@@ -29,14 +29,14 @@ _QUANTILE = 0.25
 _MOST_NOISE = 0.04
 
 
-CLEAN, RISE = 0.01, 10.0
+CLEAN, RISE = 0.003, 12.0
 """The threshold of a clip without noise, and how fast it rises from there with the noise: a grey level of 255 makes it
-THRESHOLD. Without noise every change is the subject's."""
+THRESHOLD. Without noise every change is the subject's, and this is less than a grey level."""
 
 
 def watchfulness(noise: float) -> float:
-    """What share of their value small limits keep at a noise with this standard deviation, in [0, 1]: a fifth without
-    noise, all from a grey level on."""
+    """What share of their value small limits keep at a noise with this standard deviation, in [0, 1]: almost
+    nothing without noise, all from a grey level on."""
     return min(1.0, (CLEAN + RISE * noise) / THRESHOLD)
 
 
