@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from uhrmat.sparsity import HIGH, LOW, K, open_prior, trimap_band, upsampled_rows, widen
+from uhrmat.sparsity import HIGH, LOW, K, filled_strips, open_prior, trimap_band, upsampled_rows, widen
 
 
 def test_one_unknown_pixel_opens_a_square_of_k() -> None:
@@ -34,3 +34,10 @@ def test_open_prior_in_strips_is_the_whole(size: tuple[int, int]) -> None:
 
 def test_a_sure_prior_opens_nothing() -> None:
     assert not open_prior(np.ones((8, 8), np.float32), (32, 32)).any()
+
+
+def test_strips_that_hold_nothing_are_left_out() -> None:
+    mask = np.zeros((10, 3), bool)
+    mask[4, 1] = mask[9, 2] = True
+    assert list(filled_strips(mask, 4)) == [slice(4, 8), slice(8, 10)]
+    assert list(filled_strips(mask[:4], 4)) == []

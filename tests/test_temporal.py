@@ -72,6 +72,7 @@ def test_thresholds_lie_above_the_noise() -> None:
     assert thresholds(0.05, 0.0)[1] < 1 / 255, "without noise every change is the subject's"
     assert thresholds(0.05, 0.5 / 255) == pytest.approx((0.0133, 0.0265), abs=1e-4)
     assert thresholds(0.05, 1.1 / 255) == pytest.approx((0.0259, 0.05), abs=1e-4)
+    assert thresholds(0.09, 2 / 255)[1] == 0.09, "a higher one that the user gave"
     low, high = thresholds(0.05, 0.02)
     assert low == high == pytest.approx(SIGMAS * 0.02)
 

@@ -7,6 +7,8 @@ beside it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
 
@@ -58,3 +60,11 @@ def upsampled_rows(alpha: np.ndarray, size: tuple[int, int], top: int, bottom: i
     high = np.minimum(low + 1, alpha.shape[0] - 1)
     rows = alpha[low] * (1 - share) + alpha[high] * share
     return cv2.resize(rows.astype(np.float32), (width, bottom - top), interpolation=cv2.INTER_LINEAR)
+
+
+def filled_strips(mask: np.ndarray, rows: int = 256) -> Iterator[slice]:
+    """Strips of a mask's (H, W) rows, top to bottom, that hold something."""
+    for top in range(0, len(mask), rows):
+        strip = slice(top, min(top + rows, len(mask)))
+        if mask[strip].any():
+            yield strip

@@ -14,7 +14,7 @@ import numpy as np
 
 from uhrmat.media.colour import srgb_encode
 from uhrmat.media.picture import FULL_SCALE
-from uhrmat.sparsity import K, widen
+from uhrmat.sparsity import K, filled_strips, widen
 
 THRESHOLD = 0.05
 """Change of any channel, in [0, 1], that makes a pixel active (SparseMat §3.2)."""
@@ -43,7 +43,7 @@ def watchfulness(noise: float) -> float:
 def thresholds(threshold: float, noise: float) -> tuple[float, float]:
     """(low, high) in [0, 1]: where a pixel stays active and where it becomes so. threshold: the high one
     where noise asks for no higher one, and is not so low that less will do; noise: standard deviation, [0, 1]."""
-    floor, threshold = SIGMAS * noise, min(threshold, THRESHOLD * watchfulness(noise))
+    floor, threshold = SIGMAS * noise, min(threshold, CLEAN + RISE * noise)
     return max(RELEASE * threshold, floor), max(threshold, floor)
 
 
@@ -58,10 +58,8 @@ def changed(
     """
     found = np.zeros(within.shape, bool)
     scale = 1.0 if linear else FULL_SCALE[now.dtype.name]
-    for rows in _strips(len(found)):
+    for rows in filled_strips(within):
         inside = within[rows]
-        if not inside.any():
-            continue
         pair = (srgb_encode(now[rows]), srgb_encode(then[rows])) if linear else (now[rows], then[rows])
         delta = cv2.absdiff(*pair)
         strong, weak = (_exceeds(delta, value * scale) for value in (high, low))

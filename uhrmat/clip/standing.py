@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from uhrmat.clip.flow import flow
-from uhrmat.sparsity import upsampled_rows
+from uhrmat.sparsity import filled_strips, upsampled_rows
 
 V = TypeVar("V", bound=Any)
 """An array or a tensor."""
@@ -28,7 +28,6 @@ STIRS = 0.004
 _NEAR, _FAR = 0.02, 0.08
 """Standard deviations, as shares of the short side, over which the foreground's motion is spread to its hair."""
 _FAINT = np.float32(1e-3)
-_STRIP = 256
 
 
 def movement(before: np.ndarray, now: np.ndarray, alpha: np.ndarray) -> np.ndarray:
@@ -69,11 +68,8 @@ def average(alpha: np.ndarray, last: np.ndarray, where: np.ndarray, moved: np.nd
 
     moved: (h, w), lengths of `movement`; share: (h, w), see `worth`.
     """
-    for top in range(0, len(alpha), _STRIP):
-        rows = slice(top, min(top + _STRIP, len(alpha)))
+    for rows in filled_strips(where):
         inside = where[rows]
-        if not inside.any():
-            continue
         motion, counts = (upsampled_rows(x, alpha.shape, rows.start, rows.stop)[inside] for x in (moved, share))
         new = alpha[rows][inside]
         step = last[rows][inside] - new

@@ -6,18 +6,15 @@ the small copy's question, and worse; where by little, it cleans what the prior 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import cv2
 import numpy as np
 
-from uhrmat.sparsity import upsampled_rows
+from uhrmat.sparsity import filled_strips, upsampled_rows
 
 MOVE = 0.015
 """A move of a region's mean that is kept to a share of 1 / e."""
 _REGION = 64
 """Side of a region: two of so many parts of the short side."""
-_STRIP = 256
 
 
 def keep_means(alpha: np.ndarray, where: np.ndarray, prior: np.ndarray) -> None:
@@ -28,7 +25,7 @@ def keep_means(alpha: np.ndarray, where: np.ndarray, prior: np.ndarray) -> None:
     moves, counts = (cv2.blur(x, (side, side), borderType=cv2.BORDER_REFLECT) for x in _moves(alpha, where, prior))
     mean = moves / np.maximum(counts, np.float32(1e-6))
     undone = mean * (1 - np.exp(-np.square(mean / MOVE)))
-    for rows in _strips(where):
+    for rows in filled_strips(where):
         inside = where[rows]
         alpha[rows][inside] -= upsampled_rows(undone, alpha.shape, rows.start, rows.stop)[inside]
 
@@ -39,7 +36,7 @@ def _moves(alpha: np.ndarray, where: np.ndarray, prior: np.ndarray) -> tuple[np.
     (height, width), (h, w) = alpha.shape, prior.shape
     down, across = np.arange(height) * h // height, np.arange(width) * w // width
     moves, counts = np.zeros((h, w), np.float32), np.zeros((h, w), np.float32)
-    for rows in _strips(where):
+    for rows in filled_strips(where):
         inside = where[rows]
         first, last = down[rows.start], down[rows.stop - 1] + 1
         places = ((down[rows] - first) * w)[:, None] + across
@@ -48,11 +45,3 @@ def _moves(alpha: np.ndarray, where: np.ndarray, prior: np.ndarray) -> tuple[np.
             sums = np.bincount(places[inside], weights, (last - first) * w)
             found[first:last] += sums.reshape(-1, w).astype(np.float32)
     return moves, counts
-
-
-def _strips(where: np.ndarray) -> Iterator[slice]:
-    """Rows that hold something, a few at a time."""
-    for top in range(0, len(where), _STRIP):
-        rows = slice(top, min(top + _STRIP, len(where)))
-        if where[rows].any():
-            yield rows
