@@ -53,7 +53,7 @@ def test_the_collector_and_the_turns_are_as_before_even_after_a_failure() -> Non
 _MATTE = """
 import hashlib, sys
 import numpy as np
-from uhrmat.quick import bare, importing, run_and_leave
+from uhrmat.quick import importing, run_and_leave
 def command():
     with importing(lean={lean}):
         from uhrmat.matter import Matter

@@ -115,14 +115,13 @@ def build_crop(
     (y, x), size = place, sample.trimap.shape
     part = np.s_[y : y + side, x : x + side]
     prior = sample.priors[which]
-    sigma = soft * size[0] / prior.shape[0]
-    image, alpha = (_softened(plane, part, sigma) for plane in (sample.image, sample.alpha))
+    scale = size[0] / prior.shape[0]
+    image, alpha = (_softened(plane, part, soft * scale) for plane in (sample.image, sample.alpha))
     shown = [image / np.float32(255), views.smalls[which], *views.colours[which]]
     image, small, front, back = shown if rng is None else _recolour(shown, rng)
     maps = torch.from_numpy(np.concatenate([prior[..., None], front, back], -1))
     ys, xs = torch.meshgrid(torch.arange(y, y + side), torch.arange(x, x + side), indexing="ij")
     trimap = torch.from_numpy(sample.trimap[part])
-    scale = size[0] / prior.shape[0]
     features = assemble(torch.from_numpy(image), BilinearMaps(maps, size)(ys, xs), trimap, scale)
     word, guided = trust(scale)
     model = BilinearMaps(torch.from_numpy(guided_coefficients(small, prior)), size)(ys, xs) if guided else None
