@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
 from uhrmat.clip.matter import ClipMatter, Gate
-from uhrmat.clip.standing import AGREE, STANDS, STIRS, WEIGHT, average, movement, stir, worth
+from uhrmat.clip.standing import AGREE, STANDS, STIRS, WEIGHT, average, movement, steady, stir
 from uhrmat.metrics import ClipScores, mean_scores
 from uhrmat.train.synth.clip import ClipFrame
 
@@ -15,7 +16,6 @@ from .helpers import frames, hints, matter, picture
 
 def textured(shift: float, behind: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
     """(80, 120, 3) of a square with a pattern before another, and its alpha; both patterns move by so many pixels."""
-    import cv2
 
     def pattern(seed: int, by: float) -> np.ndarray:
         found = cv2.GaussianBlur(np.random.default_rng(seed).random((80, 120, 3)), (0, 0), 2.0)
@@ -44,19 +44,46 @@ def test_the_weight_falls_with_motion_and_with_disagreement() -> None:
     last = new + np.array([0, 0.1, 0.1, AGREE], np.float32)
     where = np.ones(new.shape, bool)
     where[:, 1] = False
-    for moved, share in ((0.0, 1.0), (STANDS, np.exp(-1)), (100.0, 0.0)):
-        found = new.copy()
-        average(found, last, where, np.full((30, 2), moved, np.float32), np.full((30, 2), 0.5, np.float32))
-        step = 0.5 * share * WEIGHT * np.exp(-((last[0] - 0.5) ** 2) / AGREE**2) * (last[0] - 0.5)
-        assert np.allclose(found, 0.5 + step * where[0], atol=1e-6)
+    same = np.full(new.shape, 51, np.uint8)
+    for stirred, moving in ((0.0, 0.0), (STIRS / 2, 0.125), (STIRS, 1.0), (2 * STIRS, 1.0)):
+        for moved, stands in ((0.0, 1.0), (STANDS * stirred + 1e-3, np.exp(-1)), (100.0, 0.0)):
+            found = new.copy()
+            maps = (np.full((30, 2), x, np.float32) for x in (moved, stirred))
+            average(found, last, where, *maps, same)
+            share = moving * stands + (1 - moving) * 0.2
+            step = share * WEIGHT * np.exp(-((last[0] - 0.5) ** 2) / AGREE**2) * (last[0] - 0.5)
+            assert np.allclose(found, 0.5 + step * where[0], atol=1e-6)
 
 
-def test_a_mean_is_worth_nothing_where_nothing_changes() -> None:
-    before, alpha = textured(0)
-    still, panned = stir(before, before, alpha), stir(before, textured(0, behind=3)[0], alpha)
-    assert (worth(still, 0.0) == 0).all() and (worth(still, STIRS) == 1).all()
-    assert np.allclose(worth(still, STIRS / 2), 0.125)
-    assert (worth(panned, 0.0) == 1).all()
+def test_hair_that_moves_is_no_background_that_moves() -> None:
+    (before, was), (now, alpha) = textured(0), textured(3)
+    assert stir(before, now, np.maximum(was, alpha), 0.0).max() < 0.1 * STIRS
+    assert stir(before, textured(0, behind=3)[0], alpha, 0.0).min() > 2 * STIRS
+    noise = np.random.default_rng(3).normal(0, 0.02, (2, *before.shape)).astype(np.float32)
+    noisy = before + noise[0], before + noise[1], alpha
+    assert np.median(stir(*noisy, 0.02)) < STIRS / 4 and stir(*noisy, 0.0).min() > 2 * STIRS
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_a_pixel_that_shows_the_same_is_told_from_one_that_does_not(dtype: type) -> None:
+    top = {"uint8": 255, "uint16": 65535, "float32": 1}[np.dtype(dtype).name]
+    rng = np.random.default_rng(5)
+    scene = 0.3 + 0.4 * rng.random((600, 40, 3))
+    changed = scene.copy()
+    changed[300:310, 10:20] += 0.06
+    noise = 0.01
+    shots = [picture(((x + rng.normal(0, noise, x.shape)) * top).astype(dtype)) for x in (scene, changed)]
+    where = np.ones(scene.shape[:2], bool)
+    where[:256] = False
+    found = steady(shots[1], shots[0], noise, where) / 255
+    away = cv2.dilate((np.abs(changed - scene).max(2) > 0).astype(np.uint8), np.ones((3, 3))) == 0
+    assert not found[:256].any() and found[256:][away[256:]].mean() > 0.6
+    assert found[301:309, 11:19].max() < 0.1
+    alike = steady(shots[0], shots[0], 0.0, where)
+    assert (alike[256:] == 255).all()
+    one = shots[0].pixels.copy()
+    one[400, 20] += one.dtype.type(1 if dtype is np.uint8 else 0.01 * top)
+    assert (steady(picture(one), shots[0], 0.0, where)[256:] < 128).sum() == 9
 
 
 def scores(clip: list[ClipFrame], gate: Gate) -> tuple[float, float]:

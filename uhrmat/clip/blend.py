@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from uhrmat.clip.standing import AGREE, STANDS, WEIGHT, average, movement, stir, worth
+from uhrmat.clip.standing import average, movement, steady, stir, weight
 from uhrmat.devices import pick_precision
 from uhrmat.matter import Matter
 from uhrmat.refine.features import BilinearMaps, PictureColours
@@ -44,18 +44,26 @@ Blend = Callable[[Moment, np.ndarray], None]
 
 def by_rule(moment: Moment, alpha: np.ndarray) -> None:
     """The mean where the subject stands, see `standing`."""
-    _by_rule(moment, alpha, small_maps(moment))
+    _by_rule(moment, alpha, small_maps(moment), same_colours(moment))
 
 
-def _by_rule(moment: Moment, alpha: np.ndarray, maps: np.ndarray) -> None:
-    """maps: `small_maps`."""
-    average(alpha, moment.last, moment.where, maps[..., 2], worth(maps[..., 3], moment.noise))
+def _by_rule(moment: Moment, alpha: np.ndarray, maps: np.ndarray, same: np.ndarray) -> None:
+    """maps: `small_maps`; same: `same_colours`."""
+    scale = alpha.shape[0] / maps.shape[0]
+    average(alpha, moment.last, moment.where, scale * maps[..., 2], maps[..., 3], same)
+
+
+def same_colours(moment: Moment) -> np.ndarray:
+    """(H, W) uint8, see `standing.steady`."""
+    return steady(moment.now.picture, moment.before.picture, moment.noise, moment.where)
 
 
 def small_maps(moment: Moment) -> np.ndarray:
     """(h, w, MAPS) float32, see `refine.time.MAPS`."""
     seen = moment.before.small, moment.now.small, moment.now.prior
-    found = np.dstack([movement(*seen), stir(*seen), moment.now.prior])
+    scale = moment.now.size[0] / len(moment.now.small)
+    stirred = stir(*seen[:2], np.maximum(moment.before.prior, moment.now.prior), moment.noise / scale)
+    found = np.dstack([movement(*seen), stirred, moment.now.prior])
     assert found.shape[2] == MAPS
     return found
 
@@ -77,21 +85,23 @@ class TimeBlend:
         self.engine = engine
 
     def __call__(self, moment: Moment, alpha: np.ndarray) -> None:
-        maps = small_maps(moment)
-        features = self._features(moment, alpha.copy(), maps)
-        _by_rule(moment, alpha, maps)
+        maps, same = small_maps(moment), same_colours(moment)
+        features = self._features(moment, alpha.copy(), maps, same)
+        _by_rule(moment, alpha, maps, same)
         size = alpha.shape[0], alpha.shape[1]
         cells = count_cells(moment.where)
         parts = cut(cells, size, reach(self.net), lambda window: int(np.count_nonzero(window)) <= _CELLS)
         run = on_windows(self.engine, self.dtype, self.device, moment.where, alpha, features, self.net, add=True)
         refine_parts(run, moment.where, alpha, list(parts))
 
-    def _features(self, moment: Moment, new: np.ndarray, small: np.ndarray) -> Read:
+    def _features(self, moment: Moment, new: np.ndarray, small: np.ndarray, same: np.ndarray) -> Read:
         """What the network sees at a place, as a function of (ys, xs). new: the alpha that was refined."""
         size, width = new.shape, new.shape[1]
         maps = BilinearMaps(torch.from_numpy(small).to(self.device), (size[0], size[1]))
         assert moment.now.trimap is not None
-        fresh, last, settled = (torch.from_numpy(x).reshape(-1) for x in (new, moment.last, moment.now.trimap))
+        fresh, last, settled, alike = (
+            torch.from_numpy(x).reshape(-1) for x in (new, moment.last, moment.now.trimap, same)
+        )
         now, before = PictureColours(moment.now.picture), PictureColours(moment.before.picture)
         scale = size[0] / small.shape[0]
 
@@ -106,18 +116,18 @@ class TimeBlend:
             there = between(earlier, (size[0], size[1]), ys + scale * local[..., 1], xs + scale * local[..., 0])
             alphas = torch.cat([_take(fresh, index)[..., None].clamp(0, 1), here[..., :1], there[..., :1]], -1)
             colours = torch.cat([now(index), here[..., 1:], there[..., 1:]], -1)
-            weight = weight_of(alphas[..., 1:2] - alphas[..., :1], local[..., 2:4], moment.noise)
+            step = alphas[..., 1:2] - alphas[..., :1]
+            kept = weight_of(step, local, _take(alike, index)[..., None] / 255, scale)
             sure = torch.stack([known == 255, known == 0], -1).float()
-            return assemble(alphas, weight, colours, local, sure, scale, moment.noise)
+            return assemble(alphas, kept, colours, local, sure, scale, moment.noise)
 
         return features
 
 
-def weight_of(step: Tensor, small: Tensor, noise: Tensor | float) -> Tensor:
-    """What the last alpha weighs by the rule: `standing.average` on tensors. small: (..., 2), lengths of `movement` and
-    `stir`."""
-    motion, stirred = small[..., :1], small[..., 1:]
-    return WEIGHT * worth(stirred, noise) * torch.exp(-(step / AGREE).square() - (motion / STANDS).square())
+def weight_of(step: Tensor, maps: Tensor, same: Tensor, scale: Tensor | float) -> Tensor:
+    """What the last alpha weighs by the rule, see `standing.weight`. maps: (..., MAPS), see `small_maps`; same:
+    (..., 1) in [0, 1]; scale: full-resolution pixels per small one."""
+    return weight(step, scale * maps[..., 2:3], maps[..., 3:4], same)
 
 
 def _take(rows: Tensor, index: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ class Gate:
 
     temporal: bool = True
     threshold: float = THRESHOLD
-    halo: int = 8
+    halo: int = 12
     averaged: bool = True
 
     def __post_init__(self) -> None:

@@ -3,17 +3,23 @@
 A refiner that sees one frame gives a hair that stands another alpha in each, with the noise and with what passes behind
 it. Those errors differ from frame to frame, so that their mean is nearer to the truth. Where the foreground moves, the
 new alpha counts alone: the last one, taken along by the flow, costs more detail than it brings.
+
+Before a background that stands, whatever stands shows the same colours again, pixel by pixel. Before one that moves
+every colour changes, and the flow of the opaque foreground has to say what its hair does.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeVar
 
 import cv2
 import numpy as np
 
 from uhrmat.clip.flow import flow
-from uhrmat.sparsity import filled_strips, upsampled_rows
+from uhrmat.media import Picture, srgb_encode
+from uhrmat.media.picture import FULL_SCALE
+from uhrmat.sparsity import LOW, filled_strips, upsampled_rows
 
 V = TypeVar("V", bound=Any)
 """An array or a tensor."""
@@ -21,13 +27,16 @@ WEIGHT = 0.7
 """Of the last alpha, at most."""
 AGREE = 0.3
 """Difference of two alphas at which the weight has fallen to 1 / e."""
-STANDS = 0.12
-"""Motion, in pixels of the small picture per frame, at which the weight has fallen to 1 / e."""
+STANDS = 20.0
+"""Motion, in pixels per frame, at which the weight has fallen to 1 / e, for a background that changes by 1: the more it
+changes, the more there is to win against what is lost."""
 STIRS = 0.004
-"""What must change from frame to frame, in [0, 1], for the errors to differ: a grey level of 255."""
+"""Change of the small picture from frame to frame, in [0, 1], at which the background moves: a grey level of 255."""
+SAME, LEAST = 3.0, 0.1 / 255
+"""Change of the mean of 3 x 3 pixels at which the weight has fallen to 1 / e: in standard deviations, and at least."""
 _NEAR, _FAR = 0.02, 0.08
 """Standard deviations, as shares of the short side, over which the foreground's motion is spread to its hair."""
-_FAINT = np.float32(1e-3)
+_FAINT = 1e-3
 
 
 def movement(before: np.ndarray, now: np.ndarray, alpha: np.ndarray) -> np.ndarray:
@@ -38,40 +47,64 @@ def movement(before: np.ndarray, now: np.ndarray, alpha: np.ndarray) -> np.ndarr
     its hair it is often that of the background.
     """
     move = flow(now, before)
-    return _spread(np.dstack([move, np.linalg.norm(move, axis=2)]), alpha)
+    return _spread(np.dstack([move, np.linalg.norm(move, axis=2)]), np.power(alpha, 4, dtype=np.float32))
 
 
-def stir(before: np.ndarray, now: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """(h, w) float32 in [0, 1]: how much the background near each pixel changes; see `movement`."""
-    return _spread(np.abs(now - before).mean(2, keepdims=True), 1 - alpha)[..., 0]
+def stir(before: np.ndarray, now: np.ndarray, alpha: np.ndarray, noise: float) -> np.ndarray:
+    """(h, w) float32 in [0, 1]: how much the background near each pixel changes; see `movement`.
+
+    alpha: (h, w), the larger one of both frames: what counts is where there is nothing of the foreground, and nothing
+    beside it, for hair that moves would pass for a background that does. noise: standard deviation, in [0, 1], of
+    before and now, whose change counts for nothing.
+    """
+    empty = cv2.erode((alpha < LOW).astype(np.float32), np.ones((5, 5)))
+    change = _spread(np.abs(now - before).mean(2, keepdims=True), empty)[..., 0]
+    return np.asarray((change - np.float32(2 / math.sqrt(math.pi) * noise)).clip(min=0))
 
 
-def _spread(values: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """(h, w, C): the mean of `values` (h, w, C) nearby, or without any far away, where `alpha` (h, w) is opaque."""
-    weight = np.power(alpha, 4, dtype=np.float32)[..., None] + np.float32(1e-6)
-    sigmas = [s * min(alpha.shape) for s in (_NEAR, _FAR)]
+def _spread(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """(h, w, C): the weighted mean of `values` (h, w, C) nearby, or without any far away. weight: (h, w) float32."""
+    weight = weight[..., None] + np.float32(1e-6)
+    sigmas = [s * min(weight.shape[:2]) for s in (_NEAR, _FAR)]
     spread = [[cv2.GaussianBlur(x, (0, 0), s).reshape(x.shape) for x in (values * weight, weight)] for s in sigmas]
     (near, sure), (far, there) = spread
     return np.asarray((near + _FAINT * far / there) / (sure + _FAINT), np.float32)
 
 
-def worth(stirred: V, noise: V | float) -> V:
-    """How much of WEIGHT counts, in [0, 1], where `stir` is `stirred` and the noise's standard deviation `noise`:
-    before a background that stands as still as the subject, without noise, a mean brings nothing."""
-    share = (stirred + noise) / STIRS
-    found: V = (share * share * share).clip(max=1)
+def steady(now: Picture, before: Picture, noise: float, where: np.ndarray) -> np.ndarray:
+    """(H, W) uint8, 255 where a pixel and its neighbours show the colours of the frame before but for the noise, with
+    this standard deviation in [0, 1]; computed in the rows of `where`, (H, W) bool, elsewhere 0."""
+    found = np.zeros(where.shape, np.uint8)
+    limit = max(LEAST, SAME * noise * float(np.sqrt(2)) / 3)
+    scale = 1.0 if now.info.linear else FULL_SCALE[now.pixels.dtype.name]
+    for rows in filled_strips(where):
+        around = slice(max(0, rows.start - 1), rows.stop + 1)
+        shown, earlier = (srgb_encode(x[around]) if now.info.linear else x[around] for x in (now.pixels, before.pixels))
+        change = cv2.subtract(shown, earlier, dtype=cv2.CV_32F)
+        change = cv2.blur(change, (3, 3), borderType=cv2.BORDER_REPLICATE)
+        most = np.abs(change).max(2)[rows.start - around.start :][: rows.stop - rows.start]
+        found[rows] = np.rint(255 * np.exp(-np.square(most / np.float32(limit * scale))))
     return found
 
 
-def average(alpha: np.ndarray, last: np.ndarray, where: np.ndarray, moved: np.ndarray, share: np.ndarray) -> None:
+def weight(step: V, motion: V, stirred: V, same: V) -> V:
+    """What the last alpha weighs, in [0, WEIGHT]. step: from the new to the last one; motion: of the foreground, in
+    pixels; stirred: see `stir`; same: in [0, 1], see `steady`."""
+    moving = ((stirred / STIRS) ** 3).clip(max=1)
+    stands: V = moving * math.e ** -((motion / (STANDS * stirred + _FAINT)) ** 2) + (1 - moving) * same
+    return WEIGHT * stands * math.e ** -((step / AGREE) ** 2)
+
+
+def average(
+    alpha: np.ndarray, last: np.ndarray, where: np.ndarray, motion: np.ndarray, stirred: np.ndarray, same: np.ndarray
+) -> None:
     """`alpha` drawn towards `last`, both (H, W) float32, in place, at the pixels `where`, (H, W) bool.
 
-    moved: (h, w), lengths of `movement`; share: (h, w), see `worth`.
+    motion: (h, w), lengths of `movement` in pixels of the picture; stirred: (h, w), of `stir`; same: of `steady`.
     """
     for rows in filled_strips(where):
         inside = where[rows]
-        motion, counts = (upsampled_rows(x, alpha.shape, rows.start, rows.stop)[inside] for x in (moved, share))
+        length, change = (upsampled_rows(x, alpha.shape, rows.start, rows.stop)[inside] for x in (motion, stirred))
         new = alpha[rows][inside]
         step = last[rows][inside] - new
-        weight = WEIGHT * counts * np.exp(-np.square(step / AGREE) - np.square(motion / STANDS))
-        alpha[rows][inside] = new + weight * step
+        alpha[rows][inside] = new + step * weight(step, length, change, same[rows][inside] / np.float32(255))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from uhrmat.clip.blend import Moment, by_rule, small_maps
+from uhrmat.clip.blend import Moment, by_rule, same_colours, small_maps
 from uhrmat.clip.matter import ClipMatter
 from uhrmat.hints import Hints
 from uhrmat.matter import Matter
@@ -34,14 +34,15 @@ _APART = 4
 @dataclass(frozen=True)
 class Footage:
     """T frames of (H, W). image: (T, H, W, 3) uint8; true, new, rule: (T, H, W) uint16, the exact alpha, the refiner's
-    and what the rule made of the clip; state: (T, H, W) uint8, bits of `STATE`; maps: (T, h, w, MAPS) float16; noise:
-    (T,) float32."""
+    and what the rule made of the clip; state: (T, H, W) uint8, bits of `STATE`; same: (T, H, W) uint8, see
+    `standing.steady`; maps: (T, h, w, MAPS) float16; noise: (T,) float32."""
 
     image: np.ndarray
     true: np.ndarray
     new: np.ndarray
     rule: np.ndarray
     state: np.ndarray
+    same: np.ndarray
     maps: np.ndarray
     noise: np.ndarray
 
@@ -107,14 +108,14 @@ def make_footage(recipe: ClipRecipe, scale: float, matter: Matter | None = None)
             "foreground": frame.trimap == 255, "background": frame.trimap == 0, "active": matte.active,
             "spatial": trimap_band(frame.trimap),
         }  # fmt: skip
-        new, maps = matte.alpha, np.zeros((*shape, MAPS), np.float32)
+        new, maps, same = matte.alpha, np.zeros((*shape, MAPS), np.float32), np.zeros(matte.alpha.shape, np.uint8)
         if record.found is not None:
             moment, new = record.found
-            parts["where"], maps = moment.where, small_maps(moment)
+            parts["where"], maps, same = moment.where, small_maps(moment), same_colours(moment)
         alphas = {"true": frame.alpha, "new": new, "rule": matte.alpha}
         state = np.sum([STATE[name] * part for name, part in parts.items()], 0)
         rows.append({
-            "image": frame.image, "state": state.astype(np.uint8), "maps": maps.astype(np.float16),
+            "image": frame.image, "state": state.astype(np.uint8), "same": same, "maps": maps.astype(np.float16),
             "noise": np.array(matte.stats.noise, np.float32), **{k: _stored(x) for k, x in alphas.items()},
         })  # fmt: skip
     return Footage(**{name: np.stack([row[name] for row in rows]) for name in rows[0]})

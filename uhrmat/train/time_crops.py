@@ -75,8 +75,8 @@ def build(
     """`frames` + 1 frames from (t, y, x) on, the first of which is only looked back at.
 
     image: (T, s, s, 3) in [0, 1], with `rng` in other colours; alpha, new, rule: (T, s, s); spatial, active, where,
-    unknown: (T, s, s) bool; known: (T, s, s, 2); maps: (T, s, s, MAPS); noise: (T,); scale: full-resolution pixels per
-    small one.
+    unknown: (T, s, s) bool; known: (T, s, s, 2); maps: (T, s, s, MAPS); same: (T, s, s) in [0, 1]; noise: (T,);
+    scale: full-resolution pixels per small one.
     """
     t, y, x = place
     window = np.s_[t : t + frames + 1, y : y + side, x : x + side]
@@ -94,6 +94,7 @@ def build(
         "unknown": ~(bits["foreground"] | bits["background"]),
         "known": torch.stack([bits["foreground"], bits["background"]], -1).float(),
         "maps": torch.stack([BilinearMaps(m, size)(ys, xs) for m in maps]),
+        "same": torch.from_numpy(footage.same[window].astype(np.float32) / 255),
         "noise": torch.from_numpy(footage.noise[t : t + frames + 1]),
         "scale": torch.tensor(size[0] / maps.shape[1], dtype=torch.float32),
     }

@@ -86,7 +86,7 @@ def _joined(net: nn.Module, batch: Batch, last: Tensor, t: int, dtype: torch.dty
     there = _along(earlier, scale * maps[..., :2])
     alphas = torch.stack([new, last, there[..., 0]], -1)
     colours = torch.cat([batch["image"][:, t], earlier[..., 1:], there[..., 1:]], -1)
-    weight = weight_of((last - new)[..., None], maps[..., 2:4], noise)
+    weight = weight_of((last - new)[..., None], maps, batch["same"][:, t, ..., None], scale)
     x = assemble(alphas, weight, colours, maps, batch["known"][:, t], scale, noise).permute(0, 3, 1, 2)
     with torch.autocast(x.device.type, dtype, enabled=dtype != torch.float32):
         engine = DenseEngine(where[:, None])
