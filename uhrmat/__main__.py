@@ -1,5 +1,5 @@
 """`python -m uhrmat` is the `uhrmat` command."""
 
-from uhrmat.cli.app import main
+from uhrmat.start import main
 
 main()

@@ -1,11 +1,15 @@
 """The prior's process, started early: it answers, and it never outlives the command."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 from uhrmat.prior.affinity import METHODS, solve
-from uhrmat.prior.launch import launched
+from uhrmat.prior.launch import ended, launch, launched
 from uhrmat.prior.worker import PriorProcess
+from uhrmat.start import main, needs_prior
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -28,3 +32,43 @@ def test_a_refused_command_leaves_no_process() -> None:
         assert process is not None and process.poll() is not None
     with launched(False) as none:
         assert none is None
+
+
+def test_one_that_runs_already_is_taken_and_left_to_whoever_began_it() -> None:
+    early = launch()
+    with ended(early):
+        for wanted in (True, False):
+            with launched(wanted, early) as process:
+                assert process is early
+            assert early.poll() is None
+    assert early.poll() is not None
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["image", "a.jpg", "--trimap", "t.png"], True),
+        (["image", "--mask=m.png", "a.jpg"], True),
+        (["image", "a.jpg"], False),
+        (["image", "a.jpg", "--trimap", "t.png", "--help"], False),
+        (["video", "a.mp4", "--trimap", "t.png"], False),
+        ([], False),
+    ],
+)
+def test_the_prior_is_begun_where_the_command_line_asks_for_it(words: list[str], expected: bool) -> None:
+    assert needs_prior(words) is expected
+
+
+def test_a_wrong_command_line_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[subprocess.Popen[bytes]] = []
+
+    def noted() -> subprocess.Popen[bytes]:
+        begun.append(launch())
+        return begun[0]
+
+    monkeypatch.setattr("uhrmat.prior.launch.launch", noted)
+    monkeypatch.setattr("uhrmat.cli.app.run_and_leave", lambda command: command())
+    monkeypatch.setattr(sys, "argv", ["uhrmat", "image", "nowhere.jpg", "--trimap", "t.png", "--no-such-option"])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 2 and begun[0].poll() is not None

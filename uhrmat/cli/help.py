@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
-_VALUES = {"path": "PATH", "file": "FILE", "int": "N", "float": "X", "str": "NAME"}
+_VALUES = {"path": "PATH", "file": "FILE", "int": "N", "integer": "N", "float": "X", "str": "NAME", "text": "NAME"}
 """What stands for a value in an option's line where the option does not name it itself."""
 
 
@@ -82,7 +82,7 @@ def _write_options(params: list[Any], ctx: Any, formatter: Any) -> None:
 def _name(param: Any, ctx: Any) -> str:
     """`PHOTO...`, `-o, --output DIR`, `--premultiply, --straight`, `--threads N`."""
     if isinstance(param, TyperArgument):
-        return str(param.display_name_raw)
+        return str(param.metavar or f"{str(param.name).upper()}{'...' if param.nargs == -1 else ''}")
     names = ", ".join([*sorted(param.opts, key=len), *param.secondary_opts])
     return names if param.is_flag else f"{names} {_value(param, ctx)}"
 
@@ -90,7 +90,8 @@ def _name(param: Any, ctx: Any) -> str:
 def _value(param: Any, ctx: Any) -> str:
     if param.metavar is not None:
         return str(param.metavar)
-    kind = str(param.display_type(ctx)).strip("<>").removesuffix(" range")
+    said = getattr(param, "display_type", param.make_metavar)  # the second is what it was called before typer 0.29
+    kind = str(said(ctx)).strip("<>").lower().removesuffix(" range")
     return _VALUES.get(kind, kind)
 
 

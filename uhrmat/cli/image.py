@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 def image(
+    begun: typer.Context,
     photos: opt.Photos,
     trimap: opt.Trimap = None,
     mask: opt.MaskHint = None,
@@ -58,7 +59,7 @@ def image(
     from uhrmat.prior.launch import launched
 
     hinted = trimap is not None or mask is not None
-    with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console, launched(hinted) as child:
+    with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console, launched(hinted, begun.obj) as child:
         from uhrmat.media import MAX_PIXELS
         from uhrmat.plan import Spec, parse_outputs, plan
 
@@ -86,11 +87,11 @@ def image(
 
         behind = None if background is None else parse_background(background)
         with closing(PriorProcess(child)) as process, closing(Ahead(jobs, resize_trimap, limit)) as ahead:
-            begun = ahead.begin_prior(
+            asked = ahead.begin_prior(
                 prior, working_size, process.solve, refiner == "ddfe" and working_size is None
             )  # fmt: skip
             if hinted:
-                begun.result()  # torch can wait until the prior is at work, but not the other way round
+                asked.result()  # torch can wait until the prior is at work, but not the other way round
             with importing(lean=prior in ("auto", *METHODS)):
                 from uhrmat.matter import Matter
 
