@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from uhrmat.clip.standing import average, movement, steady, stir, weight
+from uhrmat.clip.standing import STIRS, average, movement, steady, stir, weight
 from uhrmat.devices import pick_precision
 from uhrmat.matter import Matter
 from uhrmat.refine.features import BilinearMaps, PictureColours
@@ -44,13 +44,11 @@ Blend = Callable[[Moment, np.ndarray], None]
 
 def by_rule(moment: Moment, alpha: np.ndarray) -> None:
     """The mean where the subject stands, see `standing`."""
-    _by_rule(moment, alpha, small_maps(moment), same_colours(moment))
-
-
-def _by_rule(moment: Moment, alpha: np.ndarray, maps: np.ndarray, same: np.ndarray) -> None:
-    """maps: `small_maps`; same: `same_colours`."""
-    scale = alpha.shape[0] / maps.shape[0]
-    average(alpha, moment.last, moment.where, scale * maps[..., 2], maps[..., 3], same)
+    stirred = _stirred(moment)
+    motion = np.zeros_like(stirred)
+    if stirred.max() > STIRS / 3:  # else the motion would count for less than a twenty-fifth
+        motion = alpha.shape[0] / len(stirred) * movement(*_seen(moment))[..., 2]
+    average(alpha, moment.last, moment.where, motion, stirred, same_colours(moment))
 
 
 def same_colours(moment: Moment) -> np.ndarray:
@@ -60,12 +58,20 @@ def same_colours(moment: Moment) -> np.ndarray:
 
 def small_maps(moment: Moment) -> np.ndarray:
     """(h, w, MAPS) float32, see `refine.time.MAPS`."""
-    seen = moment.before.small, moment.now.small, moment.now.prior
-    scale = moment.now.size[0] / len(moment.now.small)
-    stirred = stir(*seen[:2], np.maximum(moment.before.prior, moment.now.prior), moment.noise / scale)
-    found = np.dstack([movement(*seen), stirred, moment.now.prior])
+    found = np.dstack([movement(*_seen(moment)), _stirred(moment), moment.now.prior])
     assert found.shape[2] == MAPS
     return found
+
+
+def _seen(moment: Moment) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return moment.before.small, moment.now.small, moment.now.prior
+
+
+def _stirred(moment: Moment) -> np.ndarray:
+    """See `standing.stir`."""
+    present = np.maximum(moment.before.prior, moment.now.prior)
+    scale = moment.now.size[0] / len(moment.now.small)
+    return stir(moment.before.small, moment.now.small, present, moment.noise / scale)
 
 
 def make_blend(weights: str | None, matter: Matter) -> Blend:
@@ -85,9 +91,8 @@ class TimeBlend:
         self.engine = engine
 
     def __call__(self, moment: Moment, alpha: np.ndarray) -> None:
-        maps, same = small_maps(moment), same_colours(moment)
-        features = self._features(moment, alpha.copy(), maps, same)
-        _by_rule(moment, alpha, maps, same)
+        features = self._features(moment, alpha.copy(), small_maps(moment), same_colours(moment))
+        by_rule(moment, alpha)
         size = alpha.shape[0], alpha.shape[1]
         cells = count_cells(moment.where)
         parts = cut(cells, size, reach(self.net), lambda window: int(np.count_nonzero(window)) <= _CELLS)

@@ -36,6 +36,8 @@ SAME, LEAST = 3.0, 0.1 / 255
 """Change of the mean of 3 x 3 pixels at which the weight has fallen to 1 / e: in standard deviations, and at least."""
 _NEAR, _FAR = 0.02, 0.08
 """Standard deviations, as shares of the short side, over which the foreground's motion is spread to its hair."""
+_COARSE = 4
+"""Pixels of the small picture per pixel in which is spread: much fewer than the smaller deviation."""
 _FAINT = 1e-3
 
 
@@ -64,27 +66,39 @@ def stir(before: np.ndarray, now: np.ndarray, alpha: np.ndarray, noise: float) -
 
 def _spread(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """(h, w, C): the weighted mean of `values` (h, w, C) nearby, or without any far away. weight: (h, w) float32."""
-    weight = weight[..., None] + np.float32(1e-6)
-    sigmas = [s * min(weight.shape[:2]) for s in (_NEAR, _FAR)]
-    spread = [[cv2.GaussianBlur(x, (0, 0), s).reshape(x.shape) for x in (values * weight, weight)] for s in sigmas]
-    (near, sure), (far, there) = spread
-    return np.asarray((near + _FAINT * far / there) / (sure + _FAINT), np.float32)
+    height, width = weight.shape
+    parts = np.dstack([values * weight[..., None], weight + np.float32(1e-6)])
+    coarse = cv2.resize(parts, (-(-width // _COARSE), -(-height // _COARSE)), interpolation=cv2.INTER_AREA)
+    near, far = (cv2.GaussianBlur(coarse, (0, 0), s * min(weight.shape) / _COARSE) for s in (_NEAR, _FAR))
+    mean = (near[..., :-1] + _FAINT * far[..., :-1] / far[..., -1:]) / (near[..., -1:] + _FAINT)
+    return cv2.resize(mean, (width, height), interpolation=cv2.INTER_LINEAR).reshape(values.shape)
 
 
 def steady(now: Picture, before: Picture, noise: float, where: np.ndarray) -> np.ndarray:
     """(H, W) uint8, 255 where a pixel and its neighbours show the colours of the frame before but for the noise, with
-    this standard deviation in [0, 1]; computed in the rows of `where`, (H, W) bool, elsewhere 0."""
+    this standard deviation in [0, 1]; at the pixels `where`, (H, W) bool, elsewhere 0."""
     found = np.zeros(where.shape, np.uint8)
     limit = max(LEAST, SAME * noise * float(np.sqrt(2)) / 3)
     scale = 1.0 if now.info.linear else FULL_SCALE[now.pixels.dtype.name]
     for rows in filled_strips(where):
-        around = slice(max(0, rows.start - 1), rows.stop + 1)
-        shown, earlier = (srgb_encode(x[around]) if now.info.linear else x[around] for x in (now.pixels, before.pixels))
-        change = cv2.subtract(shown, earlier, dtype=cv2.CV_32F)
-        change = cv2.blur(change, (3, 3), borderType=cv2.BORDER_REPLICATE)
-        most = np.abs(change).max(2)[rows.start - around.start :][: rows.stop - rows.start]
-        found[rows] = np.rint(255 * np.exp(-np.square(most / np.float32(limit * scale))))
+        inside = where[rows]
+        left, right = _ends(np.any(inside, axis=0))
+        top, bottom = max(0, rows.start - 1), min(len(where), rows.stop + 1)
+        here = slice(top, bottom), slice(max(0, left - 1), right + 1)
+        shown, earlier = (srgb_encode(x[here]) if now.info.linear else x[here] for x in (now.pixels, before.pixels))
+        change = cv2.blur(cv2.subtract(shown, earlier, dtype=cv2.CV_32F), (3, 3), borderType=cv2.BORDER_REPLICATE)
+        first, second, third = (np.abs(plane) for plane in cv2.split(change))
+        most = cv2.max(cv2.max(first, second), third)[rows.start - top :, left - here[1].start :]
+        inside = inside[:, left:right]
+        most = most[: len(inside), : right - left][inside]
+        found[rows, left:right][inside] = np.rint(255 * np.exp(-np.square(most / np.float32(limit * scale))))
     return found
+
+
+def _ends(line: np.ndarray) -> tuple[int, int]:
+    """From where to where, exclusively, a line of bools that holds something holds it."""
+    places = np.flatnonzero(line)
+    return int(places[0]), int(places[-1]) + 1
 
 
 def weight(step: V, motion: V, stirred: V, same: V) -> V:
