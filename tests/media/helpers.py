@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from functools import cache
 import zlib
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,10 @@ def gradient(height: int, width: int, dtype: str = "uint8") -> np.ndarray:
     return np.rint(unit * np.iinfo(dtype).max).astype(dtype)
 
 
+@cache
 def display_p3() -> bytes:
-    """An sRGB profile whose red and blue colorants are moved: a valid RGB profile that is nobody's default."""
+    """An sRGB profile whose red and blue colorants are moved: a valid RGB profile that is nobody's default. Made once:
+    LittleCMS writes the second of its making into it."""
     icc = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     count = struct.unpack_from(">I", icc, 128)[0]
     for index in range(count):
