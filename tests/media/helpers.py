@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import struct
-from functools import cache
 import zlib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
