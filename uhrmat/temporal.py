@@ -57,14 +57,20 @@ def changed(
     scene-linear and compared as a screen shows them.
     """
     found = np.zeros(within.shape, bool)
-    scale = 1.0 if linear else FULL_SCALE[now.dtype.name]
     for rows in filled_strips(within):
         inside = within[rows]
-        pair = (srgb_encode(now[rows]), srgb_encode(then[rows])) if linear else (now[rows], then[rows])
-        delta = cv2.absdiff(*pair)
+        shown, earlier, scale = as_shown(now[rows], then[rows], linear)
+        delta = cv2.absdiff(shown, earlier)
         strong, weak = (_exceeds(delta, value * scale) for value in (high, low))
         found[rows] = (strong | (weak & held[rows])) & inside
     return found
+
+
+def as_shown(now: np.ndarray, then: np.ndarray, linear: bool) -> tuple[np.ndarray, np.ndarray, float]:
+    """Pixels of two frames as a screen shows them, and what is 1 there. linear: they are scene-linear."""
+    if linear:
+        return srgb_encode(now), srgb_encode(then), 1.0
+    return now, then, FULL_SCALE[now.dtype.name]
 
 
 def _exceeds(delta: np.ndarray, limit: float) -> np.ndarray:

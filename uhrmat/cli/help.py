@@ -82,7 +82,7 @@ def _write_options(params: list[Any], ctx: Any, formatter: Any) -> None:
 def _name(param: Any, ctx: Any) -> str:
     """`PHOTO...`, `-o, --output DIR`, `--premultiply, --straight`, `--threads N`."""
     if isinstance(param, TyperArgument):
-        return str(param.metavar or f"{str(param.name).upper()}{'...' if param.nargs == -1 else ''}")
+        return str(param.metavar or param.name)
     names = ", ".join([*sorted(param.opts, key=len), *param.secondary_opts])
     return names if param.is_flag else f"{names} {_value(param, ctx)}"
 

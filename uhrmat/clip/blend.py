@@ -44,11 +44,17 @@ Blend = Callable[[Moment, np.ndarray], None]
 
 def by_rule(moment: Moment, alpha: np.ndarray) -> None:
     """The mean where the subject stands, see `standing`."""
-    stirred = _stirred(moment)
-    motion = np.zeros_like(stirred)
+    _by_rule(moment, alpha, lambda: movement(*_seen(moment))[..., 2], _stirred(moment), same_colours(moment))
+
+
+def _by_rule(
+    moment: Moment, alpha: np.ndarray, motion: Callable[[], np.ndarray], stirred: np.ndarray, same: np.ndarray
+) -> None:
+    """motion: lengths of `movement`, asked for only where they count; stirred: of `stir`; same: `same_colours`."""
+    length = np.zeros_like(stirred)
     if stirred.max() > STIRS / 3:  # else the motion would count for less than a twenty-fifth
-        motion = alpha.shape[0] / len(stirred) * movement(*_seen(moment))[..., 2]
-    average(alpha, moment.last, moment.where, motion, stirred, same_colours(moment))
+        length = alpha.shape[0] / len(stirred) * motion()
+    average(alpha, moment.last, moment.where, length, stirred, same)
 
 
 def same_colours(moment: Moment) -> np.ndarray:
@@ -91,8 +97,9 @@ class TimeBlend:
         self.engine = engine
 
     def __call__(self, moment: Moment, alpha: np.ndarray) -> None:
-        features = self._features(moment, alpha.copy(), small_maps(moment), same_colours(moment))
-        by_rule(moment, alpha)
+        maps, same = small_maps(moment), same_colours(moment)
+        features = self._features(moment, alpha.copy(), maps, same)
+        _by_rule(moment, alpha, lambda: maps[..., 2], maps[..., 3], same)
         size = alpha.shape[0], alpha.shape[1]
         cells = count_cells(moment.where)
         parts = cut(cells, size, reach(self.net), lambda window: int(np.count_nonzero(window)) <= _CELLS)

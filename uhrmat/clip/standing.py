@@ -17,9 +17,9 @@ import cv2
 import numpy as np
 
 from uhrmat.clip.flow import flow
-from uhrmat.media import Picture, srgb_encode
-from uhrmat.media.picture import FULL_SCALE
+from uhrmat.media import Picture
 from uhrmat.sparsity import LOW, filled_strips, upsampled_rows
+from uhrmat.temporal import as_shown
 
 V = TypeVar("V", bound=Any)
 """An array or a tensor."""
@@ -79,26 +79,19 @@ def steady(now: Picture, before: Picture, noise: float, where: np.ndarray) -> np
     this standard deviation in [0, 1]; at the pixels `where`, (H, W) bool, elsewhere 0."""
     found = np.zeros(where.shape, np.uint8)
     limit = max(LEAST, SAME * noise * float(np.sqrt(2)) / 3)
-    scale = 1.0 if now.info.linear else FULL_SCALE[now.pixels.dtype.name]
     for rows in filled_strips(where):
-        inside = where[rows]
-        left, right = _ends(np.any(inside, axis=0))
-        top, bottom = max(0, rows.start - 1), min(len(where), rows.stop + 1)
-        here = slice(top, bottom), slice(max(0, left - 1), right + 1)
-        shown, earlier = (srgb_encode(x[here]) if now.info.linear else x[here] for x in (now.pixels, before.pixels))
+        left, _, width, _ = cv2.boundingRect(where[rows].view(np.uint8))
+        box = rows, slice(left, left + width)
+        around = tuple(slice(max(0, side.start - 1), side.stop + 1) for side in box)
+        shown, earlier, scale = as_shown(now.pixels[around], before.pixels[around], now.info.linear)
         change = cv2.blur(cv2.subtract(shown, earlier, dtype=cv2.CV_32F), (3, 3), borderType=cv2.BORDER_REPLICATE)
         first, second, third = (np.abs(plane) for plane in cv2.split(change))
-        most = cv2.max(cv2.max(first, second), third)[rows.start - top :, left - here[1].start :]
-        inside = inside[:, left:right]
-        most = most[: len(inside), : right - left][inside]
-        found[rows, left:right][inside] = np.rint(255 * np.exp(-np.square(most / np.float32(limit * scale))))
+        most = cv2.max(cv2.max(first, second), third)
+        inside = where[box]
+        top, start = (side.start - wide.start for side, wide in zip(box, around, strict=True))
+        most = most[top : top + len(inside), start : start + width][inside]
+        found[box][inside] = np.rint(255 * np.exp(-np.square(most / np.float32(limit * scale))))
     return found
-
-
-def _ends(line: np.ndarray) -> tuple[int, int]:
-    """From where to where, exclusively, a line of bools that holds something holds it."""
-    places = np.flatnonzero(line)
-    return int(places[0]), int(places[-1]) + 1
 
 
 def weight(step: V, motion: V, stirred: V, same: V) -> V:
