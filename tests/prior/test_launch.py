@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from uhrmat.prior.affinity import METHODS, solve
-from uhrmat.prior.launch import ended, launch, launched
+from uhrmat.prior.launch import ended, launch
 from uhrmat.prior.worker import PriorProcess
 from uhrmat.start import main, needs_prior
 
@@ -17,31 +17,30 @@ def test_a_process_that_runs_already_answers_and_ends_with_its_block(name: str) 
     image = np.random.default_rng(0).random((30, 40, 3), dtype=np.float32)
     trimap = np.full((30, 40), 128, np.uint8)
     trimap[:, :8], trimap[:, 32:] = 0, 255
-    with launched(True) as process:
-        assert process is not None and process.poll() is None
+    process = launch()
+    with ended(process):
+        assert process.poll() is None
         found, notes = PriorProcess(process).solve(image, trimap, name)
         assert np.allclose(found, solve(image, trimap, name)[0], atol=1e-4) and not notes
     assert process.poll() is not None
 
 
 def test_a_refused_command_leaves_no_process() -> None:
-    try:
-        with launched(True) as process:
-            raise ValueError
-    except ValueError:
-        assert process is not None and process.poll() is not None
-    with launched(False) as none:
-        assert none is None
+    process = launch()
+    with pytest.raises(ValueError, match="refused"), ended(process):
+        raise ValueError("refused")
+    assert process.poll() is not None
+    with ended(None):
+        pass
 
 
-def test_one_that_runs_already_is_taken_and_left_to_whoever_began_it() -> None:
+def test_one_that_runs_already_is_taken() -> None:
     early = launch()
     with ended(early):
-        for wanted in (True, False):
-            with launched(wanted, early) as process:
-                assert process is early
-            assert early.poll() is None
-    assert early.poll() is not None
+        worker = PriorProcess(early)
+        assert worker._process is early and early.poll() is None
+        worker.close()
+        assert early.poll() is not None
 
 
 @pytest.mark.parametrize(

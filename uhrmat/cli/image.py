@@ -56,10 +56,8 @@ def image(
     uhrmat image photo.jpg --mask mask.png -o out --report out/page.html
     uhrmat image shoot/*.tif --trimap shoot/trimaps -o out --alpha-format png16
     """
-    from uhrmat.prior.launch import launched
-
     hinted = trimap is not None or mask is not None
-    with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console, launched(hinted, begun.obj) as child:
+    with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
         from uhrmat.media import MAX_PIXELS
         from uhrmat.plan import Spec, parse_outputs, plan
 
@@ -86,7 +84,7 @@ def image(
         from uhrmat.quick import importing
 
         behind = None if background is None else parse_background(background)
-        with closing(PriorProcess(child)) as process, closing(Ahead(jobs, resize_trimap, limit)) as ahead:
+        with closing(PriorProcess(begun.obj)) as process, closing(Ahead(jobs, resize_trimap, limit)) as ahead:
             asked = ahead.begin_prior(
                 prior, working_size, process.solve, refiner == "ddfe" and working_size is None
             )  # fmt: skip

@@ -30,12 +30,3 @@ def ended(process: subprocess.Popen[bytes] | None) -> Iterator[None]:
     finally:
         if process is not None:
             end(process)
-
-
-@contextmanager
-def launched(wanted: bool, early: subprocess.Popen[bytes] | None = None) -> Iterator[subprocess.Popen[bytes] | None]:
-    """The process while the block runs, or None where it is not wanted. early: one that runs already and is ended by
-    whoever started it."""
-    process = launch() if wanted and early is None else None
-    with ended(process):
-        yield early or process
