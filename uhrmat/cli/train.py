@@ -32,6 +32,7 @@ Minutes = Annotated[float | None, typer.Option(min=0, help="Stop after so many m
 Producers = Annotated[int, typer.Option(min=1, help="Processes that make scenes.")]
 Workers = Annotated[int, typer.Option(min=0, help="Processes that cut crops.")]
 Every = Annotated[int, typer.Option(min=1, help="Steps between log lines, validations and checkpoints.")]
+Teacher = Annotated[Path | None, typer.Option(metavar="FILE", help="An .onnx network for recipe lpn-person-taught.")]
 Start = Annotated[Path | None, typer.Option("--weights", metavar="FILE", help="Weights to start from.")]
 
 
@@ -130,6 +131,7 @@ def lpn(
     workers: Workers = 1,
     every: Every = 500,
     weights: Start = None,
+    teacher: Teacher = None,
     device: opt.Device = "auto",
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
@@ -147,5 +149,5 @@ def lpn(
         changes = {"steps": steps, "batch": batch}
         _train(
             console, run_lpn, recipe, output, minutes, changes=changes, data=data, cache=cache, device=device,
-            producers=producers, workers=workers, every=every, weights=weights,
+            producers=producers, workers=workers, every=every, weights=weights, teacher=teacher,
         )  # fmt: skip

@@ -13,7 +13,7 @@ A network trained with batch normalisation is shipped without: `folded` moves it
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -44,6 +44,13 @@ class Answer(NamedTuple):
 class PersonNet(nn.Module):
     """RGB (B, 3, H, W) in [0, 1] of any size to an `Answer`: how much of each pixel belongs to people."""
 
+    widths: ClassVar = {
+        "quarter": _QUARTER + _DECODER[2],
+        "eighth": _STAGES[0][0] + _DECODER[1],
+        "sixteenth": _STAGES[1][0] + _DECODER[0],
+    }
+    """Channels of both features that `seen` gives, by the size of their grid."""
+
     def __init__(self, norm: bool = True) -> None:
         """norm: with batch normalisation, for training; without, as `folded` makes it."""
         super().__init__()
@@ -68,6 +75,11 @@ class PersonNet(nn.Module):
 
     def forward(self, image: Tensor) -> Answer:
         """Any height and width: the picture is padded by its own border, the answer cut to size."""
+        return self.seen(image)[0]
+
+    def seen(self, image: Tensor) -> tuple[Answer, dict[str, tuple[Tensor, Tensor]]]:
+        """The answer, and the features of the way down and of the way up at the grids of `widths`, which cover the
+        padded picture."""
         height, width = image.shape[-2:]
         x = self.stem(F.pad(image, (0, -width % STRIDE, 0, -height % STRIDE), "replicate") * 2 - 1)
         skips = [x]
@@ -81,7 +93,8 @@ class PersonNet(nn.Module):
             features.append(x)
         x = self.sharp(torch.cat([_doubled(self.last(x)), skips[0]], 1))
         logits = F.pixel_shuffle(self.head(x), 2)[..., :height, :width]
-        return Answer(logits.float(), features[0][..., : -(-height // 16), : -(-width // 16)].float())
+        grids = {grid: (down, up) for grid, down, up in zip(self.widths, skips[1:-1], reversed(features), strict=True)}
+        return Answer(logits.float(), features[0][..., : -(-height // 16), : -(-width // 16)].float()), grids
 
 
 class InvertedResidual(nn.Module):

@@ -73,13 +73,17 @@ class TimeRecipe(SceneRecipe):
 @dataclass(frozen=True)
 class PersonRecipe(Recipe):
     """Pictures of about `side`² pixels; in a `share` of the steps fewer of about `large`². bce, dice, gradient: loss
-    weights."""
+    weights. hint: that of a teacher's layers, named for each grid (see `train.lpn.teacher`), 0 without a teacher."""
 
     large: int
     share: float
     bce: float
     dice: float
     gradient: float
+    hint: float
+    quarter: list[str]
+    eighth: list[str]
+    sixteenth: list[str]
 
 
 RECIPES: dict[str, type[Recipe]] = {

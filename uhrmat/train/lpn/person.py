@@ -11,11 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from uhrmat.errors import InputError
 from uhrmat.prior.lpn import SHORT_SIDE, PersonNet
 from uhrmat.train.losses import gradient
 from uhrmat.train.lpn.measure import held_out_people, overlap
 from uhrmat.train.lpn.scenes import SceneStream, Sizes
 from uhrmat.train.lpn.store import Source, read_source
+from uhrmat.train.lpn.teacher import GRIDS, TaughtNet, Teacher, hint_loss
 from uhrmat.train.recipe import PersonRecipe
 from uhrmat.train.task import Batch
 
@@ -25,29 +27,48 @@ _VALIDATED = 40
 
 @dataclass
 class PersonTask:
-    """store: a folder that `store.fill_store` has filled; data: the photographs, for those that are held out."""
+    """store: a folder that `store.fill_store` has filled; data: the photographs, for those that are held out; teacher:
+    an .onnx network, where the recipe wants one."""
 
     recipe: PersonRecipe
     store: Path
     data: Path
+    teacher: Path | None = None
     _kept: list[tuple[Tensor, np.ndarray]] = field(default_factory=list)
 
     def build(self) -> PersonNet:
         """A network with batch normalisation, laid out for fast convolutions."""
-        return PersonNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        teacher = self._teacher()
+        net = PersonNet() if teacher is None else TaughtNet(teacher.opened().channels)
+        return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def _teacher(self) -> Teacher | None:
+        """InputError where the recipe wants a teacher and none is given, or the other way round."""
+        if (self.recipe.hint > 0) != (self.teacher is not None):
+            wants = "wants" if self.recipe.hint > 0 else "has no use for"
+            raise InputError(
+                f"This recipe {wants} a teacher.", "See --teacher and --recipe in `uhrmat train lpn --help`."
+            )
+        if self.teacher is None:
+            return None
+        return Teacher(self.teacher, {grid: tuple(getattr(self.recipe, grid)) for grid in GRIDS})
 
     def stream(self, start: int) -> SceneStream:
         """Pictures drawn from the store."""
         recipe = self.recipe
         sizes = Sizes(recipe.batch, recipe.side, recipe.large, recipe.share)
-        return SceneStream(self.store, recipe.seed, sizes, start)
+        return SceneStream(self.store, recipe.seed, sizes, start, self._teacher())
 
     def loss(self, net: nn.Module, batch: Batch, dtype: torch.dtype) -> tuple[Tensor, dict[str, float]]:
-        """Cross entropy, soft overlap and edges."""
+        """Cross entropy, soft overlap and edges, and the teacher's hints."""
         image = batch["image"].contiguous(memory_format=torch.channels_last)
         with torch.autocast(image.device.type, dtype, enabled=dtype != torch.float32):
-            logits = net(image).logits
-        return person_loss(self.recipe, logits, batch["alpha"])
+            answer, read = net.told(image) if isinstance(net, TaughtNet) else (net(image), {})
+        total, parts = person_loss(self.recipe, answer.logits, batch["alpha"])
+        if read:
+            hints = hint_loss(read, {grid: batch[grid] for grid in read})
+            total, parts = total + self.recipe.hint * hints, parts | {"hints": float(hints.detach())}
+        return total, parts
 
     @torch.no_grad()
     def validate(self, net: nn.Module, dtype: torch.dtype) -> dict[str, float]:

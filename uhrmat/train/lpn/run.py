@@ -22,38 +22,42 @@ COMMAND = "python -m benchmarks.person --data DIR"
 
 def run_lpn(
     name: str | Path, out: Path, *, changes: dict[str, Any], producers: int = 1, weights: Path | None = None,
-    **options: Any,
+    teacher: Path | None = None, **options: Any,
 ) -> Path:  # fmt: skip
     """Train whichever prior the recipe is for; see `run_person` and `uhrmat.train.run.run` for the options."""
     recipe = load_recipe(name, Recipe, **changes)
     if isinstance(recipe, PersonRecipe):
         if weights is not None:
             raise InputError("The network that finds people starts from its checkpoint only.", "Leave out --weights.")
-        return run_person(recipe, out, **options)
+        return run_person(recipe, out, teacher=teacher, **options)
+    if teacher is not None:
+        raise InputError("Only the network that finds people has a teacher.", "Leave out --teacher.")
     return run(load_recipe(name, **changes), out, producers=producers, weights=weights, **options)
 
 
 def run_person(
-    recipe: PersonRecipe, out: Path, *, data: Path | None, cache: Path | None = None, device: str = "auto",
-    workers: int = 1, minutes: float = math.inf, every: int = 500, report: Report = lambda _: None,
-    note: Callable[[str], None] = lambda _: None,
+    recipe: PersonRecipe, out: Path, *, data: Path | None, cache: Path | None = None, teacher: Path | None = None,
+    device: str = "auto", workers: int = 1, minutes: float = math.inf, every: int = 500,
+    report: Report = lambda _: None, note: Callable[[str], None] = lambda _: None,
 ) -> Path:  # fmt: skip
     """Train by `recipe` into the folder `out` and return the weights' path; an interrupted run goes on where it was.
 
     data: a folder with people/, and mattes/ and textures/ where there are any (see `store`), InputError without one;
-    cache: of decoded photographs, default `out`/photographs; the rest as `uhrmat.train.run.run`.
+    cache: of decoded photographs, default `out`/photographs; teacher: an .onnx network for recipes with hints; the rest
+    as `uhrmat.train.run.run`.
     """
     if data is None:
         raise InputError("People are not drawn from generated scenes.", "Give photographs with --data DIR.")
     note("decoding the photographs")
     folder = cache or out / "photographs"
     fill_store(data, folder)
-    state = fitted(PersonTask(recipe, folder, data), out, device, workers, minutes, every, None, report)
+    state = fitted(PersonTask(recipe, folder, data, teacher), out, device, workers, minutes, every, None, report)
     assert isinstance(state.ema, PersonNet)
     net = folded(state.ema.to("cpu"))
     note("measuring on photographs never trained on")
     crops = f"pictures of about {recipe.side} x {recipe.side}, or fewer of {recipe.large} x {recipe.large}"
-    return finish(state, net, recipe, crops, material(data), figures(net, data), out / f"{recipe.network}.safetensors")
+    seen = material(data) + (f"; teacher: {teacher.name}" if teacher else "")
+    return finish(state, net, recipe, crops, seen, figures(net, data), out / f"{recipe.network}.safetensors")
 
 
 def material(data: Path) -> str:

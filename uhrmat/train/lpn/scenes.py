@@ -17,6 +17,7 @@ from torch.utils.data import IterableDataset
 
 from uhrmat.train.lpn.camera import photographed, toned
 from uhrmat.train.lpn.store import Store
+from uhrmat.train.lpn.teacher import Teacher
 from uhrmat.train.lpn.views import Window, cut, inside, person_window, place_window
 from uhrmat.train.synth.stage import Stage
 from uhrmat.train.synth.texture import generated
@@ -30,21 +31,23 @@ _PHOTO, _PORTRAIT, _COMPOSITE = 0.56, 0.1, 0.22
 
 class SceneStream(IterableDataset[dict[str, Tensor]]):
     """An endless stream of batches: image (B, 3, h, w) float32 in [0, 1], alpha (B, 1, h, w). Number i depends on the
-    store, `seed` and i only. `sizes(i)` gives the side and the number of pictures of batch i."""
+    store, `seed` and i only. `sizes(i)` gives the side and the number of pictures of batch i. With a teacher, what its
+    layers hold goes along by the names of their grids."""
 
-    def __init__(self, folder: Path, seed: int, sizes: Sizes, start: int = 0) -> None:
-        self.folder, self.seed, self.sizes, self.start = folder, seed, sizes, start
+    def __init__(self, folder: Path, seed: int, sizes: Sizes, start: int = 0, teacher: Teacher | None = None) -> None:
+        self.folder, self.seed, self.sizes, self.start, self.teacher = folder, seed, sizes, start, teacher
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         worker = torch.utils.data.get_worker_info()
         first, step = (worker.id, worker.num_workers) if worker else (0, 1)
         cv2.setNumThreads(1)
-        painter = Painter(Store(self.folder))
+        painter, teacher = Painter(Store(self.folder)), self.teacher.opened() if self.teacher else None
         for number in itertools.count(self.start + first, step):
             rng = np.random.default_rng([self.seed, number])
             side, count = self.sizes(number)
             shape = batch_shape(side, rng)
-            yield collate([painter.draw(shape, rng) for _ in range(count)])
+            batch = collate([painter.draw(shape, rng) for _ in range(count)])
+            yield batch | (teacher(batch["image"]) if teacher else {})
 
 
 @dataclass(frozen=True)
