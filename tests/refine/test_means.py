@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from uhrmat.refine.means import MOVE, keep_means
+from uhrmat.refine.means import MOVE, keep_means, keep_settled
 from uhrmat.sparsity import upsampled_rows
 
 SHAPE, SIZE = (64, 96), (256, 384)
@@ -55,3 +55,27 @@ def test_priors_of_any_size(shape: tuple[int, int]) -> None:
     alpha = np.full(SIZE, 0.9, np.float32)
     keep_means(alpha, np.ones(SIZE, bool), np.full(shape, 0.5, np.float32))
     assert np.allclose(alpha, 0.5, atol=1e-4)
+
+
+def test_what_the_prior_has_settled_is_put_back_but_beside_open_pixels() -> None:
+    prior = np.zeros(SIZE, np.float32)
+    prior[:, 200:] = 1
+    prior[:, 198:200] = 0.5
+    alpha, where = prior + np.float32(0.03), np.ones(SIZE, bool)
+    where[:, 300:] = False
+    keep_settled(alpha, where, prior)
+    changed = alpha != prior
+    assert changed[:, 197:201].all() and changed[:, 300:].all()
+    assert not changed[:, :197].any() and not changed[:, 201:300].any()
+
+
+def test_strips_join_without_a_seam() -> None:
+    prior = np.random.default_rng(3).random((80, 30), np.float32).round()
+    start = upsampled_rows(prior, SIZE, 0, SIZE[0])
+    alpha, part = start + np.float32(0.01), start + np.float32(0.01)
+    keep_settled(alpha, np.ones(SIZE, bool), prior)
+    for rows in range(0, SIZE[0], 10):
+        where = np.zeros(SIZE, bool)
+        where[rows : rows + 10] = True
+        keep_settled(part, where, prior)
+    assert np.array_equal(alpha, part) and 0 < (alpha == start).mean() < 1

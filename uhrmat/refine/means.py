@@ -1,7 +1,8 @@
 """The prior's word against the refiner's: details are the refiner's business, what a whole region is is the prior's.
 
 A network that sees a few dozen pixels cannot know what a region is. Where it moves the mean of one by much, it answers
-the small copy's question, and worse; where by little, it cleans what the prior left between 0 and 1.
+the small copy's question, and worse; where by little, it cleans what the prior left between 0 and 1. Where the prior is
+settled all around, what a network adds is noise.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from uhrmat.sparsity import filled_strips, upsampled_rows
+from uhrmat.sparsity import HIGH, LOW, filled_strips, upsampled_rows, widen
 
 MOVE = 0.015
 """A move of a region's mean that is kept to a share of 1 / e."""
@@ -28,6 +29,18 @@ def keep_means(alpha: np.ndarray, where: np.ndarray, prior: np.ndarray) -> None:
     for rows in filled_strips(where):
         inside = where[rows]
         alpha[rows][inside] -= upsampled_rows(undone, alpha.shape, rows.start, rows.stop)[inside]
+
+
+def keep_settled(alpha: np.ndarray, where: np.ndarray, prior: np.ndarray) -> None:
+    """Puts back the `prior`, (h, w), into `alpha`, (H, W) float32, in place, at those of the pixels `where`, (H, W)
+    bool, where it is settled and leaves no pixel beside open."""
+    for rows in filled_strips(where):
+        first, last = max(0, rows.start - 1), min(len(alpha), rows.stop + 1)
+        word = upsampled_rows(prior, alpha.shape, first, last)
+        is_open = widen((word > LOW) & (word < HIGH), 3)
+        inner = slice(rows.start - first, rows.stop - first)
+        back = where[rows] & ~is_open[inner]
+        alpha[rows][back] = word[inner][back]
 
 
 def _moves(alpha: np.ndarray, where: np.ndarray, prior: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
