@@ -125,3 +125,11 @@ def test_a_plate_and_a_screen_from_photograph_to_foreground(scene: Scene) -> Non
     assert keyed.foreground is not None
     colour = keyed.foreground.astype(int)
     assert (colour[..., 1] - colour[..., ::2].max(-1)).max() <= 2
+
+
+@pytest.mark.parametrize("refiner", ["shm", "ddfe", "guided", "bilinear"])
+def test_warming_up_leaves_no_trace(refiner: str, scene: Scene, picture: Picture) -> None:
+    cold, warm = (Matter(refiner=refiner, working_size=160, precision="fp32") for _ in range(2))
+    warm.warm()
+    alphas = [matter.matte(picture, trimap=scene.trimap, foreground=False).alpha for matter in (cold, warm)]
+    assert np.array_equal(*alphas)

@@ -30,6 +30,8 @@ from uhrmat.sparsity import trimap_band
 
 ImageLike = Picture | np.ndarray | str | Path
 Answer = Callable[[PriorMethod, np.ndarray, SmallHints], Prior]
+_WARM = 64
+"""Side of the picture that `Matter.warm` refines."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,15 @@ class Matter:
             peak_memory(self.device), [*asked.notes, *done.notes],
         )  # fmt: skip
         return Matte(found, colours, prior.alpha, active, settled, stats, picture, hints.given)
+
+    def warm(self) -> None:
+        """Refines a few pixels of nothing: what libraries do at a first call is done then, while a prior is at work
+        elsewhere."""
+        trimap = np.full((_WARM, _WARM), 128, np.uint8)
+        small = np.zeros((_WARM // 2, _WARM // 2, 3), np.float32)
+        picture = Picture.from_array(np.zeros((_WARM, _WARM, 3), np.uint8))
+        job = Job(picture, small, small[..., 0] + np.float32(0.5), trimap, trimap == 128)
+        self.refiner.refine(job, fused_prior(job.prior, trimap))
 
     def prepare(self, given: frozenset[str]) -> None:
         """Makes the prior for these hints (see `choose.NAMES`) now: what cannot be had is refused before any work."""

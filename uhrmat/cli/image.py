@@ -95,6 +95,8 @@ def image(
 
             matter = Matter(prior, solver=process.solve, **options)
             matter.prepare(jobs[0].given)
+            if hinted:
+                matter.warm()
             failed = _run(console, matter, jobs, spec, ahead, behind, report)
     if failed:
         raise typer.Exit(FAILED)
