@@ -24,15 +24,21 @@ def others(folder: Path, threads: int) -> dict[str, Finder]:
     for path in sorted(folder.rglob("ppseg*float32.tflite")):
         found["PP-HumanSeg lite 398x224"] = _tflite(path, threads, lambda x: x / 127.5 - 1, lambda y: y[0, 1])
     for path in sorted(folder.rglob("SINet_Softmax.onnx")):
-        found["SINet (anilsathyan7)"] = _onnx(path, threads, _imagenet, lambda y: y[0, 1])
+        found["SINet (anilsathyan7)"] = _onnx(path, threads, _sinet, lambda y: y[0, 1])
     for path in sorted(folder.rglob("deeplab_nchw.onnx")):
-        found["DeepLab (anilsathyan7)"] = _onnx(path, threads, lambda x: x / 127.5 - 1, lambda y: y[0, 1])
+        found["DeepLab (anilsathyan7)"] = _onnx(path, threads, lambda x: x / 127.5 - 1, _second)
     return found
 
 
-def _imagenet(x: np.ndarray) -> np.ndarray:
-    mean, spread = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
-    return np.asarray((x / 255 - mean) / spread, np.float32)
+def _sinet(x: np.ndarray) -> np.ndarray:
+    """As its author's programs do: blue, green, red, and the deviation of values up to 255 times 255 once more."""
+    mean, spread = np.float32([126.91212, 111.25247, 102.890434]), np.float32([16920.705, 16019.452, 16047.895])
+    return np.asarray((x[..., ::-1] - mean) / spread, np.float32)
+
+
+def _second(y: np.ndarray) -> np.ndarray:
+    """The second of two classes, of which the network gives the logits (1, 2, h, w)."""
+    return np.asarray(1 / (1 + np.exp(y[0, 0] - y[0, 1])), np.float32)
 
 
 def _tflite(
