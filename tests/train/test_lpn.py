@@ -16,7 +16,7 @@ from tests.docs.schema import compare
 from uhrmat.cli.app import app
 from uhrmat.errors import InputError
 from uhrmat.hub.bundled import bundled
-from uhrmat.prior.lpn import CONTEXT, PersonNet, folded, load_person
+from uhrmat.prior.lpn import CONTEXT, PersonNet, folded, found_people, load_person
 from uhrmat.train.lpn.measure import emptiness, finder_of, held_out_people, measure, overlap
 from uhrmat.train.lpn.person import PersonTask, person_loss
 from uhrmat.train.lpn.scenes import Painter, SceneStream, Sizes
@@ -82,6 +82,16 @@ def test_every_size_gets_an_alpha_of_its_size(size: tuple[int, int]) -> None:
     found = net(torch.rand(2, 3, *size))
     assert found.logits.shape == (2, 1, *size) and torch.isfinite(found.logits).all()
     assert found.context.shape == (2, CONTEXT, -(-size[0] // 16), -(-size[1] // 16))
+
+
+def test_a_mirror_image_gives_the_mirrored_answer() -> None:
+    torch.manual_seed(2)
+    net, image = PersonNet(norm=False).eval(), torch.rand(2, 3, 50, 70)
+    alpha, context = found_people(net, image)
+    assert alpha.shape == (2, 1, 50, 70) and context.shape == (2, CONTEXT, 4, 5)
+    assert 0 < float(alpha.min()) < float(alpha.max()) < 1
+    torch.testing.assert_close(found_people(net, image.flip(-1))[0], alpha.flip(-1), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(context, net(image).context, atol=1e-4, rtol=1e-4)
 
 
 def test_folding_changes_nothing() -> None:

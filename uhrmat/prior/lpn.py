@@ -163,6 +163,15 @@ def _conv(
     return nn.Sequential(*parts)
 
 
+@torch.inference_mode()
+def found_people(net: PersonNet, image: Tensor) -> tuple[Tensor, Tensor]:
+    """Of pictures (B, 3, H, W) in [0, 1] the alpha (B, 1, H, W) in [0, 1], the mean of what `net` says of a picture and
+    of its mirror image, and the context features of the picture as it is."""
+    answer = net(torch.cat([image, image.flip(-1)]).contiguous(memory_format=torch.channels_last))
+    straight, mirrored = torch.sigmoid(answer.logits).chunk(2)
+    return (straight + mirrored.flip(-1)) / 2, answer.context[: len(image)]
+
+
 @torch.no_grad()
 def folded(net: PersonNet) -> PersonNet:
     """The same function of a picture as `net` in evaluation mode, with its normalisation inside the convolutions."""

@@ -23,8 +23,8 @@ class PersonPrior:
     def __call__(self, small: np.ndarray, hints: SmallHints) -> Prior:
         import torch
 
-        planes = np.ascontiguousarray(small.transpose(2, 0, 1)[None])
-        with torch.inference_mode():
-            answer = self._net(torch.from_numpy(planes).to(self._device))
-            alpha = torch.sigmoid(answer.logits)[0, 0].cpu().numpy()
-        return Prior(constrained(alpha, hints.trimap), self.name, context=answer.context)
+        from uhrmat.prior.lpn import found_people
+
+        planes = torch.from_numpy(np.ascontiguousarray(small.transpose(2, 0, 1)[None]))
+        alpha, context = found_people(self._net, planes.to(self._device))
+        return Prior(constrained(alpha[0, 0].cpu().numpy(), hints.trimap), self.name, context=context)

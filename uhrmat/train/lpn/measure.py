@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from uhrmat.prior.base import area_average, working_shape
-from uhrmat.prior.lpn import SHORT_SIDE, PersonNet
+from uhrmat.prior.lpn import SHORT_SIDE, PersonNet, found_people
 from uhrmat.train.lpn.store import Source, find_sources, held_out, read_source
 
 Finder = Callable[[np.ndarray], np.ndarray]
@@ -55,14 +55,11 @@ def emptiness(finder: Finder, sources: Sequence[Source], side: int = 960) -> flo
 def finder_of(net: PersonNet, short: int = SHORT_SIDE, dtype: torch.dtype = torch.float32) -> Finder:
     """The network at a working size of `short` pixels on the short side, enlarged bilinearly."""
 
-    @torch.inference_mode()
     def find(picture: np.ndarray) -> np.ndarray:
         height, width = picture.shape[:2]
         small = torch.from_numpy(area_average(picture, working_shape(height, width, short), 255))
-        planes = small.permute(2, 0, 1)[None].contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
-            logits = net(planes).logits
-        found = torch.sigmoid(logits)[0, 0].numpy()
+            found = found_people(net, small.permute(2, 0, 1)[None])[0][0, 0].numpy()
         return np.asarray(cv2.resize(found, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 
     return find
