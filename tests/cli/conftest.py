@@ -50,6 +50,9 @@ class FakeMatter:
             raise InputError("There is no prior named 'nonsense'.", "Choose auto.")
         FakeMatter.made.append((names, options))
 
+    def warm(self) -> None:
+        """Nothing to be warmed up."""
+
     def prepare(self, given: frozenset[str]) -> None:
         if not given:
             raise InputError("Nothing says what the foreground is.", "Give --trimap, or a coarse --mask.")
