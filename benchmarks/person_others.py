@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from uhrmat.hub import find
 from uhrmat.train.lpn.measure import Finder
 
 _VOC_PERSON = 15
@@ -31,9 +32,10 @@ def others(folder: Path, threads: int) -> dict[str, Finder]:
 
 
 def _sinet(x: np.ndarray) -> np.ndarray:
-    """As its author's programs do: blue, green, red, and the deviation of values up to 255 times 255 once more."""
-    mean, spread = np.float32([126.91212, 111.25247, 102.890434]), np.float32([16920.705, 16019.452, 16047.895])
-    return np.asarray((x[..., ::-1] - mean) / spread, np.float32)
+    """As its author's programs do, see the catalogue: blue, green, red of values up to 255."""
+    entry = find("sinet")
+    assert entry is not None and entry.network is not None
+    return np.asarray(((x - entry.network.mean) / entry.network.std)[..., ::-1], np.float32)
 
 
 def _second(y: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ import torch
 from typer.testing import CliRunner
 
 from tests.docs.schema import compare
+from tests.train.resuming import resumed_like_unbroken
 from uhrmat.cli.app import app
 from uhrmat.errors import InputError
 from uhrmat.hub.bundled import bundled
@@ -189,17 +190,8 @@ def test_the_loss_falls_and_the_figure_is_found(data: Path, store: Path, tmp_pat
 
 def test_a_resumed_run_ends_with_the_same_weights(data: Path, store: Path, tmp_path: Path) -> None:
     task = PersonTask(_recipe(), store, data)
-    whole = fit(task, tmp_path / "whole", workers=0, every=2).ema.state_dict()
     assert fit(task, tmp_path / "parts", workers=0, every=2, seconds=0).step == 0
-
-    def stop(line: dict[str, float]) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        fit(task, tmp_path / "parts", workers=0, every=2, report=stop)
-    resumed = fit(task, tmp_path / "parts", workers=0, every=2)
-    assert resumed.step == 4
-    assert all(torch.equal(value, resumed.ema.state_dict()[name]) for name, value in whole.items())
+    assert resumed_like_unbroken(task, tmp_path).step == 4
 
 
 def test_measures(data: Path) -> None:

@@ -12,6 +12,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from typer.testing import CliRunner
 
+from tests.train.resuming import resumed_like_unbroken
 from uhrmat.cli.app import app
 from uhrmat.errors import InputError
 from uhrmat.prior.lpn import folded
@@ -104,15 +105,7 @@ def test_features_are_learned_and_left_out_of_the_weights(network: Path, data: P
 def test_a_resumed_run_ends_with_the_same_weights(network: Path, data: Path, tmp_path: Path) -> None:
     fill_store(data, tmp_path / "store")
     task = PersonTask(_recipe(), tmp_path / "store", data, network)
-    whole = fit(task, tmp_path / "whole", workers=0, every=2).ema.state_dict()
-
-    def stop(line: dict[str, float]) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        fit(task, tmp_path / "parts", workers=0, every=2, report=stop)
-    resumed = fit(task, tmp_path / "parts", workers=0, every=2).ema.state_dict()
-    assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
+    resumed_like_unbroken(task, tmp_path)
 
 
 def test_refusals(network: Path, data: Path, tmp_path: Path) -> None:

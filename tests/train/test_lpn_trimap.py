@@ -11,6 +11,7 @@ import torch
 from typer.testing import CliRunner
 
 from tests.docs.schema import compare
+from tests.train.resuming import resumed_like_unbroken
 from uhrmat.cli.app import app
 from uhrmat.prior.lpn_trimap import TrimapNet, load_trimap_net
 from uhrmat.train.lpn.trimap import SmallStream, TrimapTask, crop, smalls
@@ -86,15 +87,7 @@ def test_the_loss_falls_below_the_closed_form(cache: Path, tmp_path: Path) -> No
 
 def test_a_resumed_run_ends_with_the_same_weights(cache: Path, tmp_path: Path) -> None:
     task = TrimapTask(_recipe(), cache)
-    whole = fit(task, tmp_path / "whole", workers=0, every=2).ema.state_dict()
-
-    def stop(line: dict[str, float]) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        fit(task, tmp_path / "parts", workers=0, every=2, report=stop)
-    resumed = fit(task, tmp_path / "parts", workers=0, every=2).ema.state_dict()
-    assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
+    resumed_like_unbroken(task, tmp_path)
 
 
 def test_the_command_writes_weights_that_load(cache: Path, tmp_path: Path) -> None:

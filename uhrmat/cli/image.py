@@ -88,14 +88,14 @@ def image(
             asked = ahead.begin_prior(
                 prior, working_size, process.solve, refiner == "ddfe" and working_size is None
             )  # fmt: skip
-            if hinted:
-                asked.result()  # torch can wait until the prior is at work, but not the other way round
+            # torch can wait until the prior is at work, but not the other way round
+            at_work = hinted and asked.result() is not None
             with importing(lean=prior in ("auto", *METHODS)):
                 from uhrmat.matter import Matter
 
             matter = Matter(prior, solver=process.solve, **options)
             matter.prepare(jobs[0].given)
-            if hinted:
+            if at_work:
                 matter.warm()
             failed = _run(console, matter, jobs, spec, ahead, behind, report)
     if failed:

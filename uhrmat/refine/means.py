@@ -10,7 +10,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from uhrmat.sparsity import HIGH, LOW, filled_strips, upsampled_rows, widen
+from uhrmat.sparsity import filled_strips, is_open, upsampled_rows, widen
 
 MOVE = 0.015
 """A move of a region's mean that is kept to a share of 1 / e."""
@@ -37,9 +37,9 @@ def keep_settled(alpha: np.ndarray, where: np.ndarray, prior: np.ndarray) -> Non
     for rows in filled_strips(where):
         first, last = max(0, rows.start - 1), min(len(alpha), rows.stop + 1)
         word = upsampled_rows(prior, alpha.shape, first, last)
-        is_open = widen((word > LOW) & (word < HIGH), 3)
+        near = widen(is_open(word), 3)
         inner = slice(rows.start - first, rows.stop - first)
-        back = where[rows] & ~is_open[inner]
+        back = where[rows] & ~near[inner]
         alpha[rows][back] = word[inner][back]
 
 
