@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from uhrmat.prior import neighbours
-from uhrmat.prior.neighbours import neighbour_laplacian
+from uhrmat.prior.neighbours import like_pixels
 
 
 def _stripes() -> tuple[np.ndarray, np.ndarray]:
@@ -18,26 +18,28 @@ def _stripes() -> tuple[np.ndarray, np.ndarray]:
     return image + rng.uniform(0, 0.05, image.shape).astype(np.float32), unknown
 
 
+def _matrix(image: np.ndarray, unknown: np.ndarray) -> np.ndarray:
+    """The Laplacian of the ties, in full."""
+    return like_pixels(image, unknown).laplacian()(np.eye(int(unknown.sum())))
+
+
 def test_a_symmetric_laplacian() -> None:
     image, unknown = _stripes()
-    found = neighbour_laplacian(image, unknown)
-    assert found.shape == (unknown.sum(),) * 2
-    assert abs(found - found.T).max() < 1e-12
-    assert np.abs(found @ np.ones(found.shape[0])).max() < 1e-12
-    ties = -found.toarray()
-    np.fill_diagonal(ties, 0)
+    found = _matrix(image, unknown)
+    assert np.abs(found - found.T).max() < 1e-12
+    assert np.abs(found.sum(1)).max() < 1e-12
+    ties = np.diag(np.diag(found)) - found
     assert ties.min() >= 0 and abs(ties.sum() / len(ties) - 1) < 1e-6
 
 
 def test_like_pixels_are_tied_and_others_are_not() -> None:
     image, unknown = _stripes()
     bright = image[unknown][:, 0] > 0.4
-    found = neighbour_laplacian(image, unknown)
-    assert found[bright][:, ~bright].nnz == 0
-    rows, columns = np.nonzero(unknown)
-    where = found[bright][:, bright].tocoo()
-    far = np.abs(columns[bright][where.row] - columns[bright][where.col])
-    assert far.max() > 2  # another stripe of the colour, beyond one of the other
+    found = _matrix(image, unknown)
+    assert not found[bright][:, ~bright].any()
+    columns = np.nonzero(unknown)[1][bright]
+    here, there = np.nonzero(found[bright][:, bright])
+    assert np.abs(columns[here] - columns[there]).max() > 2  # another stripe of the colour, beyond one of the other
 
 
 def test_fewer_pixels_than_neighbours() -> None:
@@ -45,7 +47,22 @@ def test_fewer_pixels_than_neighbours() -> None:
     unknown[:] = False
     unknown[5, 5:7] = True
     assert neighbours.COUNT > 2
-    found = neighbour_laplacian(image, unknown).toarray()
+    found = _matrix(image, unknown)
     assert np.allclose(found, np.array([[1, -1], [-1, 1]]) * found[0, 0]) and found[0, 0] > 0
     unknown[5, 6] = False
-    assert neighbour_laplacian(image, unknown).toarray() == [[0]]
+    assert _matrix(image, unknown) == [[0]]
+
+
+def test_ties_that_a_solution_contradicts_fall() -> None:
+    """Half the pixels of either colour at 0 and half at 1: ties within a half stay, those between them go."""
+    image, unknown = _stripes()
+    ties = like_pixels(image, unknown)
+    alpha = (np.arange(int(unknown.sum())) // 2 % 2).astype(np.float64)
+    plain, held = (ties.laplacian(*given)(np.eye(len(alpha))) for given in ((), (alpha, 0.1)))
+    assert np.abs(held - held.T).max() < 1e-12
+    assert np.abs(held.sum(1)).max() < 1e-12
+    tied = (plain != 0) & ~np.eye(len(alpha), dtype=bool)
+    apart = tied & (alpha[:, None] != alpha)
+    assert apart.sum() > 100 and (tied & ~apart).sum() > 100
+    assert np.allclose(held[tied & ~apart], plain[tied & ~apart])
+    assert np.abs(held[apart] / plain[apart]).max() < 0.01

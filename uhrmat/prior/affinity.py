@@ -12,7 +12,7 @@ import contextlib
 import importlib
 import io
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -21,17 +21,21 @@ import numpy as np
 from uhrmat.errors import InputError
 from uhrmat.prior.base import Prior, SmallHints
 from uhrmat.prior.choose import AFFINITY, TIED
-from uhrmat.prior.neighbours import neighbour_laplacian
+from uhrmat.prior.neighbours import like_pixels
 
-RTOL = 1e-5
-"""Relative residual at which the solver stops (PyMatting's own default is 1e-7)."""
+RTOL, ROUGH = 1e-5, 1e-4
+"""Relative residual at which the solver stops (PyMatting's own default is 1e-7), and where it only has to say which
+ties hold."""
 METHODS = AFFINITY
 Solver = Callable[[np.ndarray, np.ndarray, str], tuple[np.ndarray, list[str]]]
-TIES = 0.003
-"""Weight of `neighbours` beside the closed form's Laplacian."""
+TIES = ((0.03, np.inf), (0.024, 0.1), (0.018, 0.06))
+"""Weights of `neighbours` beside the closed form's Laplacian, one solution after the other, and the difference of alpha
+in the one before that breaks a tie: strong at first, so that what only like pixels know gets there, then robust."""
 LEAK = 0.04
 """Alphas this close to 0 or 1 are taken for leaks where neighbours are tied, and the rest is stretched."""
 _MARGIN, _HELD = 4, 100.0
+_DIAGONAL = 0.01
+"""What stands for the ties in the factor."""
 _KERNEL = 10
 """Radius of the large kernels where the picture has room for them, pixels; PyMatting's default."""
 _SHIFTS = ((2e-3, (1e-4, 1e-3, 1e-2)), (1e-2, (1e-1, 1.0)))
@@ -82,7 +86,7 @@ def solve(image: np.ndarray, trimap: np.ndarray, name: str = "closed-form") -> t
     if name == TIED:
         found, notes = _tied(system, right, image, trimap == 128)
     else:
-        found, notes = _conjugate_gradient(system, lambda: system, right)
+        found, notes = _conjugate_gradient(system, [lambda _: system], right)
     alpha[unknown] = np.clip(np.nan_to_num(found, nan=0.5), 0, 1)
     return alpha.reshape(trimap.shape), notes
 
@@ -125,19 +129,31 @@ def _laplacian(name: str) -> Callable[[np.ndarray, np.ndarray], Any]:
 
 
 def _tied(system: Any, right: np.ndarray, image: np.ndarray, unknown: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """The solution with like pixels tied together. The factor needs no more of the ties than their diagonal, about 1:
-    it takes as few steps as the whole system's, and is made while the neighbours are looked for."""
+    """The solution with like pixels tied together, first by ties that are all alike, then by those that hold. The
+    factor needs no more of the ties than their diagonal, about 1: it takes as few steps as the whole system's, and is
+    made while the neighbours are looked for."""
     from scipy import sparse
 
     with ThreadPoolExecutor(1) as pool:
-        ties = pool.submit(neighbour_laplacian, image, unknown)
-        near = (system + TIES * sparse.eye(len(right))).tocsc()
-        found, notes = _conjugate_gradient(near, lambda: (system + TIES * ties.result()).tocsc(), right)
+        ties = pool.submit(like_pixels, image, unknown)
+        near = (system + _DIAGONAL * sparse.eye(len(right))).tocsc()
+
+        def tied(weight: float, spread: float) -> Callable[[np.ndarray | None], Any]:
+            def system_at(alpha: np.ndarray | None) -> Callable[[np.ndarray], np.ndarray]:
+                pull = ties.result().laplacian(alpha, spread)
+                return lambda x: system @ x + weight * pull(x)
+
+            return system_at
+
+        found, notes = _conjugate_gradient(near, [tied(*step) for step in TIES], right)
     return (found - LEAK) / (1 - 2 * LEAK), notes
 
 
-def _conjugate_gradient(near: Any, system: Callable[[], Any], right: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """near: the system, or what is like it, to be factored."""
+def _conjugate_gradient(
+    near: Any, systems: Sequence[Callable[[np.ndarray | None], Any]], right: np.ndarray
+) -> tuple[np.ndarray, list[str]]:
+    """near: the systems, or what is like them, to be factored. systems: solved one after the other, each made from the
+    solution before and begun there; the last one's is the answer."""
     from pymatting.preconditioner.ichol import ichol
     from pymatting.preconditioner.jacobi import jacobi
     from pymatting.solver.cg import cg
@@ -147,15 +163,23 @@ def _conjugate_gradient(near: Any, system: Callable[[], Any], right: np.ndarray)
     def keep(_a: Any, x: np.ndarray, *_rest: Any) -> None:
         best[:] = x
 
+    def solved(inverse: Any, steps: int) -> np.ndarray:
+        x = None
+        for index, system in enumerate(systems):
+            rtol = RTOL if index == len(systems) - 1 else ROUGH
+            x = cg(system(x), right, x0=x, M=inverse, rtol=rtol, maxiter=steps, callback=keep)
+        assert x is not None
+        return np.asarray(x)
+
     for discard, shifts in _SHIFTS:
         try:
             with contextlib.redirect_stdout(io.StringIO()):
                 inverse = ichol(near, discard_threshold=discard, shifts=list(shifts))
-            return cg(system(), right, M=inverse, rtol=RTOL, maxiter=2000, callback=keep), []
+            return solved(inverse, 2000), []
         except ValueError:
             continue
     try:
-        return cg(system(), right, M=jacobi(near), rtol=RTOL, maxiter=4000, callback=keep), []
+        return solved(jacobi(near), 4000), []
     except ValueError:
         return best, ["the prior's solver stopped before it converged"]
 

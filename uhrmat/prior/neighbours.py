@@ -7,6 +7,8 @@ CVPR 2017, §3.3. Numbers and weights here were chosen on photographs, see docs/
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,9 +19,32 @@ NEAR = 0.03
 """Weight of a place, which goes from 0 to 1 across the picture, against colours in [0, 1]."""
 
 
-def neighbour_laplacian(image: np.ndarray, unknown: np.ndarray) -> Any:
-    """(n, n) sparse: x' A x is half the sum of w (x_i - x_j)² over all pairs (i, j) of the n unknown pixels, where the
-    weights w of a pixel's neighbours sum to about 1 and are the same in both directions.
+@dataclass(frozen=True)
+class Ties:
+    """Pairs of like pixels among n. weights: (n, n) sparse, symmetric, in CSR, a pixel's sum to about 1; rows: of each
+    stored weight."""
+
+    weights: Any
+    rows: np.ndarray
+
+    def laplacian(self, alpha: np.ndarray | None = None, spread: float = np.inf) -> Callable[[np.ndarray], np.ndarray]:
+        """What multiplies (n,) or (n, k) by A: x' A x is half the sum of w (x_i - x_j)² over all pairs.
+
+        Without `alpha` w is as stored. With a solution (n,) weights of ties that it contradicts fall as Geman and
+        McClure's (1987) do, to a quarter at a difference of `spread`: hair and the twigs behind it may have one colour.
+        One step of iteratively reweighted least squares.
+        """
+        kept = self.weights
+        if alpha is not None:
+            apart = (alpha[self.rows] - alpha[kept.indices]) / spread
+            kept = kept.copy()
+            kept.data /= (1 + apart * apart) ** 2
+        total = np.asarray(kept.sum(1)).ravel()
+        return lambda x: (total * x.T).T - kept @ x
+
+
+def like_pixels(image: np.ndarray, unknown: np.ndarray) -> Ties:
+    """Ties of the n unknown pixels, in the order of `unknown`'s rows.
 
     image: (h, w, 3) in [0, 1]; unknown: (h, w) bool, with n ≥ 1 pixels set.
     """
@@ -27,12 +52,12 @@ def neighbour_laplacian(image: np.ndarray, unknown: np.ndarray) -> Any:
     from scipy import sparse
 
     features = _features(image, unknown)
-    count = min(COUNT + 1, len(features))  # a pixel is its own neighbour, which says nothing
+    n = len(features)
+    count = min(COUNT + 1, n)  # a pixel is its own neighbour, which says nothing
     _, found = knn(features, features, k=count)
-    rows = np.repeat(np.arange(len(features)), count)
-    ties = sparse.csr_matrix((np.full(len(rows), 1 / COUNT), (rows, found.ravel())), (len(features),) * 2)
-    ties = (ties + ties.T) / 2
-    return (sparse.diags(np.asarray(ties.sum(1)).ravel()) - ties).tocsr()
+    ties = sparse.csr_matrix((np.full(n * count, 0.5 / COUNT), np.ravel(found), count * np.arange(n + 1)), (n, n))
+    ties = (ties + ties.T).tocsr()
+    return Ties(ties, np.repeat(np.arange(n), np.diff(ties.indptr)))
 
 
 def _features(image: np.ndarray, unknown: np.ndarray) -> np.ndarray:
