@@ -31,11 +31,6 @@ def widen(mask: np.ndarray, k: int = K) -> np.ndarray:
     return cv2.dilate(flags, np.ones((k, k), np.uint8), borderValue=0).view(bool)
 
 
-def is_open(alpha: np.ndarray) -> np.ndarray:
-    """Where alphas lie in (LOW, HIGH): bool, of their shape."""
-    return np.asarray((alpha > LOW) & (alpha < HIGH))
-
-
 def open_prior(alpha: np.ndarray, size: tuple[int, int], k: int = K, rows: int = 1024) -> np.ndarray:
     """(H, W) bool: where the prior (h, w) float32, upsampled to `size`, lies in (LOW, HIGH), widened by k // 2.
 
@@ -46,7 +41,7 @@ def open_prior(alpha: np.ndarray, size: tuple[int, int], k: int = K, rows: int =
     for top in range(0, height, rows):
         bottom = min(top + rows, height)
         strip = upsampled_rows(alpha, size, top, bottom)
-        found[top:bottom] = is_open(strip)
+        found[top:bottom] = (strip > LOW) & (strip < HIGH)
     return widen(found, k)
 
 

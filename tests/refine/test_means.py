@@ -79,3 +79,14 @@ def test_strips_join_without_a_seam() -> None:
         where[rows : rows + 10] = True
         keep_settled(part, where, prior)
     assert np.array_equal(alpha, part) and 0 < (alpha == start).mean() < 1
+
+
+def test_a_prior_that_changes_little_changes_little() -> None:
+    """Between settled and open there is no step."""
+    prior = np.linspace(0.005, 0.025, SIZE[1], dtype=np.float32)[None].repeat(SIZE[0], 0)
+    alphas = []
+    for nudge in (0, 1e-4):
+        alphas.append(np.full(SIZE, 0.1, np.float32))
+        keep_settled(alphas[-1], np.ones(SIZE, bool), prior + np.float32(nudge))
+    assert np.abs(alphas[0] - alphas[1]).max() < 2e-3
+    assert np.allclose(alphas[0][:, 0], prior[:, 0]) and np.allclose(alphas[0][:, -1], 0.1)

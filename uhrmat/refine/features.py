@@ -18,7 +18,7 @@ CONTEXT = 128
 """Side of the square small picture for Masked-SE's encoder."""
 PRIOR = 3
 """Channel of the upsampled prior, stored as 2·alpha - 1."""
-NEAR_TRUST, FAR_TRUST, FREE_SCALE = 0.35, 0.25, 2.0
+NEAR_TRUST, FAR_TRUST, FREE_SCALE = 0.45, 0.25, 2.0
 """Trust in the network at scale 1, from FREE_SCALE on, and that scale."""
 BASE = 4
 """Channel of the colour-line projection, stored as 2·base - 1: where the refiner's residual starts."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from uhrmat.sparsity import filled_strips, is_open, upsampled_rows, widen
+from uhrmat.sparsity import LOW, filled_strips, upsampled_rows
 
 MOVE = 0.015
 """A move of a region's mean that is kept to a share of 1 / e."""
@@ -33,14 +33,16 @@ def keep_means(alpha: np.ndarray, where: np.ndarray, prior: np.ndarray) -> None:
 
 def keep_settled(alpha: np.ndarray, where: np.ndarray, prior: np.ndarray) -> None:
     """Puts back the `prior`, (h, w), into `alpha`, (H, W) float32, in place, at those of the pixels `where`, (H, W)
-    bool, where it is settled and leaves no pixel beside open."""
+    bool, where it is settled and leaves no pixel beside open: wholly within LOW of 0 or 1, less until twice that."""
     for rows in filled_strips(where):
         first, last = max(0, rows.start - 1), min(len(alpha), rows.stop + 1)
         word = upsampled_rows(prior, alpha.shape, first, last)
-        near = widen(is_open(word), 3)
+        share = np.clip(np.minimum(word, 1 - word) / LOW - 1, 0, 1)
         inner = slice(rows.start - first, rows.stop - first)
-        back = where[rows] & ~near[inner]
-        alpha[rows][back] = word[inner][back]
+        share = cv2.dilate(share, np.ones((3, 3), np.uint8), borderValue=0)[inner]
+        back = where[rows] & (share < 1)
+        said = word[inner][back]
+        alpha[rows][back] = said + share[back] * (alpha[rows][back] - said)
 
 
 def _moves(alpha: np.ndarray, where: np.ndarray, prior: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
