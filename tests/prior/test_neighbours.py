@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from uhrmat.prior import neighbours
-from uhrmat.prior.neighbours import like_pixels
+from uhrmat.prior.neighbours import like_pixels, neighbour_laplacian
 
 
 def _stripes() -> tuple[np.ndarray, np.ndarray]:
@@ -20,12 +20,14 @@ def _stripes() -> tuple[np.ndarray, np.ndarray]:
 
 def _matrix(image: np.ndarray, unknown: np.ndarray) -> np.ndarray:
     """The Laplacian of the ties, in full."""
-    return like_pixels(image, unknown).laplacian()(np.eye(int(unknown.sum())))
+    n = int(unknown.sum())
+    return neighbour_laplacian(like_pixels(image, unknown), np.zeros(n), np.inf)(np.eye(n))
 
 
 def test_a_symmetric_laplacian() -> None:
     image, unknown = _stripes()
     found = _matrix(image, unknown)
+    assert found.shape == (unknown.sum(),) * 2
     assert np.abs(found - found.T).max() < 1e-12
     assert np.abs(found.sum(1)).max() < 1e-12
     ties = np.diag(np.diag(found)) - found
@@ -58,7 +60,7 @@ def test_ties_that_a_solution_contradicts_fall() -> None:
     image, unknown = _stripes()
     ties = like_pixels(image, unknown)
     alpha = (np.arange(int(unknown.sum())) // 2 % 2).astype(np.float64)
-    plain, held = (ties.laplacian(*given)(np.eye(len(alpha))) for given in ((), (alpha, 0.1)))
+    plain, held = (neighbour_laplacian(ties, alpha, spread)(np.eye(len(alpha))) for spread in (np.inf, 0.1))
     assert np.abs(held - held.T).max() < 1e-12
     assert np.abs(held.sum(1)).max() < 1e-12
     tied = (plain != 0) & ~np.eye(len(alpha), dtype=bool)

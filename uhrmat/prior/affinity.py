@@ -14,6 +14,7 @@ import io
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ import numpy as np
 from uhrmat.errors import InputError
 from uhrmat.prior.base import Prior, SmallHints
 from uhrmat.prior.choose import AFFINITY, TIED
-from uhrmat.prior.neighbours import like_pixels
+from uhrmat.prior.neighbours import like_pixels, neighbour_laplacian
 
 RTOL, ROUGH = 1e-5, 1e-4
 """Relative residual at which the solver stops (PyMatting's own default is 1e-7), and where it only has to say which
@@ -138,22 +139,20 @@ def _tied(system: Any, right: np.ndarray, image: np.ndarray, unknown: np.ndarray
         ties = pool.submit(like_pixels, image, unknown)
         near = (system + _DIAGONAL * sparse.eye(len(right))).tocsc()
 
-        def tied(weight: float, spread: float) -> Callable[[np.ndarray | None], Any]:
-            def system_at(alpha: np.ndarray | None) -> Callable[[np.ndarray], np.ndarray]:
-                pull = ties.result().laplacian(alpha, spread)
-                return lambda x: system @ x + weight * pull(x)
+        def tied(alpha: np.ndarray, weight: float, spread: float) -> Callable[[np.ndarray], np.ndarray]:
+            pull = neighbour_laplacian(ties.result(), alpha, spread)
+            return lambda x: system @ x + weight * pull(x)
 
-            return system_at
-
-        found, notes = _conjugate_gradient(near, [tied(*step) for step in TIES], right)
+        steps = [partial(tied, weight=weight, spread=spread) for weight, spread in TIES]
+        found, notes = _conjugate_gradient(near, steps, right)
     return (found - LEAK) / (1 - 2 * LEAK), notes
 
 
 def _conjugate_gradient(
-    near: Any, systems: Sequence[Callable[[np.ndarray | None], Any]], right: np.ndarray
+    near: Any, systems: Sequence[Callable[[np.ndarray], Any]], right: np.ndarray
 ) -> tuple[np.ndarray, list[str]]:
     """near: the systems, or what is like them, to be factored. systems: solved one after the other, each made from the
-    solution before and begun there; the last one's is the answer."""
+    solution before (zeros at first) and begun there; the last one's is the answer."""
     from pymatting.preconditioner.ichol import ichol
     from pymatting.preconditioner.jacobi import jacobi
     from pymatting.solver.cg import cg
@@ -164,12 +163,11 @@ def _conjugate_gradient(
         best[:] = x
 
     def solved(inverse: Any, steps: int) -> np.ndarray:
-        x = None
-        for index, system in enumerate(systems):
-            rtol = RTOL if index == len(systems) - 1 else ROUGH
+        x = np.zeros_like(right)
+        for index, system in enumerate(systems, 1):
+            rtol = RTOL if index == len(systems) else ROUGH
             x = cg(system(x), right, x0=x, M=inverse, rtol=rtol, maxiter=steps, callback=keep)
-        assert x is not None
-        return np.asarray(x)
+        return x
 
     for discard, shifts in _SHIFTS:
         try:

@@ -8,7 +8,6 @@ CVPR 2017, §3.3. Numbers and weights here were chosen on photographs, see docs/
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,32 +18,8 @@ NEAR = 0.03
 """Weight of a place, which goes from 0 to 1 across the picture, against colours in [0, 1]."""
 
 
-@dataclass(frozen=True)
-class Ties:
-    """Pairs of like pixels among n. weights: (n, n) sparse, symmetric, in CSR, a pixel's sum to about 1; rows: of each
-    stored weight."""
-
-    weights: Any
-    rows: np.ndarray
-
-    def laplacian(self, alpha: np.ndarray | None = None, spread: float = np.inf) -> Callable[[np.ndarray], np.ndarray]:
-        """What multiplies (n,) or (n, k) by A: x' A x is half the sum of w (x_i - x_j)² over all pairs.
-
-        Without `alpha` w is as stored. With a solution (n,) weights of ties that it contradicts fall as Geman and
-        McClure's (1987) do, to a quarter at a difference of `spread`: hair and the twigs behind it may have one colour.
-        One step of iteratively reweighted least squares.
-        """
-        kept = self.weights
-        if alpha is not None:
-            apart = (alpha[self.rows] - alpha[kept.indices]) / spread
-            kept = kept.copy()
-            kept.data /= (1 + apart * apart) ** 2
-        total = np.asarray(kept.sum(1)).ravel()
-        return lambda x: (total * x.T).T - kept @ x
-
-
-def like_pixels(image: np.ndarray, unknown: np.ndarray) -> Ties:
-    """Ties of the n unknown pixels, in the order of `unknown`'s rows.
+def like_pixels(image: np.ndarray, unknown: np.ndarray) -> Any:
+    """Ties of the n unknown pixels: (n, n) sparse in CSR, symmetric; those to a pixel's neighbours sum to about 1.
 
     image: (h, w, 3) in [0, 1]; unknown: (h, w) bool, with n ≥ 1 pixels set.
     """
@@ -56,8 +31,21 @@ def like_pixels(image: np.ndarray, unknown: np.ndarray) -> Ties:
     count = min(COUNT + 1, n)  # a pixel is its own neighbour, which says nothing
     _, found = knn(features, features, k=count)
     ties = sparse.csr_matrix((np.full(n * count, 0.5 / COUNT), np.ravel(found), count * np.arange(n + 1)), (n, n))
-    ties = (ties + ties.T).tocsr()
-    return Ties(ties, np.repeat(np.arange(n), np.diff(ties.indptr)))
+    return (ties + ties.T).tocsr()
+
+
+def neighbour_laplacian(ties: Any, alpha: np.ndarray, spread: float) -> Callable[[np.ndarray], np.ndarray]:
+    """What multiplies (n,) or (n, k) by A: x' A x is half the sum of w (x_i - x_j)² over all pairs.
+
+    ties: of `like_pixels`; alpha: (n,), a solution. The weights w of ties that it contradicts fall as Geman and
+    McClure's (1987) do, to a quarter at a difference of `spread`: hair and the twigs behind it may have one colour.
+    One step of iteratively reweighted least squares; with an infinite `spread` the ties stay as they are.
+    """
+    kept = ties.copy()
+    apart = (np.repeat(alpha, np.diff(kept.indptr)) - alpha[kept.indices]) / spread
+    kept.data /= (1 + apart * apart) ** 2
+    total = np.asarray(kept.sum(1)).ravel()
+    return lambda x: (total * x.T).T - kept @ x
 
 
 def _features(image: np.ndarray, unknown: np.ndarray) -> np.ndarray:
