@@ -9,7 +9,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from uhrmat.hub import find
+from uhrmat import hub
+from uhrmat.prior.base import SmallHints
+from uhrmat.prior.onnx import OnnxPrior
 from uhrmat.train.lpn.measure import Finder
 
 _VOC_PERSON = 15
@@ -25,17 +27,16 @@ def others(folder: Path, threads: int) -> dict[str, Finder]:
     for path in sorted(folder.rglob("ppseg*float32.tflite")):
         found["PP-HumanSeg lite 398x224"] = _tflite(path, threads, lambda x: x / 127.5 - 1, lambda y: y[0, 1])
     for path in sorted(folder.rglob("SINet_Softmax.onnx")):
-        found["SINet (anilsathyan7)"] = _onnx(path, threads, _sinet, lambda y: y[0, 1])
+        found["SINet (anilsathyan7)"] = _sinet(path, threads)
     for path in sorted(folder.rglob("deeplab_nchw.onnx")):
         found["DeepLab (anilsathyan7)"] = _onnx(path, threads, lambda x: x / 127.5 - 1, _second)
     return found
 
 
-def _sinet(x: np.ndarray) -> np.ndarray:
-    """As its author's programs do, see the catalogue: blue, green, red of values up to 255."""
-    entry = find("sinet")
-    assert entry is not None and entry.network is not None
-    return np.asarray(((x - entry.network.mean) / entry.network.std)[..., ::-1], np.float32)
+def _sinet(path: Path, threads: int) -> Finder:
+    """Asked as uhrmat's own prior asks it, by the catalogue."""
+    prior = OnnxPrior(path, hub.find("sinet"), threads)
+    return lambda picture: prior(picture.astype(np.float32) / 255, SmallHints()).alpha
 
 
 def _second(y: np.ndarray) -> np.ndarray:
