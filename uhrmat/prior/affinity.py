@@ -1,9 +1,10 @@
 """Affinity-based matting at working size, by PyMatting: closed form and its relatives. Weightless and known good.
 
 closed-form: Levin, Lischinski, Weiss, CVPR 2006 / TPAMI 2008. closed-form+knn: the same with like pixels tied together,
-see `neighbours`. knn: Chen, Li, Tang, CVPR 2012. lbdm: Zheng, Kambhamettu, ICCV 2009. rw: Grady et al., VIIP 2005. lkm:
-He, Sun, Tang, CVPR 2010, large kernels. The Laplacian is PyMatting's; the system is solved here on the unknown pixels'
-bounding box, to the accuracy that an alpha needs.
+see `neighbours`, and what nothing else decides by the trimap's outline, see `outline`. knn: Chen, Li, Tang, CVPR 2012.
+lbdm: Zheng, Kambhamettu, ICCV 2009. rw: Grady et al., VIIP 2005. lkm: He, Sun, Tang, CVPR 2010, large kernels. The
+Laplacian is PyMatting's; the system is solved here on the unknown pixels' bounding box, to the accuracy that an alpha
+needs.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from uhrmat.errors import InputError
 from uhrmat.prior.base import Prior, SmallHints
 from uhrmat.prior.choose import AFFINITY, TIED
 from uhrmat.prior.neighbours import like_pixels, neighbour_laplacian
+from uhrmat.prior.outline import outline_pull
 
 RTOL, ROUGH = 1e-5, 1e-4
 """Relative residual at which the solver stops (PyMatting's own default is 1e-7), and where it only has to say which
@@ -85,7 +87,7 @@ def solve(image: np.ndarray, trimap: np.ndarray, name: str = "closed-form") -> t
     if not right.any():  # nothing unknown lies beside foreground
         return alpha.reshape(trimap.shape), []
     if name == TIED:
-        found, notes = _tied(system, right, image, trimap == 128)
+        found, notes = _tied(system, right, image, trimap)
     else:
         found, notes = _conjugate_gradient(system, [lambda _: system], right)
     alpha[unknown] = np.clip(np.nan_to_num(found, nan=0.5), 0, 1)
@@ -129,22 +131,23 @@ def _laplacian(name: str) -> Callable[[np.ndarray, np.ndarray], Any]:
     return lambda image, known: make(image)
 
 
-def _tied(system: Any, right: np.ndarray, image: np.ndarray, unknown: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """The solution with like pixels tied together, first by ties that are all alike, then by those that hold. The
-    factor needs no more of the ties than their diagonal, about 1: it takes as few steps as the whole system's, and is
-    made while the neighbours are looked for."""
+def _tied(system: Any, right: np.ndarray, image: np.ndarray, trimap: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """The solution with like pixels tied together, first by ties that are all alike, then by those that hold, and what
+    nothing else decides by the trimap's outline. The factor needs no more of the ties than their diagonal, about 1: it
+    takes as few steps as the whole system's, and is made while the neighbours are looked for."""
     from scipy import sparse
 
     with ThreadPoolExecutor(1) as pool:
-        ties = pool.submit(like_pixels, image, unknown)
+        ties = pool.submit(like_pixels, image, trimap == 128)
+        pull, aim = outline_pull(trimap)
         near = (system + _DIAGONAL * sparse.eye(len(right))).tocsc()
 
         def tied(alpha: np.ndarray, weight: float, spread: float) -> Callable[[np.ndarray], np.ndarray]:
-            pull = neighbour_laplacian(ties.result(), alpha, spread)
-            return lambda x: system @ x + weight * pull(x)
+            apart = neighbour_laplacian(ties.result(), alpha, spread)
+            return lambda x: system @ x + weight * apart(x) + pull * x
 
         steps = [partial(tied, weight=weight, spread=spread) for weight, spread in TIES]
-        found, notes = _conjugate_gradient(near, steps, right)
+        found, notes = _conjugate_gradient(near, steps, right + pull * aim)
     return (found - LEAK) / (1 - 2 * LEAK), notes
 
 

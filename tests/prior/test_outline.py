@@ -1,0 +1,97 @@
+"""The pull of a trimap's outline: where it goes, where there is none, what it decides."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from uhrmat.prior import outline
+from uhrmat.prior.affinity import AffinityPrior
+from uhrmat.prior.base import SmallHints
+from uhrmat.prior.outline import WEIGHT, outline_pull
+
+
+def _disc(height: int = 120, width: int = 160, radius: int = 30, margin: int = 10) -> np.ndarray:
+    """A trimap drawn evenly around a disc."""
+    rows, columns = np.mgrid[:height, :width]
+    away = np.hypot(rows - height / 2, columns - width / 2)
+    return np.where(away < radius, 255, np.where(away < radius + margin, 128, 0)).astype(np.uint8)
+
+
+def _with_flag(rows: slice = slice(50, 70)) -> tuple[np.ndarray, np.ndarray]:
+    """The disc with a part beside it that is open all over, 4 pixels wider than `flag` on every side."""
+    trimap, flag = _disc(), np.zeros((120, 160), bool)
+    flag[rows, 112:128] = True
+    trimap[rows.start - 4 : rows.stop + 4, 108:132] = 128
+    return trimap, flag
+
+
+def test_away_from_the_background_is_foreground() -> None:
+    trimap = _disc()
+    weight, aim = outline_pull(trimap)
+    rows, columns = np.nonzero(trimap == 128)
+    away = np.hypot(rows - 60, columns - 80) - 30  # 0 at the foreground, 10 at the background
+    assert weight.shape == aim.shape == away.shape
+    assert weight.min() >= 0 and weight.max() == WEIGHT
+    assert (aim[away < 6] == 1).all() and (aim[away > 9] == 0).all()
+    assert (weight[away < 4] == WEIGHT).all()
+    assert weight[np.abs(away - 7.5) < 0.3].max() < 0.1 * WEIGHT
+
+
+def test_it_falls_with_the_band_and_not_with_the_picture() -> None:
+    """A picture twice as large has the same pulls, beside empty background or not."""
+    trimap = _disc()
+    small = outline_pull(trimap)
+    assert np.array_equal(outline_pull(np.pad(trimap, 50)), small)
+    large = outline_pull(trimap.repeat(2, 0).repeat(2, 1))
+    for one, other in zip(small, large, strict=True):
+        assert abs(one.mean() - other.mean()) < 0.1 * one.mean()
+
+
+def test_strokes_say_nothing() -> None:
+    """A stroke on the subject and the picture's rim as background: everything between is open."""
+    trimap = np.full((120, 160), 128, np.uint8)
+    trimap[:3], trimap[-3:], trimap[:, :3], trimap[:, -3:] = 0, 0, 0, 0
+    trimap[59:61, 60:100] = 255
+    assert not outline_pull(trimap)[0].any()
+
+
+def test_background_that_was_left_open_takes_the_pull_away() -> None:
+    trimap = _disc()
+    assert outline_pull(trimap)[0].any()
+    trimap[:, :50][trimap[:, :50] == 0] = 128
+    assert not outline_pull(trimap)[0].any()
+
+
+def test_nothing_is_pulled_far_from_either_side() -> None:
+    trimap, _ = _with_flag(slice(20, 70))
+    weight, _ = outline_pull(trimap)
+    rows, columns = np.nonzero(trimap == 128)
+    front = np.hypot(rows - 60, columns - 80) - 30
+    inner = (front > 14) & (columns > 113) & (columns < 126) & (rows > 21) & (rows < 65)
+    assert inner.sum() > 100 and not weight[inner].any()
+
+
+def test_one_kind_alone_says_nothing() -> None:
+    for value in (0, 255):
+        trimap = np.full((20, 20), value, np.uint8)
+        trimap[5:9, 5:9] = 128
+        weight, aim = outline_pull(trimap)
+        assert weight.shape == (16,) and not weight.any() and not aim.any()
+
+
+def test_a_part_of_no_known_colour_goes_to_the_subject(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Like neither side and cut off from both by hard edges: without the pull it is the background's."""
+    trimap, flag = _with_flag()
+    rng = np.random.default_rng(2)
+    image = np.zeros((*trimap.shape, 3), np.float32)
+    image[:] = 0.1, 0.3, 0.1
+    image[np.hypot(*(np.mgrid[:120, :160] - np.array([60, 80])[:, None, None])) < 35] = 0.8, 0.7, 0.6
+    image[flag] = 0.1, 0.1, 0.9
+    image += rng.uniform(0, 0.03, image.shape).astype(np.float32)
+    around = (trimap == 128) & ~flag & (np.mgrid[:120, :160][1] > 117)
+    pulled = AffinityPrior("closed-form+knn")(image, SmallHints(trimap)).alpha
+    monkeypatch.setattr(outline, "WEIGHT", 0.0)
+    alone = AffinityPrior("closed-form+knn")(image, SmallHints(trimap)).alpha
+    assert alone[flag].mean() < 0.1 and pulled[flag].mean() > 0.6
+    assert pulled[around].mean() < 0.05
