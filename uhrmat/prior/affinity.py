@@ -143,8 +143,8 @@ def _tied(system: Any, right: np.ndarray, image: np.ndarray, trimap: np.ndarray)
         near = (system + _DIAGONAL * sparse.eye(len(right))).tocsc()
 
         def tied(alpha: np.ndarray, weight: float, spread: float) -> Callable[[np.ndarray], np.ndarray]:
-            apart = neighbour_laplacian(ties.result(), alpha, spread)
-            return lambda x: system @ x + weight * apart(x) + pull * x
+            held = neighbour_laplacian(ties.result(), alpha, spread)
+            return lambda x: system @ x + weight * held(x) + pull * x
 
         steps = [partial(tied, weight=weight, spread=spread) for weight, spread in TIES]
         found, notes = _conjugate_gradient(near, steps, right + pull * aim)
