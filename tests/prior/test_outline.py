@@ -11,11 +11,15 @@ from uhrmat.prior.base import SmallHints
 from uhrmat.prior.outline import WEIGHT, outline_pull
 
 
-def _disc(height: int = 120, width: int = 160, radius: int = 30, margin: int = 10) -> np.ndarray:
-    """A trimap drawn evenly around a disc."""
-    rows, columns = np.mgrid[:height, :width]
-    away = np.hypot(rows - height / 2, columns - width / 2)
-    return np.where(away < radius, 255, np.where(away < radius + margin, 128, 0)).astype(np.uint8)
+def _from_middle() -> np.ndarray:
+    rows, columns = np.mgrid[:120, :160]
+    return np.hypot(rows - 60, columns - 80)
+
+
+def _disc() -> np.ndarray:
+    """A trimap drawn evenly, 10 pixels wide, around a disc."""
+    away = _from_middle()
+    return np.where(away < 30, 255, np.where(away < 40, 128, 0)).astype(np.uint8)
 
 
 def _with_flag(rows: slice = slice(50, 70)) -> tuple[np.ndarray, np.ndarray]:
@@ -29,8 +33,7 @@ def _with_flag(rows: slice = slice(50, 70)) -> tuple[np.ndarray, np.ndarray]:
 def test_away_from_the_background_is_foreground() -> None:
     trimap = _disc()
     weight, aim = outline_pull(trimap)
-    rows, columns = np.nonzero(trimap == 128)
-    away = np.hypot(rows - 60, columns - 80) - 30  # 0 at the foreground, 10 at the background
+    away = _from_middle()[trimap == 128] - 30  # 0 at the foreground, 10 at the background
     assert weight.shape == aim.shape == away.shape
     assert weight.min() >= 0 and weight.max() == WEIGHT
     assert (aim[away < 6] == 1).all() and (aim[away > 9] == 0).all()
@@ -38,8 +41,8 @@ def test_away_from_the_background_is_foreground() -> None:
     assert weight[np.abs(away - 7.5) < 0.3].max() < 0.1 * WEIGHT
 
 
-def test_it_falls_with_the_band_and_not_with_the_picture() -> None:
-    """A picture twice as large has the same pulls, beside empty background or not."""
+def test_the_same_at_any_size_and_beside_empty_background() -> None:
+    """Distances count in widths of the band."""
     trimap = _disc()
     small = outline_pull(trimap)
     assert np.array_equal(outline_pull(np.pad(trimap, 50)), small)
@@ -67,7 +70,7 @@ def test_nothing_is_pulled_far_from_either_side() -> None:
     trimap, _ = _with_flag(slice(20, 70))
     weight, _ = outline_pull(trimap)
     rows, columns = np.nonzero(trimap == 128)
-    front = np.hypot(rows - 60, columns - 80) - 30
+    front = _from_middle()[trimap == 128] - 30
     inner = (front > 14) & (columns > 113) & (columns < 126) & (rows > 21) & (rows < 65)
     assert inner.sum() > 100 and not weight[inner].any()
 
@@ -86,7 +89,7 @@ def test_a_part_of_no_known_colour_goes_to_the_subject(monkeypatch: pytest.Monke
     rng = np.random.default_rng(2)
     image = np.zeros((*trimap.shape, 3), np.float32)
     image[:] = 0.1, 0.3, 0.1
-    image[np.hypot(*(np.mgrid[:120, :160] - np.array([60, 80])[:, None, None])) < 35] = 0.8, 0.7, 0.6
+    image[_from_middle() < 35] = 0.8, 0.7, 0.6
     image[flag] = 0.1, 0.1, 0.9
     image += rng.uniform(0, 0.03, image.shape).astype(np.float32)
     around = (trimap == 128) & ~flag & (np.mgrid[:120, :160][1] > 117)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from uhrmat.sparsity import widen
+
 WEIGHT = 4.5e-5
 """Pull on a pixel beside the closed form's Laplacian: what a smooth region knows goes about 150 pixels against it."""
 _INSIDE = 0.5
@@ -28,14 +30,15 @@ def outline_pull(trimap: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     around anything."""
     unknown, front = trimap == 128, trimap == 255
     nothing = np.zeros(int(unknown.sum()))
-    rim = front & (cv2.dilate(unknown.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0)
+    rim = front & widen(unknown, 3)
     if not rim.any() or not (trimap == 0).any():
         return nothing, nothing
     from_back, from_front = _distance(trimap != 0), _distance(~front)
     width = float(np.median(from_back[rim]))
     inside = np.minimum(1, from_back[unknown] / (_INSIDE * width))
     deep = (from_front[unknown] > width) & (inside == 1)
-    drawn = _fading(width / float(np.sqrt(np.count_nonzero(trimap))), *_BAND) * _fading(float(deep.mean()), *_DEEP)
+    share = width / float(np.sqrt(np.count_nonzero(trimap)))
+    drawn = np.interp(share, _BAND, (1, 0)) * np.interp(deep.mean(), _DEEP, (1, 0))
     weight = WEIGHT * drawn * (2 * inside - 1) ** 2
     return np.where(deep, 0, weight), (inside > 0.5).astype(np.float64)
 
@@ -43,8 +46,3 @@ def outline_pull(trimap: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _distance(outside: np.ndarray) -> np.ndarray:
     """(h, w) float64: pixels from each set pixel to the nearest that is not set."""
     return cv2.distanceTransform(outside.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE).astype(np.float64)
-
-
-def _fading(value: float, last: float, none: float) -> float:
-    """1 up to `last`, falling to 0 at `none`."""
-    return float(np.clip((none - value) / (none - last), 0, 1))
