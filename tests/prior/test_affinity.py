@@ -61,7 +61,7 @@ def test_a_trimap_of_one_kind_needs_no_solver(value: int, alpha: float) -> None:
     assert (found.alpha == alpha).all()
 
 
-def test_without_foreground_the_unknown_region_is_background() -> None:
+def test_without_foreground_the_closed_form_takes_what_is_open_for_background() -> None:
     trimap = np.zeros((6, 6), np.uint8)
     trimap[2:4, 2:4] = 128
     found = AffinityPrior()(np.random.default_rng(0).random((6, 6, 3), np.float32), SmallHints(trimap))

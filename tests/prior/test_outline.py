@@ -75,12 +75,36 @@ def test_nothing_is_pulled_far_from_either_side() -> None:
     assert inner.sum() > 100 and not weight[inner].any()
 
 
-def test_one_kind_alone_says_nothing() -> None:
-    for value in (0, 255):
-        trimap = np.full((20, 20), value, np.uint8)
-        trimap[5:9, 5:9] = 128
-        weight, aim = outline_pull(trimap)
-        assert weight.shape == (16,) and not weight.any() and not aim.any()
+def test_without_background_it_says_nothing() -> None:
+    trimap = np.full((20, 20), 255, np.uint8)
+    trimap[5:9, 5:9] = 128
+    weight, aim = outline_pull(trimap)
+    assert weight.shape == (16,) and not weight.any() and not aim.any()
+
+
+def test_without_foreground_the_middle_of_what_is_open_is_pulled_as_strongly_at_any_size() -> None:
+    trimap = np.where(_from_middle() < 40, 128, 0).astype(np.uint8)
+    weight, aim = outline_pull(trimap)
+    away = _from_middle()[trimap == 128]
+    assert (aim[away < 20] == 1).all() and (aim[away > 36] == 0).all() and weight[away < 5].min() > 0
+    large, _ = outline_pull(trimap.repeat(2, 0).repeat(2, 1))
+    assert large.sum() == pytest.approx(weight.sum(), rel=0.1)
+
+
+@pytest.mark.parametrize("exchanged", [False, True])
+def test_lace_without_any_known_foreground_is_found(exchanged: bool) -> None:
+    """Bars of one colour, gaps that show the background, all of it open; and a background seen through such bars."""
+    rows, columns = np.mgrid[:90, :90]
+    inside = (np.abs(rows - 45) < 30) & (np.abs(columns - 45) < 30)
+    bars = inside & ((rows // 6 % 2 == 0) | (columns // 6 % 2 == 0))
+    image = np.random.default_rng(1).uniform(0, 0.02, (90, 90, 3)).astype(np.float32) + np.float32((0.2, 0.4, 0.3))
+    image[bars] += np.float32((0.5, 0.1, 0.2))
+    trimap = np.where((np.abs(rows - 45) < 35) & (np.abs(columns - 45) < 35), 128, 255 if exchanged else 0)
+    found = AffinityPrior("closed-form+knn")(image, SmallHints(trimap.astype(np.uint8)))
+    alpha = 1 - found.alpha if exchanged else found.alpha
+    assert alpha[bars].mean() > 0.8 and alpha[~bars].mean() < 0.1
+    assert found.alpha[trimap == 255].all() and not found.alpha[trimap == 0].any()
+    assert "background" in found.notes[0] if exchanged else "foreground" in found.notes[0]
 
 
 def test_a_part_of_no_known_colour_goes_to_the_subject(monkeypatch: pytest.MonkeyPatch) -> None:

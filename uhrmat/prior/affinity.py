@@ -63,11 +63,22 @@ class AffinityPrior:
         unknown = trimap == 128
         if not unknown.any():
             return Prior(alpha, self.name)
-        if not (trimap == 255).any() or not (trimap == 0).any():
-            alpha[unknown] = 0.5 if unknown.all() else alpha[~unknown][0]
+        known = trimap[~unknown]
+        one_sided = len(known) > 0 and bool((known == known[0]).all())
+        if not len(known) or (one_sided and self.name != TIED):
+            alpha[unknown] = alpha[~unknown][0] if one_sided else 0.5
             return Prior(alpha, self.name, ["the trimap knows no foreground or no background: nothing to tell apart"])
+        turned = one_sided and known[0] == 255  # no background: the outline speaks for it as it does for a foreground
         box = _bounding_box(unknown)
-        alpha[box], notes = self._solve(small[box], trimap[box], self.name)
+        asked = np.where(unknown, 128, 0).astype(np.uint8) if turned else trimap
+        found, notes = self._solve(small[box], asked[box], self.name)
+        alpha[box] = 1 - found if turned else found
+        if one_sided:
+            side, colour = ("background", "black") if turned else ("foreground", "white")
+            notes = [
+                f"the trimap knows no {side}, so its outline alone decided: paint {colour} what is surely {side}",
+                *notes,
+            ]
         return Prior(alpha, self.name, notes)
 
 
@@ -84,12 +95,12 @@ def solve(image: np.ndarray, trimap: np.ndarray, name: str = "closed-form") -> t
     system = laplacian[:, unknown].tocsc()
     right = -(laplacian[:, ~unknown] @ (trimap.ravel()[~unknown] == 255).astype(np.float64))
     alpha = (trimap == 255).astype(np.float32).ravel()
-    if not right.any():  # nothing unknown lies beside foreground
-        return alpha.reshape(trimap.shape), []
     if name == TIED:
         found, notes = _tied(system, right, image, trimap)
-    else:
+    elif right.any():
         found, notes = _conjugate_gradient(system, [lambda _: system], right)
+    else:  # nothing unknown lies beside foreground
+        return alpha.reshape(trimap.shape), []
     alpha[unknown] = np.clip(np.nan_to_num(found, nan=0.5), 0, 1)
     return alpha.reshape(trimap.shape), notes
 

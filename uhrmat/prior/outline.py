@@ -14,6 +14,11 @@ from uhrmat.sparsity import widen
 
 WEIGHT = 4.5e-5
 """Pull on a pixel beside the closed form's Laplacian: what a smooth region knows goes about 150 pixels against it."""
+ALONE = 0.4
+"""The same where no foreground is known, times the square of the distance from which on a pixel is pulled to 1 with the
+whole weight: a smooth region then answers alike at any size."""
+_MOST = 0.9
+"""Share of the open pixels that are nearer to the background than that distance; at half of it there is no pull."""
 _INSIDE = 0.5
 """Share of the band's width from which on a pixel is pulled to 1 with the whole weight; at half of it with none."""
 _BAND = (0.25, 0.4)
@@ -29,10 +34,12 @@ def outline_pull(trimap: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     pulled: 0 beside the known background, 1 away from it. The weights fall to zeros where the trimap is not drawn
     around anything."""
     unknown, front = trimap == 128, trimap == 255
-    nothing = np.zeros(int(unknown.sum()))
     rim = front & widen(unknown, 3)
-    if not rim.any() or not (trimap == 0).any():
+    if not (trimap == 0).any():
+        nothing = np.zeros(int(unknown.sum()))
         return nothing, nothing
+    if not rim.any():
+        return _alone(trimap, unknown)
     from_back, from_front = _distance(trimap != 0), _distance(~front)
     width = float(np.median(from_back[rim]))
     inside = np.minimum(1, from_back[unknown] / (_INSIDE * width))
@@ -41,6 +48,14 @@ def outline_pull(trimap: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     drawn = np.interp(share, _BAND, (1, 0)) * np.interp(deep.mean(), _DEEP, (1, 0))
     weight = WEIGHT * drawn * (2 * inside - 1) ** 2
     return np.where(deep, 0, weight), (inside > 0.5).astype(np.float64)
+
+
+def _alone(trimap: np.ndarray, unknown: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where no foreground lies beside what is open (lace, glass, a feather), the outline is all that speaks for any."""
+    from_back = _distance(trimap != 0)[unknown]
+    deep = np.quantile(from_back, _MOST)
+    inside = np.minimum(1, from_back / deep)
+    return ALONE / deep**2 * (2 * inside - 1) ** 2, (inside > 0.5).astype(np.float64)
 
 
 def _distance(outside: np.ndarray) -> np.ndarray:
