@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from uhrmat.refine.fuse import fused_prior, settle
 from uhrmat.refine.refiner import Job
 from uhrmat.sparsity import trimap_band
 from uhrmat.train import samples
-from uhrmat.train.ddfe_crops import GROUP, PyramidStream, Views, build, corner, levels
+from uhrmat.train.ddfe_crops import GROUP, PyramidStream, Views, build, corner, halved, levels
 from uhrmat.train.ddfe_step import climbed, fused
 from uhrmat.train.ddfe_task import DdfeTask, losses
 from uhrmat.train.losses import composition, mdrd
@@ -85,6 +86,15 @@ def test_batches_depend_on_their_number_only(cache: Path) -> None:
 
     assert torch.equal(batch(0, 3), batch(3, 0)) and torch.equal(batch(GROUP - 1, 1), batch(GROUP, 0))
     assert not torch.equal(batch(0, 0), batch(1, 0))
+
+
+def test_a_share_of_the_priors_is_the_truth_averaged(cache: Path) -> None:
+    def off(exact: float) -> float:
+        stream = PyramidStream(cache, SIDE, 5, 2, 2, exact=exact)
+        made = list(itertools.islice(stream, 2 * GROUP))
+        return float(torch.cat([(b["prior"] - halved(b["alpha"], levels(b) - 1)).abs().flatten() for b in made]).mean())
+
+    assert off(1.0) < 0.5 * off(0.0)
 
 
 @pytest.mark.parametrize("depth", [1, 2])

@@ -38,7 +38,17 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _recipe(**changes: object) -> Recipe:
-    small = {"side": SIDE, "batch": 2, "steps": 6, "warmup": 2, "held_out": 2, "scenes": 8, "rate": 2e-3, "ema": 0.9}
+    small = {
+        "side": SIDE,
+        "batch": 2,
+        "steps": 6,
+        "warmup": 2,
+        "held_out": 2,
+        "scenes": 8,
+        "rate": 2e-3,
+        "ema": 0.9,
+        "exact": 0.0,
+    }
     return load_recipe("shm-lite", **{**small, **changes})
 
 

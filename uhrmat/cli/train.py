@@ -92,7 +92,7 @@ def _on_scenes(name: str, default: str, kind: str, text: str) -> None:
 _on_scenes(
     "shm",
     "shm-lite",
-    "SceneRecipe",
+    "RefinerRecipe",
     """Train the sparse high-resolution module. Run it again on the same folder and it goes on from its checkpoint.
 
     Example: uhrmat train shm -o runs/shm --data photographs/ --minutes 60

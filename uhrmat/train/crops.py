@@ -19,7 +19,7 @@ from uhrmat.refine.colorline import smooth_colours
 from uhrmat.refine.features import BilinearMaps, anchor_of, assemble, context_maps, trust
 from uhrmat.refine.linear import guided_coefficients
 from uhrmat.sparsity import trimap_band
-from uhrmat.train.samples import Sample, SampleCache
+from uhrmat.train.samples import Sample, SampleCache, told
 
 _TRIES = 12
 Crop = dict[str, Tensor]
@@ -41,24 +41,27 @@ class CropStream(IterableDataset[dict[str, Tensor]]):
     `refine.features.start_of`. Batch number i depends on the cache, `seed` and i only.
     """
 
-    def __init__(self, cache: Path, side: int, seed: int, exclude: int, batch: int, start: int = 0) -> None:
-        """exclude: samples with a seed below it are held out for validation; start: number of the first batch."""
+    def __init__(
+        self, cache: Path, side: int, seed: int, exclude: int, batch: int, start: int = 0, exact: float = 0.0
+    ) -> None:
+        """exclude: samples with a seed below it are held out for validation; start: number of the first batch; exact:
+        share of the crops whose prior is the true alpha, averaged."""
         self.cache, self.side, self.seed, self.exclude = cache, side, seed, exclude
-        self.batch, self.start = batch, start
+        self.batch, self.start, self.exact = batch, start, exact
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         worker = torch.utils.data.get_worker_info()
         first, step = (worker.id, worker.num_workers) if worker else (0, 1)
         cache = SampleCache(self.cache)
-        load = lru_cache(_KEPT)(lambda seed: Views(cache.load(seed)))
+        load = lru_cache(_KEPT)(lambda seed, exact: Views(told(cache.load(seed)) if exact else cache.load(seed)))
         for number in itertools.count(self.start + first, step):
             yield default_collate(self._batch(cache.seeds(), load, np.random.default_rng([self.seed, number])))
 
-    def _batch(self, seeds: list[int], load: Callable[[int], Views], rng: np.random.Generator) -> list[Crop]:
+    def _batch(self, seeds: list[int], load: Callable[[int, bool], Views], rng: np.random.Generator) -> list[Crop]:
         seeds = [s for s in seeds if s >= self.exclude]
         crops: list[Crop] = []
         while len(crops) < self.batch:
-            views = load(int(rng.choice(seeds)))
+            views = load(int(rng.choice(seeds)), bool(rng.random() < self.exact))
             if not views.usable or (views.hopeless and rng.random() > HOPELESS_SHARE):
                 continue
             crops += [draw_crop(views, self.side, rng) for _ in range(min(2, self.batch - len(crops)))]
@@ -98,8 +101,12 @@ def draw_crop(views: Views, side: int, rng: np.random.Generator) -> dict[str, Te
         if share >= _FULL:
             break
     which = int(rng.integers(len(sample.priors)))
-    soft = float(rng.uniform(0, SOFT)) if rng.random() < _SOFTENED else 0.0
-    return build_crop(views, place, side, which, rng, soft)
+    return build_crop(views, place, side, which, rng, softness(rng))
+
+
+def softness(rng: np.random.Generator) -> float:
+    """How much to blur a crop, in pixels of the small picture."""
+    return float(rng.uniform(0, SOFT)) if rng.random() < _SOFTENED else 0.0
 
 
 def build_crop(
@@ -116,7 +123,7 @@ def build_crop(
     part = np.s_[y : y + side, x : x + side]
     prior = sample.priors[which]
     scale = size[0] / prior.shape[0]
-    image, alpha = (_softened(plane, part, soft * scale) for plane in (sample.image, sample.alpha))
+    image, alpha = (softened(plane, part, soft * scale) for plane in (sample.image, sample.alpha))
     shown = [image / np.float32(255), views.smalls[which], *views.colours[which]]
     image, small, front, back = shown if rng is None else _recolour(shown, rng)
     maps = torch.from_numpy(np.concatenate([prior[..., None], front, back], -1))
@@ -138,7 +145,7 @@ def build_crop(
     return crop if rng is None else _turned(crop, int(rng.integers(8)))
 
 
-def _softened(plane: np.ndarray, part: tuple[slice, slice], sigma: float) -> np.ndarray:
+def softened(plane: np.ndarray, part: tuple[slice, slice], sigma: float) -> np.ndarray:
     """A part of a plane (H, W[, C]) as float32, blurred together with what lies around it."""
     if sigma < _SHARP:
         return plane[part].astype(np.float32)

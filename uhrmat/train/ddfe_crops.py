@@ -17,7 +17,8 @@ from uhrmat.refine.ddfe_refiner import line_maps
 from uhrmat.refine.features import BilinearMaps
 from uhrmat.refine.pyramid import halvings
 from uhrmat.sparsity import trimap_band
-from uhrmat.train.samples import Sample, SampleCache
+from uhrmat.train.crops import softened, softness
+from uhrmat.train.samples import Sample, SampleCache, told
 
 DEPTHS = (0.35, 0.4, 0.25)
 """Share of batches with one, two and three levels between the prior and the picture."""
@@ -59,12 +60,15 @@ class PyramidStream(IterableDataset[Crop]):
     """An endless stream of batches; number i depends on the cache, `seed` and i only. See `build` for what they hold.
 
     Batches come in groups of GROUP whose crops are of the same scenes, shuffled: a scene is read once for many crops.
-    exclude: samples with a seed below it are held out; start: number of the first batch.
+    exclude: samples with a seed below it are held out; start: number of the first batch; exact: share of
+    scenes whose prior is the true alpha, averaged.
     """
 
-    def __init__(self, cache: Path, side: int, seed: int, exclude: int, batch: int, start: int = 0) -> None:
+    def __init__(
+        self, cache: Path, side: int, seed: int, exclude: int, batch: int, start: int = 0, exact: float = 0.0
+    ) -> None:
         self.cache, self.side, self.seed, self.exclude = cache, side, seed, exclude
-        self.batch, self.start = batch, start
+        self.batch, self.exact, self.start = batch, exact, start
 
     def __iter__(self) -> Iterator[Crop]:
         worker = torch.utils.data.get_worker_info()
@@ -84,7 +88,8 @@ class PyramidStream(IterableDataset[Crop]):
         crops: list[Crop] = []
         depth, misses = _depth(rng), 0
         while len(crops) < GROUP * self.batch:
-            views = Views(cache.load(int(rng.choice(seeds))))
+            sample = cache.load(int(rng.choice(seeds)))
+            views = Views(told(sample) if rng.random() < self.exact else sample)
             which = views.usable(depth)
             if not which or (views.hopeless and rng.random() > _HOPELESS_SHARE):
                 misses += 1
@@ -110,7 +115,7 @@ def draw(views: Views, side: int, which: int, rng: np.random.Generator) -> Crop:
             best, place = share, found
         if share >= _FULL:
             break
-    return build(views, place, side, which, rng)
+    return build(views, place, side, which, rng, softness(rng))
 
 
 def corner(views: Views, middle: np.ndarray, side: int, which: int) -> tuple[int, int]:
@@ -124,8 +129,11 @@ def _window(place: tuple[int, int], side: int) -> tuple[slice, slice]:
     return slice(place[0], place[0] + side), slice(place[1], place[1] + side)
 
 
-def build(views: Views, place: tuple[int, int], side: int, which: int, rng: np.random.Generator | None = None) -> Crop:
-    """One window with its targets; with `rng`, colours and orientation are augmented.
+def build(
+    views: Views, place: tuple[int, int], side: int, which: int, rng: np.random.Generator | None = None,
+    soft: float = 0.0,
+) -> Crop:  # fmt: skip
+    """One window with its targets; with `rng`, colours and orientation are augmented. soft: see `crops.build_crop`.
 
     image (3, s, s), known (2, s, s) foreground and background, active (1, s, s) bool, alpha (1, s, s) true, factor of
     the first step, low (3, t, t) and prior (1, t, t) at the coarsest level, maps0 … (10, s / 2**i, s / 2**i).
@@ -133,16 +141,18 @@ def build(views: Views, place: tuple[int, int], side: int, which: int, rng: np.r
     sample, shapes = views.sample, views.shapes[which]
     small, maps = views.shared(which)
     window = _window(place, side)
-    image = sample.image[window].astype(np.float32) / 255
+    prior = sample.priors[which]
+    sigma = soft * views.size[0] / prior.shape[0]
+    image, alpha = (softened(plane, window, sigma) for plane in (sample.image, sample.alpha))
+    image = image / np.float32(255)
     if rng is not None:
         image, small, maps = _recolour(image, small, maps, rng)
-    prior = sample.priors[which]
     trimap = sample.trimap[window]
     crop = {
         "image": torch.from_numpy(image).permute(2, 0, 1),
         "known": torch.from_numpy(np.stack([trimap == 255, trimap == 0]).astype(np.float32)),
         "active": torch.from_numpy(trimap_band(trimap)[None]),
-        "alpha": torch.from_numpy(sample.alpha[window][None]),
+        "alpha": torch.from_numpy(alpha[None]),
         "factor": torch.tensor(shapes[0][0] / prior.shape[0]),
     }
     both = np.concatenate([small, prior[..., None]], -1)

@@ -39,7 +39,7 @@ class DdfeTask:
         recipe = self.recipe
         if not any(s >= recipe.held_out for s in SampleCache(self.cache).seeds()):
             raise InputError(f"{self.cache} holds no training samples.", "Let `uhrmat train` make them first.")
-        return PyramidStream(self.cache, recipe.side, recipe.seed, recipe.held_out, recipe.batch, start)
+        return PyramidStream(self.cache, recipe.side, recipe.seed, recipe.held_out, recipe.batch, start, recipe.exact)
 
     def loss(self, net: nn.Module, batch: Crop, dtype: torch.dtype) -> tuple[Tensor, dict[str, float]]:
         """The weighted losses of all levels, the finest counting most; the log shows the finest level's."""

@@ -16,7 +16,7 @@ from uhrmat.refine.shm import SHM
 from uhrmat.sparse import DenseEngine
 from uhrmat.train.crops import SOFT, CropStream, Views, build_crop
 from uhrmat.train.losses import gradient, laplacian_pyramid, masked_l1, masked_l2
-from uhrmat.train.recipe import SceneRecipe
+from uhrmat.train.recipe import RefinerRecipe, SceneRecipe
 from uhrmat.train.samples import SampleCache
 from uhrmat.train.task import Batch, State, fit, learning_rate
 
@@ -31,7 +31,7 @@ SIDE_WEIGHT = 0.1
 class ShmTask:
     """cache: a folder of samples (see `samples.fill`), which may grow meanwhile."""
 
-    recipe: SceneRecipe
+    recipe: RefinerRecipe
     cache: Path
 
     def build(self) -> SHM:
@@ -42,7 +42,7 @@ class ShmTask:
         """Crops of the samples that are not held out. Raises InputError where there are none."""
         recipe = self.recipe
         require_samples(self.cache, recipe)
-        return CropStream(self.cache, recipe.side, recipe.seed, recipe.held_out, recipe.batch, start)
+        return CropStream(self.cache, recipe.side, recipe.seed, recipe.held_out, recipe.batch, start, recipe.exact)
 
     def loss(self, net: nn.Module, batch: Batch, dtype: torch.dtype) -> tuple[Tensor, dict[str, float]]:
         """See `loss_of`; outputs at coarser strides, which `paper` has in training, count SIDE_WEIGHT each."""
@@ -85,7 +85,7 @@ def outputs(net: nn.Module, batch: Batch, dtype: torch.dtype) -> list[Tensor]:
     return [nn.functional.interpolate(x, side, mode="bilinear", align_corners=False) for x in found]
 
 
-def loss_of(recipe: SceneRecipe, found: Tensor, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+def loss_of(recipe: RefinerRecipe, found: Tensor, batch: Batch) -> tuple[Tensor, dict[str, float]]:
     """The recipe's weighted loss, and its parts for the log."""
     true, unknown = batch["alpha"], batch["unknown"]
     fused = torch.where(unknown, found.clamp(0, 1), true)
@@ -100,7 +100,7 @@ def loss_of(recipe: SceneRecipe, found: Tensor, batch: Batch) -> tuple[Tensor, d
 
 
 @torch.no_grad()
-def validate(net: nn.Module, cache: SampleCache, recipe: SceneRecipe, dtype: torch.dtype) -> dict[str, float]:
+def validate(net: nn.Module, cache: SampleCache, recipe: RefinerRecipe, dtype: torch.dtype) -> dict[str, float]:
     """Mean absolute error (x1000) of prior, projection, anchor and network on fixed crops of the held-out scenes
     that are not hopeless, sharp and softened."""
     device = next(net.parameters()).device
@@ -125,6 +125,6 @@ def validate(net: nn.Module, cache: SampleCache, recipe: SceneRecipe, dtype: tor
     return dict(zip(("prior", "projection", "anchor", "network"), (totals / max(count, 1)).tolist(), strict=True))
 
 
-def train(recipe: SceneRecipe, cache: Path, out: Path, **options: Any) -> State:
+def train(recipe: RefinerRecipe, cache: Path, out: Path, **options: Any) -> State:
     """`fit` of the refiner on the samples of `cache`, with fit's options."""
     return fit(ShmTask(recipe, cache), out, **options)

@@ -53,7 +53,14 @@ class SceneRecipe(Recipe):
 
 
 @dataclass(frozen=True)
-class DetailRecipe(SceneRecipe):
+class RefinerRecipe(SceneRecipe):
+    """exact: share of scenes whose low-resolution matte is the true alpha, averaged, instead of a prior's."""
+
+    exact: float
+
+
+@dataclass(frozen=True)
+class DetailRecipe(RefinerRecipe):
     """composition, mdrd: loss weights beside those of `SceneRecipe`."""
 
     composition: float
@@ -87,7 +94,7 @@ class PersonRecipe(Recipe):
 
 
 RECIPES: dict[str, type[Recipe]] = {
-    "shm": SceneRecipe,
+    "shm": RefinerRecipe,
     "ddfe": DetailRecipe,
     "time": TimeRecipe,
     "lpn-person": PersonRecipe,

@@ -21,7 +21,7 @@ from uhrmat.train.ddfe_task import DdfeTask
 from uhrmat.train.export import Provenance, export
 from uhrmat.train.loop import ShmTask
 from uhrmat.train.lpn.trimap import TrimapTask
-from uhrmat.train.recipe import DetailRecipe, Recipe, SceneRecipe, TimeRecipe
+from uhrmat.train.recipe import DetailRecipe, Recipe, RefinerRecipe, SceneRecipe, TimeRecipe
 from uhrmat.train.samples import SampleCache, fill
 from uhrmat.train.synth import find_training_data, prepare_subjects
 from uhrmat.train.task import Report, State, Task, fit
@@ -29,7 +29,7 @@ from uhrmat.train.time_task import TimeTask
 
 _FIRST = 16
 """Training scenes that must be there before the first step."""
-_SPLIT = ("l1", "bce", "dice", "gradient", "network", "projection", "prior", "iou", "mae")
+_SPLIT = ("l1", "bce", "dice", "gradient", "network", "projection", "anchor", "prior", "iou", "mae")
 
 
 def run(
@@ -55,11 +55,11 @@ def run(
 
 def scene_task(recipe: SceneRecipe, cache: Path) -> Task:
     """The task of a network that is trained on scenes."""
-    if recipe.network == "lpn-trimap":
-        return TrimapTask(recipe, cache)
     if isinstance(recipe, TimeRecipe):
         return TimeTask(recipe, cache)
-    return DdfeTask(recipe, cache) if isinstance(recipe, DetailRecipe) else ShmTask(recipe, cache)
+    if isinstance(recipe, DetailRecipe):
+        return DdfeTask(recipe, cache)
+    return ShmTask(recipe, cache) if isinstance(recipe, RefinerRecipe) else TrimapTask(recipe, cache)
 
 
 def fitted(
