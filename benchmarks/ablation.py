@@ -1,9 +1,10 @@
 """What each part of the way is worth: the ablations of SparseMat and HRIMF-AMR, on our data.
 
-    python -m benchmarks.ablation --data DIR [--parts ways dilation networks] [--working-size 768] [--methods LIST]
+    python -m benchmarks.ablation --data DIR [--parts ways dilation] [--working-size 768 | --half] [--methods LIST]
     python -m benchmarks.ablation --data DIR --parts networks --cache SCENES --runs DIR [--steps 600]
 
-DIR: pictures with trimaps and true alphas, see `uhrmat bench`. ways: ways up to full size behind one prior; dilation:
+DIR: pictures with trimaps and true alphas, see `uhrmat bench`. ways: ways up to full size behind one prior, or behind
+the true alpha, averaged (`--methods exact`); dilation:
 SHM with the band widened by 0 to 22 pixels (k of SparseMat's max pooling), with its active pixels and seconds;
 networks: SHM-lite without its gate, with plain squeeze-and-excitation, with Masked-SE, and without colour lines, each
 trained anew from the same seed on the same scenes by the same schedule (a run that was cut short goes on), with the
@@ -31,15 +32,17 @@ from uhrmat.bench.pictures import Item, find_items
 from uhrmat.devices import fast_bf16
 from uhrmat.hints import Hints
 from uhrmat.media import read_mask, read_picture, read_trimap
+from uhrmat.prior.base import area_average
 from uhrmat.prior.make import Priors
 from uhrmat.refine.refiner import Job, Refiner, SHMRefiner, make_refiner
 from uhrmat.refine.shm import SHM
 from uhrmat.sparsity import K, trimap_band
 from uhrmat.train.loop import train
-from uhrmat.train.recipe import SceneRecipe, load_recipe
+from uhrmat.train.recipe import RefinerRecipe, load_recipe
 
 PARTS = ("ways", "dilation", "networks")
 WAYS = ("bilinear", "guided", "projection", "ddfe", "shm")
+EXACT = "exact"
 DILATIONS = (1, 5, 15, 25, 35, 45)
 NETWORKS = {
     "no gate": "lite-no-gate",
@@ -66,18 +69,18 @@ class Asked:
         return {**{name: row[name] for name in MEASURES}, "active": int(job.active.sum()), "seconds": row["seconds"]}
 
 
-def asked(items: list[Item], method: str, side: int | None) -> Iterator[Asked]:
-    """Every picture with the answer of the prior `method` at working size `side`."""
-    priors = Priors(method)
+def asked(items: list[Item], method: str, side: int | None, half: bool = False) -> Iterator[Asked]:
+    """Every picture with the answer of the prior `method`, or of EXACT, at working size `side` or half its own."""
+    priors = None if method == EXACT else Priors(method)
     for item in items:
         picture = read_picture(item.picture)
         size = (picture.height, picture.width)
         hints = Hints(trimap=read_trimap(item.trimap, size))
         assert hints.trimap is not None
-        small, known = small_problem(picture, hints, side)
-        prior = priors.choose(hints.given)[0](small, known).alpha
-        job = Job(picture, small, prior, hints.trimap, trimap_band(hints.trimap))
-        yield Asked(job, read_mask(item.truth, size))
+        small, known = small_problem(picture, hints, side, halved=half)
+        truth = read_mask(item.truth, size)
+        told = priors.choose(hints.given)[0](small, known).alpha if priors else area_average(truth, small.shape[:2])
+        yield Asked(Job(picture, small, told, hints.trimap, trimap_band(hints.trimap)), truth)
         print(f"  {item.name}", file=sys.stderr, flush=True)
 
 
@@ -86,7 +89,7 @@ def compared(options: argparse.Namespace, cases: Mapping[str, tuple[Refiner, int
     rows = []
     for method in options.methods:
         found: dict[str, list[Row]] = {name: [] for name in cases}
-        for one in asked(find_items(options.data)[: options.limit], method, options.working_size):
+        for one in asked(find_items(options.data)[: options.limit], method, options.working_size, options.half):
             for name, (refiner, k) in cases.items():
                 found[name].append(one.measured(refiner, k))
         for name, values in found.items():
@@ -111,7 +114,7 @@ def networks(options: argparse.Namespace) -> list[Row]:
     """Variants of SHM-lite trained alike."""
     tiny = {"side": 64, "batch": 2, "held_out": 2, "steps": 2} if options.quick else {}
     schedule = {"steps": options.steps, "side": options.side, "warmup": max(1, options.steps // 15), "ema": 0.99}
-    recipe = load_recipe("shm-lite", SceneRecipe, **(schedule | tiny))
+    recipe = load_recipe("shm-lite", RefinerRecipe, **(schedule | tiny))
     rows, cases = [], {}
     for name, size in NETWORKS.items():
         chosen, out = replace(recipe, size=size), options.runs / size
@@ -138,7 +141,9 @@ def main(arguments: list[str] | None = None) -> None:
     options.add_argument("--data", type=Path, required=True)
     options.add_argument("--parts", nargs="+", default=["ways", "dilation"], choices=PARTS)
     options.add_argument("--methods", nargs="+", default=["closed-form+knn"])
-    options.add_argument("--working-size", type=int)
+    where = options.add_mutually_exclusive_group()
+    where.add_argument("--working-size", type=int)
+    where.add_argument("--half", action="store_true", help="work at half each picture's size")
     options.add_argument("--limit", type=int)
     options.add_argument("--cache", type=Path, help="scenes of `uhrmat train`")
     options.add_argument("--runs", type=Path, default=Path("runs/ablation"))
@@ -150,6 +155,7 @@ def main(arguments: list[str] | None = None) -> None:
         options.error("--parts networks needs --cache SCENES")
     torch.set_num_threads(chosen.threads)
     done: Row = {**header(chosen.threads, chosen.quick), "data": str(chosen.data), "working size": chosen.working_size}
+    done["half"] = chosen.half
     run: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
         "ways": ways, "dilation": dilation, "networks": networks,
     }  # fmt: skip
