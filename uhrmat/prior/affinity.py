@@ -36,6 +36,9 @@ TIES = ((0.03, np.inf), (0.024, 0.1), (0.018, 0.06))
 in the one before that breaks a tie: strong at first, so that what only like pixels know gets there, then robust."""
 LEAK = 0.04
 """Alphas this close to 0 or 1 are taken for leaks where neighbours are tied, and the rest is stretched."""
+_SOLID, _FAINTEST = 0.99, 0.05
+"""Where no foreground is known, how solid it is at all must be taken from itself: this share of the open pixels is no
+more solid than what counts as opaque, unless even that is fainter than this."""
 _MARGIN, _HELD = 4, 100.0
 _DIAGONAL = 0.01
 """What stands for the ties in the factor."""
@@ -72,13 +75,13 @@ class AffinityPrior:
         box = _bounding_box(unknown)
         asked = np.where(unknown, 128, 0).astype(np.uint8) if turned else trimap
         found, notes = self._solve(small[box], asked[box], self.name)
-        alpha[box] = 1 - found if turned else found
+        if one_sided and not turned:
+            found = np.minimum(1, found / max(_FAINTEST, float(np.quantile(found[unknown[box]], _SOLID))))
         if one_sided:
             side, colour = ("background", "black") if turned else ("foreground", "white")
-            notes = [
-                f"the trimap knows no {side}, so its outline alone decided: paint {colour} what is surely {side}",
-                *notes,
-            ]
+            told = f"the trimap knows no {side}, so its outline alone decided: paint {colour} what is surely {side}"
+            notes = [told, *notes]
+        alpha[box] = 1 - found if turned else found
         return Prior(alpha, self.name, notes)
 
 
