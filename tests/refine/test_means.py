@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from uhrmat.refine.means import MOVE, keep_means, keep_settled
+from uhrmat.refine.means import MOVE, keep_means, keep_settled, keep_word
 from uhrmat.sparsity import upsampled_rows
 
 SHAPE, SIZE = (64, 96), (256, 384)
@@ -90,3 +90,13 @@ def test_a_prior_that_changes_little_changes_little() -> None:
         keep_settled(alphas[-1], np.ones(SIZE, bool), prior + np.float32(nudge))
     assert np.abs(alphas[0] - alphas[1]).max() < 2e-3
     assert np.allclose(alphas[0][:, 0], prior[:, 0]) and np.allclose(alphas[0][:, -1], 0.1)
+
+
+def test_the_word_is_kept_where_the_trimap_is_open_only(prior: np.ndarray) -> None:
+    start = upsampled_rows(prior, SIZE, 0, SIZE[0])
+    trimap = np.full(SIZE, 128, np.uint8)
+    trimap[:, : SIZE[1] // 2] = 255
+    alpha = (start + 0.1).astype(np.float32)
+    keep_word(alpha, np.ones(SIZE, bool), trimap, prior)
+    left, right = (alpha - start)[:, : SIZE[1] // 2], (alpha - start)[:, SIZE[1] // 2 :]
+    assert left == pytest.approx(0.1, abs=1e-5) and np.abs(right[:, 16:]).max() < 0.02

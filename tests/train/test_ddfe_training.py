@@ -101,9 +101,10 @@ def test_a_share_of_the_priors_is_the_truth_averaged(cache: Path) -> None:
 def test_training_sees_what_inference_sees(
     cache: Path, tmp_path: Path, depth: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A whole scene as one crop climbs to the same alpha as the refiner, with copies that are not rounded to 8 bits and
-    levels that are as active as the crop."""
+    """A whole scene as one crop climbs to the same alpha as the refiner, with copies that are not rounded to 8 bits,
+    levels that are as active as the crop, and without what the prior is given back at the end."""
     monkeypatch.setattr("uhrmat.sparsity.open_prior", lambda _, size: np.ones(size, bool))
+    monkeypatch.setattr("uhrmat.refine.ddfe_refiner.keep_word", lambda *_: None)
     views, which = _usable(cache, depth)
     torch.manual_seed(1)
     net = DDFE("line")

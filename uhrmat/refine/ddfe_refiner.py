@@ -13,6 +13,7 @@ from uhrmat.refine.colorline import smooth_colours
 from uhrmat.refine.ddfe import DDFE, SIZES, assemble, reach
 from uhrmat.refine.features import BilinearMaps, PictureColours
 from uhrmat.refine.linear import guided_coefficients
+from uhrmat.refine.means import keep_word
 from uhrmat.refine.parts import Run
 from uhrmat.refine.pyramid import Attempt, Level, climb
 from uhrmat.refine.refiner import Job
@@ -36,9 +37,10 @@ class DDFERefiner(SparseRefiner[DDFE]):
         self.climb(job, alpha, lambda level, found: self.prepared(level, found)(whole(level.size)))
 
     def climb(self, job: Job, alpha: np.ndarray, attempt: Attempt) -> np.ndarray:
-        """All steps from the working size to full resolution, see `pyramid.climb`."""
-        maps = line_maps(job.small, job.prior) if self.net.config.weighs else None
-        return climb(job, alpha, attempt, maps)
+        """All steps from the working size to full resolution, see `pyramid.climb`, then `means.keep_word`."""
+        refined = climb(job, alpha, attempt, self._maps(job))
+        keep_word(alpha, job.active, job.trimap, job.prior)
+        return refined
 
     @torch.inference_mode()
     def prepared(self, job: Job, alpha: np.ndarray) -> Run:

@@ -18,6 +18,14 @@ _REGION = 64
 """Side of a region: two of so many parts of the short side."""
 
 
+def keep_word(alpha: np.ndarray, active: np.ndarray, trimap: np.ndarray | None, prior: np.ndarray) -> None:
+    """Leaves what a region is to the `prior`, and what it has settled: `keep_means` and `keep_settled` at the `active`
+    pixels, (H, W) bool, that a `trimap`, (H, W) {0, 128, 255}, leaves open. In place."""
+    where = active if trimap is None else active & (trimap == 128)
+    keep_means(alpha, where, prior)
+    keep_settled(alpha, where, prior)
+
+
 def keep_means(alpha: np.ndarray, where: np.ndarray, prior: np.ndarray) -> None:
     """Undoes what a refiner did to the means of `alpha`, (H, W) float32, over the pixels `where`, (H, W) bool, in
     regions of the `prior`, (h, w) in [0, 1]: all of a large move, little of one below MOVE. In place, at those pixels.

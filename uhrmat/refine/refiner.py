@@ -15,7 +15,7 @@ from uhrmat.hub import resolve
 from uhrmat.hub.tensors import load_into, load_tensors
 from uhrmat.media import Picture
 from uhrmat.refine.features import ColourLineFeatures, PictureColours, context_maps
-from uhrmat.refine.means import keep_means, keep_settled
+from uhrmat.refine.means import keep_word
 from uhrmat.refine.parts import Run
 from uhrmat.refine.shm import SHM, SIZES, VARIANTS, reach
 from uhrmat.refine.windows import SparseRefiner, whole
@@ -67,10 +67,8 @@ class SHMRefiner(SparseRefiner[SHM]):
         self.finish(job, alpha)
 
     def finish(self, job: Job, alpha: np.ndarray) -> None:
-        """Leaves what a region is to the prior, and what it has settled, see `means`."""
-        where = job.active if job.trimap is None else job.active & (job.trimap == 128)
-        keep_means(alpha, where, job.prior)
-        keep_settled(alpha, where, job.prior)
+        """See `means.keep_word`."""
+        keep_word(alpha, job.active, job.trimap, job.prior)
 
     @torch.inference_mode()
     def prepared(self, job: Job, alpha: np.ndarray) -> Run:
