@@ -1,0 +1,57 @@
+"""The learned guide is the guided filter before it is trained, and a command that trains and measures it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from benchmarks import learned_guide
+from benchmarks.learned_guide import LearnedGuide, LearnedGuideRefiner
+from uhrmat.media import Picture
+from uhrmat.refine.fuse import fused_prior
+from uhrmat.refine.guided import GuidedRefiner
+from uhrmat.refine.refiner import Job
+from uhrmat.train import samples
+from uhrmat.train.samples import View, fill
+
+
+def test_untrained_it_is_the_guided_filter() -> None:
+    rng = np.random.default_rng(3)
+    small = rng.random((24, 30, 3), np.float32)
+    prior = cv2.GaussianBlur(rng.random((24, 30), np.float32), (0, 0), 2)
+    picture = Picture.from_array(cv2.resize(small, (60, 48)))
+    job = Job(picture, small, prior, None, np.ones((48, 60), bool))
+    plain, learned = (fused_prior(prior, np.full((48, 60), 128, np.uint8)) for _ in range(2))
+    GuidedRefiner().refine(job, plain)
+    torch.manual_seed(0)
+    LearnedGuideRefiner(LearnedGuide()).refine(job, learned)
+    # The borders differ by how each library reflects; 8 pixels of the small picture reach there.
+    inner = np.s_[18:-18, 18:-18]
+    assert np.abs(plain - learned)[inner].max() < 2e-3 and np.abs(plain[inner]).std() > 0.01
+
+
+def test_it_is_trained_and_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    y, x = np.mgrid[:96, :112]
+    distance = np.hypot(y - 48, x - 56)
+    alpha = np.clip((30 - distance) / 8 + 0.5, 0, 1)
+    shown = alpha[..., None] * [60, 90, 210] + (1 - alpha[..., None]) * [170, 120, 40]
+    cv2.imwrite(str(tmp_path / "a.png"), np.rint(shown).astype(np.uint8))
+    cv2.imwrite(str(tmp_path / "a_gt.png"), np.rint(alpha * 255).astype(np.uint8))
+    cv2.imwrite(str(tmp_path / "a_trimap.png"), np.where(distance < 20, 255, np.where(distance > 42, 0, 128)))
+    monkeypatch.setattr(samples, "VIEWS", (View(96, (0.8, 1.2), ((1.5, 2.0), (3.0, 4.0))),))
+    fill(tmp_path / "scenes", None, range(5))
+    options = {"--data": tmp_path, "--cache": tmp_path / "scenes", "--runs": tmp_path / "runs", "--results": tmp_path}
+    words = [str(word) for pair in options.items() for word in pair]
+    before = torch.get_num_threads()
+    learned_guide.main([*words, "--half", "--quick", "--threads", "1"])
+    torch.set_num_threads(before)
+    found = json.loads((tmp_path / "learned-guide.json").read_text())
+    assert [row["case"] for row in found["ways"]] == ["bilinear", "guided", "learned guide"] and found["steps"] == 2
+    assert all(row["sad"] > 0 for row in found["ways"])
+    log = [json.loads(line) for line in (tmp_path / "runs" / "log.jsonl").read_text().splitlines()]
+    assert log[-1]["network"] != log[-1]["guided"] > 0
