@@ -4,10 +4,10 @@
     python -m benchmarks.ablation --data DIR --parts networks --cache SCENES --runs DIR [--steps 600]
 
 DIR: pictures with trimaps and true alphas, see `uhrmat bench`. ways: ways up to full size behind one prior, or behind
-the true alpha, averaged (`--methods exact`); dilation:
-SHM with the band widened by 0 to 22 pixels (k of SparseMat's max pooling), with its active pixels and seconds;
-networks: SHM-lite without its gate, with plain squeeze-and-excitation, with Masked-SE, and without colour lines, each
-trained anew from the same seed on the same scenes by the same schedule (a run that was cut short goes on), with the
+the true alpha, averaged (`--methods exact`); dilation: SHM with the band widened by 0 to 22 pixels (k of SparseMat's
+max pooling), with its active pixels and seconds; networks: SHM-lite without its gate, with plain
+squeeze-and-excitation, with Masked-SE, and without colour lines, each trained anew from the same seed on the same
+scenes by the same schedule (a run that was cut short goes on), with the
 error on scenes that were held out. SAD, MSE, Grad, Conn: over the trimap's unknown region, by alphamatting.com's
 definitions, 8 bits, means over the pictures.
 """
@@ -84,6 +84,16 @@ def asked(items: list[Item], method: str, side: int | None, half: bool = False) 
         print(f"  {item.name}", file=sys.stderr, flush=True)
 
 
+def add_compared(options: argparse.ArgumentParser) -> None:
+    """The options that `compared` reads."""
+    options.add_argument("--data", type=Path, required=True)
+    options.add_argument("--methods", nargs="+", default=["closed-form+knn"])
+    where = options.add_mutually_exclusive_group()
+    where.add_argument("--working-size", type=int)
+    where.add_argument("--half", action="store_true", help="work at half each picture's size")
+    options.add_argument("--limit", type=int)
+
+
 def compared(options: argparse.Namespace, cases: Mapping[str, tuple[Refiner, int]]) -> list[Row]:
     """A row of means for each method and case (a refiner and its band)."""
     rows = []
@@ -138,13 +148,8 @@ def _refiner(name: str) -> Refiner:
 def main(arguments: list[str] | None = None) -> None:
     """Run the wanted parts and write results/ablation.json after each."""
     options = parser(__doc__)
-    options.add_argument("--data", type=Path, required=True)
+    add_compared(options)
     options.add_argument("--parts", nargs="+", default=["ways", "dilation"], choices=PARTS)
-    options.add_argument("--methods", nargs="+", default=["closed-form+knn"])
-    where = options.add_mutually_exclusive_group()
-    where.add_argument("--working-size", type=int)
-    where.add_argument("--half", action="store_true", help="work at half each picture's size")
-    options.add_argument("--limit", type=int)
     options.add_argument("--cache", type=Path, help="scenes of `uhrmat train`")
     options.add_argument("--runs", type=Path, default=Path("runs/ablation"))
     options.add_argument("--steps", type=int, default=600)

@@ -11,7 +11,6 @@ trained too. Trained on the unknown pixels of `uhrmat train`'s scenes, measured 
 from __future__ import annotations
 
 import argparse
-import itertools
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import IterableDataset
 
-from benchmarks.ablation import compared
+from benchmarks.ablation import add_compared, compared
 from benchmarks.common import header, parser, write
 from uhrmat.prior.base import area_average
 from uhrmat.refine.features import BilinearMaps, PictureColours
@@ -31,9 +30,10 @@ from uhrmat.refine.linear import EPSILON, RADIUS
 from uhrmat.refine.refiner import Job, make_refiner, places
 from uhrmat.sparsity import K
 from uhrmat.train.crops import softened, softness
+from uhrmat.train.loop import require_samples
 from uhrmat.train.recipe import RefinerRecipe, load_recipe
 from uhrmat.train.samples import Sample, SampleCache, told
-from uhrmat.train.task import Batch, fit
+from uhrmat.train.task import Batch, batch_numbers, fit
 
 POINTS = 8192
 """Unknown pixels of a step, all of one scene."""
@@ -76,24 +76,22 @@ class Points(IterableDataset[Batch]):
         self.cache, self.recipe, self.start = cache, recipe, start
 
     def __iter__(self) -> Iterator[Batch]:
-        worker = torch.utils.data.get_worker_info()
-        first, step = (worker.id, worker.num_workers) if worker else (0, 1)
         cache = SampleCache(self.cache)
         seeds = [seed for seed in cache.seeds() if seed >= self.recipe.held_out]
-        for number in itertools.count(self.start + first, step):
+        for number in batch_numbers(self.start):
             rng = np.random.default_rng([self.recipe.seed, number])
             sample = cache.load(int(rng.choice(seeds)))
             while not (sample.trimap == 128).any():
                 sample = cache.load(int(rng.choice(seeds)))
             sample = told(sample) if rng.random() < self.recipe.exact else sample
-            yield points(sample, int(rng.integers(len(sample.priors))), rng)
+            yield points(sample, int(rng.integers(len(sample.priors))), rng, softness(rng))
 
 
-def points(sample: Sample, which: int, rng: np.random.Generator, soft: bool = True) -> Batch:
-    """One batch of `Points`. soft: blur the scene as a lens does, see `crops.build_crop`."""
+def points(sample: Sample, which: int, rng: np.random.Generator, soft: float = 0.0) -> Batch:
+    """One batch of `Points`. soft: see `crops.build_crop`."""
     prior, size = sample.priors[which], sample.trimap.shape
     whole = (slice(0, size[0]), slice(0, size[1]))
-    sigma = softness(rng) * size[0] / prior.shape[0] if soft else 0.0
+    sigma = soft * size[0] / prior.shape[0]
     image, alpha = (softened(plane, whole, sigma) for plane in (sample.image, sample.alpha))
     ys, xs = np.nonzero(sample.trimap == 128)
     picked = rng.integers(len(ys), size=POINTS)
@@ -117,6 +115,7 @@ class GuideTask:
         return LearnedGuide()
 
     def stream(self, start: int) -> Points:
+        require_samples(self.cache, self.recipe)
         return Points(self.cache, self.recipe, start)
 
     def loss(self, net: nn.Module, batch: Batch, dtype: torch.dtype) -> tuple[Tensor, dict[str, float]]:
@@ -131,7 +130,7 @@ class GuideTask:
         for seed in [seed for seed in cache.seeds() if seed < self.recipe.held_out]:
             sample = cache.load(seed)
             if (sample.trimap == 128).any():
-                batch = points(sample, 0, np.random.default_rng(seed), soft=False)
+                batch = points(sample, 0, np.random.default_rng(seed))
                 for name, each in nets.items():
                     found[name].append(1000 * float((_answer(each, batch).clamp(0, 1) - batch["alpha"]).abs().mean()))
         return {name: float(np.mean(values)) for name, values in found.items()}
@@ -169,16 +168,11 @@ class LearnedGuideRefiner:
 def main(arguments: list[str] | None = None) -> None:
     """Train, measure beside bilinear and the plain filter, write results/learned-guide.json."""
     options = parser(__doc__)
-    options.add_argument("--data", type=Path, required=True)
+    add_compared(options)
     options.add_argument("--cache", type=Path, required=True, help="scenes of `uhrmat train`")
     options.add_argument("--runs", type=Path, default=Path("runs/learned-guide"))
     options.add_argument("--steps", type=int, default=2000)
-    options.add_argument("--methods", nargs="+", default=["closed-form+knn"])
-    options.add_argument("--limit", type=int)
     options.add_argument("--name", default="learned-guide", help="of the JSON")
-    where = options.add_mutually_exclusive_group()
-    where.add_argument("--working-size", type=int)
-    where.add_argument("--half", action="store_true", help="work at half each picture's size")
     chosen: argparse.Namespace = options.parse_args(arguments)
     torch.set_num_threads(chosen.threads)
     schedule = {"steps": 2 if chosen.quick else chosen.steps, "batch": 1, "rate": 2e-3, "warmup": 20, "ema": 0.99}

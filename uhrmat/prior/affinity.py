@@ -75,9 +75,9 @@ class AffinityPrior:
         box = _bounding_box(unknown)
         asked = np.where(unknown, 128, 0).astype(np.uint8) if turned else trimap
         found, notes = self._solve(small[box], asked[box], self.name)
-        if one_sided and not turned:
-            found = np.minimum(1, found / max(_FAINTEST, float(np.quantile(found[unknown[box]], _SOLID))))
         if one_sided:
+            if not turned:
+                found = np.minimum(1, found / max(_FAINTEST, float(np.quantile(found[unknown[box]], _SOLID))))
             side, colour = ("background", "black") if turned else ("foreground", "white")
             told = f"the trimap knows no {side}, so its outline alone decided: paint {colour} what is surely {side}"
             notes = [told, *notes]

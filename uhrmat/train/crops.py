@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
@@ -20,6 +19,7 @@ from uhrmat.refine.features import BilinearMaps, anchor_of, assemble, context_ma
 from uhrmat.refine.linear import guided_coefficients
 from uhrmat.sparsity import trimap_band
 from uhrmat.train.samples import Sample, SampleCache, told
+from uhrmat.train.task import batch_numbers
 
 _TRIES = 12
 Crop = dict[str, Tensor]
@@ -50,11 +50,9 @@ class CropStream(IterableDataset[dict[str, Tensor]]):
         self.batch, self.start, self.exact = batch, start, exact
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
-        worker = torch.utils.data.get_worker_info()
-        first, step = (worker.id, worker.num_workers) if worker else (0, 1)
         cache = SampleCache(self.cache)
         load = lru_cache(_KEPT)(lambda seed, exact: Views(told(cache.load(seed)) if exact else cache.load(seed)))
-        for number in itertools.count(self.start + first, step):
+        for number in batch_numbers(self.start):
             yield default_collate(self._batch(cache.seeds(), load, np.random.default_rng([self.seed, number])))
 
     def _batch(self, seeds: list[int], load: Callable[[int, bool], Views], rng: np.random.Generator) -> list[Crop]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from uhrmat.refine.pyramid import halvings
 from uhrmat.sparsity import trimap_band
 from uhrmat.train.crops import softened, softness
 from uhrmat.train.samples import Sample, SampleCache, told
+from uhrmat.train.task import batch_numbers
 
 DEPTHS = (0.35, 0.4, 0.25)
 """Share of batches with one, two and three levels between the prior and the picture."""
@@ -71,10 +71,8 @@ class PyramidStream(IterableDataset[Crop]):
         self.batch, self.exact, self.start = batch, exact, start
 
     def __iter__(self) -> Iterator[Crop]:
-        worker = torch.utils.data.get_worker_info()
-        first, step = (worker.id, worker.num_workers) if worker else (0, 1)
         held: tuple[int, list[Crop]] = -1, []
-        for number in itertools.count(self.start + first, step):
+        for number in batch_numbers(self.start):
             group = number // GROUP
             if held[0] != group:
                 held = group, self._group(group)

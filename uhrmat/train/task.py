@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
@@ -13,7 +14,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from uhrmat.train.recipe import Recipe
 
@@ -152,6 +153,12 @@ def fit(
             report(line)
     state.save(checkpoint)
     return state
+
+
+def batch_numbers(start: int) -> Iterator[int]:
+    """Numbers of the batches, from `start` on, that this process makes of a stream which its loader's workers share."""
+    worker = get_worker_info()
+    return itertools.count(start + worker.id, worker.num_workers) if worker else itertools.count(start)
 
 
 def _batches(stream: IterableDataset[Batch], workers: int, device: torch.device) -> Iterator[Batch]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -10,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import IterableDataset, default_collate, get_worker_info
+from torch.utils.data import IterableDataset, default_collate
 
 from uhrmat.refine.features import BilinearMaps
 from uhrmat.train.clips import STATE, Footage, FootageCache
 from uhrmat.train.recipe import TimeRecipe
+from uhrmat.train.task import batch_numbers
 
 _TRIES, _KEPT, _FULL = 8, 200, 0.3
 _HOPELESS = 0.12
@@ -30,8 +30,6 @@ class TimeStream(IterableDataset[Crop]):
         self.cache, self.recipe, self.start = cache, recipe, start
 
     def __iter__(self) -> Iterator[Crop]:
-        worker = get_worker_info()
-        first, step = (worker.id, worker.num_workers) if worker else (0, 1)
         cache = FootageCache(self.cache)
 
         @lru_cache(_KEPT)
@@ -39,7 +37,7 @@ class TimeStream(IterableDataset[Crop]):
             footage = cache.load(seed)
             return footage if footage.error < _HOPELESS else None
 
-        for number in itertools.count(self.start + first, step):
+        for number in batch_numbers(self.start):
             yield self._batch(cache.seeds(), load, np.random.default_rng([self.recipe.seed, number]))
 
     def _batch(self, seeds: list[int], load: Callable[[int], Footage | None], rng: np.random.Generator) -> Crop:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from uhrmat.train.lpn.teacher import Teacher
 from uhrmat.train.lpn.views import Window, cut, inside, person_window, place_window
 from uhrmat.train.synth.stage import Stage
 from uhrmat.train.synth.texture import generated
+from uhrmat.train.task import batch_numbers
 
 _SHAPES = ((1.0, 1.0), (1.0, 1.0), (1.22, 0.82), (1.22, 0.82), (1.22, 0.82), (0.87, 1.15), (0.75, 1.33))
 """Height and width of batches, in sides."""
@@ -38,11 +38,9 @@ class SceneStream(IterableDataset[dict[str, Tensor]]):
         self.folder, self.seed, self.sizes, self.start, self.teacher = folder, seed, sizes, start, teacher
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
-        worker = torch.utils.data.get_worker_info()
-        first, step = (worker.id, worker.num_workers) if worker else (0, 1)
         cv2.setNumThreads(1)
         painter, teacher = Painter(Store(self.folder)), self.teacher.opened() if self.teacher else None
-        for number in itertools.count(self.start + first, step):
+        for number in batch_numbers(self.start):
             rng = np.random.default_rng([self.seed, number])
             side, count = self.sizes(number)
             shape = batch_shape(side, rng)

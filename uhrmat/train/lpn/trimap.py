@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,7 +19,7 @@ from uhrmat.train.crops import HOPELESS_ERROR, HOPELESS_SHARE
 from uhrmat.train.losses import gradient, laplacian_pyramid, masked_l1, masked_l2
 from uhrmat.train.recipe import SceneRecipe
 from uhrmat.train.samples import SampleCache
-from uhrmat.train.task import Batch
+from uhrmat.train.task import Batch, batch_numbers
 
 _KEPT = 600
 """Scenes held in memory by a worker."""
@@ -60,11 +59,9 @@ class SmallStream(IterableDataset[Batch]):
         self.cache, self.recipe, self.start = cache, recipe, start
 
     def __iter__(self) -> Iterator[Batch]:
-        worker = torch.utils.data.get_worker_info()
-        first, step = (worker.id, worker.num_workers) if worker else (0, 1)
         cache, recipe = SampleCache(self.cache), self.recipe
         load = lru_cache(_KEPT)(lambda seed: smalls(cache, seed))
-        for number in itertools.count(self.start + first, step):
+        for number in batch_numbers(self.start):
             rng = np.random.default_rng([recipe.seed, number])
             seeds = [seed for seed in cache.seeds() if seed >= recipe.held_out]
             crops: list[dict[str, Tensor]] = []
