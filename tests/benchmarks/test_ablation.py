@@ -5,36 +5,20 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 import torch
 
 from benchmarks import ablation
 from uhrmat.refine.features import BASE, CHANNELS, PRIOR, without_line
 from uhrmat.refine.shm import SHM
-from uhrmat.train import samples
-from uhrmat.train.samples import View, fill
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, float]]]:
+def found(disc: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, float]]]:
     """What the command writes for a disc on noise."""
     folder = tmp_path_factory.mktemp("ablation")
-    y, x = np.mgrid[:96, :112]
-    distance = np.hypot(y - 48, x - 56)
-    alpha = np.clip((30 - distance) / 8 + 0.5, 0, 1)[..., None]
-    noise = np.random.default_rng(1).normal(0, 4, (96, 112, 3))
-    cv2.imwrite(
-        str(folder / "a.png"), np.rint((alpha * [60, 90, 210] + (1 - alpha) * [170, 120, 40] + noise).clip(0, 255))
-    )
-    cv2.imwrite(str(folder / "a_gt.png"), np.rint(alpha * 255))
-    cv2.imwrite(str(folder / "a_trimap.png"), np.where(distance < 20, 255, np.where(distance > 42, 0, 128)))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(samples, "VIEWS", (View(96, (0.8, 1.2), ((1.5, 2.0), (3.0, 4.0))),))
-        fill(folder / "scenes", None, range(6))
     before = torch.get_num_threads()
-    options = {"--data": folder, "--cache": folder / "scenes", "--runs": folder / "runs", "--results": folder}
+    options = {"--data": disc, "--cache": disc / "scenes", "--runs": folder / "runs", "--results": folder}
     words = [str(word) for pair in options.items() for word in pair]
     ablation.main([*words, "--parts", *ablation.PARTS, "--working-size", "48", "--quick", "--threads", "1"])
     torch.set_num_threads(before)

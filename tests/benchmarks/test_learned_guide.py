@@ -7,7 +7,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import pytest
 import torch
 
 from benchmarks import learned_guide
@@ -16,8 +15,6 @@ from uhrmat.media import Picture
 from uhrmat.refine.fuse import fused_prior
 from uhrmat.refine.guided import GuidedRefiner
 from uhrmat.refine.refiner import Job
-from uhrmat.train import samples
-from uhrmat.train.samples import View, fill
 
 
 def test_untrained_it_is_the_guided_filter() -> None:
@@ -35,17 +32,8 @@ def test_untrained_it_is_the_guided_filter() -> None:
     assert np.abs(plain - learned)[inner].max() < 2e-3 and np.abs(plain[inner]).std() > 0.01
 
 
-def test_it_is_trained_and_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    y, x = np.mgrid[:96, :112]
-    distance = np.hypot(y - 48, x - 56)
-    alpha = np.clip((30 - distance) / 8 + 0.5, 0, 1)
-    shown = alpha[..., None] * [60, 90, 210] + (1 - alpha[..., None]) * [170, 120, 40]
-    cv2.imwrite(str(tmp_path / "a.png"), np.rint(shown).astype(np.uint8))
-    cv2.imwrite(str(tmp_path / "a_gt.png"), np.rint(alpha * 255).astype(np.uint8))
-    cv2.imwrite(str(tmp_path / "a_trimap.png"), np.where(distance < 20, 255, np.where(distance > 42, 0, 128)))
-    monkeypatch.setattr(samples, "VIEWS", (View(96, (0.8, 1.2), ((1.5, 2.0), (3.0, 4.0))),))
-    fill(tmp_path / "scenes", None, range(5))
-    options = {"--data": tmp_path, "--cache": tmp_path / "scenes", "--runs": tmp_path / "runs", "--results": tmp_path}
+def test_it_is_trained_and_measured(disc: Path, tmp_path: Path) -> None:
+    options = {"--data": disc, "--cache": disc / "scenes", "--runs": tmp_path / "runs", "--results": tmp_path}
     words = [str(word) for pair in options.items() for word in pair]
     before = torch.get_num_threads()
     learned_guide.main([*words, "--half", "--quick", "--threads", "1"])
