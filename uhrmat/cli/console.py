@@ -1,6 +1,7 @@
 """The one place where commands print: human, JSON or quiet, and errors that end with an exit code.
 
 Results go to stdout, everything else to stderr, so that `--json` always leaves exactly one JSON document on stdout.
+File names reach a terminal only through `printable`, and never as rich's markup.
 Exit codes: 0 all done, 1 some item failed, 2 wrong usage or bad input before any work, 130 interrupted.
 """
 
@@ -17,6 +18,7 @@ from typing import Any
 import typer
 
 from uhrmat.errors import UhrmatError
+from uhrmat.printable import printable
 
 Rows = Sequence[tuple[str, str]]
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
@@ -32,7 +34,16 @@ class Console:
     def note(self, text: str) -> None:
         """A remark on the way, to stderr."""
         if self._human:
-            print(text, file=sys.stderr, flush=True)
+            self.warn(text)
+
+    def warn(self, text: str) -> None:
+        """A line to stderr in every mode: what went wrong."""
+        print(printable(text), file=sys.stderr, flush=True)
+
+    def line(self, text: str) -> None:
+        """A line of the result for people, to stdout, at once."""
+        if self._human:
+            print(printable(text), flush=True)
 
     def table(self, sections: Sequence[Rows]) -> None:
         """The result for people, to stdout: rows of a name and a value. Plain lines where stdout is no terminal."""
@@ -41,8 +52,9 @@ class Console:
         if sys.stdout.isatty():
             _print_rich(sections)
             return
-        width = max(len(name) for rows in sections for name, _ in rows)
-        print("\n\n".join("\n".join(f"{name:<{width}}  {value}" for name, value in rows) for rows in sections))
+        shown = [[(printable(name), printable(value)) for name, value in rows] for rows in sections]
+        width = max(len(name) for rows in shown for name, _ in rows)
+        print("\n\n".join("\n".join(f"{name:<{width}}  {value}" for name, value in rows) for rows in shown))
 
     def document(self, value: dict[str, Any]) -> None:
         """The result for programs, to stdout: one JSON document."""
@@ -54,9 +66,9 @@ class Console:
         if not self._human or not sys.stderr.isatty():
             return nullcontext()
         from rich.console import Console as Rich
-        from rich.markup import escape
+        from rich.text import Text
 
-        return Rich(stderr=True).status(escape(text))
+        return Rich(stderr=True).status(Text(printable(text)))
 
     @contextmanager
     def progress(self, text: str, unit: str) -> Iterator[Callable[[int, int], None]]:
@@ -65,33 +77,34 @@ class Console:
             yield lambda done, count: None
             return
         from rich.console import Console as Rich
-        from rich.markup import escape
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit))
+        name = TextColumn("{task.description}", markup=False)
+        columns = (name, BarColumn(), MofNCompleteColumn(), TextColumn(unit))
         with Progress(*columns, TimeRemainingColumn(), console=Rich(stderr=True), transient=True) as bar:
-            task = bar.add_task(escape(text), total=None)
+            task = bar.add_task(printable(text), total=None)
             yield lambda done, count: bar.update(task, completed=done, total=count)
 
     def error(self, error: BaseException, item: str = "") -> None:
         """`error: <what is wrong> <what to do>` on stderr, the traceback before it with --debug."""
         if self.debug:
-            traceback.print_exception(type(error), error, error.__traceback__)
+            lines = traceback.format_exception(type(error), error, error.__traceback__)
+            print(printable("".join(lines), keep="\n"), end="", file=sys.stderr)
         where = f"{item}: " if item else ""
-        print(f"error: {where}{describe(error)}", file=sys.stderr, flush=True)
+        self.warn(f"error: {where}{describe(error)}")
 
 
 def _print_rich(sections: Sequence[Rows]) -> None:
     from rich.console import Console as Rich
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(show_header=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for rows in sections:
         for name, value in rows:
-            table.add_row(name, escape(value))
+            table.add_row(Text(printable(name)), Text(printable(value)))
         table.add_section()
     Rich().print(table)
 
@@ -99,12 +112,11 @@ def _print_rich(sections: Sequence[Rows]) -> None:
 def describe(error: BaseException) -> str:
     """One line about `error`: its message and hint, or what kind of surprise it was."""
     if isinstance(error, UhrmatError):
-        text = str(error)
-    elif isinstance(error, MemoryError):
-        text = "There is not enough memory for this picture. Allow less with --max-memory."
-    else:
-        text = f"{type(error).__name__}: {error}. This was not expected: --debug shows where it happened."
-    return " ".join(text.split())
+        return printable(str(error))
+    if isinstance(error, MemoryError):
+        return "There is not enough memory for this picture. Allow less with --max-memory."
+    text = " ".join(str(error).split())  # several lines, in other libraries' errors
+    return printable(f"{type(error).__name__}: {text}. This was not expected: --debug shows where it happened.")
 
 
 @contextmanager

@@ -5,10 +5,14 @@ from __future__ import annotations
 import inspect
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
+
+from uhrmat.printable import printable
 
 _VALUES = {"path": "PATH", "file": "FILE", "int": "N", "integer": "N", "float": "X", "str": "NAME", "text": "NAME"}
 """What stands for a value in an option's line where the option does not name it itself."""
@@ -45,11 +49,30 @@ class _Command(_Look, TyperCommand):
 
 
 class _Group(_Look, TyperGroup):
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        with _printable_errors():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _printable_errors():
+            return super().invoke(ctx)
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         with formatter.section(_bold("Commands")):
             rows = [(_cyan(name), _first(command.help)) for name, command in self.commands.items()]
             formatter.write_dl(rows)
         _write_options(self.get_params(ctx), ctx, formatter)
+
+
+@contextmanager
+def _printable_errors() -> Iterator[None]:
+    """Errors about the command line quote its words, which may hold control characters."""
+    try:
+        yield
+    except Exception as error:  # typer's own copy of click, or click: told apart by what they can do
+        if hasattr(error, "format_message"):
+            error.message = printable(str(error.message))  # type: ignore[attr-defined]
+        raise
 
 
 def _write_text(text: str | None, formatter: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import Any
 
 from uhrmat.cli.console import Console
@@ -59,14 +58,13 @@ class Lines:
             size = "" if share is None else f", {share:.1%} active"
             left = f"; {spoken(event['eta'])}" if event["ended"] < event["of"] else ""
             ended = f"{event['ended']} of {event['of']}"
-            print(f"done  {event['item']}  {event['seconds']:.1f} s{size}  ({ended}{left})", flush=True)
+            self._console.line(f"done  {event['item']}  {event['seconds']:.1f} s{size}  ({ended}{left})")
 
     def _failed(self, event: dict[str, Any]) -> None:
-        print(f"error: {event['item']}: {event['error']} {event['hint']}".rstrip(), file=sys.stderr, flush=True)
+        self._console.warn(f"error: {event['item']}: {event['error']} {event['hint']}".rstrip())
 
     def _halt(self, event: dict[str, Any]) -> None:
-        text = f"error: {event['reason']} The rest is left; run again when that is cured."
-        print(text, file=sys.stderr, flush=True)
+        self._console.warn(f"error: {event['reason']} The rest is left; run again when that is cured.")
 
     def _summary(self, event: dict[str, Any]) -> None:
         if not self._human:
@@ -78,7 +76,7 @@ class Lines:
 
     def _page(self, event: dict[str, Any]) -> None:
         if "error" in event:
-            print(f"error: {event['error']} {event['hint']}".rstrip(), file=sys.stderr, flush=True)
+            self._console.warn(f"error: {event['error']} {event['hint']}".rstrip())
         elif event["path"] is None:
             self._console.note("note: no still was done, so there is no page")
         else:
