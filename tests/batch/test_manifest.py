@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import socket
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from uhrmat.batch import lock
 from uhrmat.batch.lock import locked
 from uhrmat.batch.manifest import Manifest, Record, is_inside, measure, parse_record
 from uhrmat.errors import OutputError
@@ -139,44 +136,3 @@ def test_shards_of_one_number_go_side_by_side(tmp_path: Path) -> None:
             with pytest.raises(OutputError, match="at work"), locked(tmp_path, other):
                 pass
     assert not list((tmp_path / ".uhrmat").glob("lock*"))
-
-
-def left_behind(tmp_path: Path, age: float = 0.0, **owner: Any) -> Path:
-    (tmp_path / ".uhrmat").mkdir(exist_ok=True)
-    path = tmp_path / ".uhrmat" / "lock-1of1.json"
-    path.write_text(json.dumps(owner))
-    os.utime(path, (time.time() - age,) * 2)
-    return path
-
-
-def test_the_lock_of_a_process_that_is_gone_is_stale(tmp_path: Path) -> None:
-    left_behind(tmp_path, host=socket.gethostname(), pid=os.getpid(), began="long ago")
-    with locked(tmp_path) as alone:
-        assert alone()
-    left_behind(tmp_path, host=socket.gethostname(), pid=2**22 + 1, began="12")
-    with locked(tmp_path):
-        pass
-
-
-def test_the_lock_of_another_host_is_stale_by_its_age(tmp_path: Path) -> None:
-    path = left_behind(tmp_path, host="elsewhere", pid=1, began="1", age=lock.STALE - 30)
-    with pytest.raises(OutputError, match="on elsewhere"), locked(tmp_path):
-        pass
-    assert path.exists()
-    left_behind(tmp_path, host="elsewhere", pid=1, began="1", age=lock.STALE + 30)
-    with locked(tmp_path):
-        assert json.loads(path.read_text())["pid"] == os.getpid()
-
-
-def test_a_lock_that_says_nothing_is_young_or_stale(tmp_path: Path) -> None:
-    left_behind(tmp_path)
-    with pytest.raises(OutputError), locked(tmp_path):
-        pass
-
-
-def test_a_lock_that_another_took_meanwhile_is_given_back(tmp_path: Path) -> None:
-    path = left_behind(tmp_path, pid=7)
-    lock._put_aside(path, {"pid": 6})
-    assert json.loads(path.read_text()) == {"pid": 7}
-    lock._put_aside(path, {"pid": 7})
-    assert not list((tmp_path / ".uhrmat").iterdir())
