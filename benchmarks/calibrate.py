@@ -23,8 +23,9 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from uhrmat.devices import PRECISIONS, held_memory
+from uhrmat.devices import PRECISIONS
 from uhrmat.media import Picture
+from uhrmat.memory import held_memory
 from uhrmat.refine.budget import CALIBRATION, Cost
 from uhrmat.refine.parts import count_cells
 from uhrmat.refine.refiner import Job, SHMRefiner

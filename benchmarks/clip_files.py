@@ -17,7 +17,7 @@ from uhrmat.clip.matter import Gate
 from uhrmat.clip.plan import ClipSpec, plan_clip
 from uhrmat.clip.report import ClipReport
 from uhrmat.clip.run import Tools, matte_clip
-from uhrmat.devices import held_memory
+from uhrmat.memory import held_memory
 from uhrmat.train.synth.clip import ClipRecipe, render_clip
 
 MODES = {"off": Gate(temporal=False), "frame by frame": Gate(averaged=False), "on": Gate()}

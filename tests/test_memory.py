@@ -9,8 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from uhrmat.devices import held_memory
-from uhrmat.memory import bound_kernels, give_back
+from uhrmat.memory import bound_kernels, give_back, held_memory
 
 
 def test_what_the_user_has_set_counts(monkeypatch: pytest.MonkeyPatch) -> None:

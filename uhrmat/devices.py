@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import resource
-import sys
-from pathlib import Path
-
 import torch
 
 from uhrmat.errors import InputError
+from uhrmat.memory import most_held_memory
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -56,53 +52,7 @@ def set_threads(threads: int | None) -> None:
 
 
 def peak_memory(device: str) -> int:
-    """Bytes: on CUDA the most allocated there so far; else the most that this process has held, plus the most that the
-    prior's process has, which lives beside it. The two peaks need not fall together: the sum is never too small."""
+    """Bytes: on CUDA the most allocated there so far; else see `memory.most_held_memory`."""
     if device.startswith("cuda"):
         return int(torch.cuda.max_memory_allocated(device))
-    # Not ru_maxrss where there is better: it begins with what the process held that started this one.
-    own = _proc_bytes("self/status", "VmHWM") or _most_held()
-    return own + sum(_proc_bytes(f"{pid}/status", "VmHWM") for pid in _prior_processes())
-
-
-def held_memory() -> int:
-    """Bytes that this process holds now; where the system does not tell, the most it has held."""
-    return _proc_bytes("self/status", "VmRSS") or _most_held()
-
-
-def helpers_memory() -> int:
-    """Bytes that the prior's processes hold now, without the libraries that they share with this one; 0 where the
-    system does not tell."""
-    return sum(_proc_bytes(f"{pid}/status", "RssAnon") for pid in _prior_processes())
-
-
-def _most_held() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(peak if sys.platform == "darwin" else peak * 1024)
-
-
-def available_memory() -> int:
-    """Bytes that new work may take without swapping; half of the machine's where the system does not tell."""
-    return _proc_bytes("meminfo", "MemAvailable") or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-
-
-def _proc_bytes(file: str, key: str) -> int:
-    """A size from a file of Linux's /proc, 0 where there is none."""
-    try:
-        lines = (Path("/proc") / file).read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{key}:")), 0)
-
-
-def _prior_processes() -> list[str]:
-    """Process ids of this process's `uhrmat.prior.worker`s."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
-            if parent == str(os.getpid()) and b"uhrmat.prior.worker" in (folder / "cmdline").read_bytes():
-                found.append(folder.name)
-        except OSError:
-            continue
-    return found
+    return most_held_memory()

@@ -98,14 +98,15 @@ def _extras() -> Iterator[Row]:
 def _machine() -> Iterator[Row]:
     import torch
 
-    from uhrmat.devices import available_memory, pick_device, pick_precision
+    from uhrmat.devices import pick_device, pick_precision
+    from uhrmat.memory import available_memory, has_nvidia
 
     device = pick_device("auto")
     yield "device", device
     for number in range(torch.cuda.device_count()):
         card = torch.cuda.get_device_properties(number)
         yield f"cuda:{number}", f"{card.name}, {format_bytes(card.total_memory)}"
-    if not torch.cuda.is_available() and _has_nvidia():
+    if not torch.cuda.is_available() and has_nvidia():
         yield (
             "NVIDIA GPU", "there, unused", f"There is an NVIDIA GPU, but torch {torch.__version__} cannot use it.",
             "Update its driver, or install torch for its CUDA version: see https://pytorch.org/get-started/locally.",
@@ -200,10 +201,6 @@ def _version(name: str) -> str | None:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return None
-
-
-def _has_nvidia() -> bool:
-    return Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi") is not None
 
 
 _SECTIONS: dict[str, Callable[[], Iterator[Row]]] = {

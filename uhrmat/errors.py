@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from uhrmat.names import printable
+
 
 class UhrmatError(Exception):
-    """Base of all errors raised on purpose. `message` says what is wrong, `hint` says what to do."""
+    """Base of all errors raised on purpose. `message` says what is wrong, `hint` says what to do.
+
+    Both can be printed anywhere: file names in them are escaped by `printable`.
+    """
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(f"{message} {hint}".strip())
-        self.message = message
-        self.hint = hint
+        self.message = printable(message)
+        self.hint = printable(hint)
+        super().__init__(f"{self.message} {self.hint}".strip())
 
 
 class InputError(UhrmatError):

@@ -9,13 +9,16 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from uhrmat.ahead import Begun, begin_prior, solve_ahead
+from uhrmat.errors import MemoryBudgetError
 from uhrmat.media import MAX_PIXELS, Picture, read_mask, read_picture, read_trimap
 from uhrmat.plan import Job
 from uhrmat.prior.affinity import Solver
@@ -59,8 +62,12 @@ class Ahead:
     def __init__(self, jobs: Sequence[Job], resize: bool = False, max_pixels: int = MAX_PIXELS) -> None:
         self._jobs, self._reading = list(jobs), (resize, max_pixels)
         self._pool = ThreadPoolExecutor(1)
-        self._next: Future[Loaded] = self._pool.submit(load, self._jobs[0], *self._reading)
+        self._next = self._begin()
         self._begun: Future[Begun | None] | None = None
+
+    def _begin(self) -> Future[Loaded]:
+        """Reads the next job's files in the pool, within the caller's memory limit."""
+        return self._pool.submit(copy_context().run, partial(load, self._jobs[0], *self._reading))
 
     def begin_prior(self, name: str, side: int | None, solver: Solver, halved: bool = False) -> Future[Begun | None]:
         """See `ahead.begin_prior`; what is returned is done when the first photograph is read and `solver` is being
@@ -87,9 +94,13 @@ class Ahead:
         if self._jobs.pop(0) is not job:
             raise ValueError("jobs are taken in the order in which they were given")
         current, begun, self._begun = self._next, self._begun, None
+        try:
+            loaded = current.result()
+        except MemoryBudgetError:  # beside the photograph before it; that is finished now
+            loaded = load(job, *self._reading)
         if self._jobs:
-            self._next = self._pool.submit(load, self._jobs[0], *self._reading)
-        return current.result() if begun is None else replace(current.result(), begun=begun.result())
+            self._next = self._begin()
+        return loaded if begun is None else replace(loaded, begun=begun.result())
 
     def close(self) -> None:
         """Drops what nobody waits for any more."""

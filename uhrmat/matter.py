@@ -18,6 +18,7 @@ from uhrmat.errors import InputError
 from uhrmat.foreground import estimate_foreground
 from uhrmat.hints import ArrayOrPath, Hints, PlateLike, read_hints
 from uhrmat.media import Picture, read_picture
+from uhrmat.media.limits import memory_limit
 from uhrmat.opened import opened
 from uhrmat.prior.affinity import Solver
 from uhrmat.prior.base import Prior, PriorMethod, Recurrent, SmallHints
@@ -125,7 +126,7 @@ class Matter:
         these hints, which then are not read again. Raises InputError.
         """
         clock = Clock()
-        with clock("read"):
+        with clock("read"), memory_limit(self.max_memory, self.device):
             picture = _as_picture(image)
             hints = (
                 begun.hints
@@ -184,7 +185,7 @@ class Matter:
         prior = method(small, known) if answer is None else answer(method, small, known)
         size = (picture.height, picture.width)
         settled = opened(prior.alpha, size) if hints.trimap is None else hints.trimap
-        notes = [*filter(None, [choice.note]), *hints.notes, *prior.notes]
+        notes = [*picture.info.notes, *filter(None, [choice.note]), *hints.notes, *prior.notes]
         return Question(small, prior, settled, notes)
 
     def refine(self, job: Job, alpha: np.ndarray, foreground: bool) -> Outcome:

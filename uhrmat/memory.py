@@ -1,10 +1,13 @@
-"""Memory that two libraries keep and do not need: oneDNN its kernels, glibc what was freed."""
+"""Memory: how much this process holds and may take, and what two libraries keep without need (oneDNN its kernels,
+glibc what was freed). Imports no torch."""
 
 from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import sys
+from pathlib import Path
 
 _KERNELS = "ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128"
 TRIM_EVERY = 5
@@ -24,3 +27,63 @@ def give_back() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:  # musl has none
         trim(0)
+
+
+def held_memory() -> int:
+    """Bytes that this process holds now; where the system does not tell, the most it has held."""
+    return _proc_bytes("self/status", "VmRSS") or _peak_of_process()
+
+
+def helpers_memory() -> int:
+    """Bytes that the prior's processes hold now, without the libraries that they share with this one; 0 where the
+    system does not tell."""
+    return sum(_proc_bytes(f"{pid}/status", "RssAnon") for pid in _prior_processes())
+
+
+def most_held_memory() -> int:
+    """Bytes: the most that this process has held, plus the most that the prior's process has, which lives beside it.
+    The two peaks need not fall together: the sum is never too small."""
+    # Not ru_maxrss where there is better: it begins with what the process held that started this one.
+    own = _proc_bytes("self/status", "VmHWM") or _peak_of_process()
+    return own + sum(_proc_bytes(f"{pid}/status", "VmHWM") for pid in _prior_processes())
+
+
+def _peak_of_process() -> int:
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak if sys.platform == "darwin" else peak * 1024)
+
+
+def available_memory() -> int:
+    """Bytes that new work may take without swapping; half of the machine's where the system does not tell."""
+    return _proc_bytes("meminfo", "MemAvailable") or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+def has_nvidia() -> bool:
+    """Whether an NVIDIA GPU is there, by its driver: what can be known before torch is loaded."""
+    return Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi") is not None
+
+
+def _proc_bytes(file: str, key: str) -> int:
+    """A size from a file of Linux's /proc, 0 where there is none."""
+    try:
+        lines = (Path("/proc") / file).read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{key}:")), 0)
+
+
+def _prior_processes() -> list[str]:
+    """Process ids of this process's `uhrmat.prior.worker`s."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
+            if parent == str(os.getpid()) and b"uhrmat.prior.worker" in (folder / "cmdline").read_bytes():
+                found.append(folder.name)
+        except OSError:
+            continue
+    return found

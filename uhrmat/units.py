@@ -26,3 +26,8 @@ def format_bytes(value: int) -> str:
         if value >= factor:
             return f"{value / factor:.3g} {unit}"
     return f"{value} B"
+
+
+def roomy(total: int) -> str:
+    """An amount a little above `total` bytes, as --max-memory takes it."""
+    return f"{-(-total * 21 // 20 // 10**7) * 10}MB"

@@ -69,7 +69,7 @@ def test_little_room(only: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from collections import namedtuple
 
     only("machine", "weights")
-    monkeypatch.setattr("uhrmat.devices.available_memory", lambda: 1 << 29)
+    monkeypatch.setattr("uhrmat.memory.available_memory", lambda: 1 << 29)
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: usage(1, 1, 1000))
     found = [one for one in doctor.examine() if one.problem]

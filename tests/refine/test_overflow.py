@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from uhrmat import InputError, Matter, MemoryBudgetError
-from uhrmat.devices import held_memory
 from uhrmat.matter import Matte
 from uhrmat.media import Picture
+from uhrmat.memory import held_memory
 from uhrmat.prior.base import area_average
 from uhrmat.refine.budget import MINIMUM, Cost
 from uhrmat.refine.overflow import refine_divided, refine_within

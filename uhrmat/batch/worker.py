@@ -19,9 +19,10 @@ from uhrmat.batch.tasks import Outcome, Task, failed
 from uhrmat.composite import parse_background
 from uhrmat.deliver import deliver
 from uhrmat.devices import peak_memory
-from uhrmat.errors import InputError
+from uhrmat.errors import InputError, MemoryBudgetError
 from uhrmat.loading import load
 from uhrmat.matter import Matter
+from uhrmat.media.limits import memory_limit
 from uhrmat.plan import plan
 from uhrmat.prior.affinity import METHODS
 from uhrmat.prior.choose import pick
@@ -68,7 +69,8 @@ class Worker:
         """Does a task and says what became of it."""
         try:
             self.check()
-            result = self._still(task) if task.kind == "still" else self._of_clip(task)
+            with memory_limit(self.settings.matter.get("max_memory"), self.matter().device):
+                result = self._still(task) if task.kind == "still" else self._of_clip(task)
         except Dropped:
             return Outcome(task.id, "dropped")
         except Exception as error:
@@ -96,7 +98,11 @@ class Worker:
             plate=hints.get("plate"), key=settings.key, prior=settings.prior, resize=settings.resize,
             max_pixels=settings.max_pixels,
         )[0]  # fmt: skip
-        loaded = load(job, settings.resize, settings.max_pixels)
+        try:
+            loaded = load(job, settings.resize, settings.max_pixels)
+        except MemoryBudgetError:  # beside the photograph that is being matted; when that is finished, there is room
+            with self.computing:
+                loaded = load(job, settings.resize, settings.max_pixels)
         unchanged(task)
         with self.computing:
             self.check()

@@ -6,6 +6,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
+import click
 import typer
 
 
@@ -293,8 +294,14 @@ JsonLines = Annotated[
 
 
 def matter_options(max_memory: str | None, overflow: Overflow, **options: Any) -> dict[str, Any]:
-    """What `Matter` takes, by name, from a command's options. Raises InputError where the memory is no size."""
+    """What `Matter` takes, by name, from a command's options; the memory also binds what the command reads.
+
+    Raises InputError where the memory is no size.
+    """
+    from uhrmat.media.limits import memory_limit
     from uhrmat.units import parse_bytes
 
     budget = None if max_memory is None else parse_bytes(max_memory)
+    if (command := click.get_current_context(silent=True)) is not None:
+        command.with_resource(memory_limit(budget, options["device"]))
     return {**options, "max_memory": budget, "overflow": overflow.value}

@@ -12,6 +12,7 @@ from uhrmat.media.containers import open_png_source, open_webp_source
 from uhrmat.media.exif import orient, reset_orientation
 from uhrmat.media.exr import open_exr_source
 from uhrmat.media.files import PathLike
+from uhrmat.media.limits import check_decode
 from uhrmat.media.picture import Picture, PictureInfo
 from uhrmat.media.raster import check_size, open_jpeg_source
 from uhrmat.media.source import Decoded, Source, checked_file, sniff
@@ -28,7 +29,10 @@ _OPENERS: dict[str, Callable[[Path], Source]] = {
 
 
 def open_source(path: PathLike, max_pixels: int = MAX_PIXELS) -> tuple[Path, Source]:
-    """The file's header, refused with `InputError` when unreadable or larger than `max_pixels`."""
+    """The file's header, refused when unreadable, larger than `max_pixels`, or too large to decode within the memory.
+
+    Raises InputError, MemoryBudgetError.
+    """
     file = checked_file(path)
     source = _OPENERS[sniff(file)](file)
     pixels = source.width * source.height
@@ -39,6 +43,7 @@ def open_source(path: PathLike, max_pixels: int = MAX_PIXELS) -> tuple[Path, Sou
             f"'{file}' is {source.width}x{source.height}, {pixels} pixels, and the limit is {max_pixels}.",
             "If you trust the file, raise max_pixels; otherwise it may be a decompression bomb.",
         )
+    check_decode(file, source.peak_bytes)
     return file, source
 
 
@@ -65,6 +70,7 @@ def _info(file: Path, source: Source) -> PictureInfo:
         source.orientation,
         source.linear,
         source.has_alpha,
+        tuple(source.notes),
     )
 
 
@@ -80,7 +86,7 @@ def read_picture(path: PathLike, max_pixels: int = MAX_PIXELS) -> Picture:
     that cannot be read whole, holds NaN or infinity, or has more than `max_pixels` pixels.
     """
     file, source = open_source(path, max_pixels)
-    pixels, alpha = decode_upright(file, source)
+    pixels, alpha = decode_upright(file, source)  # before _info: it may add notes
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[..., None], 3, axis=2)
     return Picture(np.ascontiguousarray(pixels), alpha, _info(file, source))

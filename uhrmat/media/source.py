@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,9 @@ class Source:
     """Header of a picture file. `width` and `height` are as stored, before `orientation` is applied.
 
     `decode` gives grey (H, W) or RGB (H, W, 3) and the file's alpha (H, W) or None, not yet turned upright.
-    `icc` is the profile that fits what `decode` gives, None where colours were converted to sRGB.
+    `icc` is the profile that fits what `decode` gives, None where colours were converted to sRGB. `decode_bytes` is the
+    most that `decode` holds at once, its result included; 0 where that is no more than the result. `notes` are lines
+    for the user; `decode` may add some.
     """
 
     width: int
@@ -44,6 +46,15 @@ class Source:
     orientation: int = 1
     linear: bool = False
     lossy: bool = False
+    decode_bytes: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most bytes that reading takes: `decode`, or RGB and alpha, twice where a quarter turn is to be made."""
+        pixel = np.dtype(self.dtype).itemsize * (4 if self.has_alpha else 3)
+        upright = self.width * self.height * pixel
+        return max(self.decode_bytes, upright * (2 if self.orientation >= 5 else 1))
 
 
 def damaged(path: Path, kind: str) -> InputError:

@@ -18,10 +18,10 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from uhrmat.devices import available_memory, held_memory, helpers_memory
 from uhrmat.errors import MemoryBudgetError
+from uhrmat.memory import available_memory, held_memory, helpers_memory
 from uhrmat.refine.parts import CELL
-from uhrmat.units import format_bytes
+from uhrmat.units import format_bytes, roomy
 
 T = TypeVar("T")
 CALIBRATION = Path(__file__).with_name("bytes_per_pixel.json")
@@ -101,11 +101,6 @@ def check_total(device: str, max_memory: int | None, needed: int, what: str) -> 
             f"{format_bytes(max_memory)} of memory are too little: {what} needs {format_bytes(total)} in all.",
             f"Give --max-memory {roomy(total)} or more.",
         )
-
-
-def roomy(total: int) -> str:
-    """An amount a little above `total`, as --max-memory takes it."""
-    return f"{-(-total * 21 // 20 // 10**7) * 10}MB"
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -14,14 +14,14 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from uhrmat.errors import MemoryBudgetError
-from uhrmat.refine.budget import MINIMUM, Cost, roomy, with_less_each_time
+from uhrmat.refine.budget import MINIMUM, Cost, with_less_each_time
 from uhrmat.refine.fuse import fused_prior, settle
 from uhrmat.refine.parts import Run, count_cells, cut, refine_parts
 from uhrmat.refine.pyramid import Attempt
 from uhrmat.refine.refiner import Job, Refiner
 from uhrmat.shrink import shrunk_mask, shrunk_picture, small_trimap
 from uhrmat.sparsity import still_open
-from uhrmat.units import format_bytes
+from uhrmat.units import format_bytes, roomy
 
 SCALES = (0.25, 0.5)
 MODES = ("cascade", "parts")

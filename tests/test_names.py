@@ -1,0 +1,30 @@
+"""Names are escaped where they are printed."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from uhrmat.errors import InputError
+from uhrmat.names import printable
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        (os.fsdecode(b"caf\xe9.png") if os.name != "nt" else "caf\udce9.png", r"caf\xe9.png"),
+        ("\ud800.png", r"\ud800.png"),
+        ("a\x1b[31mb.png", r"a\x1b[31mb.png"),
+        ("a\nb\r.png", r"a\x0ab\x0d.png"),
+        ("gpj.\u202eexe", r"gpj.\u202eexe"),
+        ("\x9b2J", r"\x9b2J"),
+        ("café été 写真 👩‍🚀.png", "café été 写真 👩‍🚀.png"),
+    ],
+)
+def test_what_cannot_be_printed_is_escaped(name: str, shown: str) -> None:
+    assert printable(name) == shown
+    error = InputError(f"'{name}' is empty.", f"Copy {name} again.")
+    assert str(error) == f"'{shown}' is empty. Copy {shown} again." and shown in error.hint
+    json.dumps(error.message, ensure_ascii=False).encode()

@@ -1,0 +1,82 @@
+"""What decoding a picture may cost: refused from what its header says, before the first pixel is decoded.
+
+Every opener of a format states in `Source.decode_bytes` the most that its decoder holds at once; `open_source` compares
+that here with the memory that is allowed. What a file may have too many of (channels, strips, scans) goes through
+`check_count`, and compressed data too short for the pixels they claim through `check_plausible`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+
+from uhrmat.errors import InputError, MemoryBudgetError
+from uhrmat.memory import available_memory, has_nvidia, held_memory, helpers_memory
+from uhrmat.units import format_bytes, roomy
+
+MAX_CHANNELS = 64
+"""Channels of one picture: deep compositing files have up to forty."""
+MAX_SEGMENTS = 1 << 20
+"""Strips or tiles of a TIFF, chunks of a PNG. 65536 x 65536 in tiles of 64 x 64 are as many."""
+MAX_SCANS = 100
+"""Scans of a JPEG, each of which is decoded over the whole picture. Encoders make about ten."""
+_BOMB = "If you did not expect a picture of that size, it may be a decompression bomb."
+
+_allowed: ContextVar[int | None] = ContextVar("memory that decoding must stay within", default=None)
+
+
+@contextmanager
+def memory_limit(max_bytes: int | None, device: str = "cpu") -> Iterator[None]:
+    """Within the block, pictures are decoded only where the whole process stays within `max_bytes` of memory.
+
+    None changes nothing: then what an outer block says counts, and without one the memory that is free. So does a CUDA
+    `device` ("auto": where there is one), because there `max_bytes` are of the device. A thread that is started within
+    the block must be given its context (`contextvars.copy_context`).
+    """
+    if device.startswith("cuda") or (device == "auto" and has_nvidia()):
+        max_bytes = None
+    token = _allowed.set(_allowed.get() if max_bytes is None else max_bytes)
+    try:
+        yield
+    finally:
+        _allowed.reset(token)
+
+
+def check_decode(path: Path, needed: int, what: str = "decoding it") -> None:
+    """Raise `MemoryBudgetError` where `needed` bytes more than are held now would not find room."""
+    allowed = _allowed.get()
+    if allowed is None:
+        free = available_memory()
+        if needed > free:
+            raise MemoryBudgetError(
+                f"'{path}': {what} needs {format_bytes(needed)} of memory, and {format_bytes(free)} are free.",
+                f"Close other programs, or make the picture smaller. {_BOMB}",
+            )
+        return
+    total = held_memory() + helpers_memory() + needed
+    if total > allowed:
+        raise MemoryBudgetError(
+            f"'{path}': {what} needs {format_bytes(needed)} of memory, {format_bytes(total)} with what is held "
+            f"already, and {format_bytes(allowed)} are allowed.",
+            f"Give --max-memory {roomy(total)} or more. {_BOMB}",
+        )
+
+
+def check_count(path: Path, count: int, most: int, what: str) -> None:
+    """Raise `InputError` where a file has more than `most` of something: channels, strips, scans."""
+    if count > most:
+        raise InputError(
+            f"'{path}' has {count} {what}, and no more than {most} are read.",
+            "Save it again from an image editor; it may have been made to keep a decoder busy.",
+        )
+
+
+def check_plausible(path: Path, kind: str, stored: int, needed: int) -> None:
+    """Raise `InputError` where `stored` bytes cannot hold the picture: its format needs at least `needed` for it."""
+    if stored < needed:
+        raise InputError(
+            f"'{path}' is a damaged or incomplete {kind} file: it has {stored} bytes for pixels that need {needed}.",
+            "It may be cut off: copy it again.",
+        )
