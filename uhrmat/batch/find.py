@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from uhrmat.errors import InputError
+from uhrmat.regular import special_kind
 
 STILLS = frozenset((".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".exr"))
 CLIPS = frozenset(
@@ -127,11 +128,19 @@ def _walk(
             if kind is None:
                 ignored.update([Path(name).suffix.lower()] if not _junk(name) else [])
             elif _wanted(below / name, chosen):
-                yield Item((before / below / name).as_posix(), here / name, kind, _size(here / name))
+                yield _item((before / below / name).as_posix(), here / name, kind)
     for error in unreadable:
         lost = Path(str(error.filename))
         key = (before / lost.relative_to(root).as_posix()).as_posix()
         yield Item(key, lost, "still", 0, {}, (f"The folder cannot be read: {error.strerror}.", "See its permissions."))
+
+
+def _item(key: str, path: Path, kind: Literal["still", "clip"]) -> Item:
+    """A pipe, a device or a socket that is named like a picture is an item that fails, and is not opened."""
+    special = special_kind(path)
+    if special is not None:
+        return Item(key, path, kind, 0, {}, (f"It is {special}, and only files are read.", "Leave it out: --exclude."))
+    return Item(key, path, kind, _size(path))
 
 
 def _junk(name: str) -> bool:

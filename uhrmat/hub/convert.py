@@ -18,6 +18,7 @@ from uhrmat.hub.card import Card, write_card
 from uhrmat.hub.sparsemat import convert_sparsemat, is_sparsemat
 from uhrmat.hub.tensors import load_tensors
 from uhrmat.hub.verify import sha256
+from uhrmat.regular import need_regular
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -67,6 +68,7 @@ def convert(source: Path, output: Path | None = None, kind: str = "auto", licenc
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
     """Tensors by name from a PyTorch checkpoint (`state_dict` and `module.` stripped) or a safetensors file."""
+    need_regular(path, WeightsError)
     if path.suffix == ".safetensors":
         return load_tensors(path)[0]
     import torch

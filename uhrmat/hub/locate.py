@@ -13,6 +13,7 @@ from uhrmat.hub.catalog import entries, find
 from uhrmat.hub.entry import CatalogEntry, LocalWeights, WeightsFile
 from uhrmat.hub.fetch import Progress, fetch, in_cache, listing, offline
 from uhrmat.hub.verify import check, sha256
+from uhrmat.regular import need_regular
 
 SUFFIXES = (".safetensors", ".onnx")
 _REPO = re.compile(r"(?P<repo>\w[\w.-]*/[\w.-]+)(?:@(?P<revision>[\w.-]+))?(?::(?P<file>\S+))?")
@@ -111,6 +112,7 @@ def _local(path: Path, suffixes: Collection[str]) -> LocalWeights:
     if path.is_dir():
         files = {p.relative_to(path).as_posix(): p for p in sorted(path.rglob("*")) if p.is_file()}
         path = path / _choose(list(files), suffixes, str(path))
+    need_regular(path, WeightsError)
     refuse_pickle(path.name)
     known = recognise(path)
     return LocalWeights(path, files, known, str(path), known is not None)

@@ -51,7 +51,11 @@ def push(source: Path, repo: str, *, private: bool = False, message: str = "Uplo
 def _files(source: Path) -> dict[str, Path]:
     """What goes up, by its path in the repository."""
     if source.is_dir():
-        found = {p.relative_to(source).as_posix(): p for p in sorted(source.rglob("*")) if p.suffix in _SUFFIXES}
+        found = {
+            p.relative_to(source).as_posix(): p
+            for p in sorted(source.rglob("*"))
+            if p.suffix in _SUFFIXES and p.is_file()
+        }
         card = source / "README.md"
     elif source.is_file():
         refuse_pickle(source.name)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from uhrmat.errors import WeightsError
+from uhrmat.regular import need_regular
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -58,6 +59,7 @@ def read_header(path: Path) -> dict[str, str]:
 
     Raises WeightsError where it does not: too long, no JSON, unknown types, or places outside the file.
     """
+    need_regular(path, WeightsError)
     try:
         size = os.path.getsize(path)
         with open(path, "rb") as file:

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from uhrmat.errors import WeightsError
 from uhrmat.hub.entry import WeightsFile
+from uhrmat.regular import need_regular
 
 _BLOCK = 1 << 20
 
 
 def sha256(path: Path) -> str:
     """64 hexadecimal digits. Raises WeightsError where the file cannot be read."""
+    need_regular(path, WeightsError)
     digest = hashlib.sha256()
     try:
         with path.open("rb") as file:

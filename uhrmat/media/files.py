@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from uhrmat.errors import OutputError
+from uhrmat.regular import need_place
 
 PathLike = str | os.PathLike[str]
 
@@ -21,6 +22,7 @@ def atomic(path: PathLike) -> Iterator[Path]:
     removes it. An operating system's refusal (full disk, no permission, no such folder) becomes `OutputError`.
     """
     target = Path(path)
+    need_place(target)
     if target.is_dir():
         raise OutputError(f"'{target}' is a folder, so no file of that name can be written.", "Give a file name.")
     temporary = target.with_name(f".{target.stem[:80]}.{secrets.token_hex(4)}.tmp{target.suffix}")
@@ -41,6 +43,7 @@ def check_writable(folder: PathLike) -> None:
     Tried by making and removing an empty file: permission bits say nothing to root or on a read-only disk.
     """
     asked = Path(folder)
+    need_place(asked)
     nearest = asked.absolute()
     while not nearest.exists() and nearest != nearest.parent:
         nearest = nearest.parent

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from uhrmat.errors import InputError
 from uhrmat.media.files import PathLike
+from uhrmat.regular import need_regular
 
 Array = npt.NDArray[Any]
 Decoded = tuple[Array, Array | None]
@@ -68,8 +69,9 @@ def unsupported(path: Path, what: str) -> InputError:
 
 
 def checked_file(path: PathLike) -> Path:
-    """The path, if it names a readable, non-empty file; `InputError` otherwise."""
+    """The path, if it names a readable, non-empty, regular file; `InputError` otherwise."""
     file = Path(path)
+    need_regular(file)
     try:
         if file.is_dir():
             raise InputError(f"'{file}' is a folder, not a picture.", "Name a file, or use 'uhrmat batch' for folders.")

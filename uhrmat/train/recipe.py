@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar, overload
 
 from uhrmat.errors import InputError
+from uhrmat.regular import need_regular
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -116,6 +117,7 @@ def load_recipe(name: str | Path, kind: type[Recipe] = SceneRecipe, **changes: A
     kind: of recipe that the caller can train by.
     """
     path = Path(name) if str(name).endswith(".toml") else FOLDER / f"{name}.toml"
+    need_regular(path)
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in FOLDER.glob("*.toml")))
         raise InputError(f"There is no recipe {name}.", f"Give a TOML file or one of: {known}.")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from uhrmat.errors import InputError
+from uhrmat.regular import need_regular
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -41,6 +42,7 @@ def open_container(path: Path) -> InputContainer:
     encoding than UTF-8 stop nothing."""
     import av
 
+    need_regular(path)
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
         raise InputError(f"'{path}' {what}.", ANOTHER)

@@ -46,6 +46,7 @@ def find_sources(data: Path) -> list[Source]:
     people = [
         Source("people", photo.stem, photo, data / "people" / "mask" / f"{photo.stem}.png")
         for photo in sorted((data / "people" / "photo").glob("*.jpg"))
+        if photo.is_file()
     ]
     if not people:
         raise InputError(f"{data} holds no people/photo/*.jpg.", "Give the folder that contains people/.")

@@ -22,9 +22,10 @@ def find_training_data(root: str | Path) -> tuple[list[Path], list[tuple[Path, P
     or result_alpha/. Raises InputError if the folder holds neither.
     """
     root = Path(root)
-    pictures = sorted(p for p in (root / "textures").glob("*") if p.suffix.lower() in {".jpg", ".jpeg", ".png"})
+    named = sorted(p for p in (root / "textures").glob("*") if p.suffix.lower() in {".jpg", ".jpeg", ".png"})
+    pictures = [p for p in named if p.is_file()]
     pairs = []
-    for photo in sorted((root / "mattes").rglob("*.jpg")):
+    for photo in sorted(p for p in (root / "mattes").rglob("*.jpg") if p.is_file()):
         folders = [photo.parent, photo.parent.parent / "alpha", photo.parent.parent / "result_alpha"]
         pairs += [(photo, f / f"{photo.stem}.png") for f in folders if (f / f"{photo.stem}.png").is_file()][:1]
     if not pictures and not pairs:
