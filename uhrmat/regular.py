@@ -1,4 +1,4 @@
-"""What is read is a regular file: pipes, devices and sockets may keep a reader waiting for ever, and cannot be read twice.
+"""What is read is a regular file: a pipe or a device may keep its reader waiting for ever, and cannot be read twice.
 
 Asked of every path that the user names or that lies in a folder, before it is opened.
 """
