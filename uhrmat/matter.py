@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from uhrmat.ahead import Begun, small_problem
+from uhrmat.children import refuse_fork
 from uhrmat.despill import despill
 from uhrmat.devices import peak_memory, pick_device, pick_precision, set_threads
 from uhrmat.errors import InputError
@@ -105,6 +106,7 @@ class Matter:
     ) -> None:  # fmt: skip
         if overflow not in MODES:
             raise InputError(f"There is no overflow called {overflow!r}.", f"Choose one of {', '.join(MODES)}.")
+        refuse_fork()
         set_threads(threads)
         self.working_size = working_size
         self.device = pick_device(device)
@@ -174,6 +176,7 @@ class Matter:
     ) -> Question:
         """The prior's answer for a picture. fresh: the picture before has nothing to do with it (a still, a cut);
         answer: asks the prior, or knows better; begun: see `matte`."""
+        refuse_fork()
         method, choice = self.priors.choose(hints.given)
         if fresh and isinstance(method, Recurrent):
             method.reset()

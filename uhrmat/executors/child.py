@@ -75,7 +75,3 @@ def main() -> None:
 
 def _answer(worker: Worker, task: Task, reply: _Replies) -> None:
     reply({"outcome": worker.run(task).as_dict()})
-
-
-if __name__ == "__main__":
-    main()

@@ -8,7 +8,6 @@ import os
 import queue
 import signal
 import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -16,12 +15,13 @@ from typing import Any
 
 from uhrmat.batch.settings import Settings
 from uhrmat.batch.tasks import Outcome, Task
+from uhrmat.children import command, environment
 from uhrmat.errors import InputError, UhrmatError
 
 SLOTS = 3
 _DEATHS = 3
 """Workers that may die one after another before any has become ready."""
-COMMAND = (sys.executable, "-m", "uhrmat.executors.child")
+COMMAND = command("uhrmat.executors.child")
 
 
 class LocalExecutor:
@@ -123,8 +123,9 @@ class _Child:
     def __init__(self, index: int, heard: queue.SimpleQueue[tuple[_Child, dict[str, Any] | None]]) -> None:
         self.index, self.tasks = index, dict[int, Task]()
         self.process = subprocess.Popen(
-            COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8", start_new_session=True
-        )
+            COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8", env=environment(),
+            start_new_session=True,
+        )  # fmt: skip
         threading.Thread(target=self._listen, args=(heard,), daemon=True).start()
 
     def _listen(self, heard: queue.SimpleQueue[tuple[_Child, dict[str, Any] | None]]) -> None:

@@ -9,13 +9,16 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from uhrmat.batch.settings import Settings
 from uhrmat.batch.tasks import Outcome, Task
+from uhrmat.children import protect_children
 from uhrmat.errors import InputError, UhrmatError
 
 SLOTS = 3
@@ -34,9 +37,11 @@ def need_ray() -> None:
 class Remote:
     """What runs on a node: a `Worker` behind methods that Ray can call. Made by `RayExecutor`."""
 
-    def __init__(self, settings: dict[str, Any]) -> None:
+    def __init__(self, settings: dict[str, Any], folder: str) -> None:
         from uhrmat.batch.worker import Worker
 
+        if os.path.isdir(folder):
+            os.chdir(folder)  # paths in the settings may begin there
         self._refused: tuple[str, str] | None = None
         try:
             self._worker = Worker(Settings.from_dict(settings))
@@ -150,7 +155,7 @@ class RayExecutor:
             actor.tasks[actor.handle.run.remote(task.as_dict())] = self._pending.popleft()
 
     def _make(self) -> _Actor:
-        handle: Any = self._class.remote(self._settings)
+        handle: Any = self._class.remote(self._settings, os.getcwd())
         return _Actor(handle, handle.ready.remote())
 
     def _drop(self) -> None:
@@ -184,14 +189,28 @@ def _takes(actor: _Actor, task: Task) -> bool:
 
 def _connect(ray: Any, address: str | None) -> None:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    protect_children()
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="error", include_dashboard=False if address is None
-                 and "RAY_ADDRESS" not in os.environ else None)  # fmt: skip
+        with _elsewhere():
+            ray.init(address=address, log_to_driver=False, logging_level="error", include_dashboard=False if address is
+                     None and "RAY_ADDRESS" not in os.environ else None)  # fmt: skip
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise InputError(
             f"Ray's cluster {address or 'here'} cannot be reached: {str(error).splitlines()[0]}",
             "Start it with `ray start --head`, and give its address.",
         ) from error
+
+
+@contextmanager
+def _elsewhere() -> Iterator[None]:
+    """In the interpreter's folder: Ray puts the current one, as it is when it starts, first on the `sys.path` of all
+    workers, and a `tempfile.py` lying there would run."""
+    folder = os.getcwd()
+    os.chdir(os.path.dirname(sys.executable))
+    try:
+        yield
+    finally:
+        os.chdir(folder)
 
 
 def _layout(resources: dict[str, float], settings: Settings) -> tuple[dict[str, float], int]:

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+
+from uhrmat.children import command, environment
 
 
 def launch() -> subprocess.Popen[bytes]:
     """A process that loads PyMatting and then answers `worker.PriorProcess`."""
-    command = [sys.executable, "-m", "uhrmat.prior.worker"]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command("uhrmat.prior.worker"), stdin=pipe, stdout=pipe, env=environment())
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
     """Ends it; nothing happens where it has ended."""
-    if process.stdin is not None:
-        process.stdin.close()
+    with suppress(OSError):  # what was not written when it died
+        if process.stdin is not None:
+            process.stdin.close()
     process.terminate()
     process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
 
 
 @contextmanager

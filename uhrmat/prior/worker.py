@@ -6,6 +6,7 @@ archives behind their length, so that nothing is ever unpickled.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import io
@@ -20,12 +21,17 @@ from typing import IO
 
 import numpy as np
 
+from uhrmat.children import FORKED
 from uhrmat.errors import UhrmatError
 from uhrmat.memory import give_back
 from uhrmat.prior.affinity import solve
 from uhrmat.prior.launch import end, launch
 from uhrmat.quick import bare, importing
 
+TRIES = 2
+"""Processes that one problem may end."""
+_DYING = 5.0
+"""Seconds that a process which has closed its output is given to end by itself."""
 Arrays = dict[str, np.ndarray]
 _LOG = logging.getLogger("uhrmat")
 
@@ -33,38 +39,59 @@ _LOG = logging.getLogger("uhrmat")
 class PriorProcess:
     """Starts at once and imports PyMatting; `solve` then answers like `affinity.solve`. Close it when done.
 
-    The last answer is remembered: a prior begun ahead is not solved again. process: of `launch`, where it runs already.
+    The last answer is remembered: a prior begun ahead is not solved again. A process that dies is started again, and
+    the same problem is put to it once more. process: of `launch`, where it runs already.
     """
 
     def __init__(self, process: subprocess.Popen[bytes] | None = None) -> None:
         if not _compiled():
             _LOG.info("PyMatting compiles its solvers now, at its first use on this machine: about a minute, once")
         self._lock, self._last = threading.Lock(), (b"", (np.empty(0), [""]))
-        self._process = process or launch()
+        self._process, self._owner = process or launch(), os.getpid()
 
     def solve(self, image: np.ndarray, trimap: np.ndarray, name: str) -> tuple[np.ndarray, list[str]]:
-        """See `affinity.solve`. Raises UhrmatError where the process has died."""
+        """See `affinity.solve`. Raises UhrmatError where the problem cannot be solved or has ended two processes; the
+        next problem is put to a new one."""
+        if self._owner != os.getpid():
+            raise UhrmatError("The prior's process belongs to the process that this one was forked from.", FORKED)
         asked = hashlib.sha256(image.tobytes() + trimap.tobytes() + name.encode()).digest()
         with self._lock:
             if asked != self._last[0]:
-                self._last = asked, self._ask(image, trimap, name)
+                self._last = asked, self._ask({"image": image, "trimap": trimap, "name": np.array(name)})
             return self._last[1]
 
-    def _ask(self, image: np.ndarray, trimap: np.ndarray, name: str) -> tuple[np.ndarray, list[str]]:
-        assert self._process.stdin is not None and self._process.stdout is not None
-        try:
-            _send(self._process.stdin, {"image": image, "trimap": trimap, "name": np.array(name)})
-            answer = _receive(self._process.stdout)
-        except OSError:
-            answer = None
-        if answer is None:
-            code = self._process.wait()
-            raise UhrmatError(f"The prior's process ended early (exit code {code}).", "Is the memory exhausted?")
+    def _ask(self, problem: Arrays) -> tuple[np.ndarray, list[str]]:
+        for _ in range(TRIES):
+            if self._process.poll() is not None:
+                self._process = launch()
+            answer = _asked(self._process, problem)
+            if answer is not None:
+                break
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_DYING)
+            end(self._process)
+        else:
+            code = self._process.returncode
+            what = f"The prior's process ended early, {TRIES} times one after another (exit code {code})."
+            raise UhrmatError(what, "Is the memory exhausted? Close other programs, or set --working-size 512.")
+        if "failed" in answer:
+            raise UhrmatError(*map(str, answer["failed"]))
         return answer["alpha"], [str(note) for note in answer["notes"]]
 
     def close(self) -> None:
         """Ends the process."""
-        end(self._process)
+        if self._owner == os.getpid():
+            end(self._process)
+
+
+def _asked(process: subprocess.Popen[bytes], problem: Arrays) -> Arrays | None:
+    """What the process answers, None where it dies meanwhile."""
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        _send(process.stdin, problem)
+        return _receive(process.stdout)
+    except OSError:
+        return None
 
 
 def _compiled() -> bool:
@@ -88,7 +115,10 @@ def _receive(pipe: IO[bytes]) -> Arrays | None:
     head = pipe.read(8)
     if len(head) < 8:
         return None
-    data = pipe.read(struct.unpack("<Q", head)[0])
+    length = struct.unpack("<Q", head)[0]
+    data = pipe.read(length)
+    if len(data) < length:
+        return None
     with np.load(io.BytesIO(data)) as found:
         return {name: found[name] for name in found.files}
 
@@ -105,13 +135,20 @@ def main() -> None:
 
     try:
         while (request := _receive(sys.stdin.buffer)) is not None:
-            alpha, notes = solve(request["image"], request["trimap"], str(request["name"]))
-            _send(replies, {"alpha": alpha, "notes": np.array(notes, dtype=str)})
-            del request, alpha
+            _send(replies, _solved(request))
+            del request
             give_back()  # this process waits while the refiner needs it
     except (KeyboardInterrupt, BrokenPipeError):
         return
 
 
-if __name__ == "__main__":
-    main()
+def _solved(request: Arrays) -> Arrays:
+    """The answer to a request; `failed`, message and hint, where there is none: this process lives on."""
+    try:
+        alpha, notes = solve(request["image"], request["trimap"], str(request["name"]))
+    except UhrmatError as error:
+        return {"failed": np.array([error.message, error.hint])}
+    except Exception as error:
+        what = f"The prior {request['name']} failed: {type(error).__name__}: {error}"
+        return {"failed": np.array([what, "Try another prior, or another --working-size."])}
+    return {"alpha": alpha, "notes": np.array(notes, dtype=str)}

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from uhrmat.children import protect_children
 from uhrmat.devices import fast_bf16, pick_device
 from uhrmat.errors import UhrmatError
 from uhrmat.media import atomic
@@ -91,6 +92,7 @@ def producing(
     if data is not None:
         note("reading the photographs that scenes are made of")
         prepare_subjects(find_training_data(data)[1])
+    protect_children()
     context = multiprocessing.get_context("spawn")
     shares = [range(first, recipe.scenes, producers) for first in range(producers)]
     clips = isinstance(recipe, TimeRecipe)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from uhrmat.children import protect_children
 from uhrmat.train.recipe import Recipe
 
 Batch = dict[str, Tensor]
@@ -164,6 +165,7 @@ def batch_numbers(start: int) -> Iterator[int]:
 def _batches(stream: IterableDataset[Batch], workers: int, device: torch.device) -> Iterator[Batch]:
     """The stream's batches on `device`."""
     # numba's OpenMP layer aborts in forked children: workers are spawned.
+    protect_children()
     context: dict[str, Any] = {"multiprocessing_context": "spawn", "prefetch_factor": 4} if workers else {}
     for batch in DataLoader(stream, None, num_workers=workers, **context):
         yield {name: x.to(device, non_blocking=True) for name, x in batch.items()}
