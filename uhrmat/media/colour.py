@@ -42,6 +42,11 @@ def rgb_icc(icc: bytes | None) -> bytes | None:
     return icc if icc_space(icc) == "RGB" else None
 
 
+def grey_icc(icc: bytes | None) -> bytes | None:
+    """The profile itself if it describes grey, else None."""
+    return icc if icc_space(icc) == "GRAY" else None
+
+
 def convert_to_srgb(image: Any, icc: bytes | None) -> Any:
     """A Pillow image (CMYK or L) as an RGB one in sRGB, through its profile where that is usable."""
     from PIL import ImageCms
@@ -56,16 +61,18 @@ def convert_to_srgb(image: Any, icc: bytes | None) -> Any:
 
 
 def grey_to_srgb(grey: npt.NDArray[Any], icc: bytes | None) -> npt.NDArray[Any]:
-    """(H, W) uint8 or uint16 grey with a grey profile, re-encoded with sRGB's curve; unchanged without one.
+    """(H, W) or (H, W, 3) grey of any stored type with a grey profile, re-encoded with sRGB's curve; else unchanged.
 
-    The profile is sampled at its 256 eight-bit levels and interpolated, so 16-bit steps survive.
+    The profile is sampled at its 256 eight-bit levels and interpolated, so 16-bit and float steps survive.
     """
-    if icc_space(icc) != "GRAY" or grey.dtype not in (np.uint8, np.uint16):
+    if icc_space(icc) != "GRAY":
         return grey
     from PIL import Image
 
     ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
     levels = np.asarray(convert_to_srgb(ramp, icc))[0, :, 1].astype(np.float64)
+    if grey.dtype.kind == "f":
+        return np.interp(grey, np.linspace(0, 1, 256), levels / 255).astype(np.float32)
     top = np.iinfo(grey.dtype).max
     wanted = np.interp(np.linspace(0, 255, top + 1), np.arange(256), levels) * (top / 255)
     table = np.rint(wanted).astype(grey.dtype)

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from uhrmat.media.colour import rgb_icc
+from uhrmat.media.colour import grey_icc, rgb_icc
 from uhrmat.media.exif import read_orientation, strip_prefix
-from uhrmat.media.raster import cv2_decode, pillow_decode, with_grey_profile
+from uhrmat.media.raster import cv2_decode, pillow_decode
 from uhrmat.media.source import Decoded, Source, damaged, load_bytes
 
 _MAX_ICC = 1 << 26
@@ -77,10 +77,11 @@ def open_png_source(path: Path) -> Source:
         decode = partial(cv2_decode, path, "PNG", shape, "uint16" if bits == 16 else "uint8")
     if keyed and colour == 0 and bits == 16:
         decode = partial(_keyed_grey, path, (height, width), int.from_bytes(chunks[b"tRNS"][:2], "big"))
-    decode = partial(with_grey_profile, decode, icc)
     depth = 16 if bits == 16 else 8
     alpha = colour in (4, 6) or keyed
-    return Source(width, height, f"uint{depth}", depth, alpha, decode, rgb_icc(icc), exif, read_orientation(exif))
+    profile, grey = rgb_icc(icc), grey_icc(icc) if colour in (0, 4) else None
+    orientation = read_orientation(exif)
+    return Source(width, height, f"uint{depth}", depth, alpha, decode, profile, exif, orientation, grey_icc=grey)
 
 
 def _webp_chunks(data: memoryview, path: Path) -> dict[bytes, memoryview]:

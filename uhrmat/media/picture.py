@@ -22,8 +22,9 @@ class PictureInfo:
 
     `bit_depth` is 8, 16 or 32 as stored: 16 with dtype "float32" is a half float. `icc` describes RGB or is None.
     `exif` is a bare TIFF blob with its orientation reset; `orientation` is the one already applied. `linear` marks
-    scene-linear values (EXR, float TIFF); everything else is display-referred. `notes` are lines for the user about
-    what was read otherwise than it is stored, or not at all.
+    scene-linear values (EXR, float TIFF without a profile that says otherwise); everything else is display-referred.
+    `premultiplied`: the file's colour is stored times its alpha. `notes` are lines for the user about what was read
+    otherwise than it is stored, or not at all.
     """
 
     path: Path | None
@@ -36,6 +37,7 @@ class PictureInfo:
     orientation: int = 1
     linear: bool = False
     has_alpha: bool = False
+    premultiplied: bool = False
     notes: tuple[str, ...] = ()
 
 

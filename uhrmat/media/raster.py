@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from uhrmat.errors import InputError
-from uhrmat.media.colour import convert_to_srgb, grey_to_srgb, icc_space, rgb_icc
+from uhrmat.media.colour import convert_to_srgb, grey_icc, rgb_icc
 from uhrmat.media.exif import read_orientation, strip_prefix
 from uhrmat.media.source import Array, Decoded, Source, damaged, load_bytes, unsupported
 
@@ -88,16 +88,6 @@ def pillow_decode(path: Path, kind: str, opener: Any, icc: bytes | None) -> Deco
     return pillow_array(image.convert("L" if image.mode in ("1", "L") else "RGB")), None
 
 
-def with_grey_profile(decode: Any, icc: bytes | None) -> Decoded:
-    """What `decode` gives, grey re-encoded to sRGB if it has a profile of its own."""
-    pixels, alpha = decode()
-    if pixels.ndim == 2:
-        pixels = grey_to_srgb(pixels, icc)
-    elif icc_space(icc) == "GRAY":
-        pixels = np.repeat(grey_to_srgb(np.ascontiguousarray(pixels[..., 0]), icc)[..., None], 3, axis=2)
-    return pixels, alpha
-
-
 def _whole_jpeg(path: Path) -> None:
     """Raise unless an end marker follows the first scan: libjpeg paints what is missing grey and says nothing."""
     data = load_bytes(path).tobytes()
@@ -120,8 +110,10 @@ def open_jpeg_source(path: Path) -> Source:
     if mode == "CMYK":
         decode = partial(pillow_decode, path, "JPEG", JpegImageFile, icc)
     else:
-        decode = partial(with_grey_profile, partial(cv2_decode, path, "JPEG", shape), icc)
-    return Source(width, height, "uint8", 8, False, decode, rgb_icc(icc), exif, read_orientation(exif), lossy=True)
+        decode = partial(cv2_decode, path, "JPEG", shape)
+    profile, grey = rgb_icc(icc), grey_icc(icc) if mode == "L" else None
+    orientation = read_orientation(exif)
+    return Source(width, height, "uint8", 8, False, decode, profile, exif, orientation, lossy=True, grey_icc=grey)
 
 
 def check_size(path: Path, array: Array, source: Source) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from uhrmat.errors import InputError
+from uhrmat.media.colour import grey_to_srgb
 from uhrmat.media.containers import open_png_source, open_webp_source
 from uhrmat.media.exif import orient, reset_orientation
 from uhrmat.media.exr import open_exr_source
@@ -48,7 +49,10 @@ def open_source(path: PathLike, max_pixels: int = MAX_PIXELS) -> tuple[Path, Sou
 
 
 def decode_upright(file: Path, source: Source) -> Decoded:
-    """Grey (H, W) or RGB (H, W, 3) pixels and alpha or None, orientation applied."""
+    """Grey (H, W) or RGB (H, W, 3) samples as stored and alpha or None, orientation applied: how data is read.
+
+    No profile is applied: a matte, mask or trimap means its samples. `read_picture` reads colour.
+    """
     pixels, alpha = source.decode()
     check_size(file, pixels, source)
     turned = orient(pixels, source.orientation)
@@ -70,6 +74,7 @@ def _info(file: Path, source: Source) -> PictureInfo:
         source.orientation,
         source.linear,
         source.has_alpha,
+        source.premultiplied,
         tuple(source.notes),
     )
 
@@ -87,6 +92,7 @@ def read_picture(path: PathLike, max_pixels: int = MAX_PIXELS) -> Picture:
     """
     file, source = open_source(path, max_pixels)
     pixels, alpha = decode_upright(file, source)  # before _info: it may add notes
+    pixels = grey_to_srgb(pixels, source.grey_icc)
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[..., None], 3, axis=2)
     return Picture(np.ascontiguousarray(pixels), alpha, _info(file, source))

@@ -30,10 +30,12 @@ _RAW_SUFFIXES = frozenset(
 class Source:
     """Header of a picture file. `width` and `height` are as stored, before `orientation` is applied.
 
-    `decode` gives grey (H, W) or RGB (H, W, 3) and the file's alpha (H, W) or None, not yet turned upright.
-    `icc` is the profile that fits what `decode` gives, None where colours were converted to sRGB. `decode_bytes` is the
-    most that `decode` holds at once, its result included; 0 where that is no more than the result. `notes` are lines
-    for the user; `decode` may add some.
+    `decode` gives grey (H, W) or RGB (H, W, 3) and the file's alpha (H, W) or None, not yet turned upright. These are
+    the samples as stored, which is how mattes, masks and trimaps are read; only CMYK becomes sRGB on the way.
+    `icc` describes RGB, None where there is none or colours were converted to sRGB. `grey_icc` is the profile of a grey
+    file: a *picture* is re-encoded by it, data never is. `premultiplied`: colour is stored times alpha. `decode_bytes`
+    is the most that `decode` holds at once, its result included; 0 where that is no more than the result. `notes` are
+    lines for the user; `decode` may add some.
     """
 
     width: int
@@ -47,6 +49,8 @@ class Source:
     orientation: int = 1
     linear: bool = False
     lossy: bool = False
+    grey_icc: bytes | None = None
+    premultiplied: bool = False
     decode_bytes: int = 0
     notes: list[str] = field(default_factory=list)
 
@@ -63,9 +67,9 @@ def damaged(path: Path, kind: str) -> InputError:
     return InputError(f"'{path}' is a damaged or incomplete {kind} file.", "It may be cut off: copy it again.")
 
 
-def unsupported(path: Path, what: str) -> InputError:
+def unsupported(path: Path, what: str, cure: str = "Save it as RGB in PNG or TIFF first.") -> InputError:
     """The file is sound, but of a variety that is not read."""
-    return InputError(f"'{path}' is {what}, which is not supported.", "Save it as RGB in PNG or TIFF first.")
+    return InputError(f"'{path}' is {what}, which is not supported.", cure)
 
 
 def checked_file(path: PathLike) -> Path:

@@ -1,0 +1,166 @@
+"""ICC profiles at work: LittleCMS, through imagecodecs, which alone of its wrappers takes 16 bits and floats.
+
+Source: ICC.1:2022 (profile version 4.4); primaries and white of Rec. ITU-R BT.709.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from uhrmat.errors import InputError
+
+Array = npt.NDArray[Any]
+FloatArray = npt.NDArray[np.float32]
+Chromaticities = tuple[float, float, float, float, float, float, float, float]
+"""x and y of red, green, blue and white, in EXR's order."""
+
+REC709: Chromaticities = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)
+_DATE = slice(24, 36)
+_MADE = b"\x07\xd0\x00\x01\x00\x01\x00\x00\x00\x00\x00\x00"
+_GRID = 6
+_ROWS = 64
+
+
+def make_profile(chromaticities: Chromaticities, gamma: float | None = None, curve: Array | None = None) -> bytes:
+    """An RGB profile of primaries, white and transfer curve: a power, or samples of light for signals from 0 to 1.
+
+    Dated 1 January 2000, so that a picture's files do not differ by the hour. Raises ValueError for primaries that
+    span no colours.
+    """
+    import imagecodecs
+
+    *primaries, white_x, white_y = chromaticities
+    triples = [number for n in range(0, 6, 2) for number in (primaries[n], primaries[n + 1], 1.0)]
+    try:
+        icc = bytes(
+            imagecodecs.cms_profile(
+                "rgb",
+                whitepoint=(white_x, white_y, 1.0),
+                primaries=triples,
+                transferfunction=None if curve is None else np.asarray(curve, np.float32),
+                gamma=gamma,
+            )
+        )
+    except Exception as error:  # the binding's own class, and ValueError
+        raise ValueError(f"no profile has the chromaticities {chromaticities}") from error
+    return icc[: _DATE.start] + _MADE + icc[_DATE.stop :]
+
+
+def make_grey_profile(gamma: float) -> bytes:
+    """A grey profile of a power curve."""
+    import imagecodecs
+
+    icc = bytes(imagecodecs.cms_profile("gray", whitepoint=(*REC709[6:], 1.0), gamma=gamma))
+    return icc[: _DATE.start] + _MADE + icc[_DATE.stop :]
+
+
+@lru_cache(maxsize=1)
+def srgb_profile() -> bytes:
+    """LittleCMS's sRGB, the profile that tagged files of ours carry."""
+    import imagecodecs
+
+    icc = bytes(imagecodecs.cms_profile("srgb"))
+    return icc[: _DATE.start] + _MADE + icc[_DATE.stop :]
+
+
+@lru_cache(maxsize=1)
+def _linear_rec709() -> bytes:
+    return make_profile(REC709, gamma=1.0)
+
+
+def convert(pixels: Array, icc: bytes | None, to: bytes | None, dtype: str | None = None) -> Array:
+    """RGB (H, W, 3) from one profile to another, None being sRGB; in `dtype`, else in their own type.
+
+    uint8, uint16, or float32 in [0, 1]; relative colorimetric. Raises InputError when a profile is not usable.
+    """
+    import imagecodecs
+
+    wanted = dtype or pixels.dtype.name
+    out = np.empty(pixels.shape, wanted)
+    source, target = icc or srgb_profile(), to or srgb_profile()
+    try:
+        for y in range(0, len(pixels), _ROWS):
+            out[y : y + _ROWS] = imagecodecs.cms_transform(
+                np.ascontiguousarray(pixels[y : y + _ROWS]),
+                source,
+                target,
+                colorspace="rgb",
+                outcolorspace="rgb",
+                outdtype=wanted,
+            )
+    except Exception as error:  # the binding's own class
+        raise InputError(
+            "The picture's colour profile cannot be used.", "Convert the picture to sRGB in an image editor first."
+        ) from error
+    return out
+
+
+def linear_rec709(pixels: Array, icc: bytes) -> FloatArray:
+    """RGB (H, W, 3) with a profile as scene-linear float32 of Rec. 709 primaries; colours outside them go below 0."""
+    return convert(pixels, icc, _linear_rec709(), "float32")
+
+
+@lru_cache(maxsize=64)
+def is_usable(icc: bytes) -> bool:
+    """Whether LittleCMS can convert RGB from the profile."""
+    try:
+        convert(np.zeros((1, 1, 3), np.uint8), icc, None)
+    except InputError:
+        return False
+    return True
+
+
+@lru_cache(maxsize=64)
+def is_srgb(icc: bytes | None) -> bool:
+    """Whether a profile means the same colours as sRGB, to a step of 8 bits; so does none. Its name does not count."""
+    if icc is None:
+        return True
+    steps = np.linspace(0, 255, _GRID).astype(np.uint8)
+    grid = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(_GRID, -1, 3)
+    try:
+        return int(np.abs(convert(grid, icc, None).astype(int) - grid).max()) <= 1
+    except InputError:
+        return True  # nothing better is known of it
+
+
+@lru_cache(maxsize=64)
+def is_linear(icc: bytes) -> bool:
+    """Whether a profile of RGB or grey says that values are proportional to light."""
+    import imagecodecs
+
+    ramp = np.linspace(0, 1, 33, dtype=np.float32)
+    space = icc[16:20].decode("latin-1").strip().lower()
+    samples = np.repeat(ramp[None, :, None], 3, axis=2) if space == "rgb" else ramp[None]
+    try:
+        light = imagecodecs.cms_transform(
+            samples, icc, _linear_rec709(), colorspace=space, outcolorspace="rgb", outdtype="float32"
+        )
+    except Exception:  # as above: a profile that says nothing
+        return True
+    return bool(np.abs(np.asarray(light)[0, :, 1] - ramp).max() < 0.01)
+
+
+def matrix_to_rec709(chromaticities: Chromaticities) -> FloatArray:
+    """(3, 3) from linear RGB of some primaries to those of Rec. 709, whites adapted (Bradford): `rgb @ matrix.T`."""
+    matrix = np.linalg.inv(_to_xyz(REC709)) @ _adapted(chromaticities[6:], REC709[6:]) @ _to_xyz(chromaticities)
+    return matrix.astype(np.float32)
+
+
+def _to_xyz(chromaticities: Chromaticities) -> Array:
+    columns = np.array([_xyz(*chromaticities[n : n + 2]) for n in (0, 2, 4)]).T
+    scale = np.linalg.solve(columns, _xyz(*chromaticities[6:]))
+    return np.asarray(columns * scale)
+
+
+def _xyz(x: float, y: float) -> Array:
+    return np.array([x / y, 1.0, (1 - x - y) / y])
+
+
+def _adapted(white: tuple[float, ...], to: tuple[float, ...]) -> Array:
+    cone = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
+    gains = (cone @ _xyz(*to)) / (cone @ _xyz(*white))
+    return np.asarray(np.linalg.inv(cone) @ np.diag(gains) @ cone)
