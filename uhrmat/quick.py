@@ -52,17 +52,15 @@ def bare(*packages: str) -> None:
 def run_and_leave(command: Callable[[], object]) -> None:
     """Runs `command` and ends the process with its exit code once threads and exit handlers are done, without taking
     every module apart: with torch loaded that alone is half a second."""
+    from uhrmat.cli.streams import exit_code
+    from uhrmat.signals import INTERRUPTED, end_soon
+
     global _leaving
     _leaving = True
     code = 1
 
     def leave() -> None:
-        for stream in (sys.stdout, sys.stderr):
-            try:
-                stream.flush()
-            except OSError:
-                os._exit(code or 1)
-        os._exit(code)
+        os._exit(exit_code(code))
 
     atexit.register(leave)  # the first one registered is the last one called
     try:
@@ -70,4 +68,6 @@ def run_and_leave(command: Callable[[], object]) -> None:
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        if code == INTERRUPTED:
+            end_soon()
         raise

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import sys
+
+from uhrmat.cli.streams import protect
+from uhrmat.signals import INTERRUPTED, interrupt_process
 
 
 def main() -> None:
     """Runs `uhrmat`. With a trimap or a mask for `uhrmat image`, the prior's process starts at once: it loads while
     this one does."""
+    interrupt_process()
+    protect()
+    try:
+        _run()
+    except KeyboardInterrupt:  # before a command could say so
+        print("interrupted", file=sys.stderr)
+        os._exit(INTERRUPTED)
+
+
+def _run() -> None:
     from uhrmat.prior.launch import ended, launch
 
     child = launch() if needs_prior(sys.argv[1:]) else None

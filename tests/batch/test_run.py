@@ -16,9 +16,9 @@ from uhrmat.batch.find import Item
 from uhrmat.batch.manifest import Manifest
 from uhrmat.batch.report import Summary
 from uhrmat.batch.run import TRIES, Batch
-from uhrmat.batch.signals import Asked
 from uhrmat.batch.tasks import Outcome, Task, failed
 from uhrmat.errors import InputError, OutputError
+from uhrmat.signals import Asked
 
 from .helpers import DIGESTS, FakeExecutor, clip, item, write_result
 

@@ -65,6 +65,8 @@ def test_a_wrong_command_line_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
         begun.append(launch())
         return begun[0]
 
+    monkeypatch.setattr("uhrmat.start.protect", lambda: None)  # pytest's own streams and signals
+    monkeypatch.setattr("uhrmat.start.interrupt_process", lambda: None)
     monkeypatch.setattr("uhrmat.prior.launch.launch", noted)
     monkeypatch.setattr("uhrmat.cli.app.run_and_leave", lambda command: command())
     monkeypatch.setattr(sys, "argv", ["uhrmat", "image", "nowhere.jpg", "--trimap", "t.png", "--no-such-option"])

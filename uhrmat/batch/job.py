@@ -24,10 +24,10 @@ from uhrmat.batch.select import (
     sweep,
 )
 from uhrmat.batch.settings import Settings
-from uhrmat.batch.signals import Asked, asked_to_stop
 from uhrmat.batch.watch import Inbox
 from uhrmat.errors import InputError, OutputError, UhrmatError
 from uhrmat.executors.base import Executor
+from uhrmat.signals import Asked, asked_to_stop
 
 MakeExecutor = Callable[[], Executor]
 

@@ -19,10 +19,10 @@ from uhrmat.batch.find import Item
 from uhrmat.batch.manifest import FOLDER, Manifest, Record, measure
 from uhrmat.batch.report import Summary, Tell
 from uhrmat.batch.select import input_of
-from uhrmat.batch.signals import Asked
 from uhrmat.batch.tasks import Kind, Outcome, Task
 from uhrmat.errors import OutputError
 from uhrmat.executors.base import Executor
+from uhrmat.signals import Asked
 
 TRIES = 3
 """How often a task is handed out whose worker died; from the second time on with nothing beside it."""

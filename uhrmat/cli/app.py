@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import subprocess
-import sys
 from typing import Annotated
 
 import typer
@@ -66,7 +64,4 @@ dress(app)
 
 def run(child: subprocess.Popen[bytes] | None) -> None:
     """Runs the command line. child: a process of the prior that was begun for it, see `prior.launch`."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no reason to fail
     run_and_leave(lambda: app(obj=child))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from uhrmat.cli import options as opt
-from uhrmat.cli.console import FAILED, INTERRUPTED, Console, session
+from uhrmat.cli.console import FAILED, Console, session
+from uhrmat.signals import INTERRUPTED
 
 if TYPE_CHECKING:
     from uhrmat.batch.job import Job, MakeExecutor

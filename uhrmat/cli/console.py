@@ -19,9 +19,10 @@ import typer
 
 from uhrmat.errors import UhrmatError
 from uhrmat.printable import printable
+from uhrmat.signals import INTERRUPTED
 
 Rows = Sequence[tuple[str, str]]
-FAILED, USAGE, INTERRUPTED = 1, 2, 130
+FAILED, USAGE = 1, 2
 
 
 class Console:
