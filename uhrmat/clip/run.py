@@ -280,13 +280,13 @@ def finish(job: ClipJob) -> list[str]:
         )  # fmt: skip
         notes += done.notes
     if job.codec.sequence and job.info.has_audio:
-        notes.append(_sound_beside(job))
+        notes += _sound_beside(job)
     job.work.remove()
     return notes
 
 
-def _sound_beside(job: ClipJob) -> str:
-    """Stills carry no sound: it goes into a file beside the first sequence."""
+def _sound_beside(job: ClipJob) -> list[str]:
+    """Stills carry no sound: it goes into a file beside the first sequence. Returns notes."""
     path = job.targets[0].path
     target = path.with_name((path.name.partition("%")[0].partition("#")[0].rstrip("_-. ") or path.parent.name) + ".mka")
     with open_clip(job.spec.source, rate=job.spec.rate) as reader:
@@ -294,5 +294,5 @@ def _sound_beside(job: ClipJob) -> str:
     origin = Fraction(0) if first is None else first.time
     whole = job.stop == job.info.frames or last is None
     end = None if whole or last is None else last.time + last.duration * job.info.time_base
-    count = copy_sound(job.info, target, origin, origin if job.start else None, end)
-    return f"the sound, {count} packets untouched, is in {target}"
+    count, notes = copy_sound(job.info, target, origin, origin if job.start else None, end)
+    return [*notes, *([f"the sound, {count} packets untouched, is in {target}"] if count else [])]

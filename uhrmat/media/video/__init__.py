@@ -5,7 +5,7 @@
     join_segments(parts, out, info, codec, *, audio_from=None, start=None, stop=None) -> JoinReport
     check_alpha(path, codec, expected, content="alpha") -> AlphaCheck     # expected: {position in file: alpha}
 
-    copy_sound(info, target, first, begin=None, end=None) -> int           # packets, beside stills
+    copy_sound(info, target, first, begin=None, end=None) -> int, notes    # packets, beside stills
 
 `source` is a video file, a folder of numbered frames or a pattern; `codec` a name in `CODECS` or a `Codec`; `start`
 and `stop` are frame indices. A segment is a writer's file like any other, in the codec's own container; its time

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import heapq
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from operator import itemgetter
 from pathlib import Path
@@ -12,9 +13,11 @@ from typing import Any
 
 from uhrmat.errors import InputError, OutputError
 from uhrmat.media.files import PathLike, atomic
+from uhrmat.media.video import matroska
 from uhrmat.media.video.codecs import CODECS, Codec
 from uhrmat.media.video.container import open_container, open_muxer, video_stream
-from uhrmat.media.video.sound import Sound, shift
+from uhrmat.media.video.labels import Labels
+from uhrmat.media.video.sound import ASIDE, Sound, SoundPlan, all_aside, plan_sound, shift
 from uhrmat.media.video.types import ClipInfo, JoinReport
 
 
@@ -32,47 +35,106 @@ def join_segments(
 
     Segments carry the clip's time stamps: the first frame of `out` is shown at 0 and everything keeps its distance.
     With `start` the sound begins with the first segment's first frame, with `stop` it ends with the last segment's
-    last, to a packet. Sound that the container cannot hold goes, packets untouched, into a `.mka` beside `out`, and a
-    note says so. Raises `OutputError` when there are no segments or their encoders' settings differ.
+    last, to a packet. Sound tracks that the container cannot hold go, packets untouched, into a `.mka` beside `out`,
+    those that nothing holds are left out, and notes say so. Pixel aspect, title, time code and chapters are those of
+    `info`. Raises `OutputError` when there are no segments or their encoders' settings differ.
     """
     made = CODECS[codec] if isinstance(codec, str) else codec
     target, files = Path(out), [Path(part) for part in parts]
     if not files:
         raise OutputError(f"There is nothing to put into '{target}'.", "Encode at least one segment.")
     source = Path(audio_from) if audio_from is not None else None
-    begin = _edge(files[0], 0) if start else None
-    end = _edge(files[-1], -1) if stop is not None else None
-    with _encoding(target, made), Sound(source, begin, end) as sound:
-        first = sound.origin(_edge(files[0], 0))
-        if not sound.streams or sound.fits(target):
-            return JoinReport(*_write(target, files, sound, first, info))
-        aside = target.with_suffix(".mka")
-        copied = _write(aside, [], sound, first, info)[1]
-        with Sound(None) as silence:
-            frames = _write(target, files, silence, first, info)[0]
-    note = f"'{target.name}' cannot hold the sound, which is in '{aside.name}', packets untouched."
-    return JoinReport(frames, copied, aside, (note,))
+    opening, ending = _edge(files[0], 0), _edge(files[-1], -1)
+    span = (opening if start else None, ending if stop is not None else None)
+    with _encoding(target, made):
+        plan = plan_sound(source, target)
+        with Sound(source, (*plan.inside, *plan.aside), *span) as sound:
+            origin = sound.origin(opening)
+        labels = info.labels.shifted(origin, ending, info.start * info.time_base, info.rate)
+        pictures = _Pictures(files, origin, info, labels)
+        written = _written(target, pictures, source, plan.inside, span)
+        if written is None:
+            plan = all_aside(plan, target)
+            written = _written(target, pictures, None, (), span)
+            assert written is not None
+        path, copied, notes = _aside(target.with_suffix(ASIDE), pictures.without(), source, plan, span)
+    return JoinReport(written[0], written[1] + copied, path, notes)
 
 
 def copy_sound(
     info: ClipInfo, target: PathLike, first: Fraction, begin: Fraction | None = None, end: Fraction | None = None
-) -> int:
+) -> tuple[int, tuple[str, ...]]:
     """Put all sound of a clip, or that from `begin` up to `end` seconds, into `target`, a `.mka` that appears whole or
-    not at all, packets untouched; how many packets. The picture at `first` seconds is shown at 0."""
-    with _encoding(Path(target), CODECS["ffv1"]), Sound(info.path, begin, end) as sound:
-        return _write(Path(target), [], sound, sound.origin(first), info)[1]
+    not at all, packets untouched; how many packets, and notes. The picture at `first` seconds is shown at 0. Nothing is
+    written where there is nothing that can be copied."""
+    plan, path = plan_sound(info.path, Path(target), stills=True), Path(target)
+    with _encoding(path, CODECS["ffv1"]):
+        with Sound(info.path, plan.aside, begin, end) as sound:
+            silent = _Pictures([], sound.origin(first), info, Labels())
+        _, copied, notes = _aside(path, silent, info.path, plan, (begin, end))
+    return copied, notes
 
 
-def _write(target: Path, files: list[Path], sound: Sound, origin: Fraction, info: ClipInfo) -> tuple[int, int]:
+@dataclass(frozen=True)
+class _Pictures:
+    """Segments, moved so that `origin` seconds become 0, and what is said of them."""
+
+    files: list[Path]
+    origin: Fraction
+    info: ClipInfo
+    labels: Labels
+
+    def without(self) -> _Pictures:
+        """For a file of sound alone."""
+        return replace(self, files=[], labels=Labels())
+
+
+Span = tuple[Fraction | None, Fraction | None]
+
+
+def _aside(
+    path: Path, pictures: _Pictures, source: Path | None, plan: SoundPlan, span: Span
+) -> tuple[Path | None, int, tuple[str, ...]]:
+    """The file of the sound tracks that go beside the pictures, if there are any; how many packets, and all notes."""
+    if not plan.aside:
+        return None, 0, plan.notes
+    written = _written(path, pictures, source, plan.aside, span)
+    if written is None:
+        return None, 0, (*plan.notes, f"the sound for '{path.name}' is damaged, cannot be copied and is left out")
+    return path, written[1], plan.notes
+
+
+def _written(
+    target: Path, pictures: _Pictures, source: Path | None, tracks: tuple[int, ...], span: Span
+) -> tuple[int, int] | None:
+    """Mux pictures and sound tracks; how many packets of each, or None where the muxer refuses what the sound holds."""
+    import av
+
+    try:
+        with Sound(source, tracks, *span) as sound:
+            return _mux(target, pictures, sound)
+    except av.error.FFmpegError as error:
+        if isinstance(error, OSError) or not tracks:
+            raise
+        return None
+
+
+def _mux(target: Path, pictures: _Pictures, sound: Sound) -> tuple[int, int]:
     """Mux pictures and sound in order of time; how many packets of each."""
-    counts = {"video": 0, "audio": 0}
-    with atomic(target) as temporary, open_muxer(temporary, info.time_base) as muxer:
-        picture = _picture_stream(muxer, files[0], info) if files else None
-        into = {s.index: muxer.add_stream_from_template(s, opaque=True) for s in sound.streams}
-        sources = [_pictures(files, picture, origin), sound.packets(into, origin)]
-        for _, packet in heapq.merge(*sources, key=itemgetter(0)):
-            counts[packet.stream.type] += 1
-            muxer.mux(packet)
+    counts, info = {"video": 0, "audio": 0}, pictures.info
+    patched = bool(pictures.files) and info.sample_aspect != 1 and target.suffix.lower() in matroska.SUFFIXES
+    with atomic(target) as temporary:
+        with open_muxer(temporary, info.time_base) as muxer:
+            stream = _picture_stream(muxer, pictures.files[0], info) if pictures.files else None
+            if stream is not None and patched:
+                stream.metadata["title"] = matroska.ROOM
+            pictures.labels.write(muxer, stream)
+            sources = [_packets(pictures, stream), sound.packets(sound.add_to(muxer), pictures.origin)]
+            for _, packet in heapq.merge(*sources, key=itemgetter(0)):
+                counts[packet.stream.type] += 1
+                muxer.mux(packet)
+        if patched:
+            matroska.write_pixel_aspect(temporary, (info.width, info.height), info.sample_aspect)
     return counts["video"], counts["audio"]
 
 
@@ -82,15 +144,15 @@ def _picture_stream(muxer: Any, first: Path, info: ClipInfo) -> Any:
         stream = muxer.add_stream_from_template(template, opaque=True)
         stream.metadata.update({k: v for k, v in template.metadata.items() if k.lower() == "alpha_mode"})
         stream.codec_context.framerate = info.rate
-        if template.codec_context.name == "hevc":
-            stream.codec_context.codec_tag = "hvc1"
+        stream.codec_context.codec_tag = template.codec_context.codec_tag  # PyAV drops it; ProRes 4444 is told by it
+        stream.codec_context.sample_aspect_ratio = info.sample_aspect
     stream.time_base = info.time_base
     return stream
 
 
-def _pictures(files: list[Path], into: Any, origin: Fraction) -> Iterator[tuple[Fraction, Any]]:
+def _packets(pictures: _Pictures, into: Any) -> Iterator[tuple[Fraction, Any]]:
     """(time, packet) of all segments, one after the other. Without B-frames, so dts is pts."""
-    kind = None
+    kind, files = None, pictures.files
     for file in files:
         with open_container(file) as container:
             stream = video_stream(container, file)
@@ -101,7 +163,7 @@ def _pictures(files: list[Path], into: Any, origin: Fraction) -> Iterator[tuple[
             kind = found
             for packet in container.demux(stream):
                 if packet.size and packet.pts is not None:
-                    shift(packet, origin)
+                    shift(packet, pictures.origin)
                     packet.stream = into
                     yield packet.dts * Fraction(packet.time_base), packet
 

@@ -43,7 +43,7 @@ def is_pattern(source: Path) -> bool:
 
 
 class SequenceReader:
-    """Numbered stills of one size. The index counts the files there are, gaps in the numbering notwithstanding.
+    """Numbered stills of one size. The index counts the files there are, times follow their numbers: a gap lasts.
 
     A still that cannot be read is an error that names it, unlike a damaged frame of a stream: files can be replaced.
     """
@@ -54,7 +54,10 @@ class SequenceReader:
         self.info = _describe(source, self._files, rate or DEFAULT_RATE)
         missing = self._files[-1].number - self._files[0].number + 1 - len(self._files)
         if missing:
-            self.notes.append(f"{missing} numbers between the first and the last frame of '{source}' have no file.")
+            self.notes.append(
+                f"{missing} numbers between the first and the last frame of '{source}' have no file; a movie shows the "
+                "frame before for as long."
+            )
 
     def __enter__(self) -> SequenceReader:
         return self
@@ -77,7 +80,9 @@ class SequenceReader:
                     f"{info.width} × {info.height}.",
                     "All frames of a sequence must have one size.",
                 )
-            yield Frame(index, index, index * info.time_base, picture, file.number, 1)
+            pts = file.number - self._files[0].number
+            after = self._files[index + 1].number if index + 1 < len(self._files) else file.number + 1
+            yield Frame(index, pts, pts * info.time_base, picture, file.number, after - file.number)
 
 
 def _in_folder(folder: Path) -> list[Numbered]:
@@ -147,7 +152,7 @@ def _printf(files: list[Numbered]) -> str:
 
 
 def _describe(source: Path, files: list[Numbered], rate: Fraction) -> ClipInfo:
-    first = read_info(files[0].path)
+    first, span = read_info(files[0].path), files[-1].number - files[0].number + 1
     return ClipInfo(
         path=source,
         kind="sequence",
@@ -158,7 +163,8 @@ def _describe(source: Path, files: list[Numbered], rate: Fraction) -> ClipInfo:
         frames=len(files),
         bits=8 if first.bit_depth == 8 else 16,
         linear=first.linear,
-        duration=float(len(files) / rate),
+        variable=span > len(files),
+        duration=float(span / rate),
         numbers=tuple(file.number for file in files),
         pattern=_printf(files),
         codec=files[0].path.suffix.lower().lstrip("."),

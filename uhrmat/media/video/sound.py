@@ -1,25 +1,127 @@
-"""A source's sound on its way to another file: packets as they are, in order, cut to a range if asked."""
+"""A source's sound on its way to another file: packets as they are, in order, cut to a range if asked.
+
+What a container can hold is found by trying: its muxer gets the header and a few packets of each track, in memory.
+FFmpeg's list of codecs promises more than its muxers do (FLAC, Opus and TrueHD in QuickTime).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import io
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from uhrmat.media.video.container import file_url, open_container
+from uhrmat.media.video.container import open_container
 
 PRIMING = Fraction(1, 10)
 """Sound may start this much before the picture without moving it: an encoder's run-in, which players skip."""
+ASIDE = ".mka"
+"""Where sound goes that the pictures' container cannot hold: Matroska takes most codecs."""
+_FORMATS = {".mov": "mov", ".mp4": "mp4", ".mkv": "matroska", ".webm": "webm", ASIDE: "matroska"}
+_TRIAL_PACKETS = 3
+_TRIAL_READS = 4096
+_CARRIED = ("language", "title")
+
+
+@dataclass(frozen=True)
+class SoundPlan:
+    """Which sound tracks of a source go where, by their streams' indices: into the file itself, and into a `.mka`
+    beside it. `notes` say in words what is not in the file."""
+
+    inside: tuple[int, ...] = ()
+    aside: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def plan_sound(source: Path | None, target: Path, *, stills: bool = False) -> SoundPlan:
+    """Where the sound of `source` goes when its pictures go into `target`, or with `stills` into frames beside it."""
+    if source is None:
+        return SoundPlan()
+    with open_container(source) as container:
+        tracks = list(container.streams.audio)
+        first = _first_packets(container, tracks)
+        inside = () if stills else _taken(tracks, first, target.suffix.lower())
+        aside = _taken([t for t in tracks if t.index not in inside], first, ASIDE)
+        lost = [
+            f"sound track {number} ({_kind(track)}) cannot be copied and is left out"
+            for number, track in enumerate(tracks, 1)
+            if track.index not in (*inside, *aside)
+        ]
+        moved = [f"{n} ({_kind(t)})" for n, t in enumerate(tracks, 1) if t.index in aside and not stills]
+    if moved:
+        which = f"track {moved[0]}, which is" if len(moved) == 1 else f"tracks {', '.join(moved)}, which are"
+        name = target.with_suffix(ASIDE).name
+        lost.insert(0, f"'{target.name}' cannot hold sound {which} in '{name}', packets untouched")
+    return SoundPlan(inside, aside, tuple(lost))
+
+
+def all_aside(plan: SoundPlan, target: Path) -> SoundPlan:
+    """The plan for a container that refused packets further on than a trial goes: nothing in it, all beside it."""
+    note = f"'{target.name}' cannot hold the sound, which is in '{target.with_suffix(ASIDE).name}', packets untouched"
+    return SoundPlan((), tuple(sorted((*plan.inside, *plan.aside))), (*plan.notes, note))
+
+
+def _kind(track: Any) -> str:
+    return "of an unknown kind" if track.codec_context is None else str(track.codec_context.name)
+
+
+def _first_packets(container: Any, tracks: list[Any]) -> dict[int, list[Any]]:
+    """The first packets of every track that can be copied, as far as they are near the beginning."""
+    import av
+
+    found: dict[int, list[Any]] = {track.index: [] for track in tracks if track.codec_context is not None}
+    missing = set(found)
+    try:
+        for count, packet in enumerate(container.demux() if missing else ()):
+            kept = found.get(packet.stream_index)
+            if kept is not None and packet.size and len(kept) < _TRIAL_PACKETS:
+                kept.append(packet)
+                if len(kept) == _TRIAL_PACKETS:
+                    missing.discard(packet.stream_index)
+            if not missing or count > _TRIAL_READS:
+                break
+    except av.error.FFmpegError:
+        pass
+    return found
+
+
+def _taken(tracks: list[Any], first: dict[int, list[Any]], suffix: str) -> tuple[int, ...]:
+    return tuple(t.index for t in tracks if t.index in first and _accepts(t, first[t.index], suffix))
+
+
+def _accepts(track: Any, packets: list[Any], suffix: str) -> bool:
+    """Whether a muxer takes a track's header, packets and trailer."""
+    import av
+
+    try:
+        with av.open(io.BytesIO(), "w", format=_FORMATS[suffix]) as muxer:
+            stream = muxer.add_stream_from_template(track, opaque=True)
+            for packet in packets:
+                copy = av.Packet(bytes(packet))
+                copy.pts, copy.dts, copy.time_base = packet.pts, packet.dts, packet.time_base
+                copy.duration, copy.is_keyframe = packet.duration or 0, packet.is_keyframe
+                copy.stream = stream
+                if copy.pts is not None:
+                    muxer.mux(copy)
+            muxer.start_encoding()
+    except (av.error.FFmpegError, ValueError):
+        return False
+    return True
 
 
 class Sound:
-    """The audio streams of `source` (None: silence), from `begin` up to `end` seconds where these are given."""
+    """The sound tracks `wanted` of `source` (None: silence), from `begin` up to `end` seconds where these are given."""
 
-    def __init__(self, source: Path | None, begin: Fraction | None = None, end: Fraction | None = None) -> None:
+    def __init__(
+        self, source: Path | None, wanted: Collection[int], begin: Fraction | None = None, end: Fraction | None = None
+    ) -> None:
         self._begin, self._end = begin, end
-        self._container = None if source is None else open_container(source)
-        self.streams: list[Any] = [] if self._container is None else list(self._container.streams.audio)
+        self._container = open_container(source) if source is not None and wanted else None
+        self.streams: list[Any] = []
+        if self._container is not None:
+            self.streams = [s for s in self._container.streams.audio if s.index in wanted]
 
     def __enter__(self) -> Sound:
         return self
@@ -28,33 +130,63 @@ class Sound:
         if self._container is not None:
             self._container.close()
 
-    def fits(self, target: Path) -> bool:
-        """Whether the container that `target`'s extension means can hold all streams as they are."""
-        import av
-
-        with av.open(file_url(target), "w") as muxer:
-            known = muxer.supported_codecs
-        return all(stream.codec_context is not None and stream.codec_context.name in known for stream in self.streams)
-
     def origin(self, picture: Fraction) -> Fraction:
         """What becomes time 0: the first picture's time, or the sound's where it truly starts earlier."""
         starts = [stream.start_time * stream.time_base for stream in self.streams if stream.start_time is not None]
         early = min(starts, default=picture)
         return early if self._begin is None and early < picture - PRIMING else picture
 
+    def add_to(self, muxer: Any) -> dict[int, Any]:
+        """A stream of `muxer` for each track, by the track's index, with its language, title and disposition."""
+        into = {}
+        for track in self.streams:
+            stream = muxer.add_stream_from_template(track, opaque=True)
+            stream.metadata.update({k.lower(): v for k, v in track.metadata.items() if k.lower() in _CARRIED})
+            stream.disposition = track.disposition
+            into[track.index] = stream
+        return into
+
     def packets(self, into: dict[int, Any], origin: Fraction) -> Iterator[tuple[Fraction, Any]]:
-        """(time, packet) in order, moved so that `origin` is 0, each addressed to `into[its stream's index]`."""
-        if self._container is None or not into:
-            return
-        for packet in self._container.demux(*self.streams):
+        """(time, packet) in order, moved so that `origin` is 0, each addressed to `into[its track's index]`.
+
+        Where time goes backward, as in files that were put behind one another, the rest follows on. A file that breaks
+        off ends there.
+        """
+        following = {index: _Following() for index in into}
+        for packet in self._read() if into else ():
             if packet.size == 0 or packet.pts is None:
                 continue
+            following[packet.stream_index].apply(packet)
             at = packet.pts * Fraction(packet.time_base)
             if (self._begin is not None and at < self._begin) or (self._end is not None and at >= self._end):
                 continue
             shift(packet, origin)
             packet.stream = into[packet.stream_index]
             yield at - origin, packet
+
+    def _read(self) -> Iterator[Any]:
+        import av
+
+        if self._container is not None:
+            try:
+                yield from self._container.demux(*self.streams)
+            except av.error.FFmpegError:
+                return
+
+
+class _Following:
+    """Keeps a track's decoding times ascending by moving all that comes behind a step backward."""
+
+    def __init__(self) -> None:
+        self._moved, self._next, self._last = 0, 0, -(2**63)
+
+    def apply(self, packet: Any) -> None:
+        packet.dts = packet.pts if packet.dts is None else packet.dts
+        if packet.dts + self._moved <= self._last:
+            self._moved = max(self._next, self._last + 1) - packet.dts
+        packet.pts += self._moved
+        packet.dts += self._moved
+        self._last, self._next = packet.dts, packet.dts + (packet.duration or 0)
 
 
 def shift(packet: Any, origin: Fraction) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +14,15 @@ import numpy as np
 from uhrmat.errors import InputError
 from uhrmat.media.picture import Picture, PictureInfo
 from uhrmat.media.video.colour import read_tags
-from uhrmat.media.video.container import ANOTHER, announced_length, decoder_of, open_container, video_stream
+from uhrmat.media.video.container import (
+    ANOTHER,
+    announced_length,
+    decoder_of,
+    open_container,
+    video_stream,
+    video_streams,
+)
+from uhrmat.media.video.labels import read_labels
 from uhrmat.media.video.planes import depth_of, has_alpha, to_rgb
 from uhrmat.media.video.timeline import Clock, make_clock, measure_rate, scan
 from uhrmat.media.video.types import UNSPECIFIED, Array, ClipInfo, ColourTags, Frame
@@ -21,26 +31,39 @@ if TYPE_CHECKING:
     from av import VideoFrame
     from av.container import InputContainer
 
+_SAME_RATE = Fraction(1, 10_000)
+_MATRIX = struct.Struct("=ii4xii")
+"""The upper left four of the nine numbers of a display matrix."""
+
 
 class StreamReader:
-    """Frames of the first video stream of a file that is not a cover picture.
+    """Frames of one video stream of a file: of those marked as default the largest, cover pictures apart.
 
     The index of a frame is the rank of its time stamp among all packets, so a damaged frame leaves a gap in the
-    indices instead of shifting what follows. Each call of `frames` opens the file anew: several can run at once.
-    `notes` says in words what is wrong with the file; it is complete when the last frame has been read.
+    indices instead of shifting what follows. Where time stamps repeat or go backward, frames are taken in the order of
+    the file. Each call of `frames` opens the file anew: several can run at once. `notes` says in words what is wrong
+    with the file; it is complete when the last frame has been read. `rate`: frames per second to show the frames at,
+    evenly, in place of the file's own time stamps; sound and chapters then no longer fit and are left out.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, rate: Fraction | None = None) -> None:
         self.path = path
         self.notes: list[str] = []
         with open_container(path) as container:
             stream = video_stream(container, path)
+            self._note_choice(stream, len(video_streams(container)))
             self._timeline = scan(container, stream)
             if not len(self._timeline):
                 raise InputError(f"'{path}' holds no frame.", ANOTHER)
             self._clock, self._rate, self._variable = self._pace(stream)
             self._tags, self.info = self._describe(stream, self._first(), bool(container.streams.audio))
+            self.info = replace(self.info, labels=read_labels(container, stream))
             self._note_shortage(stream.frames, announced_length(container, stream))
+        if self._timeline.irregular:
+            often = "once" if self._timeline.irregular == 1 else f"{self._timeline.irregular} times"
+            self._note(f"Time stamps of '{path}' repeat or go backward {often}: frames are taken in the file's order.")
+        if rate is not None and (self._variable or abs(rate / self._rate - 1) > _SAME_RATE):
+            self._conform(rate)
 
     def __enter__(self) -> StreamReader:
         return self
@@ -87,23 +110,38 @@ class StreamReader:
         """Decoded frames with their indices."""
         with open_container(self.path) as container:
             stream = video_stream(container, self.path)
-            if entry is not None:
+            timeline, last = self._timeline, -1
+            if entry is not None and timeline.places is None:
                 container.seek(entry, stream=stream)
-            for count, frame in enumerate(self._decoded(container, stream)):
-                pts = frame.pts if self._timeline.stamped else None
-                yield count if pts is None else self._timeline.rank(pts), frame
+            begin = entry if entry is not None and timeline.places is not None else 0
+            for frame in self._decoded(container, stream, begin):
+                position: Any = frame.opaque
+                if timeline.counted or not timeline.stamped:
+                    last += 1
+                elif timeline.places is not None:
+                    last = last + 1 if position is None else timeline.places[position]
+                else:
+                    last = last + 1 if frame.pts is None else timeline.rank(frame.pts)
+                yield last, frame
 
-    def _decoded(self, container: InputContainer, stream: Any) -> Iterator[VideoFrame]:
-        """Everything the decoder gives, over packets that it refuses, up to where the file breaks off."""
+    def _decoded(self, container: InputContainer, stream: Any, begin: int = 0) -> Iterator[VideoFrame]:
+        """Everything the decoder gives from packet `begin` on, over packets that it refuses, up to where the file
+        breaks off. A frame's `opaque` is the position of its packet."""
         import av
 
-        decoder, source, drained = decoder_of(stream), container.demux(stream), False
+        decoder, source, drained, position = decoder_of(stream), container.demux(stream), False, -1
+        decoder.copy_opaque = True
         while not drained:
             try:
                 packet = next(source, None)
             except av.error.FFmpegError:
                 packet = None
             drained = packet is None or packet.size == 0
+            if packet is not None and packet.size:
+                position += 1
+                if position < begin:
+                    continue
+                packet.opaque = position
             try:
                 yield from decoder.decode(None if drained else packet)
             except av.error.FFmpegError:
@@ -131,14 +169,28 @@ class StreamReader:
         return Frame(index, pts, pts * info.time_base, picture, duration=self._clock.duration(index))
 
     def _picture(self, pixels: Array, alpha: Array | None) -> Picture:
-        turns = self.info.rotation // 90
-        if turns:
-            pixels = np.ascontiguousarray(np.rot90(pixels, turns))
-            alpha = None if alpha is None else np.ascontiguousarray(np.rot90(alpha, turns))
+        pixels = self._upright(pixels)
+        alpha = None if alpha is None else self._upright(alpha)
         height, width = pixels.shape[:2]
         depth = 8 * pixels.dtype.itemsize
         info = PictureInfo(self.path, width, height, pixels.dtype.name, depth, has_alpha=alpha is not None)
         return Picture(pixels, alpha, info)
+
+    def _upright(self, plane: Array) -> Array:
+        if self.info.mirrored:
+            plane = plane[:, ::-1]
+        return np.ascontiguousarray(np.rot90(plane, self.info.rotation // 90))
+
+    def _conform(self, rate: Fraction) -> None:
+        """Show the frames evenly at `rate`."""
+        self._rate, self._variable = rate, False
+        self._clock = Clock(self._timeline, 1 / rate, 0, 1)
+        if self.info.has_audio:
+            self._note(f"The sound of '{self.path}' is left out, since --rate changes how fast its pictures run.")
+        self.info = replace(
+            self.info, rate=rate, variable=False, time_base=self._clock.base, start=0, has_audio=False,
+            duration=float(len(self._timeline) / rate), labels=replace(self.info.labels, chapters=()),
+        )  # fmt: skip
 
     def _pace(self, stream: Any) -> tuple[Clock, Fraction, bool]:
         """The time stamps to give, frames per second, and whether they are uneven."""
@@ -152,9 +204,9 @@ class StreamReader:
         codec = stream.codec_context.name
         codes = _codes(frame, stream.codec_context)
         tags = read_tags(self.path, (frame.width, frame.height), frame.format.name, codec, codes)
-        rotation = round(frame.rotation / 90) * 90 % 360
+        rotation, mirrored = orientation_of(frame)
         turned = rotation % 180 == 90
-        aspect = Fraction(stream.codec_context.sample_aspect_ratio or 1)
+        aspect = Fraction(stream.sample_aspect_ratio or 1)
         clock, last = self._clock, len(self._timeline) - 1
         span = clock.pts(last) + clock.duration(last) - clock.start
         info = ClipInfo(
@@ -169,6 +221,7 @@ class StreamReader:
             bits=depth_of(frame.format),
             colour=tags,
             rotation=rotation,
+            mirrored=mirrored,
             duration=float(span * clock.base),
             has_audio=has_audio,
             start=clock.start,
@@ -180,14 +233,20 @@ class StreamReader:
 
     def _note_shortage(self, frames: int, length: float) -> None:
         found, step = self.info.duration or 0.0, float(1 / self.info.rate)
-        if len(self._timeline) < frames:
-            what = f"{len(self._timeline)} of {frames} announced frames are"
+        there = len(self._timeline) + self._timeline.discarded
+        if there < frames:
+            what = f"{there} of {frames} announced frames are"
         elif found < length - 2 * step:
             what = f"{found:.2f} of {length:.2f} announced seconds are"
         else:
             what = "the rest is not" if self._timeline.broken else ""
         if what:
             self._note(f"'{self.path}' is cut off or damaged: {what} there.")
+
+    def _note_choice(self, stream: Any, count: int) -> None:
+        if count > 1:
+            size = f"{stream.codec_context.width} × {stream.codec_context.height}"
+            self._note(f"'{self.path}' holds {count} video streams; stream {stream.index}, of {size}, is taken.")
 
     def _note_gap(self, first: int, end: int) -> None:
         if end > first:
@@ -197,6 +256,20 @@ class StreamReader:
     def _note(self, text: str) -> None:
         if text not in self.notes:
             self.notes.append(text)
+
+
+def orientation_of(frame: VideoFrame) -> tuple[int, bool]:
+    """By how many degrees counterclockwise, a multiple of 90, a frame is to be turned, and whether it is to be mirrored
+    left to right before: the nearest of eight to its display matrix, which maps (x, y) to (ax + cy, bx + dy)."""
+    found: Any = frame.side_data.get("DISPLAYMATRIX")
+    matrix = b"" if found is None else bytes(found)
+    if len(matrix) < _MATRIX.size:
+        return 0, False
+    a, b, c, d = _MATRIX.unpack_from(matrix)
+    mirrored = a * d - b * c < 0
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        return (180 if d < 0 else 0), mirrored
+    return (90 if b < 0 else 270) if not mirrored else (90 if b > 0 else 270), mirrored
 
 
 def _codes(frame: VideoFrame, context: Any) -> tuple[int, int, int, int]:

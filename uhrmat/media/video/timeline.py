@@ -11,16 +11,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from uhrmat.media.video.types import Array
+
 if TYPE_CHECKING:
     from av.container import InputContainer
 
 
+_NONE = -(2**63)
+
+
 @dataclass(frozen=True)
 class Timeline:
-    """Display times of all frames, ascending, in the stream's time base, and where decoding can begin.
+    """Display times of all frames, strictly ascending, in the stream's time base, and where decoding can begin.
 
     `stamped` is False for raw streams without any time stamp; then `pts` counts frames. `broken` says that reading the
-    packets ended in an error rather than at the end of the file. Eight bytes a frame.
+    packets ended in an error rather than at the end of the file, `discarded` how many packets an edit list hides.
+
+    A frame's index is the rank of its own time stamp. Where stamps repeat or go backward, `places` holds the index of
+    the frame of each packet, -1 for none, and `keys` the positions of key frames in the file rather than their stamps;
+    `irregular` counts such stamps. `counted`: the stamps do not tell the order of display, the decoder's output does.
     """
 
     pts: array[int]
@@ -28,6 +37,10 @@ class Timeline:
     last_duration: int
     stamped: bool
     broken: bool
+    discarded: int = 0
+    places: array[int] | None = None
+    irregular: int = 0
+    counted: bool = False
 
     def __len__(self) -> int:
         return len(self.pts)
@@ -46,11 +59,13 @@ class Timeline:
         return self.last_duration or (self.pts[-1] - self.pts[-2] if len(self.pts) > 1 else 0)
 
     def entries(self, index: int) -> Iterator[int | None]:
-        """Where to begin decoding for frame `index`, nearest first: time stamps of key frames, then None: the start."""
-        before = bisect.bisect_right(self.keys, self.pts[index])
-        for back in (1, 3):
-            if self.stamped and before - back > 0:
-                yield self.keys[before - back]
+        """Where to begin decoding for frame `index`, nearest first: elements of `keys`, then None: the start."""
+        if self.stamped and not self.counted:
+            wanted = self.pts[index] if self.places is None else self.places.index(index)
+            before = bisect.bisect_right(self.keys, wanted)
+            for back in (1, 3):
+                if before - back > 0:
+                    yield self.keys[before - back]
         yield None
 
 
@@ -58,25 +73,100 @@ def scan(container: InputContainer, stream: Any) -> Timeline:
     """Read all packets of `stream` once. Damage ends the reading, it is no error here."""
     import av
 
-    stamps, keys, last, broken, bare = array("q"), array("q"), (-(2**63), 0), False, 0
+    packets = _Packets()
+    broken = False
     try:
         for packet in container.demux(stream):
-            if packet.size == 0 or packet.is_discard:
-                continue
-            stamp = packet.dts if packet.pts is None else packet.pts
-            if stamp is None:
-                bare += 1
-                continue
-            stamps.append(stamp)
-            last = max(last, (stamp, packet.duration or 0))
-            if packet.is_keyframe:
-                keys.append(stamp)
+            if packet.size:
+                packets.add(packet)
     except av.error.FFmpegError:
         broken = True
-    if not stamps:
-        return Timeline(array("q", range(bare)), array("q"), 1, False, broken)
-    ordered = array("q", sorted(stamps))
-    return Timeline(ordered, array("q", sorted(keys)), last[1], True, broken)
+    if not packets.last[0] > _NONE:
+        return Timeline(array("q", range(packets.bare)), array("q"), 1, False, broken)
+    # AVI has no display times: FFmpeg's guesses for H.264 and HEVC are the decoding order
+    context = stream.codec_context
+    guessed = container.format.name == "avi" and context.name in ("h264", "hevc") and context.has_b_frames
+    return packets.timeline(broken, Fraction(stream.time_base), counted=bool(guessed))
+
+
+class _Packets:
+    """Time stamps of a stream's packets in the order of the file, `_NONE` for those without a frame or a stamp."""
+
+    def __init__(self) -> None:
+        self.stamps, self.decoding, self.keys = array("q"), array("q"), array("q")
+        self.last, self.bare, self.discarded = (_NONE, 0), 0, 0
+
+    def add(self, packet: Any) -> None:
+        stamp = packet.dts if packet.pts is None else packet.pts
+        if packet.is_discard:
+            self.discarded, stamp = self.discarded + 1, _NONE
+        elif stamp is None:
+            self.bare, stamp = self.bare + 1, _NONE
+        else:
+            self.last = max(self.last, (stamp, packet.duration or 0))
+            if packet.is_keyframe:
+                self.keys.append(len(self.stamps))
+        self.stamps.append(stamp)
+        self.decoding.append(_NONE if packet.dts is None else packet.dts)
+
+    def timeline(self, broken: bool, time_base: Fraction, *, counted: bool) -> Timeline:
+        stamps = np.frombuffer(self.stamps, np.int64)
+        there = np.flatnonzero(stamps != _NONE)
+        parts = self._parts(there, max(1, round(Fraction(1, 2) / time_base)))
+        order = np.lexsort((there, stamps[there], parts))
+        ordered, jumps = stamps[there][order], int(parts[-1])
+        repeats = int(np.sum((np.diff(ordered) == 0) & (np.diff(parts[order]) == 0)))
+        if not repeats and not jumps:
+            keys = array("q", sorted(self.stamps[key] for key in self.keys))
+            return Timeline(_array(ordered), keys, self.last[1], True, broken, self.discarded, counted=counted)
+        times = _ascending(ordered, parts[order])
+        places = np.full(len(stamps), -1, np.int64)
+        places[there[order]] = np.arange(len(order))
+        return Timeline(
+            _array(times),
+            self.keys,
+            self.last[1],
+            True,
+            broken,
+            self.discarded,
+            _array(places),
+            repeats + jumps,
+            counted,
+        )
+
+    def _parts(self, there: Array, far: int) -> Array:
+        """For each packet with a stamp, how often time went backward before it: decoding times, which only ascend in a
+        sound file, at a key frame or by more than `far`; display times where there are no decoding times."""
+        decoding, stamps = np.frombuffer(self.decoding, np.int64)[there], np.frombuffer(self.stamps, np.int64)[there]
+        times = np.where(decoding == _NONE, stamps, decoding)
+        step = np.diff(times, prepend=times[0])
+        step[1:][(decoding[1:] == _NONE) != (decoding[:-1] == _NONE)] = 0
+        key = np.isin(there, np.frombuffer(self.keys, np.int64))
+        bare = decoding == _NONE
+        return np.cumsum(((step < 0) & key) | ((step < -far) & ~bare))
+
+
+def _ascending(stamps: Array, parts: Array) -> Array:
+    """Strictly ascending times of frames in their order: each part follows on where it would begin before the end of
+    the one before, frames of one time share the time up to the next."""
+    times = stamps.copy()
+    steps = np.diff(times)
+    steps = steps[steps > 0]
+    usual = max(1, int(np.median(steps))) if len(steps) else 1
+    for first in np.flatnonzero(np.diff(parts)) + 1:
+        late = times[first - 1] + usual - times[first]
+        if late > 0 and times[first] <= times[first - 1]:
+            times[first:] += late
+    values, starts, counts = np.unique(times, return_index=True, return_counts=True)
+    room = np.append(np.diff(values), usual)
+    inside = np.arange(len(times)) - np.repeat(starts, counts)
+    times = times + inside * np.repeat(room, counts) // np.repeat(counts, counts)
+    rank = np.arange(len(times))
+    return np.asarray(np.maximum.accumulate(times - rank) + rank)
+
+
+def _array(values: Array) -> array[int]:
+    return array("q", values.astype(np.int64).tobytes())
 
 
 def measure_rate(timeline: Timeline, time_base: Fraction, announced: list[Fraction | None]) -> tuple[Fraction, bool]:

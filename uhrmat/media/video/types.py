@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from uhrmat.media.picture import Picture
+from uhrmat.media.video.labels import NO_LABELS, Labels
 
 Array = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.float32]
@@ -44,12 +45,13 @@ class ClipInfo:
     """What is known of a clip before its first frame is decoded.
 
     `width` and `height` count after `rotation` (degrees counterclockwise, 0, 90, 180 or 270), which frames have
-    already been given. `rate` is the average in frames per second; `variable` says that time stamps are not evenly
-    spaced; where they are, but the file's time base is too coarse to say so (milliseconds), `time_base` is finer than
-    the file's. `frames` is what was found by reading the index, not what the header announces; None if nobody knows.
-    `bits` is 8, 10, 12 or 16 per channel; `linear` marks scene-linear floats (EXR). `start` is the first time stamp in
-    `time_base`. `numbers` and `pattern` (printf form, such as "f_%04d.png") belong to sequences, `numbers[index]`
-    being the file's number. `sample_aspect` is a pixel's width over its height.
+    already been given, mirrored left to right before it where `mirrored`. `rate` is the average in frames per second;
+    `variable` says that time stamps are not evenly spaced; where they are, but the file's time base is too coarse to
+    say so (milliseconds), `time_base` is finer than the file's. `frames` is what was found by reading the index, not
+    what the header announces; None if nobody knows. `bits` is 8, 10, 12 or 16 per channel; `linear` marks scene-linear
+    floats (EXR). `start` is the first time stamp in `time_base`. `numbers` and `pattern` (printf form, such as
+    "f_%04d.png") belong to sequences, `numbers[index]` being the file's number. `sample_aspect` is a pixel's width over
+    its height. `labels` are title, time code and chapters.
     """
 
     path: Path
@@ -72,6 +74,8 @@ class ClipInfo:
     codec: str = ""
     has_alpha: bool = False
     sample_aspect: Fraction = Fraction(1)
+    mirrored: bool = False
+    labels: Labels = NO_LABELS
 
 
 @dataclass
