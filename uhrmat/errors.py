@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uhrmat.names import printable
+from uhrmat.printable import printable
 
 
 class UhrmatError(Exception):

@@ -19,7 +19,7 @@ from uhrmat.units import format_bytes, roomy
 MAX_CHANNELS = 64
 """Channels of one picture: deep compositing files have up to forty."""
 MAX_SEGMENTS = 1 << 20
-"""Strips or tiles of a TIFF, chunks of a PNG. 65536 x 65536 in tiles of 64 x 64 are as many."""
+"""Strips or tiles of a TIFF. 65536 x 65536 in tiles of 64 x 64 are as many."""
 MAX_SCANS = 100
 """Scans of a JPEG, each of which is decoded over the whole picture. Encoders make about ten."""
 _BOMB = "If you did not expect a picture of that size, it may be a decompression bomb."
@@ -78,5 +78,5 @@ def check_plausible(path: Path, kind: str, stored: int, needed: int) -> None:
     if stored < needed:
         raise InputError(
             f"'{path}' is a damaged or incomplete {kind} file: it has {stored} bytes for pixels that need {needed}.",
-            "It may be cut off: copy it again.",
+            "It may be cut off, or a decompression bomb: copy it again.",
         )

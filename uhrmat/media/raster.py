@@ -1,14 +1,16 @@
-"""JPEG, and the decoders shared by all: cv2 for the common varieties (16 bits, one copy), Pillow for the others.
+"""The decoders shared by all formats: cv2 for the common varieties (16 bits, one copy), Pillow for the others.
 
 cv2 has no palette transparency, no CMYK and no metadata; Pillow truncates 16-bit colour. Between them nothing is lost.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import struct
 import sys
-from functools import partial
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +18,16 @@ import numpy as np
 import numpy.typing as npt
 
 from uhrmat.errors import InputError
-from uhrmat.media.colour import convert_to_srgb, grey_icc, rgb_icc
-from uhrmat.media.exif import read_orientation, strip_prefix
+from uhrmat.media.colour import convert_to_srgb
+from uhrmat.media.noise import captured
 from uhrmat.media.source import Array, Decoded, Source, damaged, load_bytes, unsupported
+
+Parts = Sequence[memoryview | bytes]
+"""A file's bytes in pieces, one after the other."""
 
 
 def cv2_module() -> Any:
-    """cv2, imported late and, if we are first, without its limit of 2^30 pixels: `max_pixels` stands guard."""
+    """cv2, imported late and, if we are first, without its limits on size: `max_pixels` and `limits` stand guard."""
     if "cv2" not in sys.modules:
         os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(1 << 40))
     import cv2
@@ -30,21 +35,119 @@ def cv2_module() -> Any:
     return cv2
 
 
-def cv2_decode(path: Path, kind: str, shape: tuple[int, ...], dtype: str = "uint8") -> Decoded:
+def blank(shape: tuple[int, ...], dtype: str) -> Array:
+    """What decoders fill: zeros, so that no decoder can show what the memory held before."""
+    return np.zeros(shape, dtype)
+
+
+def cv2_decode(
+    path: Path,
+    kind: str,
+    shape: tuple[int, ...],
+    dtype: str = "uint8",
+    parts: Parts | None = None,
+    printed: list[str] | None = None,
+) -> Decoded:
     """Pixels as stored through cv2: grey (H, W) or RGB (H, W, 3), uint8/uint16/float32, and alpha or None.
 
-    `shape` is that of the array that cv2 should fill: left to itself it decodes into one and returns a copy.
+    Args:
+        path: The file.
+        kind: Its format, for the error.
+        shape: That of the array that cv2 should fill: left to itself it decodes into one and returns a copy.
+        dtype: That array's type.
+        parts: What is decoded instead of the file's own bytes.
+        printed: Takes the lines that the decoder printed.
+
+    Raises:
+        InputError: cv2 finds no whole picture in it.
+    """
+    with captured() as lines, _silent(cv2_module()):
+        pixels = _into(blank(shape, dtype), path, parts)
+        if pixels is None:  # another shape than the header led us to expect, or a broken file, which fails here too
+            pixels = _from_memory(path, parts)
+    if printed is not None:
+        printed += lines
+    if pixels is None:
+        raise damaged(path, kind)
+    return to_rgb(pixels)
+
+
+@contextmanager
+def _silent(cv2: Any) -> Iterator[None]:
+    """Without OpenCV's own messages, which say in other words what we raise."""
+    logging = cv2.utils.logging
+    before = logging.getLogLevel()
+    logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        logging.setLogLevel(before)
+
+
+def _into(target: Array, path: Path, parts: Parts | None) -> Array | None:
+    """`target` with the picture; None where cv2 refuses it or cannot open a file of such a name.
+
+    Where cv2 cannot read a header it returns the array untouched, as if it held the picture. So its first row is marked
+    beforehand; a picture that truly looks like the mark is decoded once more, by `_from_memory`.
     """
     cv2 = cv2_module()
-    if os.name != "nt" or str(path).isascii():  # on Windows cv2 opens no other names
+    mark = np.random.default_rng(0).integers(0, 256, target[:1].nbytes, np.uint8).view(target.dtype)
+    target[:1] = mark.reshape(target[:1].shape)
+    with _named(path, parts) as name:
+        if name is None:
+            return None
         try:
-            return to_rgb(cv2.imread(str(path), np.empty(shape, dtype), cv2.IMREAD_UNCHANGED))
-        except (cv2.error, AttributeError):
-            pass  # another shape than the header led us to expect, or a broken file, which now fails again
+            found = cv2.imread(name, target, cv2.IMREAD_UNCHANGED)
+        except cv2.error:
+            return None
+    untouched = np.array_equal(target[:1].reshape(-1).view(np.uint8), mark.view(np.uint8))
+    return None if found is None or untouched else target
+
+
+def _from_memory(path: Path, parts: Parts | None) -> Array | None:
+    """The picture in an array of cv2's making, None where there is none."""
+    cv2 = cv2_module()
+    data = load_bytes(path) if parts is None else np.frombuffer(b"".join(parts), np.uint8)
     try:
-        return to_rgb(cv2.imdecode(load_bytes(path), cv2.IMREAD_UNCHANGED))
-    except (cv2.error, AttributeError) as error:  # None, where cv2 found no picture, has no attributes
-        raise damaged(path, kind) from error
+        found: Array | None = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        return None
+    return found
+
+
+@contextmanager
+def _named(path: Path, parts: Parts | None) -> Iterator[str | None]:
+    """A name under which cv2 can open the file, or one that holds `parts`; None where there is no such name.
+
+    cv2 crashes on names that are not UTF-8, and on Windows opens none but ASCII. Linux has names for open files.
+    """
+    if sys.platform == "linux" and os.path.isdir("/proc/self/fd"):  # /proc is not mounted everywhere
+        number = os.open(path, os.O_RDONLY) if parts is None else _memory_file(parts)
+        try:
+            yield f"/proc/self/fd/{number}"
+        finally:
+            os.close(number)
+    elif parts is None and (str(path).isascii() if os.name == "nt" else _is_utf8(str(path))):
+        yield str(path)
+    else:
+        yield None
+
+
+def _memory_file(parts: Parts) -> int:
+    """The descriptor of a file without a name that holds `parts`."""
+    number = os.memfd_create("picture")
+    with open(number, "wb", closefd=False) as file:
+        for part in parts:
+            file.write(part)
+    return number
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def to_rgb(pixels: Array) -> Decoded:
@@ -61,59 +164,46 @@ def to_rgb(pixels: Array) -> Decoded:
     return rgb, alpha
 
 
-def pillow_array(image: Any) -> npt.NDArray[np.uint8]:
-    """A loaded 8-bit Pillow image as an array of our own, 256 rows at a time (np.asarray would hold it three times)."""
-    bands = len(image.getbands())
+def pillow_array(image: Any, mode: str | None = None) -> npt.NDArray[np.uint8]:
+    """A loaded 8-bit Pillow image, converted to `mode`, as an array of our own.
+
+    256 rows at a time: np.asarray would hold the picture three times, and convert once more.
+    """
+    bands = len(mode or image.getbands())
     out = np.empty((image.height, image.width, bands), np.uint8)
     for y in range(0, image.height, 256):
-        box = (0, y, image.width, min(image.height, y + 256))
-        out[y : box[3]] = np.asarray(image.crop(box)).reshape(-1, image.width, bands)
+        strip = image.crop((0, y, image.width, min(image.height, y + 256)))
+        out[y : y + 256] = np.asarray(strip.convert(mode) if mode else strip).reshape(-1, image.width, bands)
     return out[..., 0] if bands == 1 else out
 
 
-def pillow_decode(path: Path, kind: str, opener: Any, icc: bytes | None) -> Decoded:
-    """8-bit pixels through Pillow, for palette, transparency keys and CMYK; the latter converted to sRGB by `icc`."""
+def pillow_decode(path: Path, kind: str, opener: Any, icc: bytes | None, parts: Parts | None = None) -> Decoded:
+    """8-bit pixels through Pillow, for palette, transparency keys and CMYK; the latter converted to sRGB by `icc`.
+
+    parts: what is decoded instead of the file's own bytes.
+    """
     try:
-        image = opener(str(path))
+        image = opener(os.fspath(path) if parts is None else io.BytesIO(b"".join(parts)))
         image.load()
     except (OSError, SyntaxError, ValueError, struct.error) as error:
         raise damaged(path, kind) from error
     if image.mode == "CMYK":
         return pillow_array(convert_to_srgb(image, icc)), None
-    if image.mode in ("LAB", "HSV", "F", "I"):
+    if image.mode in ("LAB", "HSV", "F", "I") or image.mode.startswith("I;"):
         raise unsupported(path, f"a {image.mode} {kind}")
     if image.has_transparency_data or image.mode == "LA":
-        pixels = pillow_array(image.convert("RGBA"))
-        return np.ascontiguousarray(pixels[..., :3]), np.ascontiguousarray(pixels[..., 3])
-    return pillow_array(image.convert("L" if image.mode in ("1", "L") else "RGB")), None
+        return _split(pillow_array(image, "RGBA"))
+    return pillow_array(image, "L" if image.mode in ("1", "L") else "RGB"), None
 
 
-def _whole_jpeg(path: Path) -> None:
-    """Raise unless an end marker follows the first scan: libjpeg paints what is missing grey and says nothing."""
-    data = load_bytes(path).tobytes()
-    if data.find(b"\xff\xd9", max(0, data.find(b"\xff\xda"))) < 0 or b"\xff\xda" not in data:
-        raise damaged(path, "JPEG")
-
-
-def open_jpeg_source(path: Path) -> Source:
-    """Header of a JPEG: grey, YCbCr, RGB or CMYK, baseline or progressive."""
-    from PIL.JpegImagePlugin import JpegImageFile
-
-    _whole_jpeg(path)
-    try:
-        with JpegImageFile(str(path)) as image:  # Image.open would apply a pixel limit of its own
-            width, height, mode = image.width, image.height, image.mode
-            icc, exif = image.info.get("icc_profile"), strip_prefix(image.info.get("exif"))
-    except (OSError, SyntaxError, ValueError, struct.error, KeyError, IndexError) as error:
-        raise damaged(path, "JPEG") from error
-    shape = (height, width) if mode == "L" else (height, width, 3)
-    if mode == "CMYK":
-        decode = partial(pillow_decode, path, "JPEG", JpegImageFile, icc)
-    else:
-        decode = partial(cv2_decode, path, "JPEG", shape)
-    profile, grey = rgb_icc(icc), grey_icc(icc) if mode == "L" else None
-    orientation = read_orientation(exif)
-    return Source(width, height, "uint8", 8, False, decode, profile, exif, orientation, lossy=True, grey_icc=grey)
+def _split(rgba: Array) -> Decoded:
+    """RGB within the array's own memory, and alpha."""
+    height, width = rgba.shape[:2]
+    alpha = np.ascontiguousarray(rgba[..., 3])
+    rgb = rgba.reshape(-1)[: height * width * 3].reshape(height, width, 3)
+    for y in range(0, height, 256):
+        rgb[y : y + 256] = rgba[y : y + 256, :, :3].copy()
+    return rgb, alpha
 
 
 def check_size(path: Path, array: Array, source: Source) -> None:

@@ -13,9 +13,10 @@ from uhrmat.media.containers import open_png_source, open_webp_source
 from uhrmat.media.exif import orient, reset_orientation
 from uhrmat.media.exr import open_exr_source
 from uhrmat.media.files import PathLike
+from uhrmat.media.jpeg import open_jpeg_source
 from uhrmat.media.limits import check_decode
 from uhrmat.media.picture import Picture, PictureInfo
-from uhrmat.media.raster import check_size, open_jpeg_source
+from uhrmat.media.raster import check_size
 from uhrmat.media.source import Decoded, Source, checked_file, sniff
 from uhrmat.media.tiff import open_tiff_source
 

@@ -1,4 +1,4 @@
-"""Names are escaped where they are printed."""
+"""Errors can be printed anywhere: the names in them are escaped, for programs that print JSON as well."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import pytest
 
 from uhrmat.errors import InputError
-from uhrmat.names import printable
+from uhrmat.printable import printable
 
 
 @pytest.mark.parametrize(
@@ -17,9 +17,9 @@ from uhrmat.names import printable
         (os.fsdecode(b"caf\xe9.png") if os.name != "nt" else "caf\udce9.png", r"caf\xe9.png"),
         ("\ud800.png", r"\ud800.png"),
         ("a\x1b[31mb.png", r"a\x1b[31mb.png"),
-        ("a\nb\r.png", r"a\x0ab\x0d.png"),
+        ("a\nb\r.png", r"a\nb\r.png"),
         ("gpj.\u202eexe", r"gpj.\u202eexe"),
-        ("\x9b2J", r"\x9b2J"),
+        ("\x9b2J", r"\u009b2J"),
         ("café été 写真 👩‍🚀.png", "café été 写真 👩‍🚀.png"),
     ],
 )
