@@ -21,7 +21,7 @@ from uhrmat.clip.matter import ClipMatter
 from uhrmat.clip.plan import ClipSpec, plan_clip
 from uhrmat.clip.report import ClipReport, write_report
 from uhrmat.clip.run import Tools, matte_clip, matte_segment
-from uhrmat.errors import OutputError
+from uhrmat.errors import InputError, OutputError
 from uhrmat.matter import Matter
 from uhrmat.media.video import open_clip
 from uhrmat.media.video.encode import StreamWriter
@@ -290,3 +290,48 @@ def test_a_still_that_is_gone_is_made_again(spec: ClipSpec, tmp_path: Path, monk
     (folder / "000003.npz").write_bytes(b"cut off")
     assert matte(wanted, resume=True).kept == 1
     assert pixels(tmp_path / "out") == whole
+
+
+def swapped(path: Path) -> None:
+    """Another file of the same name, moved into place."""
+    other = path.with_name(f"other{path.suffix}")
+    other.write_bytes(path.read_bytes() + b"\0")
+    other.replace(path)
+
+
+@pytest.mark.parametrize("at", [1, 4, 6])
+@pytest.mark.parametrize("which", ["source", "mask", "background"])
+def test_an_input_that_is_replaced_on_the_way_is_not_mixed(
+    spec: ClipSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, which: str, at: int
+) -> None:
+    behind = tmp_path / "behind.png"
+    Image.new("RGB", (8, 8)).save(behind)
+    wanted = replace(spec, outputs=("composite",), background=str(behind))
+    assert spec.mask is not None
+    path = {"source": spec.source, "mask": sorted(spec.mask.iterdir())[1], "background": behind}[which]
+    inner = ClipMatter.frame
+
+    def frame(self: ClipMatter, picture: object, number: int, *rest: object, **named: object) -> object:
+        if number == at:
+            swapped(path)
+        return inner(self, picture, number, *rest, **named)  # type: ignore[arg-type]
+
+    job = plan_clip(wanted)
+    monkeypatch.setattr(ClipMatter, "frame", frame)
+    with pytest.raises(InputError, match=rf"{path.name}' was changed or replaced"):
+        run.matte_clip(job, Tools.of(job))
+    assert "out.mkv" not in left(tmp_path)
+    assert job.work.report(job.segments[at // spec.interval]) is None
+    monkeypatch.undo()
+    assert matte(wanted, resume=True).kept == 0
+
+
+def test_a_clip_that_is_replaced_before_joining_is_not_mixed(spec: ClipSpec, tmp_path: Path) -> None:
+    job = plan_clip(spec)
+    job.work.begin(job.settings, False)
+    for segment in job.segments:
+        matte_segment(job, segment, Tools.of(job))
+    spec.source.unlink()
+    with pytest.raises(InputError, match="changed or replaced"):
+        run.finish(job)
+    assert "out.mkv" not in left(tmp_path) and job.work.folder.is_dir()

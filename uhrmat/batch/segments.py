@@ -97,14 +97,12 @@ class Clips:
     def _plan(self, task: Task) -> ClipJob:
         settings, source, folder = self._worker.settings, Path(task.source), Path(task.folder)
         folder.mkdir(parents=True, exist_ok=True)
-        alone = settings.sequence(source) and len(settings.contents) == 1
-        stem = source.name if source.is_dir() else source.stem
         hints = {name: Path(path) for name, path in task.hints.items()}
         spec = ClipSpec(
-            source, folder / f"{stem}_{settings.contents[0]}" if alone else folder, settings.contents, settings.codec,
-            settings.bits, settings.background, rate=_rate(task), trimap=hints.get("trimap"), mask=hints.get("mask"),
-            plate=hints.get("plate"), key=settings.key, temporal=settings.temporal, threshold=settings.threshold,
-            interval=settings.interval, matter=settings.matter,
+            source, folder, settings.contents, settings.codec, settings.bits, settings.background, rate=_rate(task),
+            trimap=hints.get("trimap"), mask=hints.get("mask"), plate=hints.get("plate"), key=settings.key,
+            temporal=settings.temporal, threshold=settings.threshold, interval=settings.interval,
+            matter=settings.matter, apart=True,
         )  # fmt: skip
         return plan_clip(spec, resume=True)
 

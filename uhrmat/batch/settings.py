@@ -12,7 +12,7 @@ from typing import Any
 from uhrmat import __version__
 from uhrmat.clip.segments import KEYFRAME_INTERVAL
 from uhrmat.media import MAX_PIXELS
-from uhrmat.media.video import CODECS, find_codec
+from uhrmat.media.video import find_codec
 from uhrmat.plan import Spec
 from uhrmat.prior.choose import NEEDS, NETWORK, check_given, pick
 from uhrmat.prior.keycolour import parse_key
@@ -74,10 +74,6 @@ class Settings:
         """Outputs of clips: those asked for that clips have, else the alpha."""
         found = tuple(name for name in self.outputs if name in ("alpha", "foreground")) or ("alpha",)
         return (*found, "composite") if self.background is not None else found
-
-    def sequence(self, source: Path) -> bool:
-        """Whether the outputs of this clip are numbered stills."""
-        return CODECS[self.codec].sequence if self.codec else source.is_dir()
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON takes it."""

@@ -5,7 +5,7 @@ Nothing here imports torch.
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,12 +13,12 @@ import numpy as np
 
 from uhrmat.errors import InputError
 from uhrmat.hints import Hints, read_hints
-from uhrmat.media import Picture, read_mask, read_picture, read_trimap
+from uhrmat.media import Picture, read_info, read_mask, read_picture, read_trimap
 from uhrmat.media.video import ClipInfo
+from uhrmat.media.video.container import is_clip
+from uhrmat.media.video.names import number_files
 from uhrmat.plan import HINT_SUFFIXES
 from uhrmat.prior.trimap import default_radius, trimap_from_mask
-
-_NUMBER = re.compile(r"(\d+)\D*$")
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class ClipHints:
     """What the user said about a clip, by file.
 
     kind: "trimap" or "mask" where `keys` (index of a frame → file) are given, else ""; plate: the scene without its
-    subject; key: the screen's colour; carried: whether frames without a file of their own are tracked.
+    subject; key: the screen's colour; carried: whether frames without a file of their own are tracked; notes: what the
+    user should know of the files' numbers.
     """
 
     kind: str = ""
@@ -34,6 +35,7 @@ class ClipHints:
     plate: Path | None = None
     key: str | None = None
     carried: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def given(self) -> frozenset[str]:
@@ -52,54 +54,102 @@ def find_hints(
 ) -> ClipHints:  # fmt: skip
     """The hints for frames `start` to `stop`. A file is for the first of them, a folder's files for those they number.
 
-    Numbers are those of a sequence's files, and count from 0 in a video file. Raises InputError where the first frame
-    has none, or two kinds were given.
+    Numbers are those of a sequence's files, and count from 0 in a video file (see `_offset` for the exceptions).
+    Raises InputError where the first frame has none, two kinds were given, or a hint is no picture.
     """
     if trimap is not None and mask is not None:
         raise InputError("Both --trimap and --mask were given.", "Keep the trimap, which says more, or the mask.")
+    if plate is not None:
+        _check_picture(plate, "plate")
     named = trimap or mask
     if named is None:
         return ClipHints(plate=plate, key=key)
     kind = "trimap" if trimap is not None else "mask"
     if kind == "mask" and (plate is not None or key is not None):
         raise InputError("A mask and a plate or key were given.", "Give one of them.")
-    keys = _numbered(named, info, start, stop, kind) if named.is_dir() else {start: named}
-    missing = [path for path in keys.values() if not path.is_file()]
-    if missing:
-        raise InputError(f"The {kind} {missing[0]} does not exist.", "Name a picture, or a folder of them.")
+    keys, notes = _numbered(named, info, start, stop, kind) if named.is_dir() else ({start: named}, ())
+    if not named.is_dir():
+        _check_picture(named, kind)
     complete = len(keys) == stop - start
     if not complete and (plate is not None or key is not None):
         raise InputError(
             "A plate or key says something of every frame, the trimap only of some.", "Leave the trimap out."
         )
-    return ClipHints(kind, keys, plate, key, not complete)
+    return ClipHints(kind, keys, plate, key, not complete, notes)
 
 
-def _numbered(folder: Path, info: ClipInfo, start: int, stop: int, kind: str) -> dict[int, Path]:
-    index = {number: at for at, number in enumerate(info.numbers)} if info.numbers else None
+def _check_picture(path: Path, kind: str) -> None:
+    """Raises InputError for a hint that cannot be opened as a picture, a clip among them."""
+    if not path.is_file():
+        raise InputError(f"The {kind} {path} does not exist.", "Name a picture, or a folder of them.")
+    try:
+        read_info(path)
+    except InputError as error:
+        if not is_clip(path):
+            raise
+        raise InputError(
+            f"The {kind} {path} is a clip, and hints are read from pictures only.",
+            f"Save its frames as numbered pictures from 0 on and give their folder, or give the first frame's {kind}.",
+        ) from error
+
+
+def _numbered(
+    folder: Path, info: ClipInfo, start: int, stop: int, kind: str
+) -> tuple[dict[int, Path], tuple[str, ...]]:
+    """Which frame each picture of a folder is for, and what is to be said of their numbers."""
+    paths = (p for p in sorted(folder.iterdir()) if p.suffix.lower() in HINT_SUFFIXES and not p.name.startswith("."))
+    files = number_files(path for path in paths if path.is_file())
+    frames = info.numbers or range(info.frames or stop)
+    index = {number: at for at, number in enumerate(frames)}
+    offset = _offset([file.number for file in files], frames, from_zero=not info.numbers)
+    places = [(index.get(file.number - offset, -1), file.path) for file in files]
     keys: dict[int, Path] = {}
-    for path in sorted(folder.iterdir()):
-        found = _NUMBER.search(path.stem)
-        if path.suffix.lower() not in HINT_SUFFIXES or path.name.startswith(".") or found is None:
-            continue
-        number = int(found[1])
-        at = number if index is None else index.get(number, -1)
+    for at, path in places:
         if at in keys:
             raise InputError(f"{keys[at].name} and {path.name} are for one frame.", f"Keep one {kind} for each.")
         if start <= at < stop:
             keys[at] = path
     if start not in keys:
-        first = info.numbers[start] if info.numbers else start
-        where = f"the first is for frame {_number(info, min(keys))}" if keys else "it has none for any of the frames"
-        raise InputError(
-            f"The folder {folder} has no {kind} for the first frame, number {first}: {where}.",
-            "Add it, or begin later with --start. Files are numbered like the frames, from 0 in a video file.",
+        raise _no_first(folder, kind, [file.number for file in files], frames, start)
+    notes = []
+    if offset:
+        notes.append(f"the {kind}s are numbered from {offset + frames[0]}, the frames from {frames[0]}: taken in order")
+    strangers = [path.name for at, path in places if at < 0]
+    if strangers:
+        notes.append(f"{len(strangers)} of the {kind}s have the number of no frame, first {strangers[0]}")
+    return keys, tuple(notes)
+
+
+def _offset(hints: Sequence[int], frames: Sequence[int], *, from_zero: bool) -> int:
+    """What the hints' numbers are ahead of the frames'. 0 where every hint has a frame of its number, and wherever it
+    is not certain. Else as many hints as frames, both without gaps, are taken in order; and where frames count from 0
+    because a video file has no numbers, hints up to the number of frames and without a 0 count from 1, as ffmpeg does.
+    """
+    known = set(frames)
+    if not hints or known.issuperset(hints):
+        return 0
+    first, last = min(hints), max(hints)
+    if len(set(hints)) == len(frames) == last - first + 1 == frames[-1] - frames[0] + 1:
+        return first - frames[0]
+    return 1 if from_zero and first > 0 and last == len(frames) else 0
+
+
+def _no_first(folder: Path, kind: str, hints: Sequence[int], frames: Sequence[int], start: int) -> InputError:
+    """What is wrong with a folder that has no hint for the first frame, and how to mend it."""
+    text = f"The folder {folder} has no {kind} for the first frame, number {frames[start]}"
+    inside = sorted(set(hints).intersection(frames[start:]))
+    if not hints:
+        return InputError(f"{text}: it holds no numbered picture.", "Number them like the frames.")
+    if not inside:
+        return InputError(f"{text}: its numbers begin with {min(hints)}.", "Number them like the frames.")
+    if start == 0 and frames[0] == 0 and min(hints) == 1:
+        return InputError(
+            f"{text}: the first is number 1, and the frames count from 0.",
+            "If number 1 is meant for the first frame, number from 0 (ffmpeg: -start_number 0); else add number 0.",
         )
-    return keys
-
-
-def _number(info: ClipInfo, index: int) -> int:
-    return info.numbers[index] if info.numbers else index
+    return InputError(
+        f"{text}: the first is for frame {inside[0]}.", f"Add it, or begin with --start {frames.index(inside[0])}."
+    )
 
 
 class HintReader:

@@ -17,13 +17,15 @@ from uhrmat.clip.blend import Blend, by_rule, make_blend
 from uhrmat.clip.hints import HintReader
 from uhrmat.clip.journal import Journal, Known
 from uhrmat.clip.matter import ClipMatter, FrameMatte, Gate
-from uhrmat.clip.plan import ClipJob, Target
+from uhrmat.clip.plan import ClipJob
 from uhrmat.clip.report import ClipReport
 from uhrmat.clip.screen import unseen_note
 from uhrmat.clip.segments import Segment
 from uhrmat.clip.shown import pack
 from uhrmat.clip.stages import run_stages
+from uhrmat.clip.targets import Target, sound_beside
 from uhrmat.clip.track import track_segment
+from uhrmat.clip.work import check_unchanged
 from uhrmat.composite import Background, composite, parse_background
 from uhrmat.devices import peak_memory
 from uhrmat.hints import Hints
@@ -168,6 +170,7 @@ def matte_segment(
         notes = list(reader.notes)
     notes += [note for target, writer in writers for note in _checked(job, target, writer)]
     report = {"frames": run.frames, "kept": run.kept, "notes": notes, "active": run.active}
+    check_unchanged(job.inputs)
     job.work.finish(segment, report)
     run.journal.remove()
     return report
@@ -265,9 +268,10 @@ def _checked(job: ClipJob, target: Target, writer: ClipWriter) -> list[str]:
 
 def finish(job: ClipJob) -> list[str]:
     """Joins the parts of all segments into the final files, with the clip's sound, and removes the work folder.
-    Returns what is to be said of the clip as a whole."""
+    Returns what is to be said of the clip as a whole. Raises InputError where a file that was read has changed."""
+    check_unchanged(job.inputs)
     reports = [report for segment in job.segments if (report := job.work.report(segment)) is not None]
-    notes = unseen_note([frame for report in reports for frame in report["frames"]])
+    notes = [*job.hints.notes, *unseen_note([frame for report in reports for frame in report["frames"]])]
     for target in job.targets:
         if job.codec.sequence:
             continue
@@ -287,8 +291,7 @@ def finish(job: ClipJob) -> list[str]:
 
 def _sound_beside(job: ClipJob) -> list[str]:
     """Stills carry no sound: it goes into a file beside the first sequence. Returns notes."""
-    path = job.targets[0].path
-    target = path.with_name((path.name.partition("%")[0].partition("#")[0].rstrip("_-. ") or path.parent.name) + ".mka")
+    target = sound_beside(job.targets[0].path)
     with open_clip(job.spec.source, rate=job.spec.rate) as reader:
         first, last = (next(iter(reader.frames(n, n + 1)), None) for n in (job.start, job.stop - 1))
     origin = Fraction(0) if first is None else first.time

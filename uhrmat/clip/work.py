@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from uhrmat import __version__
 from uhrmat.clip.segments import Segment
-from uhrmat.errors import OutputError
+from uhrmat.errors import InputError, OutputError
 from uhrmat.media import atomic
 
 _MANIFEST = "manifest.json"
@@ -23,10 +25,28 @@ def settings_hash(settings: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def fingerprint(path: Path) -> list[Any]:
-    """[path, bytes, time of change] of a file, or of every file in a folder: what must not change between two runs."""
-    files = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
-    return [[str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns] for file in files if file.exists()]
+Fingerprint = tuple[str, int, int]
+"""A file's path, its bytes and the time of its last change in nanoseconds; -1 where it is not there."""
+
+
+def fingerprint(path: Path) -> Fingerprint:
+    """What must not change while a clip is matted, nor between two runs of which one goes on after the other."""
+    name = os.path.abspath(path)  # links are kept: one that leads elsewhere later is a change
+    try:
+        found = os.stat(name)
+    except OSError:
+        return name, -1, -1
+    return name, found.st_size, found.st_mtime_ns
+
+
+def check_unchanged(inputs: Iterable[Fingerprint]) -> None:
+    """Raises InputError that names the first file that is not as it was."""
+    for before in inputs:
+        if fingerprint(Path(before[0])) != before:
+            raise InputError(
+                f"'{before[0]}' was changed or replaced while the clip was matted.",
+                "Run again when nothing writes to it.",
+            )
 
 
 class Work:

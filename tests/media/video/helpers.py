@@ -127,7 +127,7 @@ def clip_info(width: int, height: int, colour: ColourTags | None = None, **chang
     """An 8-bit BT.709 clip of 30000/1001 frames per second that exists nowhere."""
     tags = colour or ColourTags("bt709", "limited", 1, 1, 1)
     fields = {"rate": RATE, "time_base": Fraction(1, 30000), "colour": tags} | changes
-    return ClipInfo(Path("nowhere.mp4"), "stream", width, height, **fields)
+    return ClipInfo(fields.pop("path", Path("nowhere.mp4")), "stream", width, height, **fields)
 
 
 def some_frame(index: int, colour: np.ndarray, step: int = 1001, pts: int | None = None) -> Frame:

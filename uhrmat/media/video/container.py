@@ -104,6 +104,16 @@ def _preference(stream: Any) -> tuple[bool, int, int]:
     return not stream.disposition & av.stream.Disposition.default, -context.width * context.height, stream.index
 
 
+def is_clip(path: Path) -> bool:
+    """Whether a file holds a video stream."""
+    try:
+        with open_container(path) as container:
+            video_stream(container, path)
+    except InputError:
+        return False
+    return True
+
+
 def video_stream(container: InputContainer, path: Path) -> Any:
     """The first of `video_streams`, its decoder using all cores, or `InputError`."""
     for stream in video_streams(container):

@@ -5,41 +5,23 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 from uhrmat.errors import InputError
+from uhrmat.media.files import same_file
 from uhrmat.media.read import read_info, read_picture
+from uhrmat.media.video.names import FrameNames, Numbered, families, number_files, star_expression
 from uhrmat.media.video.types import ClipInfo, Frame
 
 SUFFIXES = frozenset((".png", ".tif", ".tiff", ".exr", ".jpg", ".jpeg", ".webp", ".bmp"))
 DEFAULT_RATE = Fraction(24)
-_NUMBERED = re.compile(r"(.*?)(\d+)(\D*)", re.ASCII | re.DOTALL)
-_PRINTF = re.compile(r"%0?\d*d")
-_HASHES = re.compile(r"#+")
 _HINT = "Give a folder with one numbered sequence, or a pattern such as 'f_%04d.png', 'f_####.exr' or 'f_*.png'."
-
-
-@dataclass(frozen=True)
-class Numbered:
-    """A still's path taken apart: `head` + number + `tail`, `tail` with the extension."""
-
-    path: Path
-    head: str
-    digits: str
-    tail: str
-
-    @property
-    def number(self) -> int:
-        """The number that its digits mean."""
-        return int(self.digits)
 
 
 def is_pattern(source: Path) -> bool:
     """Whether a path that does not exist stands for many: %04d, #### or * in its name."""
-    name = source.name
-    return not source.exists() and any((_PRINTF.search(name), "#" in name, "*" in name))
+    return not source.exists() and ("*" in source.name or FrameNames.parse(source) is not None)
 
 
 class SequenceReader:
@@ -87,50 +69,48 @@ class SequenceReader:
 
 def _in_folder(folder: Path) -> list[Numbered]:
     """The one sequence of a folder, or `InputError`."""
-    groups: dict[tuple[str, str], list[Numbered]] = {}
-    for path in folder.iterdir():
-        file = _take_apart(path)
-        if file is not None:
-            groups.setdefault((file.head, file.tail), []).append(file)
-    if not groups:
+    files = number_files(path for path in folder.iterdir() if _is_still(path))
+    if not files:
         raise InputError(f"'{folder}' holds no numbered frames.", _HINT)
-    if len(groups) > 1:
-        listed = ", ".join(sorted(f"'{head}#{tail}'" for head, tail in groups)[:4])
+    found = families(files)
+    if len(found) > 1:
+        listed = ", ".join(f"'{name}'" for name in found[:4])
         raise InputError(f"'{folder}' holds several sequences: {listed}.", _HINT)
-    return _ordered(next(iter(groups.values())))
+    return _ordered(files)
 
 
 def _by_pattern(pattern: Path) -> list[Numbered]:
-    folder, name = pattern.parent, pattern.name
+    folder = pattern.parent
     if not folder.is_dir():
         raise InputError(f"The folder '{folder}' does not exist.", _HINT)
-    wanted = _expression(name)
-    found = [_take_apart(path, wanted) for path in folder.iterdir() if wanted.fullmatch(path.name)]
-    files = [file for file in found if file is not None]
+    names, wanted = FrameNames.parse(pattern), _expression(pattern)
+    found = [path for path in folder.iterdir() if wanted.fullmatch(path.name) and _is_still(path)]
+    if names is None:
+        files = number_files(found)
+    else:
+        matches = [(path, match) for path in found if (match := wanted.fullmatch(path.name))]
+        files = [Numbered(path, match["head"], match["number"], match["tail"]) for path, match in matches]
     if not files:
         raise InputError(f"No numbered frame is named like '{pattern}'.", _HINT)
     return _ordered(files)
 
 
-def _expression(name: str) -> re.Pattern[str]:
-    """The pattern as an expression whose group is the number; `*` alone leaves that to the last digits."""
-    for mark in (_PRINTF, _HASHES):
-        found = mark.search(name)
-        if found:
-            width = len(found[0]) if mark is _HASHES else int(found[0][1:-1] or 1)
-            return re.compile(f"(?P<head>{re.escape(name[: found.start()])})(?P<number>\\d{{{width},}})"
-                              f"(?P<tail>{re.escape(name[found.end() :])})")  # fmt: skip
-    return re.compile(".*".join(re.escape(part) for part in name.split("*")))
+def _expression(pattern: Path) -> re.Pattern[str]:
+    """Matches the names that a pattern stands for."""
+    names = FrameNames.parse(pattern)
+    return re.compile(star_expression(pattern.name), re.DOTALL) if names is None else names.expression
 
 
-def _take_apart(path: Path, wanted: re.Pattern[str] | None = None) -> Numbered | None:
-    if path.suffix.lower() not in SUFFIXES or path.name.startswith(".") or not path.is_file():
-        return None
-    if wanted is not None and "number" in wanted.groupindex:
-        match = wanted.fullmatch(path.name)
-        return Numbered(path, match["head"], match["number"], match["tail"]) if match else None
-    match = _NUMBERED.fullmatch(path.stem)
-    return Numbered(path, match[1], match[2], match[3] + path.suffix) if match else None
+def would_be_read(source: Path, still: Path) -> bool:
+    """Whether a still that is written to that path would be looked at as a frame of the sequence `source`."""
+    folder = source if source.is_dir() else source.parent
+    if not same_file(folder, still.parent) or still.suffix.lower() not in SUFFIXES:
+        return False
+    return source.is_dir() or _expression(source).fullmatch(still.name) is not None
+
+
+def _is_still(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
 def _ordered(files: list[Numbered]) -> list[Numbered]:
@@ -143,12 +123,11 @@ def _ordered(files: list[Numbered]) -> list[Numbered]:
     return files
 
 
-def _printf(files: list[Numbered]) -> str:
-    """The name of the files in printf form: as many digits as the shortest number is written with, if any is padded."""
+def _names(files: list[Numbered]) -> FrameNames:
+    """The names of the files: as many digits as the shortest number is written with, if any is padded."""
     shortest = min(len(file.digits) for file in files)
     padded = any(file.digits.startswith("0") for file in files) or len({len(file.digits) for file in files}) == 1
-    head, tail = files[0].head.replace("%", "%%"), files[0].tail.replace("%", "%%")
-    return f"{head}%0{shortest}d{tail}" if padded and shortest > 1 else f"{head}%d{tail}"
+    return FrameNames(files[0].path.parent, files[0].head, shortest if padded else 1, files[0].tail)
 
 
 def _describe(source: Path, files: list[Numbered], rate: Fraction) -> ClipInfo:
@@ -166,7 +145,8 @@ def _describe(source: Path, files: list[Numbered], rate: Fraction) -> ClipInfo:
         variable=span > len(files),
         duration=float(span / rate),
         numbers=tuple(file.number for file in files),
-        pattern=_printf(files),
+        pattern=_names(files).path.name,
         codec=files[0].path.suffix.lower().lstrip("."),
         has_alpha=first.has_alpha,
+        files=tuple(file.path for file in files),
     )

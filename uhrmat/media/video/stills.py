@@ -13,24 +13,22 @@ from uhrmat.media.files import check_writable
 from uhrmat.media.picture import PictureInfo
 from uhrmat.media.video.codecs import Codec
 from uhrmat.media.video.encode import SAMPLE_EVERY, check_parts
+from uhrmat.media.video.names import FrameNames
 from uhrmat.media.video.types import Array, ClipInfo, ClipWriter, Content, FloatArray, Frame
 from uhrmat.media.write import write_alpha, write_rgb, write_rgba
 
 
-def output_pattern(path: Path, codec: Codec, info: ClipInfo) -> str:
-    """The printf form of the files a sequence writer makes under `path`, a folder or itself a pattern.
+def output_names(path: Path, codec: Codec, info: ClipInfo) -> FrameNames:
+    """The files that a sequence writer makes under `path`: a pattern with the codec's extension, else a folder.
 
     In a folder files are named like the input's, with the codec's extension; a stream's are `<stem>_%06d`.
     """
-    name = path.name
-    if "%" in name:
-        return str(path)
-    if "#" in name:
-        digits = name.count("#")
-        return str(path.with_name(name.replace("#" * digits, f"%0{digits}d")))
-    inner = info.pattern or f"{info.path.stem.replace('%', '%%')}_%06d"
-    folder = str(path).replace("%", "%%")
-    return f"{folder}/{Path(inner).stem if info.pattern else inner}{codec.suffix}"
+    if path.suffix.lower() in codec.suffixes and not path.is_dir() and (names := FrameNames.parse(path)) is not None:
+        return names
+    inner = FrameNames.parse(Path(Path(info.pattern).stem))
+    if inner is None:
+        return FrameNames(path, f"{info.path.stem}_", 6, codec.suffix)
+    return FrameNames(path, inner.head, inner.width, inner.tail + codec.suffix)
 
 
 class SequenceWriter(ClipWriter):
@@ -41,14 +39,15 @@ class SequenceWriter(ClipWriter):
     """
 
     def __init__(self, path: Path, codec: Codec, info: ClipInfo, content: Content, bits: int | None) -> None:
-        self.path, self.written = Path(output_pattern(path, codec, info)), 0
+        self._names, self.written = output_names(path, codec, info), 0
+        self.path = self._names.path
         self.samples: dict[int, FloatArray] = {}
         self._codec, self._clip, self._content, self._bits = codec, info, content, bits
         check_writable(self.path.parent)
 
     def file(self, number: int) -> Path:
         """The still of that number."""
-        return Path(str(self.path) % number)
+        return self._names.file(number)
 
     def file_of(self, frame: Frame) -> Path:
         """The still of a frame: numbered by its file number or else its index."""

@@ -49,9 +49,9 @@ class ClipInfo:
     `variable` says that time stamps are not evenly spaced; where they are, but the file's time base is too coarse to
     say so (milliseconds), `time_base` is finer than the file's. `frames` is what was found by reading the index, not
     what the header announces; None if nobody knows. `bits` is 8, 10, 12 or 16 per channel; `linear` marks scene-linear
-    floats (EXR). `start` is the first time stamp in `time_base`. `numbers` and `pattern` (printf form, such as
-    "f_%04d.png") belong to sequences, `numbers[index]` being the file's number. `sample_aspect` is a pixel's width over
-    its height. `labels` are title, time code and chapters.
+    floats (EXR). `start` is the first time stamp in `time_base`. `numbers`, `files` and `pattern` (printf form,
+    such as "f_%04d.png") belong to sequences, `numbers[index]` being the number of `files[index]`. `sample_aspect` is a
+    pixel's width over its height. `labels` are title, time code and chapters.
     """
 
     path: Path
@@ -76,6 +76,12 @@ class ClipInfo:
     sample_aspect: Fraction = Fraction(1)
     mirrored: bool = False
     labels: Labels = NO_LABELS
+    files: tuple[Path, ...] = ()
+
+    @property
+    def sources(self) -> tuple[Path, ...]:
+        """The files that the frames come from."""
+        return self.files or (self.path,)
 
 
 @dataclass

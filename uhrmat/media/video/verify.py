@@ -14,6 +14,7 @@ from uhrmat.media.files import PathLike
 from uhrmat.media.picture import FULL_SCALE, Picture
 from uhrmat.media.read import read_picture
 from uhrmat.media.video.codecs import Codec, find_codec
+from uhrmat.media.video.names import FrameNames
 from uhrmat.media.video.stream import StreamReader
 from uhrmat.media.video.types import AlphaCheck, Array, Content, FloatArray
 
@@ -46,7 +47,8 @@ def check_alpha(
 
 def _read(path: Path, codec: Codec, index: int, content: Content) -> Array | None:
     try:
-        picture = read_picture(Path(str(path) % index)) if codec.sequence else _frame(path, index)
+        names = FrameNames.parse(path) if codec.sequence else None
+        picture = _frame(path, index) if names is None else read_picture(names.file(index))
     except InputError:
         return None
     if picture is None or content == "foreground":

@@ -29,8 +29,8 @@ def open_writer(
         raise OutputError(f"{made.name} has no {bits} bits per channel.", f"It has {listed}.")
     if made.sequence:
         writer = SequenceWriter(target, made, info, content, bits)
-        if info.numbers and same_file(writer.file(info.numbers[0]), _source_file(info)):
-            raise OutputError(f"'{writer.path}' would replace the input's frames.", "Choose another folder.")
+        if same_file(writer.path.parent, info.sources[0].parent) and _replaces(writer, info):
+            raise OutputError(f"'{writer.path}' would replace the input's frames.", "Choose another name with -o.")
         return writer
     if target.suffix.lower() not in made.suffixes:
         raise OutputError(
@@ -41,6 +41,6 @@ def open_writer(
     return StreamWriter(target, made, info, content, bits or made.depth(info.bits))
 
 
-def _source_file(info: ClipInfo) -> Path:
-    folder = info.path if info.path.is_dir() else info.path.parent
-    return folder / (info.pattern % info.numbers[0])
+def _replaces(writer: SequenceWriter, info: ClipInfo) -> bool:
+    """Whether one of the stills has the name of one of the input's."""
+    return not {writer.file(number).name for number in info.numbers}.isdisjoint(file.name for file in info.files)
