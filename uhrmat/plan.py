@@ -99,7 +99,7 @@ def plan(
     resize: bool = False,
     max_pixels: int = MAX_PIXELS,
 ) -> list[Job]:
-    """One job for each photograph, in order; `folder` None writes beside it. Reads headers only, writes nothing.
+    """One job for each photograph, in order; `folder` None writes beside it. Reads headers only.
 
     `trimap`, `mask`, `plate` and `alpha` are a file, or a folder in which they are found by the photograph's name (one
     plate may serve several photographs); with `resize` they may have any size. Raises InputError or OutputError for
@@ -122,9 +122,9 @@ def plan(
         if not resize:
             _check_sizes(job, info, max_pixels)
         jobs.append(job)
-    _refuse_clashes(jobs, spec)
     for target in dict.fromkeys(folder or photo.parent for photo in photos):
-        check_writable(target)
+        check_writable(target)  # before it is asked what exists: this finishes what a killed run left there
+    _refuse_clashes(jobs, spec)
     return jobs
 
 

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,8 @@ from uhrmat.batch.worker import Worker
 from uhrmat.cli.app import app
 from uhrmat.errors import InputError, OutputError
 from uhrmat.executors.inline import InlineExecutor
+from uhrmat.media.lock import STALE
+from uhrmat.media.stage import all_or_none
 
 from .helpers import LIGHT, FakeExecutor, files, job, light, mask, photo, tree, write_result
 
@@ -90,8 +93,8 @@ def test_other_settings_change_only_their_kind(whole: Path) -> None:
 
 def test_what_a_dead_worker_left_is_removed_at_the_end(tmp_path: Path) -> None:
     def answer(task: Task) -> Outcome:
-        (tmp_path / "out" / ".uhrmat-dead").mkdir(parents=True, exist_ok=True)
-        (tmp_path / "out" / ".uhrmat-dead" / "p_alpha.png").touch()
+        (tmp_path / "out" / ".uhrmat-deadbeef").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "out" / ".uhrmat-deadbeef" / ".uhrmat-lock").touch()
         return write_result(task)
 
     photo(tmp_path / "in" / "p.png")
@@ -231,11 +234,27 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: py
 def test_what_a_killed_run_left_half_written_is_removed(tmp_path: Path) -> None:
     photo(tmp_path / "in" / "p.png")
     mask(tmp_path / "masks" / "p.png")
-    for name in (".uhrmat-abc/p_alpha.png", ".p_alpha.0123abcd.tmp.png", "mine.tmp", ".note.tmp.txt"):
+    old = time.time() - STALE - 30
+    for name in (
+        ".uhrmat-abcdefgh/p_alpha.png", ".uhrmat-abcdefgh/.uhrmat-lock", ".p_alpha.0123abcd.tmp.png", "mine.tmp",
+        ".note.tmp.txt",
+    ):  # fmt: skip
         (tmp_path / "out" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "out" / name).touch()
-    done(job(tmp_path))
+        os.utime(tmp_path / "out" / name, (old, old))
+    notes: Events = []
+    done(job(tmp_path), notes.append)
     assert set(files(tmp_path / "out")) == {"p_alpha.png", "mine.tmp", ".note.tmp.txt"}
+    assert [event["text"][:1] for event in notes if event["event"] == "note"] == ["2"]
+
+
+def test_what_a_live_image_command_writes_there_is_left(tmp_path: Path) -> None:
+    photo(tmp_path / "in" / "p.png")
+    mask(tmp_path / "masks" / "p.png")
+    with all_or_none({"alpha": tmp_path / "out" / "other_alpha.png"}) as staged:
+        staged["alpha"].write_text("other")
+        done(job(tmp_path))
+    assert set(files(tmp_path / "out")) == {"p_alpha.png", "other_alpha.png"}
 
 
 def test_a_signal_lets_the_file_in_hand_end(tmp_path: Path) -> None:

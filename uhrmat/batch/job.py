@@ -141,11 +141,16 @@ def _acceptable(
 @contextmanager
 def _opened(job: Job, tell: Tell) -> Iterator[tuple[Manifest, dict[str, str]]]:
     """The output folder locked and its manifest open; swept before and, as workers may have died, after."""
-    check_folders(job.roots, job.out)
+    recovered = check_folders(job.roots, job.out)
     digests = job.settings.digests()
-    with locked(job.out, job.chosen.shard) as alone:
-        if alone() and (removed := sweep(job.out)):
-            tell({"event": "note", "text": f"{removed} half-written files of a run that was killed were removed"})
+    with locked(job.out, job.chosen.shard):
+        if count := recovered + sweep(job.out):
+            tell(
+                {
+                    "event": "note",
+                    "text": f"{count} half-written results of a run that was killed: completed or removed",
+                }
+            )
         manifest = Manifest(job.out, part_name(job.chosen.shard))
         try:
             if manifest.ignored:
@@ -153,9 +158,7 @@ def _opened(job: Job, tell: Tell) -> Iterator[tuple[Manifest, dict[str, str]]]:
             yield manifest, digests
         finally:
             manifest.close()
-            with suppress(OutputError):  # a run that is about to be refused
-                if alone():
-                    sweep(job.out)
+            sweep(job.out)
 
 
 @contextmanager

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import os
-import re
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from uhrmat.batch.find import Item
-from uhrmat.batch.manifest import Manifest
+from uhrmat.batch.manifest import FOLDER, Manifest
 from uhrmat.batch.settings import Settings, fingerprint
 from uhrmat.errors import InputError, OutputError
 from uhrmat.media import check_writable, same_file
+from uhrmat.media.stage import recover
 from uhrmat.media.video import CODECS
-
-_TEMPORARY = re.compile(r"\..*\.[0-9a-f]{8}\.tmp(\.\w+)?", re.DOTALL)
 
 
 @dataclass
@@ -28,15 +25,18 @@ class Selected:
     kept: int = 0
 
 
-def check_folders(roots: Sequence[Path], out: Path) -> None:
-    """Raises OutputError for an output folder that cannot be written to, or that is or holds an input folder."""
+def check_folders(roots: Sequence[Path], out: Path) -> int:
+    """Returns what `check_writable` does.
+
+    Raises OutputError for an output folder that cannot be written to, or that is or holds an input folder.
+    """
     for root in roots:
         if same_file(root, out) or Path(root).resolve().is_relative_to(out.resolve()):
             raise OutputError(
                 f"The output folder {out} {'is' if same_file(root, out) else 'holds'} the input folder {root}.",
                 "Choose another one with -o; a folder inside the input is passed over and will do.",
             )
-    check_writable(out)
+    return check_writable(out)
 
 
 def input_of(item: Item) -> str:
@@ -120,19 +120,10 @@ def _possible(item: Item, out: Path, settings: Settings) -> list[Path]:
 
 
 def sweep(out: Path) -> int:
-    """Removes what killed runs left half written below `out`; how many. Only for one who holds the only lock.
-
-    The names are those of `media.atomic` and `deliver.all_or_none`, hidden all of them.
-    """
-    removed = 0
-    for folder, folders, files in os.walk(out):
-        for name in [name for name in folders if name.startswith(".uhrmat-")]:
-            folders.remove(name)
-            shutil.rmtree(Path(folder) / name, ignore_errors=True)
-            removed += 1
-        for name in files:
-            if _TEMPORARY.fullmatch(name):
-                with suppress(OSError):
-                    (Path(folder) / name).unlink()
-                    removed += 1
-    return removed
+    """Finishes or removes what killed runs left half written below `out`; how many. What a live process writes, and the
+    work folders of clips, which have a lock of their own, are left alone."""
+    count = 0
+    for folder, folders, _ in os.walk(out):
+        folders[:] = [name for name in folders if name == FOLDER or not name.startswith(".")]
+        count += recover(Path(folder))
+    return count

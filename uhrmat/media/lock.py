@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from uhrmat.errors import OutputError
+from uhrmat.media.durable import move_new
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -161,17 +162,21 @@ def _kernel_lock(path: Path) -> Any:
 def _own(path: Path, kernel: bool) -> dict[str, Any]:
     """Writes the owner's file, in the place of a dead owner's if there is one. Raises Held, OSError."""
     owner = {"host": socket.gethostname(), "machine": _machine(), "pid": os.getpid(), "token": secrets.token_hex(8)}
-    for _ in range(3):
-        try:
-            with path.open("x", encoding="utf-8") as file:
-                json.dump(owner, file)
-            return owner
-        except FileExistsError:
-            found = read_owner(path)
-            if not _is_dead(path, found, kernel):
-                raise Held(found, path) from None
-            _put_aside(path, found)
-    raise Held(read_owner(path), path)
+    part = path.with_name(f"{path.name}.{owner['token']}")
+    try:
+        part.write_text(json.dumps(owner), "utf-8")
+        for _ in range(3):
+            try:
+                move_new(part, path)
+                return owner
+            except FileExistsError:
+                found = read_owner(path)
+                if not _is_dead(path, found, kernel):
+                    raise Held(found, path) from None
+                _put_aside(path, found)
+        raise Held(read_owner(path), path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _put_aside(path: Path, dead: dict[str, Any]) -> None:
