@@ -111,6 +111,16 @@ def test_what_cannot_work_is_refused_before_any_work(shot: Path, words: tuple[st
     assert sorted(shot.parent.rglob("*")) == before
 
 
+def test_a_second_run_is_told_who_is_at_work(shot: Path, tmp_path: Path) -> None:
+    from uhrmat.clip.work import Work
+
+    before = sorted(tmp_path.rglob("*"))
+    with Work(tmp_path / "new" / ".cut.mov.uhrmat").held():
+        result = light(shot, "-o", tmp_path / "new" / "cut.mov")
+    assert result.exit_code == 2 and "Another run is at work" in result.stderr and "process" in result.stderr
+    assert sorted(tmp_path.rglob("*")) == sorted([*before, tmp_path / "new"])
+
+
 def test_outputs_that_exist_are_kept(shot: Path) -> None:
     assert light(shot).exit_code == 0
     again = light(shot)

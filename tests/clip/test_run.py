@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import subprocess
 import sys
 import time
@@ -335,3 +336,32 @@ def test_a_clip_that_is_replaced_before_joining_is_not_mixed(spec: ClipSpec, tmp
     with pytest.raises(InputError, match="changed or replaced"):
         run.finish(job)
     assert "out.mkv" not in left(tmp_path) and job.work.folder.is_dir()
+
+
+def test_a_work_folder_is_for_one_run_at_a_time(spec: ClipSpec, tmp_path: Path) -> None:
+    first, second = plan_clip(spec), plan_clip(spec)
+    with first.work.held():
+        first.work.begin(first.settings, False)
+        matte_segment(first, first.segments[0], Tools.of(first))
+        with pytest.raises(
+            OutputError, match=rf"Another run is at work in .*\.out\.mkv\.uhrmat: process {os.getpid()}"
+        ):
+            run.matte_clip(second, Tools.of(second))
+        assert first.work.report(first.segments[0]) is not None
+        assert run.matte_clip(first, Tools.of(first), resume=True).kept == 3
+    assert left(tmp_path) == {"out.mkv"}
+    assert len(matte(replace(spec, output=tmp_path / "other.mkv")).frames) == 7
+
+
+def test_the_lock_of_a_dead_run_counts_no_more(spec: ClipSpec, tmp_path: Path) -> None:
+    code = f"""
+import os
+from pathlib import Path
+from uhrmat.clip.work import Work
+with Work(Path({str(plan_clip(spec).work.folder)!r})).held():
+    os._exit(9)
+"""
+    root = Path(__file__).parents[2]
+    assert subprocess.run([sys.executable, "-c", code], cwd=root).returncode == 9
+    assert (tmp_path / ".out.mkv.uhrmat" / "lock").exists()
+    assert matte(spec).kept == 0 and left(tmp_path) == {"out.mkv"}

@@ -11,7 +11,7 @@ from PIL import Image
 
 from uhrmat import InputError, OutputError, UhrmatError
 from uhrmat.clip.plan import ClipSpec, plan_clip
-from uhrmat.clip.targets import destination, sound_beside
+from uhrmat.clip.targets import check_report, destination, sound_beside
 
 from .helpers import frames, write_frames, write_stream
 
@@ -170,3 +170,18 @@ def test_the_sound_beside_stills(tmp_path: Path, path: str, name: str) -> None:
 def test_apart_takes_a_folder_as_it_is_named(stream: ClipSpec, tmp_path: Path) -> None:
     spec = replace(stream, output=tmp_path / "x_%04d.png", codec="png", outputs=("alpha",), apart=True)
     assert plan_clip(spec).targets[0].path == tmp_path / "x_%04d.png" / "take 50%_alpha"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("take 50%.mkv", "would replace an input"),
+        ("first.json", "would replace an input"),
+        ("cut.mov", "name of an output"),
+    ],
+)
+def test_a_report_replaces_no_input_and_no_output(stream: ClipSpec, tmp_path: Path, name: str, words: str) -> None:
+    job = plan_clip(replace(stream, output=tmp_path / "cut.mov"))
+    check_report(tmp_path / "report.json", job)
+    with pytest.raises(OutputError, match=words):
+        check_report(tmp_path / name, job)

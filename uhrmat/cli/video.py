@@ -71,8 +71,8 @@ def video(
     """
     with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
         from uhrmat.clip.plan import ClipSpec, parse_rate, plan_clip
+        from uhrmat.clip.targets import check_report
         from uhrmat.composite import parse_background
-        from uhrmat.media import check_writable
         from uhrmat.plan import parse_outputs
 
         matter = opt.matter_options(
@@ -88,7 +88,7 @@ def video(
         if background is not None:
             parse_background(background)
         if report is not None:
-            check_writable(report.parent)
+            check_report(report, job)
         failed = not _run(console, job, resume, report)
     if failed:
         raise typer.Exit(FAILED)
@@ -107,7 +107,8 @@ def _run(console: Console, job: ClipJob, resume: bool, report: Path | None) -> b
             from uhrmat.clip.run import Tools, matte_clip
 
         solver = None if process is None else process.solve
-        tools = Tools.of(job, solver)  # refused here: exit code 2, nothing was begun
+        tools = Tools.of(job, solver)  # refused here or in the next line: exit code 2, nothing was begun
+        stack.enter_context(job.work.held())
         try:
             with console.progress(job.spec.source.name, "frames") as progress:
                 done = matte_clip(job, tools, resume=resume, progress=progress, shown=_shown(job, report))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ class ClipJob:
         """In order."""
         return list(split(self.start, self.stop, self.spec.interval))
 
-    @property
+    @cached_property
     def work(self) -> Work:
         """Beside the first output, hidden."""
         path = self.targets[0].path

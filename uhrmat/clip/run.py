@@ -90,8 +90,15 @@ def matte_clip(
     shown: numbers of the frames whose active pixels are kept for the report.
 
     Whatever goes wrong, no file has a final name but whole stills of a sequence; segments that are done, and what a
-    sequence needs to go on after its last still, stay in the work folder for `resume`.
+    sequence needs to go on after its last still, stay in the work folder for `resume`. One run at a time holds it.
     """
+    with job.work.held():
+        return _matte_clip(job, tools, resume, progress, shown)
+
+
+def _matte_clip(
+    job: ClipJob, tools: Tools, resume: bool, progress: Progress | None, shown: Collection[int]
+) -> ClipReport:
     work, began = job.work, time.perf_counter()
     resumed = work.begin(job.settings, resume)
     notes = [] if resumed or not resume else ["nothing to resume was left by the same settings: begun anew"]

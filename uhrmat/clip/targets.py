@@ -18,7 +18,7 @@ from uhrmat.media.video.sequence import would_be_read
 from uhrmat.media.video.stills import SequenceWriter
 
 if TYPE_CHECKING:
-    from uhrmat.clip.plan import ClipSpec
+    from uhrmat.clip.plan import ClipJob, ClipSpec
 
 CONTENTS: tuple[Content, ...] = ("alpha", "foreground", "composite")
 _DEFAULT, _STILLS = "prores4444", {".png": "png", ".tif": "tiff", ".tiff": "tiff", ".exr": "exr"}
@@ -181,6 +181,16 @@ def check_targets(
             raise OutputError(
                 f"The output {there[0]} exists{more}.", "Replace it with --overwrite, or choose another with -o."
             )
+
+
+def check_report(report: Path, job: ClipJob) -> None:
+    """Raises OutputError where a report, or the plot beside it, cannot be written or would replace something."""
+    check_writable(report.parent)
+    for path in (report, report.with_suffix(".png")):
+        if any(same_file(path, Path(name)) for name, *_ in job.inputs):
+            raise OutputError(f"The report {path} would replace an input.", "Choose another name with --report.")
+        if any(same_file(path, target.path) for target in job.targets):
+            raise OutputError(f"The report {path} has the name of an output.", "Choose another name with --report.")
 
 
 def _over_input(path: Path) -> OutputError:

@@ -6,7 +6,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from uhrmat import __version__
 from uhrmat.clip.segments import Segment
 from uhrmat.errors import InputError, OutputError
 from uhrmat.media import atomic
+from uhrmat.media.lock import locked
 
 _MANIFEST = "manifest.json"
+_LOCK = "lock"
 _VERSION = 2
 
 
@@ -54,6 +57,25 @@ class Work:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._holds = False
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keeps every other run out of the folder, which is made; within itself it does nothing.
+
+        Raises OutputError that names the run that holds it.
+        """
+        if self._holds:
+            yield
+            return
+        with locked(self.folder / _LOCK, self.folder):
+            self._holds = True
+            try:
+                yield
+            finally:
+                self._holds = False
+        with suppress(OSError):  # something is kept in it, or another run has begun
+            self.folder.rmdir()
 
     def begin(self, settings: str, resume: bool) -> bool:
         """Makes the folder ready; True where work of the same settings is there to go on with.
@@ -63,8 +85,8 @@ class Work:
         try:
             if resume and self._settings() == settings:
                 return True
-            shutil.rmtree(self.folder, ignore_errors=True)
-            self.folder.mkdir(parents=True)
+            self._clear()
+            self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(
                 f"The folder {self.folder} cannot be made ({error.strerror}).", "Choose another place with -o."
@@ -111,4 +133,14 @@ class Work:
 
     def remove(self) -> None:
         """All of it, when the result is in place."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._clear()
+        with suppress(OSError):  # it is locked: who holds it removes it
+            self.folder.rmdir()
+
+    def _clear(self) -> None:
+        """Everything in the folder but its lock."""
+        for path in self.folder.iterdir() if self.folder.is_dir() else ():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.name not in (_LOCK, f"{_LOCK}.json"):
+                path.unlink(missing_ok=True)
