@@ -30,7 +30,7 @@ def deliver(matte: Matte, job: Job, spec: Spec, background: Background | None = 
 
 
 def _alpha(path: Path, matte: Matte, spec: Spec, background: Background | None) -> None:
-    write_alpha(path, matte.alpha, spec.alpha_format)
+    write_alpha(path, matte.alpha, spec.alpha_format, info=matte.picture.info)
 
 
 def _foreground(path: Path, matte: Matte, spec: Spec, background: Background | None) -> None:

@@ -349,7 +349,11 @@ def test_a_float_picture_is_linear_unless_its_profile_says_otherwise(tmp_path: P
     }[profile]
     tifffile.imwrite(tmp_path / "a.tif", stored, photometric="rgb", iccprofile=icc, metadata=None)
     info = read_info(tmp_path / "a.tif")
-    assert info.linear == (profile in ("none", "linear")) and info.icc == icc
+    assert info.linear == (profile in ("none", "linear")) and info.icc == (None if info.linear else icc)
+    if profile == "linear":
+        assert info.chromaticities == pytest.approx(adobe, abs=1e-3)
+    else:
+        assert info.chromaticities is None
     assert np.array_equal(read_picture(tmp_path / "a.tif").pixels, stored.astype(np.float32))
 
 

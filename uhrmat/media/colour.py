@@ -1,7 +1,8 @@
 """Transfer curves and ICC profiles.
 
-sRGB curve: IEC 61966-2-1. Profiles are carried as bytes and never interpreted, except where a picture has to leave its
-colour space to become RGB (CMYK, grey with a profile of its own): there LittleCMS, through Pillow, converts to sRGB.
+sRGB curve: IEC 61966-2-1. Profiles of RGB are carried as bytes. Where a picture has to leave its colour
+space to become RGB (CMYK, grey with a profile of its own), LittleCMS, through Pillow, converts to sRGB; see `icc` for
+conversions between profiles of RGB.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from uhrmat.media.icc import Chromaticities, matrix_to_rec709
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -28,6 +31,13 @@ def srgb_decode(encoded: npt.NDArray[Any]) -> FloatArray:
     x = np.asarray(encoded, np.float32)
     curve = np.power((x + np.float32(0.055)) / np.float32(1.055), np.float32(2.4))
     return np.where(x <= np.float32(0.04045), x / np.float32(12.92), curve).astype(np.float32, copy=False)
+
+
+def linear_to_display(linear: npt.NDArray[Any], chromaticities: Chromaticities | None = None) -> FloatArray:
+    """Scene-linear (..., 3) of any primaries, None being Rec. 709's, to display-referred sRGB, clipped to [0, 1]."""
+    if chromaticities is None:
+        return srgb_encode(linear)
+    return srgb_encode(np.asarray(linear, np.float32) @ matrix_to_rec709(chromaticities).T)
 
 
 def icc_space(icc: bytes | None) -> str:

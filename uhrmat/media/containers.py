@@ -19,6 +19,7 @@ import numpy as np
 from uhrmat.media.colour import grey_icc, rgb_icc
 from uhrmat.media.exif import read_orientation, strip_prefix
 from uhrmat.media.limits import check_count, check_plausible
+from uhrmat.media.png_colour import carried, png_profile
 from uhrmat.media.raster import cv2_decode, pillow_decode
 from uhrmat.media.source import Decoded, Source, damaged, load_bytes, unsupported
 
@@ -142,6 +143,11 @@ def open_png_source(path: Path) -> Source:
         decode, taken = partial(_cv2_png, path, shape, f"uint{depth}"), (depth // 8) * (channels + (channels == 4))
     if keyed and colour == 0 and bits == 16:
         decode, taken = partial(_keyed_grey, path, (height, width), int.from_bytes(chunks[b"tRNS"][:2], "big")), 12
+    is_grey = colour in (0, 4)
+    stated = carried(chunks, icc, is_grey)
+    icc = png_profile(chunks, icc, is_grey)
+    profile, grey = rgb_icc(icc), grey_icc(icc) if is_grey else None
+    orientation = read_orientation(exif)
     return Source(
         width,
         height,
@@ -149,10 +155,11 @@ def open_png_source(path: Path) -> Source:
         depth,
         alpha,
         decode,
-        rgb_icc(icc),
+        profile,
         exif,
-        read_orientation(exif),
-        grey_icc=grey_icc(icc) if colour in (0, 4) else None,
+        orientation,
+        grey_icc=grey,
+        png_colour=stated,
         decode_bytes=width * height * taken + 2 * stored,
     )
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from uhrmat.media.colour import srgb_decode, srgb_encode
+from uhrmat.media.colour import linear_to_display, srgb_decode
+from uhrmat.media.icc import Chromaticities, is_srgb, linear_rec709
 
 Array = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.float32]
@@ -46,10 +47,13 @@ def pack_rgba(rgb: Array, alpha: Array, *, premultiply: bool, keep_hidden: bool)
     return out
 
 
-def to_integer(rgb: Array, linear: bool, bits: int) -> Array:
-    """Stored pixels as display-referred uint8 or uint16; untouched when they already are that."""
+def to_integer(rgb: Array, linear: bool, bits: int, chromaticities: Chromaticities | None = None) -> Array:
+    """Stored pixels as display-referred uint8 or uint16; untouched when they already are that.
+
+    `chromaticities` are those of linear pixels, None being Rec. 709's.
+    """
     if rgb.dtype.kind == "f":
-        return quantise(srgb_encode(rgb) if linear else rgb, bits)
+        return quantise(linear_to_display(rgb, chromaticities) if linear else rgb, bits)
     if rgb.dtype == np.uint16 and bits == 8:
         return ((rgb.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
     if rgb.dtype == np.uint8 and bits == 16:
@@ -57,8 +61,13 @@ def to_integer(rgb: Array, linear: bool, bits: int) -> Array:
     return rgb
 
 
-def to_linear(rgb: Array, linear: bool) -> FloatArray:
-    """Stored pixels as scene-linear float32."""
+def to_linear(rgb: Array, linear: bool, icc: bytes | None = None) -> FloatArray:
+    """Stored pixels as scene-linear float32: linear ones as they are, others by their profile, of Rec. 709 primaries.
+
+    `icc` None is sRGB.
+    """
+    if not linear and not is_srgb(icc) and icc is not None:
+        return linear_rec709(rgb, icc)
     if rgb.dtype.kind == "f":
         return rgb.astype(np.float32, copy=False) if linear else srgb_decode(np.clip(rgb, 0.0, 1.0))
     top = np.iinfo(rgb.dtype).max

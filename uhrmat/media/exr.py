@@ -1,9 +1,11 @@
 """OpenEXR, by the Academy's own package `OpenEXR` (wheels since 3.3): cv2's PyPI build has no EXR at all, imageio's
-reader comes with FreeImage and its unmaintained codecs. Scene-linear, Rec. 709 primaries assumed, ZIP by default.
+reader comes with FreeImage and its unmaintained codecs. Scene-linear, ZIP by default; windows, pixel aspect and
+chromaticities are read, and written again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,47 +13,49 @@ from typing import Any
 import numpy as np
 
 from uhrmat.errors import InputError
+from uhrmat.media.exr_header import FLOAT, HALF, Header, Window, read_header, size_of
 from uhrmat.media.files import PathLike, atomic
-from uhrmat.media.picture import check_finite
+from uhrmat.media.icc import Chromaticities
+from uhrmat.media.picture import ExrFrame, check_finite
 from uhrmat.media.source import Array, Decoded, Source, damaged, unsupported
 
 ALPHA_ATTRIBUTE = "uhrmat:alpha"
-_HALF = 1
 
 
-def open_exr_source(path: Path) -> Source:
-    """Header of an EXR's first part: R, G, B or Y, and A if it is there; half or float."""
-    header, kinds = _header(path)
-    names = _channel_names(path, set(kinds))
-    low, high = (np.asarray(corner, np.int64) for corner in header["displayWindow"])
-    width, height = (int(n) for n in high - low + 1)
-    depth = 16 if all(kinds[name] == _HALF for name in names) else 32
-    decode = partial(_decode, path, names, "A" in kinds)
-    return Source(width, height, "float32", depth, "A" in kinds, decode, linear=True)
+def open_exr_source(path: Path, overscan: bool = False) -> Source:
+    """Header of an EXR's first part: R, G, B or Y, and A if it is there; half or float.
+
+    The picture is the display window; with `overscan` also what the data window holds beyond it.
+    """
+    header = read_header(path, ALPHA_ATTRIBUTE)
+    names = _channel_names(path, set(header.channels))
+    if any(header.channels[name] not in (HALF, FLOAT) for name in (*names, *(["A"] if "A" in header.channels else []))):
+        raise unsupported(path, "an EXR of integer channels")
+    frame = ExrFrame(header.display, _covered(header, overscan), header.pixel_aspect)
+    width, height = size_of(frame.data)
+    has_alpha = "A" in header.channels
+    depth = 16 if all(header.channels[name] == HALF for name in names) else 32
+    made = 4 * width * height * (len(names) + has_alpha)
+    return Source(
+        width,
+        height,
+        "float32",
+        depth,
+        has_alpha,
+        partial(_decode, path, names, has_alpha, header.data, frame.data),
+        linear=True,
+        premultiplied=has_alpha and header.alpha_meaning != "straight",
+        chromaticities=header.chromaticities,
+        exr=frame,
+        decode_bytes=2 * header.stored_bytes + made,  # the library fills buffers of its own, then the channels
+    )
 
 
-def _header(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
-    """The first part's attributes, and its channels' types: 0 integer, 1 half, 2 float."""
-    import OpenEXR
-
-    try:
-        with OpenEXR.File(str(path), header_only=True) as file:
-            return dict(file.header()), _channel_types(path)
-    except Exception as error:  # the binding raises whatever the C++ library threw, RuntimeError in most cases
-        raise damaged(path, "EXR") from error
-
-
-def _channel_types(path: Path) -> dict[str, int]:
-    """Straight from the file's `chlist` attribute: the binding tells types only after reading every pixel."""
-    with open(path, "rb") as file:
-        head = file.read(1 << 16)
-    position = head.index(b"channels\x00chlist\x00") + len(b"channels\x00chlist\x00") + 4
-    types: dict[str, int] = {}
-    while head[position]:
-        end = head.index(b"\x00", position)
-        types[head[position:end].decode()] = int.from_bytes(head[end + 1 : end + 5], "little")
-        position = end + 17
-    return types
+def _covered(header: Header, overscan: bool) -> Window:
+    (left, top, right, bottom), data = header.display, header.data
+    if not overscan:
+        return header.display
+    return min(left, data[0]), min(top, data[1]), max(right, data[2]), max(bottom, data[3])
 
 
 def _channel_names(path: Path, present: set[str]) -> tuple[str, ...]:
@@ -67,19 +71,16 @@ def _channel_names(path: Path, present: set[str]) -> tuple[str, ...]:
     )
 
 
-def _decode(path: Path, names: tuple[str, ...], has_alpha: bool) -> Decoded:
+def _decode(path: Path, names: tuple[str, ...], has_alpha: bool, data: Window, covered: Window) -> Decoded:
     import OpenEXR
 
     try:
         with OpenEXR.File(str(path), separate_channels=True) as file:
-            header, planes = file.header(), file.channels()
-            window = header["dataWindow"], header["displayWindow"]
-            wanted = [_placed(planes[name].pixels, *window) for name in names]
-            alpha = _placed(planes["A"].pixels, *window) if has_alpha else None
-    except Exception as error:  # as above
+            planes = file.channels()
+            wanted = [_placed(planes[name].pixels, data, covered) for name in names]
+            alpha = _placed(planes["A"].pixels, data, covered) if has_alpha else None
+    except Exception as error:  # the binding raises whatever the C++ library threw, RuntimeError in most cases
         raise damaged(path, "EXR") from error
-    if any(plane.dtype.kind != "f" for plane in wanted):
-        raise unsupported(path, "an EXR of integer channels")
     colour = np.empty((*wanted[0].shape, len(wanted)), np.float32)
     for index, plane in enumerate(wanted):
         colour[..., index] = plane
@@ -90,29 +91,51 @@ def _decode(path: Path, names: tuple[str, ...], has_alpha: bool) -> Decoded:
     return (colour[..., 0] if len(wanted) == 1 else colour), alpha
 
 
-def _placed(plane: Array, data: Any, display: Any) -> Array:
-    """A channel cut or padded with zeros from its data window to the display window, which is the picture."""
-    (dx, dy), (ox, oy) = np.asarray(data[0], np.int64), np.asarray(display[0], np.int64)
-    width, height = (int(n) for n in np.asarray(display[1], np.int64) - display[0] + 1)
-    if (dx, dy) == (ox, oy) and plane.shape == (height, width):
+def _placed(plane: Array, data: Window, covered: Window) -> Array:
+    """A channel cut or padded with zeros from its data window to the window that the picture covers."""
+    if plane.shape != size_of(data)[::-1]:
+        raise ValueError(f"a channel of {plane.shape} in a data window of {size_of(data)}")
+    if data == covered:
         return plane
+    width, height = size_of(covered)
     out = np.zeros((height, width), plane.dtype)
-    y0, x0 = max(dy, oy), max(dx, ox)
-    y1, x1 = min(dy + plane.shape[0], oy + height), min(dx + plane.shape[1], ox + width)
+    x0, y0 = max(data[0], covered[0]), max(data[1], covered[1])
+    x1, y1 = min(data[2], covered[2]) + 1, min(data[3], covered[3]) + 1
     if y1 > y0 and x1 > x0:
-        out[y0 - oy : y1 - oy, x0 - ox : x1 - ox] = plane[y0 - dy : y1 - dy, x0 - dx : x1 - dx]
+        inside = plane[y0 - data[1] : y1 - data[1], x0 - data[0] : x1 - data[0]]
+        out[y0 - covered[1] : y1 - covered[1], x0 - covered[0] : x1 - covered[0]] = inside
     return out
 
 
-def write_exr(path: PathLike, pixels: Array, attributes: dict[str, str] | None = None) -> None:
-    """Write float16 or float32 (H, W) as `Y`, (H, W, 3) as `RGB` or (H, W, 4) as `RGBA`; ZIP, atomic."""
+def write_exr(
+    path: PathLike,
+    pixels: Array,
+    attributes: Mapping[str, str] | None = None,
+    frame: ExrFrame | None = None,
+    chromaticities: Chromaticities | None = None,
+) -> None:
+    """Write float16 or float32 (H, W) as `Y`, (H, W, 3) as `RGB` or (H, W, 4) as `RGBA`; ZIP, atomic.
+
+    `frame` places the pixels, which must be of its data window's size. Without `chromaticities` they are Rec. 709's.
+    """
     import OpenEXR
 
     name = {2: "Y"}.get(pixels.ndim) or {3: "RGB", 4: "RGBA"}[pixels.shape[2]]
-    header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage, **(attributes or {})}
+    header: dict[str, Any] = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
+    header |= attributes or {}
+    if frame is not None and size_of(frame.data) == (pixels.shape[1], pixels.shape[0]):
+        header |= {"dataWindow": _box(frame.data), "displayWindow": _box(frame.display)}
+    if frame is not None:
+        header["pixelAspectRatio"] = frame.pixel_aspect
+    if chromaticities is not None:
+        header["chromaticities"] = chromaticities
     with atomic(path) as temporary:
         try:
             with OpenEXR.File(header, {name: np.ascontiguousarray(pixels)}) as file:
                 file.write(str(temporary))
         except RuntimeError as error:
             raise OSError(str(error)) from error
+
+
+def _box(window: Window) -> tuple[Array, Array]:
+    return np.array(window[:2], np.int32), np.array(window[2:], np.int32)

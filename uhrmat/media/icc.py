@@ -79,24 +79,30 @@ def convert(pixels: Array, icc: bytes | None, to: bytes | None, dtype: str | Non
     """
     import imagecodecs
 
-    wanted = dtype or pixels.dtype.name
+    wanted = np.dtype(dtype or pixels.dtype)
+    deep = np.float32 if max(wanted.itemsize, pixels.dtype.itemsize) > 1 else np.uint8
+    top = np.float32(1 if wanted.kind == "f" or deep is np.uint8 else np.iinfo(wanted).max)
     out = np.empty(pixels.shape, wanted)
     source, target = icc or srgb_profile(), to or srgb_profile()
     try:
-        for y in range(0, len(pixels), _ROWS):
-            out[y : y + _ROWS] = imagecodecs.cms_transform(
-                np.ascontiguousarray(pixels[y : y + _ROWS]),
-                source,
-                target,
-                colorspace="rgb",
-                outcolorspace="rgb",
-                outdtype=wanted,
-            )
+        for y in range(0, len(pixels), _ROWS):  # in floats: its integers of 16 bits are a thousandth off
+            made = imagecodecs.cms_transform(
+                _as(pixels[y : y + _ROWS], deep), source, target, colorspace="rgb", outcolorspace="rgb",
+                outdtype=np.dtype(deep).name,
+            )  # fmt: skip
+            out[y : y + _ROWS] = made if top == 1 else np.rint(np.clip(made * top, 0, top))
     except Exception as error:  # the binding's own class
         raise InputError(
             "The picture's colour profile cannot be used.", "Convert the picture to sRGB in an image editor first."
         ) from error
     return out
+
+
+def _as(rows: Array, dtype: type) -> Array:
+    """Rows as they are, or as floats in [0, 1]."""
+    if dtype is np.uint8 or rows.dtype.kind == "f":
+        return np.ascontiguousarray(rows, dtype)
+    return rows / np.float32(np.iinfo(rows.dtype).max)
 
 
 def linear_rec709(pixels: Array, icc: bytes) -> FloatArray:
@@ -144,10 +150,41 @@ def is_linear(icc: bytes) -> bool:
     return bool(np.abs(np.asarray(light)[0, :, 1] - ramp).max() < 0.01)
 
 
+@lru_cache(maxsize=8)
 def matrix_to_rec709(chromaticities: Chromaticities) -> FloatArray:
     """(3, 3) from linear RGB of some primaries to those of Rec. 709, whites adapted (Bradford): `rgb @ matrix.T`."""
     matrix = np.linalg.inv(_to_xyz(REC709)) @ _adapted(chromaticities[6:], REC709[6:]) @ _to_xyz(chromaticities)
     return matrix.astype(np.float32)
+
+
+def chromaticities_of(icc: bytes) -> Chromaticities | None:
+    """The primaries of a profile whose values are proportional to light, its white taken as D65.
+
+    None for those of Rec. 709 and for such as span no colours.
+    """
+    light = linear_rec709(np.eye(3, dtype=np.float32)[None], icc)[0].astype(np.float64)
+    xyz = light @ _to_xyz(REC709).T
+    if not np.isfinite(xyz).all() or (np.abs(xyz.sum(axis=1)) < 1e-6).any() or abs(np.linalg.det(xyz)) < 1e-9:
+        return None
+    points = [float(n) for row in xyz for n in (row[:2] / row.sum()).round(5)]
+    found = (points[0], points[1], points[2], points[3], points[4], points[5], REC709[6], REC709[7])
+    return found if differs(found, REC709) else None
+
+
+def differs(one: Chromaticities, other: Chromaticities) -> bool:
+    """Whether two sets mean other colours, rounding aside."""
+    return any(abs(a - b) > 0.002 for a, b in zip(one, other, strict=True))
+
+
+def is_plausible(chromaticities: Chromaticities) -> bool:
+    """Whether primaries and white span colours at all."""
+    if not np.isfinite(chromaticities).all() or min(chromaticities[1::2]) == 0:
+        return False
+    try:
+        matrix = _to_xyz(chromaticities)
+    except np.linalg.LinAlgError:
+        return False
+    return bool(np.isfinite(matrix).all() and abs(np.linalg.det(matrix)) > 1e-6)
 
 
 def _to_xyz(chromaticities: Chromaticities) -> Array:

@@ -10,10 +10,31 @@ import numpy as np
 import numpy.typing as npt
 
 from uhrmat.errors import InputError
-from uhrmat.media.colour import srgb_encode
+from uhrmat.media.colour import linear_to_display
+from uhrmat.media.icc import Chromaticities
 
 FloatArray = npt.NDArray[np.float32]
 FULL_SCALE = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}
+
+
+@dataclass(frozen=True)
+class ExrFrame:
+    """What an EXR says about where its pixels stand; carried into the EXR files that are made of it.
+
+    Windows are left, top, right and bottom, inclusive, as in the file. `data` is what the picture's array covers: the
+    display window, or more where the file has overscan and that was asked for.
+    """
+
+    display: tuple[int, int, int, int]
+    data: tuple[int, int, int, int]
+    pixel_aspect: float = 1.0
+
+    @property
+    def shown(self) -> tuple[slice, slice]:
+        """Rows and columns of the array that lie within the display window."""
+        left, top = self.display[0] - self.data[0], self.display[1] - self.data[1]
+        height, width = self.display[3] - self.display[1] + 1, self.display[2] - self.display[0] + 1
+        return slice(top, top + height), slice(left, left + width)
 
 
 @dataclass(frozen=True)
@@ -23,6 +44,8 @@ class PictureInfo:
     `bit_depth` is 8, 16 or 32 as stored: 16 with dtype "float32" is a half float. `icc` describes RGB or is None.
     `exif` is a bare TIFF blob with its orientation reset; `orientation` is the one already applied. `linear` marks
     scene-linear values (EXR, float TIFF without a profile that says otherwise); everything else is display-referred.
+    `chromaticities` are those of scene-linear RGB, None where they are Rec. 709's. `png_colour` are the chunks by which
+    a PNG says its colours, for those that are made of it. `exr` says where an EXR's pixels stand.
     `premultiplied`: the file's colour is stored times its alpha. `notes` are lines for the user about what was read
     otherwise than it is stored, or not at all.
     """
@@ -39,6 +62,9 @@ class PictureInfo:
     has_alpha: bool = False
     premultiplied: bool = False
     notes: tuple[str, ...] = ()
+    chromaticities: Chromaticities | None = None
+    png_colour: tuple[tuple[bytes, bytes], ...] = ()
+    exr: ExrFrame | None = None
 
 
 @dataclass
@@ -65,11 +91,11 @@ class Picture:
     def to_float(self, y0: int = 0, y1: int | None = None, x0: int = 0, x1: int | None = None) -> FloatArray:
         """A region as float32 (h, w, 3) in [0, 1], display-referred: what networks see.
 
-        Linear pictures go through the sRGB curve and are clipped. Only the region is copied.
+        Linear pictures go to sRGB's primaries and curve and are clipped. Only the region is copied.
         """
         region = self.pixels[y0:y1, x0:x1]
         if self.info.linear:
-            return srgb_encode(region)
+            return linear_to_display(region, self.info.chromaticities)
         if region.dtype == np.float32:
             return np.clip(region, 0.0, 1.0)
         scale = np.float32(FULL_SCALE[region.dtype.name])

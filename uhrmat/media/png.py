@@ -29,6 +29,7 @@ _ADLER_BASE = 65521
 _MAX_SIDE = 2**31 - 1
 
 Rows = npt.NDArray[Any]
+Chunks = tuple[tuple[bytes, bytes], ...]
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
@@ -100,10 +101,10 @@ class PngWriter:
         self._file.write(chunk(b"IDAT", b"\x03\x00" + struct.pack(">I", self._adler)) + chunk(b"IEND", b""))
 
 
-def _ancillary(icc: bytes | None, exif: bytes | None, text: Mapping[str, str] | None) -> bytes:
+def _ancillary(icc: bytes | None, exif: bytes | None, text: Mapping[str, str] | None, colour: Chunks) -> bytes:
     """The chunks that stand before the pixels."""
-    chunks = b""
-    if icc:
+    chunks = b"".join(chunk(kind, body) for kind, body in colour)
+    if icc and not colour:
         chunks += chunk(b"iCCP", b"ICC Profile\x00\x00" + zlib.compress(icc, 9))
     if exif:
         chunks += chunk(b"eXIf", exif)
@@ -122,13 +123,15 @@ def open_png(
     icc: bytes | None = None,
     text: Mapping[str, str] | None = None,
     exif: bytes | None = None,
+    colour: Chunks = (),
 ) -> Iterator[PngWriter]:
     """A `PngWriter` for 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA) channels of 8 or 16 bits; the file is atomic.
 
-    `text` keys and values are Latin-1; `exif` is a bare TIFF blob. Memory: a few blocks of half a megabyte.
+    `text` keys and values are Latin-1; `exif` is a bare TIFF blob; `colour` are chunks that say what the
+    colours mean, in place of `icc`. Memory: a few blocks of half a megabyte.
     """
     with atomic(path) as temporary, open(temporary, "wb") as file:
         writer = PngWriter(file, width, height, channels, bit_depth)
-        file.write(_ancillary(icc, exif, text))
+        file.write(_ancillary(icc, exif, text, colour))
         yield writer
         writer.finish()

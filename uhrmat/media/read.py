@@ -26,17 +26,19 @@ _OPENERS: dict[str, Callable[[Path], Source]] = {
     "jpeg": open_jpeg_source,
     "webp": open_webp_source,
     "tiff": open_tiff_source,
-    "exr": open_exr_source,
 }
 
 
-def open_source(path: PathLike, max_pixels: int = MAX_PIXELS) -> tuple[Path, Source]:
+def open_source(path: PathLike, max_pixels: int = MAX_PIXELS, overscan: bool = False) -> tuple[Path, Source]:
     """The file's header, refused when unreadable, larger than `max_pixels`, or too large to decode within the memory.
+
+    overscan: what an EXR holds beyond its display window belongs to the picture.
 
     Raises InputError, MemoryBudgetError.
     """
     file = checked_file(path)
-    source = _OPENERS[sniff(file)](file)
+    kind = sniff(file)
+    source = open_exr_source(file, overscan) if kind == "exr" else _OPENERS[kind](file)
     pixels = source.width * source.height
     if pixels < 1:
         raise InputError(f"'{file}' has no pixels ({source.width}x{source.height}).", "Export it again.")
@@ -77,21 +79,27 @@ def _info(file: Path, source: Source) -> PictureInfo:
         source.has_alpha,
         source.premultiplied,
         tuple(source.notes),
+        source.chromaticities,
+        source.png_colour,
+        source.exr,
     )
 
 
-def read_info(path: PathLike, max_pixels: int = MAX_PIXELS) -> PictureInfo:
+def read_info(path: PathLike, max_pixels: int = MAX_PIXELS, overscan: bool = False) -> PictureInfo:
     """What `read_picture` would say about the file, without decoding pixels: size checks before any work."""
-    return _info(*open_source(path, max_pixels))
+    return _info(*open_source(path, max_pixels, overscan))
 
 
-def read_picture(path: PathLike, max_pixels: int = MAX_PIXELS) -> Picture:
+def read_picture(path: PathLike, max_pixels: int = MAX_PIXELS, overscan: bool = False) -> Picture:
     """Read JPEG, PNG, TIFF, WebP or EXR as upright RGB in its stored depth.
+
+    overscan: an EXR's pixels beyond its display window belong to the picture (`PictureInfo.exr` tells them apart); else
+    the display window is the picture.
 
     Grey becomes RGB; palette is resolved; CMYK is converted to sRGB by its profile. Raises `InputError` for anything
     that cannot be read whole, holds NaN or infinity, or has more than `max_pixels` pixels.
     """
-    file, source = open_source(path, max_pixels)
+    file, source = open_source(path, max_pixels, overscan)
     pixels, alpha = decode_upright(file, source)  # before _info: it may add notes
     pixels = grey_to_srgb(pixels, source.grey_icc)
     if pixels.ndim == 2:

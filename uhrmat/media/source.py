@@ -13,6 +13,8 @@ import numpy.typing as npt
 
 from uhrmat.errors import InputError
 from uhrmat.media.files import PathLike
+from uhrmat.media.icc import Chromaticities
+from uhrmat.media.picture import ExrFrame
 from uhrmat.regular import need_regular
 
 Array = npt.NDArray[Any]
@@ -33,9 +35,10 @@ class Source:
     `decode` gives grey (H, W) or RGB (H, W, 3) and the file's alpha (H, W) or None, not yet turned upright. These are
     the samples as stored, which is how mattes, masks and trimaps are read; only CMYK becomes sRGB on the way.
     `icc` describes RGB, None where there is none or colours were converted to sRGB. `grey_icc` is the profile of a grey
-    file: a *picture* is re-encoded by it, data never is. `premultiplied`: colour is stored times alpha. `decode_bytes`
-    is the most that `decode` holds at once, its result included; 0 where that is no more than the result. `notes` are
-    lines for the user; `decode` may add some.
+    file: a *picture* is re-encoded by it, data never is. `premultiplied`: colour is stored times alpha.
+    `chromaticities`, `png_colour` and `exr` are those of `PictureInfo`. `decode_bytes` is the most that `decode` holds
+    at once, its result included; 0 where that is no more than the result. `notes` are lines for the user; `decode` may
+    add some.
     """
 
     width: int
@@ -51,6 +54,9 @@ class Source:
     lossy: bool = False
     grey_icc: bytes | None = None
     premultiplied: bool = False
+    chromaticities: Chromaticities | None = None
+    png_colour: tuple[tuple[bytes, bytes], ...] = ()
+    exr: ExrFrame | None = None
     decode_bytes: int = 0
     notes: list[str] = field(default_factory=list)
 

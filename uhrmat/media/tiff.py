@@ -18,7 +18,7 @@ import numpy as np
 from uhrmat.errors import InputError
 from uhrmat.media.colour import grey_icc, rgb_icc
 from uhrmat.media.files import PathLike, atomic
-from uhrmat.media.icc import is_linear
+from uhrmat.media.icc import chromaticities_of, is_linear
 from uhrmat.media.source import Decoded, Source, damaged
 from uhrmat.media.strips import MakeRows, deltas, in_strips
 from uhrmat.media.tiff_pages import check_jpeg_segments, check_segments, main_page
@@ -58,6 +58,8 @@ def open_tiff_source(path: Path) -> Source:
         profile = rgb_icc(icc) if meaning.photometric in (RGB, YCBCR) or meaning.table is not None else None
         grey = grey_icc(icc) if meaning.grey else None
         described = profile or grey
+        linear = meaning.dtype == "float32" and (described is None or is_linear(described))
+        primaries = chromaticities_of(profile) if linear and profile is not None else None
         return Source(
             int(page.imagewidth),
             int(page.imagelength),
@@ -65,13 +67,14 @@ def open_tiff_source(path: Path) -> Source:
             depth,
             meaning.alpha is not None,
             partial(_decode, path, meaning, icc),
-            profile,
+            None if linear else profile,
             None,
             orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1,
-            linear=meaning.dtype == "float32" and (described is None or is_linear(described)),
+            linear=linear,
             lossy=int(page.compression) in _LOSSY,
-            grey_icc=grey,
+            grey_icc=None if linear else grey,
             premultiplied=meaning.premultiplied,
+            chromaticities=primaries,
             decode_bytes=_decode_bytes(page, meaning),
         )
 

@@ -17,6 +17,7 @@ from uhrmat.media.convert import pack_rgba, quantise, to_integer, to_linear
 from uhrmat.media.exif import PREFIX
 from uhrmat.media.exr import ALPHA_ATTRIBUTE, write_exr
 from uhrmat.media.files import PathLike, atomic
+from uhrmat.media.icc import Chromaticities
 from uhrmat.media.picture import PictureInfo
 from uhrmat.media.png import open_png
 from uhrmat.media.strips import MakeRows
@@ -46,8 +47,10 @@ _KINDS = {
 }
 
 
-def write_alpha(path: PathLike, alpha: FloatArray, fmt: str = "png", *, exr_float: bool = False) -> None:
-    """Write alpha, float32 (H, W) in [0, 1], as one grey channel.
+def write_alpha(
+    path: PathLike, alpha: FloatArray, fmt: str = "png", *, exr_float: bool = False, info: PictureInfo | None = None
+) -> None:
+    """Write alpha, float32 (H, W) in [0, 1], as one grey channel. `info` is of the picture, whose windows EXR takes on.
 
     `fmt`: "png" 8 bits, "png16", "tiff" (16 bits: what compositors read without a float's doubt about its range) or
     "exr" (channel Y, half, or float with `exr_float`). `OutputError` unless the extension fits the format.
@@ -59,11 +62,14 @@ def write_alpha(path: PathLike, alpha: FloatArray, fmt: str = "png", *, exr_floa
             f"An alpha of format {fmt} cannot be named '{Path(path).name}'.",
             f"Give it the extension {ALPHA_SUFFIX[fmt]}.",
         )
-    height, width = alpha.shape
     bits = 8 if fmt == "png" else 16
     if fmt == "exr":
-        write_exr(path, np.clip(alpha, 0.0, 1.0).astype(np.float32 if exr_float else np.float16))
-    elif fmt == "tiff":
+        frame = None if info is None else info.exr
+        write_exr(path, np.clip(alpha, 0.0, 1.0).astype(np.float32 if exr_float else np.float16), frame=frame)
+        return
+    alpha = _shown(alpha, info)
+    height, width = alpha.shape
+    if fmt == "tiff":
         write_tiff(path, lambda y0, y1: quantise(alpha[y0:y1], bits), (height, width), bits)
     else:
         with open_png(path, width, height, 1, bits) as png:
@@ -93,12 +99,13 @@ def write_rgba(
     meaning = "premultiplied" if premultiply else "straight"
     if kind == "exr":
         single = _wants_float(info) if exr_float is None else exr_float
-        pixels = _linear_rgba(rgb, alpha, info.linear, premultiply, keep_hidden, single)
-        write_exr(path, pixels, {ALPHA_ATTRIBUTE: meaning})
+        pixels = _linear_rgba(rgb, alpha, info, premultiply, keep_hidden, single)
+        write_exr(path, pixels, {ALPHA_ATTRIBUTE: meaning}, info.exr, _chromaticities(info))
         return
+    rgb, alpha = _shown(rgb, info), _shown(alpha, info)
 
     def strip(y0: int, y1: int) -> Array:
-        colour, opacity = to_integer(rgb[y0:y1], info.linear, bits), quantise(alpha[y0:y1], bits)
+        colour, opacity = _integer(rgb[y0:y1], info, bits), quantise(alpha[y0:y1], bits)
         return pack_rgba(colour, opacity, premultiply=premultiply, keep_hidden=keep_hidden)
 
     _write_integer(path, kind, strip, (*alpha.shape, 4), bits, info, meaning)
@@ -115,10 +122,11 @@ def write_rgb(path: PathLike, rgb: Array, info: PictureInfo, *, exr_float: bool 
         dtype = np.float32 if (_wants_float(info) if exr_float is None else exr_float) else np.float16
         out = np.empty(rgb.shape, dtype)
         for y in range(0, len(rgb), 64):
-            out[y : y + 64] = to_linear(rgb[y : y + 64], info.linear)
-        write_exr(path, out)
+            out[y : y + 64] = to_linear(rgb[y : y + 64], info.linear, info.icc)
+        write_exr(path, out, None, info.exr, _chromaticities(info))
         return
-    _write_integer(path, kind, lambda y0, y1: to_integer(rgb[y0:y1], info.linear, bits), rgb.shape, bits, info, None)
+    rgb = _shown(rgb, info)
+    _write_integer(path, kind, lambda y0, y1: _integer(rgb[y0:y1], info, bits), rgb.shape, bits, info, None)
 
 
 def _kind(path: PathLike) -> str:
@@ -133,13 +141,31 @@ def _wants_float(info: PictureInfo) -> bool:
     return info.bit_depth == 32 or info.dtype == "uint16"
 
 
-def _linear_rgba(rgb: Array, alpha: FloatArray, linear: bool, premultiply: bool, hidden: bool, single: bool) -> Array:
+def _chromaticities(info: PictureInfo) -> Chromaticities | None:
+    """Of the linear light that is written: a linear picture's own, else Rec. 709's, which is what None means."""
+    return info.chromaticities if info.linear else None
+
+
+def _shown(array: Array, info: PictureInfo | None) -> Array:
+    """What lies within the display window: formats other than EXR hold no more."""
+    if info is None or info.exr is None or info.exr.data == info.exr.display:
+        return array
+    return array[info.exr.shown]
+
+
+def _integer(rgb: Array, info: PictureInfo, bits: int) -> Array:
+    return to_integer(rgb, info.linear, bits, info.chromaticities)
+
+
+def _linear_rgba(
+    rgb: Array, alpha: FloatArray, info: PictureInfo, premultiply: bool, hidden: bool, single: bool
+) -> Array:
     out = np.empty((*alpha.shape, 4), np.float32 if single else np.float16)
     for y in range(0, len(rgb), 64):
         part = out[y : y + 64]
         part[..., 3] = np.clip(alpha[y : y + 64], 0.0, 1.0)
         opacity = part[..., 3:].astype(np.float32)
-        colour = to_linear(rgb[y : y + 64], linear)
+        colour = to_linear(rgb[y : y + 64], info.linear, info.icc)
         factor = opacity if premultiply else np.float32(1.0) if hidden else (opacity > 0)
         part[..., :3] = colour * factor
     return out
@@ -157,7 +183,7 @@ def _write_integer(
     height, width, channels = shape
     if kind == "png":
         text = {"Software": "uhrmat"} | ({ALPHA_ATTRIBUTE: meaning} if meaning else {})
-        with open_png(path, width, height, channels, bits, info.icc, text, info.exif) as png:
+        with open_png(path, width, height, channels, bits, info.icc, text, info.exif, info.png_colour) as png:
             png.write_from(strip, height)
     elif kind == "tiff":
         write_tiff(path, strip, shape, bits, info.icc, meaning == "premultiplied")

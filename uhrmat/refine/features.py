@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from uhrmat.media import Picture, srgb_encode
+from uhrmat.media import Picture
+from uhrmat.media.colour import linear_to_display
 from uhrmat.refine.colorline import project, smooth_colours
 from uhrmat.refine.linear import guided_coefficients
 
@@ -74,7 +75,9 @@ class PictureColours:
             return found.to(index.device).float() / 255
         if found.dtype == torch.int16:
             return (found.to(index.device).int() & 0xFFFF).float() / 65535
-        shown = srgb_encode(found.numpy()) if self.info.linear else found.numpy().clip(0, 1)
+        shown = found.numpy().clip(0, 1)
+        if self.info.linear:
+            shown = linear_to_display(found.numpy(), self.info.chromaticities)
         return torch.from_numpy(shown).to(index.device)
 
 
