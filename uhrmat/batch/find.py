@@ -93,14 +93,14 @@ def find(roots: Sequence[Path], chosen: Selection) -> Found:
     for root, name in zip(roots, names, strict=True):
         before = PurePosixPath(name if len(roots) > 1 else "")
         for item in _walk(root, before, chosen, skip, found.ignored):
-            if _mine(item.key, chosen.shard):
+            if in_shard(item.key, chosen.shard):
                 found.items.append(item)
     found.items.sort(key=lambda item: item.key)
     return found
 
 
-def _mine(key: str, shard: tuple[int, int]) -> bool:
-    """Whether the item belongs to this shard: decided by its path alone, whatever else lies in the folder."""
+def in_shard(key: str, shard: tuple[int, int]) -> bool:
+    """Whether the item belongs to this shard, (i, n): decided by its path alone, whatever else lies in the folder."""
     digest = hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
     return int.from_bytes(digest[:8], "big") % shard[1] == shard[0] - 1
 

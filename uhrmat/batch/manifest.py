@@ -7,6 +7,8 @@ are only ever looked at, never opened, moved or removed.
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
 import os
 import time
@@ -23,13 +25,14 @@ State = Literal["begun", "done", "failed"]
 FOLDER = ".uhrmat"
 _LONGEST = 1 << 20
 _SLACK = 1000
+_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
 class Record:
-    """One item. source: its path; input: `settings.fingerprint` of it and its hints before they were read; settings:
-    hash; outputs: path below the output folder → bytes, as `measure` counts; time: seconds since 1970; error: of one
-    that failed."""
+    """One item. source: `name_hash` of its path; input: `settings.fingerprint` of it and its hints before they were
+    read; settings: hash; outputs: path below the output folder → bytes, as `measure` counts; sha256: path → `digest`
+    of what was written; time: seconds since 1970; error: of one that failed."""
 
     key: str
     state: State
@@ -39,6 +42,7 @@ class Record:
     outputs: Mapping[str, int] = field(default_factory=dict)
     time: float = 0.0
     error: str = ""
+    sha256: Mapping[str, str] = field(default_factory=dict)
 
 
 def is_inside(text: str) -> bool:
@@ -55,13 +59,17 @@ def parse_record(line: str) -> Record | None:
         found = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(found, dict) or found.keys() != Record.__dataclass_fields__.keys():
+    names = Record.__dataclass_fields__.keys()
+    if not isinstance(found, dict) or found.keys() not in (names, names - {"sha256"}):  # those of 0.1 had no sums
         return None
     texts = all(isinstance(found[name], str) for name in ("key", "state", "source", "input", "settings", "error"))
     if not texts or found["state"] not in ("begun", "done", "failed") or not is_inside(found["key"]):
         return None
     outputs, when = found["outputs"], found["time"]
     if not isinstance(outputs, dict) or not all(is_inside(k) and type(v) is int and v >= 0 for k, v in outputs.items()):
+        return None
+    sums = found.get("sha256", {})
+    if not isinstance(sums, dict) or not all(isinstance(v, str) and k in outputs for k, v in sums.items()):
         return None
     if isinstance(when, bool) or not isinstance(when, (int, float)):
         return None
@@ -73,6 +81,23 @@ def measure(path: Path) -> int:
     if path.is_dir():
         return sum(entry.stat().st_size for entry in os.scandir(path) if entry.is_file())
     return path.stat().st_size
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file; of a folder, that of its files' names and sums. Raises OSError."""
+    if path.is_dir():
+        files = sorted((entry.name, Path(entry.path)) for entry in os.scandir(path) if entry.is_file())
+        return hashlib.sha256(json.dumps([[name, digest(file)] for name, file in files]).encode()).hexdigest()
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            found.update(block)
+    return found.hexdigest()
+
+
+def name_hash(path: Path) -> str:
+    """What stands for a path: the manifest may be given away with the results, and says nothing of whose they were."""
+    return hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:32]
 
 
 class Manifest:
@@ -118,11 +143,17 @@ class Manifest:
         return all(self._there(name, size) for name, size in record.outputs.items())
 
     def _there(self, name: str, size: int) -> bool:
-        path = self.out / name
         try:
-            return path.resolve().is_relative_to(self.out.resolve()) and measure(path) == size
+            return measure(self.path_of(name)) == size
         except OSError:
             return False
+
+    def path_of(self, name: str) -> Path:
+        """An output's path. Raises OSError where a link leads it out of the output folder."""
+        path = self.out / name
+        if not path.resolve().is_relative_to(self.out.resolve()):
+            raise FileNotFoundError(errno.ENOENT, "a link leads out of the output folder", str(path))
+        return path
 
     def write(self, record: Record) -> None:
         """Adds a line; one that says "done" or "failed" is on the disk when this returns. Raises OutputError."""

@@ -16,7 +16,7 @@ from typing import Any
 from uhrmat.batch.clips import ClipSteps
 from uhrmat.batch.eta import Eta
 from uhrmat.batch.find import Item
-from uhrmat.batch.manifest import FOLDER, Manifest, Record, measure
+from uhrmat.batch.manifest import FOLDER, Manifest, Record, measure, name_hash
 from uhrmat.batch.report import Summary, Tell
 from uhrmat.batch.select import input_of
 from uhrmat.batch.tasks import Kind, Outcome, Task
@@ -196,10 +196,11 @@ class Batch:
             root = self.manifest.out.absolute()
             named = {name: path.relative_to(root).as_posix() for name, path in files.items()}
             outputs = {named[name]: measure(path) for name, path in files.items()}
+            sums = {named[name]: text for name, text in result.get("sha256", {}).items()}
         except OSError as error:
             self._fail(work, f"Its result has vanished: {error.strerror}.", "Does something else write there?")
             return
-        self.manifest.write(self._record(work, "done", outputs=outputs))
+        self.manifest.write(self._record(work, "done", outputs=outputs, sha256=sums))
         self.summary.done += 1
         self.eta.finish(item.kind, item.size)
         stats = result.get("stats", {})
@@ -224,7 +225,7 @@ class Batch:
 
     def _record(self, work: _Work, state: Any, **more: Any) -> Record:
         item = work.item
-        record = Record(item.key, state, str(item.source.resolve()), work.fingerprint, self.digests[item.kind])
+        record = Record(item.key, state, name_hash(item.source), work.fingerprint, self.digests[item.kind])
         return replace(record, **more)
 
     def _check_disk(self) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from uhrmat.batch.find import Item
-from uhrmat.batch.manifest import FOLDER, Manifest
+from uhrmat.batch.manifest import FOLDER, Manifest, name_hash
 from uhrmat.batch.settings import Settings, fingerprint
 from uhrmat.errors import InputError, OutputError
 from uhrmat.media import check_writable, same_file
@@ -105,7 +105,7 @@ def _ours(item: Item, manifest: Manifest) -> bool:
     if record is None or not record.input:
         return False
     with suppress(OSError):
-        return record.source == str(item.source.resolve()) or record.input == input_of(item)
+        return record.source == name_hash(item.source) or record.input == input_of(item)
     return False
 
 

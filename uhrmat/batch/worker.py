@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from uhrmat.batch.manifest import digest
 from uhrmat.batch.settings import Settings, fingerprint
 from uhrmat.batch.tasks import Outcome, Task, failed
 from uhrmat.composite import parse_background
@@ -70,12 +71,18 @@ class Worker:
         try:
             self.check()
             with memory_limit(self.settings.matter.get("max_memory"), self.matter().device):
-                result = self._still(task) if task.kind == "still" else self._of_clip(task)
+                result = self._summed(self._still(task) if task.kind == "still" else self._of_clip(task))
         except Dropped:
             return Outcome(task.id, "dropped")
         except Exception as error:
             return failed(task.id, error)
         return Outcome(task.id, "done", result)
+
+    def _summed(self, result: dict[str, Any]) -> dict[str, Any]:
+        """With the SHA-256 of each file, where there are any."""
+        if "files" not in result:
+            return result
+        return {**result, "sha256": {name: digest(Path(path)) for name, path in result["files"].items()}}
 
     def check(self) -> None:
         """Raises Dropped when the run is stopped."""

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 def batch(
-    folders: opt.Folders,
     out: opt.BatchOut,
+    folders: opt.Folders = None,
     trimaps: opt.Trimaps = None,
     masks: opt.Masks = None,
     plates: opt.Plates = None,
@@ -37,6 +37,7 @@ def batch(
     watch: opt.Watch = False,
     settle: opt.Settle = 5.0,
     dry_run: opt.DryRun = False,
+    verify: opt.Verify = None,
     prior: opt.Prior = "auto",
     refiner: opt.Refiner = "shm",
     working_size: opt.WorkingSize = None,
@@ -71,6 +72,15 @@ def batch(
 
     with session(LinesConsole(as_json=as_json, quiet=quiet, debug=debug)) as console:
         from uhrmat.batch.find import Selection, parse_shard
+
+        lines = Lines(console)
+        if verify is not None:
+            _verify(out, parse_shard(verify), lines)
+            return
+        if not folders:
+            from uhrmat.errors import InputError
+
+            raise InputError("No folder of photographs or clips was named.", "Name one or more.")
         from uhrmat.batch.hints import Hints
         from uhrmat.batch.job import Job
         from uhrmat.batch.settings import Settings
@@ -90,7 +100,6 @@ def batch(
         )  # fmt: skip
         chosen = Selection(include or (), exclude or (), sequences or (), (), parse_shard(shard))
         job = Job(folders, out, settings, chosen, Hints(named) if named else None, overwrite)
-        lines = Lines(console)
         page = None if report is None else _page(report, job)
         if dry_run:
             _show(console, job)
@@ -102,6 +111,14 @@ def batch(
             code = code or failed
     if code:
         raise typer.Exit(code)
+
+
+def _verify(out: Path, share: tuple[int, int], tell: Tell) -> None:
+    """Ends with FAILED where a result is not what was written."""
+    from uhrmat.batch.verify import verify
+
+    if verify(out, share, tell).wrong:
+        raise typer.Exit(FAILED)
 
 
 def _run(job: Job, executor: MakeExecutor, tell: Tell, settle: float | None) -> int:

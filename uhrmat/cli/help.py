@@ -18,6 +18,19 @@ _VALUES = {"path": "PATH", "file": "FILE", "int": "N", "integer": "N", "float": 
 """What stands for a value in an option's line where the option does not name it itself."""
 
 
+_OPTIONAL = {"--verify": ("1/1", re.compile(r"\d+/\d+"))}
+"""Options whose value may be left out: what it is then, and what one looks like. Typer has none of this kind."""
+
+
+def with_optional_values(args: list[str]) -> list[str]:
+    """The command line with the values that were left out."""
+    found = []
+    for arg, following in zip(args, [*args[1:], ""], strict=True):
+        value, form = _OPTIONAL.get(arg, ("", None))
+        found.append(f"{arg}={value}" if form is not None and not form.fullmatch(following) else arg)
+    return found
+
+
 def dress(app: typer.Typer) -> typer.Typer:
     """Gives every command and group of `app` this look; to be called when all are registered."""
     app.info.cls = _Group
@@ -44,6 +57,9 @@ class _Look:
 
 
 class _Command(_Look, TyperCommand):
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        return super().parse_args(ctx, with_optional_values(args))
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         _write_options(self.get_params(ctx), ctx, formatter)
 

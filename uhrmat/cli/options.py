@@ -240,7 +240,8 @@ AlbumFile = Annotated[
 
 _WHICH, _WHO = "Which files", "Who does the work"
 Folders = Annotated[
-    list[Path], typer.Argument(help="Folders of photographs and clips.", metavar="FOLDER...", show_default=False)
+    list[Path] | None,
+    typer.Argument(help="Folders of photographs and clips.", metavar="FOLDER...", show_default=False),
 ]
 BatchOut = Annotated[
     Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the results.", rich_help_panel=_OUTPUT)
@@ -279,6 +280,13 @@ Settle = Annotated[
     float,
     typer.Option(min=0, help="Seconds that a file must stand still with --watch.", rich_help_panel=_WHICH),
 ]
+Verify = Annotated[
+    str | None,
+    typer.Option(
+        "--verify", metavar="[N/T]", rich_help_panel=_WHICH,
+        help="Matte nothing: check the results in -o, or the N-th of T shares of them, against their SHA-256.",
+    ),
+]  # fmt: skip
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done.", rich_help_panel=_WHICH)]
 Jobs = Annotated[
     int | None,

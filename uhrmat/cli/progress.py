@@ -66,6 +66,15 @@ class Lines:
     def _halt(self, event: dict[str, Any]) -> None:
         self._console.warn(f"error: {event['reason']} The rest is left; run again when that is cured.")
 
+    def _verify(self, event: dict[str, Any]) -> None:
+        self._console.warn(f"error: {event['file']} (of {event['item']}): {event['state']}")
+
+    def _verified(self, event: dict[str, Any]) -> None:
+        if self._human:
+            rows = [("files checked", str(event["files"])), ("missing or changed", str(event["wrong"]))]
+            rows += [("by size only", str(event["unsummed"]))] if event["unsummed"] else []
+            self._console.table([rows])
+
     def _summary(self, event: dict[str, Any]) -> None:
         if not self._human:
             return
