@@ -61,7 +61,8 @@ class ClipSpec:
 class ClipJob:
     """A clip whose every question is answered. start, stop: indices of its frames; work: the folder for its segments;
     settings: hash of all that decides what the frames look like; inputs: the files that the clip is made from, as they
-    were when it was planned; screen: RGB in [0, 1] where there is a key."""
+    were when it was planned; screen: RGB in [0, 1] where there is a key; replace: whether files that
+    are there may be replaced."""
 
     spec: ClipSpec
     info: ClipInfo
@@ -73,6 +74,7 @@ class ClipJob:
     settings: str
     inputs: tuple[Fingerprint, ...] = ()
     screen: tuple[float, ...] | None = None
+    replace: bool = True
 
     @property
     def segments(self) -> list[Segment]:
@@ -124,7 +126,10 @@ def plan_clip(spec: ClipSpec, *, overwrite: bool = False, resume: bool = False) 
     )  # fmt: skip
     inputs = tuple(seen if path == spec.source else fingerprint(path) for path in files)
     settings = _settings(spec, hints, codec, targets, start, stop, inputs)
-    return ClipJob(spec, info, start, stop, codec, targets, hints, settings, inputs, _screen(spec, start, stop))
+    screen = _screen(spec, start, stop)
+    return ClipJob(
+        spec, info, start, stop, codec, targets, hints, settings, inputs, screen, replace=overwrite or resume
+    )  # fmt: skip
 
 
 def _inputs(spec: ClipSpec, info: ClipInfo, hints: ClipHints) -> list[Path]:

@@ -30,6 +30,7 @@ from uhrmat.composite import Background, composite, parse_background
 from uhrmat.devices import peak_memory
 from uhrmat.hints import Hints
 from uhrmat.matter import Matter
+from uhrmat.media.stage import all_or_none
 from uhrmat.media.video import (
     ClipReader,
     ClipWriter,
@@ -279,20 +280,29 @@ def finish(job: ClipJob) -> list[str]:
     check_unchanged(job.inputs)
     reports = [report for segment in job.segments if (report := job.work.report(segment)) is not None]
     notes = [*job.hints.notes, *unseen_note([frame for report in reports for frame in report["frames"]])]
-    for target in job.targets:
-        if job.codec.sequence:
-            continue
-        parts = [job.work.part(segment, target.content, job.codec.suffix) for segment in job.segments]
-        target.path.parent.mkdir(parents=True, exist_ok=True)
-        whole = job.stop == job.info.frames
-        done = join_segments(
-            parts, target.path, job.info, job.codec, audio_from=job.spec.source if job.info.has_audio else None,
-            start=job.start or None, stop=None if whole else job.stop,
-        )  # fmt: skip
-        notes += done.notes
+    if not job.codec.sequence:
+        notes += _join(job)
     if job.codec.sequence and job.info.has_audio:
         notes += _sound_beside(job)
     job.work.remove()
+    return notes
+
+
+def _join(job: ClipJob) -> list[str]:
+    """The files of all outputs, which take their names together. Returns notes."""
+    notes: list[str] = []
+    whole = job.stop == job.info.frames
+    with all_or_none({target.content: target.path for target in job.targets}, overwrite=job.replace) as staged:
+        for target in job.targets:
+            parts = [job.work.part(segment, target.content, job.codec.suffix) for segment in job.segments]
+            done = join_segments(
+                parts, staged[target.content], job.info, job.codec,
+                audio_from=job.spec.source if job.info.has_audio else None,
+                start=job.start or None, stop=None if whole else job.stop,
+            )  # fmt: skip
+            if done.audio_path is not None:
+                staged[f"sound of {target.content}"] = done.audio_path
+            notes += done.notes
     return notes
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from uhrmat.errors import OutputError
 from uhrmat.media.durable import move_new, sync_file, sync_folder
-from uhrmat.media.stage import is_staged, recover
+from uhrmat.media.stage import final_path, is_staged, recover
 from uhrmat.regular import need_place
 
 PathLike = str | os.PathLike[str]
@@ -44,7 +44,9 @@ def atomic(path: PathLike, *, overwrite: bool = True) -> Iterator[Path]:
         ) from error
     except OSError as error:
         reason = error.strerror or str(error)
-        raise OutputError(f"Cannot write '{target}': {reason}.", "Choose another folder, or free the disk.") from error
+        raise OutputError(
+            f"Cannot write '{final_path(target)}': {reason}.", "Choose another folder, or free the disk."
+        ) from error
     finally:
         if not staged:
             with contextlib.suppress(OSError):

@@ -88,6 +88,11 @@ def is_staged(path: Path) -> bool:
     return _NAME.fullmatch(path.parent.name) is not None
 
 
+def final_path(path: Path) -> Path:
+    """The name that a file in a stage will have; any other path as it is."""
+    return path.parent.parent / path.name if is_staged(path) else path
+
+
 def recover(folder: Path) -> int:
     """Finishes or removes what processes that were killed left in `folder`; how many there were.
 

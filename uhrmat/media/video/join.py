@@ -13,6 +13,7 @@ from typing import Any
 
 from uhrmat.errors import InputError, OutputError
 from uhrmat.media.files import PathLike, atomic
+from uhrmat.media.stage import final_path
 from uhrmat.media.video import matroska
 from uhrmat.media.video.codecs import CODECS, Codec
 from uhrmat.media.video.container import open_container, open_muxer, video_stream
@@ -189,5 +190,5 @@ def _encoding(target: Path, codec: Codec) -> Iterator[None]:
     except av.error.FFmpegError as error:
         text = error.strerror or "the container refuses"
         raise OutputError(
-            f"Cannot write '{target}' as {codec.name}: {text}.", "Free the disk, or choose another codec."
+            f"Cannot write '{final_path(target)}' as {codec.name}: {text}.", "Free the disk, or choose another codec."
         ) from error
