@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from uhrmat.errors import InputError
 from uhrmat.media.files import PathLike
+from uhrmat.media.foreign import HEAD, identify
 from uhrmat.media.icc import Chromaticities
 from uhrmat.media.picture import ExrFrame
 from uhrmat.regular import need_regular
@@ -100,7 +101,7 @@ def checked_file(path: PathLike) -> Path:
 def sniff(path: Path) -> str:
     """png, jpeg, webp, tiff or exr by the file's first bytes, whatever its name says; `InputError` otherwise."""
     with open(path, "rb") as file:
-        head = file.read(16)
+        head = file.read(HEAD)
     for magic, kind in _MAGIC:
         if head.startswith(magic):
             return kind
@@ -108,6 +109,9 @@ def sniff(path: Path) -> str:
         return "webp"
     if head[:4] in _TIFF_MAGIC and path.suffix.lower() not in _RAW_SUFFIXES:
         return "tiff"
+    foreign = identify(head)
+    if foreign is not None:
+        raise InputError(f"'{path}' is {foreign.name}, which is not read as a picture.", foreign.cure)
     if path.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".exr"):
         raise InputError(f"'{path}' is named like a picture, but its contents are something else.", REEXPORT)
     kind = f"a '{path.suffix}' file" if path.suffix else "a file of unknown kind"
