@@ -77,8 +77,7 @@ def write(scene: Scene, picture: Path) -> list[Path]:
     paths = []
     for name, pixels in files.items():
         path = picture.with_name(f"{picture.stem}{name}.png")
-        if not cv2.imwrite(str(path), pixels):
-            raise OSError(f"{path} could not be written.")
+        path.write_bytes(cv2.imencode(".png", pixels)[1].tobytes())  # cv2.imwrite takes no name that is not UTF-8
         paths.append(path)
     return paths
 

@@ -37,7 +37,7 @@ HEADS = {
     "PDF": ("a.png", b"%PDF-1.7\n", "a PDF document"),
     "EPS": ("a.tif", b"%!PS-Adobe-3.0 EPSF-3.0\n", "a PostScript document"),
     "SVG": ("a.png", b'<svg xmlns="http://www.w3.org/2000/svg"/>', "an SVG drawing"),
-    "SVG behind a prologue": ("a.svg", b'\xef\xbb\xbf<?xml version="1.0"?>\n<!-- -->\n<svg width="1">', "an SVG drawing"),
+    "SVG behind a prologue": ("a.svg", b"\xef\xbb\xbf<?xml version='1.0'?>\n<!-- -->\n<svg id=''>", "an SVG drawing"),
     "web page": ("a.jpg", b"\n<!DOCTYPE html><html>", "a web page"),
     "LFS pointer": ("a.png", b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
     "DPX": ("a.exr", b"SDPX\0\0\x20\0", "a DPX picture"),

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from uhrmat.errors import InputError
 from uhrmat.media.colour import convert_to_srgb
+from uhrmat.media.files import PathLike
 from uhrmat.media.noise import captured
 from uhrmat.media.source import Array, Decoded, Source, damaged, load_bytes, unsupported
 
@@ -111,6 +112,16 @@ def _from_memory(path: Path, parts: Parts | None) -> Array | None:
     try:
         found: Array | None = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
     except cv2.error:
+        return None
+    return found
+
+
+def cv2_read(path: PathLike, flags: int) -> Array | None:
+    """As `cv2.imread(path, flags)`, for files of any name; None for what is no picture. Orders channels as BGR."""
+    try:
+        with captured(), _silent(cv2_module()):
+            found: Array | None = cv2_module().imdecode(load_bytes(Path(path)), flags)
+    except (OSError, cv2_module().error):
         return None
     return found
 

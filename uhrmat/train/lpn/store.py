@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from uhrmat.errors import InputError
+from uhrmat.media.raster import cv2_read
 from uhrmat.train.synth import find_training_data
 
 KINDS = ("people", "portraits", "others", "places")
@@ -90,12 +91,12 @@ def fill_store(data: Path, folder: Path) -> Store:
 
 def read_source(source: Source) -> np.ndarray:
     """(H, W, 3 or 4) uint8: RGB, with the mask as alpha where there is one. Raises InputError if it cannot be read."""
-    photo = cv2.imread(str(source.photo), cv2.IMREAD_COLOR)
+    photo = cv2_read(source.photo, cv2.IMREAD_COLOR)
     if photo is None:
         raise InputError(f"{source.photo} cannot be read as a picture.", "Remove it from the training photographs.")
     if source.mask is None:
         return np.ascontiguousarray(photo[..., ::-1])
-    mask = cv2.imread(str(source.mask), cv2.IMREAD_GRAYSCALE)
+    mask = cv2_read(source.mask, cv2.IMREAD_GRAYSCALE)
     if mask is None:
         raise InputError(f"{source.mask} cannot be read as a mask.", "Remove the photograph, or give it a mask.")
     if mask.shape != photo.shape[:2]:

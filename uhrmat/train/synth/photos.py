@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from uhrmat.errors import InputError
+from uhrmat.media.raster import cv2_read
 from uhrmat.train.synth.stage import Bytes, Floats, Stage
 
 _REDUCED = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
@@ -35,7 +36,7 @@ def find_training_data(root: str | Path) -> tuple[list[Path], list[tuple[Path, P
 
 @lru_cache(maxsize=4)
 def _decoded(path: str, reduced: int) -> Bytes:
-    picture = cv2.imread(path, _REDUCED[reduced])
+    picture = cv2_read(path, _REDUCED[reduced])
     if picture is None:
         raise InputError(f"{path} cannot be read as a picture.", "Remove it from the training photographs.")
     return np.asarray(picture, np.uint8)

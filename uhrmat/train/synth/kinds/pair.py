@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from uhrmat.errors import InputError
+from uhrmat.media.raster import cv2_read
 from uhrmat.train.synth.canvas import blank, over, to_bytes
 from uhrmat.train.synth.stage import Bytes, Floats, Stage
 
@@ -95,8 +96,8 @@ def _key(photo: Path, alpha: Path) -> str:
 def _estimated(photo: Path, alpha: Path) -> Bytes:
     from pymatting import estimate_foreground_ml  # compiles itself at first import
 
-    picture = cv2.imread(str(photo), cv2.IMREAD_COLOR)
-    matte = cv2.imread(str(alpha), cv2.IMREAD_GRAYSCALE)
+    picture = cv2_read(photo, cv2.IMREAD_COLOR)
+    matte = cv2_read(alpha, cv2.IMREAD_GRAYSCALE)
     if picture is None or matte is None:
         raise InputError(f"{photo if picture is None else alpha} cannot be read.", "Remove the pair.")
     if picture.shape[:2] != matte.shape:
