@@ -8,7 +8,7 @@ import os
 import pytest
 
 from uhrmat.errors import InputError
-from uhrmat.printable import printable
+from uhrmat.printable import encodable, printable
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,17 @@ def test_what_cannot_be_printed_is_escaped(name: str, shown: str) -> None:
     error = InputError(f"'{name}' is empty.", f"Copy {name} again.")
     assert str(error) == f"'{shown}' is empty. Copy {shown} again." and shown in error.hint
     json.dumps(error.message, ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ("caf\udce9.png", r"caf\xe9.png"),
+        ("a\x1bb\n\ud800", "a\x1bb\n\\ud800"),
+        ({"b\udcff": ["\udce9", ("x", 1, None, 0.5)]}, {r"b\xff": [r"\xe9", ["x", 1, None, 0.5]]}),
+        ("写真 👩‍🚀", "写真 👩‍🚀"),
+    ],
+)
+def test_json_keeps_what_it_can_escape_itself(value: object, written: object) -> None:
+    assert encodable(value) == written
+    assert json.loads(json.dumps(encodable(value), ensure_ascii=False).encode()) == written

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 _HIDDEN = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff"
@@ -10,6 +11,7 @@ _HIDDEN = re.compile(
 )
 """Control characters (C0, DEL, C1), line separators, marks that change the direction of text, tags, and surrogates,
 which stand for bytes of a file name that are not UTF-8."""
+_SURROGATES = re.compile("[\ud800-\udfff]")
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -33,3 +35,15 @@ def _escaped(character: str) -> str:
     if code < 0x80:
         return _SHORT.get(character, f"\\x{code:02x}")
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def encodable(value: Any) -> Any:
+    """A JSON value in which bytes of file names that are not UTF-8 are escaped as by `printable`, in all its strings.
+
+    JSON escapes control characters itself, and its readers want them back; but lone surrogates many of them refuse.
+    """
+    if isinstance(value, str):
+        return _SURROGATES.sub(lambda found: _escaped(found[0]), value)
+    if isinstance(value, dict):
+        return {encodable(key): encodable(item) for key, item in value.items()}
+    return [encodable(item) for item in value] if isinstance(value, (list, tuple)) else value

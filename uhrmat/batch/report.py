@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from uhrmat.media import atomic
+from uhrmat.printable import encodable
 
 Tell = Callable[[dict[str, Any]], None]
 """Told every event, see `docs/batch.md`: a mapping with the key "event", as JSON takes it."""
@@ -50,4 +51,4 @@ def write_failures(path: Path, summary: Summary) -> None:
         path.unlink(missing_ok=True)
         return
     with atomic(path) as temporary:
-        temporary.write_text(json.dumps(list(summary.failures.values()), indent=2) + "\n", "utf-8")
+        temporary.write_text(json.dumps(encodable(list(summary.failures.values())), indent=2) + "\n", "utf-8")

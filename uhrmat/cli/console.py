@@ -18,7 +18,7 @@ from typing import Any
 import typer
 
 from uhrmat.errors import UhrmatError
-from uhrmat.printable import printable
+from uhrmat.printable import encodable, printable
 from uhrmat.signals import INTERRUPTED
 
 Rows = Sequence[tuple[str, str]]
@@ -60,7 +60,7 @@ class Console:
     def document(self, value: dict[str, Any]) -> None:
         """The result for programs, to stdout: one JSON document."""
         if self.as_json:
-            print(json.dumps(value, indent=2))
+            print(json.dumps(encodable(value), indent=2))
 
     def working(self, text: str) -> AbstractContextManager[Any]:
         """A spinner while something runs, on terminals only."""

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from uhrmat.cli.console import Console
+from uhrmat.printable import encodable
 
 
 class LinesConsole(Console):
@@ -14,7 +15,8 @@ class LinesConsole(Console):
     def document(self, value: dict[str, Any]) -> None:
         """One line, an event; what is none of a batch is why nothing was begun."""
         if self.as_json:
-            print(json.dumps(value if "event" in value else {"event": "refused", **value}), flush=True)
+            event = value if "event" in value else {"event": "refused", **value}
+            print(json.dumps(encodable(event)), flush=True)
 
 
 class Lines:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image, ImageDraw, ImageFont
 
 from uhrmat.media import atomic
+from uhrmat.printable import encodable
 from uhrmat.units import format_bytes
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def rows(report: ClipReport) -> list[tuple[str, str]]:
 def write_report(path: Path, report: ClipReport) -> tuple[Path, Path]:
     """`path` as JSON and the same name as PNG; both appear whole. Raises OutputError."""
     with atomic(path) as temporary:
-        temporary.write_text(json.dumps(report.as_dict(), indent=1) + "\n")
+        temporary.write_text(json.dumps(encodable(report.as_dict()), indent=1) + "\n")
     plot = path.with_suffix(".png")
     write_plot(plot, report.frames, report.cuts)
     return path, plot

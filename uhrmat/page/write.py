@@ -14,6 +14,7 @@ from uhrmat import __version__
 from uhrmat.errors import OutputError
 from uhrmat.media import atomic, check_writable, same_file
 from uhrmat.page.exhibit import ClipFigures
+from uhrmat.printable import encodable, printable
 
 _MARK = b'<meta name="generator" content="uhrmat">'
 _SCRIPTS = ("tiles.js", "stage.js", "page.js")
@@ -32,9 +33,9 @@ def write_page(path: Path, title: str, encoded: list[dict[str, Any]], clip: Clip
     }
     page = _part("page.html")
     parts = {
-        "@TITLE@": html.escape(title),
+        "@TITLE@": html.escape(printable(title)),
         "@STYLE@": _part("page.css"),
-        "@DATA@": _as_script(data),
+        "@DATA@": _as_script(encodable(data)),
         "@SCRIPT@": "\n".join(_part(name) for name in _SCRIPTS),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
