@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
-from uhrmat.composite import Background, composite
+from uhrmat.composite import Background, composite, composite_alpha
 from uhrmat.media import Picture, write_alpha, write_rgb, write_rgba
+from uhrmat.media.icc import srgb_profile
 from uhrmat.media.stage import all_or_none
 from uhrmat.plan import Job, Spec
 from uhrmat.preview import preview
@@ -52,12 +53,17 @@ def _composite(path: Path, matte: Matte, spec: Spec, background: Background | No
     if background is None:
         raise ValueError("a composite needs a background")
     info = matte.picture.info
-    write_rgb(path, composite(_colour(matte), matte.alpha, background, linear=info.linear), info)
+    made, alpha = composite(_colour(matte), matte.alpha, background, info), composite_alpha(matte.alpha, background)
+    if alpha is None:
+        write_rgb(path, made, info)
+    else:
+        premultiply = path.suffix == ".exr" if spec.premultiply is None else spec.premultiply
+        write_rgba(path, made, alpha, info, premultiply)
 
 
 def _preview(path: Path, matte: Matte, spec: Spec, background: Background | None) -> None:
     sheet = preview(matte)  # sRGB, whatever the photograph is
-    write_rgb(path, sheet, Picture.from_array(sheet).info)
+    write_rgb(path, sheet, Picture.from_array(sheet, icc=srgb_profile()).info)
 
 
 def _colour(matte: Matte) -> Array:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from uhrmat.media import Picture, PictureInfo
+from uhrmat.media.icc import convert, is_srgb
 
 Array = npt.NDArray[Any]
 
@@ -21,32 +21,16 @@ class Screen:
 
     def __init__(self, info: PictureInfo) -> None:
         self._info = info
-        self._transform = None if info.icc is None else _to_srgb(info.icc)
+        self._icc = None if info.linear or is_srgb(info.icc) else info.icc
 
     def __call__(self, pixels: Array) -> npt.NDArray[np.uint8]:
         """pixels: (h, w, 3) in the stored dtype, a part of the picture or a smaller copy."""
         if pixels.dtype != np.uint8:
             shown = Picture(np.ascontiguousarray(pixels), None, self._info).to_float()
-            pixels = np.rint(shown * 255).astype(np.uint8)
-        if self._transform is None:
-            return pixels
-        from PIL import Image, ImageCms
-
-        image = Image.fromarray(np.ascontiguousarray(pixels))
-        return np.asarray(ImageCms.applyTransform(image, self._transform))
-
-
-def _to_srgb(icc: bytes) -> Any:
-    """The transform from a profile, None where it is sRGB for all that matters or cannot be used."""
-    from PIL import ImageCms
-
-    try:
-        profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
-        if "sRGB" in ImageCms.getProfileDescription(profile):
-            return None
-        return ImageCms.buildTransform(profile, ImageCms.createProfile("sRGB"), "RGB", "RGB")
-    except ImageCms.PyCMSError:
-        return None
+            if self._icc is not None:
+                shown = convert(shown, self._icc, None).clip(0, 1)
+            return np.rint(shown * 255).astype(np.uint8)
+        return pixels if self._icc is None else convert(pixels, self._icc, None)
 
 
 def shrink(image: Array, size: tuple[int, int]) -> Array:

@@ -26,7 +26,7 @@ from uhrmat.clip.stages import run_stages
 from uhrmat.clip.targets import Target, sound_beside
 from uhrmat.clip.track import track_segment
 from uhrmat.clip.work import check_unchanged
-from uhrmat.composite import Background, composite, parse_background
+from uhrmat.composite import Background, composite, need_opaque, parse_background
 from uhrmat.devices import peak_memory
 from uhrmat.hints import Hints
 from uhrmat.matter import Matter
@@ -59,6 +59,11 @@ class Tools:
     background: Background | None
     solver: Solver | None = None
     blend: Blend = by_rule
+
+    def __post_init__(self) -> None:
+        """Raises InputError for a background that can be seen through."""
+        if self.background is not None:
+            need_opaque(self.background)
 
     @classmethod
     def of(cls, job: ClipJob, solver: Solver | None = None) -> Tools:
@@ -260,7 +265,7 @@ def _write(writer: ClipWriter, target: Target, frame: Frame, matte: FrameMatte, 
     colour = matte.foreground
     if target.content == "composite":
         assert colour is not None and background is not None
-        colour = composite(colour, matte.alpha, background, linear=matte.picture.info.linear)
+        colour = composite(colour, matte.alpha, background, matte.picture.info)
     writer.write(frame, matte.alpha, None if target.content == "alpha" else colour)
 
 
