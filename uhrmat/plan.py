@@ -49,7 +49,8 @@ class Spec:
         return self.background is not None or self.outputs != ("alpha",)
 
     def files(self, photo: Path, folder: Path, *, linear: bool) -> dict[str, Path]:
-        """Output name → path in `folder`. Colour of a scene-linear photograph goes to EXR, all other to PNG."""
+        """Output name → path in `folder`. Colour goes to EXR where the photograph is stored in floats, which
+        `linear` says (an EXR holds linear light), else to PNG."""
         colour = ".exr" if linear else ".png"
         suffix = {"alpha": ALPHA_SUFFIX[self.alpha_format], "preview": ".jpg"}
         names = (*self.outputs, "composite") if self.background is not None else self.outputs
@@ -116,7 +117,7 @@ def plan(
     jobs = []
     for photo in photos:
         info = read_info(photo, max_pixels)
-        files = spec.files(photo, folder or photo.parent, linear=info.linear)
+        files = spec.files(photo, folder or photo.parent, linear=info.dtype == "float32")
         found = {name: _hint(photo, photos, path, name) for name, path in files_given.items()}
         job = Job(photo, files, key=colour, **found)
         if not resize:
