@@ -19,6 +19,7 @@ from tests.media.video.helpers import add_sound, encode, play
 from tests.media.video.test_failures import full_disk
 from uhrmat.cli.app import app
 from uhrmat.media.video import open_clip
+from uhrmat.media.video.fields import as_interlaced
 
 EVERY = {"g": "1", "bf": "0"}
 INDEX_FIRST = {"movflags": "+faststart"}
@@ -130,6 +131,18 @@ def test_a_change_of_resolution_ends_the_run_and_leaves_no_matte(tmp_path: Path)
     result = run(folder / "a.ts", hint=("--mask", tmp_path / "masks", "--prior", "mask"))
     assert result.exit_code == 1 and "64 × 48 to 96 × 64" in result.stderr
     assert left(folder / "a.ts") == [".out.mkv.uhrmat"]
+
+
+@pytest.mark.parametrize(("codec", "kept"), [("ffv1", True), ("vp9", False), ("hevc", False)])
+def test_an_interlaced_clip_is_told(tmp_path: Path, codec: str, kept: bool) -> None:
+    frames = [as_interlaced(frame, "bottom") for frame in shots(2)]
+    path = encode(tmp_path / "a.mp4", frames, options={"flags": "+ildct+ilme", "field_order": "bt", "bf": "0"})
+    result = run(path, "--outputs", "alpha", codec=codec)
+    notes = " ".join(json.loads(result.stdout)["items"][0]["notes"])
+    assert result.exit_code == 0 and "is interlaced, bottom field first" in notes
+    assert (f"{codec} does not say which field is first" in notes) is not kept
+    with open_clip(path.with_name("out.mkv")) as clip:
+        assert clip.info.fields == ("bottom" if kept else "")
 
 
 @pytest.mark.parametrize("codec", ["ffv1", "prores4444", "vp9", "h264"])

@@ -285,6 +285,10 @@ def finish(job: ClipJob) -> list[str]:
     check_unchanged(job.inputs)
     reports = [report for segment in job.segments if (report := job.work.report(segment)) is not None]
     notes = [*job.hints.notes, *unseen_note([frame for report in reports for frame in report["frames"]])]
+    if job.info.fields and not job.codec.interlaced:
+        notes.append(
+            f"{job.codec.name} does not say which field is first: its frames, of both fields, count as progressive"
+        )
     if not job.codec.sequence:
         notes += _join(job)
     if job.codec.sequence and job.info.has_audio:

@@ -22,7 +22,7 @@ class Codec:
     `contents` it may hold: a codec without alpha holds no "foreground". `lossless` means that what is read back is
     what was written, bit for bit, at those depths. `sequence`: one file per frame, named by the input's numbering.
     `options` are the encoder's, `matte_options` in place of them for a grey matte: noise keeps 45 dB (measured 48.7).
-    `suffixes` are the extensions a file may have, `suffix` the usual one.
+    `suffixes` are the extensions a file may have, `suffix` the usual one. `interlaced`: it keeps the order of fields.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Codec:
     encoder: str = ""
     options: dict[str, str] = field(default_factory=dict)
     matte_options: dict[str, str] = field(default_factory=dict)
+    interlaced: bool = False
 
     def depth(self, wanted: int) -> int:
         """The smallest depth it has that is no less than `wanted`, else its largest."""
@@ -50,13 +51,14 @@ CODECS: dict[str, Codec] = {
     codec.name: codec
     for codec in (
         Codec("prores4444", ".mov", True, False, (10,), suffixes=(".mov", ".mkv"), encoder="prores_ks",
-              options={"profile": "4444", "alpha_bits": "16", "vendor": "apl0"}),
+              options={"profile": "4444", "alpha_bits": "16", "vendor": "apl0"}, interlaced=True),
         Codec("vp9", ".webm", True, False, (8,), suffixes=(".webm", ".mkv"), encoder="libvpx-vp9",
               options={"crf": "8", "b": "0", "auto-alt-ref": "0", "deadline": "good", "cpu-used": "4", "row-mt": "0"}),
         Codec("ffv1", ".mkv", True, True, (8, 16), suffixes=(".mkv",), encoder="ffv1",
-              options={"level": "3", "slices": "16", "slicecrc": "1", "g": "1"}),
+              options={"level": "3", "slices": "16", "slicecrc": "1", "g": "1"}, interlaced=True),
         Codec("h264", ".mp4", False, False, (8, 10), _MATTE_OR_RGB, suffixes=_MP4, encoder="libx264",
-              options={"crf": "6", "preset": "medium", "bf": "0", "threads": "4"}, matte_options={"crf": "2"}),
+              options={"crf": "6", "preset": "medium", "bf": "0", "threads": "4"}, matte_options={"crf": "2"},
+              interlaced=True),
         Codec("hevc", ".mp4", False, False, (8, 10), _MATTE_OR_RGB, suffixes=_MP4, encoder="libx265",
               options={"crf": "4", "preset": "fast", "x265-params": _X265}),
         Codec("png", ".png", True, True, (8, 16), sequence=True, suffixes=(".png",)),

@@ -19,8 +19,9 @@ from uhrmat.media.video.codecs import Codec
 from uhrmat.media.video.colour import grey_codes, output_tags, range_code
 from uhrmat.media.video.container import open_muxer
 from uhrmat.media.video.extend import extend_colour
+from uhrmat.media.video.fields import as_interlaced, encoder_options
 from uhrmat.media.video.planes import fill_colour, fill_neutral, fill_plane
-from uhrmat.media.video.types import Array, ClipInfo, ClipWriter, Content, FloatArray, Frame
+from uhrmat.media.video.types import Array, ClipInfo, ClipWriter, Content, FieldOrder, FloatArray, Frame
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -71,7 +72,8 @@ class StreamWriter(ClipWriter):
         self.path, self.written = path, 0
         self.samples: dict[int, FloatArray] = {}
         self._codec, self._info, self._content, self._bits = codec, info, content, bits
-        odd = bool(info.width % 2 or info.height % 2)
+        self._fields: FieldOrder = info.fields if codec.interlaced and info.height % 2 == 0 else ""
+        odd = bool(info.width % 2 or info.height % (4 if self._fields else 2))  # a field's height is halved, too
         self._format = pixel_format(codec, content, bits, odd)
         rgb = self._format.startswith(("gbr", "bgr", "gray"))
         limited = content == "alpha" or codec.name == "prores4444"
@@ -152,6 +154,7 @@ class StreamWriter(ClipWriter):
     def _add_stream(self) -> Any:
         info, tags = self._info, self._tags
         options = self._codec.options | (self._codec.matte_options if self._content == "alpha" else {})
+        options |= encoder_options(self._fields)
         stream = self._container.add_stream(self._codec.encoder, rate=info.rate, options=options)
         context = stream.codec_context
         context.width, context.height, context.pix_fmt = info.width, info.height, self._format
@@ -183,10 +186,10 @@ class StreamWriter(ClipWriter):
                 fill_neutral(frame, bits)
         elif colour is not None:
             codes = None if self._content == "composite" or alpha is None else as_codes(alpha, bits)
-            fill_colour(frame, self._prepared(colour, codes), self._tags, bits)
+            fill_colour(frame, self._prepared(colour, codes), self._tags, bits, bool(self._fields))
             if codes is not None:
                 fill_plane(frame, 3, codes, bits)
-        return frame
+        return as_interlaced(frame, self._fields) if self._fields else frame
 
     def _prepared(self, colour: Array, codes: Array | None) -> Array:
         """Colour as integers; where alpha is 0, black in lossless files, the nearest foreground's in the others."""

@@ -2,7 +2,8 @@
 
 Chroma is up-sampled by swscale (bicubic, at the siting the decoder states; VP9's states none and is taken as centred,
 a quarter of a pixel off for streams that are not) and down-sampled here with [1 2 1] / 4
-across and [1 1] / 2 down: the left siting that H.264, HEVC, VP9 and MPEG-2 decoders assume.
+across and [1 1] / 2 down: the left siting that H.264, HEVC, VP9 and MPEG-2 decoders assume. Interlaced frames of half
+the chroma's height are taken field by field (see `fields`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from uhrmat.media.video.colour import codes_to_rgb, grey_values, rgb_to_codes
+from uhrmat.media.video.fields import full_chroma_by_field, halve_by_field
 from uhrmat.media.video.types import UNSPECIFIED, Array, ColourTags
 
 if TYPE_CHECKING:
@@ -77,6 +79,8 @@ def _full_chroma(frame: VideoFrame, bits: int) -> VideoFrame:
         target = f"yuv{mark}444p{depth}"
     if name in (target, target.replace("yuv", "yuvj")):
         return frame
+    if frame.interlaced_frame and frame.format.chroma_height(frame.height) < frame.height:
+        return full_chroma_by_field(frame, target)
     smooth = Flag.BICUBIC | Flag.ACCURATE_RND | Flag.FULL_CHR_H_INP | Flag.FULL_CHR_H_INT
     try:
         return frame.reformat(format=target, interpolation=smooth, src_color_range=2, dst_color_range=2)
@@ -97,7 +101,7 @@ def _stretch(values: Array, scale: float, offset: float) -> Array:
     return np.asarray(cv2.LUT(values, lut)) if values.dtype == np.uint8 else lut[values]
 
 
-def fill_colour(frame: VideoFrame, rgb: Array, tags: ColourTags, bits: int) -> None:
+def fill_colour(frame: VideoFrame, rgb: Array, tags: ColourTags, bits: int, interlaced: bool = False) -> None:
     """Write RGB (H, W, 3), uint8 or uint16, into the colour planes of a planar or packed BGR frame."""
     import cv2
 
@@ -116,7 +120,8 @@ def fill_colour(frame: VideoFrame, rgb: Array, tags: ColourTags, bits: int) -> N
         codes = np.minimum(codes, np.uint16(2**bits - 1))
     for index, plane in enumerate(cv2.split(codes)):
         target = view(frame, index, bits)
-        target[:] = plane if plane.shape == target.shape else _halve(plane)
+        halve = halve_by_field if interlaced else _halve
+        target[:] = plane if plane.shape == target.shape else halve(plane)
 
 
 def fill_plane(frame: VideoFrame, index: int, codes: Array, bits: int) -> None:

@@ -22,6 +22,7 @@ from uhrmat.media.video.container import (
     video_stream,
     video_streams,
 )
+from uhrmat.media.video.fields import field_order, turned_order
 from uhrmat.media.video.labels import read_labels
 from uhrmat.media.video.planes import depth_of, has_alpha, to_rgb
 from uhrmat.media.video.timeline import Clock, make_clock, measure_rate, scan
@@ -56,8 +57,15 @@ class StreamReader:
             if not len(self._timeline):
                 raise InputError(f"'{path}' holds no frame.", ANOTHER)
             self._clock, self._rate, self._variable = self._pace(stream)
-            self._tags, self.info = self._describe(stream, self._first(), bool(container.streams.audio))
+            first = self._first()
+            self._interlaced = first.interlaced_frame
+            self._tags, self.info = self._describe(stream, first, bool(container.streams.audio))
             self.info = replace(self.info, labels=read_labels(container, stream))
+            if first.interlaced_frame:
+                self._note(
+                    f"'{path}' is interlaced, {field_order(first)} field first: each frame is matted as one picture of "
+                    "both fields; where they differ much, deinterlace it first (ffmpeg -vf bwdif)."
+                )
             self._note_shortage(stream.frames, announced_length(container, stream))
         if self._timeline.irregular:
             often = "once" if self._timeline.irregular == 1 else f"{self._timeline.irregular} times"
@@ -162,6 +170,8 @@ class StreamReader:
             raise InputError(
                 f"'{self.path}' changes its resolution at frame {index}, {change}.", "Cut it there into two clips."
             )
+        if frame.interlaced_frame != self._interlaced:
+            self._note(f"'{self.path}' has interlaced and progressive frames, all written as its first frame is.")
         if frame.is_corrupt:
             self._note(f"Frame {index} of '{self.path}' is damaged; it is used as the decoder mended it.")
         pts = self._clock.pts(index)
@@ -205,6 +215,7 @@ class StreamReader:
         codes = _codes(frame, stream.codec_context)
         tags = read_tags(self.path, (frame.width, frame.height), frame.format.name, codec, codes)
         rotation, mirrored = orientation_of(frame)
+        fields = turned_order(field_order(frame), rotation, frame.height)
         turned = rotation % 180 == 90
         aspect = Fraction(stream.sample_aspect_ratio or 1)
         clock, last = self._clock, len(self._timeline) - 1
@@ -222,6 +233,7 @@ class StreamReader:
             colour=tags,
             rotation=rotation,
             mirrored=mirrored,
+            fields=fields,
             duration=float(span * clock.base),
             has_audio=has_audio,
             start=clock.start,

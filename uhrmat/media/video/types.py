@@ -19,6 +19,9 @@ FloatArray = npt.NDArray[np.float32]
 Content = Literal["alpha", "foreground", "composite"]
 """What a file holds: a grey matte; straight RGB with alpha where the codec carries it; RGB over a background."""
 
+FieldOrder = Literal["", "top", "bottom"]
+"""Which field of an interlaced clip is shown first: that of the even rows or of the odd ones; "" is progressive."""
+
 UNSPECIFIED = 2
 """The code of ITU-T H.273 for primaries, transfer and matrix that nobody stated."""
 
@@ -51,7 +54,8 @@ class ClipInfo:
     what the header announces; None if nobody knows. `bits` is 8, 10, 12 or 16 per channel; `linear` marks scene-linear
     floats (EXR). `start` is the first time stamp in `time_base`. `numbers`, `files` and `pattern` (printf form,
     such as "f_%04d.png") belong to sequences, `numbers[index]` being the number of `files[index]`. `sample_aspect` is a
-    pixel's width over its height. `labels` are title, time code and chapters.
+    pixel's width over its height. `labels` are title, time code and chapters. `fields` is that of the
+    upright frames.
     """
 
     path: Path
@@ -77,6 +81,7 @@ class ClipInfo:
     mirrored: bool = False
     labels: Labels = NO_LABELS
     files: tuple[Path, ...] = ()
+    fields: FieldOrder = ""
 
     @property
     def sources(self) -> tuple[Path, ...]:
