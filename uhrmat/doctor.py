@@ -152,12 +152,16 @@ def _weights() -> Iterator[Row]:
     from huggingface_hub import constants
 
     from uhrmat.hub import cached, entries
+    from uhrmat.hub.consent import ALLOW, setting
 
     yield "cache", *_cache(Path(constants.HF_HUB_CACHE))
     if constants.HF_HUB_OFFLINE:
         yield "offline", "HF_HUB_OFFLINE is set: nothing is fetched"
     if constants.ENDPOINT != "https://huggingface.co":
         yield "mirror", constants.ENDPOINT
+    value, said = setting()
+    what = "fetches a network where a picture has no hint" if value == ALLOW else "is asked for what a command names"
+    yield "hub", f"{value} ({said}): it {what}"
     here = [entry for entry in entries() if cached(entry)]
     if not any(entry.source == "bundled" for entry in here):
         yield "bundled", "none", "The weights that travel with uhrmat are not there.", "Install it again: pip install ."
@@ -187,7 +191,7 @@ def _verified(entry: Any) -> Row:
         path = bundled_weights_dir() / file.path if bundled else in_cache(entry.repo, entry.revision, file.path)
         try:
             if path is not None:
-                check(path, file, delete=False)
+                check(path, file, cache=None)
         except UhrmatError as error:
             cure = (
                 "Restore it: git checkout weights, or install again." if bundled else f"uhrmat models pull {entry.name}"

@@ -15,7 +15,7 @@ from uhrmat.ahead import Begun, small_problem
 from uhrmat.children import refuse_fork
 from uhrmat.despill import despill
 from uhrmat.devices import peak_memory, pick_device, pick_precision, set_threads
-from uhrmat.errors import InputError
+from uhrmat.errors import InputError, UhrmatError
 from uhrmat.foreground import estimate_foreground
 from uhrmat.hints import ArrayOrPath, Hints, PlateLike, read_hints
 from uhrmat.media import Picture, read_picture
@@ -186,6 +186,9 @@ class Matter:
         else:
             small, known = small_problem(picture, hints, side, self.halved)
         prior = method(small, known) if answer is None else answer(method, small, known)
+        if not np.isfinite(prior.alpha).all():
+            what = f"The prior {prior.name} gives values that are no numbers (NaN or infinity)."
+            raise UhrmatError(what, "If it is a network: its weights or its normalisation are wrong. Use another one.")
         size = (picture.height, picture.width)
         settled = opened(prior.alpha, size) if hints.trimap is None else hints.trimap
         notes = [*picture.info.notes, *filter(None, [choice.note]), *hints.notes, *prior.notes]

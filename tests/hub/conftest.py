@@ -41,8 +41,10 @@ def known(monkeypatch: pytest.MonkeyPatch) -> tuple[CatalogEntry, ...]:
 def offline_world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """An empty cache and no way out: the Hub's address is a port where nobody listens."""
     cache = tmp_path / "cache"
-    for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+    own = ("UHRMAT_HUB", "UHRMAT_TOKEN_OVER_HTTP", "UHRMAT_MAX_DOWNLOAD")
+    for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", *own):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "settings"))
     monkeypatch.setenv("HF_HUB_CACHE", str(cache))
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
@@ -53,9 +55,10 @@ def offline_world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def hub(offline_world: Path, known: tuple[CatalogEntry, ...], monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """The Hub with `org/net`: weights, a configuration and a pickle."""
+    """The Hub with `org/net`: weights, a configuration and a pickle. It has no encryption, and may have tokens."""
     files = {"model.safetensors": WEIGHTS, "config.json": b'{"a": 1}', "evil.bin": b"pickle"}
     with serving(Hub({"org/net": files})) as found:
         monkeypatch.setenv("HF_ENDPOINT", found.url)
+        monkeypatch.setenv("UHRMAT_TOKEN_OVER_HTTP", "1")
         close_session()
         yield found

@@ -7,6 +7,7 @@ name `localhost`, another host as on the real Hub), which serves ranges. Everyth
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import re
@@ -38,7 +39,8 @@ class Request:
 class Hub:
     """repos: files by repository. status: what every answer is, if not 0; code: its X-Error-Code; cuts: how many times
     the CDN breaks off after `cut_at` bytes; flip: whether the CDN serves one wrong byte; delay: seconds before any
-    answer; plain: whether it answers like some other web server."""
+    answer; endless: whether the CDN goes on and on behind the file; huge: the size announced, if not 0; plain: whether
+    it answers like some other web server; sent: bytes that an endless CDN has sent."""
 
     repos: dict[str, dict[str, bytes]]
     url: str = ""
@@ -48,7 +50,10 @@ class Hub:
     cut_at: int = 0
     flip: bool = False
     delay: float = 0
+    endless: bool = False
+    huge: int = 0
     plain: bool = False
+    sent: int = 0
     requests: list[Request] = field(default_factory=list)
     uploads: dict[str, bytes] = field(default_factory=dict)
     commits: list[str] = field(default_factory=list)
@@ -118,7 +123,9 @@ class _Handler(BaseHTTPRequestHandler):
         digest = hashlib.sha256(data).hexdigest()
         port = self.server.server_address[1]
         head |= {"Location": f"http://localhost:{port}/cdn/{digest}", "ETag": f'"{digest[::-1]}"'}
-        return self._send(302, b"", {**head, "X-Linked-Etag": f'"{digest}"', "X-Linked-Size": str(len(data))})
+        return self._send(
+            302, b"", {**head, "X-Linked-Etag": f'"{digest}"', "X-Linked-Size": str(self.hub.huge or len(data))}
+        )
 
     def _cdn(self, digest: str) -> None:
         every = [data for files in self.hub.repos.values() for data in files.values()]
@@ -134,7 +141,22 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(data[start : start + self.hub.cut_at])
             return None
+        if self.hub.endless:
+            return self._go_on(data)
         return self._send(206 if start else 200, data[start:], head)
+
+    def _go_on(self, data: bytes) -> None:
+        """The file, and 100 MB more, in chunks whose sum is not announced."""
+        self.protocol_version = "HTTP/1.1"
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self.close_connection = True
+        with contextlib.suppress(OSError):
+            for piece in [data, *[bytes(1 << 20)] * 100]:
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+                self.hub.sent += len(piece)
+            self.wfile.write(b"0\r\n\r\n")
 
     def _info(self, repo: str, revision: str) -> None:
         if repo not in self.hub.repos:

@@ -78,12 +78,31 @@ def test_without_hints_a_network_says_why_it_was_chosen(
             raise WeightsError("The Hub does not answer.", "Try later.")
         return _Found()
 
+    monkeypatch.setenv("UHRMAT_HUB", "allow")
     monkeypatch.setattr(networks, "network", network)
     monkeypatch.setattr(networks, "cached", lambda entry: False)
     monkeypatch.setattr(networks.importlib.util, "find_spec", lambda name: object())
     method, choice = Priors().choose(frozenset())
     assert choice.name == answers[0] and said in choice.note
     assert np.allclose(method(np.ones((4, 5, 3), np.float32), SmallHints()).alpha, 1)
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_the_hub_is_not_asked_for_what_nobody_named(monkeypatch: pytest.MonkeyPatch, held: bool) -> None:
+    """Unless the user has allowed it: a network that is here is taken, else the one that travels along."""
+    made: list[str] = []
+
+    def network(name: str, *_rest: object) -> _Found:
+        made.append(name)
+        return _Found()
+
+    monkeypatch.setenv("UHRMAT_HUB", "deny")
+    monkeypatch.setattr(networks, "network", network)
+    monkeypatch.setattr(networks, "cached", lambda entry: held)
+    monkeypatch.setattr(networks.importlib.util, "find_spec", lambda name: object())
+    _, choice = Priors().choose(frozenset())
+    assert made == [choice.name] == (["modnet"] if held else ["lpn-person"])
+    assert ("which is on this machine" if held else "uhrmat models pull modnet") in choice.note
 
 
 def test_without_hints_and_networks_the_refusal_says_what_to_give(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,7 +93,9 @@ def test_the_file_beside_says_what_the_graph_cannot(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (("mean = 1",), "`mean` must be three numbers"),
+        (("mean = 1",), "`mean` must be three finite numbers"),
+        (("mean = [nan, 0, 0]",), "`mean` must be three finite numbers"),
+        (("mean = [0, 0, 0]", "std = [1, inf, 1]"), "`std` must be three finite numbers"),
         (("mean = [0, 0, 0]", "std = [1, 1, 1]"), "`activation` must be given"),
         (("mean = [0, 0, 0]", "std = [1, 1, 1]", 'activation = "relu"'), "`activation` must be one of"),
         (("mean = [0, 0",), "not valid TOML"),
@@ -167,6 +169,20 @@ def test_states_are_carried_from_frame_to_frame_until_reset(tmp_path: Path) -> N
     prior.reset()
     assert means == pytest.approx([0.25, 0.5, 0.75]) and prior(white, SmallHints()).alpha.mean() == pytest.approx(0.25)
     assert prior(np.ones((64, 64, 3), np.float32), SmallHints()).alpha.mean() == pytest.approx(0.25)  # another size
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_network_that_gives_no_numbers_is_an_error_and_no_matte(tmp_path: Path, value: float) -> None:
+    from uhrmat import Matter, UhrmatError
+
+    weight = np.full((1, 3, 1, 1), value, np.float32)
+    shapes = {"image": [1, 3, "n", "m"]}
+    path = _save(
+        tmp_path / "net.onnx", [_node("Conv", ["image", "w"], "alpha")], shapes, {"alpha": [1, 1, "a", "b"]}, w=weight
+    )
+    matter = Matter(str(_beside(path)), "bilinear", threads=1, device="cpu")
+    with pytest.raises(UhrmatError, match="net gives values that are no numbers"):
+        matter.matte(np.zeros((40, 64, 3), np.uint8), foreground=False)
 
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"

@@ -126,21 +126,22 @@ def verify(
     quiet: opt.Quiet = False,
     debug: opt.Debug = False,
 ) -> None:
-    """Compare what is here with the catalogue's SHA-256. A wrong file of the cache is deleted.
+    """Compare what is here with the catalogue's SHA-256. A wrong file of the cache is deleted; nothing is fetched.
 
     Example: uhrmat models verify
     """
     with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
-        from uhrmat.hub import cached, entries, resolve
+        from uhrmat.hub import entries
+        from uhrmat.hub.locate import partly_cached, verify_cached
 
-        chosen = [_entry(name) for name in names] if names else [e for e in entries() if cached(e)]
+        chosen = [_entry(name) for name in names] if names else [e for e in entries() if partly_cached(e)]
         items: list[dict[str, Any]] = []
         for entry in chosen:
             try:
-                if not cached(entry):
+                if not partly_cached(entry):
                     items.append({"name": entry.name, "status": "absent"})
                     continue
-                resolve(entry.name)
+                verify_cached(entry)
                 items.append({"name": entry.name, "status": "ok"})
             except Exception as error:
                 console.error(error, item=entry.name)
@@ -194,6 +195,36 @@ def push(
             done = run(source, repo, private=private, message=message)
         console.table([[("commit", done.url), ("licence", done.licence), *(("file", name) for name in done.files)]])
         console.document({"commit": done.url, "licence": done.licence, "files": done.files})
+
+
+class Allowed(str, Enum):
+    """Whether networks are fetched that no command has named."""
+
+    allow = "allow"
+    deny = "deny"
+
+
+@models.command()
+def hub(
+    choice: Annotated[Allowed | None, typer.Argument(help="Kept for all later commands.", show_default=False)] = None,
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Whether the Hub may be asked where a picture has no hint and no network is named. Without a choice: what holds.
+
+    Weights that a command names are fetched in any case. UHRMAT_HUB=allow or deny holds for one command.
+
+    Example: uhrmat models hub allow
+    """
+    with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
+        from uhrmat.hub.consent import remember, setting
+
+        if choice is not None:
+            remember(choice.value)
+        value, said = setting()
+        console.table([[("hub", value), ("said by", said)]])
+        console.document({"hub": value, "said_by": said})
 
 
 _STATUS = {"ok": "as published", "absent": "not on this machine", "failed": "WRONG, see above"}

@@ -38,6 +38,9 @@ _PATTERNS = {
     "path": (r"(?!/)(?!.*\.\.)(?!.*\\)\S+", "a path inside the repository"),
 }
 
+_LEAST_STD, _MOST_MEAN = 1e-6, 1e6
+"""What a standard deviation must exceed and a mean or deviation stay below; NaN and infinity do neither."""
+
 
 @cache
 def entries() -> tuple[CatalogEntry, ...]:
@@ -102,10 +105,10 @@ def _network(value: Any, where: str) -> Network:
     for key in ("mean", "std"):
         numbers = table.get(key)
         if not (isinstance(numbers, list) and len(numbers) == 3 and all(_is_number(n) for n in numbers)):
-            raise _wrong(where, key, "three numbers")
+            raise _wrong(where, key, "three finite numbers")
         table[key] = tuple(float(n) for n in numbers)
-    if not all(table["std"]):
-        raise _wrong(where, "std", "three numbers other than zero")
+    if not all(n > _LEAST_STD for n in table["std"]):
+        raise _wrong(where, "std", "three numbers above zero")
     pairs = table.pop("recurrence", [])
     if not (isinstance(pairs, list) and all(_is_pair(pair) for pair in pairs)):
         raise _wrong(where, "recurrence", "pairs of tensor names")
@@ -150,7 +153,7 @@ def _table(value: Any, where: str) -> dict[str, Any]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _MOST_MEAN
 
 
 def _is_pair(value: Any) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from uhrmat.errors import WeightsError
+from uhrmat.hub.consent import HTTP_TOKEN, may_carry_token
 
 _ENDPOINT = "https://huggingface.co"
 
@@ -40,7 +41,7 @@ def explain(error: BaseException, repo: str, revision: str = "main", path: str =
     if isinstance(error, hub.GatedRepoError):
         return WeightsError(
             f"{repo} is gated: its owner asks every user to accept conditions.",
-            f"Accept them at {_ENDPOINT}/{repo}, then set HF_TOKEN to a token of that account.",
+            f"Accept them at {_ENDPOINT}/{repo}, then set HF_TOKEN to a token of that account.{_withheld()}",
         )
     if isinstance(error, hub.RevisionNotFoundError):
         return WeightsError(f"{repo} has no revision {revision}.", "Give a branch, a tag or a full commit hash.")
@@ -50,6 +51,8 @@ def explain(error: BaseException, repo: str, revision: str = "main", path: str =
         return _by_status(error.response.status_code, repo)
     if isinstance(error, hub.FileMetadataError):
         return WeightsError(f"{_where()} does not answer like a Hub.", "Look at HF_ENDPOINT, proxy and firewall.")
+    if isinstance(error, ValueError):
+        return WeightsError(f"{_where()} cannot be asked for {repo}: {error}".rstrip(".") + ".", "Look at its name.")
     return _by_kind(error) or _by_disk(error)
 
 
@@ -57,12 +60,12 @@ def _by_status(status: int, repo: str) -> WeightsError:
     if status == 401:
         return WeightsError(
             f"{_where()} does not show {repo} to this user (401): it is private, gated or does not exist.",
-            "Look at the name, or set HF_TOKEN to a token that may read it.",
+            f"Look at the name, or set HF_TOKEN to a token that may read it.{_withheld()}",
         )
     if status == 403:
         return WeightsError(
             f"{_where()} forbids this with {repo} (403).",
-            "Give HF_TOKEN the right to it: tokens have scopes, in the settings of the account.",
+            f"Give HF_TOKEN the right to it: tokens have scopes, in the settings of the account.{_withheld()}",
         )
     if status == 404:
         return WeightsError(f"There is no repository {repo} on {_where()} (404).", "Look at its name.")
@@ -106,6 +109,13 @@ def _by_disk(error: BaseException) -> WeightsError | None:
             f"The cache cannot be written: {reason}{where}.", "Set HF_HUB_CACHE to a folder that you may write to."
         )
     return WeightsError(f"The file did not arrive whole: {' '.join(str(error).split())[:160]}", "Try again.")
+
+
+def _withheld() -> str:
+    """That a token is set and was not sent, where that is so."""
+    if may_carry_token(_where()) or not os.environ.get("HF_TOKEN"):
+        return ""
+    return f" It was not sent, because {_where()} is not encrypted; {HTTP_TOKEN}=1 sends it."
 
 
 def _where() -> str:

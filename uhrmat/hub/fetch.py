@@ -1,7 +1,8 @@
 """Files from the Hugging Face Hub into its cache, by huggingface_hub: progress, resuming, mirrors, offline mode.
 
 Read at every call, not at import: HF_ENDPOINT (a mirror), HF_TOKEN, HF_HUB_OFFLINE, HF_HUB_CACHE. Before a byte is
-fetched, one HEAD request tells whether there is such a file and whether it is the one that the catalogue means.
+fetched, one HEAD request tells whether there is such a file and whether it is the one that the catalogue means. What
+arrives beyond the size that was announced, or allowed, ends the transfer.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from uhrmat.errors import WeightsError
+from uhrmat.hub.consent import LARGEST, largest, may_carry_token
 from uhrmat.hub.entry import WeightsFile
 from uhrmat.hub.failures import translated
 from uhrmat.hub.verify import check
+from uhrmat.units import format_bytes
 
 _TRIES = 3
 Progress = Callable[[str, int, int], None]
@@ -56,8 +59,8 @@ def fetch(
     """`path` of a repository at a revision, from the Hub into the cache; connections that break are resumed.
 
     must: what the catalogue says; another size or hash on the Hub is refused before anything is fetched. Without it
-    the file is compared with the SHA-256 that the Hub announces for it, where it does (LFS). Raises WeightsError saying
-    in one sentence what was in the way and what helps.
+    the file is compared with the SHA-256 that the Hub announces for it, where it does (LFS), and may have at most
+    `consent.largest` bytes. Raises WeightsError saying in one sentence what was in the way and what helps.
     """
     if offline():
         raise WeightsError(
@@ -66,16 +69,36 @@ def fetch(
         )
     from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
 
-    token = os.environ.get("HF_TOKEN") or None
+    token = hub_token()
     with translated(repo, revision, path):
         url = hf_hub_url(repo, path, revision=revision, endpoint=endpoint())
         told = get_hf_file_metadata(url, token=token, endpoint=endpoint(), timeout=constants.HF_HUB_ETAG_TIMEOUT)
         if must is not None:
             _compare(repo, must, told.size, told.etag)
-        found = _persistent(repo, path, revision=revision, token=token, tqdm_class=_bar(path, progress))
+        most = _most(path, must, told.size)
+        found = _persistent(repo, path, revision=revision, token=token, tqdm_class=_bar(path, progress, most))
     if must is None and told.size is not None and _is_sha256(told.etag):
-        check(found, WeightsFile(path, told.size, str(told.etag)), delete=True)
+        check(found, WeightsFile(path, told.size, str(told.etag)), cache=cache_dir())
     return found
+
+
+def hub_token() -> str | bool | None:
+    """What huggingface_hub takes as `token`: HF_TOKEN, None for its own stored one, False for none at all."""
+    return (os.environ.get("HF_TOKEN") or None) if may_carry_token(endpoint()) else False
+
+
+def _most(path: str, must: WeightsFile | None, announced: int | None) -> int:
+    """Bytes that may arrive. Raises WeightsError for a file without entry that is announced to be too large."""
+    if must is not None:
+        return must.bytes
+    most = largest()
+    if announced is not None and announced > most:
+        raise WeightsError(
+            f"{endpoint()} announces {format_bytes(announced)} for {path}; of a file that is in no catalogue uhrmat "
+            f"fetches at most {format_bytes(most)}.",
+            f"If the file is right, set {LARGEST} to a larger size, like 20GB.",
+        )
+    return most if announced is None else announced
 
 
 def _persistent(repo: str, path: str, **options: Any) -> Path:
@@ -103,7 +126,7 @@ def listing(repo: str, revision: str) -> list[str]:
 
     if offline():
         return _cached_listing(repo, revision)
-    api = HfApi(endpoint(), token=os.environ.get("HF_TOKEN") or None)
+    api = HfApi(endpoint(), token=hub_token())
     with translated(repo, revision), silent():
         found = api.model_info(repo, revision=revision, timeout=constants.HF_HUB_ETAG_TIMEOUT)
     return [file.rfilename for file in found.siblings or []]
@@ -154,8 +177,9 @@ def silent() -> Iterator[None]:
             enable_progress_bars()
 
 
-def _bar(path: str, progress: Progress | None) -> Any:
-    """A class that huggingface_hub takes for a tqdm bar: it shows nothing and calls `progress`."""
+def _bar(path: str, progress: Progress | None, most: int) -> Any:
+    """A class that huggingface_hub takes for a tqdm bar: it shows nothing, calls `progress`, and raises WeightsError
+    where more than `most` bytes arrive."""
     from huggingface_hub.utils.tqdm import tqdm
 
     class Bar(tqdm):
@@ -168,6 +192,11 @@ def _bar(path: str, progress: Progress | None) -> Any:
 
         def update(self, n: float | None = 1) -> bool | None:
             self.n += n or 0
+            if self.n > most:
+                raise WeightsError(
+                    f"{endpoint()} sends more of {path} than the {format_bytes(most)} that it may have.",
+                    "Look at HF_ENDPOINT and proxy.",
+                )
             if progress is not None and self.total:
                 progress(path, int(self.n), int(self.total))
             return None

@@ -11,7 +11,7 @@ from uhrmat.errors import WeightsError
 from uhrmat.hub.bundled import bundled_weights_dir
 from uhrmat.hub.catalog import entries, find
 from uhrmat.hub.entry import CatalogEntry, LocalWeights, WeightsFile
-from uhrmat.hub.fetch import Progress, fetch, in_cache, listing, offline
+from uhrmat.hub.fetch import Progress, cache_dir, fetch, in_cache, listing, offline
 from uhrmat.hub.verify import check, sha256
 from uhrmat.regular import need_regular
 
@@ -60,6 +60,29 @@ def cached(entry: CatalogEntry) -> bool:
     return all(path is not None and path.stat().st_size == file.bytes for file, path in _where(entry))
 
 
+def partly_cached(entry: CatalogEntry) -> bool:
+    """Whether any file of the entry is on this machine, in whatever size."""
+    return any(path is not None and path.exists() for _, path in _where(entry))
+
+
+def verify_cached(entry: CatalogEntry) -> None:
+    """Compares the entry's files on this machine with the catalogue; fetches nothing. Raises WeightsError for a wrong
+    one, which is removed from the cache, see `verify.check`, and for one that is missing beside others."""
+    missing = []
+    for file, path in _where(entry):
+        if path is None or not path.exists():
+            missing.append(file.path)
+        else:
+            check(path, file, cache=_removable(entry))
+    if missing:
+        what = f"{entry.name} is only in part on this machine: {', '.join(missing)} is missing."
+        raise WeightsError(what, f"Fetch it: `uhrmat models pull {entry.name}`.")
+
+
+def _removable(entry: CatalogEntry) -> Path | None:
+    return cache_dir() if entry.source == "hub" else None
+
+
 def _where(entry: CatalogEntry) -> list[tuple[WeightsFile, Path | None]]:
     if entry.source == "bundled":
         return [(file, bundled_weights_dir() / file.path) for file in entry.files]
@@ -79,7 +102,7 @@ def _known(entry: CatalogEntry, accept: Collection[str], progress: Progress | No
     files: dict[str, Path] = {}
     for file, path in _where(entry):
         found = path or fetch(entry.repo, entry.revision, file.path, file, progress)
-        check(found, file, delete=entry.source == "hub")
+        check(found, file, cache=_removable(entry))
         files[file.path] = found
     where = "bundled" if entry.source == "bundled" else f"{entry.repo}@{entry.revision[:8]}"
     return LocalWeights(files[entry.main.path], files, entry, f"{entry.name} ({where})", True)
@@ -99,6 +122,8 @@ def _repository(
 ) -> LocalWeights:
     if file is None:
         file = _choose(listing(repo, revision), suffixes, f"{repo}@{revision}")
+    if ".." in file.split("/") or file.startswith("/") or "\\" in file:
+        raise WeightsError(f"{file} is no place inside the repository {repo}.", "Name one of its files.")
     refuse_pickle(file)
     path = None if fresh and not offline() else in_cache(repo, revision, file)
     path = path or fetch(repo, revision, file, None, progress)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from uhrmat.errors import WeightsError
 from uhrmat.hub.card import stated_licence
+from uhrmat.hub.consent import HTTP_TOKEN, may_carry_token
 from uhrmat.hub.failures import translated
 from uhrmat.hub.fetch import endpoint, offline, silent
 from uhrmat.hub.locate import refuse_pickle
@@ -74,6 +75,11 @@ def _token() -> str:
     from huggingface_hub import get_token
 
     token = os.environ.get("HF_TOKEN") or get_token()
+    if token and not may_carry_token(endpoint()):
+        raise WeightsError(
+            f"Uploading would send your token over the unencrypted line to {endpoint()}.",
+            f"Set HF_ENDPOINT to an address with https, or {HTTP_TOKEN}=1 if that is what you want.",
+        )
     if not token:
         raise WeightsError(
             "Uploading needs a token of your account.",

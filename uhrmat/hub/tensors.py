@@ -44,14 +44,40 @@ def load_into(net: Net, tensors: dict[str, Tensor], path: Path, what: str, comma
     """`net`, for evaluation, with the tensors of the file `path`, as float32 whatever that holds.
 
     what: the network's name for people; command: what writes such weights. Raises WeightsError where names or shapes
-    are another network's.
+    are another network's, and where values are no numbers to reckon with, see `check_values`.
     """
+    check_values(tensors, path, net)
     try:
         net.load_state_dict({name: value.float() for name, value in tensors.items()})
     except RuntimeError as error:
         wrong = f"The weights {path} are not those of {what}."
         raise WeightsError(wrong, f"Give weights that `{command}` wrote.") from error
     return net.eval()
+
+
+def check_values(tensors: dict[str, Tensor], path: Path, net: nn.Module | None = None) -> None:
+    """Raises WeightsError unless all values are floating-point numbers of at least 16 bits, finite in float32.
+
+    NaN or infinity anywhere spoils whole mattes, or, worse, parts of them; integers and float8 are quantised weights
+    whose scales are not here. net: the counters that it has itself (of batches, say) may be integers.
+    """
+    import torch
+
+    counters = {name for name, value in net.state_dict().items() if not value.is_floating_point()} if net else set()
+    for name, value in tensors.items():
+        if name in counters:
+            continue
+        if value.dtype not in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
+            kind = str(value.dtype).removeprefix("torch.")
+            raise WeightsError(
+                f"{path}: the weights {name[:80]!r} are {kind}, not floating-point numbers of 16 bits or more.",
+                "Give weights that are not quantised.",
+            )
+        if not bool(torch.isfinite(value.float()).all()):
+            raise WeightsError(
+                f"{path}: the weights {name[:80]!r} have values that are not finite (NaN or infinity).",
+                "Take an earlier checkpoint, or fetch the file again.",
+            )
 
 
 def read_header(path: Path) -> dict[str, str]:

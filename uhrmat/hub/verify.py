@@ -26,28 +26,39 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def check(path: Path, must: WeightsFile, *, delete: bool) -> None:
-    """Raises WeightsError unless size and SHA-256 are right; with `delete` a wrong file is removed first."""
+def check(path: Path, must: WeightsFile, *, cache: Path | None) -> None:
+    """Raises WeightsError unless size and SHA-256 are right.
+
+    Args:
+        path: The file, or a link to it.
+        must: What it has to be.
+        cache: The folder of files that can be fetched again: a wrong file is removed where it lies below, links
+            followed. None: nothing is removed.
+    """
     found = f"has {path.stat().st_size:,} bytes instead of {must.bytes:,}"
     if path.stat().st_size == must.bytes:
         digest = sha256(path)
         if digest == must.sha256:
             return
         found = f"has SHA-256 {digest[:12]}… instead of {must.sha256[:12]}…"
-    gone = delete and _delete(path)
+    gone = "" if cache is None else _delete(path, cache)
     raise WeightsError(
-        f"{must.path} {found}, so it is not what was published{'; it was deleted' if gone else ''}.",
-        "Fetch it again; if that gives the same, the mirror (HF_ENDPOINT) or a proxy changes files."
-        if delete
-        else "Get the file anew.",
+        f"{must.path} {found}, so it is not what was published{gone}.",
+        "Get the file anew."
+        if cache is None
+        else "Fetch it again; if that gives the same, the mirror (HF_ENDPOINT) or a proxy changes files.",
     )
 
 
-def _delete(path: Path) -> bool:
-    """Removes a file of the cache, and what it links to. Whether that worked."""
+def _delete(path: Path, cache: Path) -> str:
+    """Removes a file of the cache and what it links to, never anything outside. What was done, for an error."""
+    root, target = cache.resolve(), path.resolve()
+    if not path.parent.resolve().is_relative_to(root):
+        return f"; {target} is not below the cache {root}, so it was not deleted"
     with contextlib.suppress(OSError):
-        blob = path.resolve()
         path.unlink()
-        blob.unlink(missing_ok=True)
-        return True
-    return False
+        if not target.is_relative_to(root):
+            return f"; the link to it was deleted, but {target}, which is outside the cache, was not"
+        target.unlink(missing_ok=True)
+        return "; it was deleted"
+    return ""

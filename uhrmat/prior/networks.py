@@ -7,6 +7,7 @@ import importlib.util
 from uhrmat.errors import InputError, WeightsError
 from uhrmat.hub import CatalogEntry, LocalWeights, cached, find, resolve
 from uhrmat.hub.bundled import bundled
+from uhrmat.hub.consent import hub_allowed
 from uhrmat.prior.base import PriorMethod
 from uhrmat.prior.choose import Choice
 
@@ -51,14 +52,22 @@ def _is_vitmatte(found: LocalWeights) -> bool:
 def default_network(device: str, threads: int | None = None) -> tuple[PriorMethod, Choice]:
     """The network to ask where there are no hints, and why it is that one.
 
-    The catalogue's default for the device if it is cached or the Hub answers, else the person network that travels with
-    uhrmat. Raises InputError where there is neither.
+    The catalogue's default for the device if it is cached, or if the user has allowed asking the Hub (see
+    `hub.consent`) and it answers; else the person network that travels with uhrmat. Raises InputError where there is
+    neither.
     """
     why = "onnxruntime is not installed"
     if importlib.util.find_spec("onnxruntime") is not None:
-        why = "the Hub does not answer"
+        allowed = hub_allowed()
+        why = (
+            "the Hub does not answer"
+            if allowed
+            else "no other network is on this machine (`uhrmat models pull modnet`)"
+        )
         for entry in _wanted(device):
             held = cached(entry)
+            if not held and not allowed:
+                continue
             try:
                 made = network(entry.name, device, threads)
             except WeightsError:

@@ -13,6 +13,7 @@ import numpy as np
 from safetensors import SafetensorError
 
 from uhrmat.errors import InputError, WeightsError
+from uhrmat.hub.tensors import check_values, load_tensors
 from uhrmat.prior.base import Prior, SmallHints, constrained
 
 MULTIPLE = 32
@@ -65,6 +66,7 @@ def _load(path: Path, architecture: str) -> Any:
         else:
             raise WeightsError(f"{path.parent} holds no config.json.", "Give a folder in transformers' layout.")
         net = VitMatteForImageMatting(config)
+        check_values(load_tensors(path)[0], path, net)
         load_model(net, path)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise WeightsError(

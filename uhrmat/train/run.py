@@ -122,9 +122,11 @@ def _wait_for_scenes(
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:
-    from uhrmat.hub.tensors import load_tensors
+    from uhrmat.hub.tensors import check_values, load_tensors
 
-    return load_tensors(path)[0]
+    found = load_tensors(path)[0]
+    check_values(found, path)
+    return found
 
 
 def draw_curves(log: Path, path: Path) -> None:
