@@ -18,6 +18,7 @@ from PIL import Image
 
 from uhrmat.errors import InputError
 from uhrmat.media import raster, read_info, read_mask, read_picture
+from uhrmat.media.exr import write_exr
 from uhrmat.media.png import SIGNATURE, chunk
 from uhrmat.media.raster import cv2_decode, cv2_read
 
@@ -110,15 +111,18 @@ def test_a_picture_like_the_mark_is_read(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="file names are bytes on Linux")
-@pytest.mark.parametrize("suffix", [b"png", b"jpg", b"webp", b"tif"])
+@pytest.mark.parametrize("suffix", [b"png", b"jpg", b"webp", b"tif", b"exr"])
 def test_names_that_are_not_utf8(tmp_path: Path, suffix: bytes) -> None:
     kind = suffix.decode()
     folder = tmp_path / os.fsdecode(b"f\xfcr")
     folder.mkdir()
     path = folder / os.fsdecode(b"caf\xe9." + suffix)
-    save(tmp_path / f"a.{kind}", SMOOTH).rename(path)
+    if kind == "exr":
+        write_exr(path, SMOOTH.astype(np.float32))
+    else:
+        save(tmp_path / f"a.{kind}", SMOOTH).rename(path)
     assert read_picture(path).pixels.shape == (48, 64, 3) and read_info(path).width == 64
-    assert cv2_read(path, cv2.IMREAD_GRAYSCALE) is not None
+    assert kind == "exr" or cv2_read(path, cv2.IMREAD_GRAYSCALE) is not None
     cut = path.with_name(os.fsdecode(b"cut\xff." + suffix))
     cut.write_bytes(path.read_bytes()[:-60])
     with pytest.raises(InputError, match=r"cut\\xff\."):

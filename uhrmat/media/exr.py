@@ -16,6 +16,7 @@ from uhrmat.errors import InputError
 from uhrmat.media.exr_header import FLOAT, HALF, Header, Window, read_header, size_of
 from uhrmat.media.files import PathLike, atomic
 from uhrmat.media.icc import Chromaticities
+from uhrmat.media.names import readable, writable
 from uhrmat.media.picture import ExrFrame, check_finite
 from uhrmat.media.source import Array, Decoded, Source, damaged, unsupported
 
@@ -75,7 +76,7 @@ def _decode(path: Path, names: tuple[str, ...], has_alpha: bool, data: Window, c
     import OpenEXR
 
     try:
-        with OpenEXR.File(str(path), separate_channels=True) as file:
+        with readable(path) as name, OpenEXR.File(name or str(path), separate_channels=True) as file:
             planes = file.channels()
             wanted = [_placed(planes[name].pixels, data, covered) for name in names]
             alpha = _placed(planes["A"].pixels, data, covered) if has_alpha else None
@@ -131,8 +132,8 @@ def write_exr(
         header["chromaticities"] = chromaticities
     with atomic(path) as temporary:
         try:
-            with OpenEXR.File(header, {name: np.ascontiguousarray(pixels)}) as file:
-                file.write(str(temporary))
+            with writable(temporary) as place, OpenEXR.File(header, {name: np.ascontiguousarray(pixels)}) as file:
+                file.write(place)
         except RuntimeError as error:
             raise OSError(str(error)) from error
 

@@ -9,7 +9,7 @@ import io
 import os
 import struct
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,9 @@ import numpy.typing as npt
 from uhrmat.errors import InputError
 from uhrmat.media.colour import convert_to_srgb
 from uhrmat.media.files import PathLike
+from uhrmat.media.names import Parts, readable
 from uhrmat.media.noise import captured
 from uhrmat.media.source import Array, Decoded, Source, damaged, load_bytes, unsupported
-
-Parts = Sequence[memoryview | bytes]
-"""A file's bytes in pieces, one after the other."""
 
 
 def cv2_module() -> Any:
@@ -94,7 +92,7 @@ def _into(target: Array, path: Path, parts: Parts | None) -> Array | None:
     cv2 = cv2_module()
     mark = np.random.default_rng(0).integers(0, 256, target[:1].nbytes, np.uint8).view(target.dtype)
     target[:1] = mark.reshape(target[:1].shape)
-    with _named(path, parts) as name:
+    with readable(path, parts) as name:
         if name is None:
             return None
         try:
@@ -124,41 +122,6 @@ def cv2_read(path: PathLike, flags: int) -> Array | None:
     except (OSError, cv2_module().error):
         return None
     return found
-
-
-@contextmanager
-def _named(path: Path, parts: Parts | None) -> Iterator[str | None]:
-    """A name under which cv2 can open the file, or one that holds `parts`; None where there is no such name.
-
-    cv2 crashes on names that are not UTF-8, and on Windows opens none but ASCII. Linux has names for open files.
-    """
-    if sys.platform == "linux" and os.path.isdir("/proc/self/fd"):  # /proc is not mounted everywhere
-        number = os.open(path, os.O_RDONLY) if parts is None else _memory_file(parts)
-        try:
-            yield f"/proc/self/fd/{number}"
-        finally:
-            os.close(number)
-    elif parts is None and (str(path).isascii() if os.name == "nt" else _is_utf8(str(path))):
-        yield str(path)
-    else:
-        yield None
-
-
-def _memory_file(parts: Parts) -> int:
-    """The descriptor of a file without a name that holds `parts`."""
-    number = os.memfd_create("picture")
-    with open(number, "wb", closefd=False) as file:
-        for part in parts:
-            file.write(part)
-    return number
-
-
-def _is_utf8(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def to_rgb(pixels: Array) -> Decoded:
