@@ -63,7 +63,7 @@ def open_container(path: Path) -> InputContainer:
 
     need_regular(path)
     if not path.is_file():
-        what = "is a folder" if path.is_dir() else "is no regular file" if path.exists() else "does not exist"
+        what = "is a folder" if path.is_dir() else "does not exist"
         raise InputError(f"'{path}' {what}.", ANOTHER)
     try:
         container = av.open(file_url(path), "r", container_options=_LOCAL, metadata_errors="replace")
