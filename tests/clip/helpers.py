@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -66,3 +67,20 @@ def write_stream(path: Path, clip: list[ClipFrame], rate: int = 25) -> Path:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame.image, "rgb24")))  # type: ignore[union-attr]
         container.mux(stream.encode(None))  # type: ignore[union-attr]
     return path
+
+
+def with_sound(path: Path) -> None:
+    """Adds PCM sound to a clip, a packet for each frame at 25 frames a second."""
+    import av
+
+    silent = path.rename(path.with_name("silent.mkv"))
+    with av.open(str(silent)) as source, av.open(str(path), "w") as target:
+        video = target.add_stream_from_template(source.streams.video[0])
+        audio = target.add_stream("pcm_s16le", rate=8000, layout="mono")
+        for number, packet in enumerate(p for p in source.demux(video=0) if p.size):
+            packet.stream = video
+            target.mux(packet)
+            sound = av.AudioFrame.from_ndarray(np.full((1, 320), number, np.int16), "s16", "mono")
+            sound.sample_rate, sound.pts, sound.time_base = 8000, 320 * number, Fraction(1, 8000)
+            target.mux(audio.encode(sound))
+    silent.unlink()

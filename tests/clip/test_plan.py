@@ -13,7 +13,7 @@ from uhrmat import InputError, OutputError, UhrmatError
 from uhrmat.clip.plan import SHORT_SIDE, ClipSpec, frame_range, parse_rate, plan_clip
 from uhrmat.clip.segments import Segment, split
 
-from .helpers import frames, write_frames, write_stream
+from .helpers import frames, with_sound, write_frames, write_stream
 
 CLIP = frames(5)
 
@@ -125,3 +125,22 @@ def test_rates() -> None:
     for wrong in ("x", "0", "1/0", "-3"):
         with pytest.raises(InputError, match="rate"):
             parse_rate(wrong)
+
+
+@pytest.mark.parametrize(("name", "beside"), [("out.webm", "out.mka"), ("f_%04d.png", "f.mka")])
+def test_sound_that_will_lie_beside_the_output_replaces_nothing_unasked(
+    stream: ClipSpec, name: str, beside: str
+) -> None:
+    with_sound(stream.source)
+    wanted = replace(stream, output=stream.source.with_name(name))
+    stream.source.with_name(beside).write_bytes(b"a recording")
+    with pytest.raises(OutputError, match=f"{beside} exists"):
+        plan_clip(wanted)
+    assert plan_clip(wanted, overwrite=True).info.has_audio
+    assert plan_clip(replace(wanted, output=stream.source.with_name("out.mov"))).info.has_audio  # holds it itself
+
+
+def test_a_rate_on_a_file_is_the_rate_of_the_job(stream: ClipSpec) -> None:
+    with_sound(stream.source)
+    job = plan_clip(replace(stream, rate=Fraction(12)))
+    assert (job.info.rate, job.info.duration, job.info.has_audio) == (12, 5 / 12, False)

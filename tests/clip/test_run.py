@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +26,7 @@ from uhrmat.matter import Matter
 from uhrmat.media.video import open_clip
 from uhrmat.media.video.encode import StreamWriter
 
-from .helpers import HEIGHT, WIDTH, frames, write_frames, write_masks, write_stream
+from .helpers import HEIGHT, WIDTH, frames, with_sound, write_frames, write_masks, write_stream
 
 CLIP = frames(7, noise=1.0)
 LIGHT = {"prior": "mask", "refiner": "guided", "precision": "fp32"}
@@ -50,23 +49,6 @@ def alphas(path: Path) -> list[np.ndarray]:
     """In [0, 1]."""
     with open_clip(path) as reader:
         return [frame.picture.to_float()[..., 0] for frame in reader.frames()]
-
-
-def with_sound(path: Path) -> None:
-    """Adds PCM sound to a clip, a packet for each frame at 25 frames a second."""
-    import av
-
-    silent = path.rename(path.with_name("silent.mkv"))
-    with av.open(str(silent)) as source, av.open(str(path), "w") as target:
-        video = target.add_stream_from_template(source.streams.video[0])
-        audio = target.add_stream("pcm_s16le", rate=8000, layout="mono")
-        for number, packet in enumerate(p for p in source.demux(video=0) if p.size):
-            packet.stream = video
-            target.mux(packet)
-            sound = av.AudioFrame.from_ndarray(np.full((1, 320), number, np.int16), "s16", "mono")
-            sound.sample_rate, sound.pts, sound.time_base = 8000, 320 * number, Fraction(1, 8000)
-            target.mux(audio.encode(sound))
-    silent.unlink()
 
 
 def left(folder: Path) -> set[str]:

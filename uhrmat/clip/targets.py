@@ -15,6 +15,7 @@ from uhrmat.media.files import same_file
 from uhrmat.media.video import CODECS, ClipInfo, Codec, Content, find_codec, open_writer
 from uhrmat.media.video.names import FrameNames
 from uhrmat.media.video.sequence import would_be_read
+from uhrmat.media.video.sound import ASIDE, plan_sound
 from uhrmat.media.video.stills import SequenceWriter
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def sound_beside(path: Path) -> Path:
     """The file for a clip's sound beside the stills of `path`, a folder or a pattern."""
     names = FrameNames.parse(path) if path.suffix.lower() in _STILLS and not path.is_dir() else None
     stem = path.name if names is None else names.head.rstrip("_-. ")
-    return path.with_name(f"{stem or path.absolute().parent.name}.mka")
+    return path.with_name(f"{stem or path.absolute().parent.name}{ASIDE}")
 
 
 def check_targets(
@@ -172,6 +173,8 @@ def check_targets(
                 )
             if info.has_audio and number == 0:
                 files.append(sound_beside(target.path))
+        elif info.has_audio and plan_sound(info.path, target.path).aside:
+            files.append(target.path.with_suffix(ASIDE))
         there = _existing(files)
         for path in there:
             if _identity(path) in read:

@@ -40,6 +40,10 @@ def file_url(path: Path) -> str:
     return f"file:{path}"
 
 
+FORMATS = {".mov": "mov", ".mp4": "mp4", ".mkv": "matroska", ".webm": "webm", ".mka": "matroska"}
+"""FFmpeg's muxers by extension. By its own choice `.mka` gets a muxer that refuses TTA and WavPack."""
+
+
 def open_muxer(path: Path, time_base: Fraction) -> Any:
     """Open a file for writing by its extension, without dates and chance in it: the same packets give the same bytes.
 
@@ -50,7 +54,7 @@ def open_muxer(path: Path, time_base: Fraction) -> Any:
     options = {"fflags": "+bitexact"}
     if path.suffix.lower() in (".mov", ".mp4"):
         options["movie_timescale"] = str(time_base.denominator)
-    return av.open(file_url(path), "w", container_options=options)
+    return av.open(file_url(path), "w", format=FORMATS.get(path.suffix.lower()), container_options=options)
 
 
 def open_container(path: Path) -> InputContainer:

@@ -13,13 +13,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from uhrmat.media.video.container import open_container
+from uhrmat.media.video.container import FORMATS, open_container
 
 PRIMING = Fraction(1, 10)
 """Sound may start this much before the picture without moving it: an encoder's run-in, which players skip."""
 ASIDE = ".mka"
 """Where sound goes that the pictures' container cannot hold: Matroska takes most codecs."""
-_FORMATS = {".mov": "mov", ".mp4": "mp4", ".mkv": "matroska", ".webm": "webm", ASIDE: "matroska"}
 _TRIAL_PACKETS = 3
 _TRIAL_READS = 4096
 _CARRIED = ("language", "title")
@@ -96,7 +95,7 @@ def _accepts(track: Any, packets: list[Any], suffix: str) -> bool:
     import av
 
     try:
-        with av.open(io.BytesIO(), "w", format=_FORMATS[suffix]) as muxer:
+        with av.open(io.BytesIO(), "w", format=FORMATS[suffix]) as muxer:
             stream = muxer.add_stream_from_template(track, opaque=True)
             for packet in packets:
                 copy = av.Packet(bytes(packet))
