@@ -179,7 +179,7 @@ FrameRate = Annotated[
         "--rate",
         metavar="FPS",
         rich_help_panel=_RANGE,
-        help="Frames per second of a sequence: 25, 24000/1001. Default: 24.",
+        help="Frames per second of stills (default: 24), or to show a file's frames at, without its sound: 24000/1001.",
     ),
 ]
 _TIME = "What is computed again"

@@ -41,7 +41,7 @@ from uhrmat.media.video import (
     open_clip,
     open_writer,
 )
-from uhrmat.media.video.stills import SequenceWriter
+from uhrmat.media.video.stills import SequenceWriter, lost_in_stills
 from uhrmat.memory import TRIM_EVERY, bound_kernels, give_back
 from uhrmat.prior.affinity import AffinityPrior, Solver
 from uhrmat.prior.key import KeyPrior
@@ -289,8 +289,7 @@ def finish(job: ClipJob) -> list[str]:
         notes.append(
             f"{job.codec.name} does not say which field is first: its frames, of both fields, count as progressive"
         )
-    if not job.codec.sequence:
-        notes += _join(job)
+    notes += lost_in_stills(job.codec, job.info) if job.codec.sequence else _join(job)
     if job.codec.sequence and job.info.has_audio:
         notes += _sound_beside(job)
     job.work.remove()

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import av
 import numpy as np
+import OpenEXR
 import pytest
 
 from tests.media.video.helpers import clip_info, encode, grey_frame, scenery, soft_alpha, some_frame
 from uhrmat.media.video import CODECS, ClipInfo, Content, check_alpha, join_segments, open_clip, open_writer
 from uhrmat.media.video.labels import Chapter, Labels, advance_timecode
+from uhrmat.media.video.stills import lost_in_stills
 
 WIDE = Fraction(4, 3)
 DELIVERED = [  # codec, suffix, tag, profile, layout with and without alpha
@@ -93,6 +95,34 @@ def test_a_matroska_header_with_a_pixel_aspect_keeps_its_checksum(tmp_path: Path
     assert zlib.crc32(body[6:]) == int.from_bytes(body[2:6], "little")
     assert b"\x54\xb2\x81\x03" in body  # DisplayUnit: the ratio of the sides
     assert b"  " not in body  # the room that was kept is used or void
+
+
+@pytest.mark.parametrize("content", ["alpha", "foreground", "composite"])
+def test_exr_frames_carry_the_pixel_aspect_and_give_it_back(tmp_path: Path, content: Content) -> None:
+    info, colour = clip_info(66, 48, sample_aspect=WIDE), scenery(48, 66)
+    with open_writer(tmp_path / "f_%04d.exr", "exr", info, content) as writer:
+        for index in range(2):
+            writer.write(some_frame(index, colour), soft_alpha(48, 66), colour)
+    with OpenEXR.File(str(tmp_path / "f_0001.exr"), header_only=True) as file:
+        assert file.header()["pixelAspectRatio"] == pytest.approx(4 / 3)
+    with open_clip(tmp_path / "f_%04d.exr") as clip:
+        assert clip.info.sample_aspect == WIDE
+        frame = next(clip.frames())
+        assert (frame.picture.width, frame.picture.height) == (66, 48)
+        with open_writer(tmp_path / "part.mov", "prores4444", clip.info, "alpha") as writer:
+            writer.write(frame, soft_alpha(48, 66), None)
+    join_segments([tmp_path / "part.mov"], tmp_path / "out.mov", clip.info, "prores4444")
+    with open_clip(tmp_path / "out.mov") as clip:
+        assert clip.info.sample_aspect == WIDE
+
+
+def test_what_stills_cannot_say_is_said_in_a_note() -> None:
+    wide, square = clip_info(66, 48, sample_aspect=WIDE), clip_info(66, 48)
+    for name in ("png", "tiff"):
+        (note,) = lost_in_stills(CODECS[name], wide)
+        assert "4:3" in note and name.upper() in note
+        assert lost_in_stills(CODECS[name], square) == []
+    assert lost_in_stills(CODECS["exr"], wide) == []
 
 
 LABELS = Labels(

@@ -132,6 +132,7 @@ def _names(files: list[Numbered]) -> FrameNames:
 
 def _describe(source: Path, files: list[Numbered], rate: Fraction) -> ClipInfo:
     first, span = read_info(files[0].path), files[-1].number - files[0].number + 1
+    aspect = Fraction(1) if first.exr is None else Fraction(first.exr.pixel_aspect).limit_denominator(1000)
     return ClipInfo(
         path=source,
         kind="sequence",
@@ -148,5 +149,6 @@ def _describe(source: Path, files: list[Numbered], rate: Fraction) -> ClipInfo:
         pattern=_names(files).path.name,
         codec=files[0].path.suffix.lower().lstrip("."),
         has_alpha=first.has_alpha,
+        sample_aspect=aspect if aspect > 0 else Fraction(1),
         files=tuple(file.path for file in files),
     )

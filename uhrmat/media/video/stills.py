@@ -10,7 +10,7 @@ import numpy as np
 from uhrmat.errors import OutputError
 from uhrmat.media.convert import to_integer
 from uhrmat.media.files import check_writable
-from uhrmat.media.picture import PictureInfo
+from uhrmat.media.picture import ExrFrame, PictureInfo
 from uhrmat.media.video.codecs import Codec
 from uhrmat.media.video.encode import SAMPLE_EVERY, check_parts
 from uhrmat.media.video.names import FrameNames
@@ -60,7 +60,7 @@ class SequenceWriter(ClipWriter):
         path.parent.mkdir(parents=True, exist_ok=True)
         single = None if self._bits is None else self._bits == 32
         if self._content == "alpha" and alpha is not None:
-            write_alpha(path, alpha, self._alpha_format(), exr_float=bool(single))
+            write_alpha(path, alpha, self._alpha_format(), exr_float=bool(single), info=self._header(frame))
         elif colour is not None:
             colour, info = self._coloured(frame, colour)
             if self._content == "composite" or alpha is None:
@@ -81,7 +81,15 @@ class SequenceWriter(ClipWriter):
             colour = to_integer(colour, self._clip.linear, self._bits)
         depth = frame.picture.info.bit_depth if colour.dtype == np.float32 else 8 * colour.dtype.itemsize
         linear = self._clip.linear and colour.dtype == np.float32
-        return colour, replace(frame.picture.info, dtype=colour.dtype.name, bit_depth=depth, linear=linear)
+        return colour, replace(self._header(frame), dtype=colour.dtype.name, bit_depth=depth, linear=linear)
+
+    def _header(self, frame: Frame) -> PictureInfo:
+        """What the picture says of itself, and the clip's pixel aspect where the picture says nothing of that."""
+        info = frame.picture.info
+        if self._clip.sample_aspect == 1 or info.exr is not None:
+            return info
+        window = (0, 0, info.width - 1, info.height - 1)
+        return replace(info, exr=ExrFrame(window, window, float(self._clip.sample_aspect)))
 
     def close(self) -> None:
         """Every file is complete already. A writer without frames is an `OutputError`."""
@@ -90,6 +98,14 @@ class SequenceWriter(ClipWriter):
 
     def abort(self) -> None:
         """Nothing is half written, so nothing has to go."""
+
+
+def lost_in_stills(codec: Codec, info: ClipInfo) -> list[str]:
+    """Notes on what the files of a sequence do not say of their clip."""
+    if info.sample_aspect == 1 or codec.name == "exr":
+        return []
+    aspect = f"{info.sample_aspect.numerator}:{info.sample_aspect.denominator}"
+    return [f"{codec.name.upper()} files do not say that pixels are {aspect}: tell the program that reads them"]
 
 
 def _number(frame: Frame) -> int:
