@@ -31,7 +31,7 @@ from uhrmat.bench.hrimf_amr import measured
 from uhrmat.bench.pictures import Item, find_items
 from uhrmat.devices import fast_bf16
 from uhrmat.hints import Hints
-from uhrmat.media import read_mask, read_picture, read_trimap
+from uhrmat.media import read_matte, read_picture, read_trimap
 from uhrmat.prior.base import area_average
 from uhrmat.prior.make import Priors
 from uhrmat.refine.refiner import Job, Refiner, SHMRefiner, make_refiner
@@ -78,7 +78,7 @@ def asked(items: list[Item], method: str, side: int | None, half: bool = False) 
         hints = Hints(trimap=read_trimap(item.trimap, size))
         assert hints.trimap is not None
         small, known = small_problem(picture, hints, side, halved=half)
-        truth = read_mask(item.truth, size)
+        truth = read_matte(item.truth)
         told = priors.choose(hints.given)[0](small, known).alpha if priors else area_average(truth, small.shape[:2])
         yield Asked(Job(picture, small, told, hints.trimap, trimap_band(hints.trimap)), truth)
         print(f"  {item.name}", file=sys.stderr, flush=True)

@@ -38,7 +38,7 @@ from uhrmat.batch.hints import Hints
 from uhrmat.batch.job import Job, run
 from uhrmat.batch.settings import Settings
 from uhrmat.executors.inline import InlineExecutor
-from uhrmat.media import read_mask
+from uhrmat.media import read_alpha
 from uhrmat.media.video import open_clip
 from uhrmat.metrics import as_unit
 
@@ -139,7 +139,7 @@ def is_right(root: Path, key: str) -> bool:
         with open_clip(stem.with_name(f"{stem.name}.mkv")) as reader:
             alphas = [as_unit(frame.picture.pixels[..., 0]) for frame in reader.frames()]
     else:
-        alphas = [read_mask(stem.with_name(f"{stem.name}.png"))]
+        alphas = [read_alpha(stem.with_name(f"{stem.name}.png"))]
     sides = [(float(alpha[:, :8].max()), float(alpha[:, -8:].min())) for alpha in alphas]
     return len(alphas) == (9 if source.suffix in CONTAINERS else 1) and all(side == (0.0, 1.0) for side in sides)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from uhrmat.bench.pictures import Item, find_items
 from uhrmat.foreground import estimate_foreground
-from uhrmat.media import read_mask, read_picture, read_trimap, srgb_decode, srgb_encode
+from uhrmat.media import read_mask, read_matte, read_picture, read_trimap, srgb_decode, srgb_encode
 from uhrmat.prior.base import area_average
 from uhrmat.prior.chroma import excess, hue_axes, pure
 
@@ -113,7 +113,7 @@ HINTS = ("trimap", "mask", "alpha", "plate", "key", "nothing")
 def _read(item: Item) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     pixels = read_picture(item.picture).pixels
     size = pixels.shape[0], pixels.shape[1]
-    return pixels, read_mask(item.truth, size), read_trimap(item.trimap, size)
+    return pixels, read_matte(item.truth), read_trimap(item.trimap, size)
 
 
 def _subject(pixels: np.ndarray, truth: np.ndarray) -> np.ndarray:

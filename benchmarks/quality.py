@@ -22,7 +22,7 @@ import numpy as np
 
 from benchmarks import common
 from uhrmat.matter import Matter
-from uhrmat.media import read_mask, read_picture, read_trimap
+from uhrmat.media import read_alpha, read_matte, read_picture, read_trimap
 from uhrmat.metrics import score
 from uhrmat.prior.affinity import solve
 from uhrmat.refine.refiner import REFINERS
@@ -50,7 +50,7 @@ class Set:
 def measure(alpha: np.ndarray, files: Files) -> Row:
     """The four measures of an alpha, rounded to 8 bits."""
     trimap = read_trimap(files[1], alpha.shape)
-    found = score(np.rint(alpha * 255).astype(np.float32) / 255, read_mask(files[2], alpha.shape), trimap).values
+    found = score(np.rint(alpha * 255).astype(np.float32) / 255, read_matte(files[2]), trimap).values
     return {name: found[name] for name in MEASURES}
 
 
@@ -86,7 +86,7 @@ def baseline(files: Files, method: str) -> Row:
         _, status, usage = os.wait4(process.pid, 0)
         if status:
             return {}
-        alpha = read_mask(Path(out, "alpha.png"))
+        alpha = read_alpha(Path(out, "alpha.png"))
     trimap = read_trimap(files[1], alpha.shape)
     alpha[trimap == 0], alpha[trimap == 255] = 0, 1
     row = measure(alpha, files)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from uhrmat import InputError, Matter, WeightsError
+from uhrmat.hints import Hints
 from uhrmat.media import Picture
 from uhrmat.prior.base import area_average
 from uhrmat.train.synth import Scene, render_scene
@@ -63,14 +64,17 @@ def test_deeper_pictures_give_the_same_alpha(dtype: type, scene: Scene, picture:
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])
-def test_a_trimap_of_one_kind(value: int) -> None:
+def test_hints_of_one_kind(value: int) -> None:
+    """Frames without the subject, or without anything else: finite, and said."""
     image = np.random.default_rng(1).integers(0, 256, (70, 50, 3), dtype=np.uint8)
-    alpha = Matter().matte(image, trimap=np.full((70, 50), value, np.uint8)).alpha
-    assert np.isfinite(alpha).all() and ((alpha == value / 255).all() or value == 128)
+    matte = Matter().matte(image, hints=Hints(np.full((70, 50), value, np.uint8)))
+    assert np.isfinite(matte.alpha).all() and ((matte.alpha == value / 255).all() or value == 128)
+    said = {0: "the alpha is empty", 128: "", 255: "the alpha is full"}[value]
+    assert said in " ".join(matte.stats.notes)
 
 
 def test_one_pixel() -> None:
-    matte = Matter().matte(np.zeros((1, 1, 3), np.uint8), trimap=np.full((1, 1), 128, np.uint8))
+    matte = Matter().matte(np.zeros((1, 1, 3), np.uint8), hints=Hints(np.full((1, 1), 128, np.uint8)))
     assert matte.alpha.shape == (1, 1) and 0 <= matte.alpha[0, 0] <= 1
 
 
@@ -107,9 +111,12 @@ def test_the_users_own_small_matte_is_refined_where_it_is_open(scene: Scene, pic
     assert errors["shm"] < errors["bilinear"] < 0.05
 
 
-def test_an_empty_prior_gives_an_empty_matte(picture: Picture) -> None:
-    matte = Matter(working_size=160).matte(picture, alpha=np.zeros((16, 22), np.float32))
+def test_an_empty_prior_gives_an_empty_matte_and_says_so(picture: Picture) -> None:
+    matte = Matter(working_size=160).matte(picture, hints=Hints(alpha=np.zeros((16, 22), np.float32)))
     assert (matte.alpha == 0).all() and matte.stats.active_pixels == 0
+    assert "the alpha is empty" in matte.stats.notes[-1]
+    with pytest.raises(InputError, match="0% all over"):
+        Matter(working_size=160).matte(picture, alpha=np.zeros((16, 22), np.float32))
 
 
 def test_a_plate_and_a_screen_from_photograph_to_foreground(scene: Scene) -> None:

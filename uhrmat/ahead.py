@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from uhrmat.hints import Hints, read_hints
+from uhrmat.hints import Hints
 from uhrmat.media import Picture
 from uhrmat.prior.affinity import METHODS, AffinityPrior, Solver
 from uhrmat.prior.base import SHORT_SIDE, SmallHints, area_average, working_shape
@@ -25,10 +23,9 @@ _SOLVED_BY = {"lpn-trimap": TIED}
 
 @dataclass(frozen=True)
 class Begun:
-    """A prior that was begun before the matter was there. hints: as they were read; method: one of `affinity.METHODS`;
-    problem: what it is asked, made with `side` and `halved`, see `small_problem`."""
+    """A prior that was begun before the matter was there. method: one of `affinity.METHODS`; problem: what it is asked,
+    made with `side` and `halved`, see `small_problem`."""
 
-    hints: Hints
     method: str
     side: int | None
     halved: bool
@@ -66,20 +63,16 @@ def small_problem(picture: Picture, hints: Hints, side: int | None, halved: bool
     return small_copy(picture, shape), small_hints(hints, shape)
 
 
-def begin_prior(
-    picture: Picture, said: Mapping[str, Any], name: str, side: int | None, halved: bool = False
-) -> Begun | None:
+def begin_prior(picture: Picture, hints: Hints, name: str, side: int | None, halved: bool = False) -> Begun | None:
     """What `Matter.matte` will ask of the prior called `name`; None where that is no affinity prior.
 
-    said: hints by name, as `read_hints` takes them; side and halved: as for `small_problem`. Raises InputError.
+    side and halved: as for `small_problem`. Raises InputError.
     """
-    given = frozenset(key for key, value in said.items() if value is not None)
-    chosen = pick(name, given).name
+    chosen = pick(name, hints.given).name
     method = _SOLVED_BY.get(chosen, chosen)
     if method not in METHODS:
         return None
-    hints = read_hints((picture.height, picture.width), **said)
-    return Begun(hints, method, side, halved, small_problem(picture, hints, side, halved))
+    return Begun(method, side, halved, small_problem(picture, hints, side, halved))
 
 
 def solve_ahead(begun: Begun, solver: Solver) -> None:

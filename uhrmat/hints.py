@@ -1,26 +1,28 @@
-"""What the user says about a picture, read and checked."""
+"""The hints of a picture, read and checked."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from uhrmat.errors import InputError
-from uhrmat.media import Picture, normalise_trimap, read_mask, read_picture, read_trimap
+from uhrmat.media import MAX_PIXELS, Picture, read_mask, read_matte, read_picture, read_trimap
+from uhrmat.media.coding import BACKGROUND, FOREGROUND, KNOWN, UNKNOWN
+from uhrmat.media.hints import ArrayOrPath, fits
 from uhrmat.prior.choose import NAMES, check_given
 from uhrmat.prior.keycolour import parse_key
 from uhrmat.prior.trimap import default_radius, trimap_from_mask
 
-ArrayOrPath = np.ndarray | str | Path
-PlateLike = Picture | np.ndarray | str | Path
-_ASPECT_SLACK = 0.03
+PlateLike = Picture | ArrayOrPath
+_SPREAD = 0.01
+"""A matte whose values differ by less than this says nothing."""
 
 
 @dataclass(frozen=True)
 class Hints:
-    """What was said about a picture (H, W); None is what was not.
+    """The hints of a picture (H, W); None is what was not given.
 
     trimap: (H, W) uint8 {0, 128, 255}, the user's or made from the mask; mask: (H, W) float32 in [0, 1]; plate: the
     scene without its subject, of any size in the picture's proportions; key: the screen's colour, see `parse_key`;
@@ -36,83 +38,114 @@ class Hints:
 
     @property
     def given(self) -> frozenset[str]:
-        """Names of what was said."""
+        """Names of the hints that there are."""
         return frozenset(name for name in NAMES if getattr(self, name) is not None)
 
 
 def read_hints(
     size: tuple[int, int], trimap: ArrayOrPath | None = None, mask: ArrayOrPath | None = None, *,
     plate: PlateLike | None = None, key: str | None = None, alpha: ArrayOrPath | None = None,
+    resize: bool = False, max_pixels: int = MAX_PIXELS, strict: bool = True,
 ) -> Hints:  # fmt: skip
-    """The hints of a picture of `size` (H, W), with the trimap that a mask makes. Raises InputError.
+    """The hints of a picture of `size` (H, W), with the trimap that a mask makes.
 
-    Arrays: a trimap in any usual coding (see `media.normalise_trimap`), a mask or alpha bool, uint8, uint16 or float in
-    [0, 1], a plate as `Picture.from_array` takes it.
+    Args:
+        trimap, mask, alpha: arrays or paths, in any usual coding and with the same meaning, see `media.coding`.
+        plate: a picture, an array as `Picture.from_array` takes it, or a path.
+        resize: a trimap of another size, and a mask of other proportions, are resampled.
+        strict: a hint that marks nothing (black or white all over, or unknown all over) is an error, else a note: in
+            a clip there may be frames without the subject.
+
+    Raises:
+        InputError: for what cannot be used.
     """
     given = {"trimap": trimap, "mask": mask, "plate": plate, "key": key, "alpha": alpha}
-    check_given(frozenset(name for name, value in given.items() if value is not None))
-    known, notes = _read_trimap(size, trimap), []
-    coarse = None
+    names = frozenset(name for name, value in given.items() if value is not None)
+    check_given(names)
+    notes: list[str] = []
+    known = coarse = matte = None
+    if trimap is not None:
+        known = read_trimap(trimap, size, resize, max_pixels, notes)
+        _report(_trimap_fault(known, names == {"trimap"}), "trimap", trimap, strict, notes)
+        if not (known == UNKNOWN).any():
+            notes.append("the trimap leaves nothing unknown: the alpha is the trimap itself")
     if mask is not None:
-        coarse = _as_mask(mask, "mask") if isinstance(mask, np.ndarray) else read_mask(mask, size)
-        _check_size("mask", coarse, size)
+        coarse = read_mask(mask, size, resize, max_pixels, notes)
+        _report(mask_fault(coarse), "mask", mask, strict, notes)
+        notes += mask_notes(coarse)
         radius = default_radius(*size)
         known = trimap_from_mask(coarse, radius, radius)
-        notes = [f"trimap made from the mask with a radius of {radius} pixels"]
-    return Hints(
-        known,
-        coarse,
-        _read_plate(size, plate),
-        None if key is None else parse_key(key),
-        _read_alpha(size, alpha),
-        notes,
-    )
+        notes.insert(0, f"trimap made from the mask with a radius of {radius} pixels")
+    if alpha is not None:
+        matte = read_matte(alpha, max_pixels, notes)
+        fits(named("alpha", alpha), "alpha", matte.shape, size)
+        _report(_matte_fault(matte), "alpha", alpha, strict, notes)
+    scene = None if plate is None else _read_plate(size, plate, max_pixels, notes)
+    return Hints(known, coarse, scene, None if key is None else parse_key(key), matte, notes)
 
 
-def _read_trimap(size: tuple[int, int], trimap: ArrayOrPath | None) -> np.ndarray | None:
-    if trimap is None:
+def named(kind: str, source: Any) -> str:
+    """A hint as errors name it: by its file, where it has one."""
+    return f"The {kind}" if isinstance(source, (np.ndarray, Picture)) else f"The {kind} '{source}'"
+
+
+def mask_fault(mask: np.ndarray) -> tuple[str, str] | None:
+    """What is wrong with a mask (H, W) in [0, 1] that marks nothing, and what to do; else None."""
+    low, high = float(mask.min()), float(mask.max())
+    cure = "Make the subject white and everything else black."
+    if high <= KNOWN:
+        return "is black, or nearly, all over: it marks no subject", cure
+    if low >= 1 - KNOWN:
+        return "is white, or nearly, all over: it marks no background", cure
+    if low > KNOWN and high < 1 - KNOWN:
+        return f"has values from {low:.0%} to {high:.0%} only: it marks neither subject nor background", cure
+    return None
+
+
+def mask_notes(mask: np.ndarray) -> list[str]:
+    """Lines on a mask that marks one side only."""
+    low, high = float(mask.min()), float(mask.max())
+    if low <= KNOWN < high < 1 - KNOWN:
+        return [f"the mask's highest value is {high:.0%}: nothing in it is known foreground"]
+    if KNOWN < low < 1 - KNOWN <= high:
+        return [f"the mask's lowest value is {low:.0%}: nothing in it is known background"]
+    return []
+
+
+def _trimap_fault(trimap: np.ndarray, alone: bool) -> tuple[str, str] | None:
+    """The same of a trimap (H, W) {0, 128, 255}. alone: no other hint says what the subject is."""
+    back, unknown, front = ((trimap == value).any() for value in (BACKGROUND, UNKNOWN, FOREGROUND))
+    cure = "Make the subject white, the background black, and what is to be found out grey (128 of 255)."
+    if not (unknown or front):
+        return "is background (black, or nearly) all over: it marks no subject", cure
+    if not (unknown or back):
+        return "is foreground (white, or nearly) all over: it marks no background", cure
+    if alone and not (back or front):
+        return "is unknown (grey) all over: it marks neither subject nor background", cure
+    return None
+
+
+def _matte_fault(matte: np.ndarray) -> tuple[str, str] | None:
+    """The same of a low-resolution matte (h, w) in [0, 1]."""
+    low, high = float(matte.min()), float(matte.max())
+    if high - low >= _SPREAD:
         return None
-    found = normalise_trimap(np.asarray(trimap)) if isinstance(trimap, np.ndarray) else read_trimap(trimap, size)
-    _check_size("trimap", found, size)
-    return found
+    return f"is {low:.0%} all over: it marks no subject before a background", "Give the matte of this picture."
 
 
-def _read_plate(size: tuple[int, int], plate: PlateLike | None) -> Picture | None:
-    if plate is None or isinstance(plate, Picture):
+def _report(fault: tuple[str, str] | None, kind: str, source: Any, strict: bool, notes: list[str]) -> None:
+    if fault is None:
+        return
+    what, cure = fault
+    if strict:
+        raise InputError(f"{named(kind, source)} {what}.", cure)
+    notes.append(f"in some frames the {kind} {what}")
+
+
+def _read_plate(size: tuple[int, int], plate: PlateLike, max_pixels: int, notes: list[str]) -> Picture:
+    if isinstance(plate, Picture):
         found = plate
     else:
-        found = Picture.from_array(plate) if isinstance(plate, np.ndarray) else read_picture(plate)
-    if found is not None:
-        check_proportions("plate", (found.height, found.width), size)
+        found = Picture.from_array(plate) if isinstance(plate, np.ndarray) else read_picture(plate, max_pixels)
+    fits(named("plate", plate), "plate", (found.height, found.width), size, notes=notes)
     return found
-
-
-def _read_alpha(size: tuple[int, int], alpha: ArrayOrPath | None) -> np.ndarray | None:
-    if alpha is None:
-        return None
-    found = _as_mask(alpha, "alpha") if isinstance(alpha, np.ndarray) else read_mask(alpha)
-    check_proportions("alpha", found.shape[:2], size)
-    return found
-
-
-def _as_mask(mask: np.ndarray, kind: str) -> np.ndarray:
-    peak = float(np.iinfo(mask.dtype).max) if mask.dtype.kind == "u" else 1.0
-    found = np.clip(mask.astype(np.float32) / np.float32(peak), 0, 1)
-    if not np.isfinite(found).all():
-        raise InputError(f"The {kind} holds values that are not numbers.", "Replace them with 0 or 1.")
-    return found
-
-
-def _check_size(kind: str, array: np.ndarray, size: tuple[int, int]) -> None:
-    if array.shape != tuple(size):
-        have = "x".join(str(n) for n in array.shape[::-1])
-        raise InputError(f"The {kind} is {have}, but the picture is {size[1]}x{size[0]}.", "Give one of the same size.")
-
-
-def check_proportions(kind: str, have: tuple[int, ...], size: tuple[int, int]) -> None:
-    """Raises InputError unless a hint of size `have` (H, W) shows the same field as a picture of `size`."""
-    if len(have) != 2 or 0 in have or abs(have[1] * size[0] / (have[0] * size[1]) - 1) > _ASPECT_SLACK:
-        shown = "x".join(str(n) for n in have[::-1])
-        raise InputError(
-            f"The {kind} is {shown}, but the picture is {size[1]}x{size[0]}.", "Give one of the same proportions."
-        )

@@ -12,17 +12,13 @@ from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from uhrmat.ahead import Begun, begin_prior, solve_ahead
 from uhrmat.errors import MemoryBudgetError
-from uhrmat.media import MAX_PIXELS, Picture, read_mask, read_picture, read_trimap
+from uhrmat.hints import Hints, read_hints
+from uhrmat.media import MAX_PIXELS, Picture, read_picture
 from uhrmat.plan import Job
 from uhrmat.prior.affinity import Solver
-from uhrmat.prior.choose import NAMES
 
 
 @dataclass(frozen=True)
@@ -30,30 +26,20 @@ class Loaded:
     """What a job's files hold, and how many seconds reading them took. begun: the prior, where it was begun."""
 
     picture: Picture
-    trimap: npt.NDArray[np.uint8] | None
-    mask: npt.NDArray[np.float32] | None
+    hints: Hints
     seconds: float
-    plate: Picture | None = None
-    key: str | None = None
-    alpha: npt.NDArray[np.float32] | None = None
     begun: Begun | None = None
-
-    @property
-    def hints(self) -> dict[str, Any]:
-        """As `Matter.matte` and `hints.read_hints` take them."""
-        return {name: getattr(self, name) for name in NAMES}
 
 
 def load(job: Job, resize: bool = False, max_pixels: int = MAX_PIXELS) -> Loaded:
     """Reads the photograph and its hints. Raises InputError."""
     start = time.perf_counter()
     picture = read_picture(job.photo, max_pixels)
-    size = (picture.height, picture.width)
-    trimap = None if job.trimap is None else read_trimap(job.trimap, size, resize, max_pixels)
-    mask = None if job.mask is None else read_mask(job.mask, size, max_pixels=max_pixels)
-    plate = None if job.plate is None else read_picture(job.plate, max_pixels)
-    alpha = None if job.alpha is None else read_mask(job.alpha, max_pixels=max_pixels)
-    return Loaded(picture, trimap, mask, time.perf_counter() - start, plate, job.key, alpha)
+    hints = read_hints(
+        (picture.height, picture.width), job.trimap, job.mask, plate=job.plate, key=job.key, alpha=job.alpha,
+        resize=resize, max_pixels=max_pixels,
+    )  # fmt: skip
+    return Loaded(picture, hints, time.perf_counter() - start)
 
 
 class Ahead:

@@ -17,8 +17,9 @@ from uhrmat.despill import despill
 from uhrmat.devices import peak_memory, pick_device, pick_precision, set_threads
 from uhrmat.errors import InputError, UhrmatError
 from uhrmat.foreground import estimate_foreground
-from uhrmat.hints import ArrayOrPath, Hints, PlateLike, read_hints
+from uhrmat.hints import Hints, PlateLike, read_hints
 from uhrmat.media import Picture, read_picture
+from uhrmat.media.hints import ArrayOrPath
 from uhrmat.media.limits import memory_limit
 from uhrmat.opened import opened
 from uhrmat.prior.affinity import Solver
@@ -28,7 +29,7 @@ from uhrmat.refine.budget import check_total, refiner_limit
 from uhrmat.refine.fuse import fused_prior, settle
 from uhrmat.refine.overflow import MODES, Climbing, Outcome, refine_within
 from uhrmat.refine.refiner import Job, make_refiner
-from uhrmat.sparsity import trimap_band
+from uhrmat.sparsity import HIGH, LOW, trimap_band
 
 ImageLike = Picture | np.ndarray | str | Path
 Answer = Callable[[PriorMethod, np.ndarray, SmallHints], Prior]
@@ -119,24 +120,21 @@ class Matter:
     def matte(
         self, image: ImageLike, *, trimap: ArrayOrPath | None = None, mask: ArrayOrPath | None = None,
         plate: PlateLike | None = None, key: str | None = None, alpha: ArrayOrPath | None = None,
-        foreground: bool = True, begun: Begun | None = None,
+        hints: Hints | None = None, foreground: bool = True, begun: Begun | None = None,
     ) -> Matte:  # fmt: skip
         """Alpha, and with `foreground` the straight foreground colour, of one picture.
 
         image: a Picture, an array (see `Picture.from_array`) or a path; hints as for `hints.read_hints`: arrays or
-        paths. A trimap's known pixels come out exactly 0 or 1. begun: what `ahead.begin_prior` made of this picture and
-        these hints, which then are not read again. Raises InputError.
+        paths, or `hints` as it returns them. A trimap's known pixels come out exactly 0 or 1. begun: what
+        `ahead.begin_prior` made of this picture and these hints. Raises InputError.
         """
         clock = Clock()
         with clock("read"), memory_limit(self.max_memory, self.device):
             picture = _as_picture(image)
-            hints = (
-                begun.hints
-                if begun is not None
-                else read_hints(
+            if hints is None:
+                hints = read_hints(
                     (picture.height, picture.width), trimap=trimap, mask=mask, plate=plate, key=key, alpha=alpha
                 )
-            )
         with clock("prior"):
             asked = self.ask(picture, hints, fresh=True, begun=begun)
             small, prior, settled = asked.small, asked.prior, asked.trimap
@@ -154,7 +152,7 @@ class Matter:
         stats = Stats(
             picture.width, picture.height, count, count / active.size, prior.name, self.refiner.name,
             self.refiner.engine, self.device, self.precision, prior.alpha.shape[:2], clock.seconds,
-            peak_memory(self.device), [*asked.notes, *done.notes],
+            peak_memory(self.device), [*asked.notes, *done.notes, *_empty(found)],
         )  # fmt: skip
         return Matte(found, colours, prior.alpha, active, settled, stats, picture, hints.given)
 
@@ -234,6 +232,15 @@ def _as_picture(image: ImageLike) -> Picture:
         return Picture.from_array(image)
     kind = type(image).__name__
     raise InputError(f"A {kind} is no picture.", "Give a path, a numpy array or a uhrmat.media.Picture.")
+
+
+def _empty(alpha: np.ndarray) -> list[str]:
+    """A line on a matte (H, W) that holds nothing or everything, whatever led to it."""
+    if float(alpha.max()) < LOW:
+        return ["the alpha is empty: nothing in the picture was found to be foreground"]
+    if float(alpha.min()) > HIGH:
+        return ["the alpha is full: nothing in the picture was found to be background"]
+    return []
 
 
 def _foreground_bytes(picture: Picture) -> int:

@@ -47,7 +47,7 @@ def matte_photo(
     time is not counted.
     """  # fmt: skip
     colours = spec.needs_foreground or look is not None
-    matte = matter.matte(loaded.picture, **loaded.hints, foreground=colours, begun=loaded.begun)
+    matte = matter.matte(loaded.picture, hints=loaded.hints, foreground=colours, begun=loaded.begun)
     start = time.perf_counter()
     files = deliver(matte, job, spec, background)
     stages = dict(matte.stats.seconds)

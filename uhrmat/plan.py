@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uhrmat.errors import InputError, OutputError
-from uhrmat.media import ALPHA_SUFFIX, MAX_PIXELS, PictureInfo, check_writable, read_info
+from uhrmat.media import ALPHA_SUFFIX, MAX_PIXELS, PictureInfo, check_writable, read_info, same_file
+from uhrmat.media.hints import fits
+from uhrmat.naming import existing, hints_of, list_folder
 from uhrmat.prior.choose import check_given, pick
 from uhrmat.prior.keycolour import parse_key
 
 OUTPUTS = ("alpha", "foreground", "cutout", "preview")
-HINT_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".exr"})
-_ASPECT_SLACK = 0.03
 
 
 @dataclass(frozen=True)
@@ -120,8 +120,7 @@ def plan(
         files = spec.files(photo, folder or photo.parent, linear=info.dtype == "float32")
         found = {name: _hint(photo, photos, path, name) for name, path in files_given.items()}
         job = Job(photo, files, key=colour, **found)
-        if not resize:
-            _check_sizes(job, info, max_pixels)
+        _check_hints(job, info, resize, max_pixels)
         jobs.append(job)
     for target in dict.fromkeys(folder or photo.parent for photo in photos):
         check_writable(target)  # before it is asked what exists: this finishes what a killed run left there
@@ -134,13 +133,16 @@ def _hint(photo: Path, photos: Sequence[Path], hint: Path | None, what: str) -> 
     if hint is None:
         return None
     if hint.is_dir():
-        found = sorted(p for p in hint.iterdir() if p.stem == photo.stem and p.suffix.lower() in HINT_SUFFIXES)
+        beside = same_file(hint, photo.parent)
+        found = hints_of(photo.stem, what, hint, list_folder(hint), beside=beside)
         if len(found) == 1:
             return found[0]
+        names = f"{photo.stem}_{what}.png" if beside else f"{photo.stem}.png or {photo.stem}_{what}.png"
         raise InputError(
             f"The folder {hint} has {len(found) or 'no'} {what}s for {photo.name}.",
-            f"It must have exactly one, named {photo.stem}.png or the like.",
+            f"It must have exactly one, named {names} or the like.",
         )
+    hint = existing(hint)
     if len(photos) > 1 and what != "plate":
         raise InputError(
             f"There are {len(photos)} photographs, but one {what}: {hint}.",
@@ -149,24 +151,14 @@ def _hint(photo: Path, photos: Sequence[Path], hint: Path | None, what: str) -> 
     return hint
 
 
-def _check_sizes(job: Job, info: PictureInfo, max_pixels: int) -> None:
+def _check_hints(job: Job, info: PictureInfo, resize: bool, max_pixels: int) -> None:
     """A trimap must fit its photograph to the pixel; other hints, which are coarse anyway, in its proportions."""
     for what, hint in job.hints.items():
+        if same_file(hint, job.photo):
+            raise InputError(f"The {what} {hint} is the photograph itself.", f"Give a {what} in a file of its own.")
         have = read_info(hint, max_pixels)
-        stretch = have.width * info.height / (have.height * info.width)
-        exact = (have.width, have.height) == (info.width, info.height)
-        if not (exact if what == "trimap" else abs(stretch - 1) <= _ASPECT_SLACK):
-            raise _misfit(what, hint, have, job.photo, info)
-
-
-def _misfit(what: str, hint: Path, have: PictureInfo, photo: Path, info: PictureInfo) -> InputError:
-    turned = " It would fit if it were turned by 90°." if (have.height, have.width) == (info.width, info.height) else ""
-    scale = ", or scale it with --resize-trimap" if what in ("trimap", "mask") else ""
-    return InputError(
-        f"The {what} {hint} is {have.width}x{have.height}, "
-        f"but the photograph {photo.name} is {info.width}x{info.height}.",
-        f"Export it at the photograph's size{scale}.{turned}",
-    )
+        size, wanted = (have.height, have.width), (info.height, info.width)
+        fits(f"The {what} {hint}", what, size, wanted, resize, picture=f"the photograph {job.photo.name}")
 
 
 def _refuse_clashes(jobs: Sequence[Job], spec: Spec) -> None:

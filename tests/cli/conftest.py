@@ -15,6 +15,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from uhrmat.errors import InputError
+from uhrmat.hints import Hints
 
 Run = Callable[..., Result]
 
@@ -57,8 +58,12 @@ class FakeMatter:
         if not given:
             raise InputError("Nothing says what the foreground is.", "Give --trimap, or a coarse --mask.")
 
-    def matte(self, image: Any, *, trimap: Any = None, foreground: bool = True, **hints: Any) -> SimpleNamespace:
-        FakeMatter.calls.append(SimpleNamespace(image=image, trimap=trimap, foreground=foreground, **hints))
+    def matte(self, image: Any, *, hints: Hints, foreground: bool = True, begun: Any = None) -> SimpleNamespace:
+        trimap = hints.trimap if hints.mask is None else None  # the user's own
+        named = {name: getattr(hints, name) for name in ("mask", "plate", "key", "alpha")}
+        FakeMatter.calls.append(
+            SimpleNamespace(image=image, trimap=trimap, foreground=foreground, begun=begun, **named)
+        )
         name = image.info.path.name
         if name.startswith("bad"):
             raise InputError("The picture is bad.", "Take another.")

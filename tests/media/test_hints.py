@@ -11,11 +11,12 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from PIL import Image
 
 from uhrmat.errors import InputError
-from uhrmat.media import normalise_trimap, read_mask, read_trimap, resize_trimap
+from uhrmat.media import read_alpha, read_mask, read_trimap, resize_trimap
 
-from .helpers import exif_blob, raw_png, save
+from .helpers import exif_blob, grey_profile, raw_png, save
 
 WANTED = np.repeat(np.array([[0, 128, 255, 128, 0, 255]], np.uint8), 4, axis=0)
 WANTED[3] = 0
@@ -112,11 +113,31 @@ def test_another_size_is_refused_with_both_sizes_and_the_cure(tmp_path: Path) ->
     path = save(tmp_path / "t.png", WANTED)
     with pytest.raises(InputError, match=r"is 6x4, but the picture is 12x8.*--resize-trimap"):
         read_trimap(path, size=(8, 12))
-    with pytest.raises(InputError, match="turned by 90 degrees"):
-        read_trimap(path, size=(6, 4))
-    with pytest.raises(InputError, match=r"mask .* is 6x4, but the picture is 12x8"):
-        read_mask(path, size=(8, 12), resize=False)
-    assert read_trimap(path, size=(8, 12), resize=True).shape == (8, 12)
+    with pytest.raises(InputError, match=r"mask .* is 6x4, but the picture is 12x6"):
+        read_mask(path, size=(6, 12))
+    notes: list[str] = []
+    assert read_trimap(path, size=(8, 12), resize=True, notes=notes).shape == (8, 12)
+    assert read_mask(path, size=(6, 12), resize=True, notes=notes).shape == (6, 12)
+    assert notes == [
+        "the trimap is 6x4 and was scaled to the picture's 12x8",
+        "the mask is 6x4 and was scaled to the picture's 12x6, which changes its proportions",
+    ]
+
+
+@pytest.mark.parametrize("resize", [False, True])
+@pytest.mark.parametrize("size", [(6, 4), (12, 8), (900, 600), (101, 100)])
+def test_a_hint_on_its_side_is_never_stretched(tmp_path: Path, size: tuple[int, int], resize: bool) -> None:
+    path = save(tmp_path / "t.png", np.full((100, 101), 128, np.uint8) if size == (101, 100) else WANTED)
+    for read in (read_trimap, read_mask):
+        for source in (path, np.asarray(Image.open(path))):
+            with pytest.raises(InputError, match="turned by 90°"):
+                read(source, size=size, resize=resize)
+
+
+def test_square_hints_lie_on_no_side() -> None:
+    square, upright = np.eye(6), np.eye(4, 6)
+    assert read_mask(square, (12, 8), resize=True).shape == (12, 8)
+    assert read_mask(upright, (6, 6), resize=True).shape == (6, 6)
 
 
 def test_orientation_of_a_trimap(tmp_path: Path) -> None:
@@ -143,12 +164,6 @@ def test_shrinking_keeps_a_thin_unknown_line() -> None:
     assert (resize_trimap(trimap, (64, 8))[:, 2] == 128).all()
 
 
-@given(hnp.arrays(np.uint8, (5, 5)))
-def test_normalising_twice_changes_nothing(values: np.ndarray) -> None:
-    once = normalise_trimap(values)
-    assert np.array_equal(normalise_trimap(once), once)
-
-
 @pytest.mark.parametrize(
     ("stored", "wanted"),
     [
@@ -164,8 +179,60 @@ def test_masks(tmp_path: Path, stored: np.ndarray, wanted: list[float]) -> None:
     assert mask.dtype == np.float32 and mask[0].tolist() == pytest.approx(wanted)
 
 
-def test_masks_are_resampled_to_the_picture(tmp_path: Path) -> None:
-    path = save(tmp_path / "m.png", np.array([[0, 255], [0, 255]], np.uint8))
-    mask = read_mask(path, size=(6, 8))
-    assert mask.shape == (6, 8) and mask.min() == 0 and mask.max() == 1 and mask.mean() == pytest.approx(0.5)
-    assert read_mask(path, size=(1, 1)).shape == (1, 1)
+def test_masks_of_the_same_proportions_are_resampled_with_a_note(tmp_path: Path) -> None:
+    path, notes = save(tmp_path / "m.png", np.array([[0, 255], [0, 255]], np.uint8)), list[str]()
+    mask = read_mask(path, size=(8, 8), notes=notes)
+    assert mask.shape == (8, 8) and mask.min() == 0 and mask.max() == 1 and mask.mean() == pytest.approx(0.5)
+    assert notes == ["the mask is 2x2 and was scaled to the picture's 8x8"]
+    assert read_mask(np.asarray(Image.open(path)), size=(1, 1)).shape == (1, 1)
+
+
+SUBJECT = np.zeros((8, 8), bool)
+SUBJECT[2:6, 2:6] = True
+
+
+def cutout(colour: object, alpha: object = 255) -> np.ndarray:
+    """RGBA with the subject's opacity."""
+    pixels = np.broadcast_to(np.asarray(colour, np.uint8), (8, 8, 3))
+    return np.dstack([pixels, np.where(SUBJECT, alpha, 0).astype(np.uint8)])
+
+
+GREYS = np.random.default_rng(3).integers(60, 110, (8, 8, 1)).astype(np.uint8)
+CUTOUTS = {
+    "coloured": cutout((210, 60, 40)),
+    "of a grey photograph": cutout(GREYS),
+    "of one grey": cutout(99),
+    "16 bits": cutout((210, 60, 40)).astype(np.uint16) * 257,
+    "white paint on nothing": cutout(255),
+    "black and white paint": np.dstack([np.where(SUBJECT, 255, 0)] * 3 + [np.where(np.eye(8), 128, 255)]),
+}
+
+
+@pytest.mark.parametrize("kind", CUTOUTS)
+def test_a_cut_out_is_a_mask(tmp_path: Path, kind: str) -> None:
+    pixels = CUTOUTS[kind].astype(np.uint16 if "16" in kind else np.uint8)
+    cv2.imwrite(str(tmp_path / "c.png"), pixels[..., [2, 1, 0, 3]])
+    for source in (pixels, tmp_path / "c.png"):
+        assert np.array_equal(read_mask(source) > 0.4, SUBJECT)
+        if "paint" not in kind:
+            assert read_trimap(source).tolist() == np.where(SUBJECT, 255, 0).tolist()
+
+
+def test_a_cut_out_with_nothing_in_it_is_no_coloured_file(tmp_path: Path) -> None:
+    path = save(tmp_path / "c.png", cutout((200, 60, 20), 0))
+    assert read_alpha(path).tolist() == np.zeros((8, 8)).tolist()
+    with pytest.raises(InputError, match="coloured"):
+        read_alpha(
+            save(tmp_path / "photo.png", np.dstack([cutout((200, 60, 20))[..., :3], np.full((8, 8), 255, np.uint8)]))
+        )
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg"])
+def test_a_profile_on_a_hint_changes_no_sample(tmp_path: Path, suffix: str) -> None:
+    ramp = np.tile(np.arange(0, 256, 4, dtype=np.uint8), (16, 1))
+    path = save(
+        tmp_path / f"m{suffix}", ramp, icc_profile=grey_profile(), **({"quality": 100} if suffix == ".jpg" else {})
+    )
+    stored = np.asarray(Image.open(path))
+    assert np.abs(read_alpha(path) * 255 - stored).max() < 1.01
+    assert np.array_equal(read_trimap(path), read_trimap(stored))

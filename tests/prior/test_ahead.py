@@ -13,6 +13,7 @@ from PIL import Image
 from uhrmat import Matter, matter
 from uhrmat.ahead import Problem, begin_prior, small_problem
 from uhrmat.errors import InputError
+from uhrmat.hints import Hints
 from uhrmat.loading import Ahead
 from uhrmat.media import Picture
 from uhrmat.plan import Spec, plan
@@ -44,14 +45,14 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[int | None]:
 def test_a_matte_begun_ahead_is_the_same_matte(made: list[int | None], side: int) -> None:
     picture, trimap, matter = Picture.from_array(PIXELS), _trimap(), Matter(refiner="bilinear", working_size=20)
     plain = matter.matte(picture, trimap=trimap, foreground=False)
-    begun = begin_prior(picture, {"trimap": trimap, "mask": None}, "auto", side)
+    begun = begin_prior(picture, Hints(trimap=trimap), "auto", side)
     assert begun is not None and len(begun.problem[0]) == side
     ahead = matter.matte(picture, trimap=trimap, foreground=False, begun=begun)
     assert made == ([20] if side == 20 else [20, 20]) and (ahead.alpha == plain.alpha).all()
 
 
 def test_what_no_affinity_prior_answers_is_not_begun() -> None:
-    assert begin_prior(Picture.from_array(PIXELS), {"key": "green", "trimap": None}, "auto", 20) is None
+    assert begin_prior(Picture.from_array(PIXELS), Hints(key="green"), "auto", 20) is None
 
 
 def test_the_first_photograph_is_solved_while_nobody_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +69,7 @@ def test_the_first_photograph_is_solved_while_nobody_waits(tmp_path: Path, monke
     with closing(Ahead(jobs)) as ahead:
         ahead.begin_prior("auto", 20, solver)
         first, second = ahead.take(jobs[0]), ahead.take(jobs[1])
-    assert first.begun is not None and (first.begun.hints.trimap == first.trimap).all() and second.begun is None
+    assert first.begun is not None and (first.hints.trimap == _trimap()).all() and second.begun is None
     assert [shape[0] for shape in asked] == [20]
 
 

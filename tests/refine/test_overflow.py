@@ -217,7 +217,7 @@ def test_matter_refuses_what_it_cannot_do() -> None:
     with pytest.raises(InputError, match="no overflow"):
         Matter(overflow="x")
     with pytest.raises(MemoryBudgetError, match=r"too little|leaves the refiner"):
-        Matter(max_memory=10**6).matte(np.zeros((9, 9, 3), np.uint8), trimap=np.full((9, 9), 128, np.uint8))
+        Matter(max_memory=10**6).matte(np.zeros((9, 9, 3), np.uint8), trimap=np.eye(9) / 2)
 
 
 @pytest.fixture(scope="module")

@@ -11,12 +11,13 @@ import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path, PurePosixPath
 
 from uhrmat.batch.find import Item
 from uhrmat.errors import InputError
-from uhrmat.plan import HINT_SUFFIXES
+from uhrmat.media import same_file
+from uhrmat.naming import existing, hints_of, is_picture, list_folder
 
 _FIELDS = ("folder", "tree", "stem", "name")
 
@@ -34,7 +35,7 @@ class Hints:
                     f"Give one, or a pattern like {{folder}}/{{stem}}_{kind}.png.",
                 )
             _check_fields(text)
-        self._listing = cache(_listing)
+        self._listing = cache(list_folder)
 
     @property
     def folders(self) -> list[Path]:
@@ -46,7 +47,9 @@ class Hints:
         self._listing.cache_clear()
         for kind, text in self._where.items():
             items = self._one(kind, text, items)
-        used = {_identity(path) for item in items for path in item.hints.values()}
+        used = set[str]()
+        for item in items:
+            used |= {_identity(path) for path in item.hints.values()} - {_identity(item.source)}
         return [item for item in items if not used or _identity(item.source) not in used]
 
     def _one(self, kind: str, text: str, items: Sequence[Item]) -> list[Item]:
@@ -76,45 +79,26 @@ class Hints:
         if Path(text).is_file():
             return Path(text)
         if _is_pattern(text):
-            path = _filled(text, item)
+            path = existing(_filled(text, item))
             if path.is_file() or (item.kind == "clip" and path.is_dir()):
                 return path
             raise InputError(f"There is no {kind} {path}.", "Add it, or correct the pattern.")
         for folder in dict.fromkeys((Path(text) / item.folder, Path(text))):
-            names = self._listing(folder)
-            beside = _identity(folder) == _identity(item.source.parent)  # there the plain stem is the file's own
-            for stem in (f"{item.stem}_{kind}",) if beside else (item.stem, f"{item.stem}_{kind}"):
-                fitting = [folder / name for name in names.get(stem, ()) if _usable(folder / name, item)]
-                if len(fitting) > 1:
-                    what = f"{folder} has {len(fitting)} {kind}s for it: {', '.join(p.name for p in fitting)}."
-                    raise InputError(what, "Keep one of them.")
-                if fitting:
-                    return fitting[0]
+            names, beside = self._listing(folder), same_file(folder, item.source.parent)
+            fitting = hints_of(item.stem, kind, folder, names, beside=beside, usable=partial(_usable, item))
+            if len(fitting) > 1:
+                what = f"{folder} has {len(fitting)} {kind}s for it: {', '.join(p.name for p in fitting)}."
+                raise InputError(what, "Keep one of them.")
+            if fitting:
+                return fitting[0]
         raise InputError(
             f"The folder {text} has no {kind} for it.",
             f"Name it {item.stem}.png or {item.stem}_{kind}.png, in the same subfolder or at the top.",
         )
 
 
-def _listing(folder: Path) -> dict[str, list[str]]:
-    """Names in a folder by their stem."""
-    found = defaultdict[str, list[str]](list)
-    try:
-        names = sorted(os.listdir(folder))
-    except OSError:
-        return {}
-    for name in names:
-        if not name.startswith("."):
-            found[PurePosixPath(name).stem].append(name)
-            if PurePosixPath(name).stem != name:
-                found[name].append(name)
-    return found
-
-
-def _usable(path: Path, item: Item) -> bool:
-    if path.is_dir():
-        return item.kind == "clip"
-    return path.suffix.lower() in HINT_SUFFIXES
+def _usable(item: Item, path: Path) -> bool:
+    return item.kind == "clip" if path.is_dir() else is_picture(path)
 
 
 def _is_pattern(text: str) -> bool:

@@ -113,7 +113,7 @@ class Worker:
         unchanged(task)
         with self.computing:
             self.check()
-            matte = self.matter().matte(loaded.picture, **loaded.hints, foreground=settings.spec.needs_foreground)
+            matte = self.matter().matte(loaded.picture, hints=loaded.hints, foreground=settings.spec.needs_foreground)
         begun = time.perf_counter()
         files = deliver(matte, job, settings.spec, self.background)
         seconds = {"load": loaded.seconds, **matte.stats.seconds, "write": time.perf_counter() - begun}

@@ -19,7 +19,7 @@ from uhrmat.bench.pictures import Item
 from uhrmat.bench.work import counted
 from uhrmat.errors import UhrmatError
 from uhrmat.hints import Hints
-from uhrmat.media import Picture, read_mask, read_picture, read_trimap
+from uhrmat.media import Picture, read_matte, read_picture, read_trimap
 from uhrmat.metrics import score
 from uhrmat.prior.base import Prior, area_average
 from uhrmat.prior.make import Priors
@@ -78,7 +78,7 @@ def measure(
     for item in items:
         picture = read_picture(item.picture)
         size = (picture.height, picture.width)
-        hints, truth = Hints(trimap=read_trimap(item.trimap, size)), read_mask(item.truth, size)
+        hints, truth = Hints(trimap=read_trimap(item.trimap, size)), read_matte(item.truth)
         small, known = small_problem(picture, hints, side, halved=side is None)
         for name, prior in priors.items():
             if name in found.skipped:

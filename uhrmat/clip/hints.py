@@ -6,19 +6,16 @@ Nothing here imports torch.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-
-import numpy as np
 
 from uhrmat.errors import InputError
 from uhrmat.hints import Hints, read_hints
-from uhrmat.media import Picture, read_info, read_mask, read_picture, read_trimap
+from uhrmat.media import Picture, read_alpha, read_info, read_picture
 from uhrmat.media.video import ClipInfo
 from uhrmat.media.video.container import is_clip
 from uhrmat.media.video.names import number_files
-from uhrmat.plan import HINT_SUFFIXES
-from uhrmat.prior.trimap import default_radius, trimap_from_mask
+from uhrmat.naming import HINT_SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -165,8 +162,9 @@ class HintReader:
         trimap = path if self._hints.kind == "trimap" else None
         if not self._hints.carried:
             mask = path if self._hints.kind == "mask" else None
-            return read_hints(self._size, trimap, mask, plate=self._plate, key=self._hints.key)
-        return read_hints(self._size, trimap, alpha=carried_file(self._carried, index))
+            return read_hints(self._size, trimap, mask, plate=self._plate, key=self._hints.key, strict=False)
+        found = read_hints(self._size, trimap, strict=False)
+        return replace(found, alpha=read_alpha(carried_file(self._carried, index)))
 
 
 def carried_file(folder: Path, index: int) -> Path:
@@ -174,10 +172,11 @@ def carried_file(folder: Path, index: int) -> Path:
     return folder / f"{index:06d}.png"
 
 
-def key_trimap(hints: ClipHints, index: int, size: tuple[int, int]) -> np.ndarray:
-    """(H, W) uint8 {0, 128, 255} of a key frame, made from the mask where that is what was given."""
+def key_hints(hints: ClipHints, index: int, size: tuple[int, int]) -> Hints:
+    """The trimap or mask of a key frame of a clip of `size` (H, W).
+
+    Raises InputError for files that cannot be used, and for one that marks nothing where there is no other.
+    """
     path = hints.keys[index]
-    if hints.kind == "trimap":
-        return read_trimap(path, size)
-    radius = default_radius(*size)
-    return trimap_from_mask(read_mask(path, size), radius, radius)
+    trimap, mask = (path, None) if hints.kind == "trimap" else (None, path)
+    return read_hints(size, trimap, mask, strict=len(hints.keys) == 1)

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from uhrmat.clip.hints import ClipHints, find_hints
+from uhrmat.clip.hints import ClipHints, find_hints, key_hints
 from uhrmat.clip.segments import KEYFRAME_INTERVAL, Segment, split
 from uhrmat.clip.targets import Target, check_targets, choose_targets
 from uhrmat.clip.work import Fingerprint, Work, fingerprint, settings_hash
@@ -114,6 +114,8 @@ def plan_clip(spec: ClipSpec, *, overwrite: bool = False, resume: bool = False) 
         start, stop = frame_range(spec, _length(reader))
     hints = find_hints(info, start, stop, trimap=spec.trimap, mask=spec.mask, plate=spec.plate, key=spec.key)
     pick(str(spec.matter.get("prior", "auto")), hints.given)
+    if hints.keys:
+        key_hints(hints, start, (info.height, info.width))  # what cannot be used is refused before any work
     if hints.carried and spec.matter.get("prior", "auto") not in ("auto", *METHODS):
         raise InputError(
             f"The prior {spec.matter['prior']} cannot carry a hint from frame to frame.",

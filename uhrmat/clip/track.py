@@ -16,11 +16,11 @@ import numpy as np
 from uhrmat.ahead import small_copy
 from uhrmat.clip.evidence import believed
 from uhrmat.clip.flow import flow, warped
-from uhrmat.clip.hints import ClipHints, carried_file, key_trimap
+from uhrmat.clip.hints import ClipHints, carried_file, key_hints
 from uhrmat.clip.segments import Segment
 from uhrmat.clip.still import unchanged
 from uhrmat.errors import InputError
-from uhrmat.media import read_mask, write_alpha
+from uhrmat.media import read_alpha, write_alpha
 from uhrmat.media.video import ClipReader, Frame
 from uhrmat.prior.base import Prior, SmallHints, area_average, working_shape
 from uhrmat.shrink import small_trimap
@@ -58,7 +58,7 @@ def track_segment(
             break
         here = _Seen.of(frame, side)
         if frame.index in hints.keys:
-            alpha, solved = _given(frame, here, hints, method), here
+            alpha, solved = _given(frame, here, hints, method, notes), here
         else:
             assert last is not None and solved is not None
             if is_cut(here.thumb, last.thumb, 0.0):
@@ -71,19 +71,19 @@ def track_segment(
                 alpha, solved = _followed(last, here, method), here
         path = carried_file(folder, frame.index)
         write_alpha(path, alpha)
-        here.alpha = read_mask(path)
+        here.alpha = read_alpha(path)
         last = here
     return notes
 
 
-def _given(frame: Frame, here: _Seen, hints: ClipHints, method: Method) -> np.ndarray:
+def _given(frame: Frame, here: _Seen, hints: ClipHints, method: Method, notes: list[str]) -> np.ndarray:
     """The alpha (h, w) of a key frame: the prior's, and the mask's where the colours do not speak for the prior."""
     size, shape = (frame.picture.height, frame.picture.width), here.small.shape[:2]
-    known = small_trimap(key_trimap(hints, frame.index, size), shape)
-    alpha = method(here.small, SmallHints(known)).alpha
-    if hints.kind != "mask":
-        return alpha
-    return believed(here.small, alpha, area_average(read_mask(hints.keys[frame.index], size), shape), GIVEN)
+    given = key_hints(hints, frame.index, size)
+    notes += given.notes
+    assert given.trimap is not None
+    alpha = method(here.small, SmallHints(small_trimap(given.trimap, shape))).alpha
+    return alpha if given.mask is None else believed(here.small, alpha, area_average(given.mask, shape), GIVEN)
 
 
 def _followed(last: _Seen, here: _Seen, method: Method) -> np.ndarray:
@@ -111,7 +111,7 @@ class _Seen:
         if frame is None:
             raise InputError(f"Frame {index} cannot be decoded, and hints are carried over it.", "Repair the clip.")
         found = cls.of(frame, side)
-        found.alpha = read_mask(carried_file(folder, index))
+        found.alpha = read_alpha(carried_file(folder, index))
         return found
 
 

@@ -1,9 +1,10 @@
 """Stills in and out: bit depth, colour profile, orientation, atomic writing. Importing it loads only numpy."""
 
+from uhrmat.media.coding import normalise_mask, normalise_trimap
 from uhrmat.media.colour import srgb_decode, srgb_encode
 from uhrmat.media.convert import quantise
 from uhrmat.media.files import atomic, check_writable, same_file
-from uhrmat.media.hints import normalise_trimap, read_mask, read_trimap, resize_trimap
+from uhrmat.media.hints import read_alpha, read_mask, read_matte, read_trimap, resize_trimap
 from uhrmat.media.picture import Picture, PictureInfo
 from uhrmat.media.png import PngWriter, open_png
 from uhrmat.media.read import MAX_PIXELS, read_info, read_picture
@@ -17,11 +18,14 @@ __all__ = [
     "PngWriter",
     "atomic",
     "check_writable",
+    "normalise_mask",
     "normalise_trimap",
     "open_png",
     "quantise",
+    "read_alpha",
     "read_info",
     "read_mask",
+    "read_matte",
     "read_picture",
     "read_trimap",
     "resize_trimap",

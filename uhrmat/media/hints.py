@@ -1,46 +1,209 @@
-"""Trimaps and masks in any usual coding, as one: uint8 {0, 128, 255} and float32 [0, 1]."""
+"""Trimaps, masks and mattes from files and arrays: read as data, sample by sample, and brought to the picture's size.
+
+What their numbers mean is decided in `coding`, for arrays and files alike.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from uhrmat.errors import InputError
+from uhrmat.media.coding import (
+    BACKGROUND,
+    FOREGROUND,
+    KNOWN,
+    UNKNOWN,
+    FloatArray,
+    Trimap,
+    normalise_mask,
+    normalise_trimap,
+)
 from uhrmat.media.files import PathLike
 from uhrmat.media.picture import FULL_SCALE
 from uhrmat.media.read import MAX_PIXELS, decode_upright, open_source
-from uhrmat.media.source import Array, Decoded
+from uhrmat.media.source import Array
 
-BACKGROUND, UNKNOWN, FOREGROUND = 0, 128, 255
-_LOSSY_SLACK = 16
-_GREY_SLACK = 12
+ArrayOrPath = npt.NDArray[Any] | PathLike
+PROPORTIONS = 0.03
+"""By how much the proportions of two pictures of one field may differ, as a share."""
+_GREY_SLACK = 12 / 255
+_PAINTED = 0.95
+_MIDDLE = 0.5
 
-Trimap = npt.NDArray[np.uint8]
-FloatArray = npt.NDArray[np.float32]
 
+def read_trimap(
+    source: ArrayOrPath, size: tuple[int, int] | None = None, resize: bool = False, max_pixels: int = MAX_PIXELS,
+    notes: list[str] | None = None,
+) -> Trimap:  # fmt: skip
+    """A trimap as uint8 (H, W) of exactly {0, 128, 255}; see `coding.normalise_trimap` for the codings.
 
-def normalise_trimap(values: Array, slack: int = 0) -> Trimap:
-    """Any single-channel coding (H, W) as uint8 {0, 128, 255}.
-
-    0 is background, the top of the range foreground, everything between unknown. Integers up to 2 are the labels
-    0, 1, 2. 16-bit values count by their upper byte, unless they are 8-bit values in a 16-bit file. Floats are 0..1 or
-    0..255. `slack` widens both ends by so many of 255 levels (lossy files ring).
+    Args:
+        source: an array or the path of a grey, RGB, palette, 16-bit, float or alpha-carrying file.
+        size: the picture's (height, width). Another size is refused, or resampled with `resize`.
+        notes: gets a line for what was taken on trust.
     """
-    if values.dtype.kind == "f":
-        scale = 1.0 if float(values.max()) > 1.0 else 255.0
-        levels = np.rint(np.clip(values * np.float32(scale), 0, 255)).astype(np.uint8)
-    elif values.dtype == np.uint16 and int(values.max()) > 255:
-        levels = (values >> 8).astype(np.uint8)
-    else:
-        levels = values.astype(np.uint8, copy=False)
-    if values.dtype.kind != "f" and int(levels.max()) <= 2 and slack == 0:
-        return np.array([BACKGROUND, UNKNOWN, FOREGROUND], np.uint8)[levels]
-    table = np.full(256, UNKNOWN, np.uint8)
-    table[: slack + 1] = BACKGROUND
-    table[255 - slack :] = FOREGROUND
-    return table[levels]
+    values, lossy, name = _values(source, "trimap", max_pixels)
+    trimap = normalise_trimap(values, lossy=lossy, name=name, notes=notes)
+    if fits(name, "trimap", trimap.shape, size, resize, notes):
+        return trimap
+    assert size is not None
+    return resize_trimap(trimap, size)
+
+
+def read_mask(
+    source: ArrayOrPath, size: tuple[int, int] | None = None, resize: bool = False, max_pixels: int = MAX_PIXELS,
+    notes: list[str] | None = None,
+) -> FloatArray:  # fmt: skip
+    """A mask or coarse alpha as float32 (H, W) in [0, 1]; see `coding.normalise_mask` for the codings.
+
+    A mask of another size than `size` (height, width) is resampled where it has the same proportions, or with `resize`;
+    else `InputError`. Other arguments as for `read_trimap`.
+    """
+    values, lossy, name = _values(source, "mask", max_pixels)
+    mask = normalise_mask(values, lossy=lossy, name=name, notes=notes)
+    if fits(name, "mask", mask.shape, size, resize, notes):
+        return mask
+    assert size is not None
+    return _resize_mask(mask, size)
+
+
+def read_matte(
+    source: ArrayOrPath, max_pixels: int = MAX_PIXELS, notes: list[str] | None = None, name: str = "alpha"
+) -> FloatArray:
+    """A matte that was made elsewhere, as float32 (H, W) in [0, 1], in a mask's codings but every value as it is."""
+    values, lossy, named = _values(source, name, max_pixels)
+    return normalise_mask(values, lossy=lossy, exact=True, name=named, notes=notes)
+
+
+def read_alpha(path: PathLike, max_pixels: int = MAX_PIXELS) -> FloatArray:
+    """The alpha in a matte's file as float32 (H, W), full scale 1, whatever the values happen to be."""
+    file, source = open_source(path, max_pixels)
+    values = single_channel(f"'{file}'", *decode_upright(file, source), paint=False)
+    return np.divide(values, np.float32(FULL_SCALE[values.dtype.name]), dtype=np.float32)
+
+
+def fits(
+    name: str, kind: str, have: Sequence[int], size: tuple[int, int] | None, resize: bool = False,
+    notes: list[str] | None = None, picture: str = "the picture",
+) -> bool:  # fmt: skip
+    """Whether a hint of size `have` (H, W) is of the picture's `size`; False where it is to be resampled, with a note.
+
+    A trimap must have the picture's size, other hints its proportions; with `resize` trimaps and masks may have any.
+    Raises InputError for what does not fit, and always for a hint that lies on its side.
+    """
+    if size is None or tuple(have) == tuple(size):
+        return True
+    shown, wanted = (f"{width}x{height}" for height, width in (have[:2], size))
+    what = f"{name} is {shown}, but {picture} is {wanted}."
+    scalable = kind in ("trimap", "mask")
+    turned = (have[0] > have[1]) != (size[0] > size[1]) and have[0] != have[1] and size[0] != size[1]
+    if turned and (_alike(have[::-1], size) or resize):
+        raise InputError(
+            what,
+            "It would fit if it were turned by 90°: it lies on its side, as when a program passes over the "
+            "photograph's rotation tag (EXIF). Turn it, or export it from the upright photograph.",
+        )
+    same = _alike(have, size)
+    if not (resize and scalable) and (kind == "trimap" or not same):
+        cure = ", or scale it with --resize-trimap" if scalable else ""
+        extent = "size" if scalable else "proportions"
+        raise InputError(what, f"Export it at the photograph's {extent}{cure}.")
+    if notes is not None and kind != "alpha":
+        bent = "" if same else ", which changes its proportions"
+        notes.append(f"the {kind} is {shown} and was scaled to the picture's {wanted}{bent}")
+    return False
+
+
+def _alike(have: Sequence[int], size: Sequence[int]) -> bool:
+    return 0 not in have and abs(have[1] * size[0] / (have[0] * size[1]) - 1) <= PROPORTIONS
+
+
+def _values(source: ArrayOrPath, kind: str, max_pixels: int) -> tuple[Array, bool, str]:
+    """One channel of values (H, W), whether they come from a lossy file, and the hint's name for errors."""
+    if isinstance(source, np.ndarray):
+        name = f"The {kind}"
+        pixels, alpha = _split(source, name)
+        return single_channel(name, pixels, alpha), False, name
+    try:
+        path = Path(source)
+    except TypeError:
+        what = f"A {type(source).__name__} is no {kind}."
+        raise InputError(what, "Give a path or a numpy array, for example np.asarray(…).") from None
+    file, header = open_source(path, max_pixels)
+    name = f"The {kind} '{file}'"
+    return single_channel(name, *decode_upright(file, header)), header.lossy, name
+
+
+def _split(array: Array, name: str) -> tuple[Array, Array | None]:
+    """An array's colour, (H, W) or (H, W, 3), and alpha."""
+    if array.ndim == 3 and array.shape[2] in (1, 2, 3, 4):
+        channels = array.shape[2]
+        alpha = array[..., -1] if channels in (2, 4) else None
+        return (array[..., 0] if channels < 3 else array[..., :3]), alpha
+    if array.ndim != 2:
+        raise InputError(f"{name} is an array of shape {array.shape}.", "Give height × width values.")
+    return array, None
+
+
+def single_channel(name: str, pixels: Array, alpha: Array | None, *, paint: bool = True) -> Array:
+    """The values (H, W) that a picture used as data holds.
+
+    Its grey values, unless its alpha channel says more: that of a cut-out (colours behind an alpha that is not opaque
+    everywhere) is its mask. Where grey values that are black, white or half are painted on a transparent ground
+    (`paint`), the ground is black. Raises InputError for an opaque coloured picture.
+    """
+    grey = pixels if pixels.ndim == 2 else _grey(pixels)
+    if alpha is None or _opaque(alpha):
+        if grey is None:
+            raise InputError(
+                f"{name} is coloured, but a trimap, mask or alpha must be grey.",
+                "Use black for background, white for foreground, grey for unknown, or give a file with an alpha "
+                "channel; or is it the wrong file?",
+            )
+        return grey
+    if grey is None:
+        return alpha
+    if alpha.min() == alpha.max():
+        return alpha if grey.min() == grey.max() and grey.max() > 0 else grey
+    if grey.min() == grey.max() or not paint or not _painted(grey, alpha):
+        return alpha
+    product = grey.astype(np.float64) * (alpha / _top(alpha))
+    return product.astype(np.float32) if grey.dtype.kind == "f" else np.rint(product).astype(grey.dtype)
+
+
+def _opaque(alpha: Array) -> bool:
+    return bool(alpha.min() >= _top(alpha))
+
+
+def _top(values: Array) -> float:
+    """Full scale of a channel as it is stored."""
+    if values.dtype.kind in "iu":
+        return float(np.iinfo(values.dtype).max)
+    return 255.0 if values.dtype.kind == "f" and values.size and values.max() > 1.5 else 1.0
+
+
+def _grey(pixels: Array) -> Array | None:
+    """The one channel of (H, W, 3) whose channels are alike, up to what JPEG makes of grey; None of a coloured one."""
+    slack = _GREY_SLACK * _top(pixels)
+    for y in range(0, len(pixels), 256):
+        strip = pixels[y : y + 256]
+        spread = strip.max(axis=2).astype(np.float64) - strip.min(axis=2)
+        if spread.max(initial=0) > slack:
+            return None
+    return np.ascontiguousarray(pixels[..., 1])
+
+
+def _painted(grey: Array, alpha: Array) -> bool:
+    """Whether what is seen is black, white or half: a hint drawn on a transparent ground, not a grey photograph's
+    cut-out."""
+    seen = grey[alpha > 0].astype(np.float32) / np.float32(_top(grey))
+    flat = (seen <= KNOWN) | (seen >= 1 - KNOWN) | (np.abs(seen - _MIDDLE) <= KNOWN / 2)
+    return bool(flat.mean() >= _PAINTED)
 
 
 def resize_trimap(trimap: Trimap, size: tuple[int, int]) -> Trimap:
@@ -55,87 +218,6 @@ def resize_trimap(trimap: Trimap, size: tuple[int, int]) -> Trimap:
         share = cv2.resize((trimap == value).astype(np.float32), (width, height), interpolation=method)
         out[share > 1 - 1e-4] = value
     return out
-
-
-def _single_channel(file: Path, decoded: Decoded) -> Array:
-    """Grey values (H, W): the alpha channel if that is what varies, else the colour, which must be grey."""
-    pixels, alpha = decoded
-    if pixels.ndim == 3:
-        pixels = _grey(file, pixels)
-    if alpha is None or alpha.min() == alpha.max():
-        return pixels
-    if pixels.min() == pixels.max():
-        return alpha
-    top = FULL_SCALE[alpha.dtype.name]
-    product = pixels.astype(np.float64) * (alpha / top)
-    return product.astype(np.float32) if pixels.dtype.kind == "f" else np.rint(product).astype(pixels.dtype)
-
-
-def _grey(file: Path, pixels: Array) -> Array:
-    slack = _GREY_SLACK * FULL_SCALE[pixels.dtype.name] / 255
-    for y in range(0, len(pixels), 256):
-        strip = pixels[y : y + 256]
-        spread = strip.max(axis=2).astype(np.float64) - strip.min(axis=2)
-        if spread.max() > slack:
-            raise InputError(
-                f"'{file}' is coloured, but a trimap or mask must be grey.",
-                "Use black for background, white for foreground, grey for unknown; or is it the wrong file?",
-            )
-    return np.ascontiguousarray(pixels[..., 1])
-
-
-def _refuse_size(kind: str, file: Path, have: tuple[int, int], want: tuple[int, int], cure: str) -> InputError:
-    turned = " It would fit turned by 90 degrees: it may lack the picture's rotation tag." if have == want[::-1] else ""
-    return InputError(
-        f"The {kind} '{file}' is {have[1]}x{have[0]}, but the picture is {want[1]}x{want[0]}.",
-        f"Export it at the picture's size{cure}.{turned}",
-    )
-
-
-def read_trimap(
-    path: PathLike, size: tuple[int, int] | None = None, resize: bool = False, max_pixels: int = MAX_PIXELS
-) -> Trimap:
-    """A trimap as uint8 (H, W) of exactly {0, 128, 255}.
-
-    `size` is the picture's (height, width): another size is refused with `InputError`, or resampled with `resize`.
-    See `normalise_trimap` for the codings; grey, RGB, palette, 16-bit, float and alpha-carrying files are read.
-    """
-    file, source = open_source(path, max_pixels)
-    values = _single_channel(file, decode_upright(file, source))
-    trimap = normalise_trimap(values, _LOSSY_SLACK if source.lossy else 0)
-    if size is None or trimap.shape == tuple(size):
-        return trimap
-    if not resize:
-        raise _refuse_size("trimap", file, (trimap.shape[0], trimap.shape[1]), size, ", or pass --resize-trimap")
-    return resize_trimap(trimap, size)
-
-
-def read_mask(
-    path: PathLike, size: tuple[int, int] | None = None, resize: bool = True, max_pixels: int = MAX_PIXELS
-) -> FloatArray:
-    """A mask or coarse alpha as float32 (H, W) in [0, 1]; integer files of 0 and 1 count as binary.
-
-    A mask of another size than `size` (height, width) is resampled, unless `resize` is off: then `InputError`.
-    """
-    file, source = open_source(path, max_pixels)
-    values = _single_channel(file, decode_upright(file, source))
-    mask = _unit(values)
-    if size is None or mask.shape == tuple(size):
-        return mask
-    if not resize:
-        raise _refuse_size("mask", file, (mask.shape[0], mask.shape[1]), size, "")
-    return _resize_mask(mask, size)
-
-
-def _unit(values: Array) -> FloatArray:
-    top = float(values.max())
-    if values.dtype.kind == "f":
-        scale = 255.0 if top > 1.0 else 1.0
-    elif top <= 1:
-        scale = 1.0
-    else:
-        scale = 255.0 if top <= 255 else 65535.0
-    return np.clip(np.divide(values, np.float32(scale), dtype=np.float32), 0.0, 1.0)
 
 
 def _resize_mask(mask: FloatArray, size: tuple[int, int]) -> FloatArray:

@@ -16,6 +16,8 @@ BAND = 0.015
 """Half the width of the unknown band, as a share of the short side."""
 SURE = 0.1
 """A network's word up to this away from 0 or 1 is taken as certain."""
+_ROUNDED = 0.02
+"""The same of what is left of it, stretched to 0 and 1."""
 
 
 class Sharpened:
@@ -28,7 +30,7 @@ class Sharpened:
     def __call__(self, small: np.ndarray, hints: SmallHints) -> Prior:
         said = self._method(small, hints)
         radius = max(2, round(BAND * min(said.alpha.shape)))
-        trimap = trimap_from_mask(np.clip((said.alpha - SURE) / (1 - 2 * SURE), 0, 1), radius, radius)
+        trimap = trimap_from_mask(np.clip((said.alpha - SURE) / (1 - 2 * SURE), 0, 1), radius, radius, _ROUNDED)
         if hints.trimap is not None:
             trimap = np.where(hints.trimap == 128, trimap, hints.trimap)
         if not all((trimap == value).any() for value in (0, 128, 255)):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from uhrmat.media.coding import KNOWN
+
 SHARE = 0.02
 """Default radius as a share of the picture's short side."""
 
@@ -14,13 +16,14 @@ def default_radius(height: int, width: int) -> int:
     return max(2, round(SHARE * min(height, width)))
 
 
-def trimap_from_mask(mask: np.ndarray, erode: int, dilate: int) -> np.ndarray:
+def trimap_from_mask(mask: np.ndarray, erode: int, dilate: int, known: float = KNOWN) -> np.ndarray:
     """(H, W) uint8 {0, 128, 255} from a mask or coarse alpha (H, W) float32 in [0, 1].
 
-    Pixels strictly between 0.02 and 0.98 are unknown; `erode` and `dilate` (pixels, Euclidean) widen the unknown region
-    into the foreground and into the background.
+    Pixels strictly between `known` and 1 - `known` are unknown; `erode` and `dilate` (pixels, Euclidean) widen the
+    unknown region into the foreground and into the background.
     """
-    front, back = (mask >= 0.98).astype(np.uint8), (mask <= 0.02).astype(np.uint8)
+    front = (mask >= np.float32(1 - known)).astype(np.uint8)
+    back = (mask <= np.float32(known)).astype(np.uint8)
     found = np.full(mask.shape, 128, np.uint8)
     found[_shrunk(back, dilate)] = 0
     found[_shrunk(front, erode)] = 255
