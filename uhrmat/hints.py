@@ -26,7 +26,8 @@ class Hints:
 
     trimap: (H, W) uint8 {0, 128, 255}, the user's or made from the mask; mask: (H, W) float32 in [0, 1]; plate: the
     scene without its subject, of any size in the picture's proportions; key: the screen's colour, see `parse_key`;
-    alpha: (h, w) float32 in [0, 1], of any such size too; notes: lines for the user.
+    alpha: (h, w) float32 in [0, 1], of any such size too; choices: lines on what was made of them; warnings: lines on
+    what may have been meant otherwise.
     """
 
     trimap: np.ndarray | None = None
@@ -34,7 +35,8 @@ class Hints:
     plate: Picture | None = None
     key: str | None = None
     alpha: np.ndarray | None = None
-    notes: list[str] = field(default_factory=list)
+    choices: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def given(self) -> frozenset[str]:
@@ -62,7 +64,7 @@ def read_hints(
     given = {"trimap": trimap, "mask": mask, "plate": plate, "key": key, "alpha": alpha}
     names = frozenset(name for name, value in given.items() if value is not None)
     check_given(names)
-    notes: list[str] = []
+    notes, choices = list[str](), list[str]()
     known = coarse = matte = None
     if trimap is not None:
         known = read_trimap(trimap, size, resize, max_pixels, notes)
@@ -75,13 +77,13 @@ def read_hints(
         notes += mask_notes(coarse)
         radius = default_radius(*size)
         known = trimap_from_mask(coarse, radius, radius)
-        notes.insert(0, f"trimap made from the mask with a radius of {radius} pixels")
+        choices.append(f"trimap made from the mask with a radius of {radius} pixels")
     if alpha is not None:
         matte = read_matte(alpha, max_pixels, notes)
         fits(named("alpha", alpha), "alpha", matte.shape, size)
         _report(_matte_fault(matte), "alpha", alpha, strict, notes)
     scene = None if plate is None else _read_plate(size, plate, max_pixels, notes)
-    return Hints(known, coarse, scene, None if key is None else parse_key(key), matte, notes)
+    return Hints(known, coarse, scene, None if key is None else parse_key(key), matte, choices, notes)
 
 
 def named(kind: str, source: Any) -> str:

@@ -40,7 +40,8 @@ _WARM = 64
 @dataclass(frozen=True)
 class Stats:
     """What was done and what it cost. seconds: by stage; peak_memory: bytes, see `devices.peak_memory`;
-    working_size: (h, w) of the prior; notes: lines for the user."""
+    working_size: (h, w) of the prior; notes: lines for the user; warnings: those of them that say that something may
+    not be as it was meant."""
 
     width: int
     height: int
@@ -55,6 +56,7 @@ class Stats:
     seconds: dict[str, float]
     peak_memory: int
     notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON takes it."""
@@ -149,10 +151,11 @@ class Matter:
                 colours = self.colours(picture, found, prior)
         active = done.active
         count = int(np.count_nonzero(active))
+        warnings = [*picture.info.notes, *hints.warnings, *_empty(found)]
         stats = Stats(
             picture.width, picture.height, count, count / active.size, prior.name, self.refiner.name,
             self.refiner.engine, self.device, self.precision, prior.alpha.shape[:2], clock.seconds,
-            peak_memory(self.device), [*asked.notes, *done.notes, *_empty(found)],
+            peak_memory(self.device), [*asked.notes, *done.notes, *_empty(found)], warnings,
         )  # fmt: skip
         return Matte(found, colours, prior.alpha, active, settled, stats, picture, hints.given)
 
@@ -189,7 +192,7 @@ class Matter:
             raise UhrmatError(what, "If it is a network: its weights or its normalisation are wrong. Use another one.")
         size = (picture.height, picture.width)
         settled = opened(prior.alpha, size) if hints.trimap is None else hints.trimap
-        notes = [*picture.info.notes, *filter(None, [choice.note]), *hints.notes, *prior.notes]
+        notes = [*picture.info.notes, *filter(None, [choice.note]), *hints.choices, *hints.warnings, *prior.notes]
         return Question(small, prior, settled, notes)
 
     def refine(self, job: Job, alpha: np.ndarray, foreground: bool) -> Outcome:

@@ -156,3 +156,45 @@ def test_hints_beside_the_files(tmp_path: Path) -> None:
 def test_hints_that_are_nowhere(where: str) -> None:
     with pytest.raises(InputError):
         Hints({"trimap": where})
+
+
+COMPANIONS = {
+    "X.JPG": ["X_mask.png", "x_Trimap.PNG", "X_alpha.exr", "X_plate.jpg"],
+    "take.mov": ["take_alpha.mov", "take_foreground.mkv", "TAKE_mask.png"],
+    "caf\u00e9.png": ["cafe\u0301_cutout.png", "caf\u00e9_preview.jpg"],
+}
+
+
+@pytest.mark.parametrize("name", COMPANIONS)
+def test_hints_and_results_beside_what_they_belong_to_are_no_inputs(tmp_path: Path, name: str) -> None:
+    touch(tmp_path, *(f"in/a/{file}" for file in (name, *COMPANIONS[name], "lonely_mask.png", "Y_final.png")))
+    found = find([tmp_path / "in"], Selection())
+    assert {item.key for item in found.items} == {f"a/{name}", "a/lonely_mask.png", "a/Y_final.png"}
+    assert sorted(found.companions) == sorted(f"a/{file}" for file in COMPANIONS[name])
+    assert f"{len(COMPANIONS[name])} files are passed over" in found.about_companions()
+
+
+def test_what_is_asked_for_by_its_ending_is_an_input(tmp_path: Path) -> None:
+    touch(tmp_path, "in/car.jpg", "in/car_plate.jpg", "in/car_mask.png")
+    assert keys(tmp_path / "in", include=["*_plate.jpg"]) == ["car_plate.jpg"]
+    assert keys(tmp_path / "in", include=["car*"]) == ["car.jpg"]
+
+
+NFC, NFD = "caf\u00e9", "cafe\u0301"
+
+
+@pytest.mark.parametrize(("photo", "hint"), [(NFC, NFD), (NFD, NFC)])
+@pytest.mark.parametrize("place", ["t/{hint}.png", "t/{hint}_Trimap.png", "in/{hint}_trimap.tif"])
+def test_hints_match_however_accents_are_stored(tmp_path: Path, photo: str, hint: str, place: str) -> None:
+    touch(tmp_path, f"in/{photo}.jpg", path := place.format(hint=hint))
+    folder = str(tmp_path / path.partition("/")[0])
+    assert given(folder, tmp_path, f"{photo}.jpg") == {f"{photo}.jpg": path}
+    pattern = str(tmp_path / path).replace(hint, "{stem}")
+    assert given(pattern, tmp_path, f"{photo}.jpg") == {f"{photo}.jpg": path}
+
+
+def test_a_photograph_is_not_its_own_hint(tmp_path: Path) -> None:
+    touch(tmp_path, "in/p.png", "in/q.png", "in/q_TRIMAP.png")
+    found = given(str(tmp_path / "in"), tmp_path, "p.png", "q.png", "q_TRIMAP.png")
+    assert found["q.png"] == "in/q_TRIMAP.png" and "has no trimap" in found["p.png"] and len(found) == 2
+    assert given("{folder}/{name}", tmp_path, "p.png") == {"p.png": "in/p.png"}  # refused when it is planned

@@ -95,6 +95,24 @@ def test_a_folder_of_trimaps_is_matched_by_name(run: Run, matter: type[FakeMatte
     assert [set(np.unique(call.trimap)) for call in matter.calls] == [{0, 128, 255}] * 2
 
 
+@pytest.mark.parametrize("name", ["caf\u00e9.tif", "cafe\u0301.tif", "cafe\u0301_trimap.png", "caf\u00e9_Trimap.PNG"])
+def test_hints_in_a_folder_are_found_however_accents_are_stored(
+    run: Run, matter: type[FakeMatter], tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "maps").mkdir()
+    photo = make_photo(tmp_path / "caf\u00e9.png")
+    make_trimap(tmp_path / "maps" / name)
+    assert run("image", photo, "--trimap", tmp_path / "maps").exit_code == 0
+    assert run("image", photo, "--trimap", str(tmp_path / "maps" / name), "--overwrite").exit_code == 0
+    assert all(set(np.unique(call.trimap)) == {0, 128, 255} for call in matter.calls)
+
+
+def test_the_folder_of_the_photographs_may_hold_their_hints(run: Run, matter: type[FakeMatter], photo: Path) -> None:
+    make_trimap(photo.with_name("photo_mask.png"))
+    assert run("image", photo, "--mask", photo.parent).exit_code == 0
+    assert matter.calls[0].mask.tolist()[0][:3] == [0, 0, 0] and matter.calls[0].mask.max() == 1
+
+
 def test_resize_trimap(run: Run, matter: type[FakeMatter], photo: Path) -> None:
     small = make_trimap(photo.with_name("small.png"), (8, 6))
     assert run("image", photo, "--trimap", small, "--resize-trimap").exit_code == 0

@@ -41,6 +41,24 @@ CASES: dict[str, tuple[Callable[[Path], Words], str]] = {
     ),
     "turned trimap": (lambda d: [_p(d), "--trimap", make_trimap(d / "t.png", (12, 16))], "turned by 90°"),
     "mask of other proportions": (lambda d: [_p(d), "--mask", make_trimap(d / "m.png", (30, 10))], "mask"),
+    "turned mask, to be scaled": (
+        lambda d: [_p(d), "--mask", make_trimap(d / "m.png", (120, 160)), "--resize-trimap"],
+        "turned by 90°",
+    ),
+    "turned trimap, to be scaled": (
+        lambda d: [_p(d), "--trimap", make_trimap(d / "t.png", (40, 50)), "--resize-trimap"],
+        "turned by 90°",
+    ),
+    "plate of other proportions, to be scaled": (
+        lambda d: [_p(d), "--plate", make_photo(d / "p.png", (30, 10)), "--resize-trimap"],
+        "The plate",
+    ),
+    "photograph as its mask": (lambda d: [_p(d), "--mask", d / "photo.png"], "is the photograph itself"),
+    "photograph as its plate": (lambda d: [_p(d), "--plate", d / "photo.png"], "is the photograph itself"),
+    "folder of the photographs": (
+        lambda d: [_p(d), "--trimap", make_trimap(d / "other_trimap.png").parent],
+        "has no trimaps for photo.png. It must have exactly one, named photo_trimap.png",
+    ),
     "one trimap for two": (lambda d: [*_two(d), "--trimap", make_trimap(d / "t.png")], "into a folder"),
     "folder without trimap": (lambda d: [_p(d), "--trimap", _file(d / "maps" / "x.txt", b"").parent], "has no trimaps"),
     "trimap and mask": (

@@ -12,12 +12,15 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from uhrmat.errors import InputError
+from uhrmat.naming import companions, split_ending
 from uhrmat.regular import special_kind
 
 STILLS = frozenset((".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".exr"))
 CLIPS = frozenset(
     (".mov", ".mp4", ".m4v", ".mkv", ".webm", ".avi", ".mxf", ".mpg", ".mpeg", ".mts", ".m2ts", ".wmv", ".flv", ".ogv")
 )
+_NAMED = 3
+"""So many files are named where many are meant."""
 _JUNK = frozenset(
     ("thumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found")
 )
@@ -61,10 +64,23 @@ class Selection:
 
 @dataclass
 class Found:
-    """items: in the order of their keys; ignored: how many files of which extension were passed over."""
+    """items: in the order of their keys; ignored: how many files of which extension were passed over; companions: paths
+    below the folder of hints and results that lie beside what they belong to, and are passed over, too."""
 
     items: list[Item] = field(default_factory=list)
     ignored: Counter[str] = field(default_factory=Counter)
+    companions: list[str] = field(default_factory=list)
+
+    def about_companions(self) -> str:
+        """A line for the user; empty where there are none."""
+        if not self.companions:
+            return ""
+        count = len(self.companions)
+        more = ", …" if count > _NAMED else ""
+        return (
+            f"{count} {'file is' if count == 1 else 'files are'} passed over as hints or results of what lies beside "
+            f"them: {', '.join(self.companions[:_NAMED])}{more}"
+        )
 
 
 def parse_shard(text: str) -> tuple[int, int]:
@@ -92,7 +108,7 @@ def find(roots: Sequence[Path], chosen: Selection) -> Found:
     skip = {path.resolve() for path in chosen.skip}
     for root, name in zip(roots, names, strict=True):
         before = PurePosixPath(name if len(roots) > 1 else "")
-        for item in _walk(root, before, chosen, skip, found.ignored):
+        for item in _walk(root, before, chosen, skip, found):
             if in_shard(item.key, chosen.shard):
                 found.items.append(item)
     found.items.sort(key=lambda item: item.key)
@@ -105,9 +121,7 @@ def in_shard(key: str, shard: tuple[int, int]) -> bool:
     return int.from_bytes(digest[:8], "big") % shard[1] == shard[0] - 1
 
 
-def _walk(
-    root: Path, before: PurePosixPath, chosen: Selection, skip: set[Path], ignored: Counter[str]
-) -> Iterator[Item]:
+def _walk(root: Path, before: PurePosixPath, chosen: Selection, skip: set[Path], found: Found) -> Iterator[Item]:
     unreadable: list[OSError] = []
     for folder, folders, files in os.walk(root, onerror=unreadable.append):
         here = Path(folder)
@@ -123,10 +137,13 @@ def _walk(
                 continue
             inside.append(name)
         folders[:] = inside
+        beside = companions(name for name in files if _kind(name))
         for name in sorted(files):
             kind = _kind(name)
             if kind is None:
-                ignored.update([Path(name).suffix.lower()] if not _junk(name) else [])
+                found.ignored.update([Path(name).suffix.lower()] if not _junk(name) else [])
+            elif name in beside and not _named(below / name, chosen):
+                found.companions.append((below / name).as_posix())
             elif _wanted(below / name, chosen):
                 yield _item((before / below / name).as_posix(), here / name, kind)
     for error in unreadable:
@@ -156,6 +173,12 @@ def _kind(name: str) -> Literal["still", "clip"] | None:
 
 def _wanted(path: PurePosixPath, chosen: Selection) -> bool:
     return (not chosen.include or _matches(path, chosen.include)) and not _matches(path, chosen.exclude)
+
+
+def _named(path: PurePosixPath, chosen: Selection) -> bool:
+    """Whether a pattern asks for files with this ending, as `*_plate.jpg` does."""
+    _, ending = split_ending(path.stem)
+    return _matches(path, [pattern for pattern in chosen.include if f"_{ending}" in pattern.lower()])
 
 
 def _matches(path: PurePosixPath, patterns: Sequence[str]) -> bool:

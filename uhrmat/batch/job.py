@@ -85,6 +85,8 @@ def run(job: Job, executor: MakeExecutor, tell: Tell) -> tuple[Summary, bool]:
             )
         kept = len(found.items) - len(todo)
         tell({"event": "start", "found": len(found.items), "kept": kept, "todo": len(todo)})
+        if text := found.about_companions():
+            tell({"event": "note", "text": text})
         summary, asked = Summary(), Asked()
         if todo:
             with asked_to_stop() as asked, _working(executor) as working:

@@ -189,6 +189,7 @@ def _show(console: Console, job: Job) -> None:
     rows = [("would do" if item.error is None else "would fail", _about(item)) for item in todo]
     rows += [("done", f"{len(found.items) - len(todo)} already")]
     rows += [("passed over", f"{n} {suffix or 'without extension'}") for suffix, n in found.ignored.most_common()]
+    rows += [("passed over", name) for name in found.companions]
     console.table([rows])
     items = [
         {"item": item.key, "kind": item.kind, "hints": {k: str(v) for k, v in item.hints.items()}, "error": item.error}

@@ -53,7 +53,8 @@ class Lines:
     def _done(self, event: dict[str, Any]) -> None:
         from uhrmat.batch.eta import spoken
 
-        for note in event["notes"] if event["kind"] == "clip" else ():  # such as one that is cut off
+        # of a still only what may not be as it was meant; of a clip everything, such as that it is cut off
+        for note in event["notes"] if event["kind"] == "clip" else event["stats"].get("warnings", ()):
             self._console.note(f"note: {event['item']}: {note}")
         if self._human:
             share = event["stats"].get("active_share")

@@ -80,7 +80,7 @@ def _given(frame: Frame, here: _Seen, hints: ClipHints, method: Method, notes: l
     """The alpha (h, w) of a key frame: the prior's, and the mask's where the colours do not speak for the prior."""
     size, shape = (frame.picture.height, frame.picture.width), here.small.shape[:2]
     given = key_hints(hints, frame.index, size)
-    notes += given.notes
+    notes += [*given.choices, *given.warnings]
     assert given.trimap is not None
     alpha = method(here.small, SmallHints(small_trimap(given.trimap, shape))).alpha
     return alpha if given.mask is None else believed(here.small, alpha, area_average(given.mask, shape), GIVEN)
