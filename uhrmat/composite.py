@@ -17,6 +17,7 @@ from uhrmat.media import Picture, PictureInfo, read_picture
 from uhrmat.media.convert import to_linear
 from uhrmat.media.icc import convert, is_srgb, matrix_to_rec709
 from uhrmat.media.picture import FULL_SCALE
+from uhrmat.media.png_colour import white_signal
 
 Colour = tuple[float, ...]
 """Display-referred sRGB in [0, 1], with or without an alpha as fourth number."""
@@ -154,7 +155,7 @@ def _matched(picture: Picture, info: PictureInfo) -> FloatArray:
     theirs, ours = _profile(picture.info), _profile(info)
     if not info.linear:
         shown = picture.to_float()
-        return shown if theirs == ours else convert(shown, theirs, ours)
+        return shown if theirs == ours else np.minimum(convert(shown, theirs, ours), white_signal(info.png_colour))
     if picture.info.linear:
         light = picture.pixels.astype(np.float32, copy=False)
         if picture.info.chromaticities == info.chromaticities:

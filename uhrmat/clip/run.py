@@ -41,6 +41,7 @@ from uhrmat.media.video import (
     open_clip,
     open_writer,
 )
+from uhrmat.media.video.light import light_note
 from uhrmat.media.video.stills import SequenceWriter, lost_in_stills
 from uhrmat.memory import TRIM_EVERY, bound_kernels, give_back
 from uhrmat.prior.affinity import AffinityPrior, Solver
@@ -289,6 +290,8 @@ def finish(job: ClipJob) -> list[str]:
         notes.append(
             f"{job.codec.name} does not say which field is first: its frames, of both fields, count as progressive"
         )
+    if job.codec.name == "exr" and job.needs_foreground:
+        notes += light_note(job.info.colour)
     notes += lost_in_stills(job.codec, job.info) if job.codec.sequence else _join(job)
     if job.codec.sequence and job.info.has_audio:
         notes += _sound_beside(job)

@@ -20,7 +20,7 @@ CARRIED = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"mDCV", b"cLLI")
 """Chunks of colour, in the order in which they are written; all stand before the palette and the pixels."""
 _SRGB_GAMMA, _GAMMA_SLACK = 45455, 700
 _D65, _C = (0.3127, 0.3290), (0.310, 0.316)
-_PRIMARIES: dict[int, Chromaticities] = {
+PRIMARIES: dict[int, Chromaticities] = {
     1: REC709,
     4: (0.67, 0.33, 0.21, 0.71, 0.14, 0.08, *_C),
     5: (0.64, 0.33, 0.29, 0.60, 0.15, 0.06, *_D65),
@@ -30,10 +30,12 @@ _PRIMARIES: dict[int, Chromaticities] = {
     11: (0.68, 0.32, 0.265, 0.69, 0.15, 0.06, 0.314, 0.351),
     12: (0.68, 0.32, 0.265, 0.69, 0.15, 0.06, *_D65),
 }
+"""By their code in H.273."""
 _POWER = {4: 2.2, 5: 2.8, 8: 1.0}
 _CAMERA, _SRGB_CURVE, _PQ, _HLG = (1, 6, 14, 15), 13, 16, 18
 _SAMPLES = 1024
 _WHITE_NITS = 203.0
+_WHITE = {_PQ: 0.5807, _HLG: 0.75}
 
 
 def carried(chunks: Mapping[bytes, bytes], icc: bytes | None, grey: bool) -> tuple[tuple[bytes, bytes], ...]:
@@ -46,6 +48,15 @@ def carried(chunks: Mapping[bytes, bytes], icc: bytes | None, grey: bool) -> tup
         return ()
     kept = (kind for kind in CARRIED if kind in chunks and (kind != b"iCCP" or icc_space(icc) == "RGB"))
     return tuple((kind, chunks[kind]) for kind in kept)
+
+
+def white_signal(chunks: tuple[tuple[bytes, bytes], ...]) -> float:
+    """The signal of reference white under a PNG's colour chunks, as carried: below 1 for PQ and HLG.
+
+    The profile of those two is flat above it (see `png_profile`), so that a conversion may find any signal for white.
+    """
+    body = dict(chunks).get(b"cICP", b"")
+    return _WHITE.get(body[1], 1.0) if len(body) == 4 else 1.0
 
 
 def png_profile(chunks: Mapping[bytes, bytes], icc: bytes | None, grey: bool) -> bytes | None:
@@ -66,7 +77,7 @@ def _of_code_points(body: bytes) -> bytes | None:
     """A profile, b"" for sRGB itself, None for code points that are unknown."""
     if len(body) != 4:
         return None
-    primaries, transfer = _PRIMARIES.get(body[0]), body[1]
+    primaries, transfer = PRIMARIES.get(body[0]), body[1]
     if primaries is None:
         return None
     if transfer == _SRGB_CURVE:

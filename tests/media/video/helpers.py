@@ -61,6 +61,15 @@ def grey_frame(level: int, width: int, height: int, fmt: str = "yuv420p") -> Any
     return frame
 
 
+def coded_grey(width: int, height: int, fmt: str = "yuv420p10le") -> Any:
+    """A frame of 10 bits with a ramp of luma."""
+    frame = av.VideoFrame(width, height, fmt)
+    plane(frame, 0)[:] = np.linspace(64, 940, width).astype(np.uint16)
+    for index in (1, 2):
+        plane(frame, index)[:] = 512
+    return frame
+
+
 def encode(
     path: Path,
     frames: Sequence[Any],

@@ -15,6 +15,7 @@ import numpy as np
 from uhrmat.errors import InputError, OutputError
 from uhrmat.media.convert import to_integer
 from uhrmat.media.files import atomic, check_writable
+from uhrmat.media.icc import Chromaticities
 from uhrmat.media.video.codecs import Codec
 from uhrmat.media.video.colour import grey_codes, output_tags, range_code
 from uhrmat.media.video.container import open_muxer
@@ -92,7 +93,7 @@ class StreamWriter(ClipWriter):
         with self._failing():
             if self._stack is None:
                 self._open()
-            picture = self._picture(alpha, colour)
+            picture = self._picture(alpha, colour, frame.picture.info.chromaticities)
             picture.pts, picture.time_base = frame.pts, self._info.time_base
             self._durations[frame.pts] = frame.duration or round(1 / (self._info.rate * self._info.time_base))
             self._mux(self._stream.encode(picture))
@@ -171,7 +172,9 @@ class StreamWriter(ClipWriter):
             stream.metadata["alpha_mode"] = "1"
         return stream
 
-    def _picture(self, alpha: FloatArray | None, colour: Array | None) -> VideoFrame:
+    def _picture(
+        self, alpha: FloatArray | None, colour: Array | None, chromaticities: Chromaticities | None
+    ) -> VideoFrame:
         import av
 
         frame = av.VideoFrame(self._info.width, self._info.height, self._format)
@@ -186,15 +189,15 @@ class StreamWriter(ClipWriter):
                 fill_neutral(frame, bits)
         elif colour is not None:
             codes = None if self._content == "composite" or alpha is None else as_codes(alpha, bits)
-            fill_colour(frame, self._prepared(colour, codes), self._tags, bits, bool(self._fields))
+            fill_colour(frame, self._prepared(colour, codes, chromaticities), self._tags, bits, bool(self._fields))
             if codes is not None:
                 fill_plane(frame, 3, codes, bits)
         return as_interlaced(frame, self._fields) if self._fields else frame
 
-    def _prepared(self, colour: Array, codes: Array | None) -> Array:
+    def _prepared(self, colour: Array, codes: Array | None, chromaticities: Chromaticities | None) -> Array:
         """Colour as integers; where alpha is 0, black in lossless files, the nearest foreground's in the others."""
         shallow = self._bits == 8 and (self._codec.lossless or colour.dtype == np.uint8)
-        rgb = to_integer(colour, self._info.linear, 8 if shallow else 16)
+        rgb = to_integer(colour, self._info.linear, 8 if shallow else 16, chromaticities)
         if codes is None:
             return rgb
         return rgb * (codes > 0)[..., None] if self._codec.lossless else extend_colour(rgb, codes > 0)

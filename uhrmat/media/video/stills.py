@@ -13,6 +13,7 @@ from uhrmat.media.files import check_writable
 from uhrmat.media.picture import ExrFrame, PictureInfo
 from uhrmat.media.video.codecs import Codec
 from uhrmat.media.video.encode import SAMPLE_EVERY, check_parts
+from uhrmat.media.video.light import check_known, is_plain, primaries_of, to_light
 from uhrmat.media.video.names import FrameNames
 from uhrmat.media.video.types import Array, ClipInfo, ClipWriter, Content, FloatArray, Frame
 from uhrmat.media.write import write_alpha, write_rgb, write_rgba
@@ -34,8 +35,9 @@ def output_names(path: Path, codec: Codec, info: ClipInfo) -> FrameNames:
 class SequenceWriter(ClipWriter):
     """Writes stills; see `ClipWriter`. Frames that are whole stay when the run is aborted.
 
-    PNG and TIFF hold straight sRGB, EXR scene-linear premultiplied light, as for single pictures. `bits` is None where
-    nobody asked: the clip's depth, half or float as for single pictures, 16 bits for the alpha of TIFF.
+    PNG and TIFF hold straight colour in the clip's own signal, EXR scene-linear premultiplied light (see `light`), as
+    for single pictures. `bits` is None where nobody asked: the clip's depth, half or float as for single pictures, 16
+    bits for the alpha of TIFF.
     """
 
     def __init__(self, path: Path, codec: Codec, info: ClipInfo, content: Content, bits: int | None) -> None:
@@ -43,6 +45,8 @@ class SequenceWriter(ClipWriter):
         self.path = self._names.path
         self.samples: dict[int, FloatArray] = {}
         self._codec, self._clip, self._content, self._bits = codec, info, content, bits
+        self._light = info.colour if codec.name == "exr" and content != "alpha" and not is_plain(info.colour) else None
+        check_known(self._light)
         check_writable(self.path.parent)
 
     def file(self, number: int) -> Path:
@@ -58,7 +62,7 @@ class SequenceWriter(ClipWriter):
         check_parts(self._clip, self._content, alpha, colour)
         number, path = _number(frame), self.file_of(frame)
         path.parent.mkdir(parents=True, exist_ok=True)
-        single = None if self._bits is None else self._bits == 32
+        single = self._single(colour)
         if self._content == "alpha" and alpha is not None:
             write_alpha(path, alpha, self._alpha_format(), exr_float=bool(single), info=self._header(frame))
         elif colour is not None:
@@ -71,14 +75,23 @@ class SequenceWriter(ClipWriter):
             self.samples = dict(list(self.samples.items())[:1]) | {number: alpha.copy()}
         self.written += 1
 
+    def _single(self, colour: Array | None) -> bool | None:
+        """Whether an EXR is of floats; None: as its pixels decide."""
+        if self._bits is not None:
+            return self._bits == 32
+        return colour.dtype != np.uint8 if self._light is not None and colour is not None else None
+
     def _alpha_format(self) -> str:
         deep = (self._bits or self._clip.bits) > 8
         return "png16" if self._codec.name == "png" and deep else self._codec.name
 
     def _coloured(self, frame: Frame, colour: Array) -> tuple[Array, PictureInfo]:
         """Colour in the depth that was asked for, and what a still's header says of it."""
+        if self._light is not None:
+            info = replace(self._header(frame), dtype="float32", linear=True, icc=None, png_colour=())
+            return to_light(colour, self._light.transfer), replace(info, chromaticities=primaries_of(self._light))
         if self._bits in self._codec.bits and self._codec.lossless:
-            colour = to_integer(colour, self._clip.linear, self._bits)
+            colour = to_integer(colour, self._clip.linear, self._bits, frame.picture.info.chromaticities)
         depth = frame.picture.info.bit_depth if colour.dtype == np.float32 else 8 * colour.dtype.itemsize
         linear = self._clip.linear and colour.dtype == np.float32
         return colour, replace(self._header(frame), dtype=colour.dtype.name, bit_depth=depth, linear=linear)

@@ -24,6 +24,7 @@ from uhrmat.media.video.container import (
 )
 from uhrmat.media.video.fields import field_order, turned_order
 from uhrmat.media.video.labels import read_labels
+from uhrmat.media.video.light import stated
 from uhrmat.media.video.planes import depth_of, has_alpha, to_rgb
 from uhrmat.media.video.timeline import Clock, make_clock, measure_rate, scan
 from uhrmat.media.video.types import UNSPECIFIED, Array, ClipInfo, ColourTags, Frame
@@ -60,6 +61,7 @@ class StreamReader:
             first = self._first()
             self._interlaced = first.interlaced_frame
             self._tags, self.info = self._describe(stream, first, bool(container.streams.audio))
+            self._stated = stated(self._tags)
             self.info = replace(self.info, labels=read_labels(container, stream))
             if first.interlaced_frame:
                 self._note(
@@ -183,7 +185,10 @@ class StreamReader:
         alpha = None if alpha is None else self._upright(alpha)
         height, width = pixels.shape[:2]
         depth = 8 * pixels.dtype.itemsize
-        info = PictureInfo(self.path, width, height, pixels.dtype.name, depth, has_alpha=alpha is not None)
+        chunks, icc = self._stated
+        info = PictureInfo(
+            self.path, width, height, pixels.dtype.name, depth, icc, has_alpha=alpha is not None, png_colour=chunks
+        )  # fmt: skip
         return Picture(pixels, alpha, info)
 
     def _upright(self, plane: Array) -> Array:
