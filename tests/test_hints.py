@@ -27,7 +27,7 @@ def plain(value: float, dtype: str = "uint8") -> np.ndarray:
 
 MARKS_NOTHING: dict[str, tuple[str, np.ndarray, str]] = {
     "black mask": ("mask", plain(0), "is black, or nearly, all over"),
-    "nearly black mask": ("mask", plain(12), "is black, or nearly, all over|labels"),
+    "nearly black mask": ("mask", plain(12), "is black, or nearly, all over"),
     "dark float mask": ("mask", SUBJECT * np.float32(0.09), "is black, or nearly, all over"),
     "white mask": ("mask", plain(255), "is white, or nearly, all over"),
     "bright mask": ("mask", 240 + SUBJECT, "is white, or nearly, all over"),
@@ -62,7 +62,7 @@ def test_what_marks_nothing_is_refused(tmp_path: Path, case: str) -> None:
 def test_in_a_clip_it_is_a_note(case: str) -> None:
     kind, values, says = MARKS_NOTHING[case]
     found = read_hints(SIZE, strict=False, **{kind: values})
-    assert any(warning.startswith(f"in some frames the {kind} {says}") for warning in found.warnings)
+    assert any(f"in some frames the {kind}" in warning and says in warning for warning in found.warnings)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ _OPTIONAL = {"--verify": ("1/1", re.compile(r"\d+/\d+"))}
 def with_optional_values(args: list[str]) -> list[str]:
     """The command line with the values that were left out."""
     found = []
-    for arg, following in zip(args, [*args[1:], ""], strict=True):
+    for arg, following in zip(args, [*args, ""][1:], strict=True):
         value, form = _OPTIONAL.get(arg, ("", None))
         found.append(f"{arg}={value}" if form is not None and not form.fullmatch(following) else arg)
     return found

@@ -81,7 +81,8 @@ def normalise_mask(
     low, high = _extent(values, name)
     if values.dtype == np.bool_:
         return values.astype(np.float32)
-    if not lossy and low >= 0 and 0 < high <= _DARK and _labels(values, low, high):
+    small = 0 <= low < high <= _DARK or low == high == 1
+    if not lossy and small and _labels(values, low, high):
         subject = values > 0
         if bool((values[subject] == high).all()):
             if high > 1 and notes is not None:
