@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import logging
 import sys
+from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import typer
 
 from uhrmat.cli.console import Console, describe, session
 from uhrmat.cli.progress import Lines
 from uhrmat.errors import InputError
+from uhrmat.media import read_picture
 from uhrmat.printable import printable
 
 from .conftest import Run
@@ -44,6 +48,21 @@ def test_the_library_speaks_through_logging(capsys: pytest.CaptureFixture[str]) 
         logging.getLogger("uhrmat.prior").info("compiling, once")
     logging.getLogger("uhrmat.prior").info("after the session")
     assert capsys.readouterr() == ("", "note: compiling, once\n")
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_what_decoders_print_is_for_debugging(tmp_path: Path, capfd: pytest.CaptureFixture[str], debug: bool) -> None:
+    """libjpeg writes to C's stderr; on Linux that is captured, elsewhere it is shown as it is."""
+    path = tmp_path / "a.jpg"
+    noise = np.random.default_rng(1).integers(0, 200, (64, 64), np.uint8)
+    data = cv2.imencode(".jpg", noise)[1].tobytes()
+    path.write_bytes(data[:-300] + bytes(noise[0]) + data[-236:])
+    with session(Console(debug=debug)):
+        assert read_picture(path).width == 64
+    printed = capfd.readouterr()
+    if sys.platform == "linux":
+        assert printed.err.startswith("debug: Corrupt JPEG data" if debug else "") and bool(printed.err) == debug
+    assert printed.out == ""
 
 
 def test_errors_end_a_session_with_2(capsys: pytest.CaptureFixture[str]) -> None:

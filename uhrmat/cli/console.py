@@ -122,11 +122,14 @@ def describe(error: BaseException) -> str:
 
 @contextmanager
 def session(console: Console) -> Iterator[Console]:
-    """Turns errors that end a command into one line and the exit code, and logs of the library into notes."""
+    """Turns errors that end a command into one line and the exit code, and logs of the library into notes.
+
+    With --debug what decoders print is shown too.
+    """
     handler = _NoteHandler(console)
     logger = logging.getLogger("uhrmat")
     logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    logger.setLevel(logging.DEBUG if console.debug else logging.INFO)
     try:
         yield console
     except KeyboardInterrupt:
@@ -142,8 +145,9 @@ def session(console: Console) -> Iterator[Console]:
 
 class _NoteHandler(logging.Handler):
     def __init__(self, console: Console) -> None:
-        super().__init__(logging.INFO)
+        super().__init__()
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._console.note(f"note: {record.getMessage()}")
+        kind = "debug" if record.levelno < logging.INFO else "note"
+        self._console.note(f"{kind}: {record.getMessage()}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from uhrmat.media.exr_header import FLOAT, HALF, Header, Window, read_header, si
 from uhrmat.media.files import PathLike, atomic
 from uhrmat.media.icc import Chromaticities
 from uhrmat.media.names import readable, writable
+from uhrmat.media.noise import captured
 from uhrmat.media.picture import ExrFrame, check_finite
 from uhrmat.media.source import Array, Decoded, Source, damaged, unsupported
 
@@ -48,6 +50,7 @@ def open_exr_source(path: Path, overscan: bool = False) -> Source:
         premultiplied=has_alpha and header.alpha_meaning != "straight",
         chromaticities=header.chromaticities,
         exr=frame,
+        stored_pixels=prod(size_of(header.data)),
         decode_bytes=2 * header.stored_bytes + made,  # the library fills buffers of its own, then the channels
     )
 
@@ -76,7 +79,7 @@ def _decode(path: Path, names: tuple[str, ...], has_alpha: bool, data: Window, c
     import OpenEXR
 
     try:
-        with readable(path) as name, OpenEXR.File(name or str(path), separate_channels=True) as file:
+        with captured(), readable(path) as name, OpenEXR.File(name or str(path), separate_channels=True) as file:
             planes = file.channels()
             wanted = [_placed(planes[name].pixels, data, covered) for name in names]
             alpha = _placed(planes["A"].pixels, data, covered) if has_alpha else None

@@ -23,8 +23,8 @@ _LONGEST_KEPT = 1 << 16
 _DEEP_DATA, _MULTI_PART = 0x800, 0x1000
 _TYPE_BYTES = {0: 4, HALF: 2, FLOAT: 4}
 _ROWS_OF_CHUNK = {0: 1, 1: 1, 2: 1, 3: 16, 4: 32, 5: 16, 6: 32, 7: 32, 8: 32, 9: 256}
-_MOST_TO_ONE = {0: 1, 2: 1032, 3: 1032}
-"""The most bytes that one byte can stand for: uncompressed, ZIP by the row, ZIP by 16 rows."""
+_MOST_TO_ONE = {0: 1, 1: 64, 2: 1032, 3: 1032}
+"""The most bytes that one byte can stand for: uncompressed, run lengths of 128, ZIP by the row, ZIP by 16 rows."""
 Window = tuple[int, int, int, int]
 
 

@@ -111,7 +111,9 @@ def open_jpeg_source(path: Path) -> Source:
         with JpegImageFile(str(path)) as image:  # Image.open would apply a pixel limit of its own
             width, height, mode = image.width, image.height, image.mode
             icc, exif = image.info.get("icc_profile"), strip_prefix(image.info.get("exif"))
-    except (OSError, SyntaxError, ValueError, struct.error, KeyError, IndexError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # as in pillow_decode
         raise damaged(path, "JPEG") from error
     if (width, height) != (frame.width, frame.height):
         raise damaged(path, "JPEG")

@@ -1,18 +1,19 @@
-"""What decoders print: libpng and libjpeg write warnings to C's `stderr`, which here become lines that can be read.
+"""What decoders print: libpng and libjpeg write to C's `stderr`, OpenEXR's binding to Python's `sys.stdout`.
 
-C's `stderr` is a variable that glibc documents as one that programs may set ("Standard Streams" in its manual). It is
-set to a buffer while a decoder works. Python's own `sys.stderr`, other processes and the file descriptor 2 are not
-touched. Elsewhere than with glibc the lines go where they always went.
+Both become lines that can be read. C's `stderr` is a variable that glibc documents as one that programs may set
+("Standard Streams" in its manual); it is set to a buffer while a decoder works. Python's own `sys.stderr`, other
+processes and the file descriptor 2 are not touched. Elsewhere than with glibc these lines go where they always went.
 """
 
 from __future__ import annotations
 
 import ctypes
+import io
 import logging
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from typing import Any
 
@@ -22,21 +23,45 @@ _LOCK = threading.RLock()
 
 @contextmanager
 def captured() -> Iterator[list[str]]:
-    """The list has, once the block has ended, the lines that C libraries wrote to `stderr` in it; they are also logged,
-    at the level DEBUG. One thread at a time."""
+    """The list has, once the block has ended, the lines that libraries printed in it; they are also logged, at
+    the level DEBUG. One thread at a time."""
     lines: list[str] = []
     stream = _stream()
-    if stream is None:
-        yield lines
-        return
     with _LOCK:
+        printed = io.StringIO()
         try:
-            with stream.in_place():
+            with _own_output(printed), nullcontext() if stream is None else stream.in_place():
                 yield lines
         finally:
-            lines += stream.text.splitlines()
+            lines += printed.getvalue().splitlines()
+            lines += [] if stream is None else stream.text.splitlines()
     for line in lines:
         _LOG.debug("%s", line)
+
+
+class _Output:
+    """A `sys.stdout` that keeps what one thread writes from reaching the real one."""
+
+    def __init__(self, real: Any, printed: io.StringIO) -> None:
+        self._real, self._printed, self._thread = real, printed, threading.get_ident()
+
+    def write(self, text: str) -> int:
+        target = self._printed if threading.get_ident() == self._thread else self._real
+        return int(target.write(text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+
+@contextmanager
+def _own_output(printed: io.StringIO) -> Iterator[None]:
+    """What this thread prints within the block goes to `printed`; other threads print as before."""
+    before = sys.stdout
+    sys.stdout = _Output(before, printed)
+    try:
+        yield
+    finally:
+        sys.stdout = before
 
 
 @cache

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import os
-import struct
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -159,13 +158,16 @@ def pillow_decode(path: Path, kind: str, opener: Any, icc: bytes | None, parts: 
     try:
         image = opener(os.fspath(path) if parts is None else io.BytesIO(b"".join(parts)))
         image.load()
-    except (OSError, SyntaxError, ValueError, struct.error) as error:
+        transparent = image.mode == "LA" or image.has_transparency_data
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's plugins raise what they stumble over: struct, index, value, assertion
         raise damaged(path, kind) from error
     if image.mode == "CMYK":
         return pillow_array(convert_to_srgb(image, icc)), None
     if image.mode in ("LAB", "HSV", "F", "I") or image.mode.startswith("I;"):
         raise unsupported(path, f"a {image.mode} {kind}")
-    if image.has_transparency_data or image.mode == "LA":
+    if transparent:
         return _split(pillow_array(image, "RGBA"))
     return pillow_array(image, "L" if image.mode in ("1", "L") else "RGB"), None
 

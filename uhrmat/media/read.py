@@ -42,9 +42,10 @@ def open_source(path: PathLike, max_pixels: int = MAX_PIXELS, overscan: bool = F
     pixels = source.width * source.height
     if pixels < 1:
         raise InputError(f"'{file}' has no pixels ({source.width}x{source.height}).", "Export it again.")
-    if pixels > max_pixels:
+    if max(pixels, source.stored_pixels) > max_pixels:
+        stored = f" and stores {source.stored_pixels}" if source.stored_pixels > pixels else ""
         raise InputError(
-            f"'{file}' is {source.width}x{source.height}, {pixels} pixels, and the limit is {max_pixels}.",
+            f"'{file}' is {source.width}x{source.height}, {pixels} pixels{stored}, and the limit is {max_pixels}.",
             "If you trust the file, raise max_pixels; otherwise it may be a decompression bomb.",
         )
     check_decode(file, source.peak_bytes)

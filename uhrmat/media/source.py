@@ -38,8 +38,8 @@ class Source:
     `icc` describes RGB, None where there is none or colours were converted to sRGB. `grey_icc` is the profile of a grey
     file: a *picture* is re-encoded by it, data never is. `premultiplied`: colour is stored times alpha.
     `chromaticities`, `png_colour` and `exr` are those of `PictureInfo`. `decode_bytes` is the most that `decode` holds
-    at once, its result included; 0 where that is no more than the result. `notes` are lines for the user; `decode` may
-    add some.
+    at once, its result included; 0 where that is no more than the result. `stored_pixels` are those that have to be
+    decoded, where they are more than the picture's. `notes` are lines for the user; `decode` may add some.
     """
 
     width: int
@@ -59,6 +59,7 @@ class Source:
     png_colour: tuple[tuple[bytes, bytes], ...] = ()
     exr: ExrFrame | None = None
     decode_bytes: int = 0
+    stored_pixels: int = 0
     notes: list[str] = field(default_factory=list)
 
     @property
