@@ -101,6 +101,10 @@ def test_a_trained_blend_reaches_the_clip(shot: Path, tmp_path: Path, monkeypatc
         (("--mask", "MASKS", "--max-memory", "lots"), "lots"),
         (("--mask", "MASKS", "--device", "cuda:99"), "cuda"),
         (("--mask", "MASKS", "--threshold", "0.1", "--refiner", "none"), "no refiner"),
+        (("--mask", "MASKS", "-o", "cut.gif"), "'.gif' is not written"),
+        (("--mask", "MASKS", "-o", "cut.png"), "names one picture"),
+        (("--mask", "MASKS", "-o", "f_%04d_v%02d.png"), "more than one number"),
+        (("--mask", "MASKS", "-o", "f_%0999999999d.png"), "at most 20 digits"),
     ],
 )
 def test_what_cannot_work_is_refused_before_any_work(shot: Path, words: tuple[str, ...], message: str) -> None:
@@ -109,6 +113,22 @@ def test_what_cannot_work_is_refused_before_any_work(shot: Path, words: tuple[st
     result = run(shot, *(masks if word == "MASKS" else word for word in words), "--prior", "mask")
     assert result.exit_code == 2 and message in result.stderr, result.output
     assert sorted(shot.parent.rglob("*")) == before
+
+
+def test_one_file_and_a_background_give_the_composite_alone(shot: Path, tmp_path: Path) -> None:
+    before = {path.name for path in tmp_path.iterdir()}
+    result = light(shot, "-o", tmp_path / "cut.mov", "--background", "white", "--json")
+    assert json.loads(result.stdout)["items"][0]["files"] == {"composite": str(tmp_path / "cut.mov")}
+    assert {path.name for path in tmp_path.iterdir()} == before | {"cut.mov"}
+
+
+def test_percent_signs_are_names(shot: Path, tmp_path: Path) -> None:
+    source = shot.rename(tmp_path / "100% shot")
+    words = ("--mask", tmp_path / "masks", *LIGHT)
+    assert run(source, *words).exit_code == 0
+    assert run(source, *words, "-o", tmp_path / "50% done" / "x%%_%04d.png").exit_code == 0
+    assert sorted(path.name for path in (tmp_path / "100% shot_alpha").iterdir())[0] == "f000.png"
+    assert sorted(path.name for path in (tmp_path / "50% done").iterdir())[3] == "x%_0003.png"
 
 
 def test_a_second_run_is_told_who_is_at_work(shot: Path, tmp_path: Path) -> None:
