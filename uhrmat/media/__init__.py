@@ -8,10 +8,12 @@ from uhrmat.media.hints import read_alpha, read_mask, read_matte, read_trimap, r
 from uhrmat.media.picture import Picture, PictureInfo
 from uhrmat.media.png import PngWriter, open_png
 from uhrmat.media.read import MAX_PIXELS, read_info, read_picture
-from uhrmat.media.write import ALPHA_SUFFIX, write_alpha, write_rgb, write_rgba
+from uhrmat.media.write import ALPHA_SUFFIX, COLOUR_BITS, COLOUR_SUFFIX, write_alpha, write_rgb, write_rgba
 
 __all__ = [
     "ALPHA_SUFFIX",
+    "COLOUR_BITS",
+    "COLOUR_SUFFIX",
     "MAX_PIXELS",
     "Picture",
     "PictureInfo",

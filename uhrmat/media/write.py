@@ -6,6 +6,7 @@ ExtraSamples.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy.typing as npt
 from uhrmat.errors import OutputError
 from uhrmat.media.convert import pack_rgba, quantise, to_integer, to_linear
 from uhrmat.media.exif import PREFIX
+from uhrmat.media.exif_clean import clean_exif
 from uhrmat.media.exr import ALPHA_ATTRIBUTE, write_exr
 from uhrmat.media.files import PathLike, atomic
 from uhrmat.media.icc import Chromaticities
@@ -28,6 +30,10 @@ FloatArray = npt.NDArray[np.float32]
 
 ALPHA_SUFFIX = {"png": ".png", "png16": ".png", "tiff": ".tif", "exr": ".exr"}
 """Alpha formats and the extension each is given: 8-bit PNG, 16-bit PNG, 16-bit TIFF, half or float EXR."""
+COLOUR_SUFFIX = {"png": ".png", "png16": ".png", "tiff": ".tif", "exr": ".exr", "webp": ".webp"}
+"""Formats of files with colour: 8-bit PNG, 16-bit PNG, TIFF in the picture's depth, EXR, lossless WebP (8 bits)."""
+COLOUR_BITS = {"png": 8, "png16": 16}
+"""Of the formats that do not follow the picture's depth."""
 
 JPEG_QUALITY = 92
 _JPEG_MAX_SIDE = 65535
@@ -83,17 +89,22 @@ def write_rgba(
     info: PictureInfo,
     premultiply: bool = False,
     *,
+    bits: int | None = None,
     exr_float: bool | None = None,
     keep_hidden: bool = False,
+    keep_metadata: bool = False,
 ) -> None:
     """Write colour (H, W, 3) in its stored type with alpha, float32 (H, W) in [0, 1]: PNG, TIFF, WebP or EXR.
 
     Straight: RGB is kept exactly wherever alpha is above 0 in the file, and 0 where it is not, so that the removed
     background cannot be brought back (`keep_hidden` keeps it). `premultiply`: RGB times the alpha that the file
     holds, rounded. 16-bit stays 16-bit, linear floats become 16-bit sRGB except in EXR, which is linear; there 8-bit
-    and half input is written as half, the rest as float, unless `exr_float` says. WebP is lossless and 8-bit.
+    and half input is written as half, the rest as float, unless `exr_float` says. WebP is lossless and 8-bit. `bits`:
+    8 or 16 in PNG and TIFF, whatever the picture has. The EXIF of `info` goes along in PNG and WebP without thumbnail
+    and maker notes; GPS, serial numbers and names only with `keep_metadata` (see `clean_exif`).
     """
-    kind, bits = _kind(path), 8 if info.dtype == "uint8" or _kind(path) == "webp" else 16
+    kind = _kind(path)
+    bits = _depth(kind, info, bits)
     if rgb.shape[:2] != alpha.shape:
         raise ValueError(f"rgb {rgb.shape} and alpha {alpha.shape} differ in size")
     meaning = "premultiplied" if premultiply else "straight"
@@ -108,16 +119,24 @@ def write_rgba(
         colour, opacity = _integer(rgb[y0:y1], info, bits), quantise(alpha[y0:y1], bits)
         return pack_rgba(colour, opacity, premultiply=premultiply, keep_hidden=keep_hidden)
 
-    _write_integer(path, kind, strip, (*alpha.shape, 4), bits, info, meaning)
+    _write_integer(path, kind, strip, (*alpha.shape, 4), bits, _cleaned(info, keep_metadata), meaning)
 
 
-def write_rgb(path: PathLike, rgb: Array, info: PictureInfo, *, exr_float: bool | None = None) -> None:
+def write_rgb(
+    path: PathLike,
+    rgb: Array,
+    info: PictureInfo,
+    *,
+    bits: int | None = None,
+    exr_float: bool | None = None,
+    keep_metadata: bool = False,
+) -> None:
     """Write colour (H, W, 3) in its stored type: JPEG (quality 92, 4:4:4), PNG, TIFF, WebP (lossless) or EXR (linear).
 
-    Depths as for `write_rgba`; JPEG and WebP are 8-bit.
+    Depths and EXIF as for `write_rgba`; JPEG and WebP are 8-bit.
     """
     kind = _kind(path)
-    bits = 8 if info.dtype == "uint8" or kind in ("jpeg", "webp") else 16
+    bits = _depth(kind, info, bits)
     if kind == "exr":
         dtype = np.float32 if (_wants_float(info) if exr_float is None else exr_float) else np.float16
         out = np.empty(rgb.shape, dtype)
@@ -126,7 +145,22 @@ def write_rgb(path: PathLike, rgb: Array, info: PictureInfo, *, exr_float: bool 
         write_exr(path, out, None, info.exr, _chromaticities(info))
         return
     rgb = _shown(rgb, info)
-    _write_integer(path, kind, lambda y0, y1: _integer(rgb[y0:y1], info, bits), rgb.shape, bits, info, None)
+
+    def strip(y0: int, y1: int) -> Array:
+        return _integer(rgb[y0:y1], info, bits)
+
+    _write_integer(path, kind, strip, rgb.shape, bits, _cleaned(info, keep_metadata), None)
+
+
+def _depth(kind: str, info: PictureInfo, asked: int | None) -> int:
+    """Bits of each sample: 8 where the format holds no more, else what was asked for, else the picture's."""
+    if kind in ("jpeg", "webp"):
+        return 8
+    return asked or (8 if info.dtype == "uint8" else 16)
+
+
+def _cleaned(info: PictureInfo, keep_metadata: bool) -> PictureInfo:
+    return replace(info, exif=clean_exif(info.exif, keep_metadata))
 
 
 def _kind(path: PathLike) -> str:
