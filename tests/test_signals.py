@@ -95,3 +95,14 @@ def test_handlers_are_as_before_afterwards() -> None:
         time.sleep(0)
         assert asked.value
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_program_that_goes_on_after_the_second_signal_is_not_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("uhrmat.signals._GRACE", 0.05)
+    monkeypatch.setattr("os._exit", lambda code: ended.append(code))
+    ended: list[int] = []
+    with pytest.raises(KeyboardInterrupt), asked_to_stop():
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+    time.sleep(0.2)
+    assert not ended

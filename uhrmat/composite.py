@@ -6,6 +6,7 @@ result with one. Source: Porter and Duff, Compositing Digital Images (1984), "ov
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from uhrmat.media.convert import to_linear
 from uhrmat.media.icc import convert, is_srgb, matrix_to_rec709
 from uhrmat.media.picture import FULL_SCALE
 from uhrmat.media.png_colour import white_signal
+from uhrmat.regular import need_regular
 
 Colour = tuple[float, ...]
 """Display-referred sRGB in [0, 1], with or without an alpha as fourth number."""
@@ -35,7 +37,8 @@ def parse_background(text: str) -> Background:
     """
     from PIL import ImageColor
 
-    if Path(text).exists():
+    need_regular(text)
+    if os.path.exists(text):
         return read_picture(Path(text))
     try:
         values = ImageColor.getrgb(text)
@@ -54,11 +57,11 @@ def is_opaque(background: Background) -> bool:
     return background.alpha is None or bool(background.alpha.min() >= FULL_SCALE[background.alpha.dtype.name])
 
 
-def need_opaque(background: Background) -> None:
+def need_opaque(background: Background, where: str = "a clip's composite") -> None:
     """Raise InputError for a background that can be seen through, where the result has no alpha."""
     if not is_opaque(background):
         raise InputError(
-            "The background is transparent in places, and a clip's composite has no alpha.",
+            f"The background is transparent in places, and {where} has no alpha.",
             "Give an opaque colour or picture.",
         )
 

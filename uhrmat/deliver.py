@@ -12,7 +12,8 @@ from uhrmat.composite import Background, composite, composite_alpha
 from uhrmat.media import Picture, write_alpha, write_rgb, write_rgba
 from uhrmat.media.icc import srgb_profile
 from uhrmat.media.stage import all_or_none
-from uhrmat.plan import Job, Spec
+from uhrmat.outputs import Spec
+from uhrmat.plan import Job
 from uhrmat.preview import preview
 
 if TYPE_CHECKING:
@@ -45,8 +46,14 @@ def _cutout(path: Path, matte: Matte, spec: Spec, background: Background | None)
 
 
 def _write_rgba(path: Path, matte: Matte, spec: Spec, *, keep_hidden: bool) -> None:
-    premultiply = path.suffix == ".exr" if spec.premultiply is None else spec.premultiply
-    write_rgba(path, _colour(matte), matte.alpha, matte.picture.info, premultiply, keep_hidden=keep_hidden)
+    write_rgba(
+        path, _colour(matte), matte.alpha, matte.picture.info, _premultiplies(path, spec),
+        bits=spec.colour_bits, keep_hidden=keep_hidden, keep_metadata=spec.keep_metadata,
+    )  # fmt: skip
+
+
+def _premultiplies(path: Path, spec: Spec) -> bool:
+    return path.suffix.lower() == ".exr" if spec.premultiply is None else spec.premultiply
 
 
 def _composite(path: Path, matte: Matte, spec: Spec, background: Background | None) -> None:
@@ -55,10 +62,12 @@ def _composite(path: Path, matte: Matte, spec: Spec, background: Background | No
     info = matte.picture.info
     made, alpha = composite(_colour(matte), matte.alpha, background, info), composite_alpha(matte.alpha, background)
     if alpha is None:
-        write_rgb(path, made, info)
+        write_rgb(path, made, info, bits=spec.colour_bits, keep_metadata=spec.keep_metadata)
     else:
-        premultiply = path.suffix == ".exr" if spec.premultiply is None else spec.premultiply
-        write_rgba(path, made, alpha, info, premultiply)
+        write_rgba(
+            path, made, alpha, info, _premultiplies(path, spec),
+            bits=spec.colour_bits, keep_metadata=spec.keep_metadata,
+        )  # fmt: skip
 
 
 def _preview(path: Path, matte: Matte, spec: Spec, background: Background | None) -> None:

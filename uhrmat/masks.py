@@ -12,6 +12,7 @@ import numpy.typing as npt
 from uhrmat.errors import InputError, OutputError
 from uhrmat.media import check_writable, read_mask, same_file, write_alpha
 from uhrmat.prior.trimap import default_radius, trimap_from_mask
+from uhrmat.regular import check_name
 
 _FORMATS = {".png": "png", ".tif": "tiff", ".tiff": "tiff"}
 
@@ -75,6 +76,7 @@ def _check_output(mask: Path, output: Path, overwrite: bool) -> None:
         raise OutputError(f"A trimap cannot be written as {output.name!r}.", "Name it .png or .tif.")
     if same_file(mask, output):
         raise OutputError(f"The output {output} is the mask itself.", "Give the trimap a name of its own.")
+    check_name(output)
     if output.exists() and not overwrite:
         raise OutputError(f"The output {output} exists.", "Replace it with --overwrite, or give another name.")
     check_writable(output.parent)

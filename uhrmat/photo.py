@@ -12,7 +12,8 @@ from uhrmat.composite import Background
 from uhrmat.deliver import deliver
 from uhrmat.devices import peak_memory
 from uhrmat.loading import Loaded
-from uhrmat.plan import Job, Spec
+from uhrmat.outputs import Spec
+from uhrmat.plan import Job
 
 if TYPE_CHECKING:
     from uhrmat.matter import Matte, Matter, Stats

@@ -1,65 +1,23 @@
-"""Which files a photograph gives, checked before any work: `Spec` says what is wanted, `plan` says which paths.
+"""Which files a photograph gives, checked before any work: `outputs.Spec` says what is wanted, `plan` which paths.
 
 Everything a user can get wrong with paths and sizes is refused here, before a network is loaded.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from uhrmat.errors import InputError, OutputError
-from uhrmat.media import ALPHA_SUFFIX, MAX_PIXELS, PictureInfo, check_writable, read_info, same_file
+from uhrmat.media import MAX_PIXELS, PictureInfo, check_writable, read_info, same_file
 from uhrmat.media.hints import fits
 from uhrmat.naming import existing, hints_of, list_folder
+from uhrmat.outputs import Spec, check_sides
 from uhrmat.prior.choose import check_given, pick
 from uhrmat.prior.keycolour import parse_key
-
-OUTPUTS = ("alpha", "foreground", "cutout", "preview")
-
-
-@dataclass(frozen=True)
-class Spec:
-    """What is written for each photograph. Raises InputError for a name that there is not.
-
-    `premultiply` None means what the file format expects: straight, but premultiplied for EXR. `background` is a
-    colour or the path of a picture; it adds the file `<stem>_composite`.
-    """
-
-    outputs: tuple[str, ...] = ("alpha", "foreground")
-    alpha_format: str = "png"
-    background: str | None = None
-    premultiply: bool | None = None
-    overwrite: bool = False
-
-    def __post_init__(self) -> None:
-        unknown = [name for name in self.outputs if name not in OUTPUTS]
-        if unknown or not self.outputs:
-            what = f"There is no output named {unknown[0]!r}." if unknown else "No output was asked for."
-            raise InputError(what, f"Choose from {', '.join(OUTPUTS)}.")
-        if self.alpha_format not in ALPHA_SUFFIX:
-            raise InputError(
-                f"There is no alpha format {self.alpha_format!r}.", f"Choose from {', '.join(ALPHA_SUFFIX)}."
-            )
-
-    @property
-    def needs_foreground(self) -> bool:
-        """Whether any file shows the foreground's colours."""
-        return self.background is not None or self.outputs != ("alpha",)
-
-    def files(self, photo: Path, folder: Path, *, linear: bool) -> dict[str, Path]:
-        """Output name → path in `folder`. Colour goes to EXR where the photograph is stored in floats, which
-        `linear` says (an EXR holds linear light), else to PNG."""
-        colour = ".exr" if linear else ".png"
-        suffix = {"alpha": ALPHA_SUFFIX[self.alpha_format], "preview": ".jpg"}
-        names = (*self.outputs, "composite") if self.background is not None else self.outputs
-        return {name: folder / f"{photo.stem}_{name}{suffix.get(name, colour)}" for name in dict.fromkeys(names)}
-
-
-def parse_outputs(text: str) -> tuple[str, ...]:
-    """`alpha, cutout` → ("alpha", "cutout"): without blanks, empty names and repetitions."""
-    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+from uhrmat.regular import check_name
 
 
 @dataclass(frozen=True)
@@ -106,7 +64,7 @@ def plan(
     plate may serve several photographs); with `resize` they may have any size. Raises InputError or OutputError for
     whatever cannot work: a file that is missing or no picture, hints that do not go together or with the prior, one
     hint for several photographs, a hint of another size, two photographs with one output, an output that exists or is
-    an input, a folder that cannot be written to.
+    an input, a name that is too long, a folder that cannot be written to.
     """
     files_given = {"trimap": trimap, "mask": mask, "plate": plate, "alpha": alpha}
     given = frozenset(name for name, value in {**files_given, "key": key}.items() if value is not None)
@@ -114,15 +72,22 @@ def plan(
     pick(prior, given)
     colour = None if key is None else parse_key(key)
     photos = list(dict.fromkeys(photos))
+    if spec.file is not None and len(photos) > 1:
+        raise InputError(
+            f"There are {len(photos)} photographs, but '{spec.file}' is one file.", "Name a folder with -o."
+        )
     jobs = []
     for photo in photos:
         info = read_info(photo, max_pixels)
         files = spec.files(photo, folder or photo.parent, linear=info.dtype == "float32")
+        check_sides(files, photo, info)
+        for path in files.values():
+            check_name(path)
         found = {name: _hint(photo, photos, path, name) for name, path in files_given.items()}
         job = Job(photo, files, key=colour, **found)
         _check_hints(job, info, resize, max_pixels)
         jobs.append(job)
-    for target in dict.fromkeys(folder or photo.parent for photo in photos):
+    for target in dict.fromkeys(path.parent for job in jobs for path in job.files.values()):
         check_writable(target)  # before it is asked what exists: this finishes what a killed run left there
     _refuse_clashes(jobs, spec)
     return jobs
@@ -132,7 +97,7 @@ def _hint(photo: Path, photos: Sequence[Path], hint: Path | None, what: str) -> 
     """The hint of `photo`: the file itself if it is the only photograph, else the one of its name in the folder."""
     if hint is None:
         return None
-    if hint.is_dir():
+    if os.path.isdir(hint):
         beside = same_file(hint, photo.parent)
         found = hints_of(photo.stem, what, hint, list_folder(hint), beside=beside)
         if len(found) == 1:

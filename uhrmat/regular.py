@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+from pathlib import Path
 
 from uhrmat.errors import InputError, OutputError, UhrmatError
 
@@ -40,3 +41,23 @@ def need_place(path: str | os.PathLike[str]) -> None:
     if kind is not None:
         kind = "standard output" if kind == "standard input" else kind
         raise OutputError(f"'{os.fspath(path)}' is {kind}, not a file or folder to write to.", "Name one with -o.")
+
+
+def check_name(path: Path) -> None:
+    """Raises OutputError where a file cannot be written because a name in its path is too long for the disk.
+
+    Names count in bytes: 255 on most disks, fewer on encrypted ones.
+    """
+    nearest = path.absolute()
+    missing: list[str] = []
+    while nearest != nearest.parent and not os.path.exists(nearest):
+        missing.append(nearest.name)
+        nearest = nearest.parent
+    limit = os.pathconf(nearest, "PC_NAME_MAX") if hasattr(os, "pathconf") else 255
+    for name in missing:
+        size = len(os.fsencode(name))
+        if size > limit:
+            raise OutputError(
+                f"The name '{name[:24]}…{name[-24:]}' has {size} bytes, and this disk allows {limit}.",
+                "Rename the photograph, or name a shorter file with -o.",
+            )

@@ -24,16 +24,17 @@ class Asked:
 
 @contextmanager
 def asked_to_stop() -> Iterator[Asked]:
-    """Within it the first SIGINT or SIGTERM sets the flag that is yielded. The next raises KeyboardInterrupt, see
-    `end_soon` too. Does nothing outside the main thread."""
+    """Within it the first SIGINT or SIGTERM sets the flag that is yielded. The next raises KeyboardInterrupt, and
+    ends the process soon if the block cannot be left (see `end_soon`). Does nothing outside the main thread."""
     asked = Asked()
+    last: list[threading.Timer] = []
     if threading.current_thread() is not threading.main_thread():
         yield asked
         return
 
     def hear(number: int, frame: FrameType | None) -> None:
         if asked.value:
-            end_soon()
+            last.append(end_soon())
             raise KeyboardInterrupt
         asked.value = True
 
@@ -43,13 +44,16 @@ def asked_to_stop() -> Iterator[Asked]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        for timer in last:
+            timer.cancel()
 
 
-def end_soon() -> None:
+def end_soon() -> threading.Timer:
     """Ends the process in `_GRACE` seconds if it has not ended by then: other threads are not waited for."""
     last = threading.Timer(_GRACE, os._exit, (INTERRUPTED,))
     last.daemon = True
     last.start()
+    return last
 
 
 def interrupt_process() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -114,7 +115,7 @@ def run(matter: type[FakeMatter], tmp_path_factory: pytest.TempPathFactory) -> R
 def _masks(folder: Path, words: list[str]) -> Path:
     """A folder with a mask for each photograph among the words."""
     for photo in map(Path, words):
-        if photo.is_file() and photo.suffix in (".png", ".tif"):
+        if os.path.isfile(photo) and photo.suffix in (".png", ".tif"):
             try:
                 size = Image.open(photo).size
             except OSError:

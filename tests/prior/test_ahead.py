@@ -16,7 +16,8 @@ from uhrmat.errors import InputError
 from uhrmat.hints import Hints
 from uhrmat.loading import Ahead
 from uhrmat.media import Picture
-from uhrmat.plan import Spec, plan
+from uhrmat.outputs import Spec
+from uhrmat.plan import plan
 from uhrmat.prior.affinity import solve
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)

@@ -13,12 +13,12 @@ from uhrmat import __version__
 from uhrmat.clip.segments import KEYFRAME_INTERVAL
 from uhrmat.media import MAX_PIXELS
 from uhrmat.media.video import find_codec
-from uhrmat.plan import Spec
+from uhrmat.outputs import Spec
 from uhrmat.prior.choose import NEEDS, NETWORK, check_given, pick
 from uhrmat.prior.keycolour import parse_key
 
 _VERSION = 1
-_STILLS_ONLY = ("alpha_format", "premultiply", "resize")
+_STILLS_ONLY = ("alpha_format", "premultiply", "resize", "colour_format", "keep_metadata")
 _CLIPS_ONLY = ("codec", "bits", "temporal", "threshold", "interval")
 _NOT_SEEN = ("threads", "max_pixels")
 """What may differ between two runs without making anything anew."""
@@ -27,7 +27,8 @@ _REFINERS = {"shm": "shm-lite", "ddfe": "ddfe-line"}
 
 @dataclass(frozen=True)
 class Settings:
-    """matter: options of `Matter`; outputs, alpha_format, background, premultiply: see `plan.Spec`; resize: trimaps of
+    """matter: options of `Matter`; outputs, alpha_format, background, premultiply, colour_format, keep_metadata: see
+    `outputs.Spec`; resize: trimaps of
     another size are scaled; given: names of the hints that every file has (see `choose.NAMES`); key: the screen's
     colour; codec, bits, temporal, threshold, interval: of clips, see `clip.plan.ClipSpec`.
 
@@ -48,6 +49,8 @@ class Settings:
     temporal: bool = True
     threshold: float | None = None
     interval: int = KEYFRAME_INTERVAL
+    colour_format: str | None = None
+    keep_metadata: bool = False
 
     def __post_init__(self) -> None:
         self.spec  # noqa: B018  refuses what it does not know
@@ -67,7 +70,10 @@ class Settings:
     @property
     def spec(self) -> Spec:
         """Of stills. Whether a file may be replaced has been asked before."""
-        return Spec(self.outputs, self.alpha_format, self.background, self.premultiply, overwrite=True)
+        return Spec(
+            self.outputs, self.alpha_format, self.background, self.premultiply, True, self.colour_format,
+            self.keep_metadata,
+        )  # fmt: skip
 
     @property
     def contents(self) -> tuple[str, ...]:

@@ -54,10 +54,12 @@ def batch(
     keyframe_interval: opt.KeyframeInterval = 60,
     outputs: opt.Outputs = "alpha,foreground",
     alpha_format: opt.AlphaFormatOption = opt.AlphaFormat.png,
+    colour_format: opt.ColourFormatOption = None,
     codec: opt.CodecName = None,
     bits: opt.Bits = None,
     background: opt.Background = None,
     premultiply: opt.Premultiply = None,
+    keep_metadata: opt.KeepMetadata = False,
     report: opt.AlbumFile = None,
     overwrite: opt.Overwrite = False,
     as_json: opt.JsonLines = False,
@@ -85,7 +87,7 @@ def batch(
         from uhrmat.batch.job import Job
         from uhrmat.batch.settings import Settings
         from uhrmat.media import MAX_PIXELS
-        from uhrmat.plan import parse_outputs
+        from uhrmat.outputs import parse_outputs
 
         where = {"trimap": trimaps, "mask": masks, "plate": plates}
         named = {kind: text for kind, text in where.items() if text is not None}
@@ -96,7 +98,7 @@ def batch(
         settings = Settings(
             matter, parse_outputs(outputs), alpha_format.value, background, premultiply, resize_trimap,
             max_pixels or MAX_PIXELS, tuple([*named, *(["key"] if key else [])]), key, codec, bits, temporal, threshold,
-            keyframe_interval,
+            keyframe_interval, None if colour_format is None else colour_format.value, keep_metadata,
         )  # fmt: skip
         chosen = Selection(include or (), exclude or (), sequences or (), (), parse_shard(shard))
         job = Job(folders, out, settings, chosen, Hints(named) if named else None, overwrite)

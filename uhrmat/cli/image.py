@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from uhrmat.composite import Background
     from uhrmat.loading import Ahead
     from uhrmat.matter import Matte, Matter
+    from uhrmat.outputs import Spec
     from uhrmat.photo import Delivered
-    from uhrmat.plan import Job, Spec
+    from uhrmat.plan import Job
 
 
 def image(
@@ -39,11 +40,13 @@ def image(
     overflow: opt.OverflowOption = opt.Overflow.cascade,
     max_pixels: opt.MaxPixels = None,
     weights: opt.Weights = None,
-    folder: opt.OutDir = None,
-    outputs: opt.Outputs = "alpha,foreground",
+    output: opt.Output = None,
+    outputs: opt.ImageOutputs = None,
     alpha_format: opt.AlphaFormatOption = opt.AlphaFormat.png,
+    colour_format: opt.ColourFormatOption = None,
     background: opt.Background = None,
     premultiply: opt.Premultiply = None,
+    keep_metadata: opt.KeepMetadata = False,
     report: opt.PageFile = None,
     overwrite: opt.Overwrite = False,
     as_json: opt.Json = False,
@@ -53,22 +56,29 @@ def image(
     """Matte photographs: alpha, foreground colours, cut-outs.
 
     Example: uhrmat image photo.jpg --trimap photo_trimap.png -o out
-    uhrmat image photo.jpg --mask mask.png -o out --report out/page.html
+    uhrmat image photo.jpg --mask mask.png -o cut.png
     uhrmat image shoot/*.tif --trimap shoot/trimaps -o out --alpha-format png16
     """
     hinted = trimap is not None or mask is not None
     with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
         from uhrmat.media import MAX_PIXELS
-        from uhrmat.plan import Spec, parse_outputs, plan
+        from uhrmat.outputs import DEFAULT_OUTPUTS, JPEG, Spec, for_file, names_file, parse_outputs
+        from uhrmat.plan import plan
 
-        spec = Spec(parse_outputs(outputs), alpha_format.value, background, premultiply, overwrite)
+        asked = None if outputs is None else parse_outputs(outputs)
+        spec = Spec(
+            DEFAULT_OUTPUTS if asked is None else asked, alpha_format.value, background, premultiply, overwrite,
+            None if colour_format is None else colour_format.value, keep_metadata,
+        )  # fmt: skip
+        if output is not None and names_file(output):
+            spec = for_file(spec, output, asked)
         limit = max_pixels or MAX_PIXELS
         options = opt.matter_options(
             max_memory, overflow, refiner=refiner, working_size=working_size, engine=engine, device=device,
             precision=precision, threads=threads, weights=weights,
         )  # fmt: skip
         jobs = plan(
-            photos, spec, folder=folder, trimap=trimap, mask=mask, plate=plate, key=key, alpha=alpha, prior=prior,
+            photos, spec, folder=output, trimap=trimap, mask=mask, plate=plate, key=key, alpha=alpha, prior=prior,
             resize=resize_trimap, max_pixels=limit,
         )  # fmt: skip
         if report is not None:
@@ -77,19 +87,21 @@ def image(
             check_page(report, overwrite, [path for job in jobs for path in (job.photo, *job.hints.values())])
 
         # Only now, so that what can be refused is refused before torch is loaded.
-        from uhrmat.composite import parse_background
+        from uhrmat.composite import need_opaque, parse_background
         from uhrmat.loading import Ahead
         from uhrmat.prior.affinity import METHODS
         from uhrmat.prior.worker import PriorProcess
         from uhrmat.quick import importing
 
         behind = None if background is None else parse_background(background)
+        if behind is not None and spec.file is not None and spec.file.suffix.lower() in JPEG:
+            need_opaque(behind, f"a {spec.file.suffix} file")
         with closing(PriorProcess(begun.obj)) as process, closing(Ahead(jobs, resize_trimap, limit)) as ahead:
-            asked = ahead.begin_prior(
+            begun_ahead = ahead.begin_prior(
                 prior, working_size, process.solve, refiner == "ddfe" and working_size is None
             )  # fmt: skip
             # torch can wait until the prior is at work, but not the other way round
-            at_work = hinted and asked.result() is not None
+            at_work = hinted and begun_ahead.result() is not None
             with importing(lean=prior in ("auto", *METHODS)):
                 from uhrmat.matter import Matter
 

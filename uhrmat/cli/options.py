@@ -26,6 +26,16 @@ class AlphaFormat(str, Enum):
     exr = "exr"
 
 
+class ColourFormat(str, Enum):
+    """File formats of foreground, cutout and composite."""
+
+    png = "png"
+    png16 = "png16"
+    tiff = "tiff"
+    exr = "exr"
+    webp = "webp"
+
+
 class Runner(str, Enum):
     """Who does the work of a batch."""
 
@@ -105,13 +115,13 @@ Weights = Annotated[
     str | None, typer.Option(help="Weights of the refiner: a name or a .safetensors file.", rich_help_panel=_ENGINE)
 ]
 
-OutDir = Annotated[
+Output = Annotated[
     Path | None,
     typer.Option(
         "--output",
         "-o",
-        metavar="DIR",
-        help="Folder for the files; default: beside the photograph.",
+        metavar="DIR|FILE",
+        help="Folder for the files, or the one file of one photograph; default: beside the photograph.",
         rich_help_panel=_OUTPUT,
     ),
 ]
@@ -119,6 +129,29 @@ OutFile = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="T
 Outputs = Annotated[
     str, typer.Option(help="Any of alpha, foreground, cutout, preview.", metavar="LIST", rich_help_panel=_OUTPUT)
 ]
+ImageOutputs = Annotated[
+    str | None,
+    typer.Option(
+        "--outputs", metavar="LIST", rich_help_panel=_OUTPUT, show_default=False,
+        help="Any of alpha, foreground, cutout, preview. Default: alpha,foreground; with -o FILE foreground, or the "
+        "composite with --background.",
+    ),
+]  # fmt: skip
+ColourFormatOption = Annotated[
+    ColourFormat | None,
+    typer.Option(
+        "--format", rich_help_panel=_OUTPUT, show_default=False,
+        help="Format of foreground, cutout and composite. Default: PNG in the photograph's depth; EXR if that is "
+        "scene-linear.",
+    ),
+]  # fmt: skip
+KeepMetadata = Annotated[
+    bool,
+    typer.Option(
+        "--keep-metadata", rich_help_panel=_OUTPUT,
+        help="Leave GPS, serial numbers, owner and artist in the EXIF of the files.",
+    ),
+]  # fmt: skip
 AlphaFormatOption = Annotated[
     AlphaFormat, typer.Option("--alpha-format", help="Format of the alpha.", rich_help_panel=_OUTPUT)
 ]

@@ -73,7 +73,7 @@ def video(
         from uhrmat.clip.plan import ClipSpec, parse_rate, plan_clip
         from uhrmat.clip.targets import check_report
         from uhrmat.composite import parse_background
-        from uhrmat.plan import parse_outputs
+        from uhrmat.outputs import parse_outputs
 
         matter = opt.matter_options(
             max_memory, overflow, prior=prior, refiner=refiner, working_size=working_size, engine=engine,

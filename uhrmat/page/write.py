@@ -15,6 +15,7 @@ from uhrmat.errors import OutputError
 from uhrmat.media import atomic, check_writable, same_file
 from uhrmat.page.exhibit import ClipFigures
 from uhrmat.printable import encodable, printable
+from uhrmat.regular import check_name
 
 _MARK = b'<meta name="generator" content="uhrmat">'
 _SCRIPTS = ("tiles.js", "stage.js", "page.js")
@@ -51,6 +52,7 @@ def check_page(path: Path, overwrite: bool, inputs: Sequence[Path] = ()) -> None
         raise OutputError(f"The page {path} is no .html file.", "Name one, like page.html.")
     if any(same_file(path, one) for one in inputs):
         raise OutputError(f"The page {path} is one of the inputs.", "Choose another name.")
+    check_name(path)
     if path.exists() and not overwrite:
         raise OutputError(f"The page {path} exists.", "Replace it with --overwrite, or choose another name.")
     check_writable(path.parent)
