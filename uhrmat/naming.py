@@ -71,7 +71,7 @@ def hints_of(
 
 def existing(path: Path) -> Path:
     """The path, or the one in its folder whose name reads the same."""
-    if path.exists():
+    if os.path.exists(path):
         return path
     wanted = composed(path.name)
     try:
