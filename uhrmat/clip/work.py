@@ -132,13 +132,15 @@ class Work:
         return self.folder / "hints"
 
     def remove(self) -> None:
-        """All of it, when the result is in place."""
-        self._clear()
+        """All of it, when the result is in place; what cannot be removed is no failure of the clip."""
+        with suppress(OSError):
+            self._clear()
         with suppress(OSError):  # it is locked: who holds it removes it
             self.folder.rmdir()
 
     def _clear(self) -> None:
-        """Everything in the folder but its lock."""
+        """Everything in the folder but its lock; the manifest first, so that what is left counts no more."""
+        (self.folder / _MANIFEST).unlink(missing_ok=True)
         for path in self.folder.iterdir() if self.folder.is_dir() else ():
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)

@@ -112,9 +112,15 @@ def _open_stage(folder: Path) -> tuple[Path, Lock]:
     for _ in range(_TRIES):
         stage = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=folder))
         lock = Lock(stage / _LOCK)
-        with suppress(Held, FileNotFoundError):
+        try:
             lock.acquire()
             return stage, lock
+        except (Held, FileNotFoundError):
+            continue
+        except OSError:
+            with suppress(OSError):
+                stage.rmdir()
+            raise
     raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN), str(folder))
 
 
