@@ -20,7 +20,7 @@ from uhrmat.foreground import estimate_foreground
 from uhrmat.hints import Hints, PlateLike, read_hints
 from uhrmat.media import Picture, read_picture
 from uhrmat.media.hints import ArrayOrPath
-from uhrmat.media.limits import memory_limit
+from uhrmat.memory import memory_limit
 from uhrmat.opened import opened
 from uhrmat.prior.affinity import Solver
 from uhrmat.prior.base import Prior, PriorMethod, Recurrent, SmallHints

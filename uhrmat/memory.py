@@ -7,6 +7,9 @@ import ctypes
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 _KERNELS = "ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128"
@@ -87,3 +90,28 @@ def _prior_processes() -> list[str]:
         except OSError:
             continue
     return found
+
+
+allowed_memory: ContextVar[int | None] = ContextVar("memory that decoding must stay within", default=None)
+
+
+@contextmanager
+def memory_limit(max_bytes: int | None, device: str = "cpu") -> Iterator[None]:
+    """Within the block, pictures are decoded only where the whole process stays within `max_bytes` of memory.
+
+    None changes nothing: then what an outer block says counts, and without one the memory that is free. So does a CUDA
+    `device` ("auto": where there is one), because there `max_bytes` are of the device. A thread that is started within
+    the block must be given its context (`contextvars.copy_context`).
+    """
+    token = allowed_memory.set(allowed_memory.get())
+    try:
+        set_memory_limit(max_bytes, device)
+        yield
+    finally:
+        allowed_memory.reset(token)
+
+
+def set_memory_limit(max_bytes: int | None, device: str = "cpu") -> None:
+    """As `memory_limit`, until the block of that ends in which this is called."""
+    if max_bytes is not None and not device.startswith("cuda") and not (device == "auto" and has_nvidia()):
+        allowed_memory.set(max_bytes)

@@ -25,8 +25,8 @@ from uhrmat.media.icc import (
     matrix_to_rec709,
     srgb_profile,
 )
-from uhrmat.media.limits import memory_limit
 from uhrmat.media.png import SIGNATURE, chunk
+from uhrmat.memory import memory_limit
 
 from .helpers import display_p3, gradient, raw_png
 

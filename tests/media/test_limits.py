@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from uhrmat import memory
 from uhrmat.errors import InputError, MemoryBudgetError
 from uhrmat.media import limits, read_info, read_picture
-from uhrmat.media.limits import check_count, check_decode, check_plausible, memory_limit
+from uhrmat.media.limits import check_count, check_decode, check_plausible
+from uhrmat.memory import memory_limit
 
 from .helpers import exif_blob, gradient, save
 
@@ -25,7 +27,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "held_memory", lambda: 1000)
     monkeypatch.setattr(limits, "helpers_memory", lambda: 100)
     monkeypatch.setattr(limits, "available_memory", lambda: 5000)
-    monkeypatch.setattr(limits, "has_nvidia", lambda: True)
+    monkeypatch.setattr(memory, "has_nvidia", lambda: True)
 
 
 @pytest.mark.parametrize(

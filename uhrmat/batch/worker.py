@@ -23,7 +23,7 @@ from uhrmat.devices import peak_memory
 from uhrmat.errors import InputError, MemoryBudgetError
 from uhrmat.loading import load
 from uhrmat.matter import Matter
-from uhrmat.media.limits import memory_limit
+from uhrmat.memory import memory_limit
 from uhrmat.plan import plan
 from uhrmat.prior.affinity import METHODS
 from uhrmat.prior.choose import pick

@@ -18,6 +18,7 @@ from typing import Any
 import typer
 
 from uhrmat.errors import UhrmatError
+from uhrmat.memory import memory_limit
 from uhrmat.printable import encodable, printable
 from uhrmat.signals import INTERRUPTED
 
@@ -131,7 +132,8 @@ def session(console: Console) -> Iterator[Console]:
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG if console.debug else logging.INFO)
     try:
-        yield console
+        with memory_limit(None):  # `options.matter_options` sets it
+            yield console
     except KeyboardInterrupt:
         print("interrupted: what was finished is kept, nothing is half written", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None

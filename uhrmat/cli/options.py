@@ -6,7 +6,6 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 
 
@@ -339,10 +338,9 @@ def matter_options(max_memory: str | None, overflow: Overflow, **options: Any) -
 
     Raises InputError where the memory is no size.
     """
-    from uhrmat.media.limits import memory_limit
+    from uhrmat.memory import set_memory_limit
     from uhrmat.units import parse_bytes
 
     budget = None if max_memory is None else parse_bytes(max_memory)
-    if (command := click.get_current_context(silent=True)) is not None:
-        command.with_resource(memory_limit(budget, options["device"]))
+    set_memory_limit(budget, options["device"])  # until the session ends
     return {**options, "max_memory": budget, "overflow": overflow.value}

@@ -51,7 +51,7 @@ def open_exr_source(path: Path, overscan: bool = False) -> Source:
         chromaticities=header.chromaticities,
         exr=frame,
         stored_pixels=prod(size_of(header.data)),
-        decode_bytes=2 * header.stored_bytes + made,  # the library fills buffers of its own, then the channels
+        decode_bytes=header.stored_bytes + made,
     )
 
 

@@ -7,13 +7,10 @@ that here with the memory that is allowed. What a file may have too many of (cha
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from pathlib import Path
 
 from uhrmat.errors import InputError, MemoryBudgetError
-from uhrmat.memory import available_memory, has_nvidia, held_memory, helpers_memory
+from uhrmat.memory import allowed_memory, available_memory, held_memory, helpers_memory
 from uhrmat.units import format_bytes, roomy
 
 MAX_CHANNELS = 64
@@ -24,29 +21,10 @@ MAX_SCANS = 100
 """Scans of a JPEG, each of which is decoded over the whole picture. Encoders make about ten."""
 _BOMB = "If you did not expect a picture of that size, it may be a decompression bomb."
 
-_allowed: ContextVar[int | None] = ContextVar("memory that decoding must stay within", default=None)
-
-
-@contextmanager
-def memory_limit(max_bytes: int | None, device: str = "cpu") -> Iterator[None]:
-    """Within the block, pictures are decoded only where the whole process stays within `max_bytes` of memory.
-
-    None changes nothing: then what an outer block says counts, and without one the memory that is free. So does a CUDA
-    `device` ("auto": where there is one), because there `max_bytes` are of the device. A thread that is started within
-    the block must be given its context (`contextvars.copy_context`).
-    """
-    if device.startswith("cuda") or (device == "auto" and has_nvidia()):
-        max_bytes = None
-    token = _allowed.set(_allowed.get() if max_bytes is None else max_bytes)
-    try:
-        yield
-    finally:
-        _allowed.reset(token)
-
 
 def check_decode(path: Path, needed: int, what: str = "decoding it") -> None:
     """Raise `MemoryBudgetError` where `needed` bytes more than are held now would not find room."""
-    allowed = _allowed.get()
+    allowed = allowed_memory.get()
     if allowed is None:
         free = available_memory()
         if needed > free:

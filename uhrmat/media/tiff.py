@@ -28,7 +28,8 @@ _STRIP_BYTES = 1 << 19
 _BIGTIFF_BYTES = 0xF000_0000
 _ORIENTATION, _ICC = 274, 34675
 _LOSSY = (6, 7)
-_WORKERS = 2
+_WORKERS, _BUFFER = 2, 1 << 22
+"""Threads that decode, and bytes of strips or tiles that are read ahead of them."""
 
 
 @contextmanager
@@ -89,7 +90,8 @@ def _decode_bytes(page: Any, meaning: Layout) -> int:
         return whole
     segment = int(page.tilewidth) * int(page.tilelength) if page.is_tiled else page.imagewidth * page.rowsperstrip
     channels = int(page.samplesperpixel) if page.planarconfig == 1 else 1
-    return whole + 2 * min(_WORKERS, len(page.dataoffsets)) * int(segment) * channels * item
+    segments = min(_WORKERS, len(page.dataoffsets))
+    return whole + segments * (2 * int(segment) * channels * item + max(page.databytecounts, default=0)) + _BUFFER
 
 
 def _inherited(first: Any, page: Any, tag: int) -> Any:
@@ -100,7 +102,7 @@ def _inherited(first: Any, page: Any, tag: int) -> Any:
 def _decode(path: Path, meaning: Layout, icc: bytes | None) -> Decoded:
     with _opened(path) as (_, page):
         check_jpeg_segments(path, page)
-        pixels = page.asarray(squeeze=False, maxworkers=_WORKERS)[:, 0]  # planes, height, width, samples
+        pixels = page.asarray(squeeze=False, maxworkers=_WORKERS, buffersize=_BUFFER)[:, 0]  # planes, height, width, samples
         pixels = pixels[0] if len(pixels) == 1 else np.moveaxis(pixels[..., 0], 0, -1)
         return interpret(path, page, pixels, meaning, icc)
 
