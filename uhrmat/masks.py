@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from uhrmat.errors import InputError, OutputError
+from uhrmat.hints import mask_fault, mask_notes
 from uhrmat.media import check_writable, read_mask, same_file, write_alpha
+from uhrmat.media.coding import BACKGROUND, FOREGROUND, KNOWN, UNKNOWN
 from uhrmat.prior.trimap import default_radius, trimap_from_mask
 from uhrmat.regular import check_name
 
@@ -19,7 +21,8 @@ _FORMATS = {".png": "png", ".tif": "tiff", ".tiff": "tiff"}
 
 @dataclass(frozen=True)
 class MadeTrimap:
-    """A trimap that was written: its size, how far the edge was opened (pixels), and how much of it is unknown."""
+    """A trimap that was written: its size, how far the edge was opened (pixels), how much of it is unknown, and what may
+    not be as it was meant."""
 
     file: Path
     width: int
@@ -28,6 +31,7 @@ class MadeTrimap:
     dilate: int
     from_size: bool
     unknown_share: float
+    notes: tuple[str, ...] = ()
 
     def rows(self) -> list[tuple[str, str]]:
         """For people."""
@@ -36,12 +40,13 @@ class MadeTrimap:
             ("size", f"{self.width} × {self.height}"),
             ("unknown band", f"{self.erode} pixels inside and {self.dilate} outside the mask's edge{why}"),
             ("unknown", f"{self.unknown_share:.1%}"),
+            *(("note", note) for note in self.notes),
             ("file", str(self.file)),
         ]
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {**vars(self), "file": str(self.file)}
+        return {**vars(self), "file": str(self.file), "notes": list(self.notes)}
 
 
 def write_trimap(
@@ -61,14 +66,32 @@ def write_trimap(
             "Both --radius and --erode or --dilate were given.", "Give one radius, or the two by themselves."
         )
     _check_output(mask, output, overwrite)
-    values = read_mask(mask)
+    notes: list[str] = []
+    values = read_mask(mask, notes=notes)
+    if (fault := mask_fault(values)) is not None:
+        raise InputError(f"The mask '{mask}' {fault[0]}.", fault[1])
     height, width = values.shape
     other = default_radius(height, width) if radius is None else radius
     inside, outside = other if erode is None else erode, other if dilate is None else dilate
     trimap = trimap_from_mask(values, inside, outside)
+    notes += [*mask_notes(values), *_made_notes(trimap, values)]
     _write(output, trimap)
     chosen = radius is None and (erode is None or dilate is None)
-    return MadeTrimap(output, width, height, inside, outside, chosen, float(np.mean(trimap == 128)))
+    share = float(np.mean(trimap == UNKNOWN))
+    return MadeTrimap(output, width, height, inside, outside, chosen, share, tuple(notes))
+
+
+def _made_notes(trimap: npt.NDArray[np.uint8], mask: npt.NDArray[np.float32]) -> list[str]:
+    """Lines on a trimap that says less than its mask. Raises InputError for one in which nothing is known."""
+    back, unknown, front = ((trimap == value).any() for value in (BACKGROUND, UNKNOWN, FOREGROUND))
+    if not (back or front):
+        raise InputError("The unknown band would cover the whole picture.", "Give a smaller --radius.")
+    notes = [] if unknown else ["nothing is unknown: the mask has a hard edge and the band no width"]
+    if not front and mask.max() >= 1 - KNOWN:
+        notes.append("the band leaves no known foreground: make it narrower with --erode")
+    if not back and mask.min() <= KNOWN:
+        notes.append("the band leaves no known background: make it narrower with --dilate")
+    return notes
 
 
 def _check_output(mask: Path, output: Path, overwrite: bool) -> None:

@@ -67,6 +67,7 @@ def test_json(run: Run, mask: Path) -> None:
         "dilate": 10,
         "from_size": False,
         "unknown_share": 0.05,
+        "notes": [],
     }
 
 
@@ -91,3 +92,30 @@ def test_refused(run: Run, mask: Path, monkeypatch: pytest.MonkeyPatch, words: l
 def test_missing_mask(run: Run, tmp_path: Path) -> None:
     result = run("trimap", tmp_path / "none.png", "-o", tmp_path / "t.png")
     assert result.exit_code == 2 and "does not exist" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [(0, "is black"), (255, "is white"), (128, "50% only"), ([0, 1, 2, 3], "labels"), ([[0] * 9 + [255] * 9], "cover")],
+)
+def test_masks_that_make_no_trimap(run: Run, tmp_path: Path, values: object, says: str) -> None:
+    array = np.array(values, np.uint8) if isinstance(values, list) else np.full((4, 9), values, np.uint8)
+    Image.fromarray(np.atleast_2d(array)).save(tmp_path / "m.png")
+    result = run("trimap", tmp_path / "m.png", "-o", tmp_path / "t.png", "--radius", 20)
+    assert result.exit_code == 2 and says in result.stderr and not (tmp_path / "t.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("level", "radius", "says"),
+    [(3, 2, "3 is taken as the subject"), (150, 2, "highest value is 59%"), (255, 0, "nothing is unknown"),
+     (255, 150, "no known foreground")],
+)  # fmt: skip
+def test_what_may_not_be_meant_is_noted(run: Run, mask: Path, level: int, radius: int, says: str) -> None:
+    Image.fromarray((np.asarray(Image.open(mask)) > 0).astype(np.uint8) * np.uint8(level)).save(mask)
+    target = mask.with_name("t.png")
+    result = run("trimap", mask, "-o", target, "--erode", radius, "--dilate", min(radius, 5))
+    assert result.exit_code == 0 and says in " ".join(result.stdout.split())
+    found = json.loads(
+        run("trimap", mask, "-o", target, "--erode", radius, "--dilate", 0, "--overwrite", "--json").stdout
+    )
+    assert any(says in note for note in found["notes"])

@@ -13,7 +13,9 @@ from typer.testing import CliRunner, Result
 
 from uhrmat.cli.app import app
 from uhrmat.errors import InputError
-from uhrmat.evaluation import find_pairs, read_alpha
+from uhrmat.evaluation import find_pairs
+from uhrmat.media import read_alpha
+from uhrmat.metrics import score
 
 
 def save(path: Path, value: float | np.ndarray, size: tuple[int, int] = (8, 6)) -> Path:
@@ -81,11 +83,11 @@ def test_a_matte_is_taken_at_its_word(tmp_path: Path) -> None:
     """A nearly black 16-bit matte is nearly black, not 8-bit in disguise; an RGBA file gives its alpha."""
     dim = tmp_path / "dim.png"
     Image.fromarray(np.full((4, 4), 200, np.uint16)).save(dim)
-    assert read_alpha(dim).dtype == np.uint16 and read_alpha(dim).max() == 200
+    assert read_alpha(dim).max() == np.float32(200 / 65535)
     rgba = np.zeros((4, 4, 4), np.uint8)
     rgba[..., 0], rgba[:2, :, 3] = 99, 70
     save(tmp_path / "rgba.png", rgba)
-    assert read_alpha(tmp_path / "rgba.png").tolist() == [[70] * 4] * 2 + [[0] * 4] * 2
+    assert (read_alpha(tmp_path / "rgba.png") * 255).tolist() == [[70] * 4] * 2 + [[0] * 4] * 2
     save(tmp_path / "red.png", np.full((4, 4, 3), (200, 10, 10)))
     with pytest.raises(InputError, match="coloured"):
         read_alpha(tmp_path / "red.png")
@@ -123,3 +125,95 @@ def test_ambiguous_names_are_refused(tmp_path: Path) -> None:
     save(tmp_path / "g/a.png", 0)
     with pytest.raises(InputError, match="one name"):
         find_pairs(tmp_path / "p", tmp_path / "g")
+
+
+@pytest.mark.parametrize(
+    ("names", "wanted"),
+    [
+        (["cat.png", "dog_alpha.png", "owl.png"], ["cat.png", "dog_alpha.png", "owl.png"]),
+        (["cat_alpha.png", "cat.png", "cat_preview.png", "dog.png", "owl_ALPHA.png"], ["cat_alpha.png", "dog.png",
+                                                                                    "owl_ALPHA.png"]),
+        (["cat_alpha.png", "cat_foreground.png", "cat_Mask.png", "dog.png", "owl.png"], ["cat_alpha.png", "dog.png",
+                                                                                      "owl.png"]),
+    ],
+)  # fmt: skip
+def test_a_name_with_an_ending_hides_no_other(tmp_path: Path, names: list[str], wanted: list[str]) -> None:
+    for name in names:
+        save(tmp_path / "p" / name, 255)
+    for name in ("cat", "dog", "owl_gt"):
+        save(tmp_path / "g" / f"{name}.png", 255)
+    found = find_pairs(tmp_path / "p", tmp_path / "g")
+    assert [pair.pred.name for pair in found.pairs] == wanted and found.unmatched == ()
+
+
+def test_names_match_however_accents_are_stored(tmp_path: Path) -> None:
+    save(tmp_path / "p/caf\u00e9_alpha.png", 255)
+    save(tmp_path / "g/cafe\u0301.png", 255)
+    save(tmp_path / "t/cafe\u0301_trimap.png", 128)
+    (pair,) = find_pairs(tmp_path / "p", tmp_path / "g", tmp_path / "t").pairs
+    assert pair.trimap is not None and pair.truth.parent.name == "g"
+
+
+def test_a_clips_frames_beside_their_other_outputs(tmp_path: Path) -> None:
+    for number in (1, 2):
+        for ending in ("_alpha", "_foreground", ""):
+            save(tmp_path / "p" / f"shot_{number}{ending}.png", 255)
+        save(tmp_path / "g" / f"{number}.png", 255)
+    pairs = find_pairs(tmp_path / "p", tmp_path / "g", clip=True).pairs
+    assert [pair.pred.name for pair in pairs] == ["shot_1_alpha.png", "shot_2_alpha.png"]
+
+
+@pytest.mark.parametrize("option", ["--plot", "--csv"])
+@pytest.mark.parametrize("name", ["gt/a.png", "pred/a_alpha.png", "tri/a_trimap.png", "gt/lonely.png", "linked.png"])
+@pytest.mark.parametrize("more", [[], ["--overwrite"]])
+def test_no_input_is_overwritten(
+    folders: tuple[Path, Path, Path], tmp_path: Path, option: str, name: str, more: list[str]
+) -> None:
+    pred, truth, tri = folders
+    save(truth / "lonely.png", 0)
+    (tmp_path / "linked.png").symlink_to(truth / "a.png")
+    before = (tmp_path / name).read_bytes()
+    result = run(pred, truth, "--trimap", tri, option, tmp_path / name, *more)
+    assert result.exit_code == 2 and "is one of the inputs" in result.stderr, result.output
+    assert (tmp_path / name).read_bytes() == before
+
+
+def test_files_that_exist_are_replaced_when_asked(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    pred, truth, _ = folders
+    mine = tmp_path / "mine.png"
+    mine.write_bytes(b"mine")
+    assert "exists" in run(pred, truth, "--plot", mine).stderr and mine.read_bytes() == b"mine"
+    assert "Two outputs" in run(pred, truth, "--plot", tmp_path / "x", "--csv", tmp_path / "x").stderr
+    assert "is a folder" in run(pred, truth, "--csv", pred).stderr
+    assert run(pred, truth, "--plot", mine, "--overwrite").exit_code == 0 and mine.read_bytes() != b"mine"
+
+
+def test_a_trimap_that_leaves_nothing_unknown_gives_no_figures(
+    folders: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    pred, truth, tri = folders
+    save(tri / "a_trimap.png", np.repeat([[0], [255]], 6, 1).repeat([2, 6], 0))
+    result = run(pred, truth, "--trimap", tri, "--csv", tmp_path / "s.csv", "--plot", tmp_path / "s.png")
+    assert result.exit_code == 0 and "n/a" in result.stdout and "the trimap of 'a' leaves nothing" in result.stderr
+    found = json.loads(run(pred, truth, "--trimap", tri, "--json").stdout)
+    assert found["pictures"][0] == {"name": "a", "pixels": 0} and found["mean"]["sad"] == found["pictures"][1]["sad"]
+    save(tri / "b c_trimap.png", 255)
+    for args in ((pred, truth, "--trimap", tri), (pred / "a_alpha.png", truth / "a.png", "--trimap",
+                                                  tri / "a_trimap.png")):  # fmt: skip
+        result = run(*args)
+        assert result.exit_code == 2 and "nothing unknown" in result.stderr and "--region whole" in result.stderr
+
+
+@pytest.mark.parametrize("levels", [(0, 1, 2), (1, 128, 254), (0, 32768, 65535), (0.0, 0.5, 1.0), (-1, 0, 1)])
+def test_a_region_is_read_as_a_hint_is(levels: tuple[float, ...]) -> None:
+    trimap = np.array([levels])
+    assert score(np.ones((1, 3)), np.zeros((1, 3)), trimap).pixels == 1
+
+
+def test_an_empty_cut_out_is_an_empty_matte(tmp_path: Path) -> None:
+    rgba = np.zeros((8, 6, 4), np.uint8)
+    rgba[..., :3] = 200, 60, 20
+    save(tmp_path / "nothing.png", rgba)
+    truth = save(tmp_path / "truth.png", 255)
+    found = json.loads(run(tmp_path / "nothing.png", truth, "--json").stdout)
+    assert found["mean"]["mad"] == 1000

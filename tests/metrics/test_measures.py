@@ -163,10 +163,27 @@ def test_regions_are_named_and_a_trimap_means_its_unknown_pixels() -> None:
     assert score(ones, ones).region == "whole"
 
 
-def test_an_empty_region_and_a_single_pixel_score_zero() -> None:
+def test_a_single_pixel_scores_and_an_empty_region_does_not() -> None:
     one = np.ones((1, 1), np.uint16) * 65535
     assert set(score(one, one).values.values()) == {0.0}
-    assert set(score(one, one * 0, np.zeros((1, 1), bool)).values.values()) == {0.0}
+    empty = score(one, one * 0, np.zeros((1, 1), bool))
+    assert empty.values == {} and empty.pixels == 0 and empty.sad is None
+    assert mean_scores([empty, score(one, one, np.ones((1, 1), bool))]).values == {
+        "sad": 0, "mse": 0, "mad": 0, "grad": 0, "conn": 0
+    }  # fmt: skip
+
+
+def test_a_frame_without_the_region_is_passed_over_in_time() -> None:
+    clip, black = ClipScores(), np.zeros((2, 2), np.float32)
+    nothing, all_of_it = np.zeros((2, 2), bool), np.ones((2, 2), bool)
+    frames = [clip.push(black + v, black, r) for v, r in ((0, all_of_it), (0.5, nothing), (0.5, all_of_it))]
+    assert [frame.dtssd for frame in frames] == [0, None, 0]
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.int16, np.uint32, np.complex64])
+def test_types_without_a_full_scale_are_refused(dtype: type) -> None:
+    with pytest.raises(InputError, match="has no full scale"):
+        as_unit(np.full((2, 2), 255, dtype))
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ def evaluate(
     clip: Annotated[bool, typer.Option("--clip", help="The folders hold a clip's numbered frames: dtSSD too.")] = False,
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the table as CSV.")] = None,
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Also draw the table as PNG.")] = None,
+    overwrite: opt.Overwrite = False,
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
     debug: opt.Debug = False,
@@ -41,6 +42,7 @@ def evaluate(
         from uhrmat import evaluation as ev
 
         pairing = ev.find_pairs(pred, truth, trimap, clip=clip)
+        ev.check_outputs([csv, plot], pairing, overwrite)
         with console.working("measuring"):
             result = ev.evaluate(pairing, region=region, protocol=protocol, clip=clip)
         if csv:
@@ -49,6 +51,8 @@ def evaluate(
             ev.write_plot(plot, result)
         for path in result.unmatched:
             console.note(f"note: '{path}' has no partner and was left out")
+        for name in result.unmeasured:
+            console.note(f"note: the trimap of '{name}' leaves nothing unknown: it is not in the mean")
         console.table(_sections(result))
         console.document(result.as_dict())
 
@@ -60,5 +64,5 @@ def _sections(result: Evaluation) -> list[list[tuple[str, str]]]:
     rows = [("picture", "".join(f"{title:>{_WIDTH}}" for title in mean.header.values()))]
     for name, scores in [*result.scores.items(), ("mean", mean)]:
         cells = (scores.values.get(key) for key in mean.header)
-        rows.append((name, "".join(f"{'' if v is None else format(v, '.4f'):>{_WIDTH}}" for v in cells)))
+        rows.append((name, "".join(f"{'n/a' if v is None else format(v, '.4f'):>{_WIDTH}}" for v in cells)))
     return [head, rows]

@@ -2,6 +2,6 @@
 
 from uhrmat.evaluation.pairs import Pair, Pairing, find_pairs
 from uhrmat.evaluation.plot import write_plot
-from uhrmat.evaluation.run import Evaluation, evaluate, read_alpha, write_csv
+from uhrmat.evaluation.run import Evaluation, check_outputs, evaluate, write_csv
 
-__all__ = ["Evaluation", "Pair", "Pairing", "evaluate", "find_pairs", "read_alpha", "write_csv", "write_plot"]
+__all__ = ["Evaluation", "Pair", "Pairing", "check_outputs", "evaluate", "find_pairs", "write_csv", "write_plot"]

@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uhrmat.errors import InputError
+from uhrmat.naming import HINTS, RESULTS, composed, split_ending
 
-_ENDINGS = {"prediction": ("_alpha",), "ground truth": ("_gt", "_alpha"), "trimap": ("_trimap",)}
+_ENDINGS = {"prediction": ("alpha",), "ground truth": ("gt", "alpha"), "trimap": ("trimap",)}
+_ALL = ("gt", *HINTS, *RESULTS)
 _SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".exr", ".bmp"})
+
+_OTHER = 2
 
 
 @dataclass(frozen=True)
@@ -33,10 +37,10 @@ class Pairing:
 def find_pairs(pred: Path, truth: Path, trimap: Path | None = None, *, clip: bool = False) -> Pairing:
     """Pairs of two files or two folders, with trimaps where given.
 
-    In folders, files match by stem without the endings `_alpha`, `_gt`, `_trimap`; where some files of a folder carry
-    such an ending, only they count (so a folder written by `uhrmat image` can be given as it is). With `clip`, the last
-    number in the stem decides. Raises InputError where nothing matches, names are ambiguous, or a trimap or a frame
-    within the clip is missing.
+    In folders, files match by stem without the endings `_alpha`, `_gt`, `_trimap`. Of several files of one name the one
+    with such an ending counts, and files with another known ending (`_preview`, `_mask`, …) do not count beside it, so
+    that a folder written by `uhrmat image` can be given as it is. With `clip`, the last number in the stem decides.
+    Raises InputError where nothing matches, names are ambiguous, or a trimap or a frame within the clip is missing.
     """
     for path in (pred, truth, *((trimap,) if trimap else ())):
         if not path.exists():
@@ -69,25 +73,30 @@ def _match(pred: Path, truth: Path, trimap: Path | None, clip: bool) -> Pairing:
 
 
 def _folder(folder: Path, role: str, clip: bool) -> dict[str, Path]:
+    """The files of a folder by what they are matched by."""
     files = sorted(p for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES and not p.name.startswith("."))
-    marked = [p for p in files if p.stem.endswith(_ENDINGS[role])]
-    found: dict[str, Path] = {}
-    for path in marked or files:
+    ranked = sorted(((_rank(path, role), path) for path in files), key=lambda entry: entry[0])
+    found: dict[str, tuple[int, Path]] = {}
+    for rank, path in ranked:
         key = _number(path) if clip else _key(path, role)
-        if key in found:
-            both = f"'{found[key].name}' and '{path.name}'"
-            raise InputError(f"{both} in '{folder}' have one name.", "Remove one of them.")
-        found[key] = path
+        if rank == _OTHER and (key if clip else composed(split_ending(path.stem, _ALL)[0])) in found:
+            continue
+        before, other = found.setdefault(key, (rank, path))
+        if other is not path and before == rank:
+            raise InputError(f"'{other.name}' and '{path.name}' in '{folder}' have one name.", "Remove one of them.")
     if not found:
         raise InputError(f"There is no picture in '{folder}'.", "Give one with PNG, TIFF, EXR, WebP or JPEG files.")
-    return found
+    return {key: path for key, (_, path) in found.items()}
+
+
+def _rank(path: Path, role: str) -> int:
+    """0 for a file with an ending of its role, 1 for one without any, _OTHER for one with another's."""
+    ending = split_ending(path.stem, _ALL)[1]
+    return 0 if ending in _ENDINGS[role] else _OTHER if ending else 1
 
 
 def _key(path: Path, role: str) -> str:
-    for ending in _ENDINGS[role]:
-        if path.stem.endswith(ending) and path.stem != ending:
-            return path.stem[: -len(ending)]
-    return path.stem
+    return composed(split_ending(path.stem, _ENDINGS[role])[0])
 
 
 def _number(path: Path) -> str:

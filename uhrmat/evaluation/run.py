@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from uhrmat.errors import InputError
+from uhrmat.errors import InputError, OutputError
 from uhrmat.evaluation.pairs import Pair, Pairing
-from uhrmat.media import atomic, read_picture, read_trimap
+from uhrmat.media import atomic, check_writable, read_alpha, read_trimap, same_file
 from uhrmat.metrics import ClipScores, Scores, get_protocol, mean_scores, score
 from uhrmat.metrics.arrays import Array, same_size
-
-_GREY_SLACK = 12 / 255  # what JPEG makes of a grey picture
 
 
 @dataclass(frozen=True)
@@ -25,6 +21,11 @@ class Evaluation:
     scores: dict[str, Scores]
     mean: Scores
     unmatched: tuple[Path, ...]
+
+    @property
+    def unmeasured(self) -> list[str]:
+        """Names of the pictures whose trimap leaves nothing unknown: they have no figures and are in no mean."""
+        return [name for name, scores in self.scores.items() if not scores.pixels]
 
     def as_dict(self) -> dict[str, object]:
         """Protocol, region, scale and header once, then values by picture."""
@@ -49,7 +50,8 @@ def evaluate(
 
     region: "whole" or "unknown"; None = unknown where there are trimaps, else whole. protocol: see `metrics.PROTOCOLS`;
     None = rvm for a clip, else alphamatting. clip: pairs are frames in order, dtSSD is measured too. Raises InputError,
-    naming the pair, for sizes that differ, coloured files, or region "unknown" without a trimap.
+    naming the pair, for sizes that differ, coloured files, or region "unknown" without a trimap, or with trimaps that
+    leave nothing unknown.
     """
     if region not in (None, "whole", "unknown"):
         raise InputError(f"There is no region '{region}'.", "Choose whole or unknown.")
@@ -66,24 +68,28 @@ def evaluate(
             scores[pair.name] = measure(*_read(pair, inside))
         except InputError as error:
             raise InputError(f"{pair.name}: {error.message}", error.hint) from error
-    return Evaluation(scores, mean_scores(list(scores.values())), pairing.unmatched)
+    mean = mean_scores(list(scores.values()))
+    if not mean.pixels:
+        which = f"The trimap '{pairing.pairs[0].trimap}' leaves" if len(scores) == 1 else "The trimaps leave"
+        raise InputError(f"{which} nothing unknown, so there is nothing to measure.", "Measure --region whole.")
+    return Evaluation(scores, mean, pairing.unmatched)
 
 
-def read_alpha(path: Path) -> Array:
-    """The alpha in a file, (H, W) in its stored dtype: its alpha channel where that varies, else its grey values.
-
-    Unlike a mask, a matte is taken at its word: values are never rescaled by their maximum. InputError for colour.
-    """
-    picture = read_picture(path)
-    if picture.alpha is not None and picture.alpha.min() != picture.alpha.max():
-        return picture.alpha
-    pixels = picture.pixels
-    top = 1.0 if pixels.dtype.kind == "f" else float(np.iinfo(pixels.dtype).max)
-    for y in range(0, len(pixels), 512):
-        strip = pixels[y : y + 512].astype(np.float32)
-        if np.ptp(strip, axis=2).max() > _GREY_SLACK * top:
-            raise InputError(f"'{path}' is coloured, not an alpha.", "Give a grey file or one with an alpha channel.")
-    return np.ascontiguousarray(pixels[..., 1])
+def check_outputs(outputs: Sequence[Path | None], pairing: Pairing, overwrite: bool = False) -> None:
+    """Raises OutputError for a table or plot that cannot be written, before any work: one of the inputs, a file that
+    exists, twice the same."""
+    named = [path for path in outputs if path is not None]
+    inputs = [path for pair in pairing.pairs for path in (pair.pred, pair.truth, pair.trimap) if path is not None]
+    for number, path in enumerate(named):
+        if any(same_file(path, one) for one in (*inputs, *pairing.unmatched)):
+            raise OutputError(f"The output {path} is one of the inputs.", "Choose another name.")
+        if any(same_file(path, one) for one in named[:number]):
+            raise OutputError(f"Two outputs have the name {path}.", "Give each a name of its own.")
+        if path.is_dir():
+            raise OutputError(f"The output {path} is a folder.", "Give a file name.")
+        if path.exists() and not overwrite:
+            raise OutputError(f"The output {path} exists.", "Replace it with --overwrite, or choose another name.")
+        check_writable(path.parent)
 
 
 def write_csv(path: Path, evaluation: Evaluation) -> None:

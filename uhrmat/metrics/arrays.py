@@ -9,27 +9,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uhrmat.errors import InputError
+from uhrmat.media.coding import UNKNOWN, normalise_trimap
 
 Array = NDArray[Any]
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float32]
 
 STRIP = 512  # rows that are worked on at a time: bounds the memory of every measure
-_KNOWN = 0.1  # share of a trimap's range at either end that counts as known
 
 
 def as_unit(alpha: Array) -> Floats:
-    """Float32 in [0, 1] of (H, W) uint8, uint16, bool or float; integers are divided by the top of their range.
+    """Float32 in [0, 1] of (H, W) uint8, uint16, bool or float; the two integer types are divided by their full scale.
 
     Floats are taken as they are (slight overshoot is the method's error and is measured). Raises InputError for another
-    shape, NaN, or values far outside [0, 1].
+    shape or type, NaN, or values far outside [0, 1].
     """
     if alpha.ndim != 2 or alpha.size == 0:
         raise InputError(f"An alpha is an array (H, W), this one is {alpha.shape}.", "Pass a single channel.")
     if alpha.dtype == np.bool_:
         return alpha.astype(np.float32)
-    if alpha.dtype.kind in "ui":
+    if alpha.dtype in (np.uint8, np.uint16):
         return np.divide(alpha, np.float32(np.iinfo(alpha.dtype).max), dtype=np.float32)
+    if alpha.dtype.kind != "f":
+        raise InputError(
+            f"An alpha of type {alpha.dtype} has no full scale.", "Give uint8, uint16, bool, or floats from 0 to 1."
+        )
     unit = alpha.astype(np.float32, copy=False)
     low, high = float(unit.min()), float(unit.max())
     if not (low > -0.5 and high < 1.5):  # NaN fails both
@@ -38,11 +42,8 @@ def as_unit(alpha: Array) -> Floats:
 
 
 def unknown_region(trimap: Array) -> Mask:
-    """The unknown pixels (H, W) of a trimap: all that is a tenth or more off both ends of its dtype's range."""
-    if trimap.dtype.kind in "ui":
-        top = float(np.iinfo(trimap.dtype).max)
-        return np.asarray((trimap > _KNOWN * top) & (trimap < (1 - _KNOWN) * top))
-    return np.asarray((trimap > _KNOWN) & (trimap < 1 - _KNOWN))
+    """The unknown pixels (H, W) of a trimap in any usual coding, see `media.normalise_trimap`."""
+    return np.asarray(normalise_trimap(trimap) == UNKNOWN)
 
 
 def as_region(region: Array | None, shape: tuple[int, ...]) -> Mask | None:

@@ -67,15 +67,16 @@ def get_protocol(name: str) -> Protocol:
 
 @dataclass(frozen=True)
 class Scores:
-    """Figures scaled as `protocol` says, over `pixels` pixels of `region` (whole, unknown, mask); None: not there."""
+    """Figures scaled as `protocol` says, over `pixels` pixels of `region` (whole, unknown, mask); None: not measured.
+    Over a region without pixels there are none."""
 
     protocol: str
     region: str
     pixels: int
-    sad: float
-    mse: float
-    mad: float
-    grad: float
+    sad: float | None = None
+    mse: float | None = None
+    mad: float | None = None
+    grad: float | None = None
     conn: float | None = None
     dtssd: float | None = None
 
@@ -108,7 +109,7 @@ def score(
     """All measures of one picture.
 
     pred, truth: (H, W) of uint8, uint16 or float in [0, 1]. region: None for the whole picture, a bool mask, or a
-    trimap, of which the unknown pixels count. An empty region gives zeros. `conn=False` leaves out Conn, the slowest.
+    trimap, of which the unknown pixels count; an empty one has no figures. `conn=False` leaves out Conn, the slowest.
     Raises InputError for sizes, dtypes or ranges that cannot be compared.
     """
     return _score(pred, truth, region, get_protocol(protocol), conn, None)
@@ -126,7 +127,10 @@ class ClipScores:
 
 
 def mean_scores(scores: Sequence[Scores]) -> Scores:
-    """The mean of each figure over the scores that have it, and the sum of pixels; protocol and region must agree."""
+    """The mean of each figure over the scores that have it, and the sum of pixels; protocol and region must agree.
+
+    The figures are those of any of the scores: what was measured nowhere stays None.
+    """
     if len({(s.protocol, s.region) for s in scores}) != 1:
         raise InputError("There is no mean of no scores, or of scores of different protocols or regions.")
     means: dict[str, float | None] = {}
@@ -134,7 +138,7 @@ def mean_scores(scores: Sequence[Scores]) -> Scores:
         there = [value for s in scores if (value := getattr(s, name)) is not None]
         means[name] = float(np.mean(there)) if there else None
     first = scores[0]
-    return Scores(first.protocol, first.region, sum(s.pixels for s in scores), **means)  # type: ignore[arg-type]
+    return Scores(first.protocol, first.region, sum(s.pixels for s in scores), **means)
 
 
 def _score(
@@ -143,17 +147,19 @@ def _score(
     same_size(pred, truth)
     p, g, mask = as_unit(pred), as_unit(truth), as_region(region, truth.shape)
     sums = differences(p, g, mask)
-    pixels = max(sums.pixels, 1)
+    change = _temporal(temporal, p, g, mask, protocol)
+    if not sums.pixels:
+        return Scores(protocol.name, _region_name(region), 0)
     figures: dict[str, float | None] = {
         "sad": sums.absolute,
-        "mse": sums.squared / pixels,
-        "mad": sums.absolute / pixels,
+        "mse": sums.squared / sums.pixels,
+        "mad": sums.absolute / sums.pixels,
         "grad": gradient_error(p, g, mask),
         "conn": connectivity_error(p, g, mask) if conn else None,
-        "dtssd": _temporal(temporal, p, g, mask, protocol),
+        "dtssd": change,
     }
     scaled = {name: None if value is None else value * protocol.scale[name] for name, value in figures.items()}
-    return Scores(protocol.name, _region_name(region), sums.pixels, **scaled)  # type: ignore[arg-type]
+    return Scores(protocol.name, _region_name(region), sums.pixels, **scaled)
 
 
 def _temporal(

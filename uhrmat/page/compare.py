@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from uhrmat.errors import InputError
-from uhrmat.evaluation.run import read_alpha
-from uhrmat.media import Picture, read_picture, read_trimap
+from uhrmat.media import Picture, read_alpha, read_picture, read_trimap
 from uhrmat.metrics import as_unit, get_protocol, score
 from uhrmat.page.exhibit import Array, Exhibit, Side, Table
 
@@ -90,7 +89,10 @@ def _figures(sides: tuple[Side, ...], truth: Array | None, region: Array | None)
             "open_share": float(((alpha > 0) & (alpha < 1)).mean()),
         }
         if truth is not None:
-            found[key]["scores"] = score(alpha, truth, region).as_dict()
+            scores = score(alpha, truth, region)
+            if not scores.pixels:
+                raise InputError("The trimap leaves nothing unknown, so there is nothing to measure.", "Leave it out.")
+            found[key]["scores"] = scores.as_dict()
     gap = np.abs(sides[0].alpha - sides[1].alpha)
     found["difference"] = {
         "mean": float(gap.mean(dtype=np.float64)),
