@@ -21,8 +21,8 @@ _FORMATS = {".png": "png", ".tif": "tiff", ".tiff": "tiff"}
 
 @dataclass(frozen=True)
 class MadeTrimap:
-    """A trimap that was written: its size, how far the edge was opened (pixels), how much of it is unknown, and what may
-    not be as it was meant."""
+    """A trimap that was written: its size, how far the edge was opened (pixels), how much of it is unknown, and what
+    may not be as it was meant."""
 
     file: Path
     width: int

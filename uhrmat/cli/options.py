@@ -74,7 +74,12 @@ AlphaHint = Annotated[
     typer.Option("--alpha", help="Your own matte of low resolution, or a folder of them.", rich_help_panel=_HINTS),
 ]
 ResizeTrimap = Annotated[
-    bool, typer.Option("--resize-trimap", help="Scale a trimap of another size, or a mask of other proportions.", rich_help_panel=_HINTS)
+    bool,
+    typer.Option(
+        "--resize-trimap",
+        help="Scale a trimap of another size or a mask of other proportions.",
+        rich_help_panel=_HINTS,
+    ),
 ]
 
 Prior = Annotated[

@@ -110,9 +110,8 @@ def fits(
         )
     same = _alike(have, size)
     if not (resize and scalable) and (kind == "trimap" or not same):
-        cure = ", or scale it with --resize-trimap" if scalable else ""
-        extent = "size" if scalable else "proportions"
-        raise InputError(what, f"Export it at the photograph's {extent}{cure}.")
+        size_cure = "Export it at the photograph's size, or scale it with --resize-trimap."
+        raise InputError(what, size_cure if scalable else "Export it in the photograph's proportions.")
     if notes is not None and kind != "alpha":
         bent = "" if same else ", which changes its proportions"
         notes.append(f"the {kind} is {shown} and was scaled to the picture's {wanted}{bent}")
