@@ -19,9 +19,9 @@ UNEVEN = [0, 1001, 2500, 3000, 6006, 7007, 7500, 9009, 12000, 12500, 13013, 1500
 GROUPS = {"bf": "3", "g": "6", "x264-params": "open-gop=1:scenecut=0:b-adapt=0", "crf": "10"}
 
 
-def numbered(count: int, width: int = 64, height: int = 48) -> list[av.VideoFrame]:
+def numbered(count: int, width: int = 64, height: int = 48, fmt: str = "yuv420p") -> list[av.VideoFrame]:
     """Frames that differ in level."""
-    return [grey_frame(30 + 10 * i, width, height) for i in range(count)]
+    return [grey_frame(30 + 10 * i, width, height, fmt) for i in range(count)]
 
 
 def level(pixels: np.ndarray) -> int:
@@ -229,3 +229,12 @@ def test_a_clip_without_frames_is_refused(tmp_path: Path) -> None:
 def test_rates_that_cannot_be_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="frames per second"):
         open_clip(tmp_path, rate=Fraction(0))
+
+
+def test_a_gif_is_a_clip(tmp_path: Path) -> None:
+    path = encode(tmp_path / "a.gif", numbered(5, fmt="gray"), "gif", [0, 4, 12, 16, 20], time_base=Fraction(1, 100))
+    with open_clip(path) as clip:
+        assert [(f.index, f.time) for f in clip.frames()] == [
+            (i, Fraction(t, 100)) for i, t in enumerate((0, 4, 12, 16, 20))
+        ]
+        assert (clip.info.codec, clip.info.variable) == ("gif", True)

@@ -246,3 +246,10 @@ def test_a_part_of_a_sequence_with_a_gap_begins_at_0(tmp_path: Path) -> None:
         found = [(f.index, f.pts, f.duration) for f in clip.frames(2)]
         assert found == [(2, 7, 1), (3, 8, 1)]
         assert [(f.index, f.duration) for f in clip.frames(1, 2)] == [(1, 6)]
+
+
+def test_a_damaged_header_that_makes_a_frame_last_for_days_is_no_crash(tmp_path: Path) -> None:
+    path = encode(tmp_path / "a.mkv", numbered(0, 2), "ffv1", [0, 200_000_000_000], time_base=Fraction(1, 1000))
+    with open_clip(path) as clip:
+        assert clip.info.rate > 0
+        assert [level(f.picture.pixels) for f in clip.frames()] == [0, 1]

@@ -6,6 +6,7 @@ FFmpeg's list of codecs promises more than its muxers do (FLAC, Opus and TrueHD 
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -21,7 +22,12 @@ ASIDE = ".mka"
 """Where sound goes that the pictures' container cannot hold: Matroska takes most codecs."""
 _TRIAL_PACKETS = 3
 _TRIAL_READS = 4096
-_CARRIED = ("language", "title")
+_QUICKTIME = {
+    "sqi": "alb", "hye": "arm", "eus": "baq", "mya": "bur", "zho": "chi", "cze": "ces", "nld": "dut", "fre": "fra",
+    "kat": "geo", "deu": "ger", "ell": "gre", "isl": "ice", "mkd": "mac", "msa": "may", "fas": "per", "rum": "ron",
+    "slo": "slk", "bod": "tib", "cym": "wel", "swe": "sve", "nob": "nor",
+}  # fmt: skip
+"""Languages that FFmpeg knows in QuickTime by the other of their two codes in ISO 639-2."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +73,10 @@ def _kind(track: Any) -> str:
 
 
 def _first_packets(container: Any, tracks: list[Any]) -> dict[int, list[Any]]:
-    """The first packets of every track that can be copied, as far as they are near the beginning."""
+    """The first packets of every track, as far as they are near the beginning."""
     import av
 
-    found: dict[int, list[Any]] = {track.index: [] for track in tracks if track.codec_context is not None}
+    found: dict[int, list[Any]] = {track.index: [] for track in tracks}
     missing = set(found)
     try:
         for count, packet in enumerate(container.demux() if missing else ()):
@@ -87,7 +93,7 @@ def _first_packets(container: Any, tracks: list[Any]) -> dict[int, list[Any]]:
 
 
 def _taken(tracks: list[Any], first: dict[int, list[Any]], suffix: str) -> tuple[int, ...]:
-    return tuple(t.index for t in tracks if t.index in first and _accepts(t, first[t.index], suffix))
+    return tuple(t.index for t in tracks if _accepts(t, first[t.index], suffix))
 
 
 def _accepts(track: Any, packets: list[Any], suffix: str) -> bool:
@@ -96,7 +102,7 @@ def _accepts(track: Any, packets: list[Any], suffix: str) -> bool:
 
     try:
         with av.open(io.BytesIO(), "w", format=FORMATS[suffix]) as muxer:
-            stream = muxer.add_stream_from_template(track, opaque=True)
+            stream = _add_track(muxer, track)
             for packet in packets:
                 copy = av.Packet(bytes(packet))
                 copy.pts, copy.dts, copy.time_base = packet.pts, packet.dts, packet.time_base
@@ -108,6 +114,33 @@ def _accepts(track: Any, packets: list[Any], suffix: str) -> bool:
     except (av.error.FFmpegError, ValueError):
         return False
     return True
+
+
+def _add_track(muxer: Any, track: Any) -> Any:
+    """A stream of `muxer` for a track's packets as they are.
+
+    PyAV refuses codecs without a name of their own in the container, such as A-law in Matroska, though its muxer takes
+    many of them: their settings are copied by way of a bit stream filter that does nothing. Of a track without a
+    decoder the demuxer may not have understood the settings: copied, it could not be played.
+    """
+    import av
+
+    if track.codec_context is None:
+        raise ValueError("unknown")
+    with contextlib.suppress(ValueError):
+        return muxer.add_stream_from_template(track, opaque=True)
+    stream = muxer.add_mux_stream(muxer.default_audio_codec)
+    av.bitstream.BitStreamFilterContext("null", track, stream)
+    stream.time_base = track.time_base
+    return stream
+
+
+def _labels(track: Any, quicktime: bool) -> dict[str, str]:
+    """Language and title of a track, as far as a container's muxer knows them."""
+    found = {k.lower(): v for k, v in track.metadata.items() if k.lower() in ("language", "title")}
+    if quicktime and "language" in found:
+        found["language"] = _QUICKTIME.get(found["language"], found["language"])
+    return found
 
 
 class Sound:
@@ -139,8 +172,8 @@ class Sound:
         """A stream of `muxer` for each track, by the track's index, with its language, title and disposition."""
         into = {}
         for track in self.streams:
-            stream = muxer.add_stream_from_template(track, opaque=True)
-            stream.metadata.update({k.lower(): v for k, v in track.metadata.items() if k.lower() in _CARRIED})
+            stream = _add_track(muxer, track)
+            stream.metadata.update(_labels(track, muxer.format.name == "mov"))
             stream.disposition = track.disposition
             into[track.index] = stream
         return into

@@ -175,7 +175,7 @@ def measure_rate(timeline: Timeline, time_base: Fraction, announced: list[Fracti
     An announced rate is taken where it agrees with the time stamps to one in a thousand, or as well as they can tell,
     so that 30000/1001 stays itself in containers that count milliseconds.
     """
-    rates = [Fraction(r) for r in announced if r]
+    rates = [Fraction(r) for r in announced if r and r > 0]
     if len(timeline) < 2 or not timeline.stamped:
         return (rates[0] if rates else Fraction(25)), False
     times = np.asarray(timeline.pts, np.float64)
@@ -186,7 +186,7 @@ def measure_rate(timeline: Timeline, time_base: Fraction, announced: list[Fracti
     mean = Fraction(len(times) - 1, timeline.pts[-1] - timeline.pts[0]) / time_base
     blur = max(Fraction(1, 1000), Fraction(3, 2 * (timeline.pts[-1] - timeline.pts[0])))
     near = [r for r in rates if abs(r / mean - 1) < blur]
-    return (near[0] if near and not uneven else mean.limit_denominator(100_000)), uneven
+    return (near[0] if near and not uneven else max(mean.limit_denominator(100_000), Fraction(1, 100_000))), uneven
 
 
 @dataclass(frozen=True)
