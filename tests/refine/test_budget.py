@@ -30,11 +30,18 @@ OUT_OF_MEMORY = [
     MemoryError(),
     torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
     RuntimeError("MPS backend out of memory"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
+    RuntimeError("GET was unable to find an engine to execute this computation"),
+    RuntimeError("FIND was Unable to find an engine to execute this computation"),
+    RuntimeError("std::bad_alloc"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:117] data. DefaultCPUAllocator: not enough memory: you tried"),
     RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."),
 ]
 
 
-@pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=lambda error: str(error)[:24] or "none")
 def test_the_budget_is_halved_each_time(error: Exception) -> None:
     work = Hungry(error, 300)
     assert with_less_each_time(work, 2000, 100) == "done"
@@ -45,10 +52,34 @@ def test_at_last_it_says_so() -> None:
     work = Hungry(MemoryError(), 0)
     with pytest.raises(MemoryBudgetError, match="ran out"):
         with_less_each_time(work, 1000, 200)
-    assert work.budgets == [1000, 500, 250]
+    assert work.budgets == [1000, 500, 250, 200]
 
 
-@pytest.mark.parametrize("error", [RuntimeError("shapes do not match"), ValueError("no"), KeyboardInterrupt()])
+def test_the_smallest_budget_is_tried_once_more() -> None:
+    """What was kept in reserve is free then."""
+    tries: list[int] = []
+
+    def work(allowed: int) -> str:
+        tries.append(allowed)
+        if len(tries) == 1:
+            raise MemoryError
+        return "done"
+
+    assert with_less_each_time(work, 200, 200) == "done" and tries == [200, 200]
+    tries = []
+    with pytest.raises(MemoryBudgetError):
+        with_less_each_time(Hungry(MemoryError(), 0), 200, 200)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("shapes do not match"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_BAD_PARAM"),
+        ValueError("no"),
+        KeyboardInterrupt(),
+    ],
+)
 def test_other_errors_pass_through(error: BaseException) -> None:
     work = Hungry(error, 0)  # type: ignore[arg-type]
     with pytest.raises(type(error)) as caught:

@@ -35,7 +35,13 @@ _GPU_FIXED = 3 << 28
 """Guess for a GPU that was not calibrated: windows, their convolution and the library's workspace."""
 _LARGER = 6.0
 """Guess for a network that was not measured, against `lite`: the paper's has four to five times its channels."""
-_MESSAGES = ("out of memory", "can't allocate memory")
+_MESSAGES = (
+    "out of memory", "can't allocate memory", "not enough memory", "bad_alloc", "bad allocation",
+    "cublas_status_alloc_failed", "cudnn_status_alloc_failed", "device_allocation_failed",
+    "unable to find an engine", "cudaerrormemoryallocation",
+)  # fmt: skip
+"""What the libraries say when memory has run out, in small letters. cuBLAS and cuDNN take theirs beside torch's
+allocator; cuDNN finds "no engine" where no workspace is left for any."""
 
 
 @dataclass(frozen=True)
@@ -107,28 +113,34 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out, on the CPU or on a device."""
     if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
         return True
-    return isinstance(error, RuntimeError) and any(message in str(error) for message in _MESSAGES)
+    return isinstance(error, RuntimeError) and any(message in str(error).lower() for message in _MESSAGES)
 
 
-def with_less_each_time(work: Callable[[int], T], budget: int, minimum: int) -> T:
-    """work(budget), and again with half of it each time that memory runs out, down to `minimum` bytes.
+def with_less_each_time(
+    work: Callable[[int], T], budget: int, minimum: int, restore: Callable[[], None] = lambda: None
+) -> T:
+    """work(budget), and again with half of it each time that memory runs out, down to `minimum` bytes, and where that
+    was all there was, with the same once more: what libraries kept in reserve is free then.
 
-    Other errors pass through. Raises MemoryBudgetError when the smallest budget was too much.
+    restore: undoes what a try that failed has written, so that the next one starts from the same state. Other errors
+    pass through. Raises MemoryBudgetError when the smallest budget was too much.
     """
-    tried = budget
+    tried, again = budget, True
     while True:
         try:
             return work(tried)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
+            reason = (str(error).splitlines() or [""])[0][:120] or type(error).__name__
         # Outside the handler, where the error no longer keeps the work's buffers alive.
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        if tried // 2 < minimum:
+        if tried <= minimum and not again:
             raise MemoryBudgetError(
-                f"The memory ran out, even with a budget of {format_bytes(tried)} for the refiner.",
+                f"The memory ran out, even with a budget of {format_bytes(tried)} for the refiner ({reason}).",
                 "Close other programs, or use --device cpu.",
             )
-        tried //= 2
+        restore()
+        tried, again = max(minimum, tried // 2), False

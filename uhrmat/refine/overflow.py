@@ -8,6 +8,7 @@ three channels grows with the scale.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
@@ -113,7 +114,18 @@ def _within(refiner: Divisible, job: Job, alpha: np.ndarray, mode: str, limit: i
     def attempt(budget: int) -> Outcome:
         return refine_divided(refiner, job, alpha, mode, budget)
 
-    return with_less_each_time(attempt, min(limit, whole), min(whole, least))
+    return with_less_each_time(attempt, min(limit, whole), min(whole, least), _restoring(job, alpha))
+
+
+def _restoring(job: Job, alpha: np.ndarray) -> Callable[[], None]:
+    """What puts back every pixel of `alpha` that an attempt may write: active ones, and, in a cascade, unknown ones."""
+    written = np.ones(job.size, bool) if job.trimap is None else job.active | (job.trimap == 128)
+    before = alpha[written]
+
+    def restore() -> None:
+        alpha[written] = before
+
+    return restore
 
 
 def refine_divided(refiner: Divisible, job: Job, alpha: np.ndarray, mode: str, budget: int) -> Outcome:

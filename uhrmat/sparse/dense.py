@@ -83,8 +83,8 @@ class DenseEngine(Engine):
     def scatter(self, x: Feat, out: Tensor | np.ndarray, add: bool = False) -> None:
         target = torch.as_tensor(out)
         mask = self.mask(0)[0, 0]
-        values = x.data[0].permute(1, 2, 0)[mask].to(target.dtype)
-        put(target, (mask,), values, add)
+        values = x.data[0].permute(1, 2, 0)[mask].to(target)
+        put(target, (mask.to(target.device),), values, add)
 
     def values(self, x: Feat) -> Tensor:
         return x.data.permute(0, 2, 3, 1)[self.mask(x.level)[:, 0]]
