@@ -82,9 +82,11 @@ class DenseEngine(Engine):
 
     def scatter(self, x: Feat, out: Tensor | np.ndarray, add: bool = False) -> None:
         target = torch.as_tensor(out)
-        mask = self.mask(0)[0, 0]
-        values = x.data[0].permute(1, 2, 0)[mask].to(target)
-        put(target, (mask.to(target.device),), values, add)
+        index = self.mask(0).select(0, 0).flatten().nonzero().squeeze(1)
+        values = x.data.select(0, 0).flatten(1).index_select(1, index).T.to(target)
+        places = index.to(target.device)
+        width = x.data.shape[-1]
+        put(target, (places // width, places % width), values, add)
 
     def values(self, x: Feat) -> Tensor:
         return x.data.permute(0, 2, 3, 1)[self.mask(x.level)[:, 0]]
