@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -260,6 +261,29 @@ def test_one_problem_may_end_two_processes_and_the_next_one_has_a_new_one(
     assert (owner.solve(PROBLEM, _trimap(3), "x")[0] == _trimap(3) / 255).all() and len(begun) == (2 if once else 3)
     owner.close()
     assert all(process.poll() is not None for process in begun)
+
+
+def test_what_is_still_being_solved_at_the_end_starts_no_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A problem begun ahead for a command that ends early: its process is ended, and none takes its place."""
+    begun: list[subprocess.Popen[bytes]] = []
+
+    def start() -> subprocess.Popen[bytes]:
+        line = [sys.executable, "-c", "import sys, time; sys.stdin.buffer.read(8); print('at work', file=sys.stderr, "
+                "flush=True); time.sleep(60)"]  # fmt: skip
+        begun.append(subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE))
+        return begun[-1]
+
+    monkeypatch.setattr("uhrmat.prior.worker.launch", start)
+    owner = PriorProcess()
+    with ThreadPoolExecutor(1) as pool:
+        ahead = pool.submit(owner.solve, PROBLEM, _trimap(4), "closed-form")
+        assert begun[0].stderr is not None and begun[0].stderr.readline() == b"at work\n"
+        owner.close()
+        with pytest.raises(UhrmatError, match="closed before it had finished"):
+            ahead.result(20)
+    with pytest.raises(UhrmatError, match="closed before"):
+        owner.solve(PROBLEM, _trimap(3), "closed-form")
+    assert len(begun) == 1 and begun[0].poll() is not None
 
 
 def test_what_cannot_be_solved_ends_no_process() -> None:

@@ -47,7 +47,7 @@ class PriorProcess:
         if not _compiled():
             _LOG.info("PyMatting compiles its solvers now, at its first use on this machine: about a minute, once")
         self._lock, self._last = threading.Lock(), (b"", (np.empty(0), [""]))
-        self._process, self._owner = process or launch(), os.getpid()
+        self._process, self._owner, self._closed = process or launch(), os.getpid(), False
 
     def solve(self, image: np.ndarray, trimap: np.ndarray, name: str) -> tuple[np.ndarray, list[str]]:
         """See `affinity.solve`. Raises UhrmatError where the problem cannot be solved or has ended two processes; the
@@ -62,6 +62,8 @@ class PriorProcess:
 
     def _ask(self, problem: Arrays) -> tuple[np.ndarray, list[str]]:
         for _ in range(TRIES):
+            if self._closed:  # while a problem begun ahead was still being solved: no new process may outlive its owner
+                raise UhrmatError("The prior's process was closed before it had finished.", "Solve before closing it.")
             if self._process.poll() is not None:
                 self._process = launch()
             answer = _asked(self._process, problem)
@@ -79,7 +81,8 @@ class PriorProcess:
         return answer["alpha"], [str(note) for note in answer["notes"]]
 
     def close(self) -> None:
-        """Ends the process."""
+        """Ends the process; what it is still solving is given up, and no other process takes its place."""
+        self._closed = True
         if self._owner == os.getpid():
             end(self._process)
 
