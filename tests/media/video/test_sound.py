@@ -15,7 +15,7 @@ import pytest
 from tests.media.video.helpers import add_sound, encode, grey_frame, play, soft_alpha, sound_packets
 from uhrmat.errors import OutputError
 from uhrmat.media.video import CODECS, JoinReport, copy_sound, join_segments, open_clip, open_writer
-from uhrmat.media.video.sound import plan_sound
+from uhrmat.media.video.sound import Sound, plan_sound
 
 DELIVERY = {".mov": "prores4444", ".mp4": "h264", ".mkv": "ffv1", ".webm": "vp9"}
 FITS = {  # sound codec: containers that hold it
@@ -96,6 +96,8 @@ def test_every_kind_of_sound_arrives_in_the_file_or_beside_it(tmp_path: Path, co
     assert bool(report.notes) != fits
     assert sound_packets(report.audio_path or tmp_path / f"out{suffix}") == sound_packets(source)
     assert len(tracks_of(tmp_path / f"out{suffix}")) == int(fits)
+    with Sound(source) as sound:
+        assert sound.fits(tmp_path / f"out{suffix}") == fits
     with open_clip(tmp_path / f"out{suffix}") as clip:
         assert len(list(clip.frames())) == FRAMES
 
@@ -140,10 +142,11 @@ def test_a_track_of_an_unknown_kind_is_left_out_and_named(tmp_path: Path, suffix
 @pytest.mark.parametrize("codec", ["g722", "pcm_alaw", "pcm_mulaw", "adpcm_ms", "adpcm_ima_wav"])
 def test_matroska_holds_what_is_known_by_its_number_in_avi(tmp_path: Path, codec: str) -> None:
     source = clip_with(tmp_path / "a.avi", codec)
-    for suffix in (".mp4", ".mkv"):
+    for suffix in (".mp4", ".mkv", ".mov"):
         report = deliver(source, tmp_path / f"out{suffix}")
-        assert report.audio_path == (tmp_path / "out.mka" if suffix == ".mp4" else None)
-        found = report.audio_path or tmp_path / "out.mkv"
+        if suffix != ".mov":  # which holds some of them
+            assert report.audio_path == (tmp_path / "out.mka" if suffix == ".mp4" else None)
+        found = report.audio_path or tmp_path / f"out{suffix}"
         assert tracks_of(found) == [codec]
         assert sound_packets(found) == sound_packets(source)
         with av.open(str(found)) as made, av.open(str(source)) as was:

@@ -6,7 +6,6 @@ FFmpeg's list of codecs promises more than its muxers do (FLAC, Opus and TrueHD 
 
 from __future__ import annotations
 
-import contextlib
 import io
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -44,11 +43,10 @@ def plan_sound(source: Path | None, target: Path, *, stills: bool = False) -> So
     """Where the sound of `source` goes when its pictures go into `target`, or with `stills` into frames beside it."""
     if source is None:
         return SoundPlan()
-    with open_container(source) as container:
-        tracks = list(container.streams.audio)
-        first = _first_packets(container, tracks)
-        inside = () if stills else _taken(tracks, first, target.suffix.lower())
-        aside = _taken([t for t in tracks if t.index not in inside], first, ASIDE)
+    with Sound(source) as sound:
+        tracks = sound.streams
+        inside = () if stills else sound.taken(target.suffix.lower())
+        aside = tuple(index for index in sound.taken(ASIDE) if index not in inside)
         lost = [
             f"sound track {number} ({_kind(track)}) cannot be copied and is left out"
             for number, track in enumerate(tracks, 1)
@@ -92,10 +90,6 @@ def _first_packets(container: Any, tracks: list[Any]) -> dict[int, list[Any]]:
     return found
 
 
-def _taken(tracks: list[Any], first: dict[int, list[Any]], suffix: str) -> tuple[int, ...]:
-    return tuple(t.index for t in tracks if _accepts(t, first[t.index], suffix))
-
-
 def _accepts(track: Any, packets: list[Any], suffix: str) -> bool:
     """Whether a muxer takes a track's header, packets and trailer."""
     import av
@@ -119,16 +113,20 @@ def _accepts(track: Any, packets: list[Any], suffix: str) -> bool:
 def _add_track(muxer: Any, track: Any) -> Any:
     """A stream of `muxer` for a track's packets as they are.
 
-    PyAV refuses codecs without a name of their own in the container, such as A-law in Matroska, though its muxer takes
-    many of them: their settings are copied by way of a bit stream filter that does nothing. Of a track without a
+    PyAV refuses codecs that have no name of their own in Matroska, such as A-law, though its muxer writes them by their
+    numbers in AVI: their settings are copied by way of a bit stream filter that does nothing. (QuickTime's muxer writes
+    such numbers too, which no player of it reads.) Of a track without a
     decoder the demuxer may not have understood the settings: copied, it could not be played.
     """
     import av
 
     if track.codec_context is None:
         raise ValueError("unknown")
-    with contextlib.suppress(ValueError):
+    try:
         return muxer.add_stream_from_template(track, opaque=True)
+    except ValueError:
+        if muxer.format.name != "matroska":
+            raise
     stream = muxer.add_mux_stream(muxer.default_audio_codec)
     av.bitstream.BitStreamFilterContext("null", track, stream)
     stream.time_base = track.time_base
@@ -144,16 +142,21 @@ def _labels(track: Any, quicktime: bool) -> dict[str, str]:
 
 
 class Sound:
-    """The sound tracks `wanted` of `source` (None: silence), from `begin` up to `end` seconds where these are given."""
+    """The sound tracks `wanted` (None: all) of `source` (None: silence), from `begin` up to `end` seconds if given."""
 
     def __init__(
-        self, source: Path | None, wanted: Collection[int], begin: Fraction | None = None, end: Fraction | None = None
+        self,
+        source: Path | None,
+        wanted: Collection[int] | None = None,
+        begin: Fraction | None = None,
+        end: Fraction | None = None,
     ) -> None:
         self._begin, self._end = begin, end
-        self._container = open_container(source) if source is not None and wanted else None
+        self._container = open_container(source) if source is not None and (wanted is None or wanted) else None
         self.streams: list[Any] = []
+        self._first: dict[int, list[Any]] | None = None
         if self._container is not None:
-            self.streams = [s for s in self._container.streams.audio if s.index in wanted]
+            self.streams = [s for s in self._container.streams.audio if wanted is None or s.index in wanted]
 
     def __enter__(self) -> Sound:
         return self
@@ -161,6 +164,16 @@ class Sound:
     def __exit__(self, *exc: object) -> None:
         if self._container is not None:
             self._container.close()
+
+    def fits(self, target: Path) -> bool:
+        """Whether the container that `target`'s extension means takes all tracks as they are."""
+        return len(self.taken(target.suffix.lower())) == len(self.streams)
+
+    def taken(self, suffix: str) -> tuple[int, ...]:
+        """The tracks that a container takes, by index; found by trying, which reads the beginning of the file."""
+        if self._first is None:
+            self._first = _first_packets(self._container, self.streams) if self.streams else {}
+        return tuple(t.index for t in self.streams if _accepts(t, self._first[t.index], suffix))
 
     def origin(self, picture: Fraction) -> Fraction:
         """What becomes time 0: the first picture's time, or the sound's where it truly starts earlier."""
