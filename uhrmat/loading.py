@@ -16,7 +16,8 @@ from functools import partial
 from uhrmat.ahead import Begun, begin_prior, solve_ahead
 from uhrmat.errors import MemoryBudgetError
 from uhrmat.hints import Hints, read_hints
-from uhrmat.media import MAX_PIXELS, Picture, read_picture
+from uhrmat.media import MAX_PIXELS, Picture, PictureInfo, read_picture
+from uhrmat.media.overscan import continued, continued_picture, shown_size
 from uhrmat.plan import Job
 from uhrmat.prior.affinity import Solver
 
@@ -32,14 +33,24 @@ class Loaded:
 
 
 def load(job: Job, resize: bool = False, max_pixels: int = MAX_PIXELS) -> Loaded:
-    """Reads the photograph and its hints. Raises InputError."""
+    """Reads the photograph, with what an EXR holds beyond its display window, and its hints. Raises InputError."""
     start = time.perf_counter()
-    picture = read_picture(job.photo, max_pixels)
+    picture = read_picture(job.photo, max_pixels, overscan=True)
     hints = read_hints(
-        (picture.height, picture.width), job.trimap, job.mask, plate=job.plate, key=job.key, alpha=job.alpha,
+        shown_size(picture.info), job.trimap, job.mask, plate=job.plate, key=job.key, alpha=job.alpha,
         resize=resize, max_pixels=max_pixels,
     )  # fmt: skip
-    return Loaded(picture, hints, time.perf_counter() - start)
+    return Loaded(picture, _over_all(hints, picture.info), time.perf_counter() - start)
+
+
+def _over_all(hints: Hints, info: PictureInfo) -> Hints:
+    """Hints of what is shown of a picture, continued over all of it."""
+    if info.exr is None or info.exr.data == info.exr.display:
+        return hints
+    given = {"trimap": hints.trimap, "mask": hints.mask, "alpha": hints.alpha}
+    arrays = {name: continued(array, info) for name, array in given.items() if array is not None}
+    plate = None if hints.plate is None else continued_picture(hints.plate, info)
+    return replace(hints, plate=plate, trimap=arrays.get("trimap"), mask=arrays.get("mask"), alpha=arrays.get("alpha"))
 
 
 class Ahead:

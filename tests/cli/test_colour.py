@@ -11,6 +11,7 @@ from PIL import Image
 
 from uhrmat.media import read_info, read_picture
 from uhrmat.media.exr import write_exr
+from uhrmat.media.picture import ExrFrame
 
 from .conftest import Run, make_trimap
 
@@ -69,3 +70,27 @@ def test_linear_photographs_give_linear_exr(run: Run, tmp_path: Path, words: tup
     assert read_info(out / "hdr_foreground.exr").linear
     np.testing.assert_allclose(read_picture(out / "hdr_foreground.exr").pixels[half], 4 * factor, rtol=1e-3)
     np.testing.assert_allclose(read_picture(out / "hdr_composite.exr").pixels[half], 4 * 128 / 255, rtol=1e-3)
+
+
+@pytest.mark.parametrize("hint", ["png", "exr"])
+def test_overscan_goes_from_exr_to_exr(run: Run, tmp_path: Path, hint: str) -> None:
+    """The picture is 16 x 12, and goes on for 4 columns to the left and 3 rows above and below."""
+    frame = ExrFrame((0, 0, 15, 11), (-4, -3, 15, 14), 2.0)
+    pixels = np.random.default_rng(0).random((18, 20, 3), np.float32) + 0.5
+    write_exr(tmp_path / "plate.exr", pixels, None, frame, (0.68, 0.32, 0.265, 0.69, 0.15, 0.06, 0.3127, 0.329))
+    trimap = make_trimap(tmp_path / "t.png")
+    if hint == "exr":
+        level = np.asarray(Image.open(trimap)).astype(np.float32) / 255
+        trimap = tmp_path / "t.exr"
+        write_exr(trimap, level, None, ExrFrame((0, 0, 15, 11), (0, 0, 15, 11)))
+    out = tmp_path / "out"
+    words = ("--trimap", trimap, "-o", out, "--straight", "--alpha-format", "exr")
+    assert run("image", tmp_path / "plate.exr", *words).exit_code == 0
+    for name in ("plate_alpha.exr", "plate_foreground.exr"):
+        info = read_info(out / name, overscan=True)
+        assert info.exr == frame and (info.width, info.height) == (20, 18)
+    made = read_picture(out / "plate_foreground.exr", overscan=True)
+    assert made.alpha is not None and np.allclose(made.pixels, pixels, atol=1e-3)
+    assert np.array_equal(made.alpha[:, 0], made.alpha[:, 4]), "the hint's edge goes on"
+    assert run("image", tmp_path / "plate.exr", "--trimap", trimap, "-o", tmp_path / "png").exit_code == 0
+    assert Image.open(tmp_path / "png" / "plate_alpha.png").size == (16, 12)

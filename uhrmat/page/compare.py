@@ -11,7 +11,7 @@ import numpy as np
 from uhrmat.errors import InputError
 from uhrmat.media import Picture, read_alpha, read_picture, read_trimap
 from uhrmat.metrics import as_unit, get_protocol, score
-from uhrmat.page.exhibit import Array, Exhibit, Side, Table
+from uhrmat.page.exhibit import Array, Exhibit, Side, Table, divided
 
 STEP = 1 / 255
 """Difference of alpha from which on two pixels count as different, in 8 bits one step."""
@@ -64,7 +64,7 @@ def _side(name: str, path: Path) -> Side:
     if picture.alpha is None or picture.alpha.min() == picture.alpha.max() or _is_grey(picture):
         return Side(name, as_unit(read_alpha(path)).clip(0, 1))
     alpha = as_unit(picture.alpha).clip(0, 1)
-    colour = _straight(picture, alpha) if picture.info.linear else picture.pixels
+    colour = divided(picture.pixels, alpha) if picture.info.premultiplied else picture.pixels
     return Side(name, alpha, colour, info=picture.info)
 
 
@@ -72,11 +72,6 @@ def _is_grey(picture: Picture) -> bool:
     """Whether the colours say nothing: a matte with an alpha channel of its own."""
     part = picture.pixels[:: max(1, picture.height // 512), :: max(1, picture.width // 512)]
     return bool((part == part[..., :1]).all())
-
-
-def _straight(picture: Picture, alpha: Array) -> Array:
-    """Scene-linear files hold colours multiplied by alpha, as is the custom there."""
-    return picture.pixels / np.maximum(alpha, np.float32(1e-3))[..., None]
 
 
 def _figures(sides: tuple[Side, ...], truth: Array | None, region: Array | None) -> dict[str, dict[str, Any]]:

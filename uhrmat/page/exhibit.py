@@ -71,17 +71,17 @@ def exhibit_of(matte: Matte, title: str, table: list[tuple[str, str]]) -> Exhibi
 
 def side_of(content: str, made: Picture, premultiplied: bool | None = None) -> Side:
     """The matte in a file that uhrmat wrote. content: "alpha", else colours with or without an alpha; premultiplied:
-    whether the colours were multiplied by it, None: as is the custom, in scene-linear files only."""
+    whether the colours were multiplied by it, None: what the file says."""
     if content == "alpha":
         return Side("uhrmat", as_unit(made.pixels[..., 1]).clip(0, 1))
     if made.alpha is None:
         return Side(content, np.ones(made.pixels.shape[:2], np.float32), made.pixels, info=made.info)
     alpha = as_unit(made.alpha).clip(0, 1)
-    divide = made.info.linear if premultiplied is None else premultiplied
-    return Side("uhrmat", alpha, _divided(made.pixels, alpha) if divide else made.pixels, info=made.info)
+    divide = made.info.premultiplied if premultiplied is None else premultiplied
+    return Side("uhrmat", alpha, divided(made.pixels, alpha) if divide else made.pixels, info=made.info)
 
 
-def _divided(pixels: Array, alpha: Array) -> Array:
+def divided(pixels: Array, alpha: Array) -> Array:
     """Colours as they were before they were multiplied by alpha, in their own type."""
     straight = pixels / np.maximum(alpha, np.float32(1e-3))[..., None]
     if pixels.dtype.kind == "f":

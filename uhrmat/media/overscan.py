@@ -1,0 +1,42 @@
+"""Hints of a picture with overscan: drawn over what is shown, they are continued to where the picture goes on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from uhrmat.media.picture import Picture, PictureInfo
+
+Array = npt.NDArray[Any]
+
+
+def shown_size(info: PictureInfo) -> tuple[int, int]:
+    """Height and width of what is shown of a picture: its display window."""
+    if info.exr is None:
+        return info.height, info.width
+    left, top, right, bottom = info.exr.display
+    return bottom - top + 1, right - left + 1
+
+
+def continued(array: Array, info: PictureInfo) -> Array:
+    """An array over the display window, of any resolution, over the whole picture: its outermost values go on."""
+    if info.exr is None or info.exr.data == info.exr.display:
+        return array
+    height, width = shown_size(info)
+    rows, columns = info.exr.shown
+    down, across = array.shape[0] / height, array.shape[1] / width
+    margins = [
+        (round(rows.start * down), round((info.height - rows.stop) * down)),
+        (round(columns.start * across), round((info.width - columns.stop) * across)),
+    ]
+    return np.pad(array, [*margins, (0, 0)][: array.ndim], mode="edge")
+
+
+def continued_picture(picture: Picture, info: PictureInfo) -> Picture:
+    """As `continued`, for a picture taken from the same place."""
+    pixels = continued(picture.pixels, info)
+    alpha = None if picture.alpha is None else continued(picture.alpha, info)
+    return Picture(pixels, alpha, replace(picture.info, height=pixels.shape[0], width=pixels.shape[1], exr=None))
