@@ -62,7 +62,7 @@ def test_alpha_alone_needs_no_foreground(run: Run, matter: type[FakeMatter], pho
         (("--device", "cpu"), "device", "cpu"),
         (("--precision", "bf16"), "precision", "bf16"),
         (("--threads", "1"), "threads", 1),
-        (("--max-memory", "2GB"), "max_memory", 2_000_000_000),
+        (("--max-memory", "64GB"), "max_memory", 64_000_000_000),
         (("--overflow", "parts"), "overflow", "parts"),
         (("--weights", "mine.safetensors"), "weights", "mine.safetensors"),
     ],

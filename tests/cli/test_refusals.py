@@ -86,6 +86,7 @@ CASES: dict[str, tuple[Callable[[Path], Words], str]] = {
     "unknown prior": (lambda d: [_p(d), "--prior", "nonsense"], "Choose auto"),
     "unknown background": (lambda d: [_p(d), "--background", "nosuchcolour"], "neither a colour"),
     "bad memory": (lambda d: [_p(d), "--max-memory", "much"], "8GB"),
+    "less memory than the photograph takes": (lambda d: [_p(d), "--max-memory", "1MB"], "decoding it needs"),
     "too many pixels": (lambda d: [_p(d), "--max-pixels", "100"], "limit is 100"),
 }
 

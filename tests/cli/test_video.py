@@ -99,6 +99,7 @@ def test_a_trained_blend_reaches_the_clip(shot: Path, tmp_path: Path, monkeypatc
         (("--mask", "MASKS", "--start", "9"), "are none"),
         (("--mask", "MASKS", "--outputs", "alpha", "--background", "nocolour"), "neither a colour"),
         (("--mask", "MASKS", "--max-memory", "lots"), "lots"),
+        (("--mask", "MASKS", "--max-memory", "1MB"), "decoding it needs"),
         (("--mask", "MASKS", "--device", "cuda:99"), "cuda"),
         (("--mask", "MASKS", "--threshold", "0.1", "--refiner", "none"), "no refiner"),
         (("--mask", "MASKS", "-o", "cut.gif"), "'.gif' is not written"),
