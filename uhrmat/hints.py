@@ -141,7 +141,7 @@ def _report(fault: tuple[str, str] | None, kind: str, source: Any, strict: bool,
     what, cure = fault
     if strict:
         raise InputError(f"{named(kind, source)} {what}.", cure)
-    notes.append(f"in some frames the {kind} {what}")
+    notes.append(f"the {kind} {what}")
 
 
 def _read_plate(size: tuple[int, int], plate: PlateLike, max_pixels: int, notes: list[str]) -> Picture:

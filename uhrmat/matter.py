@@ -151,11 +151,12 @@ class Matter:
                 colours = self.colours(picture, found, prior)
         active = done.active
         count = int(np.count_nonzero(active))
-        warnings = [*picture.info.notes, *hints.warnings, *_empty(found)]
+        empty = empty_note(found)
+        warnings = [*picture.info.notes, *hints.warnings, *empty]
         stats = Stats(
             picture.width, picture.height, count, count / active.size, prior.name, self.refiner.name,
             self.refiner.engine, self.device, self.precision, prior.alpha.shape[:2], clock.seconds,
-            peak_memory(self.device), [*asked.notes, *done.notes, *_empty(found)], warnings,
+            peak_memory(self.device), [*asked.notes, *done.notes, *empty], warnings,
         )  # fmt: skip
         return Matte(found, colours, prior.alpha, active, settled, stats, picture, hints.given)
 
@@ -237,7 +238,7 @@ def _as_picture(image: ImageLike) -> Picture:
     raise InputError(f"A {kind} is no picture.", "Give a path, a numpy array or a uhrmat.media.Picture.")
 
 
-def _empty(alpha: np.ndarray) -> list[str]:
+def empty_note(alpha: np.ndarray) -> list[str]:
     """A line on a matte (H, W) that holds nothing or everything, whatever led to it."""
     if float(alpha.max()) < LOW:
         return ["the alpha is empty: nothing in the picture was found to be foreground"]

@@ -374,3 +374,21 @@ def test_the_command_line(whole: Path, tmp_path: Path) -> None:
     (tmp_path / "m").mkdir()
     failed = call("-o", tmp_path / "o", "--masks", tmp_path / "m", "--quiet")
     assert failed.exit_code == 1 and failed.stdout == "" and "has no mask for it" in failed.stderr
+
+
+def test_a_still_whose_hint_may_be_meant_otherwise_is_noted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from PIL import Image
+
+    from uhrmat.cli.console import Console
+    from uhrmat.cli.progress import Lines
+
+    for name in ("plain", "small", "none"):
+        photo(tmp_path / "in" / f"{name}.png")
+        mask(tmp_path / "masks" / f"{name}.png", (24, 16) if name == "small" else (48, 32))
+    Image.new("L", (48, 32), 0).save(tmp_path / "masks" / "none.png")
+    mask(tmp_path / "in" / "plain_MASK.png")
+    summary = done(job(tmp_path), Lines(Console()))
+    told = capsys.readouterr().err
+    assert "marks no subject" in summary.failures["none.png"]["error"] and summary.done == 2
+    assert "note: small.png: the mask is 24x16 and was scaled to the picture's 48x32" in told
+    assert "note: plain.png" not in told and "1 file is passed over" in told

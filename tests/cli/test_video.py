@@ -173,3 +173,45 @@ def test_an_interrupt_exits_with_130_and_the_rest_can_be_resumed(shot: Path, mon
         assert light(shot, *words).exit_code == 130 and not out.exists()
     resumed = light(shot, *words, "--resume")
     assert resumed.exit_code == 0 and json.loads(resumed.stdout)["items"][0]["kept"] == 2 and out.exists()
+
+
+def gone(masks: Path, *numbers: int) -> None:
+    """The subject is not in these frames."""
+    for number in numbers:
+        Image.new("L", (56, 40), 0).save(masks / f"m{number:03d}.png")
+
+
+def test_frames_without_the_subject_are_empty_and_noted(shot: Path, tmp_path: Path) -> None:
+    gone(shot.with_name("masks"), 1, 2)
+    result = light(shot, "-o", tmp_path / "out", "--json")
+    assert result.exit_code == 0, result.output
+    notes = json.loads(result.stdout)["items"][0]["notes"]
+    assert any("the mask is black" in note and note.endswith("(2 of 4 frames: 1, 2)") for note in notes)
+    assert any("the alpha is empty" in note and "1, 2" in note for note in notes)
+    alphas = [np.asarray(Image.open(path)).max() for path in sorted((tmp_path / "out").glob("*.png"))]
+    assert alphas[1:3] == [0, 0] and alphas[0] == alphas[3] == 255
+
+
+@pytest.mark.parametrize(
+    ("value", "size", "says"),
+    [(0, (56, 40), "is black"), (255, (56, 40), "is white"), (128, (56, 40), "50%"), (0, (40, 56), "turned by 90°"),
+     (0, (50, 20), "is 50x20")],
+)  # fmt: skip
+def test_one_mask_that_cannot_be_used_is_refused_before_any_work(
+    shot: Path, tmp_path: Path, value: int, size: tuple[int, int], says: str
+) -> None:
+    Image.new("L", size, value).save(tmp_path / "m.png")
+    result = run(shot, "--mask", tmp_path / "m.png", "-o", tmp_path / "out")
+    assert result.exit_code == 2 and says in result.stderr and not (tmp_path / "out").exists()
+
+
+def test_labels_mean_the_same_in_a_clip(shot: Path, tmp_path: Path) -> None:
+    for path in shot.with_name("masks").iterdir():
+        Image.fromarray((np.asarray(Image.open(path)) > 127).astype(np.uint8)).save(path)
+    assert light(shot, "-o", tmp_path / "ones").exit_code == 0
+    for path in shot.with_name("masks").iterdir():
+        Image.fromarray(np.asarray(Image.open(path)) * np.uint8(255)).save(path)
+    assert light(shot, "-o", tmp_path / "plain").exit_code == 0
+    for name in ("f000.png", "f003.png"):
+        one, other = (np.asarray(Image.open(tmp_path / folder / name)) for folder in ("ones", "plain"))
+        assert np.array_equal(one, other) and one.max() == 255

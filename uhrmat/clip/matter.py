@@ -12,7 +12,7 @@ from uhrmat.clip.state import NEVER, LastComputed, SteadyPrior, Watch
 from uhrmat.clip.still import KeptPrior
 from uhrmat.errors import InputError
 from uhrmat.hints import Hints
-from uhrmat.matter import Clock, Matter, Question
+from uhrmat.matter import Clock, Matter, Question, empty_note
 from uhrmat.media import Picture
 from uhrmat.opened import opened
 from uhrmat.refine.fuse import fused_prior, settle
@@ -43,7 +43,8 @@ class Gate:
 @dataclass(frozen=True)
 class FrameStats:
     """One frame. band: pixels of M_s; active: of M; computed: of M with its halo; reuse_share: of the band that was
-    kept; noise and threshold: in [0, 1]; seconds: by stage; key: computed whole; cut: a new shot begins here."""
+    kept; noise and threshold: in [0, 1]; seconds: by stage; key: computed whole; cut: a new shot begins here; warnings:
+    what may not be as it was meant."""
 
     number: int
     pixels: int
@@ -56,6 +57,7 @@ class FrameStats:
     cut: bool
     seconds: dict[str, float]
     notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def active_share(self) -> float:
@@ -135,9 +137,11 @@ class ClipMatter:
             with clock("foreground"):
                 colours = self.matter.colours(picture, alpha, asked.prior)
         band, active, computed = (int(np.count_nonzero(mask)) for mask in masks)
+        warnings = [*picture.info.notes, *hints.warnings, *empty_note(alpha)]
         stats = FrameStats(
             number, alpha.size, band, active, computed, self._watch.noise,
             thresholds(self.gate.threshold, self._watch.noise)[1], key, cut, clock.seconds, [*asked.notes, *notes],
+            warnings,
         )  # fmt: skip
         return FrameMatte(picture, alpha, colours, masks[1], masks[2], stats, recalled)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,6 +82,22 @@ class ClipReport:
             "stage_seconds": self.stage_seconds, "peak_memory": self.peak_memory, "notes": self.notes,
         }  # fmt: skip
         return {**found, "frames": self.frames} if frames else found
+
+
+def frame_warnings(frames: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The warnings of the frames (see `FrameStats.as_dict`), each once, with the frames that it is about."""
+    about: dict[str, list[int]] = {}
+    for frame in frames:
+        for text in frame.get("warnings", ()):
+            about.setdefault(text, []).append(frame["number"])
+    return [f"{text} ({_listed(numbers, len(frames))})" for text, numbers in about.items()]
+
+
+def _listed(numbers: Sequence[int], count: int) -> str:
+    if len(numbers) == count:
+        return "every frame"
+    shown = ", ".join(str(number) for number in numbers[:8]) + (" …" if len(numbers) > 8 else "")
+    return f"{len(numbers)} of {count} frames: {shown}"
 
 
 def rows(report: ClipReport) -> list[tuple[str, str]]:

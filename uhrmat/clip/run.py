@@ -18,7 +18,7 @@ from uhrmat.clip.hints import HintReader
 from uhrmat.clip.journal import Journal, Known
 from uhrmat.clip.matter import ClipMatter, FrameMatte, Gate
 from uhrmat.clip.plan import ClipJob
-from uhrmat.clip.report import ClipReport
+from uhrmat.clip.report import ClipReport, frame_warnings
 from uhrmat.clip.screen import unseen_note
 from uhrmat.clip.segments import Segment
 from uhrmat.clip.shown import pack
@@ -285,7 +285,8 @@ def finish(job: ClipJob) -> list[str]:
     Returns what is to be said of the clip as a whole. Raises InputError where a file that was read has changed."""
     check_unchanged(job.inputs)
     reports = [report for segment in job.segments if (report := job.work.report(segment)) is not None]
-    notes = [*job.hints.notes, *unseen_note([frame for report in reports for frame in report["frames"]])]
+    frames = [frame for report in reports for frame in report["frames"]]
+    notes = [*job.hints.notes, *unseen_note(frames), *frame_warnings(frames)]
     if job.info.fields and not job.codec.interlaced:
         notes.append(
             f"{job.codec.name} does not say which field is first: its frames, of both fields, count as progressive"
