@@ -6,14 +6,15 @@ Everything a user can get wrong with paths and sizes is refused here, before a n
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from uhrmat.errors import InputError, OutputError
 from uhrmat.media import MAX_PIXELS, PictureInfo, check_writable, read_info, same_file
 from uhrmat.media.hints import fits
-from uhrmat.naming import existing, hints_of, list_folder
+from uhrmat.naming import Listing, existing, hints_of, list_folder
 from uhrmat.outputs import Spec, check_sides
 from uhrmat.prior.choose import check_given, pick
 from uhrmat.prior.keycolour import parse_key
@@ -76,14 +77,14 @@ def plan(
         raise InputError(
             f"There are {len(photos)} photographs, but '{spec.file}' is one file.", "Name a folder with -o."
         )
-    jobs = []
+    jobs, listed = [], cache(list_folder)
     for photo in photos:
         info = read_info(photo, max_pixels)
         files = spec.files(photo, folder or photo.parent, linear=info.dtype == "float32")
         check_sides(files, photo, info)
         for path in files.values():
             check_name(path)
-        found = {name: _hint(photo, photos, path, name) for name, path in files_given.items()}
+        found = {name: _hint(photo, photos, path, name, listed) for name, path in files_given.items()}
         job = Job(photo, files, key=colour, **found)
         _check_hints(job, info, resize, max_pixels)
         jobs.append(job)
@@ -93,13 +94,15 @@ def plan(
     return jobs
 
 
-def _hint(photo: Path, photos: Sequence[Path], hint: Path | None, what: str) -> Path | None:
+def _hint(
+    photo: Path, photos: Sequence[Path], hint: Path | None, what: str, listed: Callable[[Path], Listing]
+) -> Path | None:
     """The hint of `photo`: the file itself if it is the only photograph, else the one of its name in the folder."""
     if hint is None:
         return None
     if os.path.isdir(hint):
         beside = same_file(hint, photo.parent)
-        found = hints_of(photo.stem, what, hint, list_folder(hint), beside=beside)
+        found = hints_of(photo.stem, what, hint, listed(hint), beside=beside)
         if len(found) == 1:
             return found[0]
         names = f"{photo.stem}_{what}.png" if beside else f"{photo.stem}.png or {photo.stem}_{what}.png"

@@ -118,6 +118,15 @@ def test_collisions_are_refused_before_anything_is_done(tmp_path: Path) -> None:
     assert files(tmp_path / "out") == {} and done(job(tmp_path, exclude=["*.tif"])).done == 1
 
 
+@pytest.mark.parametrize("names", [("caf\u00e9.png", "cafe\u0301.png"), ("CAF\u00c9.png", "cafe\u0301.png")])
+def test_names_that_read_the_same_collide(tmp_path: Path, names: tuple[str, str]) -> None:
+    for name in names:
+        photo(tmp_path / "in" / name)
+        mask(tmp_path / "masks" / name)
+    with pytest.raises(InputError, match="would give files of the same name"):
+        look(job(tmp_path))
+
+
 def test_files_of_others_are_not_replaced(tmp_path: Path) -> None:
     photo(tmp_path / "in" / "p.png")
     mask(tmp_path / "masks" / "p.png")

@@ -15,6 +15,7 @@ from uhrmat.errors import InputError, OutputError
 from uhrmat.media import check_writable, same_file
 from uhrmat.media.stage import recover
 from uhrmat.media.video import CODECS
+from uhrmat.naming import composed
 
 
 @dataclass
@@ -72,7 +73,9 @@ def collisions(items: Iterable[Item], manifest: Manifest) -> dict[str, Item]:
     ordered = sorted(items, key=lambda item: item.key not in manifest.records)
     found = {}
     for item in ordered:
-        owner = owners.setdefault((item.kind, str(item.folder).casefold(), item.stem.casefold()), item)
+        owner = owners.setdefault(
+            (item.kind, composed(str(item.folder)).casefold(), composed(item.stem).casefold()), item
+        )
         if owner is not item:
             found[item.key] = owner
     return found
