@@ -188,6 +188,9 @@ def test_failures_are_named_and_tried_again(tmp_path: Path) -> None:
     assert summary.done == 1 and set(named) == {"bad.png", "film.mov", "big.png", "lonely.png"}
     assert "limit is 2000" in named["big.png"]["error"] and "no mask" in named["lonely.png"]["error"]
     assert all(item["hint"] for item in named.values())
+    for path in ((tmp_path / "out" / "failures.json"), *(tmp_path / "out" / ".uhrmat").glob("*.jsonl")):
+        assert str(tmp_path) not in path.read_text()  # it goes with the results: no folder of this machine
+    assert "'bad.png' is a damaged" in named["bad.png"]["error"]
     photo(tmp_path / "in" / "bad.png")
     again = done(job(tmp_path, settings=light(max_pixels=10**6), exclude=["film.mov", "lonely.png"]))
     assert (again.done, again.kept, again.good) == (2, 1, True)

@@ -210,6 +210,7 @@ def test_a_mask_of_the_first_frame_is_carried(spec: ClipSpec, tmp_path: Path) ->
 
 def test_the_report_has_every_frame_and_a_plot(spec: ClipSpec, tmp_path: Path) -> None:
     path, plot = write_report(tmp_path / "r.json", matte(spec))
+    assert str(tmp_path) not in path.read_text() and spec.source.name in path.read_text()
     found = json.loads(path.read_text())
     assert len(found["frames"]) == 7 and 0 <= found["reuse_share"] <= 1 and found["cuts"] == []
     assert {"active_share", "reuse_share", "seconds", "cut"} <= set(found["frames"][0])

@@ -46,9 +46,11 @@ def failures_path(out: Path, shard: tuple[int, int]) -> Path:
 
 
 def write_failures(path: Path, summary: Summary) -> None:
-    """The failures as a JSON list, whole or not at all; none, no file. Raises OutputError."""
+    """The failures as a JSON list, whole or not at all; none, no file. Without the paths of inputs, as the file lies
+    with the results. Raises OutputError."""
     if not summary.failures:
         path.unlink(missing_ok=True)
         return
+    found = [{key: text for key, text in item.items() if key != "source"} for item in summary.failures.values()]
     with atomic(path) as temporary:
-        temporary.write_text(json.dumps(encodable(list(summary.failures.values())), indent=2) + "\n", "utf-8")
+        temporary.write_text(json.dumps(encodable(found), indent=2) + "\n", "utf-8")

@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from uhrmat.batch.manifest import FOLDER, Manifest, Record, measure, name_hash
 from uhrmat.batch.report import Summary, Tell
 from uhrmat.batch.select import input_of
 from uhrmat.batch.tasks import Kind, Outcome, Task
+from uhrmat.delivered import by_name, without_folders
 from uhrmat.errors import OutputError
 from uhrmat.executors.base import Executor
 from uhrmat.signals import Asked
@@ -41,16 +42,19 @@ class _Work:
 
 
 class Batch:
-    """Runs items on an executor. digests: see `Settings.digests`; tell: told every event.
+    """Runs items on an executor. digests: see `Settings.digests`; tell: told every event; folders: of inputs and hints,
+    which failures call by their own names alone.
 
     `add` what there is, then `finish`; between the two, `step` as long as more may come. A failure ends its item and
     nothing else; only where the output folder cannot be written to any more the run ends early, as the summary says.
     """
 
     def __init__(
-        self, executor: Executor, manifest: Manifest, digests: Mapping[str, str], tell: Tell = lambda event: None
-    ) -> None:
+        self, executor: Executor, manifest: Manifest, digests: Mapping[str, str], tell: Tell = lambda event: None,
+        folders: Sequence[Path] = (),
+    ) -> None:  # fmt: skip
         self.executor, self.manifest, self.digests, self.tell = executor, manifest, digests, tell
+        self._folders = by_name(folders)
         self.summary, self.eta = Summary(), Eta()
         self._waiting, self._ready = deque[Item](), deque[Task]()
         self._works, self._tries = dict[str, _Work](), dict[int, int]()
@@ -209,6 +213,7 @@ class Batch:
 
     def _fail(self, work: _Work, error: str, hint: str) -> None:
         item = work.item
+        error, hint = without_folders((error, hint), self._names(item))
         failure = {"item": item.key, "source": str(item.source), "error": error, "hint": hint}
         self.summary.failures[item.key] = failure
         self.eta.finish(item.kind, item.size, counts=False)
@@ -227,6 +232,12 @@ class Batch:
         item = work.item
         record = Record(item.key, state, name_hash(item.source), work.fingerprint, self.digests[item.kind])
         return replace(record, **more)
+
+    def _names(self, item: Item) -> dict[Path, str]:
+        """What its files are called where no folder is named: see `delivered`."""
+        out = self.manifest.out
+        own = {item.source: item.key, **by_name(item.hints.values()), out / item.folder: str(item.folder), out: "."}
+        return {**self._folders, **own}
 
     def _check_disk(self) -> None:
         """After a failure of writing: is it that file, or is it the disk?"""

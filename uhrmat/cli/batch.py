@@ -139,7 +139,7 @@ def _page(path: Path, job: Job) -> StillsPage:
     from uhrmat.cli.report import rows
 
     def table(event: Mapping[str, Any]) -> list[tuple[str, str]]:
-        return rows(event["source"], event["stats"], event["files"])
+        return rows(event["item"], event["stats"], event["files"])
 
     return StillsPage(path, job.out, job.settings, table, job.overwrite)
 

@@ -125,6 +125,7 @@ def _run(
 ) -> int:
     """Mattes every job, reports all, and returns how many failed."""  # fmt: skip
     from uhrmat.cli.report import report
+    from uhrmat.delivered import by_name, without_folders
     from uhrmat.photo import matte_photo
 
     album = None
@@ -135,7 +136,8 @@ def _run(
 
     def look(matte: Matte, item: Delivered) -> None:
         assert album is not None
-        album.add(matte, item.photo.name, report(item))
+        table = without_folders(report(item), by_name((item.photo, *item.files.values())))
+        album.add(matte, item.photo.name, table)
 
     done: list[Delivered] = []
     items: list[dict[str, Any]] = []

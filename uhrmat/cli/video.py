@@ -135,10 +135,12 @@ def _is_page(path: Path) -> bool:
 
 def _write(path: Path, done: ClipReport, table: list[tuple[str, str]]) -> tuple[Path, ...]:
     """The page, or JSON and plot, by the name's extension."""
+    from uhrmat.delivered import without_folders
+
     if _is_page(path):
         from uhrmat.page.clip import write_clip_page
 
-        return (write_clip_page(path, done, table),)
+        return (write_clip_page(path, done, without_folders(table, done.names())),)
     from uhrmat.clip.report import write_report
 
     return write_report(path, done)

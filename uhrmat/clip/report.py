@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageDraw, ImageFont
 
+from uhrmat.delivered import by_name, without_folders
 from uhrmat.media import atomic
 from uhrmat.printable import encodable
 from uhrmat.units import format_bytes
@@ -66,6 +67,10 @@ class ClipReport:
     def rate(self) -> float:
         """Frames per second of this run, decoding and encoding included."""
         return (len(self.frames) - self.kept) / max(self.seconds, 1e-9)
+
+    def names(self) -> dict[Path, str]:
+        """Of its files, for `delivered.without_folders`."""
+        return by_name((self.job.spec.source, *self.files.values(), *self.job.hints.files()))
 
     def as_dict(self, *, frames: bool = True) -> dict[str, Any]:
         """As JSON takes it. frames: with the figures of every frame."""
@@ -130,7 +135,7 @@ def rows(report: ClipReport) -> list[tuple[str, str]]:
 def write_report(path: Path, report: ClipReport) -> tuple[Path, Path]:
     """`path` as JSON and the same name as PNG; both appear whole. Raises OutputError."""
     with atomic(path) as temporary:
-        temporary.write_text(json.dumps(encodable(report.as_dict()), indent=1) + "\n")
+        temporary.write_text(json.dumps(encodable(without_folders(report.as_dict(), report.names())), indent=1) + "\n")
     plot = path.with_suffix(".png")
     write_plot(plot, report.frames, report.cuts)
     return path, plot

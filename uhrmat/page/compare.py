@@ -32,7 +32,7 @@ def compare(
 
     Raises InputError for files that cannot be read as such, and for sizes that differ.
     """
-    names = (a.name, b.name) if a.name != b.name else (str(a), str(b))
+    names = _names(a, b)
     sides = (_side(names[0], a), _side(names[1], b))
     size = sides[0].alpha.shape
     _same(b, sides[1].alpha.shape, a, size)
@@ -49,6 +49,15 @@ def compare(
         None if picture is None else picture.info, true, _table(names, size, figures),
     )  # fmt: skip
     return Comparison(exhibit, figures)
+
+
+def _names(a: Path, b: Path) -> tuple[str, str]:
+    """The two by name, with as many folders before them as tell them apart."""
+    for count in range(1, 1 + max(len(a.parts), len(b.parts))):
+        names = "/".join(a.parts[-count:]), "/".join(b.parts[-count:])
+        if names[0] != names[1]:
+            return names
+    return a.name, b.name
 
 
 def _same(path: Path, shape: tuple[int, ...], other: Path, size: tuple[int, ...]) -> None:
