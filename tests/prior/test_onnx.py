@@ -212,7 +212,7 @@ def test_real_networks_find_a_person(tmp_path: Path, file: str, lines: tuple[str
     path = tmp_path / "net.onnx"
     if source.suffix == ".tflite":
         pytest.importorskip("tflite")
-        from tests.prior.tflite import Converter
+        from uhrmat.train.subject.tflite import Converter
 
         Converter(source).save(path)
     else:

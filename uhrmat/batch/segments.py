@@ -10,7 +10,6 @@ import contextlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,7 +104,7 @@ class Clips:
             temporal=settings.temporal, threshold=settings.threshold, interval=settings.interval,
             matter=settings.matter, apart=True,
         )  # fmt: skip
-        return replace(plan_clip(spec, resume=True), replace=task.replace)
+        return plan_clip(spec, resume=True)
 
 
 def _segment(task: Task) -> Segment:

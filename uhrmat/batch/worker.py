@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from uhrmat.batch.settings import Settings, fingerprint
 from uhrmat.batch.tasks import Outcome, Task, failed
 from uhrmat.composite import parse_background
 from uhrmat.deliver import deliver
-from uhrmat.devices import peak_memory, trial_failure
+from uhrmat.devices import peak_memory
 from uhrmat.errors import InputError, MemoryBudgetError
 from uhrmat.loading import load
 from uhrmat.matter import Matter
@@ -27,7 +27,6 @@ from uhrmat.memory import memory_limit
 from uhrmat.plan import plan
 from uhrmat.prior.affinity import METHODS
 from uhrmat.prior.choose import pick
-from uhrmat.refine.budget import share_among
 
 if TYPE_CHECKING:
     from uhrmat.batch.segments import Clips
@@ -42,20 +41,18 @@ class Dropped(Exception):
 
 
 class Worker:
-    """index: which of `workers` on this machine it is, so that each takes a GPU of its own where there are several;
-    those that have one in common share its memory.
+    """index: which of several on this machine it is, so that each takes a GPU of its own where there are several.
 
     Raises InputError or WeightsError for settings that cannot work; `run` raises nothing.
     """
 
-    def __init__(self, settings: Settings, index: int = 0, workers: int = 1) -> None:
+    def __init__(self, settings: Settings, index: int = 0) -> None:
         self.settings = settings
         self.background = None if settings.background is None else parse_background(settings.background)
         self.prior = LazyPrior()
         self.computing, self.stopped = threading.Lock(), threading.Event()
         self._made: dict[tuple[Any, ...], Matter] = {}
-        self._device, devices = _device(str(settings.matter.get("device", "auto")), index)
-        share_among(len(range(index % devices, workers, devices)))
+        self._device = _device(str(settings.matter.get("device", "auto")), index)
         self.matter().prepare(frozenset(settings.given))
         self._clips: Clips | None = None
 
@@ -102,10 +99,9 @@ class Worker:
 
     def _still(self, task: Task) -> dict[str, Any]:
         settings, photo = self.settings, Path(task.source)
-        spec = replace(settings.spec, overwrite=task.replace)
         hints = {name: Path(path) for name, path in task.hints.items()}
         job = plan(
-            [photo], spec, folder=Path(task.folder), trimap=hints.get("trimap"), mask=hints.get("mask"),
+            [photo], settings.spec, folder=Path(task.folder), trimap=hints.get("trimap"), mask=hints.get("mask"),
             plate=hints.get("plate"), key=settings.key, prior=settings.prior, resize=settings.resize,
             max_pixels=settings.max_pixels,
         )[0]  # fmt: skip
@@ -119,7 +115,7 @@ class Worker:
             self.check()
             matte = self.matter().matte(loaded.picture, hints=loaded.hints, foreground=settings.spec.needs_foreground)
         begun = time.perf_counter()
-        files = deliver(matte, job, spec, self.background)
+        files = deliver(matte, job, settings.spec, self.background)
         seconds = {"load": loaded.seconds, **matte.stats.seconds, "write": time.perf_counter() - begun}
         stats = {**matte.stats.as_dict(), "seconds": seconds, "peak_memory": peak_memory(self._device)}
         return {"files": {name: str(path) for name, path in files.items()}, "stats": stats}
@@ -138,15 +134,13 @@ def unchanged(task: Task) -> None:
         raise InputError(f"{task.source} changed while it was read.", "Run again when nothing writes to it.")
 
 
-def _device(name: str, index: int) -> tuple[str, int]:
-    """The device of the worker `index`, and over how many devices the workers are spread."""
+def _device(name: str, index: int) -> str:
     if name != "auto":
-        return name, 1
+        return name
     import torch
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    own = f"cuda:{index % count}" if count > 1 else name
-    return (own, count) if count > 1 and not trial_failure(own) else (name, max(1, count))
+    return f"cuda:{index % count}" if count > 1 else name
 
 
 @dataclass

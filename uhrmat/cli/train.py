@@ -33,6 +33,9 @@ Producers = Annotated[int, typer.Option(min=1, help="Processes that make scenes.
 Workers = Annotated[int, typer.Option(min=0, help="Processes that cut crops.")]
 Every = Annotated[int, typer.Option(min=1, help="Steps between log lines, validations and checkpoints.")]
 Teacher = Annotated[Path | None, typer.Option(metavar="FILE", help="An .onnx network for recipe lpn-person-taught.")]
+Teachers = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Teachers' files: U²-Net-P, MediaPipe, BodyPix, DeepLab.")
+]
 Start = Annotated[Path | None, typer.Option("--weights", metavar="FILE", help="Weights to start from.")]
 
 
@@ -150,4 +153,36 @@ def lpn(
         _train(
             console, run_lpn, recipe, output, minutes, changes=changes, data=data, cache=cache, device=device,
             producers=producers, workers=workers, every=every, weights=weights, teacher=teacher,
+        )  # fmt: skip
+
+
+@train.command()
+def subject(
+    output: Out,
+    recipe: RecipeName = "lpn-subject",
+    data: Data = None,
+    teachers: Teachers = None,
+    cache: Cache = None,
+    steps: Steps = None,
+    batch: Batch = None,
+    minutes: Minutes = None,
+    every: Every = 500,
+    weights: Start = None,
+    device: opt.Device = "auto",
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Train the network that finds the main subject of a photograph, from masks and from other networks' results.
+
+    Example: uhrmat train subject -o runs/subject --data photographs/ --teachers networks/
+    """
+    with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
+        from uhrmat.train.recipe import SubjectRecipe, load_recipe
+        from uhrmat.train.subject.run import run_subject
+
+        chosen = load_recipe(recipe, SubjectRecipe, steps=steps, batch=batch)
+        _train(
+            console, run_subject, chosen, output, minutes, data=data, teachers=teachers, cache=cache, device=device,
+            every=every, weights=weights,
         )  # fmt: skip

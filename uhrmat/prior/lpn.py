@@ -12,8 +12,9 @@ A network trained with batch normalisation is shipped without: `folded` moves it
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -27,15 +28,42 @@ STRIDE = 32
 """The deepest stage's stride: smaller pictures are padded up to a multiple of it inside."""
 CONTEXT = 64
 """Channels of the context features, which lie at 1/16 of the picture's size."""
-_HALF, _QUARTER = 16, 32
-_STAGES = ((48, 3, False), (96, 4, True), (160, 5, True))
-"""Width, blocks and gate of the stages at 1/8, 1/16 and 1/32."""
 _EXPAND = 3
-_DECODER = (CONTEXT, 48, 32, 12)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LpnConfig:
+    """Size of a low-resolution prior network.
+
+    Args:
+        half: channels at 1/2 of the picture's size.
+        quarter: channels at 1/4.
+        stages: width, number of blocks and squeeze-and-excitation of the stages at 1/8, 1/16 and 1/32.
+        decoder: channels of the decoder at 1/16, 1/8, 1/4 and 1/2.
+        outputs: planes of logits.
+    """
+
+    half: int
+    quarter: int
+    stages: tuple[tuple[int, int, bool], ...]
+    decoder: tuple[int, int, int, int]
+    outputs: int = 1
+
+
+PERSON = LpnConfig(
+    half=16, quarter=32, stages=((48, 3, False), (96, 4, True), (160, 5, True)), decoder=(CONTEXT, 48, 32, 12)
+)
+SUBJECT_LITE = LpnConfig(
+    half=PERSON.half, quarter=PERSON.quarter, stages=PERSON.stages, decoder=PERSON.decoder, outputs=2
+)
+SUBJECT = LpnConfig(
+    half=16, quarter=40, stages=((64, 3, False), (128, 5, True), (256, 4, True)), decoder=(CONTEXT, 56, 40, 16),
+    outputs=2,
+)  # fmt: skip
 
 
 class Answer(NamedTuple):
-    """logits: (B, 1, H, W) before the sigmoid; context: (B, CONTEXT, ceil(H / 16), ceil(W / 16))."""
+    """logits: (B, outputs, H, W) before the sigmoid; context: (B, CONTEXT, ceil(H / 16), ceil(W / 16))."""
 
     logits: Tensor
     context: Tensor
@@ -44,21 +72,17 @@ class Answer(NamedTuple):
 class PersonNet(nn.Module):
     """RGB (B, 3, H, W) in [0, 1] of any size to an `Answer`: how much of each pixel belongs to people."""
 
-    widths: ClassVar = {
-        "quarter": _QUARTER + _DECODER[2],
-        "eighth": _STAGES[0][0] + _DECODER[1],
-        "sixteenth": _STAGES[1][0] + _DECODER[0],
-    }
-    """Channels of both features that `seen` gives, by the size of their grid."""
+    config: LpnConfig = PERSON
 
     def __init__(self, norm: bool = True) -> None:
         """norm: with batch normalisation, for training; without, as `folded` makes it."""
         super().__init__()
-        self.stem = _conv(3, _HALF, 3, False, stride=2)
-        quarter = (_conv(_HALF, _QUARTER, 3, norm), _conv(_QUARTER, _QUARTER, 3, norm))
+        size = self.config
+        self.stem = _conv(3, size.half, 3, False, stride=2)
+        quarter = (_conv(size.half, size.quarter, 3, norm), _conv(size.quarter, size.quarter, 3, norm))
         self.stages = nn.ModuleList([nn.Sequential(*quarter)])
-        wide, skips = _QUARTER, [_HALF, _QUARTER]
-        for width, count, gated in _STAGES:
+        wide, skips = size.quarter, [size.half, size.quarter]
+        for width, count, gated in size.stages:
             blocks = [InvertedResidual(wide, width, gated, norm)]
             blocks += [InvertedResidual(width, width, gated, norm) for _ in range(count - 1)]
             self.stages.append(nn.Sequential(*blocks))
@@ -66,12 +90,19 @@ class PersonNet(nn.Module):
             skips.append(width)
         self.summary = nn.Linear(wide, wide)
         self.ups = nn.ModuleList()
-        for skip, width in zip(skips[-2:0:-1], _DECODER, strict=False):
+        for skip, width in zip(skips[-2:0:-1], size.decoder, strict=False):
             self.ups.append(Merge(wide, skip, width, norm))
             wide = width
-        self.last = _conv(wide, _DECODER[-1], 1, False)
-        self.sharp = _conv(_DECODER[-1] + _HALF, _DECODER[-1], 3, False)
-        self.head = nn.Conv2d(_DECODER[-1], 4, 3, padding=1)
+        self.last = _conv(wide, size.decoder[-1], 1, False)
+        self.sharp = _conv(size.decoder[-1] + size.half, size.decoder[-1], 3, False)
+        self.head = nn.Conv2d(size.decoder[-1], 4 * size.outputs, 3, padding=1)
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Channels of both features that `seen` gives, by the size of their grid."""
+        (eighth, *_), (sixteenth, *_) = self.config.stages[:2]
+        deepest, deep, shallow, _ = self.config.decoder
+        return {"quarter": self.config.quarter + shallow, "eighth": eighth + deep, "sixteenth": sixteenth + deepest}
 
     def forward(self, image: Tensor) -> Answer:
         """Any height and width: the picture is padded by its own border, the answer cut to size."""
@@ -95,6 +126,19 @@ class PersonNet(nn.Module):
         logits = F.pixel_shuffle(self.head(x), 2)[..., :height, :width]
         grids = {grid: (down, up) for grid, down, up in zip(self.widths, skips[1:-1], reversed(features), strict=True)}
         return Answer(logits.float(), features[0][..., : -(-height // 16), : -(-width // 16)].float()), grids
+
+
+class SubjectNet(PersonNet):
+    """RGB (B, 3, H, W) in [0, 1] of any size to logits (B, 2, H, W): plane 0 is the salient subject, plane 1 people.
+
+    Args:
+        norm: with batch normalisation, see `PersonNet`.
+        size: "base", or "lite", which has the shape of `PersonNet`.
+    """
+
+    def __init__(self, norm: bool = True, size: str = "base") -> None:
+        self.config = SUBJECT if size == "base" else SUBJECT_LITE
+        super().__init__(norm)
 
 
 class InvertedResidual(nn.Module):
@@ -176,6 +220,8 @@ def found_people(net: PersonNet, image: Tensor) -> tuple[Tensor, Tensor]:
 def folded(net: PersonNet) -> PersonNet:
     """The same function of a picture as `net` in evaluation mode, with its normalisation inside the convolutions."""
     plain = PersonNet(norm=False)
+    if isinstance(net, SubjectNet):
+        plain = SubjectNet(norm=False, size="base" if net.config == SUBJECT else "lite")
     found = {name: value.clone() for name, value in net.state_dict().items()}
     for name, module in net.named_modules():
         if isinstance(module, nn.Sequential) and len(module) > 1 and isinstance(module[1], nn.BatchNorm2d):
@@ -192,3 +238,10 @@ def folded(net: PersonNet) -> PersonNet:
 def load_person(path: str | Path) -> PersonNet:
     """The network of a .safetensors file, for evaluation. Raises WeightsError where it holds another one."""
     return load_into(PersonNet(norm=False), load_tensors(Path(path))[0], Path(path), "lpn-person", "uhrmat train lpn")
+
+
+def load_subject(path: str | Path) -> SubjectNet:
+    """The subject network of a .safetensors file, for evaluation. Raises WeightsError where it holds another one."""
+    tensors, meta = load_tensors(Path(path))
+    net = SubjectNet(norm=False, size=meta.get("size", "base"))
+    return load_into(net, tensors, Path(path), "lpn-subject", "uhrmat train subject")

@@ -94,11 +94,27 @@ class PersonRecipe(Recipe):
     sixteenth: list[str]
 
 
+@dataclass(frozen=True)
+class SubjectRecipe(Recipe):
+    """Views of about `side`² pixels. bce, dice, gradient: loss weights; hint: weight of the teachers' features; person:
+    weight of the plane of people against the subject's; teachers: whose features are learned from; normalise: with
+    batch normalisation, which a network that starts from finished weights does without."""
+
+    teachers: list[str]
+    normalise: bool
+    bce: float
+    dice: float
+    gradient: float
+    hint: float
+    person: float
+
+
 RECIPES: dict[str, type[Recipe]] = {
     "shm": RefinerRecipe,
     "ddfe": DetailRecipe,
     "time": TimeRecipe,
     "lpn-person": PersonRecipe,
+    "lpn-subject": SubjectRecipe,
     "lpn-trimap": SceneRecipe,
 }
 """The kind of recipe that each network needs."""

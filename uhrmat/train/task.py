@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,10 +17,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from uhrmat.children import protect_children
-from uhrmat.media import atomic
 from uhrmat.train.recipe import Recipe
 
 Batch = dict[str, Tensor]
+_QUIET = 20.0
+"""Seconds without a line of the log, at most, once the first step is done."""
 Report = Callable[[dict[str, float]], None]
 
 
@@ -62,8 +64,9 @@ class State:
         found = {"net": self.net.state_dict(), "ema": self.ema.state_dict(), "step": self.step}
         found["seconds"] = self.seconds
         found["optimiser"] = self.optimiser.state_dict()
-        with atomic(path) as part:
-            torch.save(found, part)
+        part = path.with_suffix(".part")
+        torch.save(found, part)
+        os.replace(part, path)
 
     def load(self, path: Path) -> None:
         found = torch.load(path, map_location=next(self.net.parameters()).device, weights_only=True)
@@ -126,7 +129,8 @@ def fit(
     """Train until the recipe's steps or `seconds` are over, from `out`/checkpoint.pt on where it exists.
 
     start: weights to begin with where there is no checkpoint. A line per `every` steps goes to `out`/log.jsonl and to
-    `report`. The result's `ema` holds the averaged weights, which are the ones to use.
+    `report`, and a shorter one, without validation, at least every `_QUIET` seconds; "left" is the time left in seconds
+    at this pace. The result's `ema` holds the averaged weights, which are the ones to use.
     """
     out.mkdir(parents=True, exist_ok=True)
     where, dtype = torch.device(device), torch.bfloat16 if bf16 else torch.float32
@@ -136,21 +140,27 @@ def fit(
     before, began = state.seconds, time.monotonic()
     batches = _batches(task.stream(state.step), workers, where)
     sums: dict[str, float] = {}
-    count = 0
+    count, first, shown = 0, state.step, began
     while state.step < task.recipe.steps and time.monotonic() - began < seconds:
         for name, value in train_step(task, state, next(batches), dtype).items():
             sums[name] = sums.get(name, 0.0) + value
         count += 1
-        state.seconds = before + time.monotonic() - began
-        if state.step % every == 0 or state.step == task.recipe.steps:
+        now = time.monotonic()
+        state.seconds = before + now - began
+        due = state.step % every == 0 or state.step == task.recipe.steps
+        if due or now - shown > _QUIET:
+            left = (task.recipe.steps - state.step) * (now - began) / (state.step - first)
             line: dict[str, Any] = {"step": state.step, "seconds": round(state.seconds, 1)}
             line |= {name: round(value / count, 5) for name, value in sums.items()}
-            line |= task.validate(state.ema, dtype)
-            sums, count = {}, 0
-            state.save(checkpoint)
+            line |= {"left": round(min(left, seconds - (now - began)))}
+            if due:
+                line |= task.validate(state.ema, dtype)
+                sums, count = {}, 0
+                state.save(checkpoint)
             with (out / "log.jsonl").open("a") as log:
                 log.write(json.dumps(line) + "\n")
             report(line)
+            shown = time.monotonic()
     state.save(checkpoint)
     return state
 

@@ -1,4 +1,4 @@
-"""TFLite networks as ONNX, as far as the real ones at hand need it: the test set-up's converter.
+"""TFLite networks as ONNX, as far as the teachers and the tests' real networks need it.
 
 It reads with the `tflite` package. Tensors become NCHW, 16-bit floats 32-bit ones. Quantised tensors become floats that
 are rounded to their 256 steps after every layer, which is what the 8-bit kernels do but for the rounding of their own
@@ -93,7 +93,7 @@ class Converter:
             return None, 0
         return float(found.Scale(0)), int(found.ZeroPoint(0))
 
-    def weight(self, value: np.ndarray) -> str:
+    def weight(self, value: np.ndarray | np.generic) -> str:
         self.count += 1
         self.weights.append(numpy_helper.from_array(np.asarray(value, order="C"), f"w{self.count}"))
         return f"w{self.count}"

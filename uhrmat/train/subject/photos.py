@@ -1,0 +1,212 @@
+"""The photographs that the subject network learns from: found, read once, kept small.
+
+A folder like data/train holds people/ (photographs with person masks), photos_masked/*/ (photographs with NAME_all.png
+and NAME_person.png and an index.tsv), photos_free/*/ (photographs without masks, tagged by eye in index.tsv), mattes/
+(photographs with alphas) and textures/ (places without a subject). All are optional but people/ and photos_free/.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+
+from uhrmat.errors import InputError
+from uhrmat.media import atomic
+from uhrmat.train.lpn.store import held_out
+from uhrmat.train.synth import find_training_data
+
+TAGS = ("person", "animal", "object", "none", "ambiguous")
+KEEP = 400
+"""Longest side of a kept photograph, pixels: enough for training views of 320."""
+_QUALITY = 74
+_PLACES = 8
+"""Windows taken of each large photograph of a place."""
+_HELD_OUT = 10
+"""One in so many photographs of each free set is never trained on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Photo:
+    """A photograph and what is known of it.
+
+    Args:
+        source: the set it comes from.
+        name: of the file, without its suffix.
+        tag: one of TAGS, what the main subject is.
+        held_out: kept for validation.
+        window: index of a window of a large photograph, -1 for the whole.
+        subject: whether a subject mask is kept with it; without one, teachers label it (or it is empty, tag "none").
+        person: whether a mask of people is kept with it.
+        exact: the subject mask is an alpha or was drawn by people, not a network's.
+    """
+
+    source: str
+    name: str
+    tag: str
+    held_out: bool = False
+    window: int = -1
+    subject: bool = False
+    person: bool = False
+    exact: bool = False
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A photograph as kept: RGB (h, w, 3) and masks (h, w) or None, all uint8."""
+
+    photo: Photo
+    pixels: np.ndarray
+    subject: np.ndarray | None
+    person: np.ndarray | None
+
+
+class Found(NamedTuple):
+    """A photograph with its file, and the files of its masks of the subject and of people, where there are any."""
+
+    photo: Photo
+    file: Path
+    subject: Path | None = None
+    person: Path | None = None
+
+
+def find_photos(data: Path) -> Iterator[Found]:
+    """Every photograph of the folder, see above."""
+    for file in sorted((data / "people" / "photo").glob("*.jpg")):
+        mask = data / "people" / "mask" / f"{file.stem}.png"
+        street = Photo(source="people", name=file.stem, tag="person", subject=True, person=True, exact=True)
+        yield Found(replace(street, held_out=held_out(file.stem)), file, mask, mask)
+    for index in sorted((data / "photos_masked").glob("*/index.tsv")):
+        yield from _masked(index)
+    for index in sorted((data / "photos_free").glob("*/index.tsv")):
+        for number, (name, tag, *_) in enumerate(_rows(index)):
+            file = index.parent / name
+            yield Found(Photo(source=index.parent.name, name=file.stem, tag=tag, held_out=_every_tenth(number)), file)
+    if any((data / name).is_dir() for name in ("textures", "mattes")):
+        yield from _mattes_and_places(data)
+
+
+def _masked(index: Path) -> Iterator[Found]:
+    """Photographs with masks of all things and of people; only those with a clear main subject have a subject mask."""
+    for number, (name, kind, person, everything, *_) in enumerate(_rows(index)):
+        file = index.parent / name
+        all_mask, person_mask = (file.with_name(f"{file.stem}_{what}.png") for what in ("all", "person"))
+        clear = kind == "main"
+        tag = "person" if float(person) > 0.5 * float(everything) else "object"
+        photo = Photo(
+            source=index.parent.name, name=file.stem, tag=tag if clear else "none" if kind == "none" else "ambiguous",
+            held_out=_every_tenth(number), subject=clear, person=True, exact=True,
+        )  # fmt: skip
+        yield Found(photo, file, all_mask if clear else None, person_mask)
+
+
+def _mattes_and_places(data: Path) -> Iterator[Found]:
+    places, pairs = find_training_data(data)
+    for file, mask in pairs:
+        tag = "person" if "P3M" in str(file) else "animal" if "GFM" in str(file) else "object"
+        person = tag == "person"
+        photo = Photo(source="mattes", name=file.stem, tag=tag, subject=True, person=person, exact=True)
+        yield Found(photo, file, mask, mask if person else None)
+    for file in places:
+        for window in range(_PLACES):
+            yield Found(Photo(source="textures", name=file.stem, tag="none", window=window), file)
+
+
+def _every_tenth(number: int) -> bool:
+    return number % _HELD_OUT == _HELD_OUT - 1
+
+
+def _rows(index: Path) -> list[list[str]]:
+    with index.open(encoding="utf-8", newline="") as file:
+        return [row for row in csv.reader(file, delimiter="\t") if row and row[0] != "file"]
+
+
+def keep_photos(data: Path, path: Path) -> None:
+    """Read every photograph of `data` and write them, small and compressed, into the file `path`.
+
+    Raises:
+        InputError: there are no people or no free photographs, or a file cannot be read.
+    """
+    from safetensors.numpy import save_file
+
+    blobs: dict[str, np.ndarray] = {}
+    photos: list[dict[str, Any]] = []
+    for photo, file, subject, person in find_photos(data):
+        number = len(photos)
+        pixels = _read(file, cv2.IMREAD_COLOR)
+        area = _window(pixels.shape[:2], photo.window)
+        blobs[f"photo/{number}"] = _packed(pixels[area], ".webp", _QUALITY)
+        if subject is not None:
+            blobs[f"subject/{number}"] = _mask(subject, pixels.shape[:2])
+        if person is not None and person != subject:
+            blobs[f"person/{number}"] = _mask(person, pixels.shape[:2])
+        photos.append(asdict(photo))
+    sets = {photo["source"] for photo in photos}
+    if "people" not in sets or len(sets) < 3:
+        raise InputError(f"{data} holds no people/ or no photos_free/.", "Give the folder that contains both.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic(path) as part:
+        save_file(blobs, part, {"photos": json.dumps(photos)})
+
+
+def kept_photos(path: Path) -> Iterator[Kept]:
+    """The photographs of a file that `keep_photos` has written."""
+    from safetensors import safe_open
+
+    with safe_open(path, "numpy") as file:
+        names = set(file.keys())
+
+        def part(kind: str, number: int, flag: int) -> np.ndarray | None:
+            name = f"{kind}/{number}"
+            return np.asarray(cv2.imdecode(file.get_tensor(name), flag)) if name in names else None
+
+        for number, fields in enumerate(json.loads(file.metadata()["photos"])):
+            photo = Photo(**fields)
+            pixels = part("photo", number, cv2.IMREAD_COLOR)
+            assert pixels is not None, "every photograph is kept"
+            subject, person = (part(kind, number, cv2.IMREAD_GRAYSCALE) for kind in ("subject", "person"))
+            if person is None and photo.person and photo.subject:
+                person = subject
+            yield Kept(photo, np.ascontiguousarray(pixels[..., ::-1]), subject, person)
+
+
+def _read(path: Path, flag: int) -> np.ndarray:
+    data = np.frombuffer(path.read_bytes(), np.uint8) if path.is_file() else None
+    pixels = None if data is None else cv2.imdecode(data, flag)
+    if pixels is None:
+        raise InputError(f"{path} cannot be read as a picture.", "Remove it from the training photographs.")
+    return np.asarray(pixels)
+
+
+def _window(size: tuple[int, int], number: int) -> tuple[slice, slice]:
+    """The whole picture, or one of _PLACES windows of it, of different sizes, always the same ones."""
+    if number < 0:
+        return slice(None), slice(None)
+    rng = np.random.default_rng([number, *size])
+    scale = 1.0 if number == 0 else rng.uniform(0.2, 0.8)
+    height, width = (max(1, int(n * scale)) for n in size)
+    y, x = (int(rng.integers(n - m + 1)) for n, m in zip(size, (height, width), strict=True))
+    return slice(y, y + height), slice(x, x + width)
+
+
+def _mask(path: Path, size: tuple[int, int]) -> np.ndarray:
+    mask = _read(path, cv2.IMREAD_GRAYSCALE)
+    if mask.shape != size:
+        mask = cv2.resize(mask, size[::-1], interpolation=cv2.INTER_AREA)
+    return _packed(mask, ".png", 9)
+
+
+def _packed(pixels: np.ndarray, suffix: str, quality: int) -> np.ndarray:
+    scale = min(1.0, KEEP / max(pixels.shape[:2]))
+    size = tuple(max(1, round(n * scale)) for n in pixels.shape[1::-1])
+    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    flag = cv2.IMWRITE_WEBP_QUALITY if suffix == ".webp" else cv2.IMWRITE_PNG_COMPRESSION
+    done, data = cv2.imencode(suffix, small, [flag, quality])
+    assert done, "OpenCV encodes what it has decoded"
+    return np.asarray(data).reshape(-1)

@@ -1,0 +1,172 @@
+"""All training photographs with their labels as tensors on the training device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from uhrmat.media import atomic
+from uhrmat.train.subject.photos import TAGS, Photo, kept_photos
+from uhrmat.train.subject.teachers import Ensemble, label
+
+SIDE = 400
+"""Photographs are stretched to SIDE x SIDE; views undo it by the aspect ratio."""
+_STEEP = 1.6
+"""Factor by which teachers' soft labels are steepened about 0.5: means of several networks are too flat at edges."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pool:
+    """N photographs on one device.
+
+    Args:
+        photos: what is known of each.
+        planes: (N, 6, SIDE, SIDE) uint8: RGB, subject, people, and the weight of the subject's label in the loss.
+        aspect: (N,) width over height.
+        box: (N, 4) left, top, right, bottom of the subject in [0, 1], of the whole picture where there is none.
+        touches: (N, 4) whether the subject reaches the picture's left, top, right and bottom edge.
+        tag: (N,) index into TAGS.
+        sure: (N,) how well the teachers agree on the subject, in [0, 1]; 1 for masks drawn by people.
+        person_known: (N,) 1 where the plane of people is a label, else 0.
+    """
+
+    photos: list[Photo]
+    planes: Tensor
+    aspect: Tensor
+    box: Tensor
+    touches: Tensor
+    tag: Tensor
+    sure: Tensor
+    person_known: Tensor
+
+    def chosen(self, test: Callable[[Photo], bool]) -> Tensor:
+        """(N,) float32: 1 for the photographs that pass the test."""
+        return torch.tensor([float(test(photo)) for photo in self.photos], device=self.planes.device)
+
+
+def load_pool(path: Path, ensemble: Ensemble, device: torch.device, dtype: torch.dtype, labels: Path) -> Pool:
+    """The photographs of `photos.keep_photos`, labelled by the teachers where they have no mask of their own.
+
+    Args:
+        path: the file of photographs.
+        ensemble: the teachers, on `device`.
+        device: where the pool is to lie.
+        dtype: of the teachers' arithmetic.
+        labels: a folder in which what the teachers found is kept, so that an interrupted labelling goes on.
+    """
+    kept = list(kept_photos(path))
+    planes = torch.zeros(len(kept), 6, SIDE, SIDE, dtype=torch.uint8)
+    sure = torch.ones(len(kept))
+    known = torch.zeros(len(kept))
+    for number, item in enumerate(kept):
+        planes[number, :3] = _square(item.pixels).permute(2, 0, 1)
+        planes[number, 5] = 255 if item.photo.tag == "none" or item.subject is not None else 0
+        for row, mask in ((3, item.subject), (4, item.person)):
+            if mask is not None:
+                planes[number, row] = _square(mask)
+        known[number] = float(item.person is not None or item.photo.tag == "none")
+    planes = planes.to(device)
+    wanted = [n for n, item in enumerate(kept) if needs_label(item.photo)]
+    for row in wanted:
+        photo = kept[row].photo
+        looks = _looks(ensemble, planes[row : row + 1, :3], dtype, labels / f"{photo.source}-{photo.name}.npz")
+        found = {name: torch.from_numpy(plane).to(device).float() / 255 for name, plane in looks.items()}
+        subject, person, weight, agreement = combined(found, photo.tag)
+        planes[row, 3], planes[row, 5] = _bytes(subject), _bytes(weight)
+        if not photo.person:
+            planes[row, 4], known[row] = _bytes(person), 1.0
+        sure[row] = agreement
+    box, touches = _places(planes[:, 3])
+    return Pool(
+        photos=[item.photo for item in kept], planes=planes, box=box, touches=touches, sure=sure.to(device),
+        aspect=torch.tensor([item.pixels.shape[1] / item.pixels.shape[0] for item in kept], device=device),
+        tag=torch.tensor([TAGS.index(item.photo.tag) for item in kept], device=device), person_known=known.to(device),
+    )  # fmt: skip
+
+
+def _looks(ensemble: Ensemble, image: Tensor, dtype: torch.dtype, path: Path) -> dict[str, np.ndarray]:
+    """What the teachers find in one photograph (1, 3, H, W) uint8: planes (H, W) uint8 by name, kept in the file."""
+    if not path.is_file():
+        with torch.autocast(image.device.type, dtype, enabled=dtype != torch.float32):
+            found = label(ensemble, image.float() / 255)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic(path) as part, open(part, "wb") as file:
+            np.savez(file, **{name: _bytes(plane[0, 0].float()).cpu().numpy() for name, plane in found.items()})  # type: ignore[arg-type]
+    with np.load(path) as stored:
+        return {name: stored[name] for name in stored.files}
+
+
+def needs_label(photo: Photo) -> bool:
+    """Whether teachers say what the subject is: no mask, and not known to be empty."""
+    return not photo.subject and photo.tag != "none"
+
+
+def combined(looks: dict[str, Tensor], tag: str) -> tuple[Tensor, Tensor, Tensor, float]:
+    """One label of what the teachers found in a photograph of a known kind.
+
+    Args:
+        looks: planes (H, W) in [0, 1] by name, see `teachers.label`.
+        tag: one of `photos.TAGS`.
+
+    Returns:
+        Subject, people and the weight of the subject's label, (H, W) in [0, 1], and how well the teachers agree. An
+        ambiguous photograph has weight 0: only the teachers' features are learned from it.
+    """
+    general, selfie = looks["u2netp"], looks["person:selfie"]
+    coarse = (looks["person:bodypix"] + looks["person:deeplab"]) / 2
+    person = _steep(0.6 * selfie + 0.4 * coarse)
+    if tag == "person":
+        subject = _steep(0.35 * general + 0.35 * selfie + 0.3 * coarse)
+        spread = torch.stack([general, selfie, looks["person:deeplab"]]).std(0)
+        agreement = _overlap([general, selfie, looks["person:deeplab"]])
+    elif tag == "animal":
+        subject, person = _steep(0.6 * general + 0.4 * looks["any"]), torch.zeros_like(person)
+        spread = (general - looks["any"]).abs() / 2
+        agreement = _overlap([general, looks["any"]])
+    else:
+        subject, person = _steep(general), torch.zeros_like(person)
+        spread = general * (1 - general)
+        agreement = float((2 * general[general > 0.3] - 1).abs().mean().nan_to_num(0.0))
+    weight = (1 - 2 * spread).clamp(0.15, 1)
+    return subject, person, weight * (tag != "ambiguous"), agreement
+
+
+def _steep(x: Tensor) -> Tensor:
+    return ((x - 0.5) * _STEEP + 0.5).clamp(0, 1)
+
+
+def _overlap(planes: list[Tensor]) -> float:
+    """Mean intersection over union of all pairs at 0.5."""
+    masks = [plane > 0.5 for plane in planes]
+    pairs = [(a, b) for i, a in enumerate(masks) for b in masks[i + 1 :]]
+    return float(np.mean([float((a & b).sum()) / max(1.0, float((a | b).sum())) for a, b in pairs]))
+
+
+def _bytes(plane: Tensor) -> Tensor:
+    return (plane.clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+def _square(pixels: np.ndarray) -> Tensor:
+    return torch.from_numpy(cv2.resize(pixels, (SIDE, SIDE), interpolation=cv2.INTER_AREA))
+
+
+def _places(subject: Tensor) -> tuple[Tensor, Tensor]:
+    """Boxes (N, 4) in [0, 1] of masks (N, H, W) uint8, and which of the picture's edges they reach."""
+    on = subject > 127
+    cols, rows = on.any(1), on.any(2)
+    edges = []
+    for lines in (cols, rows):
+        count = lines.shape[1]
+        first, last = lines.float().argmax(1), count - lines.flip(1).float().argmax(1)
+        empty = ~lines.any(1)
+        edges.append((first.masked_fill(empty, 0) / count, last.masked_fill(empty, count) / count))
+    (left, right), (top, bottom) = edges
+    box = torch.stack([left, top, right, bottom], 1)
+    touches = torch.stack([left < 0.01, top < 0.01, right > 0.99, bottom > 0.99], 1)
+    return box, touches & on.flatten(1).any(1)[:, None]
