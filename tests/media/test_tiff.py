@@ -261,6 +261,20 @@ def test_containers(tmp_path: Path, byteorder: str, bigtiff: bool, tile: tuple[i
         assert np.array_equal(read_picture(path).pixels, stored)
 
 
+@pytest.mark.parametrize("planar", [0, 3, 37, 2050])
+@pytest.mark.parametrize("options", [{"compression": "packbits"}, {"compression": "lzw", "tile": (16, 16)}, {}])
+def test_planes_that_are_no_arrangement_are_damage(tmp_path: Path, planar: int, options: dict[str, Any]) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, samples("uint8", 3), photometric="rgb", planarconfig="contig", metadata=None, **options)
+    with tifffile.TiffFile(path) as tiff:
+        place = tiff.pages[0].tags[284].valueoffset
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<H", data, place, planar)
+    path.write_bytes(bytes(data))
+    with pytest.raises(InputError, match="damaged or incomplete TIFF"):
+        read_picture(path)
+
+
 SMALL, LARGE = np.zeros((10, 16, 3), np.uint8), np.full((80, 128, 3), 9, np.uint8)
 
 

@@ -102,7 +102,8 @@ def _inherited(first: Any, page: Any, tag: int) -> Any:
 def _decode(path: Path, meaning: Layout, icc: bytes | None) -> Decoded:
     with _opened(path) as (_, page):
         check_jpeg_segments(path, page)
-        planes = page.asarray(squeeze=False, maxworkers=_WORKERS, buffersize=_BUFFER)[:, 0]
+        samples = np.zeros(page.shaped, page.dtype)  # zeros, so that nothing else is in what damage leaves out
+        planes = page.asarray(out=samples, squeeze=False, maxworkers=_WORKERS, buffersize=_BUFFER)[:, 0]
         pixels = planes[0] if len(planes) == 1 else np.moveaxis(planes[..., 0], 0, -1)
         return interpret(path, page, pixels, meaning, icc)
 

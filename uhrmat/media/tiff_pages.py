@@ -21,6 +21,7 @@ _MOST_TO_ONE = {1: 1, 5: 2048, 8: 1032, 32946: 1032, 32773: 64}
 _REDUCED, _MASK = 1, 4
 _NEW_SUBFILE_TYPE, _OLD_SUBFILE_TYPE, _OLD_REDUCED = 254, 255, 2
 _MAKE, _DNG_VERSION = 271, 50706
+_CONTIGUOUS, _SEPARATE = 1, 2
 _CFA, _LINEAR_RAW, _JPEG = 32803, 34892, 7
 _RAW_NAMES = {
     "canon": "CR2",
@@ -93,10 +94,12 @@ def _below(page: Any) -> list[Any]:
 def check_segments(path: Path, page: Any) -> None:
     """Raise `InputError` unless every strip or tile lies within the file and apart from the others, and is long enough.
 
-    tifffile would fill what is missing with zeros.
+    tifffile would leave out what is missing.
     """
+    if page.planarconfig not in (_CONTIGUOUS, _SEPARATE) or prod(page.chunked) != _segments(page):
+        raise damaged(path, "TIFF")
     size = path.stat().st_size
-    count = prod(int(n) for n in page.chunked)
+    count = _segments(page)
     check_count(path, max(count, len(page.dataoffsets)), MAX_SEGMENTS, "strips or tiles")
     places = list(zip(page.dataoffsets, page.databytecounts, strict=False))
     if len(places) < count or any(length < 1 or offset < 1 or offset + length > size for offset, length in places):
@@ -108,6 +111,13 @@ def check_segments(path: Path, page: Any) -> None:
     if ratio is not None:
         bits = int(page.imagewidth) * int(page.imagelength) * int(page.samplesperpixel) * int(page.bitspersample)
         check_plausible(path, "TIFF", stored, bits // 8 // ratio)
+
+
+def _segments(page: Any) -> int:
+    """Strips or tiles that the picture has, by its size; tifffile's own count goes wrong in damaged headers."""
+    width, height = (page.tilewidth, page.tilelength) if page.is_tiled else (page.imagewidth, page.rowsperstrip)
+    planes = int(page.samplesperpixel) if page.planarconfig == _SEPARATE else 1
+    return planes * -(-int(page.imagelength) // int(height)) * -(-int(page.imagewidth) // int(width))
 
 
 def check_jpeg_segments(path: Path, page: Any) -> None:
