@@ -6,6 +6,7 @@ Names are compared as they read, whether accented letters are stored composed (N
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
@@ -15,6 +16,8 @@ HINT_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".
 HINTS = ("trimap", "mask", "plate")
 RESULTS = ("alpha", "foreground", "cutout", "preview", "composite")
 Listing = Mapping[str, list[str]]
+EXTENSION = re.compile(r"\.(?!v?\d+$)[a-z0-9]{2,4}", re.ASCII)
+"""What looks like a file's extension: not the `.v2` or `.001` that folders are named with."""
 
 
 def composed(name: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from uhrmat.errors import InputError, OutputError
 from uhrmat.media import ALPHA_SUFFIX, COLOUR_BITS, COLOUR_SUFFIX, PictureInfo
+from uhrmat.naming import EXTENSION
 from uhrmat.regular import need_place
 
 OUTPUTS = ("alpha", "foreground", "cutout", "preview")
@@ -22,12 +23,6 @@ _FITTING = {
     "preview": _WRITTEN,
 }
 """Extensions that a file of each content may have."""
-_NOT_WRITTEN = frozenset((
-    ".gif", ".bmp", ".tga", ".psd", ".psb", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".dds", ".hdr", ".svg", ".pdf",
-    ".dng", ".ico", ".ppm", ".pgm", ".pnm", ".dpx", ".jpe", ".jfif", ".mov", ".mp4", ".mkv", ".webm", ".avi", ".zip",
-    ".html", ".htm", ".json", ".txt",
-))  # fmt: skip
-"""Extensions of files that somebody may expect; any other name with a dot is that of a folder."""
 _SIDES = {".webp": 16383, ".jpg": 65535, ".jpeg": 65535}
 """Pixels a side that a format can hold."""
 
@@ -100,11 +95,12 @@ def names_file(output: Path) -> bool:
     """
     need_place(output)
     suffix = output.suffix.lower()
-    if os.path.isdir(output) or not (suffix in _WRITTEN or suffix in _NOT_WRITTEN):
-        return False
-    if suffix in _NOT_WRITTEN:
-        raise OutputError(f"'{output}' cannot be written: {suffix} is none of the formats.", _use(_WRITTEN))
-    return True
+    if suffix in _WRITTEN or os.path.isdir(output):
+        return not os.path.isdir(output)
+    if EXTENSION.fullmatch(suffix):
+        hint = f"{_use(_WRITTEN)} A folder of that name has to be made first."
+        raise OutputError(f"'{output}' cannot be written: {suffix} is none of the formats.", hint)
+    return False
 
 
 def for_file(spec: Spec, file: Path, outputs: tuple[str, ...] | None) -> Spec:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from pathlib import Path
@@ -70,6 +71,14 @@ def test_errors_end_a_session_with_2(capsys: pytest.CaptureFixture[str]) -> None
         raise InputError("This is wrong.", "Do that.")
     assert ended.value.exit_code == 2
     assert capsys.readouterr().err == "error: This is wrong. Do that.\n"
+
+
+def test_a_failing_disk_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as ended, session(Console(as_json=True)):
+        raise OSError(5, "Input/output error", "x.png")
+    assert ended.value.exit_code == 1
+    out, err = capsys.readouterr()
+    assert "Input/output error: 'x.png'" in json.loads(out)["error"] and err.count("\n") == 1
 
 
 def test_running_out_of_memory_has_a_cure() -> None:

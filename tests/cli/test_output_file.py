@@ -212,6 +212,6 @@ def read_info_of(width: int, height: int) -> object:
 
 
 def test_names_of_files_and_folders(tmp_path: Path) -> None:
-    assert [names_file(tmp_path / name) for name in ("a.png", "a.TIFF", "a.jpg", "a", "a.b", "a.1")] == [
+    assert [names_file(tmp_path / name) for name in ("a.png", "a.TIFF", "a.jpg", "a", "a.b", "a.v12")] == [
         True, True, True, False, False, False,
     ]  # fmt: skip

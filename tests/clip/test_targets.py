@@ -185,3 +185,16 @@ def test_a_report_replaces_no_input_and_no_output(stream: ClipSpec, tmp_path: Pa
     check_report(tmp_path / "report.json", job)
     with pytest.raises(OutputError, match=words):
         check_report(tmp_path / name, job)
+
+
+@pytest.mark.parametrize("name", ["z" * 252 + ".mov", "z" * 300, "ü" * 130 + "/x.mov", "f_%04d" + "y" * 250 + ".png"])
+def test_a_name_that_is_too_long_is_refused_at_once(tmp_path: Path, name: str) -> None:
+    with pytest.raises(OutputError, match="bytes, and this disk allows"):
+        destination(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/null"])
+def test_a_clip_goes_into_files_only(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OutputError, match="not a file or folder to write to"):
+        destination(Path(name))

@@ -141,6 +141,10 @@ def session(console: Console) -> Iterator[Console]:
         console.document({"error": error.message, "hint": error.hint})
         console.error(error)
         raise typer.Exit(USAGE) from None
+    except OSError as error:  # a disk or a file that fails where nobody expects it to
+        console.document({"error": describe(error), "hint": ""})
+        console.error(error)
+        raise typer.Exit(FAILED) from None
     finally:
         logger.removeHandler(handler)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,8 @@ from uhrmat.media.video.names import FrameNames
 from uhrmat.media.video.sequence import would_be_read
 from uhrmat.media.video.sound import ASIDE, plan_sound
 from uhrmat.media.video.stills import SequenceWriter
+from uhrmat.naming import EXTENSION
+from uhrmat.regular import check_name, need_place
 
 if TYPE_CHECKING:
     from uhrmat.clip.plan import ClipJob, ClipSpec
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 CONTENTS: tuple[Content, ...] = ("alpha", "foreground", "composite")
 _DEFAULT, _STILLS = "prores4444", {".png": "png", ".tif": "tiff", ".tiff": "tiff", ".exr": "exr"}
 _BY_SUFFIX = {suffix: name for name, codec in reversed(CODECS.items()) for suffix in (codec.suffix, *codec.suffixes)}
-_EXTENSION = re.compile(r"\.(?!v?\d+$)[a-z0-9]{2,4}", re.ASCII)
-"""What looks like a file's extension: not the `.v2` or `.001` that folders are named with."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +50,8 @@ def choose_targets(spec: ClipSpec, info: ClipInfo) -> tuple[Codec, tuple[Target,
         _check_suffix(spec.output, codec)
     direct = kind != "folder" or (codec.sequence and spec.output is not None and len(contents) == 1 and not spec.apart)
     paths = [_path(spec, info, codec, content, direct) for content in contents]
+    for path in paths:
+        check_name(path)
     return codec, tuple(Target(content, path) for content, path in zip(contents, paths, strict=True))
 
 
@@ -59,6 +60,8 @@ def destination(output: Path) -> Literal["folder", "file", "frames"]:
 
     Raises InputError for extensions that are not written; a folder with such a name has to be there already.
     """
+    need_place(output)
+    check_name(output)
     suffix = output.suffix.lower()
     if output.is_dir():
         return "folder"
@@ -74,7 +77,7 @@ def destination(output: Path) -> Literal["folder", "file", "frames"]:
         return "file"
     if names is not None and (suffix or names.width > 1 or "%" in output.name):
         raise InputError(f"Frames named '{output.name}' cannot be written.", f"End the name in {', '.join(_STILLS)}.")
-    if _EXTENSION.fullmatch(suffix):
+    if EXTENSION.fullmatch(suffix):
         files = ", ".join(suffix for suffix in _BY_SUFFIX if suffix not in _STILLS)
         raise InputError(
             f"The extension '{output.suffix}' is not written.",
