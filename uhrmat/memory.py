@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
+from typing import Any
 
 _KERNELS = "ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128"
 TRIM_EVERY = 5
@@ -34,7 +35,7 @@ def give_back() -> None:
 
 def held_memory() -> int:
     """Bytes that this process holds now; where the system does not tell, the most it has held."""
-    return _proc_bytes("self/status", "VmRSS") or _peak_of_process()
+    return _proc_bytes("self/status", "VmRSS") or int(_windows_process().held) or _peak_of_process()
 
 
 def helpers_memory() -> int:
@@ -53,7 +54,7 @@ def most_held_memory() -> int:
 
 def _peak_of_process() -> int:
     if sys.platform == "win32":
-        return 0
+        return int(_windows_process().peak)
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -62,7 +63,46 @@ def _peak_of_process() -> int:
 
 def available_memory() -> int:
     """Bytes that new work may take without swapping; half of the machine's where the system does not tell."""
-    return _proc_bytes("meminfo", "MemAvailable") or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    found = _proc_bytes("meminfo", "MemAvailable")
+    if found or not hasattr(os, "sysconf"):
+        return found or _windows_available()
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+class _MemoryStatus(ctypes.Structure):
+    """Windows' MEMORYSTATUSEX."""
+
+    _fields_ = [("length", ctypes.c_uint32), ("load", ctypes.c_uint32)] + [
+        (name, ctypes.c_uint64)
+        for name in ("total", "available", "page_total", "page_free", "virtual_total", "virtual_free", "extended")
+    ]  # fmt: skip
+
+
+class _ProcessMemory(ctypes.Structure):
+    """Windows' PROCESS_MEMORY_COUNTERS."""
+
+    _fields_ = [
+        ("size", ctypes.c_uint32), ("faults", ctypes.c_uint32), ("peak", ctypes.c_size_t), ("held", ctypes.c_size_t),
+        *((f"pool{number}", ctypes.c_size_t) for number in range(6)),
+    ]  # fmt: skip
+
+
+def _windows_available() -> int:
+    """Bytes of physical memory that are free on Windows; 2 GiB where it does not tell."""
+    status = _MemoryStatus(length=ctypes.sizeof(_MemoryStatus))
+    libraries: Any = getattr(ctypes, "windll", None)
+    told = libraries is not None and libraries.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))
+    return int(status.available) if told else 2 << 30
+
+
+def _windows_process() -> _ProcessMemory:
+    """What this process holds on Windows; zeros where it does not tell."""
+    found = _ProcessMemory(size=ctypes.sizeof(_ProcessMemory))
+    libraries: Any = getattr(ctypes, "windll", None)
+    if libraries is not None:
+        this = ctypes.c_void_p(-1)
+        libraries.psapi.GetProcessMemoryInfo(this, ctypes.byref(found), ctypes.c_uint32(found.size))
+    return found
 
 
 def has_nvidia() -> bool:
