@@ -197,7 +197,8 @@ def _show(console: Console, job: Job) -> None:
         {"item": item.key, "kind": item.kind, "hints": {k: str(v) for k, v in item.hints.items()}, "error": item.error}
         for item in todo
     ]
-    console.document({"event": "dry-run", "todo": items, "kept": len(found.items) - len(todo)})
+    kept = len(found.items) - len(todo)
+    console.document({"event": "dry-run", "todo": items, "kept": kept, "companions": found.companions})
 
 
 def _about(item: Any) -> str:
