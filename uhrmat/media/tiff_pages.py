@@ -21,6 +21,8 @@ _MOST_TO_ONE = {1: 1, 5: 2048, 8: 1032, 32946: 1032, 32773: 64}
 _REDUCED, _MASK = 1, 4
 _NEW_SUBFILE_TYPE, _OLD_SUBFILE_TYPE, _OLD_REDUCED = 254, 255, 2
 _MAKE, _DNG_VERSION = 271, 50706
+_SLACK = 1 << 14
+"""Bytes that a strip or tile may be longer than four times its pixels: tables of JPEG, tiles at the edge."""
 _CONTIGUOUS, _SEPARATE = 1, 2
 _CFA, _LINEAR_RAW, _JPEG = 32803, 34892, 7
 _RAW_NAMES = {
@@ -107,9 +109,10 @@ def check_segments(path: Path, page: Any) -> None:
     stored = sum(length for _, length in places)
     if stored > size:
         raise damaged(path, "TIFF")
+    bits = int(page.imagewidth) * int(page.imagelength) * int(page.samplesperpixel) * int(page.bitspersample)
+    check_count(path, stored, bits // 2 + _SLACK * count, "bytes of pixel data")
     ratio = _MOST_TO_ONE.get(int(page.compression))
     if ratio is not None:
-        bits = int(page.imagewidth) * int(page.imagelength) * int(page.samplesperpixel) * int(page.bitspersample)
         check_plausible(path, "TIFF", stored, bits // 8 // ratio)
 
 
