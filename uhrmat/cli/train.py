@@ -34,7 +34,7 @@ Workers = Annotated[int, typer.Option(min=0, help="Processes that cut crops.")]
 Every = Annotated[int, typer.Option(min=1, help="Steps between log lines, validations and checkpoints.")]
 Teacher = Annotated[Path | None, typer.Option(metavar="FILE", help="An .onnx network for recipe lpn-person-taught.")]
 Teachers = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Teachers' files: U²-Net-P, MediaPipe, BodyPix, DeepLab.")
+    Path | None, typer.Option(metavar="DIR", help="Files of the teachers: U2-Net-P, MediaPipe, BodyPix, DeepLab.")
 ]
 Start = Annotated[Path | None, typer.Option("--weights", metavar="FILE", help="Weights to start from.")]
 
