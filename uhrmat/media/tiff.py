@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from uhrmat.errors import InputError
+from uhrmat.media import raster
 from uhrmat.media.colour import grey_icc, rgb_icc
 from uhrmat.media.files import PathLike, atomic
 from uhrmat.media.icc import chromaticities_of, is_linear
@@ -102,7 +103,7 @@ def _inherited(first: Any, page: Any, tag: int) -> Any:
 def _decode(path: Path, meaning: Layout, icc: bytes | None) -> Decoded:
     with _opened(path) as (_, page):
         check_jpeg_segments(path, page)
-        samples = np.zeros(page.shaped, page.dtype)  # zeros, so that nothing else is in what damage leaves out
+        samples = raster.blank(page.shaped, str(page.dtype))
         planes = page.asarray(out=samples, squeeze=False, maxworkers=_WORKERS, buffersize=_BUFFER)[:, 0]
         pixels = planes[0] if len(planes) == 1 else np.moveaxis(planes[..., 0], 0, -1)
         return interpret(path, page, pixels, meaning, icc)
