@@ -13,6 +13,7 @@ from uhrmat.errors import InputError, OutputError
 from uhrmat.hints import mask_fault, mask_notes
 from uhrmat.media import check_writable, read_mask, same_file, write_alpha
 from uhrmat.media.coding import BACKGROUND, FOREGROUND, KNOWN, UNKNOWN
+from uhrmat.media.stage import all_or_none
 from uhrmat.prior.trimap import default_radius, trimap_from_mask
 from uhrmat.regular import check_name
 
@@ -75,7 +76,7 @@ def write_trimap(
     inside, outside = other if erode is None else erode, other if dilate is None else dilate
     trimap = trimap_from_mask(values, inside, outside)
     notes += [*mask_notes(values), *_made_notes(trimap, values)]
-    _write(output, trimap)
+    _write(output, trimap, overwrite)
     chosen = radius is None and (erode is None or dilate is None)
     share = float(np.mean(trimap == UNKNOWN))
     return MadeTrimap(output, width, height, inside, outside, chosen, share, tuple(notes))
@@ -105,6 +106,6 @@ def _check_output(mask: Path, output: Path, overwrite: bool) -> None:
     check_writable(output.parent)
 
 
-def _write(output: Path, trimap: npt.NDArray[np.uint8]) -> None:
-    output.parent.mkdir(parents=True, exist_ok=True)
-    write_alpha(output, trimap.astype(np.float32) / np.float32(255), _FORMATS[output.suffix.lower()])
+def _write(output: Path, trimap: npt.NDArray[np.uint8], overwrite: bool) -> None:
+    with all_or_none({"trimap": output}, overwrite=overwrite) as staged:
+        write_alpha(staged["trimap"], trimap.astype(np.float32) / np.float32(255), _FORMATS[output.suffix.lower()])

@@ -46,9 +46,9 @@ def evaluate(
         with console.working("measuring"):
             result = ev.evaluate(pairing, region=region, protocol=protocol, clip=clip)
         if csv:
-            ev.write_csv(csv, result)
+            ev.write_csv(csv, result, overwrite)
         if plot:
-            ev.write_plot(plot, result)
+            ev.write_plot(plot, result, overwrite)
         for path in result.unmatched:
             console.note(f"note: '{path}' has no partner and was left out")
         for name in result.unmeasured:

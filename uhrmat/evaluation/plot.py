@@ -14,7 +14,7 @@ _BAR, _MEAN, _INK, _PAPER = (70, 120, 180), (200, 60, 40), (30, 30, 30), (255, 2
 _NAMES = 40  # up to so many pictures are named below the last panel
 
 
-def write_plot(path: Path, evaluation: Evaluation) -> None:
+def write_plot(path: Path, evaluation: Evaluation, overwrite: bool = True) -> None:
     """A panel per figure: a bar per picture or frame in the table's order, the mean as a line; the protocol on top."""
     mean = evaluation.mean
     names = list(evaluation.scores)
@@ -27,7 +27,7 @@ def write_plot(path: Path, evaluation: Evaluation) -> None:
         _panel(draw, font, _HEAD + row * _PANEL, title, values, mean.values[key])
     if len(names) <= _NAMES:
         _labels(image, font, names)
-    with atomic(path) as temporary:
+    with atomic(path, overwrite=overwrite) as temporary:
         image.save(temporary, "PNG")
 
 

@@ -92,10 +92,10 @@ def check_outputs(outputs: Sequence[Path | None], pairing: Pairing, overwrite: b
         check_writable(path.parent)
 
 
-def write_csv(path: Path, evaluation: Evaluation) -> None:
+def write_csv(path: Path, evaluation: Evaluation, overwrite: bool = True) -> None:
     """One row per picture and one named `mean`; protocol and region in every row, scales in the header."""
     header = evaluation.mean.header
-    with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with atomic(path, overwrite=overwrite) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["name", "protocol", "region", "pixels", *header.values()])
         for name, s in [*evaluation.scores.items(), ("mean", evaluation.mean)]:

@@ -18,6 +18,7 @@ from uhrmat.hub.card import Card, write_card
 from uhrmat.hub.sparsemat import convert_sparsemat, is_sparsemat
 from uhrmat.hub.tensors import load_tensors
 from uhrmat.hub.verify import sha256
+from uhrmat.media.stage import all_or_none
 from uhrmat.regular import need_regular
 
 if TYPE_CHECKING:
@@ -61,9 +62,11 @@ def convert(source: Path, output: Path | None = None, kind: str = "auto", licenc
     target = output or source.with_suffix(".safetensors")
     if target.suffix != ".safetensors":
         raise WeightsError(f"{target} does not end with .safetensors.", "Give such a name with --output.")
-    _save(tensors, target, {"network": kind, "source": source.name})
-    card = _card(target, kind, source, licence, notes)
-    return Converted([target, card], kind, len(tensors), notes)
+    files = {"weights": target, "card": target.with_suffix(".md")}
+    with all_or_none(files) as staged:
+        _save(tensors, staged["weights"], {"network": kind, "source": source.name})
+        _card(staged["weights"], kind, source, licence, notes, staged["card"])
+    return Converted(list(files.values()), kind, len(tensors), notes)
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
@@ -145,30 +148,23 @@ def _convert_folder(source: Path, output: Path, licence: str) -> Converted:
     if not found:
         raise WeightsError(f"{source} holds no weights.", "Needed: model.safetensors or pytorch_model.bin.")
     tensors, notes = _vitmatte(read_checkpoint(found[0]))
-    from uhrmat.media.files import atomic
-
-    target = output / "model.safetensors"
-    _save(tensors, target, {"format": "pt"})
     copies = [path for path in (config, source / "preprocessor_config.json") if path.is_file()]
-    for path in copies:
-        with atomic(output / path.name) as part:
-            part.write_bytes(path.read_bytes())
-    card = _card(target, "vitmatte", found[0], licence, notes, output / "README.md")
-    return Converted([target, *(output / path.name for path in copies), card], "vitmatte", len(tensors), notes)
+    files = {name: output / name for name in ("model.safetensors", *(path.name for path in copies), "README.md")}
+    with all_or_none(files) as staged:
+        _save(tensors, staged["model.safetensors"], {"format": "pt"})
+        for path in copies:
+            staged[path.name].write_bytes(path.read_bytes())
+        _card(staged["model.safetensors"], "vitmatte", found[0], licence, notes, staged["README.md"])
+    return Converted(list(files.values()), "vitmatte", len(tensors), notes)
 
 
 def _save(tensors: dict[str, Tensor], target: Path, metadata: dict[str, str]) -> None:
     from safetensors.torch import save_file
 
-    from uhrmat.media.files import atomic
-
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with atomic(target) as part:
-        save_file({name: value.detach().clone().contiguous() for name, value in tensors.items()}, part, metadata)
+    save_file({name: value.detach().clone().contiguous() for name, value in tensors.items()}, target, metadata)
 
 
-def _card(target: Path, kind: str, source: Path, licence: str, notes: list[str], path: Path | None = None) -> Path:
-    path = path or target.with_suffix(".md")
+def _card(target: Path, kind: str, source: Path, licence: str, notes: list[str], path: Path) -> None:
     rows = [
         ("network", kind),
         ("SHA-256", f"`{sha256(target)}`"),
@@ -177,7 +173,6 @@ def _card(target: Path, kind: str, source: Path, licence: str, notes: list[str],
         ("licence", licence),
     ]
     write_card(path, Card(target.stem, licence, rows, _USE[kind], notes))
-    return path
 
 
 def _short(error: BaseException) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from uhrmat.media import atomic
+from uhrmat.media.stage import all_or_none
 from uhrmat.train.recipe import Recipe
 
 
@@ -35,12 +35,11 @@ def export(net: nn.Module, recipe: Recipe, source: Provenance, path: Path) -> st
 
     tensors = {name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()}
     meta = {"network": recipe.network, "size": recipe.size, "steps": str(source.steps), "licence": "Apache-2.0"}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic(path) as part:
-        save_file(tensors, part, meta)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    with atomic(path.with_suffix(".md")) as part:
-        Path(part).write_text(_card(net, recipe, source, path, digest), "utf-8")
+    with all_or_none({"weights": path, "card": path.with_suffix(".md")}) as staged:
+        weights = staged["weights"]
+        save_file(tensors, weights, meta)
+        digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+        staged["card"].write_text(_card(net, recipe, source, weights, digest), "utf-8")
     return digest
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from uhrmat.media import atomic
 from uhrmat.prior.affinity import AffinityPrior
 from uhrmat.prior.base import SmallHints, area_average
 from uhrmat.prior.choose import TIED
@@ -86,9 +86,8 @@ class SeedFiles:
 
     def keep(self, seed: int, **arrays: np.ndarray) -> None:
         """Write a seed's file."""
-        part = self.folder / f".{seed:06d}.{os.getpid()}.npz"
-        np.savez(part, **arrays)  # type: ignore[arg-type]
-        os.replace(part, self.path(seed))
+        with atomic(self.path(seed)) as part:
+            np.savez(part, **arrays)  # type: ignore[arg-type]
 
 
 class SampleCache(SeedFiles):

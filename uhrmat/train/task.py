@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from uhrmat.children import protect_children
+from uhrmat.media import atomic
 from uhrmat.train.recipe import Recipe
 
 Batch = dict[str, Tensor]
@@ -64,9 +64,8 @@ class State:
         found = {"net": self.net.state_dict(), "ema": self.ema.state_dict(), "step": self.step}
         found["seconds"] = self.seconds
         found["optimiser"] = self.optimiser.state_dict()
-        part = path.with_suffix(".part")
-        torch.save(found, part)
-        os.replace(part, path)
+        with atomic(path) as part:
+            torch.save(found, part)
 
     def load(self, path: Path) -> None:
         found = torch.load(path, map_location=next(self.net.parameters()).device, weights_only=True)

@@ -7,7 +7,6 @@ of photograph and alpha (those under a folder with P3M in its name show people, 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import cv2
 import numpy as np
 
 from uhrmat.errors import InputError
+from uhrmat.media import atomic
 from uhrmat.media.raster import cv2_read
 from uhrmat.train.synth import find_training_data
 
@@ -83,9 +83,8 @@ def fill_store(data: Path, folder: Path) -> Store:
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
         for level, pixels in reversed(list(enumerate(_sizes(source)))):
-            part = path.with_name(f".{os.getpid()}.npy")
-            np.save(part, pixels)
-            os.replace(part, path.with_name(f"{source.name}.{level}.npy"))
+            with atomic(path.with_name(f"{source.name}.{level}.npy")) as part:
+                np.save(part, pixels)
     return Store(folder)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import cv2
 import numpy as np
 
 from uhrmat.errors import InputError
+from uhrmat.media import atomic
 from uhrmat.media.raster import cv2_read
 from uhrmat.train.synth.canvas import blank, over, to_bytes
 from uhrmat.train.synth.stage import Bytes, Floats, Stage
@@ -81,10 +81,8 @@ def _subject(photo: Path, alpha: Path) -> Bytes:
         return np.asarray(np.load(store, mmap_mode="r"), np.uint8)
     subject = _estimated(photo, alpha)
     store.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=store.parent, suffix=".part")
-    with os.fdopen(handle, "wb") as file:
-        np.save(file, subject)
-    os.replace(name, store)
+    with atomic(store) as part:
+        np.save(part, subject)
     return subject
 
 
