@@ -24,7 +24,7 @@ from uhrmat.executors.inline import InlineExecutor
 from uhrmat.media.lock import STALE
 from uhrmat.media.stage import all_or_none
 
-from .helpers import LIGHT, FakeExecutor, files, job, light, mask, photo, tree, write_result
+from .helpers import LIGHT, FakeExecutor, clip, clip_masks, files, job, light, mask, photo, tree, write_result
 
 Events = list[dict[str, Any]]
 
@@ -136,6 +136,38 @@ def test_files_of_others_are_not_replaced(tmp_path: Path) -> None:
         done(job(tmp_path))
     assert mine.read_bytes() == before
     assert done(replace(job(tmp_path), overwrite=True)).done == 1 and mine.read_bytes() != before
+
+
+@pytest.mark.parametrize(("key", "name"), [("p.png", "p_alpha.png"), ("c.mkv", "c_alpha.mkv")])
+def test_a_file_that_appears_while_an_item_is_done_is_kept(tmp_path: Path, key: str, name: str) -> None:
+    """And the next run does not take it for its own."""
+    if key == "p.png":
+        photo(tmp_path / "in" / key)
+        mask(tmp_path / "masks" / "p.png")
+    else:
+        clip(tmp_path / "in", key)
+        clip_masks(tmp_path / "masks" / "c")
+
+    def appear(event: dict[str, Any]) -> None:
+        if event["event"] == "begin":
+            (tmp_path / "out" / name).write_text("another's")
+
+    summary = done(job(tmp_path), appear)
+    assert list(summary.failures) == [key] and f"{name} " in summary.failures[key]["error"]
+    with pytest.raises(OutputError, match="not a result of"):
+        done(job(tmp_path))
+    assert (tmp_path / "out" / name).read_text() == "another's"
+    assert done(replace(job(tmp_path), overwrite=True)).good and len(files(tmp_path / "out")) == 1
+
+
+def test_results_that_failed_later_are_replaced(tmp_path: Path) -> None:
+    source = photo(tmp_path / "in" / "p.png")
+    mask(tmp_path / "masks" / "p.png")
+    first = done(job(tmp_path))
+    source.write_bytes(b"\x89PNG\r\n\x1a\nand no more")
+    assert first.good and not done(job(tmp_path)).good
+    photo(source, 9)
+    assert done(job(tmp_path)).good
 
 
 def test_results_of_another_folder_are_not_replaced(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def run(job: Job, executor: MakeExecutor, tell: Tell) -> tuple[Summary, bool]:
         summary, asked = Summary(), Asked()
         if todo:
             with asked_to_stop() as asked, _working(executor) as working:
-                batch = Batch(working, manifest, digests, tell, job.folders)
+                batch = Batch(working, manifest, digests, tell, job.folders, job.overwrite)
                 batch.add(todo)
                 summary = batch.finish(asked)
         summary.found, summary.kept = len(found.items), kept
@@ -107,7 +107,7 @@ def watch(job: Job, executor: MakeExecutor, tell: Tell, *, settle: float = 5.0, 
     """Keeps the folders processed until a signal comes. poll: seconds between two looks; settle: see `Inbox`."""
     inbox = Inbox(settle)
     with _opened(job, tell) as (manifest, digests), asked_to_stop() as asked, _working(executor) as working:
-        batch = Batch(working, manifest, digests, tell, job.folders)
+        batch = Batch(working, manifest, digests, tell, job.folders, job.overwrite)
         tell({"event": "start", "found": 0, "kept": 0, "todo": 0, "watching": True})
         failures = 0
         while not asked.value and not batch.summary.halted:

@@ -18,7 +18,7 @@ from uhrmat.batch.eta import Eta
 from uhrmat.batch.find import Item
 from uhrmat.batch.manifest import FOLDER, Manifest, Record, measure, name_hash
 from uhrmat.batch.report import Summary, Tell
-from uhrmat.batch.select import input_of
+from uhrmat.batch.select import has_results, input_of
 from uhrmat.batch.tasks import Kind, Outcome, Task
 from uhrmat.delivered import by_name, without_folders
 from uhrmat.errors import OutputError
@@ -32,18 +32,20 @@ _SPARE = 16 << 20
 
 
 class _Work:
-    """An item in hand: what it was when it was begun, the steps of a clip, when it was begun."""
+    """An item in hand: what it was when it was begun, the steps of a clip, when it was begun, and whether files that
+    are there may be replaced."""
 
     def __init__(self, item: Item, fingerprint: str) -> None:
         self.item, self.fingerprint = item, fingerprint
         self.steps: ClipSteps | None = None
         self.begun = time.monotonic()
+        self.replace = True
         self.notes: list[str] = []
 
 
 class Batch:
     """Runs items on an executor. digests: see `Settings.digests`; tell: told every event; folders: of inputs and hints,
-    which failures call by their own names alone.
+    which failures call by their own names alone; overwrite: files that are no results of an item may be replaced.
 
     `add` what there is, then `finish`; between the two, `step` as long as more may come. A failure ends its item and
     nothing else; only where the output folder cannot be written to any more the run ends early, as the summary says.
@@ -51,11 +53,11 @@ class Batch:
 
     def __init__(
         self, executor: Executor, manifest: Manifest, digests: Mapping[str, str], tell: Tell = lambda event: None,
-        folders: Sequence[Path] = (),
+        folders: Sequence[Path] = (), overwrite: bool = False,
     ) -> None:  # fmt: skip
         self.executor, self.manifest, self.digests, self.tell = executor, manifest, digests, tell
         self._folders = by_name(folders)
-        self.summary, self.eta = Summary(), Eta()
+        self.summary, self.eta, self.overwrite = Summary(), Eta(), overwrite
         self._waiting, self._ready = deque[Item](), deque[Task]()
         self._works, self._tries = dict[str, _Work](), dict[int, int]()
         self._flying: dict[int, tuple[Task, _Work]] = {}
@@ -140,6 +142,7 @@ class Batch:
         except OSError as error:
             self._fail(work, f"It cannot be read: {error.strerror}.", "Was it moved meanwhile?")
             return
+        work.replace = self.overwrite or has_results(item, self.manifest)
         self.manifest.write(self._record(work, "begun"))
         self.tell({"event": "begin", "item": item.key, "kind": item.kind})
         if item.kind == "still":
@@ -152,6 +155,7 @@ class Batch:
         folder = self.manifest.out / item.folder
         hints = {name: str(path.absolute()) for name, path in item.hints.items()}
         source, number = str(item.source.absolute()), next(self._numbers)
+        body = {**body, "replace": self._works[item.key].replace}
         return Task(number, kind, item.key, source, str(folder.absolute()), hints, body)
 
     def _ended(self, outcome: Outcome) -> None:
@@ -230,7 +234,10 @@ class Batch:
 
     def _record(self, work: _Work, state: Any, **more: Any) -> Record:
         item = work.item
+        before = self.manifest.records.get(item.key)
         record = Record(item.key, state, name_hash(item.source), work.fingerprint, self.digests[item.kind])
+        if before is not None:  # these are still there
+            record = replace(record, outputs=before.outputs, sha256=before.sha256)
         return replace(record, **more)
 
     def _names(self, item: Item) -> dict[Path, str]:

@@ -10,6 +10,7 @@ import contextlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,7 +105,7 @@ class Clips:
             temporal=settings.temporal, threshold=settings.threshold, interval=settings.interval,
             matter=settings.matter, apart=True,
         )  # fmt: skip
-        return plan_clip(spec, resume=True)
+        return replace(plan_clip(spec, resume=True), replace=task.replace)
 
 
 def _segment(task: Task) -> Segment:

@@ -92,14 +92,22 @@ def refuse_collision(owner: Item, item: Item) -> None:
 def refuse_strangers(items: Iterable[Item], manifest: Manifest, settings: Settings) -> None:
     """Raises OutputError for files in the way that no run made, or that were made from another file of that name."""
     for item in items:
-        if item.error is not None or _ours(item, manifest):
-            continue
+        record = manifest.records[item.key] if item.error is None and _ours(item, manifest) else None
+        if item.error is not None or (record is not None and record.state != "failed"):
+            continue  # done before, or begun by a run that was killed
+        known = record.outputs if record is not None else {}
         for path in _possible(item, manifest.out, settings):
-            if os.path.lexists(path):
+            if os.path.lexists(path) and path.relative_to(manifest.out).as_posix() not in known:
                 raise OutputError(
                     f"{path} exists, and it is not a result of {item.source}.",
                     "Replace such files with --overwrite, or choose another folder with -o.",
                 )
+
+
+def has_results(item: Item, manifest: Manifest) -> bool:
+    """Whether files of the item may be there that are results of it: it was done, or begun by a run that was killed."""
+    record = manifest.records.get(item.key)
+    return record is not None and _ours(item, manifest) and (record.state != "failed" or bool(record.outputs))
 
 
 def _ours(item: Item, manifest: Manifest) -> bool:

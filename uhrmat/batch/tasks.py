@@ -35,8 +35,13 @@ class Task:
         return asdict(self)
 
     def again(self) -> Task:
-        """The same, for another try."""
-        return replace(self, alone=True)
+        """The same, for another try; the worker that died may have left its files."""
+        return replace(self, alone=True, body={**self.body, "replace": True})
+
+    @property
+    def replace(self) -> bool:
+        """Whether files that are there may be replaced."""
+        return bool(self.body.get("replace", True))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,9 +99,10 @@ class Worker:
 
     def _still(self, task: Task) -> dict[str, Any]:
         settings, photo = self.settings, Path(task.source)
+        spec = replace(settings.spec, overwrite=task.replace)
         hints = {name: Path(path) for name, path in task.hints.items()}
         job = plan(
-            [photo], settings.spec, folder=Path(task.folder), trimap=hints.get("trimap"), mask=hints.get("mask"),
+            [photo], spec, folder=Path(task.folder), trimap=hints.get("trimap"), mask=hints.get("mask"),
             plate=hints.get("plate"), key=settings.key, prior=settings.prior, resize=settings.resize,
             max_pixels=settings.max_pixels,
         )[0]  # fmt: skip
@@ -115,7 +116,7 @@ class Worker:
             self.check()
             matte = self.matter().matte(loaded.picture, hints=loaded.hints, foreground=settings.spec.needs_foreground)
         begun = time.perf_counter()
-        files = deliver(matte, job, settings.spec, self.background)
+        files = deliver(matte, job, spec, self.background)
         seconds = {"load": loaded.seconds, **matte.stats.seconds, "write": time.perf_counter() - begun}
         stats = {**matte.stats.as_dict(), "seconds": seconds, "peak_memory": peak_memory(self._device)}
         return {"files": {name: str(path) for name, path in files.items()}, "stats": stats}
