@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import platform
+import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -103,14 +106,14 @@ def _machine() -> Iterator[Row]:
 
     device = pick_device("auto")
     yield "device", device
+    yield "cuda of torch", torch.version.cuda or "none: this build of torch computes on the CPU only"
+    if has_nvidia():
+        yield "NVIDIA driver", nvidia_driver() or "version unknown"
     for number in range(torch.cuda.device_count()):
-        card = torch.cuda.get_device_properties(number)
-        yield f"cuda:{number}", f"{card.name}, {format_bytes(card.total_memory)}"
+        yield _card(number)
     if not torch.cuda.is_available() and has_nvidia():
-        yield (
-            "NVIDIA GPU", "there, unused", f"There is an NVIDIA GPU, but torch {torch.__version__} cannot use it.",
-            "Update its driver, or install torch for its CUDA version: see https://pytorch.org/get-started/locally.",
-        )  # fmt: skip
+        problem = f"There is an NVIDIA GPU, but torch {torch.__version__} cannot use it."
+        yield "NVIDIA GPU", "there, unused", problem, gpu_cure(torch.version.cuda, nvidia_driver())
     yield "precision", pick_precision("auto", device)[0]
     yield "threads", f"{torch.get_num_threads()} of {os.cpu_count()} processors"
     free = available_memory()
@@ -121,16 +124,76 @@ def _machine() -> Iterator[Row]:
     yield "memory", f"{format_bytes(free)} free", *(little if free < LITTLE_MEMORY else ())
 
 
+def _card(number: int) -> Row:
+    import torch
+
+    from uhrmat.devices import LEAST_ON_GPU, free_on_gpu, trial_failure
+
+    card, name = torch.cuda.get_device_properties(number), f"cuda:{number}"
+    value = f"{card.name}, {format_bytes(card.total_memory)}, compute capability {card.major}.{card.minor}"
+    if failure := trial_failure(name):
+        what = f"{card.name} cannot run torch {torch.__version__}: {failure}."
+        built = ", ".join(torch.cuda.get_arch_list())
+        return name, value, what, f"{gpu_cure(torch.version.cuda, nvidia_driver())} This build is for {built}."
+    free = free_on_gpu(name)
+    value += f", {format_bytes(free)} free"
+    if free < LEAST_ON_GPU:
+        what = f"Only {format_bytes(free)} of {card.name} are free, so it is left alone."
+        return name, value, what, "End other programs that use it (`nvidia-smi` lists them)."
+    return name, value
+
+
+DRIVERS = {13: (580, "cu130"), 12: (525, "cu126"), 11: (450, "cu118")}
+"""Major versions of CUDA: the oldest driver on Linux, and an index of torch's builds for it."""
+
+
+def gpu_cure(cuda: str | None, driver: str) -> str:
+    """What to do where torch, built for `cuda`, cannot use the GPU under the NVIDIA `driver` ("" where unknown)."""
+    have = int(driver.split(".")[0]) if driver.split(".")[0].isdigit() else 0
+    if cuda is not None and have:
+        needed = DRIVERS.get(int(cuda.split(".")[0]), (0, ""))[0]
+        if have < needed:
+            return f"Update the driver to {needed} or later; it is {driver}.{_older(have)}"
+    if cuda is None:
+        fitting = next((index for least, index in DRIVERS.values() if have >= least), "cu126")
+        return f"Install a build for CUDA: {_install(fitting)}."
+    return f"Install a build for its architecture: {_install('cu126')}, or use --device cpu."
+
+
+def _older(driver: int) -> str:
+    fitting = next((index for least, index in DRIVERS.values() if driver >= least), "")
+    return f" Or install a build for this one: {_install(fitting)}." if fitting else ""
+
+
+def _install(index: str) -> str:
+    return f"pip install --force-reinstall torch --index-url https://download.pytorch.org/whl/{index}"
+
+
+def nvidia_driver() -> str:
+    """The version of the NVIDIA driver, like 550.54.14; empty where it cannot be told."""
+    with contextlib.suppress(OSError):
+        text = Path("/proc/driver/nvidia/version").read_text()
+        if found := re.search(r"\b(\d{3}\.\d+(?:\.\d+)?)\b", text):
+            return found[1]
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        line = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+        done = subprocess.run(line, capture_output=True, text=True, timeout=10)
+        return done.stdout.split("\n")[0].strip() if done.returncode == 0 else ""
+    return ""
+
+
 def _engines() -> Iterator[Row]:
     from uhrmat.devices import pick_device, pick_precision
-    from uhrmat.sparse.choose import candidates, fastest, trial
+    from uhrmat.sparse.choose import candidates, fastest, trials
 
     device = pick_device("auto")
     name, dtype = pick_precision("auto", device)
-    seconds = {engine: trial(engine, device, dtype) for engine in candidates(device, dtype)}
+    seconds, failed = trials(candidates(device, dtype), device, dtype)
     for engine, time in seconds.items():
         yield engine, f"{1000 * time:.1f} ms for three layers on 50,000 active pixels, {name} on {device}"
-    yield "auto takes", fastest(seconds)
+    for engine, reason in failed.items():
+        yield engine, "cannot run", f"The engine {engine} cannot run on {device}: {reason}", "Use --engine tiles."
+    yield "auto takes", fastest(seconds) if seconds else "none can run"
 
 
 def _codecs() -> Iterator[Row]:

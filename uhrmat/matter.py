@@ -14,7 +14,7 @@ import numpy as np
 from uhrmat.ahead import Begun, small_problem
 from uhrmat.children import refuse_fork
 from uhrmat.despill import despill
-from uhrmat.devices import peak_memory, pick_device, pick_precision, set_threads
+from uhrmat.devices import device_note, peak_memory, pick_device, pick_precision, set_threads
 from uhrmat.errors import InputError, UhrmatError
 from uhrmat.foreground import estimate_foreground
 from uhrmat.hints import Hints, PlateLike, read_hints
@@ -113,9 +113,11 @@ class Matter:
         set_threads(threads)
         self.working_size = working_size
         self.device = pick_device(device)
+        self.notes = [note for note in (device_note(device),) if note]
         self.precision, dtype = pick_precision(precision, self.device)
         self.priors = Priors(prior, solver, self.device, threads)
         self.refiner = make_refiner(refiner, weights, engine, dtype, self.device)
+        self.notes += getattr(self.refiner, "notes", [])
         self.halved = working_size is None and isinstance(self.refiner, Climbing)
         self.max_memory, self.overflow = max_memory, overflow
 
@@ -193,7 +195,14 @@ class Matter:
             raise UhrmatError(what, "If it is a network: its weights or its normalisation are wrong. Use another one.")
         size = (picture.height, picture.width)
         settled = opened(prior.alpha, size) if hints.trimap is None else hints.trimap
-        notes = [*picture.info.notes, *filter(None, [choice.note]), *hints.choices, *hints.warnings, *prior.notes]
+        notes = [
+            *self.notes,
+            *picture.info.notes,
+            *filter(None, [choice.note]),
+            *hints.choices,
+            *hints.warnings,
+            *prior.notes,
+        ]
         return Question(small, prior, settled, notes)
 
     def refine(self, job: Job, alpha: np.ndarray, foreground: bool) -> Outcome:

@@ -19,7 +19,7 @@ from uhrmat.batch.settings import Settings, fingerprint
 from uhrmat.batch.tasks import Outcome, Task, failed
 from uhrmat.composite import parse_background
 from uhrmat.deliver import deliver
-from uhrmat.devices import peak_memory
+from uhrmat.devices import peak_memory, trial_failure
 from uhrmat.errors import InputError, MemoryBudgetError
 from uhrmat.loading import load
 from uhrmat.matter import Matter
@@ -27,6 +27,7 @@ from uhrmat.memory import memory_limit
 from uhrmat.plan import plan
 from uhrmat.prior.affinity import METHODS
 from uhrmat.prior.choose import pick
+from uhrmat.refine.budget import share_among
 
 if TYPE_CHECKING:
     from uhrmat.batch.segments import Clips
@@ -41,18 +42,20 @@ class Dropped(Exception):
 
 
 class Worker:
-    """index: which of several on this machine it is, so that each takes a GPU of its own where there are several.
+    """index: which of `workers` on this machine it is, so that each takes a GPU of its own where there are several;
+    those that have one in common share its memory.
 
     Raises InputError or WeightsError for settings that cannot work; `run` raises nothing.
     """
 
-    def __init__(self, settings: Settings, index: int = 0) -> None:
+    def __init__(self, settings: Settings, index: int = 0, workers: int = 1) -> None:
         self.settings = settings
         self.background = None if settings.background is None else parse_background(settings.background)
         self.prior = LazyPrior()
         self.computing, self.stopped = threading.Lock(), threading.Event()
         self._made: dict[tuple[Any, ...], Matter] = {}
-        self._device = _device(str(settings.matter.get("device", "auto")), index)
+        self._device, devices = _device(str(settings.matter.get("device", "auto")), index)
+        share_among(len(range(index % devices, workers, devices)))
         self.matter().prepare(frozenset(settings.given))
         self._clips: Clips | None = None
 
@@ -135,13 +138,15 @@ def unchanged(task: Task) -> None:
         raise InputError(f"{task.source} changed while it was read.", "Run again when nothing writes to it.")
 
 
-def _device(name: str, index: int) -> str:
+def _device(name: str, index: int) -> tuple[str, int]:
+    """The device of the worker `index`, and over how many devices the workers are spread."""
     if name != "auto":
-        return name
+        return name, 1
     import torch
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    return f"cuda:{index % count}" if count > 1 else name
+    own = f"cuda:{index % count}" if count > 1 else name
+    return (own, count) if count > 1 and not trial_failure(own) else (name, max(1, count))
 
 
 @dataclass

@@ -58,7 +58,7 @@ def main() -> None:
         with importing():
             from uhrmat.batch.worker import SLOTS, Worker
 
-        worker = Worker(Settings.from_dict(config["settings"]), config["index"])
+        worker = Worker(Settings.from_dict(config["settings"]), config["index"], config["workers"])
     except UhrmatError as error:
         reply({"refused": [error.message, error.hint]})
         return

@@ -97,7 +97,7 @@ class LocalExecutor:
 
     def _start(self, index: int) -> _Child:
         child = _Child(index, self._messages)
-        child.send({"settings": self._config, "index": index})
+        child.send({"settings": self._config, "index": index, "workers": self.workers})
         return child
 
     def stop(self) -> None:

@@ -18,12 +18,14 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
+from uhrmat.devices import free_on_gpu
 from uhrmat.errors import MemoryBudgetError
 from uhrmat.memory import available_memory, held_memory, helpers_memory
 from uhrmat.refine.parts import CELL
 from uhrmat.units import format_bytes, roomy
 
 T = TypeVar("T")
+_sharing = 1
 CALIBRATION = Path(__file__).with_name("bytes_per_pixel.json")
 CPU_SHARE, CUDA_SHARE = 0.5, 0.8
 """Of what is free, what may be taken where nobody names a limit."""
@@ -87,13 +89,20 @@ def cost_of(device: str, engine: str, dtype: torch.dtype, network: str) -> Cost:
     return Cost(engine, known["per_pixel"] * MARGIN * factor, fixed, estimated=True)
 
 
+def share_among(workers: int) -> None:
+    """Says how many processes, this one counted, refine on this one's device."""
+    global _sharing
+    _sharing = max(1, workers)
+
+
 def refiner_limit(device: str, max_memory: int | None) -> int:
     """Bytes that the refiner may take now; on the CPU `max_memory` is the total of this process and of the prior's,
-    elsewhere the device's."""
+    elsewhere the device's. What torch holds in reserve counts as free: the limit does not depend on what ran before.
+    Several workers on one device (`share_among`) take equal parts of what is free."""
     if device.startswith("cuda"):
-        return max_memory or int(CUDA_SHARE * torch.cuda.mem_get_info(torch.device(device))[0])
+        return max_memory or int(CUDA_SHARE * free_on_gpu(device) / _sharing)
     if max_memory is None:
-        return int(CPU_SHARE * available_memory())
+        return int(CPU_SHARE * available_memory() / _sharing)
     return max_memory - held_memory() - helpers_memory()
 
 

@@ -9,9 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from uhrmat.devices import on_device
 from uhrmat.refine.budget import cost_of
 from uhrmat.refine.parts import Box, Run
 from uhrmat.sparse import ActiveSet, Engine, Feat, choose_engine, make_engine
+from uhrmat.sparse.choose import Chosen
 
 if TYPE_CHECKING:
     from uhrmat.refine.refiner import Job
@@ -24,12 +26,13 @@ Answer = Callable[[Engine, Feat], Feat]
 
 
 class SparseRefiner(Generic[Net]):
-    """A network on active sets. engine: see `sparse.ENGINES`; dtype: of the arithmetic; reach: of its receptive field,
-    pixels; kind: of the network, in the table of costs; cost: its memory."""
+    """A network on active sets. engine: see `sparse.ENGINES`; notes: on its choice, for the user; dtype: of the
+    arithmetic; reach: of its receptive field, pixels; kind: of the network, in the table of costs; cost: its memory."""
 
     def __init__(self, net: Net, reach: int, kind: str, engine: str, dtype: torch.dtype, device: str) -> None:
         self.dtype, self.device = dtype, torch.device(device)
-        self.engine = choose_engine(self.device, dtype) if engine == "auto" else engine
+        chosen = choose_engine(self.device, dtype) if engine == "auto" else Chosen(engine)
+        self.engine, self.notes = chosen.name, [chosen.note] if chosen.note else []
         self.net = net.to(self.device).eval()
         self.reach = reach
         self.cost = cost_of(device, self.engine, dtype, kind)
@@ -56,10 +59,11 @@ def on_windows(
         inside = ActiveSet.from_mask(active[window])
         if not inside.count:
             return
-        engine = make_engine(kind, inside, dtype, device)
         top, left = window[0].start, window[1].start
-        seen = engine.sample(lambda ys, xs: features(ys + top, xs + left))
-        engine.scatter(answer(engine, seen), alpha[window], add=add)
+        with on_device(device):
+            engine = make_engine(kind, inside, dtype, device)
+            seen = engine.sample(lambda ys, xs: features(ys + top, xs + left))
+            engine.scatter(answer(engine, seen), alpha[window], add=add)
 
     return run
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import cache
 
 import torch
 
+from uhrmat.devices import on_device
+from uhrmat.errors import UhrmatError
 from uhrmat.sparse.active import ActiveSet
 from uhrmat.sparse.engine import Engine
 from uhrmat.sparse.select import make_engine
@@ -28,11 +31,39 @@ def candidates(device: torch.device | str, dtype: torch.dtype) -> tuple[str, ...
     return ("tiles", "spconv") if there and importlib.util.find_spec("spconv") else ("tiles",)
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """name: of the engine; note: for the user, why another one that is installed was left out, or empty."""
+
+    name: str
+    note: str = ""
+
+
 @cache
-def choose_engine(device: torch.device | str, dtype: torch.dtype) -> str:
-    """Name of the engine for `device` and arithmetic `dtype`: of several candidates the one whose trial is shorter."""
+def choose_engine(device: torch.device | str, dtype: torch.dtype) -> Chosen:
+    """The engine for `device` and arithmetic `dtype`: of several candidates the one whose trial is shorter. One whose
+    trial fails is left out, with a note; where all fail, the first is taken, whose own error then says why."""
     names = candidates(device, dtype)
-    return names[0] if len(names) == 1 else fastest({name: trial(name, device, dtype) for name in names})
+    if len(names) == 1:
+        return Chosen(names[0])
+    seconds, failed = trials(names, device, dtype)
+    note = "; ".join(f"engine {name} left out, because it cannot run here: {why}" for name, why in failed.items())
+    return Chosen(fastest(seconds) if seconds else names[0], note)
+
+
+def trials(
+    names: Iterable[str], device: torch.device | str, dtype: torch.dtype
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Seconds of each engine's trial, and of those that cannot run the reason, in one line."""
+    seconds: dict[str, float] = {}
+    failed: dict[str, str] = {}
+    for name in names:
+        try:
+            seconds[name] = trial(name, device, dtype)
+        except Exception as error:  # whatever a library for GPUs raises where it does not fit its driver or torch
+            message = error.message if isinstance(error, UhrmatError) else f"{type(error).__name__}: {error}"
+            failed[name] = (message.splitlines() or [type(error).__name__])[0][:160]
+    return seconds, failed
 
 
 def fastest(seconds: dict[str, float]) -> str:
@@ -45,10 +76,11 @@ def trial(name: str, device: torch.device | str, dtype: torch.dtype) -> float:
     """Seconds for one layer of each kind on the trial's band: the least of a few repeats after a first one."""
     mask = torch.zeros(SIDE, SIDE, dtype=torch.bool)
     mask[:, SIDE // 2 : SIDE // 2 + BAND] = True
-    engine = make_engine(name, ActiveSet.from_mask(mask), dtype, device)
-    layers = _layers(engine, torch.device(device))
-    layers()
-    return min(_timed(layers, torch.device(device)) for _ in range(_REPEATS))
+    with on_device(device):
+        engine = make_engine(name, ActiveSet.from_mask(mask), dtype, device)
+        layers = _layers(engine, torch.device(device))
+        layers()
+        return min(_timed(layers, torch.device(device)) for _ in range(_REPEATS))
 
 
 def _layers(engine: Engine, device: torch.device) -> Callable[[], object]:

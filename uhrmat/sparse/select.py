@@ -31,7 +31,7 @@ def make_engine(
     if name == "auto":
         from uhrmat.sparse.choose import choose_engine
 
-        name = choose_engine(device, dtype)
+        name = choose_engine(device, dtype).name
     if name == "dense":
         mask = mask_or_active.mask() if isinstance(mask_or_active, ActiveSet) else mask_or_active
         return DenseEngine(torch.as_tensor(mask).to(device), dtype)

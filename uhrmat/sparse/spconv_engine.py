@@ -142,6 +142,18 @@ class SpconvEngine(Engine):
 def _spconv_ops() -> Any:
     try:
         from spconv.pytorch import ops
-    except ImportError as error:
-        raise InputError("spconv is not installed.", 'Run: pip install "uhrmat[cuda]"') from error
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] == "spconv":
+            raise InputError("spconv is not installed.", 'Run: pip install "uhrmat[cuda]"') from error
+        raise _broken(error) from error
+    except Exception as error:  # a library of CUDA that is missing, a build for another Python or torch, …
+        raise _broken(error) from error
     return ops
+
+
+def _broken(error: Exception) -> InputError:
+    reason = (str(error).splitlines() or [""])[0][:160]
+    return InputError(
+        f"spconv is installed, but cannot be loaded ({type(error).__name__}: {reason}).",
+        "See `uhrmat doctor`; the engine tiles needs no spconv.",
+    )
