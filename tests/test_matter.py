@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -140,3 +142,9 @@ def test_warming_up_leaves_no_trace(refiner: str, scene: Scene, picture: Picture
     warm.warm()
     alphas = [matter.matte(picture, trimap=scene.trimap, foreground=False).alpha for matter in (cold, warm)]
     assert np.array_equal(*alphas)
+
+
+def test_notes_of_the_file_are_the_mattes(scene: Scene, picture: Picture) -> None:
+    noted = Picture(picture.pixels, None, replace(picture.info, notes=("a.jpg is damaged inside",)))
+    matte = Matter(refiner="bilinear", working_size=64).matte(noted, trimap=scene.trimap, foreground=False)
+    assert matte.stats.notes[0] == "a.jpg is damaged inside"

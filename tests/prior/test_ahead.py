@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from uhrmat import Matter, matter
+from uhrmat import Matter, loading, matter
 from uhrmat.ahead import Problem, begin_prior, small_problem
 from uhrmat.errors import InputError
 from uhrmat.hints import Hints
-from uhrmat.loading import Ahead
-from uhrmat.media import Picture
+from uhrmat.loading import Ahead, load
+from uhrmat.media import Picture, limits
+from uhrmat.memory import memory_limit
 from uhrmat.outputs import Spec
-from uhrmat.plan import plan
+from uhrmat.plan import Job, plan
 from uhrmat.prior.affinity import solve
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
@@ -82,3 +83,22 @@ def test_what_cannot_be_read_is_told_when_it_is_taken(tmp_path: Path) -> None:
         ahead.begin_prior("auto", None, solve)
         with pytest.raises(InputError):
             ahead.take(job)
+
+
+def test_what_finds_no_room_beside_the_photograph_before_it_is_read_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one.png", "two.png"):
+        Image.fromarray(PIXELS).save(tmp_path / name)
+    jobs = plan([tmp_path / "one.png", tmp_path / "two.png"], Spec(outputs=("alpha",)))
+    held = {"one.png": [0], "two.png": [90_000, 0]}  # the second beside the first one's matte, then alone
+
+    def loaded(job: Job, *options: Any) -> Any:
+        now = held[job.photo.name].pop(0)
+        monkeypatch.setattr(limits, "held_memory", lambda: now)
+        return load(job, *options)
+
+    monkeypatch.setattr(loading, "load", loaded)
+    with memory_limit(100_000), closing(Ahead(jobs)) as ahead:
+        assert [ahead.take(job).picture.width for job in jobs] == [80, 80]
+    assert held == {"one.png": [], "two.png": []}

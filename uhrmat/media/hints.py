@@ -47,7 +47,7 @@ def read_trimap(
         size: the picture's (height, width). Another size is refused, or resampled with `resize`.
         notes: gets a line for what was taken on trust.
     """
-    values, lossy, name = _values(source, "trimap", max_pixels)
+    values, lossy, name = _values(source, "trimap", max_pixels, notes)
     trimap = normalise_trimap(values, lossy=lossy, name=name, notes=notes)
     if fits(name, "trimap", trimap.shape, size, resize, notes):
         return trimap
@@ -64,7 +64,7 @@ def read_mask(
     A mask of another size than `size` (height, width) is resampled where it has the same proportions, or with `resize`;
     else `InputError`. Other arguments as for `read_trimap`.
     """
-    values, lossy, name = _values(source, "mask", max_pixels)
+    values, lossy, name = _values(source, "mask", max_pixels, notes)
     mask = normalise_mask(values, lossy=lossy, name=name, notes=notes)
     if fits(name, "mask", mask.shape, size, resize, notes):
         return mask
@@ -76,7 +76,7 @@ def read_matte(
     source: ArrayOrPath, max_pixels: int = MAX_PIXELS, notes: list[str] | None = None, name: str = "alpha"
 ) -> FloatArray:
     """A matte that was made elsewhere, as float32 (H, W) in [0, 1], in a mask's codings but every value as it is."""
-    values, lossy, named = _values(source, name, max_pixels)
+    values, lossy, named = _values(source, name, max_pixels, notes)
     return normalise_mask(values, lossy=lossy, exact=True, name=named, notes=notes)
 
 
@@ -122,8 +122,11 @@ def _alike(have: Sequence[int], size: Sequence[int]) -> bool:
     return 0 not in have and abs(have[1] * size[0] / (have[0] * size[1]) - 1) <= PROPORTIONS
 
 
-def _values(source: ArrayOrPath, kind: str, max_pixels: int) -> tuple[Array, bool, str]:
-    """One channel of values (H, W), whether they come from a lossy file, and the hint's name for errors."""
+def _values(source: ArrayOrPath, kind: str, max_pixels: int, notes: list[str] | None) -> tuple[Array, bool, str]:
+    """One channel of values (H, W), whether they come from a lossy file, and the hint's name for errors.
+
+    notes: takes lines for the user about the file.
+    """
     if isinstance(source, np.ndarray):
         name = f"The {kind}"
         pixels, alpha = _split(source, name)
@@ -135,7 +138,10 @@ def _values(source: ArrayOrPath, kind: str, max_pixels: int) -> tuple[Array, boo
         raise InputError(what, "Give a path or a numpy array, for example np.asarray(…).") from None
     file, header = open_source(path, max_pixels)
     name = f"The {kind} '{file}'"
-    return single_channel(name, *decode_upright(file, header)), header.lossy, name
+    decoded = decode_upright(file, header)
+    if notes is not None:
+        notes += header.notes
+    return single_channel(name, *decoded), header.lossy, name
 
 
 def _split(array: Array, name: str) -> tuple[Array, Array | None]:
