@@ -174,6 +174,18 @@ def test_hints_and_results_beside_what_they_belong_to_are_no_inputs(tmp_path: Pa
     assert f"{len(COMPANIONS[name])} files are passed over" in found.about_companions()
 
 
+@pytest.mark.parametrize(
+    ("clip", "results"),
+    [("take 50%.mp4", "take 50%_alpha"), ("shot/f_0001.png", "shot_foreground"), ("X.MOV", "x_composite")],
+)
+def test_folders_of_frames_beside_what_they_were_made_of_are_no_inputs(tmp_path: Path, clip: str, results: str) -> None:
+    touch(tmp_path, f"in/{clip}", f"in/{results}/f_0001.png", "in/other_alpha/g.png")
+    found = find([tmp_path / "in"], Selection())
+    assert {item.key for item in found.items} == {clip, "other_alpha/g.png"}
+    assert found.companions == [results]
+    assert keys(tmp_path / "in", sequences=["*"])[-1] != results
+
+
 def test_what_is_asked_for_by_its_ending_is_an_input(tmp_path: Path) -> None:
     touch(tmp_path, "in/car.jpg", "in/car_plate.jpg", "in/car_mask.png")
     assert keys(tmp_path / "in", include=["*_plate.jpg"]) == ["car_plate.jpg"]

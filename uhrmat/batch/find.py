@@ -127,9 +127,13 @@ def _walk(root: Path, before: PurePosixPath, chosen: Selection, skip: set[Path],
         here = Path(folder)
         below = PurePosixPath(here.relative_to(root).as_posix())
         inside = []
+        beside = companions([*(name for name in files if _kind(name)), *folders])
         for name in sorted(folders):
             path = here / name
             if name.startswith(".") or name.lower() in _JUNK or (skip and path.resolve() in skip):
+                continue
+            if name in beside and not _named(below / name, chosen):
+                found.companions.append((below / name).as_posix())
                 continue
             if _matches(below / name, chosen.sequences):
                 if _wanted(below / name, chosen):
@@ -137,7 +141,6 @@ def _walk(root: Path, before: PurePosixPath, chosen: Selection, skip: set[Path],
                 continue
             inside.append(name)
         folders[:] = inside
-        beside = companions(name for name in files if _kind(name))
         for name in sorted(files):
             kind = _kind(name)
             if kind is None:

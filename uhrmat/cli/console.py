@@ -7,8 +7,10 @@ Exit codes: 0 all done, 1 some item failed, 2 wrong usage or bad input before an
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -117,8 +119,17 @@ def describe(error: BaseException) -> str:
         return printable(str(error))
     if isinstance(error, MemoryError):
         return "There is not enough memory for this picture. Allow less with --max-memory."
+    if _too_long(error):
+        name = os.fsdecode(error.filename or "") if isinstance(error, OSError) else ""
+        shown = name if len(name) <= 60 else f"{name[:24]}…{name[-24:]}"
+        return printable(f"The name '{shown}' is too long for this disk. Name a file or folder that exists.")
     text = " ".join(str(error).split())  # several lines, in other libraries' errors
     return printable(f"{type(error).__name__}: {text}. This was not expected: --debug shows where it happened.")
+
+
+def _too_long(error: BaseException) -> bool:
+    """Whether the system refused a name for its length: such a file cannot exist, so what was given is wrong."""
+    return isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG
 
 
 @contextmanager
@@ -144,7 +155,7 @@ def session(console: Console) -> Iterator[Console]:
     except OSError as error:  # a disk or a file that fails where nobody expects it to
         console.document({"error": describe(error), "hint": ""})
         console.error(error)
-        raise typer.Exit(FAILED) from None
+        raise typer.Exit(USAGE if _too_long(error) else FAILED) from None
     finally:
         logger.removeHandler(handler)
 
