@@ -26,17 +26,18 @@ import numpy as np
 import torch
 
 from benchmarks.common import header, parser, write
-from uhrmat.ahead import small_problem
-from uhrmat.bench.hrimf_amr import measured
-from uhrmat.bench.pictures import Item, find_items
-from uhrmat.devices import fast_bf16
-from uhrmat.hints import Hints
-from uhrmat.media import read_matte, read_picture, read_trimap
+from uhrmat.core.devices import fast_bf16
+from uhrmat.hints.files import read_matte, read_trimap
+from uhrmat.hints.read import Hints
+from uhrmat.media import read_picture
+from uhrmat.prior.ahead import small_problem
 from uhrmat.prior.base import area_average
 from uhrmat.prior.make import Priors
 from uhrmat.refine.refiner import Job, Refiner, SHMRefiner, make_refiner
-from uhrmat.refine.shm import SHM
-from uhrmat.sparsity import K, trimap_band
+from uhrmat.refine.shm.network import SHM
+from uhrmat.sparsity.spatial import K, trimap_band
+from uhrmat.train.bench.hrimf_amr import measured
+from uhrmat.train.bench.pictures import Item, find_items
 from uhrmat.train.loop import train
 from uhrmat.train.recipe import RefinerRecipe, load_recipe
 

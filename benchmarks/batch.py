@@ -33,12 +33,12 @@ from PIL import Image
 from benchmarks.common import header, parser, write
 from benchmarks.watch import resident, tree
 from uhrmat.batch import worker
+from uhrmat.batch.executors.inline import InlineExecutor
 from uhrmat.batch.find import Selection
 from uhrmat.batch.hints import Hints
 from uhrmat.batch.job import Job, run
 from uhrmat.batch.settings import Settings
-from uhrmat.executors.inline import InlineExecutor
-from uhrmat.media import read_alpha
+from uhrmat.hints.files import read_alpha
 from uhrmat.media.video import open_clip
 from uhrmat.metrics import as_unit
 

@@ -25,15 +25,16 @@ import torch
 from benchmarks.common import header, parser, write
 from benchmarks.image import grey, scene
 from benchmarks.watch import available, watch
-from uhrmat.ahead import small_copy
-from uhrmat.media import Picture, open_png, read_picture, read_trimap
+from uhrmat.hints.files import read_trimap
+from uhrmat.media import Picture, open_png, read_picture
 from uhrmat.metrics import score
+from uhrmat.prior.ahead import small_copy
 from uhrmat.prior.base import area_average, working_shape
 from uhrmat.refine.fuse import fused_prior
-from uhrmat.refine.overflow import refine_divided
-from uhrmat.refine.parts import count_cells
+from uhrmat.refine.memory.overflow import refine_divided
+from uhrmat.refine.memory.parts import count_cells
 from uhrmat.refine.refiner import Job, SHMRefiner
-from uhrmat.sparsity import trimap_band
+from uhrmat.sparsity.spatial import trimap_band
 from uhrmat.train.synth import render_scene
 
 ROOM = 4_300_000

@@ -1,8 +1,9 @@
 """Measure how many bytes the refiner takes per pixel: for each engine, precision and network, in fresh processes.
 
 Run from the repository: `python -m benchmarks.calibrate [--device cuda]`; it updates
-uhrmat/refine/bytes_per_pixel.json, which budgets are reckoned with. A ring of active pixels is refined at two sizes;
-what the memory grows by gives slope and intercept. On the CPU that is the growth of the largest resident size (Linux:
+uhrmat/refine/memory/bytes_per_pixel.json, which budgets are reckoned with. A ring of active pixels is refined at two
+sizes; what the memory grows by gives slope and intercept. On the CPU that is the growth of the largest resident size
+(Linux:
 /proc/self/clear_refs resets it), with one thread, which changes a few megabytes only and is kind to a busy machine.
 """
 
@@ -23,13 +24,13 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from uhrmat.devices import PRECISIONS
+from uhrmat.core.devices import PRECISIONS
+from uhrmat.core.memory import held_memory
 from uhrmat.media import Picture
-from uhrmat.memory import held_memory
-from uhrmat.refine.budget import CALIBRATION, Cost
-from uhrmat.refine.parts import count_cells
+from uhrmat.refine.memory.budget import CALIBRATION, Cost
+from uhrmat.refine.memory.parts import count_cells
 from uhrmat.refine.refiner import Job, SHMRefiner
-from uhrmat.refine.shm import SHM
+from uhrmat.refine.shm.network import SHM
 
 WIDTH = 32
 """Of the ring, pixels: what a trimap's band widened by 7 on either side has at least."""

@@ -24,14 +24,14 @@ import torch
 from benchmarks.clip_files import MODES, memory, speed
 from benchmarks.common import header, parser, write
 from benchmarks.macs import active_sites, dense_sites, macs
-from uhrmat.clip.matter import ClipMatter, FrameMatte, Gate
-from uhrmat.hints import Hints
-from uhrmat.matter import Matter
+from uhrmat.hints.read import Hints
 from uhrmat.media import Picture
 from uhrmat.metrics import ClipScores, Scores, mean_scores
-from uhrmat.refine.shm import SIZES
+from uhrmat.pipeline import Matter
+from uhrmat.refine.shm.network import SIZES
 from uhrmat.sparse import ActiveSet
 from uhrmat.train.synth.clip import ClipFrame, ClipRecipe, render_clip
+from uhrmat.video.matter import ClipMatter, FrameMatte, Gate
 
 _MEASURES = ("mad", "mse", "grad", "dtssd")
 _PARTS = ("quality", "drift", "speed", "memory")

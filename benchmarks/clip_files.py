@@ -13,12 +13,12 @@ import av
 import numpy as np
 from PIL import Image
 
-from uhrmat.clip.matter import Gate
-from uhrmat.clip.plan import ClipSpec, plan_clip
-from uhrmat.clip.report import ClipReport
-from uhrmat.clip.run import Tools, matte_clip
-from uhrmat.memory import held_memory
+from uhrmat.core.memory import held_memory
 from uhrmat.train.synth.clip import ClipRecipe, render_clip
+from uhrmat.video.matter import Gate
+from uhrmat.video.plan import ClipSpec, plan_clip
+from uhrmat.video.report import ClipReport
+from uhrmat.video.run import Tools, matte_clip
 
 MODES = {"off": Gate(temporal=False), "frame by frame": Gate(averaged=False), "on": Gate()}
 """All anew; what changed, for itself; what changed, averaged where the subject stands."""

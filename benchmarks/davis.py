@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import header, parser, write
-from uhrmat.clip.plan import ClipSpec, plan_clip
-from uhrmat.clip.run import Tools, matte_clip
-from uhrmat.media import read_alpha, read_mask
-from uhrmat.prior.affinity import METHODS
+from uhrmat.hints.files import read_alpha, read_mask
+from uhrmat.prior.closed_form.affinity import METHODS
 from uhrmat.prior.worker import PriorProcess
+from uhrmat.video.plan import ClipSpec, plan_clip
+from uhrmat.video.run import Tools, matte_clip
 
 _AT = (0.1, 0.25, 0.5, 1.0)
 """Shares of a sequence over whose frames the IoU is given: a carried hint gets worse."""

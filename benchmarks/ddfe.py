@@ -1,6 +1,6 @@
 """Memory of DDFE: bytes per pixel for budgets, and the picture that HRIMF-AMR needs 23 GB of GPU memory for.
 
-    python -m benchmarks.ddfe calibrate             updates uhrmat/refine/bytes_per_pixel.json
+    python -m benchmarks.ddfe calibrate             updates uhrmat/refine/memory/bytes_per_pixel.json
     python -m benchmarks.ddfe memory                3915 x 4059 pixels within 1 GB, on the CPU
 
 `memory` refines a generated picture from a generated matte at the working size, as `uhrmat image --refiner ddfe` does
@@ -23,19 +23,19 @@ import torch
 from safetensors.torch import save_file
 
 from benchmarks.calibrate import _peak, _reset, job, machine, store
-from uhrmat.devices import peak_memory
+from uhrmat.core.devices import peak_memory
+from uhrmat.core.units import parse_bytes
 from uhrmat.media import Picture
+from uhrmat.media.shrink import small_trimap
 from uhrmat.prior.base import area_average
-from uhrmat.refine.budget import Cost, refiner_limit
-from uhrmat.refine.ddfe import DDFE, SIZES
-from uhrmat.refine.ddfe_refiner import DDFERefiner
+from uhrmat.refine.ddfe.network import DDFE, SIZES
+from uhrmat.refine.ddfe.refiner import DDFERefiner
 from uhrmat.refine.fuse import fused_prior, settle
-from uhrmat.refine.overflow import refine_within
-from uhrmat.refine.parts import count_cells
+from uhrmat.refine.memory.budget import Cost, refiner_limit
+from uhrmat.refine.memory.overflow import refine_within
+from uhrmat.refine.memory.parts import count_cells
 from uhrmat.refine.refiner import Job
-from uhrmat.shrink import small_trimap
-from uhrmat.sparsity import trimap_band
-from uhrmat.units import parse_bytes
+from uhrmat.sparsity.spatial import trimap_band
 
 SIDES = (768, 2304)
 

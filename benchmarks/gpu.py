@@ -27,9 +27,9 @@ from torch import Tensor
 from benchmarks import plot
 from benchmarks.common import Peak, header, median_ms, parser, why, write
 from benchmarks.shot import Shot, bands, synthetic
-from uhrmat.devices import PRECISIONS
+from uhrmat.core.devices import PRECISIONS
 from uhrmat.refine.refiner import Job, load_shm
-from uhrmat.refine.shm import SHM
+from uhrmat.refine.shm.network import SHM
 from uhrmat.sparse import ActiveSet, make_engine
 
 CASES = {"4K": (2160, 3840, 600_000), "8K": (4320, 7680, 2_400_000)}

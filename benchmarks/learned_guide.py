@@ -28,7 +28,7 @@ from uhrmat.prior.base import area_average
 from uhrmat.refine.features import BilinearMaps, PictureColours
 from uhrmat.refine.linear import EPSILON, RADIUS
 from uhrmat.refine.refiner import Job, make_refiner, places
-from uhrmat.sparsity import K
+from uhrmat.sparsity.spatial import K
 from uhrmat.train.crops import softened, softness
 from uhrmat.train.loop import require_samples
 from uhrmat.train.recipe import RefinerRecipe, load_recipe

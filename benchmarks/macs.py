@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 
-from uhrmat.refine.shm import SHMConfig
+from uhrmat.refine.shm.network import SHMConfig
 from uhrmat.sparse import ActiveSet
 
 

@@ -19,9 +19,9 @@ import numpy as np
 
 from benchmarks.common import header, parser, write
 from benchmarks.shot import hair
-from tests.page.browser import chromium
+from tests.report.page.browser import chromium
 from uhrmat.media import Picture
-from uhrmat.page import Exhibit, Side, encode, write_page
+from uhrmat.report.page import Exhibit, Side, encode, write_page
 
 SIZE, TINY = (2160, 3840), (128, 160)
 GOAL = 2.0

@@ -22,18 +22,18 @@ from benchmarks import plot
 from benchmarks.common import Peak, header, parser, write
 from benchmarks.macs import active_sites, dense_sites, macs
 from benchmarks.shot import Shot, hair
-from uhrmat.ahead import small_copy
 from uhrmat.media import Picture
+from uhrmat.media.shrink import small_trimap
 from uhrmat.metrics import differences, gradient_error
-from uhrmat.prior.affinity import AffinityPrior
+from uhrmat.prior.ahead import small_copy
 from uhrmat.prior.base import SmallHints, working_shape
+from uhrmat.prior.closed_form.affinity import AffinityPrior
 from uhrmat.refine.features import context_maps
 from uhrmat.refine.refiner import Job, load_shm
-from uhrmat.refine.shm import SIZES
-from uhrmat.shrink import small_trimap
+from uhrmat.refine.shm.network import SIZES
 from uhrmat.sparse import ActiveSet, make_engine
 from uhrmat.sparse.engine import SampleFn
-from uhrmat.sparsity import trimap_band
+from uhrmat.sparsity.spatial import trimap_band
 
 PATCH = 512
 Box = tuple[slice, slice]

@@ -21,7 +21,7 @@ import torch
 from benchmarks import common
 from benchmarks.person_others import others
 from uhrmat.hub.bundled import bundled
-from uhrmat.prior.lpn import SHORT_SIDE, load_person
+from uhrmat.prior.networks.lpn import SHORT_SIDE, load_person
 from uhrmat.train.lpn.measure import Finder, emptiness, finder_of, held_out_people, measure
 from uhrmat.train.lpn.store import Source, find_sources
 

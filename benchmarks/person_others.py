@@ -11,7 +11,7 @@ import numpy as np
 
 from uhrmat import hub
 from uhrmat.prior.base import SmallHints
-from uhrmat.prior.onnx import OnnxPrior
+from uhrmat.prior.networks.onnx import OnnxPrior
 from uhrmat.train.lpn.measure import Finder
 
 _VOC_PERSON = 15

@@ -27,8 +27,8 @@ import torch
 from benchmarks import common
 from benchmarks.priors_cases import HINTS, Case, cases
 from uhrmat.hub.bundled import bundled_weights_dir
-from uhrmat.matter import Matter, Question
 from uhrmat.metrics import score
+from uhrmat.pipeline import Matter, Question
 
 PRIORS = {
     "trimap": ("closed-form+knn", "closed-form", "knn", "lbdm", "rw", "lkm", "lpn-trimap"),

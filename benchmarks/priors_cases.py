@@ -10,11 +10,12 @@ from typing import Any
 import cv2
 import numpy as np
 
-from uhrmat.bench.pictures import Item, find_items
-from uhrmat.foreground import estimate_foreground
-from uhrmat.media import read_mask, read_matte, read_picture, read_trimap, srgb_decode, srgb_encode
+from uhrmat.foreground.solve import estimate_foreground
+from uhrmat.hints.files import read_mask, read_matte, read_trimap
+from uhrmat.media import read_picture, srgb_decode, srgb_encode
+from uhrmat.media.chroma import excess, hue_axes, pure
 from uhrmat.prior.base import area_average
-from uhrmat.prior.chroma import excess, hue_axes, pure
+from uhrmat.train.bench.pictures import Item, find_items
 
 NOISE, SPILL, UNEVEN = 0.02, 0.12, 0.25
 """Of plates and screens: standard deviation, share of the screen's colour on the subject, fall of its light."""

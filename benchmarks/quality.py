@@ -21,10 +21,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import common
-from uhrmat.matter import Matter
-from uhrmat.media import read_alpha, read_matte, read_picture, read_trimap
+from uhrmat.hints.files import read_alpha, read_matte, read_trimap
+from uhrmat.media import read_picture
 from uhrmat.metrics import score
-from uhrmat.prior.affinity import solve
+from uhrmat.pipeline import Matter
+from uhrmat.prior.closed_form.affinity import solve
 from uhrmat.refine.refiner import REFINERS
 
 MEASURES = ("sad", "mse", "grad", "conn")

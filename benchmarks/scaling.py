@@ -20,7 +20,7 @@ import torch
 from benchmarks import plot
 from benchmarks.common import Peak, header, parser, write
 from benchmarks.shot import Shot, bands, synthetic
-from uhrmat.devices import PRECISIONS, pick_precision
+from uhrmat.core.devices import PRECISIONS, pick_precision
 from uhrmat.refine.refiner import Job, load_shm
 
 SIDE, ACTIVES = 4096, [50_000, 100_000, 200_000, 500_000, 1_000_000, 2_000_000, 4_000_000]

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from uhrmat.ahead import small_copy
 from uhrmat.media import Picture
+from uhrmat.prior.ahead import small_copy
 from uhrmat.prior.base import area_average, working_shape
 from uhrmat.refine.features import ColourLineFeatures, PictureColours, context_maps
 from uhrmat.refine.refiner import Job
-from uhrmat.refine.shm import SHM
+from uhrmat.refine.shm.network import SHM
 from uhrmat.sparse import ActiveSet, Engine, Feat, make_engine
 from uhrmat.train.synth import Scene, render_scene
 

@@ -22,10 +22,10 @@ import torch
 from torch import Tensor
 
 from benchmarks import common
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 from uhrmat.hub.bundled import bundled
 from uhrmat.prior.base import area_average, working_shape
-from uhrmat.prior.lpn import SHORT_SIDE, PersonNet, load_person, load_subject
+from uhrmat.prior.networks.lpn import SHORT_SIDE, PersonNet, load_person, load_subject
 from uhrmat.train.lpn.measure import overlap
 from uhrmat.train.subject.photos import find_photos
 from uhrmat.train.subject.teachers import Ensemble

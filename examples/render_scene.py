@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from uhrmat.errors import UhrmatError
+from uhrmat.core.errors import UhrmatError
 from uhrmat.train.synth import KINDS, Scene, find_training_data, render_scene
 
 _TRIES = 4

@@ -14,20 +14,20 @@ from pathlib import Path
 import pytest
 
 from tests.batch.helpers import LIGHT, FakeExecutor, job, light, mask, photo
-from tests.clip.helpers import frames, matter, write_masks, write_stream
 from tests.faults import MODES, Mode, every_step, small_files
+from tests.video.helpers import frames, matter, write_masks, write_stream
 from uhrmat.batch.job import run
 from uhrmat.batch.settings import Settings
 from uhrmat.batch.verify import verify
 from uhrmat.batch.worker import Worker
-from uhrmat.clip.plan import ClipJob, ClipSpec, plan_clip
-from uhrmat.clip.run import Tools, finish, matte_segment
-from uhrmat.clip.targets import Target
-from uhrmat.deliver import deliver
-from uhrmat.errors import OutputError
-from uhrmat.matter import Matte, Matter
+from uhrmat.core.errors import OutputError
+from uhrmat.image.deliver import deliver
+from uhrmat.image.plan import Spec, plan
 from uhrmat.media import check_writable
-from uhrmat.plan import Spec, plan
+from uhrmat.pipeline import Matte, Matter
+from uhrmat.video.plan import ClipJob, ClipSpec, plan_clip
+from uhrmat.video.run import Tools, finish, matte_segment
+from uhrmat.video.targets import Target
 
 
 def visible(folder: Path) -> dict[str, bytes]:

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from uhrmat import memory
+from uhrmat.core import memory
 
 BEFORE = """
 import importlib, os, pkgutil, signal, sys

@@ -12,12 +12,12 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from uhrmat.errors import InputError, MemoryBudgetError, OutputError, UhrmatError, WeightsError
+from uhrmat._version import __version__
+from uhrmat.core.errors import InputError, MemoryBudgetError, OutputError, UhrmatError, WeightsError
 
 if TYPE_CHECKING:
-    from uhrmat.matter import Matte, Matter, Stats
+    from uhrmat.pipeline import Matte, Matter, Stats
 
-__version__ = "0.1.0"
 __all__ = [
     "InputError",
     "Matte",
@@ -30,7 +30,7 @@ __all__ = [
     "__version__",
 ]
 
-_LAZY = {"Matte": "uhrmat.matter", "Matter": "uhrmat.matter", "Stats": "uhrmat.matter"}
+_LAZY = {"Matte": "uhrmat.pipeline", "Matter": "uhrmat.pipeline", "Stats": "uhrmat.pipeline"}
 
 
 def __getattr__(name: str) -> Any:

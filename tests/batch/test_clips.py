@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from uhrmat.batch.executors.inline import InlineExecutor
 from uhrmat.batch.find import Selection
 from uhrmat.batch.hints import Hints
 from uhrmat.batch.job import Job, run
 from uhrmat.batch.settings import Settings
-from uhrmat.clip.plan import ClipSpec, plan_clip
-from uhrmat.clip.run import Tools, matte_clip
-from uhrmat.executors.inline import InlineExecutor
+from uhrmat.video.plan import ClipSpec, plan_clip
+from uhrmat.video.run import Tools, matte_clip
 
 from .helpers import LIGHT, clip, clip_masks, files, light
 

@@ -9,7 +9,7 @@ import pytest
 
 from uhrmat.batch.find import Item, Selection, find, parse_shard
 from uhrmat.batch.hints import Hints
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 
 
 @pytest.fixture

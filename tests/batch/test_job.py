@@ -14,15 +14,15 @@ from typing import Any
 
 import pytest
 
+from uhrmat.batch.executors.inline import InlineExecutor
 from uhrmat.batch.job import Job, look, run, watch
 from uhrmat.batch.report import Summary
 from uhrmat.batch.tasks import Outcome, Task
 from uhrmat.batch.worker import Worker
 from uhrmat.cli.app import app
-from uhrmat.errors import InputError, OutputError
-from uhrmat.executors.inline import InlineExecutor
-from uhrmat.media.lock import STALE
-from uhrmat.media.stage import all_or_none
+from uhrmat.core.errors import InputError, OutputError
+from uhrmat.core.lock import STALE
+from uhrmat.core.stage import all_or_none
 
 from .helpers import LIGHT, FakeExecutor, clip, clip_masks, files, job, light, mask, photo, tree, write_result
 
@@ -261,7 +261,7 @@ def test_a_file_that_vanishes_fails_alone(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from uhrmat import deliver
+    from uhrmat.image import deliver
 
     photo(tmp_path / "in" / "p.png")
     mask(tmp_path / "masks" / "p.png")

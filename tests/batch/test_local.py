@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from uhrmat.batch.executors import local
+from uhrmat.batch.executors.local import LocalExecutor
 from uhrmat.batch.settings import Settings
 from uhrmat.batch.tasks import Outcome, Task
 from uhrmat.cli.app import app
-from uhrmat.errors import InputError, UhrmatError
-from uhrmat.executors import local
-from uhrmat.executors.local import LocalExecutor
+from uhrmat.core.errors import InputError, UhrmatError
 
 from .helpers import files, tree
 

@@ -11,7 +11,7 @@ import pytest
 
 from uhrmat.batch.lock import locked
 from uhrmat.batch.manifest import Manifest, Record, is_inside, measure, parse_record
-from uhrmat.errors import OutputError
+from uhrmat.core.errors import OutputError
 
 
 @pytest.fixture

@@ -16,12 +16,12 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from uhrmat.batch import page as module
+from uhrmat.batch.executors.inline import InlineExecutor
 from uhrmat.batch.job import run
 from uhrmat.batch.page import StillsPage
 from uhrmat.cli.app import app
-from uhrmat.errors import InputError, OutputError
-from uhrmat.executors.inline import InlineExecutor
-from uhrmat.page import album
+from uhrmat.core.errors import InputError, OutputError
+from uhrmat.report.page import album
 
 from .helpers import files, job, light, tree
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
+from uhrmat.batch.executors.inline import InlineExecutor
+from uhrmat.batch.executors.ray_actors import RayExecutor, _Actor, _layout
 from uhrmat.batch.job import Job, run
 from uhrmat.batch.report import Summary, Tell
 from uhrmat.batch.settings import Settings
-from uhrmat.clip.plan import ClipSpec, plan_clip
-from uhrmat.clip.run import Tools, matte_clip
-from uhrmat.executors.inline import InlineExecutor
-from uhrmat.executors.ray_actors import RayExecutor, _Actor, _layout
+from uhrmat.video.plan import ClipSpec, plan_clip
+from uhrmat.video.run import Tools, matte_clip
 
 from .helpers import LIGHT, clip, clip_masks, files, job, light, tree
 

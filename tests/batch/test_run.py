@@ -17,8 +17,8 @@ from uhrmat.batch.manifest import Manifest
 from uhrmat.batch.report import Summary
 from uhrmat.batch.run import TRIES, Batch
 from uhrmat.batch.tasks import Outcome, Task, failed
-from uhrmat.errors import InputError, OutputError
-from uhrmat.signals import Asked
+from uhrmat.core.errors import InputError, OutputError
+from uhrmat.core.signals import Asked
 
 from .helpers import DIGESTS, FakeExecutor, clip, item, write_result
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from uhrmat.batch.executors.inline import InlineExecutor
 from uhrmat.batch.job import run
 from uhrmat.batch.manifest import Manifest, digest
 from uhrmat.cli.app import app
 from uhrmat.cli.help import with_optional_values
-from uhrmat.executors.inline import InlineExecutor
 
 from .helpers import clip, clip_masks, job, light, tree
 

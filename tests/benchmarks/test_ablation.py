@@ -10,7 +10,7 @@ import torch
 
 from benchmarks import ablation
 from uhrmat.refine.features import BASE, CHANNELS, PRIOR, without_line
-from uhrmat.refine.shm import SHM
+from uhrmat.refine.shm.network import SHM
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.macs import active_sites, dense_sites, macs
-from uhrmat.refine.shm import SHM, SIZES, SHMConfig
+from uhrmat.refine.shm.network import SHM, SIZES, SHMConfig
 from uhrmat.sparse import ActiveSet, DenseEngine, Feat
 
 SMALL = SHMConfig(

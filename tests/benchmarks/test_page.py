@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from benchmarks import page, report
-from tests.page.browser import chromium
+from tests.report.page.browser import chromium
 
 
 def test_quick(tmp_path: Path) -> None:

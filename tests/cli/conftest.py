@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from uhrmat.errors import InputError
-from uhrmat.hints import Hints
+from uhrmat.core.errors import InputError
+from uhrmat.hints.read import Hints
 
 Run = Callable[..., Result]
 
@@ -89,10 +89,10 @@ class FakeMatter:
 
 @pytest.fixture
 def matter(monkeypatch: pytest.MonkeyPatch) -> type[FakeMatter]:
-    """Puts the fake in the place of `uhrmat.matter`."""
-    module = ModuleType("uhrmat.matter")
+    """Puts the fake in the place of `uhrmat.pipeline`."""
+    module = ModuleType("uhrmat.pipeline")
     module.Matter = FakeMatter  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "uhrmat.matter", module)
+    monkeypatch.setitem(sys.modules, "uhrmat.pipeline", module)
     monkeypatch.setattr(FakeMatter, "made", [])
     monkeypatch.setattr(FakeMatter, "calls", [])
     return FakeMatter

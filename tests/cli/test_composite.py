@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from uhrmat.composite import composite, composite_alpha, is_opaque, need_opaque, parse_background
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 from uhrmat.media import Picture, PictureInfo, srgb_decode
+from uhrmat.media.composite import composite, composite_alpha, is_opaque, need_opaque, parse_background
 from uhrmat.media.icc import REC709, convert, make_profile, matrix_to_rec709
 
 LINEAR = Picture.from_array(np.zeros((3, 4, 3), np.float32), linear=True).info

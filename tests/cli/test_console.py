@@ -14,9 +14,9 @@ import typer
 
 from uhrmat.cli.console import Console, describe, session
 from uhrmat.cli.progress import Lines
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
+from uhrmat.core.printable import printable
 from uhrmat.media import read_picture
-from uhrmat.printable import printable
 
 from .conftest import Run
 

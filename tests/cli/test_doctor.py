@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from uhrmat import __version__, doctor
+from uhrmat import __version__
 from uhrmat.cli.app import app
 from uhrmat.media.video import CODECS
+from uhrmat.report import doctor
 
 
 def problems(section: str) -> list[doctor.Finding]:
@@ -69,7 +70,7 @@ def test_little_room(only: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from collections import namedtuple
 
     only("machine", "weights")
-    monkeypatch.setattr("uhrmat.memory.available_memory", lambda: 1 << 29)
+    monkeypatch.setattr("uhrmat.core.memory.available_memory", lambda: 1 << 29)
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: usage(1, 1, 1000))
     found = [one for one in doctor.examine() if one.problem]

@@ -9,7 +9,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from uhrmat.cli.app import app
-from uhrmat.media import read_info, read_trimap
+from uhrmat.hints.files import read_trimap
+from uhrmat.media import read_info
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

@@ -9,7 +9,7 @@ import OpenEXR
 import pytest
 import tifffile
 
-from uhrmat.memory import allowed_memory, memory_limit, set_memory_limit
+from uhrmat.core.memory import allowed_memory, memory_limit, set_memory_limit
 
 from .conftest import Run
 

@@ -11,10 +11,10 @@ import pytest
 import tifffile
 from PIL import Image
 
-from uhrmat.errors import InputError, OutputError
+from uhrmat.core.errors import InputError, OutputError
+from uhrmat.core.regular import check_name
+from uhrmat.image.outputs import Spec, check_sides, for_file, names_file
 from uhrmat.media import read_picture, write_rgb
-from uhrmat.outputs import Spec, check_sides, for_file, names_file
-from uhrmat.regular import check_name
 
 from ..media.test_exif_clean import camera_exif
 from .conftest import FakeMatter, Run, make_photo, make_trimap

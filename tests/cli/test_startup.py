@@ -24,7 +24,7 @@ def test_the_package_loads_nothing_heavy() -> None:
 
 
 def test_media_loads_no_codecs() -> None:
-    assert not loaded_after("import uhrmat.media, uhrmat.plan") & (HEAVY - {"PIL"} | {"typer", "rich"})
+    assert not loaded_after("import uhrmat.media, uhrmat.image.plan") & (HEAVY - {"PIL"} | {"typer", "rich"})
 
 
 def after_command(*words: str) -> set[str]:

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from uhrmat.media import read_trimap, write_alpha
+from uhrmat.hints.files import read_trimap
+from uhrmat.media import write_alpha
 
 pytestmark = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="/dev/full is Linux's")
 UHRMAT = f"{sys.executable} -m uhrmat"
@@ -80,7 +81,7 @@ def test_a_reader_that_has_seen_enough_is_not_told(folder: Path) -> None:
 def test_a_pipe_that_does_not_block_gets_everything(folder: Path) -> None:
     """As under some terminals and servers: a full pipe answers "later", which is no failure."""
     body = (
-        "import os, sys; from uhrmat.cli.streams import exit_code, protect; os.set_blocking(1, False); protect();"
+        "import os, sys; from uhrmat.core.streams import exit_code, protect; os.set_blocking(1, False); protect();"
         "print('x' * 500_000); os._exit(exit_code(0))"
     )
     with subprocess.Popen([sys.executable, "-c", body], stdout=subprocess.PIPE, cwd=Path.cwd()) as process:

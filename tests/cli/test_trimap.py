@@ -49,7 +49,7 @@ def test_default_radius_is_told(run: Run, mask: Path) -> None:
 
 
 def test_tiff_reads_back_as_the_same_trimap(run: Run, mask: Path) -> None:
-    from uhrmat.media import read_trimap
+    from uhrmat.hints.files import read_trimap
 
     for name in ("t.png", "t.tif"):
         assert run("trimap", mask, "-o", mask.with_name(name), "--radius", 3).exit_code == 0

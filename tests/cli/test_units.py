@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from uhrmat.errors import InputError, WeightsError
+from uhrmat.core.errors import InputError, WeightsError
+from uhrmat.core.units import format_bytes, parse_bytes
 from uhrmat.hub import bundled as module
 from uhrmat.hub.bundled import bundled, bundled_weights_dir
-from uhrmat.units import format_bytes, parse_bytes
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_temporal_and_range_reach_the_clip(shot: Path, tmp_path: Path) -> None:
 
 
 def test_frame_by_frame_reaches_the_clip(shot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from uhrmat.clip import blend
+    from uhrmat.video import blend
 
     asked: list[int] = []
     monkeypatch.setattr(blend, "average", lambda *_: asked.append(1))
@@ -78,8 +78,8 @@ def test_frame_by_frame_reaches_the_clip(shot: Path, monkeypatch: pytest.MonkeyP
 def test_a_trained_blend_reaches_the_clip(shot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from safetensors.torch import save_file
 
-    from uhrmat.clip.blend import TimeBlend
     from uhrmat.refine.time import TimeNet
+    from uhrmat.video.blend import TimeBlend
 
     asked: list[int] = []
     save_file(TimeNet().state_dict(), tmp_path / "w.safetensors")
@@ -133,7 +133,7 @@ def test_percent_signs_are_names(shot: Path, tmp_path: Path) -> None:
 
 
 def test_a_second_run_is_told_who_is_at_work(shot: Path, tmp_path: Path) -> None:
-    from uhrmat.clip.work import Work
+    from uhrmat.video.work import Work
 
     before = sorted(tmp_path.rglob("*"))
     with Work(tmp_path / "new" / ".cut.mov.uhrmat").held():
@@ -158,7 +158,7 @@ def test_a_clip_that_fails_on_the_way_exits_with_one(shot: Path) -> None:
 
 
 def test_an_interrupt_exits_with_130_and_the_rest_can_be_resumed(shot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from uhrmat.clip.matter import ClipMatter
+    from uhrmat.video.matter import ClipMatter
 
     inner, out = ClipMatter.frame, shot.with_name("out.mkv")
     words = ("-o", out, "--keyframe-interval", 2, "--json")

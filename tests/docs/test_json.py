@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from tests.docs.conftest import ROOT
 from tests.docs.schema import compare, printed
 from uhrmat.cli.app import app
-from uhrmat.errors import OutputError
+from uhrmat.core.errors import OutputError
 
 RUNS = {
     "image": "image photo.jpg --trimap photo_trimap.png -o out --refiner bilinear --report out/page.html",
@@ -60,8 +60,8 @@ def test_what_failed_is_in_the_document(
     def fail(*_: Any, **__: Any) -> None:
         raise OutputError("The disk is full.", "Make room.")
 
-    monkeypatch.setattr("uhrmat.photo.deliver", fail)
-    monkeypatch.setattr("uhrmat.clip.run.finish", fail)
+    monkeypatch.setattr("uhrmat.image.photo.deliver", fail)
+    monkeypatch.setattr("uhrmat.video.run.finish", fail)
     words = RUNS[command].replace("out", str(tmp_path / "out")).split()
     monkeypatch.chdir(pictures)
     found = printed(*words, code=1)
@@ -86,7 +86,7 @@ def test_show_is_one_of_the_list(tmp_path: Path) -> None:
 def test_others_are_compared_where_they_run(words: tuple[str, str]) -> None:
     """Their documents are compared where small inputs for them are made."""
     command, kid = words
-    places = [path.read_text("utf-8") for path in (ROOT / "tests").glob("*/test_*.py")]
+    places = [path.read_text("utf-8") for path in (ROOT / "tests").glob("**/test_*.py")]
     section = "train" if command == "train" else f"{command} {kid}"
     assert any(f'compare("{section}", ' in text for text in places)
 

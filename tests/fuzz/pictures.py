@@ -30,7 +30,7 @@ import OpenEXR
 import tifffile
 from PIL import Image
 
-from uhrmat.errors import UhrmatError
+from uhrmat.core.errors import UhrmatError
 from uhrmat.media import raster, read_picture
 from uhrmat.media.png import SIGNATURE, chunk
 

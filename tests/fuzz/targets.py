@@ -16,9 +16,10 @@ import tifffile
 from PIL import Image
 
 from uhrmat.batch.manifest import Manifest
+from uhrmat.hints.files import read_trimap
 from uhrmat.hub.catalog import SHIPPED, parse_catalog
 from uhrmat.hub.tensors import read_header
-from uhrmat.media import read_picture, read_trimap
+from uhrmat.media import read_picture
 from uhrmat.media.video import open_clip
 
 LIMIT = 1 << 20

@@ -20,7 +20,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from uhrmat.errors import UhrmatError
+from uhrmat.core.errors import UhrmatError
 
 from .targets import TARGETS, Target
 

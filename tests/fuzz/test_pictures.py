@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 from uhrmat.media import raster
 
 from .pictures import outcome, run, seeds

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from uhrmat.errors import WeightsError
+from uhrmat.core.errors import WeightsError
 from uhrmat.hub import entries, find
 from uhrmat.hub.bundled import bundled_weights_dir
 from uhrmat.hub.catalog import SHIPPED, parse_catalog, parse_entry, tomllib

@@ -13,7 +13,7 @@ from huggingface_hub import constants
 
 from tests.hub.conftest import WEIGHTS
 from tests.hub.server import COMMIT, TOKEN, Hub, serving
-from uhrmat.errors import WeightsError
+from uhrmat.core.errors import WeightsError
 from uhrmat.hub import CatalogEntry, cached, resolve
 
 NAMES = ("net", f"org/net@{COMMIT}", "org/net:model.safetensors", "org/net")

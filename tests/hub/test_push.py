@@ -9,7 +9,7 @@ import pytest
 
 from tests.hub.conftest import WEIGHTS
 from tests.hub.server import TOKEN, Hub
-from uhrmat.errors import WeightsError
+from uhrmat.core.errors import WeightsError
 from uhrmat.hub import resolve
 from uhrmat.hub.bundled import bundled_weights_dir
 from uhrmat.hub.card import Card, front_matter, stated_licence, write_card

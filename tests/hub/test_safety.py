@@ -15,7 +15,7 @@ from tests.docs.schema import compare
 from tests.hub.conftest import WEIGHTS
 from tests.hub.server import TOKEN, Hub
 from uhrmat.cli.app import app
-from uhrmat.errors import InputError, WeightsError
+from uhrmat.core.errors import InputError, WeightsError
 from uhrmat.hub import CatalogEntry, resolve
 from uhrmat.hub.bundled import bundled, bundled_weights_dir
 from uhrmat.hub.consent import MAX_UNLISTED, hub_allowed, largest, settings_file

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from tests.hub import old_spconv
-from uhrmat.errors import WeightsError
+from uhrmat.core.errors import WeightsError
 from uhrmat.hub.convert import convert
 from uhrmat.hub.tensors import load_tensors
-from uhrmat.refine.released import OffCentre, load_released
+from uhrmat.refine.shm.released import OffCentre, load_released
 from uhrmat.sparse import DenseEngine
 
 

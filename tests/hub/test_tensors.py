@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save
 
-from uhrmat.errors import WeightsError
+from uhrmat.core.errors import WeightsError
 from uhrmat.hub.tensors import MAX_HEADER, load_into, load_tensors, read_header
 
 SOUND = save({"a": torch.arange(6.0).reshape(2, 3), "b": torch.ones(3, dtype=torch.float16)}, {"size": "lite"})

@@ -12,8 +12,9 @@ import OpenEXR
 import pytest
 import tifffile
 
-from uhrmat.errors import InputError
-from uhrmat.media import read_info, read_mask, read_picture, read_trimap, write_rgb
+from uhrmat.core.errors import InputError
+from uhrmat.hints.files import read_mask, read_trimap
+from uhrmat.media import read_info, read_picture, write_rgb
 from uhrmat.media.picture import Picture
 from uhrmat.media.png import SIGNATURE, chunk
 

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from uhrmat.errors import InputError
-from uhrmat.media import normalise_mask, normalise_trimap, read_mask, read_matte, read_trimap
+from uhrmat.core.errors import InputError
+from uhrmat.hints.files import read_mask, read_matte, read_trimap
+from uhrmat.media import normalise_mask, normalise_trimap
 
 ROLES = np.array([[0, 0, 1, 1, 2, 2], [0, 1, 1, 1, 1, 2]])  # background, unknown, foreground
 WANTED = np.array([0, 128, 255], np.uint8)[ROLES]

@@ -10,7 +10,8 @@ import numpy as np
 import OpenEXR
 import pytest
 
-from uhrmat.errors import InputError, MemoryBudgetError
+from uhrmat.core.errors import InputError, MemoryBudgetError
+from uhrmat.core.memory import memory_limit
 from uhrmat.media import read_info, read_picture, write_alpha, write_rgb, write_rgba
 from uhrmat.media.colour import linear_to_display, srgb_decode
 from uhrmat.media.convert import to_linear
@@ -26,7 +27,6 @@ from uhrmat.media.icc import (
     srgb_profile,
 )
 from uhrmat.media.png import SIGNATURE, chunk
-from uhrmat.memory import memory_limit
 
 from .helpers import display_p3, gradient, raw_png
 

@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from uhrmat.errors import InputError
-from uhrmat.media import raster, read_info, read_mask, read_picture
+from uhrmat.core.errors import InputError
+from uhrmat.hints.files import read_mask
+from uhrmat.media import raster, read_info, read_picture
 from uhrmat.media.exr import write_exr
 from uhrmat.media.png import SIGNATURE, chunk
 from uhrmat.media.raster import cv2_decode, cv2_read

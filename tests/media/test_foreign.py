@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 from uhrmat.media import read_info, read_picture
 
 from .helpers import gradient

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from uhrmat import memory
-from uhrmat.errors import InputError, MemoryBudgetError
+from uhrmat.core import memory
+from uhrmat.core.errors import InputError, MemoryBudgetError
+from uhrmat.core.memory import memory_limit
 from uhrmat.media import limits, read_info, read_picture
 from uhrmat.media.limits import check_count, check_decode, check_plausible
-from uhrmat.memory import memory_limit
 
 from .helpers import exif_blob, gradient, save
 

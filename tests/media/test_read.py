@@ -13,7 +13,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 from uhrmat.media import Picture, read_info, read_picture
 from uhrmat.media.exif import PREFIX, orient, read_orientation, reset_orientation
 from uhrmat.media.raster import cv2_decode

@@ -13,8 +13,9 @@ import pytest
 import tifffile
 from PIL import Image
 
-from uhrmat.errors import InputError
-from uhrmat.media import read_info, read_mask, read_picture, read_trimap
+from uhrmat.core.errors import InputError
+from uhrmat.hints.files import read_mask, read_trimap
+from uhrmat.media import read_info, read_picture
 from uhrmat.media.exif import orient
 from uhrmat.media.icc import make_grey_profile, make_profile, srgb_profile
 from uhrmat.media.read import decode_upright, open_source

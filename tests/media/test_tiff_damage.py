@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 from uhrmat.media import read_picture
 
 from .helpers import gradient

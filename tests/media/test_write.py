@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from uhrmat.errors import OutputError
+from uhrmat.core.errors import OutputError
 from uhrmat.media import (
     ALPHA_SUFFIX,
     Picture,

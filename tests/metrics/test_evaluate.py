@@ -12,10 +12,10 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from uhrmat.cli.app import app
-from uhrmat.errors import InputError
-from uhrmat.evaluation import find_pairs
-from uhrmat.media import read_alpha
+from uhrmat.core.errors import InputError
+from uhrmat.hints.files import read_alpha
 from uhrmat.metrics import score
+from uhrmat.metrics.evaluation import find_pairs
 
 
 def save(path: Path, value: float | np.ndarray, size: tuple[int, int] = (8, 6)) -> Path:

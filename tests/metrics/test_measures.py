@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 from uhrmat.metrics import (
     ClipScores,
     TemporalError,

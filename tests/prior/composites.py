@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from uhrmat.media import srgb_decode, srgb_encode
+from uhrmat.media.chroma import excess, hue_axes, pure
 from uhrmat.prior.base import area_average
-from uhrmat.prior.chroma import excess, hue_axes, pure
 from uhrmat.train.synth import Scene, render_scene
 
 SHAPE = (160, 208)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from uhrmat.errors import InputError
-from uhrmat.prior import affinity
-from uhrmat.prior.affinity import METHODS, AffinityPrior, solve
+from uhrmat.core.errors import InputError
 from uhrmat.prior.base import SmallHints
+from uhrmat.prior.closed_form import affinity
+from uhrmat.prior.closed_form.affinity import METHODS, AffinityPrior, solve
 
 
 def _scene(height: int = 40, width: int = 60) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

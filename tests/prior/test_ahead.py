@@ -10,16 +10,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from uhrmat import Matter, loading, matter
-from uhrmat.ahead import Problem, begin_prior, small_problem
-from uhrmat.errors import InputError
-from uhrmat.hints import Hints
-from uhrmat.loading import Ahead, load
+from uhrmat import Matter
+from uhrmat import pipeline as matter
+from uhrmat.core.errors import InputError
+from uhrmat.core.memory import memory_limit
+from uhrmat.hints.read import Hints
+from uhrmat.image import loading
+from uhrmat.image.loading import Ahead, load
+from uhrmat.image.outputs import Spec
+from uhrmat.image.plan import Job, plan
 from uhrmat.media import Picture, limits
-from uhrmat.memory import memory_limit
-from uhrmat.outputs import Spec
-from uhrmat.plan import Job, plan
-from uhrmat.prior.affinity import solve
+from uhrmat.prior.ahead import Problem, begin_prior, small_problem
+from uhrmat.prior.closed_form.affinity import solve
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
 

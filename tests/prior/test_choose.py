@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from uhrmat.errors import InputError, WeightsError
-from uhrmat.prior import networks
+from uhrmat.core.errors import InputError, WeightsError
+from uhrmat.hints.compatibility import check_given
 from uhrmat.prior.base import Prior, SmallHints
-from uhrmat.prior.choose import NETWORK, Choice, check_given, pick
+from uhrmat.prior.choose import NETWORK, Choice, pick
 from uhrmat.prior.make import Priors
+from uhrmat.prior.networks import registry as networks
 
 
 def _given(*names: str) -> frozenset[str]:

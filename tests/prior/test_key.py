@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from uhrmat.despill import despill
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
+from uhrmat.foreground.despill import despill
+from uhrmat.hints.key_colour import key_rgb, parse_key
 from uhrmat.media import read_picture
+from uhrmat.media.chroma import excess, hue_axes
 from uhrmat.prior.base import SmallHints, area_average
-from uhrmat.prior.chroma import excess, hue_axes
-from uhrmat.prior.key import KeyPrior
-from uhrmat.prior.keycolour import key_rgb, parse_key
-from uhrmat.prior.screen import screen_colour
+from uhrmat.prior.chroma_key.key import KeyPrior
+from uhrmat.prior.chroma_key.screen import screen_colour
 
 from .composites import BLUE, GREEN, SHAPE, before_screen
 

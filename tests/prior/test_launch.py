@@ -6,10 +6,10 @@ import sys
 import numpy as np
 import pytest
 
-from uhrmat.prior.affinity import METHODS, solve
+from uhrmat.cli.start import main, needs_prior
+from uhrmat.prior.closed_form.affinity import METHODS, solve
 from uhrmat.prior.launch import ended, launch
 from uhrmat.prior.worker import PriorProcess
-from uhrmat.start import main, needs_prior
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -65,8 +65,8 @@ def test_a_wrong_command_line_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
         begun.append(launch())
         return begun[0]
 
-    monkeypatch.setattr("uhrmat.start.protect", lambda: None)  # pytest's own streams and signals
-    monkeypatch.setattr("uhrmat.start.interrupt_process", lambda: None)
+    monkeypatch.setattr("uhrmat.cli.start.protect", lambda: None)  # pytest's own streams and signals
+    monkeypatch.setattr("uhrmat.cli.start.interrupt_process", lambda: None)
     monkeypatch.setattr("uhrmat.prior.launch.launch", noted)
     monkeypatch.setattr("uhrmat.cli.app.run_and_leave", lambda command: command())
     monkeypatch.setattr(sys, "argv", ["uhrmat", "image", "nowhere.jpg", "--trimap", "t.png", "--no-such-option"])

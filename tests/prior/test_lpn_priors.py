@@ -10,14 +10,14 @@ import torch
 from safetensors.torch import save_file
 
 from uhrmat import Matter
-from uhrmat.errors import InputError, WeightsError
+from uhrmat.core.errors import InputError, WeightsError
 from uhrmat.hub import bundled as bundled_module
 from uhrmat.hub.bundled import bundled_weights_dir
-from uhrmat.prior.affinity import AffinityPrior
 from uhrmat.prior.base import SmallHints
-from uhrmat.prior.corrected import CorrectedPrior
-from uhrmat.prior.lpn_trimap import TrimapNet
+from uhrmat.prior.closed_form.affinity import AffinityPrior
+from uhrmat.prior.closed_form.corrected import CorrectedPrior
 from uhrmat.prior.make import Priors
+from uhrmat.prior.networks.lpn_trimap import TrimapNet
 from uhrmat.train.synth import render_scene
 
 

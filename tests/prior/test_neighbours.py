@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from uhrmat.prior import neighbours
-from uhrmat.prior.neighbours import like_pixels, neighbour_laplacian
+from uhrmat.prior.closed_form import neighbours
+from uhrmat.prior.closed_form.neighbours import like_pixels, neighbour_laplacian
 
 
 def _stripes() -> tuple[np.ndarray, np.ndarray]:

@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from uhrmat.errors import InputError, WeightsError
+from uhrmat.core.errors import InputError, WeightsError
+from uhrmat.hints.files import read_mask
 from uhrmat.hub import CatalogEntry, Network, WeightsFile
-from uhrmat.media import read_mask, read_picture
+from uhrmat.media import read_picture
 from uhrmat.prior.base import Recurrent, SmallHints, area_average
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
-from uhrmat.prior.networks import network  # noqa: E402
-from uhrmat.prior.onnx import OnnxPrior  # noqa: E402
+from uhrmat.prior.networks.onnx import OnnxPrior  # noqa: E402
+from uhrmat.prior.networks.registry import network  # noqa: E402
 
 PLAIN = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
 

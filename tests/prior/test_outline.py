@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from uhrmat.prior import outline
-from uhrmat.prior.affinity import AffinityPrior
 from uhrmat.prior.base import SmallHints
-from uhrmat.prior.outline import WEIGHT, outline_pull
+from uhrmat.prior.closed_form import outline
+from uhrmat.prior.closed_form.affinity import AffinityPrior
+from uhrmat.prior.closed_form.outline import WEIGHT, outline_pull
 
 
 def _from_middle() -> np.ndarray:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 from uhrmat.prior.base import SmallHints
-from uhrmat.prior.plate import PlatePrior, known_background_alpha
-from uhrmat.prior.register import register
+from uhrmat.prior.clean_plate.plate import PlatePrior, known_background_alpha
+from uhrmat.prior.clean_plate.register import register
 from uhrmat.prior.spread import spread
 
 from .composites import SHAPE, before_plate

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from uhrmat.prior.base import Prior, SmallHints
-from uhrmat.prior.sharpen import Sharpened
+from uhrmat.prior.closed_form.sharpen import Sharpened
 
 from .composites import before_screen
 

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
+from uhrmat.hints.trimap import default_radius, trimap_from_mask
+from uhrmat.media.shrink import small_trimap
 from uhrmat.prior import base
 from uhrmat.prior.base import area_average, working_shape
-from uhrmat.prior.trimap import default_radius, trimap_from_mask
-from uhrmat.shrink import small_trimap
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from uhrmat.errors import InputError, WeightsError
+from uhrmat.core.errors import InputError, WeightsError
 from uhrmat.prior.base import SmallHints
 
 transformers = pytest.importorskip("transformers")
 
-from uhrmat.prior.networks import network  # noqa: E402
-from uhrmat.prior.vitmatte import VitMattePrior  # noqa: E402
+from uhrmat.prior.networks.registry import network  # noqa: E402
+from uhrmat.prior.networks.vitmatte import VitMattePrior  # noqa: E402
 
 
 @pytest.fixture(scope="module")

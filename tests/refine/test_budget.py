@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from uhrmat import MemoryBudgetError
-from uhrmat.devices import peak_memory
-from uhrmat.memory import available_memory, held_memory
-from uhrmat.refine import budget
-from uhrmat.refine.budget import MARGIN, Cost, check_total, cost_of, refiner_limit, with_less_each_time
+from uhrmat.core.devices import peak_memory
+from uhrmat.core.memory import available_memory, held_memory
+from uhrmat.refine.memory import budget
+from uhrmat.refine.memory.budget import MARGIN, Cost, check_total, cost_of, refiner_limit, with_less_each_time
 
 
 class Hungry:

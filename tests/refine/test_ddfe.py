@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from uhrmat.media import Picture
-from uhrmat.refine.ddfe import CANDIDATES, DDFE, GUIDED, SIZES, UNKNOWN, assemble, reach
-from uhrmat.refine.ddfe_refiner import line_maps, read_low
+from uhrmat.refine.ddfe.network import CANDIDATES, DDFE, GUIDED, SIZES, UNKNOWN, assemble, reach
+from uhrmat.refine.ddfe.refiner import line_maps, read_low
 from uhrmat.refine.pyramid import Level
 from uhrmat.sparse import ActiveSet, DenseEngine, Engine, TilesEngine
 

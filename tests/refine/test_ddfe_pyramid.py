@@ -9,18 +9,18 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from uhrmat.errors import WeightsError
+from uhrmat.core.errors import WeightsError
 from uhrmat.media import Picture
+from uhrmat.media.shrink import small_trimap
 from uhrmat.prior.base import area_average
-from uhrmat.refine.budget import Cost
-from uhrmat.refine.ddfe import DDFE, SIZES
-from uhrmat.refine.ddfe_refiner import DDFERefiner, load_ddfe
+from uhrmat.refine.ddfe.network import DDFE, SIZES
+from uhrmat.refine.ddfe.refiner import DDFERefiner, load_ddfe
 from uhrmat.refine.fuse import fused_prior, settle
-from uhrmat.refine.overflow import refine_within
+from uhrmat.refine.memory.budget import Cost
+from uhrmat.refine.memory.overflow import refine_within
 from uhrmat.refine.pyramid import climb, halvings
 from uhrmat.refine.refiner import Job
-from uhrmat.shrink import small_trimap
-from uhrmat.sparsity import trimap_band
+from uhrmat.sparsity.spatial import trimap_band
 
 from .test_ddfe import stirred
 
@@ -104,7 +104,7 @@ def test_parts_equal_one_shot(size: str, tmp_path: Path) -> None:
     refiner.cost = Cost("spconv", 1e3, 0)
     for_seven_thousand = 7_000_000 + 4 * job.picture.height * job.picture.width
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("uhrmat.refine.overflow.MINIMUM", 1000)
+        patch.setattr("uhrmat.refine.memory.overflow.MINIMUM", 1000)
         done = refine_within(refiner, job, cut_up, "cascade", for_seven_thousand)
     assert [step.scale for step in done.steps] == pytest.approx([0.25, 0.5, 1], abs=0.01)
     assert done.steps[-1].parts >= 2 and f"level {job.size[1]} x {job.size[0]}" in done.notes[-1]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from uhrmat.refine.means import MOVE, keep_means, keep_settled, keep_word
-from uhrmat.sparsity import upsampled_rows
+from uhrmat.sparsity.spatial import upsampled_rows
 
 SHAPE, SIZE = (64, 96), (256, 384)
 

@@ -9,18 +9,18 @@ import pytest
 import torch
 
 from uhrmat import InputError, Matter, MemoryBudgetError
-from uhrmat.matter import Matte
+from uhrmat.core.memory import held_memory
 from uhrmat.media import Picture
-from uhrmat.memory import held_memory
+from uhrmat.media.shrink import shrunk_mask, shrunk_picture, small_trimap
+from uhrmat.pipeline import Matte
 from uhrmat.prior.base import area_average
-from uhrmat.refine.budget import MINIMUM, Cost
-from uhrmat.refine.overflow import refine_divided, refine_within
-from uhrmat.refine.parts import Box, Run, count_cells, cut
+from uhrmat.refine.memory.budget import MINIMUM, Cost
+from uhrmat.refine.memory.overflow import refine_divided, refine_within
+from uhrmat.refine.memory.parts import Box, Run, count_cells, cut
 from uhrmat.refine.refiner import Job, SHMRefiner
-from uhrmat.refine.shm import SHM, SIZES, reach
-from uhrmat.shrink import shrunk_mask, shrunk_picture, small_trimap
+from uhrmat.refine.shm.network import SHM, SIZES, reach
 from uhrmat.sparse import DenseEngine
-from uhrmat.sparsity import trimap_band
+from uhrmat.sparsity.spatial import trimap_band
 from uhrmat.train.synth import render_scene
 
 UNIT = Cost("spconv", 1e9, 0)

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from uhrmat import Matter
 from uhrmat.refine.refiner import SHMRefiner
-from uhrmat.refine.shm import SHM
+from uhrmat.refine.shm.network import SHM
 from uhrmat.train.synth import render_scene
 
 

@@ -11,15 +11,15 @@ import torch
 
 from uhrmat import MemoryBudgetError
 from uhrmat.media import Picture
+from uhrmat.media.shrink import small_trimap
 from uhrmat.prior.base import area_average
-from uhrmat.refine import budget, overflow, windows
-from uhrmat.refine.budget import Cost
 from uhrmat.refine.fuse import fused_prior
-from uhrmat.refine.overflow import refine_within
+from uhrmat.refine.memory import budget, overflow, windows
+from uhrmat.refine.memory.budget import Cost
+from uhrmat.refine.memory.overflow import refine_within
 from uhrmat.refine.refiner import Job, make_refiner
-from uhrmat.shrink import small_trimap
 from uhrmat.sparse.tiles import TilesEngine
-from uhrmat.sparsity import trimap_band
+from uhrmat.sparsity.spatial import trimap_band
 
 SIZE = (560, 200)
 UNIT = Cost("spconv", 1.0, 0)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from uhrmat.refine.layers import MaskedSE, SparseConv
-from uhrmat.refine.shm import SHM, SIZES
+from uhrmat.refine.shm.network import SHM, SIZES
 from uhrmat.sparse import ActiveSet, DenseEngine, TilesEngine
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.sparse.networks import masks
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 from uhrmat.sparse import ActiveSet, DenseEngine
 
 MASKS = masks()

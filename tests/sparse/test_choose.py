@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 from uhrmat.sparse import choose, make_engine
 from uhrmat.sparse.choose import Chosen, candidates, choose_engine, fastest, trial
 

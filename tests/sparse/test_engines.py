@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional as F
 
 from tests.sparse.networks import colours, masks, unet, weights
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 from uhrmat.sparse import ActiveSet, DenseEngine, TilesEngine, make_engine
 
 MASKS = masks()

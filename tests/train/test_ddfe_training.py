@@ -11,13 +11,13 @@ import torch
 from safetensors.torch import save_file
 from torch.utils.data import default_collate
 
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 from uhrmat.media import Picture
-from uhrmat.refine.ddfe import CANDIDATES, DDFE, assemble
-from uhrmat.refine.ddfe_refiner import DDFERefiner
+from uhrmat.refine.ddfe.network import CANDIDATES, DDFE, assemble
+from uhrmat.refine.ddfe.refiner import DDFERefiner
 from uhrmat.refine.fuse import fused_prior, settle
 from uhrmat.refine.refiner import Job
-from uhrmat.sparsity import trimap_band
+from uhrmat.sparsity.spatial import trimap_band
 from uhrmat.train import samples
 from uhrmat.train.ddfe_crops import GROUP, PyramidStream, Views, build, corner, halved, levels
 from uhrmat.train.ddfe_step import climbed, fused
@@ -103,8 +103,8 @@ def test_training_sees_what_inference_sees(
 ) -> None:
     """A whole scene as one crop climbs to the same alpha as the refiner, with copies that are not rounded to 8 bits,
     levels that are as active as the crop, and without what the prior is given back at the end."""
-    monkeypatch.setattr("uhrmat.sparsity.open_prior", lambda _, size: np.ones(size, bool))
-    monkeypatch.setattr("uhrmat.refine.ddfe_refiner.keep_word", lambda *_: None)
+    monkeypatch.setattr("uhrmat.sparsity.spatial.open_prior", lambda _, size: np.ones(size, bool))
+    monkeypatch.setattr("uhrmat.refine.ddfe.refiner.keep_word", lambda *_: None)
     views, which = _usable(cache, depth)
     torch.manual_seed(1)
     net = DDFE("line")

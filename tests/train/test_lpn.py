@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 from tests.docs.schema import compare
 from tests.train.resuming import resumed_like_unbroken
 from uhrmat.cli.app import app
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 from uhrmat.hub.bundled import bundled
-from uhrmat.prior.lpn import CONTEXT, PersonNet, folded, found_people, load_person
+from uhrmat.prior.networks.lpn import CONTEXT, PersonNet, folded, found_people, load_person
 from uhrmat.train.lpn.measure import emptiness, finder_of, held_out_people, measure, overlap
 from uhrmat.train.lpn.person import PersonTask, person_loss
 from uhrmat.train.lpn.scenes import Painter, SceneStream, Sizes

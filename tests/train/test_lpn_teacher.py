@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from tests.train.resuming import resumed_like_unbroken
 from uhrmat.cli.app import app
-from uhrmat.errors import InputError
-from uhrmat.prior.lpn import folded
+from uhrmat.core.errors import InputError
+from uhrmat.prior.networks.lpn import folded
 from uhrmat.train.lpn.person import PersonTask
 from uhrmat.train.lpn.store import fill_store
 from uhrmat.train.lpn.teacher import TaughtNet, Teacher, hint_loss

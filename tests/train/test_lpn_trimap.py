@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from tests.docs.schema import compare
 from tests.train.resuming import resumed_like_unbroken
 from uhrmat.cli.app import app
-from uhrmat.prior.lpn_trimap import TrimapNet, load_trimap_net
+from uhrmat.prior.networks.lpn_trimap import TrimapNet, load_trimap_net
 from uhrmat.train.lpn.trimap import SmallStream, TrimapTask, crop, smalls
 from uhrmat.train.recipe import SceneRecipe, load_recipe
 from uhrmat.train.samples import SampleCache

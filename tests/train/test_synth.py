@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 from uhrmat.train.synth import KINDS, Scene, compose, find_training_data, render_scene
 
 GENERATED = [kind for kind in KINDS if kind != "pair"]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 from uhrmat.train.synth.clip import ClipFrame, ClipRecipe, clip_trimap, render_clip
 
 BASE = ClipRecipe(72, 96, 4, seed=3, gust=2.0)

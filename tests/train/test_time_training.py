@@ -8,12 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from uhrmat.clip.blend import TimeBlend
-from uhrmat.clip.matter import ClipMatter
-from uhrmat.errors import InputError
-from uhrmat.hints import Hints
-from uhrmat.matter import Matter
+from uhrmat.core.errors import InputError
+from uhrmat.hints.read import Hints
 from uhrmat.media import Picture
+from uhrmat.pipeline import Matter
 from uhrmat.refine.time import TimeNet
 from uhrmat.train.clips import FootageCache, clip_recipe, make_footage
 from uhrmat.train.recipe import TimeRecipe, load_recipe
@@ -21,6 +19,8 @@ from uhrmat.train.synth.clip import ClipRecipe, render_clip
 from uhrmat.train.task import fit
 from uhrmat.train.time_crops import TimeStream, _turned, build, draw
 from uhrmat.train.time_task import TimeTask, losses, replayed
+from uhrmat.video.blend import TimeBlend
+from uhrmat.video.matter import ClipMatter
 
 HEIGHT, WIDTH, FRAMES = 66, 98, 5
 

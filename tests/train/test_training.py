@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from tests.docs.schema import compare
 from uhrmat.cli.app import app
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 from uhrmat.refine.features import BASE, start_of
 from uhrmat.refine.refiner import load_shm
 from uhrmat.train import samples

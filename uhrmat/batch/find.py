@@ -11,9 +11,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from uhrmat.errors import InputError
-from uhrmat.naming import companions, split_ending
-from uhrmat.regular import special_kind
+from uhrmat.core.errors import InputError
+from uhrmat.core.naming import companions, split_ending
+from uhrmat.core.regular import special_kind
 
 STILLS = frozenset((".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".exr"))
 CLIPS = frozenset(

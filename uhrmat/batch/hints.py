@@ -15,9 +15,9 @@ from functools import cache, partial
 from pathlib import Path, PurePosixPath
 
 from uhrmat.batch.find import Item
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
+from uhrmat.core.naming import existing, hints_of, is_picture, list_folder
 from uhrmat.media import same_file
-from uhrmat.naming import existing, hints_of, is_picture, list_folder
 
 _FIELDS = ("folder", "tree", "stem", "name")
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from uhrmat.batch.executors.base import Executor
 from uhrmat.batch.find import Found, Item, Selection, find
 from uhrmat.batch.hints import Hints
 from uhrmat.batch.lock import locked, part_name
@@ -25,9 +26,8 @@ from uhrmat.batch.select import (
 )
 from uhrmat.batch.settings import Settings
 from uhrmat.batch.watch import Inbox
-from uhrmat.errors import InputError, OutputError, UhrmatError
-from uhrmat.executors.base import Executor
-from uhrmat.signals import Asked, asked_to_stop
+from uhrmat.core.errors import InputError, OutputError, UhrmatError
+from uhrmat.core.signals import Asked, asked_to_stop
 
 MakeExecutor = Callable[[], Executor]
 

@@ -1,4 +1,4 @@
-"""One run at a time in an output folder, or in one shard of it; see `media.lock` for when a lock counts no more."""
+"""One run at a time in an output folder, or in one shard of it; see `core.lock` for when a lock counts no more."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from uhrmat.batch.manifest import FOLDER
-from uhrmat.media import lock
+from uhrmat.core import lock
 
 _NAME = re.compile(r"lock-(\d+)of(\d+)\.json")
 

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Literal
 
-from uhrmat.errors import OutputError
+from uhrmat.core.errors import OutputError
 from uhrmat.media import atomic
 
 State = Literal["begun", "done", "failed"]

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from uhrmat.batch.settings import Settings
-from uhrmat.errors import InputError, UhrmatError
+from uhrmat.core.errors import InputError, UhrmatError
 from uhrmat.media import read_picture
-from uhrmat.page import Album, Exhibit, check_page
-from uhrmat.page.clip import spread
-from uhrmat.page.exhibit import side_of
-from uhrmat.page.write import is_page
+from uhrmat.report.page import Album, Exhibit, check_page
+from uhrmat.report.page.exhibit import side_of
+from uhrmat.report.page.write import is_page
+from uhrmat.video.page import spread
 
 MOST = 40
 """Stills on a page. Of more, so many are shown, evenly spread over their paths, the first and the last among them."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from uhrmat.core.printable import encodable
 from uhrmat.media import atomic
-from uhrmat.printable import encodable
 
 Tell = Callable[[dict[str, Any]], None]
 """Told every event, see `docs/batch.md`: a mapping with the key "event", as JSON takes it."""

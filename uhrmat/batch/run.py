@@ -15,15 +15,15 @@ from typing import Any
 
 from uhrmat.batch.clips import ClipSteps
 from uhrmat.batch.eta import Eta
+from uhrmat.batch.executors.base import Executor
 from uhrmat.batch.find import Item
 from uhrmat.batch.manifest import FOLDER, Manifest, Record, measure, name_hash
 from uhrmat.batch.report import Summary, Tell
 from uhrmat.batch.select import has_results, input_of
 from uhrmat.batch.tasks import Kind, Outcome, Task
-from uhrmat.delivered import by_name, without_folders
-from uhrmat.errors import OutputError
-from uhrmat.executors.base import Executor
-from uhrmat.signals import Asked
+from uhrmat.core.delivered import by_name, without_folders
+from uhrmat.core.errors import OutputError
+from uhrmat.core.signals import Asked
 
 TRIES = 3
 """How often a task is handed out whose worker died; from the second time on with nothing beside it."""

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from uhrmat.batch.tasks import Task
-from uhrmat.clip.plan import ClipJob, ClipSpec, plan_clip
-from uhrmat.clip.run import Tools, carry_hints, finish, matte_segment
-from uhrmat.clip.segments import Segment
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
+from uhrmat.video.plan import ClipJob, ClipSpec, plan_clip
+from uhrmat.video.run import Tools, carry_hints, finish, matte_segment
+from uhrmat.video.segments import Segment
 
 if TYPE_CHECKING:
     from uhrmat.batch.worker import Worker

@@ -11,11 +11,11 @@ from pathlib import Path
 from uhrmat.batch.find import Item
 from uhrmat.batch.manifest import FOLDER, Manifest, name_hash
 from uhrmat.batch.settings import Settings, fingerprint
-from uhrmat.errors import InputError, OutputError
+from uhrmat.core.errors import InputError, OutputError
+from uhrmat.core.naming import composed
+from uhrmat.core.stage import recover
 from uhrmat.media import check_writable, same_file
-from uhrmat.media.stage import recover
 from uhrmat.media.video import CODECS
-from uhrmat.naming import composed
 
 
 @dataclass

@@ -9,13 +9,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from uhrmat import __version__
-from uhrmat.clip.segments import KEYFRAME_INTERVAL
+from uhrmat._version import __version__
+from uhrmat.hints.compatibility import check_given
+from uhrmat.hints.key_colour import parse_key
+from uhrmat.image.outputs import Spec
 from uhrmat.media import MAX_PIXELS
 from uhrmat.media.video import find_codec
-from uhrmat.outputs import Spec
-from uhrmat.prior.choose import NEEDS, NETWORK, check_given, pick
-from uhrmat.prior.keycolour import parse_key
+from uhrmat.prior.choose import NEEDS, NETWORK, pick
+from uhrmat.video.segments import KEYFRAME_INTERVAL
 
 _VERSION = 1
 _STILLS_ONLY = ("alpha_format", "premultiply", "resize", "colour_format", "keep_metadata")
@@ -30,7 +31,7 @@ class Settings:
     """matter: options of `Matter`; outputs, alpha_format, background, premultiply, colour_format, keep_metadata: see
     `outputs.Spec`; resize: trimaps of
     another size are scaled; given: names of the hints that every file has (see `choose.NAMES`); key: the screen's
-    colour; codec, bits, temporal, threshold, interval: of clips, see `clip.plan.ClipSpec`.
+    colour; codec, bits, temporal, threshold, interval: of clips, see `video.plan.ClipSpec`.
 
     Raises InputError for what cannot work for any file.
     """
@@ -106,7 +107,7 @@ class Settings:
     def _weights(self) -> list[str]:
         from uhrmat.hub import cached, find, resolve
         from uhrmat.hub.verify import sha256
-        from uhrmat.prior.networks import DEFAULTS, PERSON
+        from uhrmat.prior.networks.registry import DEFAULTS, PERSON
 
         named = self.matter.get("weights") or _REFINERS.get(str(self.matter.get("refiner", "shm")))
         names = [str(named)] if named else []

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from uhrmat.errors import OutputError, UhrmatError
+from uhrmat.core.errors import OutputError, UhrmatError
 
 Kind = Literal["still", "clip", "carry", "segment", "join"]
 Status = Literal["done", "failed", "dropped", "lost"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from uhrmat.batch.find import in_shard
 from uhrmat.batch.manifest import FOLDER, Manifest, digest, measure
 from uhrmat.batch.report import Tell
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 
 
 @dataclass

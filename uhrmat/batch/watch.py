@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from uhrmat.batch.find import Item
 from uhrmat.batch.select import input_of
-from uhrmat.errors import UhrmatError
+from uhrmat.core.errors import UhrmatError
 from uhrmat.media import read_info
 from uhrmat.media.video import open_clip
 

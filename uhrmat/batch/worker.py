@@ -17,17 +17,17 @@ import numpy as np
 from uhrmat.batch.manifest import digest
 from uhrmat.batch.settings import Settings, fingerprint
 from uhrmat.batch.tasks import Outcome, Task, failed
-from uhrmat.composite import parse_background
-from uhrmat.deliver import deliver
-from uhrmat.devices import peak_memory, trial_failure
-from uhrmat.errors import InputError, MemoryBudgetError
-from uhrmat.loading import load
-from uhrmat.matter import Matter
-from uhrmat.memory import memory_limit
-from uhrmat.plan import plan
-from uhrmat.prior.affinity import METHODS
+from uhrmat.core.devices import peak_memory, trial_failure
+from uhrmat.core.errors import InputError, MemoryBudgetError
+from uhrmat.core.memory import memory_limit
+from uhrmat.image.deliver import deliver
+from uhrmat.image.loading import load
+from uhrmat.image.plan import plan
+from uhrmat.media.composite import parse_background
+from uhrmat.pipeline import Matter
 from uhrmat.prior.choose import pick
-from uhrmat.refine.budget import share_among
+from uhrmat.prior.closed_form.affinity import METHODS
+from uhrmat.refine.memory.budget import share_among
 
 if TYPE_CHECKING:
     from uhrmat.batch.segments import Clips

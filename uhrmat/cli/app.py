@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from uhrmat import __version__
+from uhrmat._version import __version__
 from uhrmat.cli.batch import batch
 from uhrmat.cli.bench import bench
 from uhrmat.cli.compare import compare
@@ -19,7 +19,7 @@ from uhrmat.cli.models import models
 from uhrmat.cli.train import train
 from uhrmat.cli.trimap import trimap
 from uhrmat.cli.video import video
-from uhrmat.quick import run_and_leave
+from uhrmat.core.quick import run_and_leave
 
 app = typer.Typer(
     name="uhrmat",

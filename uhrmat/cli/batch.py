@@ -10,7 +10,7 @@ import typer
 
 from uhrmat.cli import options as opt
 from uhrmat.cli.console import FAILED, Console, session
-from uhrmat.signals import INTERRUPTED
+from uhrmat.core.signals import INTERRUPTED
 
 if TYPE_CHECKING:
     from uhrmat.batch.job import Job, MakeExecutor
@@ -80,14 +80,14 @@ def batch(
             _verify(out, parse_shard(verify), lines)
             return
         if not folders:
-            from uhrmat.errors import InputError
+            from uhrmat.core.errors import InputError
 
             raise InputError("No folder of photographs or clips was named.", "Name one or more.")
         from uhrmat.batch.hints import Hints
         from uhrmat.batch.job import Job
         from uhrmat.batch.settings import Settings
+        from uhrmat.image.outputs import parse_outputs
         from uhrmat.media import MAX_PIXELS
-        from uhrmat.outputs import parse_outputs
 
         where = {"trimap": trimaps, "mask": masks, "plate": plates}
         named = {kind: text for kind, text in where.items() if text is not None}
@@ -154,7 +154,7 @@ def _both(first: Tell, second: Tell) -> Tell:
 
 def _written(page: StillsPage, tell: Tell) -> int:
     """The exit code: a page that cannot be written is a failure, told as an event."""
-    from uhrmat.errors import UhrmatError
+    from uhrmat.core.errors import UhrmatError
 
     try:
         tell(page.write())
@@ -166,19 +166,19 @@ def _written(page: StillsPage, tell: Tell) -> int:
 
 def _executor(settings: Settings, jobs: int | None, runner: opt.Runner, address: str | None, note: Any) -> MakeExecutor:
     if runner is opt.Runner.ray:
-        from uhrmat.executors.ray_actors import RayExecutor, need_ray
+        from uhrmat.batch.executors.ray_actors import RayExecutor, need_ray
 
         need_ray()
         return lambda: RayExecutor(settings, jobs, address, note)
     if address is not None:
-        from uhrmat.errors import InputError
+        from uhrmat.core.errors import InputError
 
         raise InputError("An address was given, but the runner is local.", "Add --runner ray.")
     if jobs == 0:
-        from uhrmat.executors.inline import InlineExecutor
+        from uhrmat.batch.executors.inline import InlineExecutor
 
         return lambda: InlineExecutor(settings)
-    from uhrmat.executors.local import LocalExecutor
+    from uhrmat.batch.executors.local import LocalExecutor
 
     return lambda: LocalExecutor(settings, jobs or 1, note)
 

@@ -11,7 +11,7 @@ from uhrmat.cli import options as opt
 from uhrmat.cli.console import Console, Rows, session
 
 if TYPE_CHECKING:
-    from uhrmat.bench.tables import Table
+    from uhrmat.train.bench.tables import Table
 
 bench = typer.Typer(no_args_is_help=True)
 _WIDTH = 12
@@ -52,7 +52,7 @@ def hrimf_amr(
     Example: uhrmat bench hrimf-amr --data dev/ --methods closed-form,knn
     """
     with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
-        from uhrmat.bench.pictures import find_items
+        from uhrmat.train.bench.pictures import find_items
 
         items = find_items(data)[:limit]
         if not items:
@@ -60,9 +60,9 @@ def hrimf_amr(
             console.note(reason)
             console.document({"pictures": [], "skipped": {"all": reason}})
             return
-        from uhrmat.bench.hrimf_amr import METHODS, measure
-        from uhrmat.bench.tables import BRIEF, TITLES, tables
-        from uhrmat.devices import set_threads
+        from uhrmat.core.devices import set_threads
+        from uhrmat.train.bench.hrimf_amr import METHODS, measure
+        from uhrmat.train.bench.tables import BRIEF, TITLES, tables
 
         set_threads(threads)
         chosen = METHODS if methods is None else tuple(filter(None, methods.split(",")))

@@ -34,9 +34,9 @@ def compare(
     uhrmat compare ours.png theirs.png truth.png -o page.html
     """
     with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
-        from uhrmat.page import encode, write_page
-        from uhrmat.page.compare import compare as compare_files
-        from uhrmat.page.write import check_page
+        from uhrmat.report.page import encode, write_page
+        from uhrmat.report.page.compare import compare as compare_files
+        from uhrmat.report.page.write import check_page
 
         check_page(output, overwrite, [a, b, *filter(None, [truth, photo, trimap])])
         with console.working("comparing"):

@@ -19,10 +19,10 @@ from typing import Any
 
 import typer
 
-from uhrmat.errors import UhrmatError
-from uhrmat.memory import memory_limit
-from uhrmat.printable import encodable, printable
-from uhrmat.signals import INTERRUPTED
+from uhrmat.core.errors import UhrmatError
+from uhrmat.core.memory import memory_limit
+from uhrmat.core.printable import encodable, printable
+from uhrmat.core.signals import INTERRUPTED
 
 Rows = Sequence[tuple[str, str]]
 FAILED, USAGE = 1, 2

@@ -17,7 +17,7 @@ def doctor(as_json: opt.Json = False, quiet: opt.Quiet = False, debug: opt.Debug
     uhrmat doctor --json
     """
     with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
-        from uhrmat.doctor import as_dict, examine
+        from uhrmat.report.doctor import as_dict, examine
 
         with console.working("looking …"):
             found = examine()

@@ -11,7 +11,7 @@ from uhrmat.cli import options as opt
 from uhrmat.cli.console import Console, session
 
 if TYPE_CHECKING:
-    from uhrmat.evaluation import Evaluation
+    from uhrmat.metrics.evaluation import Evaluation
 
 _WIDTH = 11
 
@@ -39,7 +39,7 @@ def evaluate(
     Example: uhrmat evaluate out/ truth/ --trimap trimaps/ --csv scores.csv
     """
     with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
-        from uhrmat import evaluation as ev
+        from uhrmat.metrics import evaluation as ev
 
         pairing = ev.find_pairs(pred, truth, trimap, clip=clip)
         ev.check_outputs([csv, plot], pairing, overwrite)

@@ -12,7 +12,7 @@ from typing import Any
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
-from uhrmat.printable import printable
+from uhrmat.core.printable import printable
 
 _VALUES = {"path": "PATH", "file": "FILE", "int": "N", "integer": "N", "float": "X", "str": "NAME", "text": "NAME"}
 """What stands for a value in an option's line where the option does not name it itself."""

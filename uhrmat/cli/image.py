@@ -12,12 +12,12 @@ from uhrmat.cli import options as opt
 from uhrmat.cli.console import FAILED, Console, describe, session
 
 if TYPE_CHECKING:
-    from uhrmat.composite import Background
-    from uhrmat.loading import Ahead
-    from uhrmat.matter import Matte, Matter
-    from uhrmat.outputs import Spec
-    from uhrmat.photo import Delivered
-    from uhrmat.plan import Job
+    from uhrmat.image.loading import Ahead
+    from uhrmat.image.outputs import Spec
+    from uhrmat.image.photo import Delivered
+    from uhrmat.image.plan import Job
+    from uhrmat.media.composite import Background
+    from uhrmat.pipeline import Matte, Matter
 
 
 def image(
@@ -61,9 +61,9 @@ def image(
     """
     hinted = trimap is not None or mask is not None
     with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
+        from uhrmat.image.outputs import DEFAULT_OUTPUTS, JPEG, Spec, for_file, names_file, parse_outputs
+        from uhrmat.image.plan import plan
         from uhrmat.media import MAX_PIXELS
-        from uhrmat.outputs import DEFAULT_OUTPUTS, JPEG, Spec, for_file, names_file, parse_outputs
-        from uhrmat.plan import plan
 
         asked = None if outputs is None else parse_outputs(outputs)
         spec = Spec(
@@ -82,16 +82,16 @@ def image(
             resize=resize_trimap, max_pixels=limit,
         )  # fmt: skip
         if report is not None:
-            from uhrmat.page.write import check_page
+            from uhrmat.report.page.write import check_page
 
             check_page(report, overwrite, [path for job in jobs for path in (job.photo, *job.hints.values())])
 
         # Only now, so that what can be refused is refused before torch is loaded.
-        from uhrmat.composite import need_opaque, parse_background
-        from uhrmat.loading import Ahead
-        from uhrmat.prior.affinity import METHODS
+        from uhrmat.core.quick import importing
+        from uhrmat.image.loading import Ahead
+        from uhrmat.media.composite import need_opaque, parse_background
+        from uhrmat.prior.closed_form.affinity import METHODS
         from uhrmat.prior.worker import PriorProcess
-        from uhrmat.quick import importing
 
         behind = None if background is None else parse_background(background)
         if behind is not None and spec.file is not None and spec.file.suffix.lower() in JPEG:
@@ -103,7 +103,7 @@ def image(
             # torch can wait until the prior is at work, but not the other way round
             at_work = hinted and begun_ahead.result() is not None
             with importing(lean=prior in ("auto", *METHODS)):
-                from uhrmat.matter import Matter
+                from uhrmat.pipeline import Matter
 
             matter = Matter(prior, solver=process.solve, **options)
             matter.prepare(jobs[0].given)
@@ -125,12 +125,12 @@ def _run(
 ) -> int:
     """Mattes every job, reports all, and returns how many failed."""  # fmt: skip
     from uhrmat.cli.report import report
-    from uhrmat.delivered import by_name, without_folders
-    from uhrmat.photo import matte_photo
+    from uhrmat.core.delivered import by_name, without_folders
+    from uhrmat.image.photo import matte_photo
 
     album = None
     if page is not None:
-        from uhrmat.page import Album
+        from uhrmat.report.page import Album
 
         album = Album(page, len(jobs))
 

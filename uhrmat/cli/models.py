@@ -13,7 +13,7 @@ import typer
 
 from uhrmat.cli import options as opt
 from uhrmat.cli.console import FAILED, Console, Rows, describe, session
-from uhrmat.units import format_bytes
+from uhrmat.core.units import format_bytes
 
 if TYPE_CHECKING:
     from uhrmat.hub import CatalogEntry
@@ -231,7 +231,7 @@ _STATUS = {"ok": "as published", "absent": "not on this machine", "failed": "WRO
 
 
 def _entry(name: str) -> CatalogEntry:
-    from uhrmat.errors import WeightsError
+    from uhrmat.core.errors import WeightsError
     from uhrmat.hub import find
 
     entry = find(name)

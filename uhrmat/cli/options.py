@@ -343,8 +343,8 @@ def matter_options(max_memory: str | None, overflow: Overflow, **options: Any) -
 
     Raises InputError where the memory is no size.
     """
-    from uhrmat.memory import set_memory_limit
-    from uhrmat.units import parse_bytes
+    from uhrmat.core.memory import set_memory_limit
+    from uhrmat.core.units import parse_bytes
 
     budget = None if max_memory is None else parse_bytes(max_memory)
     set_memory_limit(budget, options["device"])  # until the session ends

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from uhrmat.cli.console import Console
-from uhrmat.printable import encodable
+from uhrmat.core.printable import encodable
 
 
 class LinesConsole(Console):

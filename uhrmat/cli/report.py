@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from uhrmat.units import format_bytes
+from uhrmat.core.units import format_bytes
 
 if TYPE_CHECKING:
-    from uhrmat.photo import Delivered
+    from uhrmat.image.photo import Delivered
 
 
 def report(item: Delivered) -> list[tuple[str, str]]:

@@ -12,8 +12,8 @@ from uhrmat.cli import options as opt
 from uhrmat.cli.console import FAILED, Console, session
 
 if TYPE_CHECKING:
-    from uhrmat.clip.plan import ClipJob
-    from uhrmat.clip.report import ClipReport
+    from uhrmat.video.plan import ClipJob
+    from uhrmat.video.report import ClipReport
 
 FrameByFrame = Annotated[
     bool,
@@ -70,10 +70,10 @@ def video(
     uhrmat video screen.mov --key green -o frames/cut_%04d.exr
     """
     with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
-        from uhrmat.clip.plan import ClipSpec, parse_rate, plan_clip
-        from uhrmat.clip.targets import check_report
-        from uhrmat.composite import parse_background
-        from uhrmat.outputs import parse_outputs
+        from uhrmat.image.outputs import parse_outputs
+        from uhrmat.media.composite import parse_background
+        from uhrmat.video.plan import ClipSpec, parse_rate, plan_clip
+        from uhrmat.video.targets import check_report
 
         matter = opt.matter_options(
             max_memory, overflow, prior=prior, refiner=refiner, working_size=working_size, engine=engine,
@@ -97,14 +97,14 @@ def video(
 def _run(console: Console, job: ClipJob, resume: bool, report: Path | None) -> bool:
     """Mattes the clip and says so; False where it failed after the work had begun."""
     from uhrmat.cli.console import describe
-    from uhrmat.prior.affinity import METHODS
+    from uhrmat.core.quick import importing
+    from uhrmat.prior.closed_form.affinity import METHODS
     from uhrmat.prior.worker import PriorProcess
-    from uhrmat.quick import importing
 
     with ExitStack() as stack:
         process = stack.enter_context(closing(PriorProcess())) if job.prior in METHODS else None
         with importing():
-            from uhrmat.clip.run import Tools, matte_clip
+            from uhrmat.video.run import Tools, matte_clip
 
         solver = None if process is None else process.solve
         tools = Tools.of(job, solver)  # refused here or in the next line: exit code 2, nothing was begun
@@ -124,7 +124,7 @@ def _shown(job: ClipJob, report: Path | None) -> frozenset[int]:
     """Frames whose active pixels the page shows."""
     if report is None or not _is_page(report):
         return frozenset()
-    from uhrmat.page.clip import shown
+    from uhrmat.video.page import shown
 
     return shown(job)
 
@@ -135,19 +135,19 @@ def _is_page(path: Path) -> bool:
 
 def _write(path: Path, done: ClipReport, table: list[tuple[str, str]]) -> tuple[Path, ...]:
     """The page, or JSON and plot, by the name's extension."""
-    from uhrmat.delivered import without_folders
+    from uhrmat.core.delivered import without_folders
 
     if _is_page(path):
-        from uhrmat.page.clip import write_clip_page
+        from uhrmat.video.page import write_clip_page
 
         return (write_clip_page(path, done, without_folders(table, done.names())),)
-    from uhrmat.clip.report import write_report
+    from uhrmat.video.report import write_report
 
     return write_report(path, done)
 
 
 def _tell(console: Console, done: ClipReport, report: Path | None) -> None:
-    from uhrmat.clip.report import rows
+    from uhrmat.video.report import rows
 
     table = rows(done)
     if report is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from uhrmat.errors import WeightsError
+from uhrmat.core.errors import WeightsError
 from uhrmat.hub.entry import LOADERS, CatalogEntry, WeightsFile
 
 _PACKAGE = Path(__file__).resolve().parents[1]

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from uhrmat.errors import WeightsError
+from uhrmat.core.errors import WeightsError
 
 _LICENCE = re.compile(r"^license: *['\"]?([\w.-]+)", re.MULTILINE)
 _KNOWN = {"Apache-2.0": "apache-2.0", "MIT": "mit", "GPL-3.0": "gpl-3.0", "BSD-3-Clause": "bsd-3-clause"}
@@ -25,7 +25,7 @@ class Card:
 
 def write_card(path: Path, card: Card) -> None:
     """Writes the card whole or not at all."""
-    from uhrmat.media.files import atomic
+    from uhrmat.core.files import atomic
 
     table = "\n".join(f"| {name} | {value} |" for name, value in card.rows)
     notes = "".join(f"* {line}\n" for line in card.notes)

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from uhrmat.errors import WeightsError
+from uhrmat.core.errors import WeightsError
 from uhrmat.hub.bundled import bundled_entries
 from uhrmat.hub.entry import ACTIVATIONS, LOADERS, SOURCES, TASKS, CatalogEntry, Network, WeightsFile
 

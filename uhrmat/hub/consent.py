@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from uhrmat.errors import InputError, WeightsError
+from uhrmat.core.errors import InputError, WeightsError
 
 HUB, HTTP_TOKEN, LARGEST = "UHRMAT_HUB", "UHRMAT_TOKEN_OVER_HTTP", "UHRMAT_MAX_DOWNLOAD"
 ALLOW, DENY = "allow", "deny"
@@ -40,7 +40,7 @@ def setting() -> tuple[str, str]:
 
 def remember(value: str) -> Path:
     """Keeps ALLOW or DENY for all later commands of this user. Returns the file; raises OutputError."""
-    from uhrmat.media.files import atomic
+    from uhrmat.core.files import atomic
 
     path = settings_file()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,7 +65,7 @@ def largest() -> int:
     text = os.environ.get(LARGEST, "")
     if not text:
         return MAX_UNLISTED
-    from uhrmat.units import parse_bytes
+    from uhrmat.core.units import parse_bytes
 
     try:
         return parse_bytes(text)

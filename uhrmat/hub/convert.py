@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from uhrmat.errors import WeightsError
+from uhrmat.core.errors import WeightsError
+from uhrmat.core.regular import need_regular
+from uhrmat.core.stage import all_or_none
 from uhrmat.hub.card import Card, write_card
 from uhrmat.hub.sparsemat import convert_sparsemat, is_sparsemat
 from uhrmat.hub.tensors import load_tensors
 from uhrmat.hub.verify import sha256
-from uhrmat.media.stage import all_or_none
-from uhrmat.regular import need_regular
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,7 +29,8 @@ NO_LICENCE = "none stated"
 _BRANCHES = ("backbone.", "lr_branch.", "hr_branch.", "f_branch.")
 _PARTS = ("backbone.", "decoder.")
 _USE = {
-    "sparsemat": "its sparse high-resolution module, run by `uhrmat.refine.released` on the dense engine, given the "
+    "sparsemat": "its sparse high-resolution module, run by `uhrmat.refine.shm.released` on the dense engine, given "
+    "the "
     "32-channel context at 1/16 of its own low-resolution network. `uhrmat image` does not take it: that context is "
     "not to be had from other priors, and two layers were trained off centre.",
     "modnet": "PyTorch programs that have MODNet's network. uhrmat itself runs MODNet as ONNX.",

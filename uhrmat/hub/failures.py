@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from uhrmat.errors import WeightsError
+from uhrmat.core.errors import WeightsError
 from uhrmat.hub.consent import HTTP_TOKEN, may_carry_token
 
 _ENDPOINT = "https://huggingface.co"

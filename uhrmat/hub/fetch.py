@@ -15,12 +15,12 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from uhrmat.errors import WeightsError
+from uhrmat.core.errors import WeightsError
+from uhrmat.core.units import format_bytes
 from uhrmat.hub.consent import LARGEST, largest, may_carry_token
 from uhrmat.hub.entry import WeightsFile
 from uhrmat.hub.failures import translated
 from uhrmat.hub.verify import check
-from uhrmat.units import format_bytes
 
 _TRIES = 3
 Progress = Callable[[str, int, int], None]

@@ -7,13 +7,13 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
-from uhrmat.errors import WeightsError
+from uhrmat.core.errors import WeightsError
+from uhrmat.core.regular import need_regular
 from uhrmat.hub.bundled import bundled_weights_dir
 from uhrmat.hub.catalog import entries, find
 from uhrmat.hub.entry import CatalogEntry, LocalWeights, WeightsFile
 from uhrmat.hub.fetch import Progress, cache_dir, fetch, in_cache, listing, offline
 from uhrmat.hub.verify import check, sha256
-from uhrmat.regular import need_regular
 
 SUFFIXES = (".safetensors", ".onnx")
 _REPO = re.compile(r"(?P<repo>\w[\w.-]*/[\w.-]+)(?:@(?P<revision>[\w.-]+))?(?::(?P<file>\S+))?")

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from uhrmat.errors import WeightsError
+from uhrmat.core.errors import WeightsError
 from uhrmat.hub.card import stated_licence
 from uhrmat.hub.consent import HTTP_TOKEN, may_carry_token
 from uhrmat.hub.failures import translated

@@ -1,11 +1,11 @@
-"""SparseMat's published checkpoints, written for spconv 1.2.1, as tensors of `uhrmat.refine.released`.
+"""SparseMat's published checkpoints, written for spconv 1.2.1, as tensors of `uhrmat.refine.shm.released`.
 
 spconv 1.2.1 keeps kernels as (kh, kw, in, out), and two of its silent faults are part of what was learned:
 
 * layer1.0's first convolution and shortcut are declared for 128 channels and get 64. 1.2.1 views the kernel as
   (-1, 64, 64), so the first 9 of 18 slices act, one per tap.
 * layer4.0's first convolution and shortcut read at -1, +1, +3 with the centre tap at 0. That is a matter of the
-  network, not of the kernel, so the tensors are only turned and `refine.released.OffCentre` reads them so.
+  network, not of the kernel, so the tensors are only turned and `refine.shm.released.OffCentre` reads them so.
 
 The checkpoint is matched by names where a ResNet's names are the custom (layer1.0.conv1, layer1.0.downsample.0) and
 elsewhere by shape and order; a tensor that is left over, or missing, is an error. The low-resolution network's
@@ -18,7 +18,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from uhrmat.errors import WeightsError
+from uhrmat.core.errors import WeightsError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -66,7 +66,7 @@ def is_sparsemat(tensors: Tensors) -> bool:
 
 
 def convert_sparsemat(tensors: Tensors) -> tuple[Tensors, list[str]]:
-    """Tensors of `refine.released.ReleasedSHM`, and a line for each about where it comes from.
+    """Tensors of `refine.shm.released.ReleasedSHM`, and a line for each about where it comes from.
 
     Raises WeightsError listing what is missing, left over or of another layout.
     """

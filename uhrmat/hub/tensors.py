@@ -13,8 +13,8 @@ import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from uhrmat.errors import WeightsError
-from uhrmat.regular import need_regular
+from uhrmat.core.errors import WeightsError
+from uhrmat.core.regular import need_regular
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -6,9 +6,9 @@ import contextlib
 import hashlib
 from pathlib import Path
 
-from uhrmat.errors import WeightsError
+from uhrmat.core.errors import WeightsError
+from uhrmat.core.regular import need_regular
 from uhrmat.hub.entry import WeightsFile
-from uhrmat.regular import need_regular
 
 _BLOCK = 1 << 20
 

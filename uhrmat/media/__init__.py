@@ -1,10 +1,9 @@
 """Stills in and out: bit depth, colour profile, orientation, atomic writing. Importing it loads only numpy."""
 
+from uhrmat.core.files import atomic, check_writable, same_file
 from uhrmat.media.coding import normalise_mask, normalise_trimap
 from uhrmat.media.colour import srgb_decode, srgb_encode
 from uhrmat.media.convert import quantise
-from uhrmat.media.files import atomic, check_writable, same_file
-from uhrmat.media.hints import read_alpha, read_mask, read_matte, read_trimap, resize_trimap
 from uhrmat.media.picture import Picture, PictureInfo
 from uhrmat.media.png import PngWriter, open_png
 from uhrmat.media.read import MAX_PIXELS, read_info, read_picture
@@ -24,13 +23,8 @@ __all__ = [
     "normalise_trimap",
     "open_png",
     "quantise",
-    "read_alpha",
     "read_info",
-    "read_mask",
-    "read_matte",
     "read_picture",
-    "read_trimap",
-    "resize_trimap",
     "same_file",
     "srgb_decode",
     "srgb_encode",

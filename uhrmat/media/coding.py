@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 
 BACKGROUND, UNKNOWN, FOREGROUND = 0, 128, 255
 KNOWN = 0.1

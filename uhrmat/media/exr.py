@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
+from uhrmat.core.files import PathLike, atomic
 from uhrmat.media.exr_header import FLOAT, HALF, Header, Window, read_header, size_of
-from uhrmat.media.files import PathLike, atomic
 from uhrmat.media.icc import Chromaticities
 from uhrmat.media.names import readable, writable
 from uhrmat.media.noise import captured

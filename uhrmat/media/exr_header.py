@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 from uhrmat.media.icc import REC709, Chromaticities, differs, is_plausible
 from uhrmat.media.limits import MAX_CHANNELS, check_count, check_plausible
 from uhrmat.media.source import damaged, unsupported

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 
 Array = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.float32]

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from uhrmat.errors import InputError, MemoryBudgetError
-from uhrmat.memory import allowed_memory, available_memory, held_memory, helpers_memory
-from uhrmat.units import format_bytes, roomy
+from uhrmat.core.errors import InputError, MemoryBudgetError
+from uhrmat.core.memory import allowed_memory, available_memory, held_memory, helpers_memory
+from uhrmat.core.units import format_bytes, roomy
 
 MAX_CHANNELS = 64
 """Channels of one picture: deep compositing files have up to forty."""

@@ -18,8 +18,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from uhrmat.errors import OutputError
-from uhrmat.media.files import PathLike, atomic
+from uhrmat.core.errors import OutputError
+from uhrmat.core.files import PathLike, atomic
 from uhrmat.media.strips import MakeRows, deltas, in_strips
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"

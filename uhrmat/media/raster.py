@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
+from uhrmat.core.files import PathLike
 from uhrmat.media.colour import convert_to_srgb
-from uhrmat.media.files import PathLike
 from uhrmat.media.names import Parts, readable
 from uhrmat.media.noise import captured
 from uhrmat.media.source import Array, Decoded, Source, damaged, load_bytes, unsupported

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
+from uhrmat.core.files import PathLike
 from uhrmat.media.colour import grey_to_srgb
 from uhrmat.media.containers import open_png_source, open_webp_source
 from uhrmat.media.exif import orient, reset_orientation
 from uhrmat.media.exr import open_exr_source
-from uhrmat.media.files import PathLike
 from uhrmat.media.jpeg import open_jpeg_source
 from uhrmat.media.limits import check_decode
 from uhrmat.media.picture import Picture, PictureInfo

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from uhrmat.errors import InputError
-from uhrmat.media.files import PathLike
+from uhrmat.core.errors import InputError
+from uhrmat.core.files import PathLike
+from uhrmat.core.regular import need_regular
 from uhrmat.media.foreign import HEAD, identify
 from uhrmat.media.icc import Chromaticities
 from uhrmat.media.picture import ExrFrame
-from uhrmat.regular import need_regular
 
 Array = npt.NDArray[Any]
 Decoded = tuple[Array, Array | None]

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
+from uhrmat.core.files import PathLike, atomic
 from uhrmat.media import raster
 from uhrmat.media.colour import grey_icc, rgb_icc
-from uhrmat.media.files import PathLike, atomic
 from uhrmat.media.icc import chromaticities_of, is_linear
 from uhrmat.media.source import Decoded, Source, damaged
 from uhrmat.media.strips import MakeRows, deltas, in_strips

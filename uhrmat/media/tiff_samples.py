@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 from uhrmat.media.colour import convert_to_srgb
 from uhrmat.media.limits import MAX_CHANNELS, check_count
 from uhrmat.media.picture import check_finite

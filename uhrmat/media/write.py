@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from uhrmat.errors import OutputError
+from uhrmat.core.errors import OutputError
+from uhrmat.core.files import PathLike, atomic
 from uhrmat.media.convert import pack_rgba, quantise, to_integer, to_linear
 from uhrmat.media.exif import PREFIX
 from uhrmat.media.exif_clean import clean_exif
 from uhrmat.media.exr import ALPHA_ATTRIBUTE, write_exr
-from uhrmat.media.files import PathLike, atomic
 from uhrmat.media.icc import Chromaticities
 from uhrmat.media.picture import PictureInfo
 from uhrmat.media.png import open_png

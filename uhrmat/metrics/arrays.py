@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 from uhrmat.media.coding import UNKNOWN, normalise_trimap
 
 Array = NDArray[Any]

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 from uhrmat.metrics.arrays import Array, Floats, Mask, as_region, as_unit, same_size
 from uhrmat.metrics.connectivity import connectivity_error
 from uhrmat.metrics.pixels import differences, gradient_error

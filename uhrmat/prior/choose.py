@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 
-NAMES = ("trimap", "mask", "plate", "key", "alpha")
-"""What a user can say about a picture, see `hints.Hints`."""
 TIED = "closed-form+knn"
 AFFINITY = ("closed-form", TIED, "knn", "lbdm", "lkm", "rw")
 """Methods of `affinity`."""
@@ -36,20 +34,8 @@ class Choice:
     note: str = ""
 
 
-def check_given(given: frozenset[str]) -> None:
-    """Which hints go together: one of mask, plate, key and alpha, or a trimap alone or beside one of the last three.
-
-    Raises InputError for others.
-    """
-    if {"trimap", "mask"} <= given:
-        raise InputError("Both a trimap and a mask were given.", "Keep the trimap, which says more, or the mask.")
-    others = sorted(given - {"trimap"})
-    if len(others) > 1:
-        raise InputError(f"Hints of two kinds were given: {' and '.join(others)}.", "Give one of them.")
-
-
 def pick(name: str, given: frozenset[str]) -> Choice:
-    """The prior to ask where `given` hints (see NAMES) were given.
+    """The prior to ask where `given` hints (see `hints.compatibility`) were given.
 
     name: "auto", one of NEEDS, or a network: a name of the catalogue, a file, a folder or owner/repository. Raises
     InputError where a hint that it needs is missing, where it would ignore one, or where there is no such prior.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 from uhrmat.prior.base import Prior, SmallHints, constrained
 
 

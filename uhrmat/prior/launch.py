@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from uhrmat.children import command, environment
+from uhrmat.core.children import command, environment
 
 
 def launch() -> subprocess.Popen[bytes]:

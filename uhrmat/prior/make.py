@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from uhrmat.prior.affinity import METHODS, AffinityPrior, Solver
 from uhrmat.prior.base import PriorMethod
 from uhrmat.prior.choose import NEEDS, NETWORK, Choice, pick
+from uhrmat.prior.closed_form.affinity import METHODS, AffinityPrior, Solver
 from uhrmat.prior.given import GivenAlpha, GivenMask
 
 
@@ -38,33 +38,33 @@ class Priors:
     def _make(self, choice: Choice) -> tuple[PriorMethod, Choice]:
         name = choice.name
         if name == NETWORK:
-            from uhrmat.prior.networks import default_network
+            from uhrmat.prior.networks.registry import default_network
 
             method, choice = default_network(self._device, self._threads)
             return self._sharp(method), choice
         if name in METHODS:
             return AffinityPrior(name, self._solver), choice
         if name == "plate":
-            from uhrmat.prior.plate import PlatePrior
+            from uhrmat.prior.clean_plate.plate import PlatePrior
 
             return PlatePrior(self._solver), choice
         if name == "key":
-            from uhrmat.prior.key import KeyPrior
+            from uhrmat.prior.chroma_key.key import KeyPrior
 
             return KeyPrior(), choice
         if name == "lpn-trimap":
             from uhrmat.hub.bundled import bundled
-            from uhrmat.prior.corrected import CorrectedPrior
+            from uhrmat.prior.closed_form.corrected import CorrectedPrior
 
             return CorrectedPrior(bundled(name), self._solver, self._device), choice
         simple: dict[str, PriorMethod] = {"alpha": GivenAlpha(), "mask": GivenMask()}
         if name in simple:
             return simple[name], choice
-        from uhrmat.prior.networks import network
+        from uhrmat.prior.networks.registry import network
 
         return self._sharp(network(name, self._device, self._threads)), choice
 
     def _sharp(self, method: PriorMethod) -> PriorMethod:
-        from uhrmat.prior.sharpen import Sharpened
+        from uhrmat.prior.closed_form.sharpen import Sharpened
 
         return Sharpened(method, self._solver) if getattr(method, "coarse", False) else method

@@ -21,12 +21,12 @@ from typing import IO
 
 import numpy as np
 
-from uhrmat.children import FORKED
-from uhrmat.errors import UhrmatError
-from uhrmat.memory import give_back
-from uhrmat.prior.affinity import solve
+from uhrmat.core.children import FORKED
+from uhrmat.core.errors import UhrmatError
+from uhrmat.core.memory import give_back
+from uhrmat.core.quick import bare, importing
+from uhrmat.prior.closed_form.affinity import solve
 from uhrmat.prior.launch import end, launch
-from uhrmat.quick import bare, importing
 
 TRIES = 2
 """Processes that one problem may end."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from uhrmat.sparsity import upsampled_rows
+from uhrmat.sparsity.spatial import upsampled_rows
 
 _STRIP = 512
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from uhrmat.sparsity import LOW, filled_strips, upsampled_rows
+from uhrmat.sparsity.spatial import LOW, filled_strips, upsampled_rows
 
 MOVE = 0.015
 """A move of a region's mean that is kept to a share of 1 / e."""

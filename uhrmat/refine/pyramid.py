@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from uhrmat.media import Picture
+from uhrmat.media.shrink import Shape, shrunk_mask, shrunk_picture, small_trimap
 from uhrmat.refine.fuse import fused_prior, settle
 from uhrmat.refine.refiner import Job
-from uhrmat.shrink import Shape, shrunk_mask, shrunk_picture, small_trimap
-from uhrmat.sparsity import still_open
+from uhrmat.sparsity.spatial import still_open
 
 
 @dataclass(frozen=True)

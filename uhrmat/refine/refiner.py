@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 from uhrmat.hub import resolve
 from uhrmat.hub.tensors import load_into, load_tensors
 from uhrmat.media import Picture
 from uhrmat.refine.features import ColourLineFeatures, PictureColours, context_maps
 from uhrmat.refine.means import keep_word
-from uhrmat.refine.parts import Run
-from uhrmat.refine.shm import SHM, SIZES, VARIANTS, reach
-from uhrmat.refine.windows import SparseRefiner, whole
+from uhrmat.refine.memory.parts import Run
+from uhrmat.refine.memory.windows import SparseRefiner, whole
+from uhrmat.refine.shm.network import SHM, SIZES, VARIANTS, reach
 from uhrmat.sparse import Engine, Feat
 
 REFINERS = ("shm", "ddfe", "projection", "guided", "bilinear")
@@ -135,7 +135,7 @@ def make_refiner(name: str, weights: str | None, engine: str, dtype: torch.dtype
     if name == "shm":
         return SHMRefiner(weights, engine, dtype, device)
     if name == "ddfe":
-        from uhrmat.refine.ddfe_refiner import DDFERefiner
+        from uhrmat.refine.ddfe.refiner import DDFERefiner
 
         return DDFERefiner(weights, engine, dtype, device)
     if name == "guided":

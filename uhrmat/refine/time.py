@@ -1,7 +1,7 @@
 """A small sparse network that sees time: it joins a pixel's new alpha with its last one.
 
 Ours; SparseMat looks at frames one by one, and its successor (µMatting, CVPR 2026) convolves over four. Beside the new
-alpha and what the rule of `uhrmat.clip.standing` makes of it, it sees the last alpha where it was and where the
+alpha and what the rule of `uhrmat.video.standing` makes of it, it sees the last alpha where it was and where the
 foreground's motion takes it, and how the colours of both places changed. Behind a hair that stands, a background that
 moves changes a pixel by 1 - alpha of what it changes nearby.
 
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from uhrmat.hub import resolve
 from uhrmat.hub.tensors import load_into, load_tensors
 from uhrmat.refine.layers import SparseConv
-from uhrmat.refine.windows import Read
+from uhrmat.refine.memory.windows import Read
 from uhrmat.sparse import Engine, Feat
 
 SIZES: dict[str, tuple[int, ...]] = {"blend": (16, 16, 16)}

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 
 LEVELS = 4
 _BLOCK = 4096

@@ -10,8 +10,8 @@ from functools import cache
 
 import torch
 
-from uhrmat.devices import on_device
-from uhrmat.errors import UhrmatError
+from uhrmat.core.devices import on_device
+from uhrmat.core.errors import UhrmatError
 from uhrmat.sparse.active import ActiveSet
 from uhrmat.sparse.engine import Engine
 from uhrmat.sparse.select import make_engine

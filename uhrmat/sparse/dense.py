@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 from uhrmat.sparse.engine import Act, Engine, Feat, SampleFn, activate, put
 
 

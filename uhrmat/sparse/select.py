@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 from uhrmat.sparse.active import ActiveSet
 from uhrmat.sparse.dense import DenseEngine
 from uhrmat.sparse.engine import Engine

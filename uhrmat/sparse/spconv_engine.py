@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 from uhrmat.sparse.active import ActiveSet
 from uhrmat.sparse.engine import Act, Engine, Feat, SampleFn, activate, put
 

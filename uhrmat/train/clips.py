@@ -9,17 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
-from uhrmat.clip.blend import Moment, by_rule, same_colours, small_maps
-from uhrmat.clip.matter import ClipMatter
-from uhrmat.hints import Hints
-from uhrmat.matter import Matter
+from uhrmat.hints.read import Hints
 from uhrmat.media import Picture
+from uhrmat.pipeline import Matter
 from uhrmat.prior.base import working_shape
 from uhrmat.refine.time import MAPS
-from uhrmat.sparsity import trimap_band
+from uhrmat.sparsity.spatial import trimap_band
 from uhrmat.train.samples import SeedFiles
 from uhrmat.train.synth import find_training_data
 from uhrmat.train.synth.clip import ClipRecipe, render_clip
+from uhrmat.video.blend import Moment, by_rule, same_colours, small_maps
+from uhrmat.video.matter import ClipMatter
 
 FRAMES = 7
 _SIDES = (190, 280)

@@ -17,7 +17,7 @@ from uhrmat.prior.base import area_average
 from uhrmat.refine.colorline import smooth_colours
 from uhrmat.refine.features import BilinearMaps, anchor_of, assemble, context_maps, trust
 from uhrmat.refine.linear import guided_coefficients
-from uhrmat.sparsity import trimap_band
+from uhrmat.sparsity.spatial import trimap_band
 from uhrmat.train.samples import Sample, SampleCache, told
 from uhrmat.train.task import batch_numbers
 

@@ -12,10 +12,10 @@ from torch.nn import functional as F
 from torch.utils.data import IterableDataset, default_collate
 
 from uhrmat.prior.base import area_average
-from uhrmat.refine.ddfe_refiner import line_maps
+from uhrmat.refine.ddfe.refiner import line_maps
 from uhrmat.refine.features import BilinearMaps
 from uhrmat.refine.pyramid import halvings
-from uhrmat.sparsity import trimap_band
+from uhrmat.sparsity.spatial import trimap_band
 from uhrmat.train.crops import softened, softness
 from uhrmat.train.samples import Sample, SampleCache, told
 from uhrmat.train.task import batch_numbers

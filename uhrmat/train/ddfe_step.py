@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from uhrmat.refine.ddfe import DDFE, assemble
+from uhrmat.refine.ddfe.network import DDFE, assemble
 from uhrmat.sparse import DenseEngine
 from uhrmat.train.ddfe_crops import Crop, active_at, halved, levels
 

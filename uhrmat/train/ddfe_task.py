@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import default_collate
 
-from uhrmat.errors import InputError
-from uhrmat.refine.ddfe import DDFE
+from uhrmat.core.errors import InputError
+from uhrmat.refine.ddfe.network import DDFE
 from uhrmat.train.ddfe_crops import Crop, PyramidStream, Views, build, corner
 from uhrmat.train.ddfe_step import COARSE, Result, climbed, fused
 from uhrmat.train.losses import composition, gradient, laplacian_pyramid, masked_l1, masked_l2, mdrd

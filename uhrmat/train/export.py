@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from uhrmat.media.stage import all_or_none
+from uhrmat.core.stage import all_or_none
 from uhrmat.train.recipe import Recipe
 
 

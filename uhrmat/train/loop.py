@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 from uhrmat.refine.features import start_of, without_line
-from uhrmat.refine.shm import SHM
+from uhrmat.refine.shm.network import SHM
 from uhrmat.sparse import DenseEngine
 from uhrmat.train.crops import SOFT, CropStream, Views, build_crop
 from uhrmat.train.losses import gradient, laplacian_pyramid, masked_l1, masked_l2

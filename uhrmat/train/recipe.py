@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
-from uhrmat.errors import InputError
-from uhrmat.regular import need_regular
+from uhrmat.core.errors import InputError
+from uhrmat.core.regular import need_regular
 
 if sys.version_info >= (3, 11):
     import tomllib

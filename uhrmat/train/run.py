@@ -13,9 +13,9 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from uhrmat.children import protect_children
-from uhrmat.devices import fast_bf16, pick_device
-from uhrmat.errors import UhrmatError
+from uhrmat.core.children import protect_children
+from uhrmat.core.devices import fast_bf16, pick_device
+from uhrmat.core.errors import UhrmatError
 from uhrmat.media import atomic
 from uhrmat.train.clips import fill_clips
 from uhrmat.train.ddfe_task import DdfeTask

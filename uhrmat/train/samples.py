@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from uhrmat.media import atomic
-from uhrmat.prior.affinity import AffinityPrior
+from uhrmat.media.shrink import small_trimap
 from uhrmat.prior.base import SmallHints, area_average
 from uhrmat.prior.choose import TIED
-from uhrmat.shrink import small_trimap
+from uhrmat.prior.closed_form.affinity import AffinityPrior
 from uhrmat.train.synth import find_training_data, render_scene
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from uhrmat.children import protect_children
+from uhrmat.core.children import protect_children
 from uhrmat.media import atomic
 from uhrmat.train.recipe import Recipe
 

@@ -13,8 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from uhrmat.clip.blend import weight_of
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 from uhrmat.refine.time import TimeNet, assemble
 from uhrmat.sparse import DenseEngine
 from uhrmat.train.clips import FootageCache
@@ -22,6 +21,7 @@ from uhrmat.train.losses import gradient, laplacian_pyramid, masked_l1, masked_l
 from uhrmat.train.recipe import TimeRecipe
 from uhrmat.train.task import Batch
 from uhrmat.train.time_crops import TimeStream, held_out_crops
+from uhrmat.video.blend import weight_of
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.media.video.helpers import RATE, clip_info, scenery, soft_alpha, some_frame, stamps
-from uhrmat.errors import OutputError
+from uhrmat.core.errors import OutputError
 from uhrmat.media.video import CODECS, ClipInfo, Codec, Content, check_alpha, open_clip, open_writer
 
 STREAMS = [codec for codec in CODECS.values() if not codec.sequence]

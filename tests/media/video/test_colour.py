@@ -21,7 +21,7 @@ from tests.media.video.helpers import (
     some_frame,
     to_codes,
 )
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 from uhrmat.media.video import ColourTags, open_clip, open_writer
 from uhrmat.media.video.colour import codes_to_rgb, rgb_to_codes
 

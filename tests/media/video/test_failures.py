@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.media.video.helpers import clip_info, encode, grey_frame, scenery, soft_alpha, some_frame
-from uhrmat.errors import InputError, OutputError
+from uhrmat.core.errors import InputError, OutputError
 from uhrmat.media.video import CODECS, join_segments, open_clip, open_writer
 
 STREAMS = [codec.name for codec in CODECS.values() if not codec.sequence]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.media.video.helpers import RATE, encode, grey_frame, scenery, soft_alpha, some_frame, sound_packets, stamps
-from uhrmat.errors import OutputError
+from uhrmat.core.errors import OutputError
 from uhrmat.media.video import CODECS, ClipInfo, Codec, check_alpha, join_segments, open_clip, open_writer
 
 STREAMS = [codec for codec in CODECS.values() if not codec.sequence]

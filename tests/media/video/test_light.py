@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from tests.media.video.helpers import clip_info, coded_grey, encode, some_frame
-from uhrmat.composite import composite
-from uhrmat.errors import OutputError
+from uhrmat.core.errors import OutputError
 from uhrmat.media import read_picture, srgb_decode
+from uhrmat.media.composite import composite
 from uhrmat.media.video import ColourTags, open_clip, open_writer
 from uhrmat.media.video.light import curve, light_note, stated
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.media.video.helpers import clip_info, scenery, some_frame
 from tests.media.video.test_sequences import H, W, still
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 from uhrmat.media.video import CODECS, check_alpha, open_clip, open_writer
 from uhrmat.media.video.names import MAX_DIGITS, FrameNames, number_files
 from uhrmat.media.video.stills import output_names

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.media.video.helpers import encode, grey_frame
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 from uhrmat.media.video import open_clip
 
 TEXTS = {

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.media.video.helpers import clip_info, scenery, soft_alpha, some_frame
-from uhrmat.errors import InputError, OutputError
+from uhrmat.core.errors import InputError, OutputError
 from uhrmat.media import Picture, read_picture, srgb_decode, write_rgb
 from uhrmat.media.video import CODECS, Content, check_alpha, open_clip, open_writer
 

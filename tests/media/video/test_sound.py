@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tests.media.video.helpers import add_sound, encode, grey_frame, play, soft_alpha, sound_packets
-from uhrmat.errors import OutputError
+from uhrmat.core.errors import OutputError
 from uhrmat.media.video import CODECS, JoinReport, copy_sound, join_segments, open_clip, open_writer
 from uhrmat.media.video.sound import Sound, plan_sound
 

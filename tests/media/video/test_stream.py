@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.media.video.helpers import RATE, add_sound, encode, grey_frame, plane, play
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 from uhrmat.media.video import open_clip
 
 UNEVEN = [0, 1001, 2500, 3000, 6006, 7007, 7500, 9009, 12000, 12500, 13013, 15000, 16016, 18000, 19019, 20020, 24000]

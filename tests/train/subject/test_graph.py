@@ -11,7 +11,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 from uhrmat.train.subject.graph import GraphNet
 
 onnxruntime = pytest.importorskip("onnxruntime")

@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 
 from tests.train.resuming import resumed_like_unbroken
 from uhrmat.cli.app import app
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 from uhrmat.hub.bundled import bundled
 from uhrmat.hub.tensors import load_tensors
-from uhrmat.prior.lpn import SubjectNet, folded, load_person, load_subject
+from uhrmat.prior.networks.lpn import SubjectNet, folded, load_person, load_subject
 from uhrmat.train.recipe import SubjectRecipe, load_recipe
 from uhrmat.train.subject.pool import Pool
 from uhrmat.train.subject.run import run_subject

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 from uhrmat.train.subject.degrade import photographed, toned
 from uhrmat.train.subject.photos import Photo, find_photos, keep_photos, kept_photos
 from uhrmat.train.subject.pool import Pool, combined, load_pool

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from uhrmat.errors import OutputError
+from uhrmat.core.errors import OutputError
 from uhrmat.media.video.types import Content
 
 ALL: tuple[Content, ...] = ("alpha", "foreground", "composite")

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 from uhrmat.media.video.types import UNSPECIFIED, Array, ColourTags
 
 _WEIGHTS = {

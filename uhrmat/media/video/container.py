@@ -7,8 +7,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from uhrmat.errors import InputError
-from uhrmat.regular import need_regular
+from uhrmat.core.errors import InputError
+from uhrmat.core.regular import need_regular
 
 if TYPE_CHECKING:
     from av.container import InputContainer

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from uhrmat.errors import InputError, OutputError
+from uhrmat.core.errors import InputError, OutputError
+from uhrmat.core.files import atomic, check_writable
 from uhrmat.media.convert import to_integer
-from uhrmat.media.files import atomic, check_writable
 from uhrmat.media.icc import Chromaticities
 from uhrmat.media.video.codecs import Codec
 from uhrmat.media.video.colour import grey_codes, output_tags, range_code

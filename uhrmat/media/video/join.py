@@ -11,9 +11,9 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from uhrmat.errors import InputError, OutputError
-from uhrmat.media.files import PathLike, atomic
-from uhrmat.media.stage import final_path
+from uhrmat.core.errors import InputError, OutputError
+from uhrmat.core.files import PathLike, atomic
+from uhrmat.core.stage import final_path
 from uhrmat.media.video import matroska
 from uhrmat.media.video.codecs import CODECS, Codec
 from uhrmat.media.video.container import open_container, open_muxer, video_stream

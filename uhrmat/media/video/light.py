@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from uhrmat.errors import OutputError
+from uhrmat.core.errors import OutputError
 from uhrmat.media.colour import srgb_decode
 from uhrmat.media.icc import REC709, Chromaticities
 from uhrmat.media.png_colour import PRIMARIES, png_profile

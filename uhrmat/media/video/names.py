@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 
 MAX_DIGITS = 20
 """The widest number in a name: 64-bit counters have no more digits, and file systems limit names to 255 bytes."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
-from uhrmat.errors import InputError
-from uhrmat.media.files import PathLike
+from uhrmat.core.errors import InputError
+from uhrmat.core.files import PathLike
 from uhrmat.media.video.sequence import SequenceReader, is_pattern
 from uhrmat.media.video.stream import StreamReader
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
-from uhrmat.errors import InputError
-from uhrmat.media.files import same_file
+from uhrmat.core.errors import InputError
+from uhrmat.core.files import same_file
 from uhrmat.media.read import read_info, read_picture
 from uhrmat.media.video.names import FrameNames, Numbered, families, number_files, star_expression
 from uhrmat.media.video.types import ClipInfo, Frame

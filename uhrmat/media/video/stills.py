@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from uhrmat.errors import OutputError
+from uhrmat.core.errors import OutputError
+from uhrmat.core.files import check_writable
 from uhrmat.media.convert import to_integer
-from uhrmat.media.files import check_writable
 from uhrmat.media.picture import ExrFrame, PictureInfo
 from uhrmat.media.video.codecs import Codec
 from uhrmat.media.video.encode import SAMPLE_EVERY, check_parts

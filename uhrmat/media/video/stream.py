@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 from uhrmat.media.picture import Picture, PictureInfo
 from uhrmat.media.video.colour import read_tags
 from uhrmat.media.video.container import (

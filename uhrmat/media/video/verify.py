@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
+from uhrmat.core.files import PathLike
 from uhrmat.media.convert import quantise
-from uhrmat.media.files import PathLike
 from uhrmat.media.picture import FULL_SCALE, Picture
 from uhrmat.media.read import read_picture
 from uhrmat.media.video.codecs import Codec, find_codec

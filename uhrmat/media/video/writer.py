@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from uhrmat.errors import OutputError
-from uhrmat.media.files import PathLike, same_file
+from uhrmat.core.errors import OutputError
+from uhrmat.core.files import PathLike, same_file
 from uhrmat.media.video.codecs import Codec, find_codec
 from uhrmat.media.video.encode import StreamWriter
 from uhrmat.media.video.stills import SequenceWriter

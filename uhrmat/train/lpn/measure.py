@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from uhrmat.prior.base import area_average, working_shape
-from uhrmat.prior.lpn import SHORT_SIDE, PersonNet, found_people
+from uhrmat.prior.networks.lpn import SHORT_SIDE, PersonNet, found_people
 from uhrmat.train.lpn.store import Source, find_sources, held_out, read_source
 
 Finder = Callable[[np.ndarray], np.ndarray]

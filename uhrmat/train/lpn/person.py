@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from uhrmat.errors import InputError
-from uhrmat.prior.lpn import SHORT_SIDE, PersonNet
+from uhrmat.core.errors import InputError
+from uhrmat.prior.networks.lpn import SHORT_SIDE, PersonNet
 from uhrmat.train.losses import gradient
 from uhrmat.train.lpn.measure import held_out_people, overlap
 from uhrmat.train.lpn.scenes import SceneStream, Sizes

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from uhrmat.errors import InputError
-from uhrmat.prior.lpn import PersonNet, folded
+from uhrmat.core.errors import InputError
+from uhrmat.prior.networks.lpn import PersonNet, folded
 from uhrmat.train.lpn.measure import emptiness, finder_of, held_out_people, measure
 from uhrmat.train.lpn.person import PersonTask
 from uhrmat.train.lpn.store import fill_store, find_sources

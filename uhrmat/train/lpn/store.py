@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 from uhrmat.media import atomic
 from uhrmat.media.raster import cv2_read
 from uhrmat.train.synth import find_training_data

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from uhrmat.errors import InputError
-from uhrmat.prior.lpn import Answer, PersonNet
+from uhrmat.core.errors import InputError
+from uhrmat.prior.networks.lpn import Answer, PersonNet
 
 GRIDS = ("quarter", "eighth", "sixteenth")
 """Where features are compared, by the size of the grid against the picture's, finest first."""

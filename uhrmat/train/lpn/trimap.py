@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import IterableDataset, default_collate
 
+from uhrmat.media.shrink import small_trimap
 from uhrmat.prior.base import area_average
-from uhrmat.prior.lpn_trimap import TrimapNet
-from uhrmat.shrink import small_trimap
+from uhrmat.prior.networks.lpn_trimap import TrimapNet
 from uhrmat.train.crops import HOPELESS_ERROR, HOPELESS_SHARE
 from uhrmat.train.losses import gradient, laplacian_pyramid, masked_l1, masked_l2
 from uhrmat.train.recipe import SceneRecipe

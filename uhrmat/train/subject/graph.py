@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 
 Values = dict[str, Any]
 

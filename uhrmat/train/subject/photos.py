@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 from uhrmat.media import atomic
 from uhrmat.train.lpn.store import held_out
 from uhrmat.train.synth import find_training_data

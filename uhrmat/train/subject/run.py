@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from uhrmat.devices import fast_bf16, pick_device
-from uhrmat.errors import InputError
+from uhrmat.core.devices import fast_bf16, pick_device
+from uhrmat.core.errors import InputError
 from uhrmat.hub.tensors import load_tensors
-from uhrmat.prior.lpn import folded
+from uhrmat.prior.networks.lpn import folded
 from uhrmat.train.recipe import SubjectRecipe
 from uhrmat.train.run import finish
 from uhrmat.train.subject.photos import Photo, keep_photos

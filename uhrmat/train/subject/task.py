@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import IterableDataset
 
-from uhrmat.prior.lpn import Answer, SubjectNet
+from uhrmat.prior.networks.lpn import Answer, SubjectNet
 from uhrmat.train.lpn.teacher import hint_loss
 from uhrmat.train.recipe import SubjectRecipe
 from uhrmat.train.subject.pool import Pool

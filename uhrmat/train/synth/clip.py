@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 from uhrmat.train.synth.noise import fractal
 from uhrmat.train.synth.photos import crop
 from uhrmat.train.synth.scene import compose, render_scene

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 from uhrmat.media.raster import cv2_read
 from uhrmat.train.synth.stage import Bytes, Floats, Stage
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from uhrmat.errors import InputError
+from uhrmat.core.errors import InputError
 from uhrmat.train.synth import texture
 from uhrmat.train.synth.camera import photograph
 from uhrmat.train.synth.canvas import straight

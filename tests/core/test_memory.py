@@ -1,0 +1,34 @@
+"""What libraries keep is bounded and handed back."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+
+import numpy as np
+import pytest
+
+from uhrmat.core.memory import bound_kernels, give_back, held_memory
+
+
+def test_what_the_user_has_set_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
+    monkeypatch.delenv(name, raising=False)
+    bound_kernels()
+    assert 0 < int(os.environ[name]) < 1024
+    monkeypatch.setenv(name, "7")
+    bound_kernels()
+    assert os.environ[name] == "7"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's heap")
+def test_freed_memory_goes_back() -> None:
+    if not hasattr(ctypes.CDLL(None), "malloc_trim"):
+        pytest.skip("no glibc")
+    pieces = [np.ones(64 << 10, np.uint8) for _ in range(1600)]
+    kept = pieces[::80]  # pieces between, so that the heap cannot shrink from its end
+    full = held_memory()
+    del pieces
+    give_back()
+    assert full - held_memory() > 60 << 20 and kept[0][0] == 1

@@ -1,0 +1,108 @@
+"""The second signal ends a process at once, whatever its threads do."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from uhrmat.core.signals import asked_to_stop
+
+_STUCK = """
+import os, sys, threading, time
+from uhrmat.core.quick import run_and_leave
+from uhrmat.core.signals import asked_to_stop, interrupt_process
+interrupt_process()
+def stuck():
+    time.sleep(300)
+def batch():
+    threading.Thread(target=stuck).start()
+    with asked_to_stop() as asked:
+        try:
+            print("ready", flush=True)
+            while not asked.value:
+                time.sleep(0.01)
+            print("asked", flush=True)
+            time.sleep(300)
+        finally:
+            print("cleaned up", flush=True)
+def image():
+    threading.Thread(target=stuck).start()
+    try:
+        print("ready", flush=True)
+        time.sleep(300)
+    finally:
+        print("asked", flush=True)
+        time.sleep(300)
+def command():
+    try:
+        {name}()
+    except KeyboardInterrupt:
+        sys.exit(130)
+run_and_leave(command)
+"""
+
+
+@pytest.mark.parametrize("name", ["batch", "image"])
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+def test_the_second_signal_ends_it(name: str, first: int, second: int) -> None:
+    body = [sys.executable, "-c", _STUCK.format(name=name)]
+    with subprocess.Popen(body, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(first)
+        assert process.stdout.readline() == "asked\n"
+        process.send_signal(second)
+        assert process.wait(60) == 130  # its threads sleep for 300 s
+        rest = process.stdout.read()
+    assert rest == ("cleaned up\n" if name == "batch" else "")
+
+
+def test_one_signal_that_is_ignored_stays_ignored() -> None:
+    body = (
+        "import os, signal; signal.signal(signal.SIGINT, signal.SIG_IGN);"
+        "from uhrmat.core.signals import interrupt_process; interrupt_process();"
+        "os.kill(os.getpid(), signal.SIGINT); print('going on')"
+    )
+    done = subprocess.run([sys.executable, "-c", body], capture_output=True, text=True, check=True)
+    assert done.stdout == "going on\n"
+
+
+def test_a_thread_of_another_program_may_run_a_batch() -> None:
+    """Only the main thread may set handlers; elsewhere nothing is set, and nothing fails."""
+    seen: list[bool] = []
+
+    def run() -> None:
+        with asked_to_stop() as asked:
+            seen.append(asked.value)
+
+    before = signal.getsignal(signal.SIGTERM)
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert seen == [False] and signal.getsignal(signal.SIGTERM) is before
+
+
+def test_handlers_are_as_before_afterwards() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with asked_to_stop() as asked:
+        signal.raise_signal(signal.SIGTERM)
+        time.sleep(0)
+        assert asked.value
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_program_that_goes_on_after_the_second_signal_is_not_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("uhrmat.core.signals._GRACE", 0.05)
+    monkeypatch.setattr("os._exit", lambda code: ended.append(code))
+    ended: list[int] = []
+    with pytest.raises(KeyboardInterrupt), asked_to_stop():
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+    time.sleep(0.2)
+    assert not ended

@@ -1,0 +1,152 @@
+"""The whole path for one picture."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from uhrmat import InputError, Matter, WeightsError
+from uhrmat.hints.read import Hints
+from uhrmat.media import Picture
+from uhrmat.prior.base import area_average
+from uhrmat.train.synth import Scene, render_scene
+
+
+@pytest.fixture(scope="module")
+def scene() -> Scene:
+    return render_scene(11, 640, 900, kind="hair", camera=False)
+
+
+@pytest.fixture(scope="module")
+def picture(scene: Scene) -> Picture:
+    return Picture.from_array(np.rint(scene.image * 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize("refiner", ["shm", "projection", "guided", "bilinear"])
+def test_known_pixels_are_exact_and_the_rest_is_close(refiner: str, scene: Scene, picture: Picture) -> None:
+    matte = Matter(refiner=refiner, working_size=256).matte(picture, trimap=scene.trimap, foreground=False)
+    alpha, unknown = matte.alpha, scene.trimap == 128
+    assert alpha.dtype == np.float32 and alpha.shape == scene.alpha.shape
+    assert (alpha[scene.trimap == 0] == 0).all() and (alpha[scene.trimap == 255] == 1).all()
+    assert alpha.min() >= 0 and alpha.max() <= 1
+    assert matte.stats.active_pixels == matte.active.sum() > unknown.sum()
+    assert np.abs(alpha - scene.alpha)[unknown].mean() < 0.2
+
+
+def test_the_refiner_beats_the_upsampled_prior(scene: Scene, picture: Picture) -> None:
+    unknown = scene.trimap == 128
+    errors = {}
+    for refiner in ("bilinear", "shm"):
+        matte = Matter(refiner=refiner, working_size=160).matte(picture, trimap=scene.trimap, foreground=False)
+        errors[refiner] = float(np.abs(matte.alpha - scene.alpha)[unknown].mean())
+    assert errors["shm"] < 0.9 * errors["bilinear"]
+
+
+def test_foreground_keeps_solid_pixels_and_the_pictures_type(scene: Scene, picture: Picture) -> None:
+    matte = Matter(working_size=256).matte(picture, trimap=scene.trimap)
+    assert matte.foreground is not None and matte.foreground.dtype == np.uint8
+    solid = matte.alpha == 1
+    assert (matte.foreground[solid] == picture.pixels[solid]).all()
+    assert set(matte.stats.seconds) == {"read", "prior", "refine", "foreground"}
+
+
+def test_bf16_is_close_to_fp32(scene: Scene, picture: Picture) -> None:
+    found = [Matter(precision=p, working_size=160).matte(picture, trimap=scene.trimap).alpha for p in ("fp32", "bf16")]
+    assert np.abs(found[0] - found[1]).mean() < 2e-3
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_deeper_pictures_give_the_same_alpha(dtype: type, scene: Scene, picture: Picture) -> None:
+    deep = picture.pixels.astype(np.uint16) * 257 if dtype is np.uint16 else picture.pixels.astype(np.float32) / 255
+    matter = Matter(working_size=160, precision="fp32")
+    alphas = [matter.matte(x, trimap=scene.trimap, foreground=False).alpha for x in (picture, deep)]
+    assert np.abs(alphas[0] - alphas[1]).max() < 2e-3
+
+
+@pytest.mark.parametrize("value", [0, 128, 255])
+def test_hints_of_one_kind(value: int) -> None:
+    """Frames without the subject, or without anything else: finite, and said."""
+    image = np.random.default_rng(1).integers(0, 256, (70, 50, 3), dtype=np.uint8)
+    matte = Matter().matte(image, hints=Hints(np.full((70, 50), value, np.uint8)))
+    assert np.isfinite(matte.alpha).all() and ((matte.alpha == value / 255).all() or value == 128)
+    said = {0: "the alpha is empty", 128: "", 255: "the alpha is full"}[value]
+    assert said in " ".join(matte.stats.notes)
+
+
+def test_one_pixel() -> None:
+    matte = Matter().matte(np.zeros((1, 1, 3), np.uint8), hints=Hints(np.full((1, 1), 128, np.uint8)))
+    assert matte.alpha.shape == (1, 1) and 0 <= matte.alpha[0, 0] <= 1
+
+
+def test_a_mask_becomes_a_trimap(scene: Scene, picture: Picture) -> None:
+    mask = (scene.alpha > 0.5).astype(np.float32)
+    matte = Matter(working_size=160).matte(picture, mask=mask, foreground=False)
+    assert matte.trimap is not None and set(np.unique(matte.trimap)) == {0, 128, 255}
+    assert "mask" in matte.stats.notes[0]
+
+
+def test_refusals(picture: Picture) -> None:
+    trimap = np.zeros((4, 4), np.uint8)
+    with pytest.raises(InputError, match="4x4, but the picture"):
+        Matter().matte(picture, trimap=trimap)
+    with pytest.raises(InputError, match="needs a trimap"):
+        Matter("closed-form").matte(picture)
+    with pytest.raises(InputError, match="Keep the trimap"):
+        Matter().matte(picture, trimap=trimap, mask=trimap)
+    for wrong in ({"prior": "x"}, {"refiner": "x"}, {"device": "x"}, {"precision": "x"}, {"device": "cuda:99"}):
+        with pytest.raises(InputError):
+            Matter(**wrong)  # type: ignore[arg-type]
+    with pytest.raises(WeightsError):
+        Matter(weights="/nowhere.safetensors")
+
+
+def test_the_users_own_small_matte_is_refined_where_it_is_open(scene: Scene, picture: Picture) -> None:
+    own = area_average(scene.alpha, (160, 225))
+    errors = {}
+    for refiner in ("bilinear", "shm"):
+        matte = Matter(refiner=refiner, working_size=160).matte(picture, alpha=own, foreground=False)
+        errors[refiner] = float(np.abs(matte.alpha - scene.alpha).mean())
+    assert matte.stats.prior == "alpha" and "alpha was given" in matte.stats.notes[0]
+    assert (matte.alpha[matte.trimap == 0] == 0).all() and (matte.alpha[matte.trimap == 255] == 1).all()
+    assert errors["shm"] < errors["bilinear"] < 0.05
+
+
+def test_an_empty_prior_gives_an_empty_matte_and_says_so(picture: Picture) -> None:
+    matte = Matter(working_size=160).matte(picture, hints=Hints(alpha=np.zeros((16, 22), np.float32)))
+    assert (matte.alpha == 0).all() and matte.stats.active_pixels == 0
+    assert "the alpha is empty" in matte.stats.notes[-1]
+    with pytest.raises(InputError, match="0% all over"):
+        Matter(working_size=160).matte(picture, alpha=np.zeros((16, 22), np.float32))
+
+
+def test_a_plate_and_a_screen_from_photograph_to_foreground(scene: Scene) -> None:
+    plate = np.rint(scene.background * 255).astype(np.uint8)
+    seen = np.rint(scene.image.clip(0, 1) * 255).astype(np.uint8)
+    found = Matter(working_size=240).matte(seen, plate=plate, foreground=False)
+    assert found.stats.prior == "plate" and np.abs(found.alpha - scene.alpha).mean() < 0.06
+    grey = scene.foreground.mean(-1, keepdims=True).repeat(3, -1)
+    screen = np.float32([0.15, 0.7, 0.2])
+    image = scene.alpha[..., None] * (grey + 0.1 * screen) + (1 - scene.alpha[..., None]) * screen
+    keyed = Matter(working_size=240).matte(np.rint(image.clip(0, 1) * 255).astype(np.uint8), key="green")
+    assert np.abs(keyed.alpha - scene.alpha).mean() < 0.02 and "screen #" in " ".join(keyed.stats.notes)
+    assert keyed.foreground is not None
+    colour = keyed.foreground.astype(int)
+    assert (colour[..., 1] - colour[..., ::2].max(-1)).max() <= 2
+
+
+@pytest.mark.parametrize("refiner", ["shm", "ddfe", "guided", "bilinear"])
+def test_warming_up_leaves_no_trace(refiner: str, scene: Scene, picture: Picture) -> None:
+    # one budget for both: what is free on the machine decides how many pixels go into one product, and so its last bits
+    options = {"refiner": refiner, "working_size": 160, "precision": "fp32", "max_memory": 1 << 30}
+    cold, warm = (Matter(**options) for _ in range(2))
+    warm.warm()
+    alphas = [matter.matte(picture, trimap=scene.trimap, foreground=False).alpha for matter in (cold, warm)]
+    assert np.array_equal(*alphas)
+
+
+def test_notes_of_the_file_are_the_mattes(scene: Scene, picture: Picture) -> None:
+    noted = Picture(picture.pixels, None, replace(picture.info, notes=("a.jpg is damaged inside",)))
+    matte = Matter(refiner="bilinear", working_size=64).matte(noted, trimap=scene.trimap, foreground=False)
+    assert matte.stats.notes[0] == "a.jpg is damaged inside"

@@ -1,0 +1,89 @@
+"""Hints of a clip: whose number a file has, and what is no hint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.video.helpers import frames, write_stream
+from uhrmat import InputError
+from uhrmat.media.video import ClipInfo
+from uhrmat.video.hints import ClipHints, find_hints
+
+
+def info(*numbers: int, count: int = 4) -> ClipInfo:
+    kind: Any = "sequence" if numbers else "stream"
+    return ClipInfo(
+        Path("clip"), kind, 8, 6, Fraction(25), Fraction(1, 25), frames=len(numbers) or count, numbers=numbers
+    )  # fmt: skip
+
+
+def masks(folder: Path, names: Sequence[str]) -> Path:
+    folder.mkdir()
+    for name in names:
+        Image.new("L", (8, 6), 255).save(folder / f"{name}.png")
+    return folder
+
+
+def found(clip: ClipInfo, folder: Path, start: int = 0) -> ClipHints:
+    return find_hints(clip, start, clip.frames or 0, mask=folder)
+
+
+@pytest.mark.parametrize(
+    ("clip", "names", "keys", "note"),
+    [
+        (info(), ["m0", "m1", "m2", "m3"], {0: "m0", 1: "m1", 2: "m2", 3: "m3"}, ""),
+        (info(), ["m1", "m2", "m3", "m4"], {0: "m1", 1: "m2", 2: "m3", 3: "m4"}, "numbered from 1, the frames from 0"),
+        (info(), ["m1", "m4"], {0: "m1", 3: "m4"}, "numbered from 1"),
+        (info(), ["m0", "m9"], {0: "m0"}, "1 of the masks have the number of no frame, first m9.png"),
+        (info(1001, 1002, 1003), ["m1001", "m1003"], {0: "m1001", 2: "m1003"}, ""),
+        (info(1001, 1002, 1003), ["1", "2", "3"], {0: "1", 1: "2", 2: "3"}, "numbered from 1, the frames from 1001"),
+        (info(1, 2, 3), ["m0", "m1", "m2"], {0: "m0", 1: "m1", 2: "m2"}, "numbered from 0, the frames from 1"),
+        (info(), ["0000_v2", "0003_v2"], {0: "0000_v2", 3: "0003_v2"}, ""),
+        (info(), ["k_0000_v1", "k_0002_v3"], {0: "k_0000_v1", 2: "k_0002_v3"}, ""),
+    ],
+)
+def test_numbers_of_hints(tmp_path: Path, clip: ClipInfo, names: list[str], keys: dict[int, str], note: str) -> None:
+    hints = found(clip, masks(tmp_path / "m", names))
+    assert {at: path.stem for at, path in hints.keys.items()} == keys
+    assert hints.carried == (len(keys) < (clip.frames or 0))
+    assert any(note in text for text in hints.notes) if note else not hints.notes
+
+
+@pytest.mark.parametrize(
+    ("clip", "names", "words"),
+    [
+        (info(), ["m1", "m2"], "the first is number 1, and the frames count from 0.*number from 0"),
+        (info(), ["m2", "m3"], "the first is for frame 2.*--start 2"),
+        (info(), ["m8"], "its numbers begin with 8"),
+        (info(), ["cover"], "holds no numbered picture"),
+        (info(1001, 1002, 1003), ["m1", "m2"], "number 1001: its numbers begin with 1. Number them like"),
+        (info(1001, 1002, 1003), ["m1002"], "for frame 1002.*--start 1"),
+        (info(), ["a0", "b0"], "are for one frame"),
+    ],
+)
+def test_hints_that_lack_the_first_frame(tmp_path: Path, clip: ClipInfo, names: list[str], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        found(clip, masks(tmp_path / "m", names))
+
+
+@pytest.mark.parametrize("kind", ["mask", "trimap", "plate"])
+@pytest.mark.parametrize("suffix", [".mkv", ".mov", ".png"])
+def test_a_clip_as_a_hint_is_refused_at_once(tmp_path: Path, kind: str, suffix: str) -> None:
+    path = write_stream(tmp_path / "m.mkv", frames(1)).rename(tmp_path / f"m{suffix}")
+    with pytest.raises(InputError, match=f"The {kind} .* is a clip, and hints are read from pictures only"):
+        find_hints(info(), 0, 4, **{kind: path})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("content", "words"), [(b"", "empty"), (b"\x89PNG\r\n\x1a\n", "damaged"), (b"?", "something")])
+def test_a_hint_that_is_no_picture_is_refused_at_once(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "m.png").write_bytes(content)
+    with pytest.raises(InputError, match=words):
+        find_hints(info(), 0, 4, mask=tmp_path / "m.png")
+    with pytest.raises(InputError, match="does not exist"):
+        find_hints(info(), 0, 4, plate=tmp_path / "nowhere.png")

@@ -1,0 +1,52 @@
+"""Carrying a hint: the flow takes it along, and what the flow is not sure of stays open."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from uhrmat.video.flow import flow, warped
+from uhrmat.video.track import carried
+
+
+def texture(seed: int, shape: tuple[int, int]) -> np.ndarray:
+    noise = np.random.default_rng(seed).random((*shape, 3), dtype=np.float32)
+    return np.clip(0.5 + 3 * (cv2.GaussianBlur(noise, (0, 0), 2) - 0.5), 0, 1).astype(np.float32)
+
+
+def scene(left: int) -> tuple[np.ndarray, np.ndarray]:
+    picture, alpha = texture(1, (96, 128)), np.zeros((96, 128), np.float32)
+    picture[30:70, left : left + 40] = texture(2, (40, 40)) * np.float32([1, 0.4, 0.2])
+    alpha[30:70, left : left + 40] = 1
+    return picture, alpha
+
+
+def test_the_flow_points_to_where_things_went() -> None:
+    before, now = scene(40)[0], scene(44)[0]
+    found = flow(before, now)
+    assert np.abs(np.median(found[40:60, 50:70, 0]) - 4) < 0.5
+    assert np.abs(np.median(found[:20, :, 0])) < 0.2
+    assert np.abs(warped(before, flow(now, before)) - now).mean() < 0.02
+
+
+def test_what_is_carried_is_right_where_it_is_sure() -> None:
+    (before, alpha), (now, truth) = scene(40), scene(45)
+    found, taken, doubt = carried(before, alpha, now)
+    assert np.abs(taken - truth)[~doubt].mean() < 0.02
+    assert set(np.unique(found)) == {0, 128, 255}
+    assert (truth[found == 255] == 1).mean() > 0.999 and (truth[found == 0] == 0).mean() > 0.999
+    assert 0.01 < (found == 128).mean() < 0.25
+    assert (found[45:55, 55:70] == 255).all() and (found[:15] == 0).all()
+
+
+def test_where_the_flow_is_in_doubt_near_an_edge_the_hint_is_open() -> None:
+    before, alpha = scene(40)
+    found, _, doubt = carried(before, alpha, 1 - before)
+    edge = np.zeros_like(doubt)
+    edge[27:33, 38:82] = True
+    assert doubt[edge].mean() > 0.5 and (found[edge] == 128).mean() > 0.6
+
+
+def test_pictures_too_small_for_flow_stand_still() -> None:
+    small = np.zeros((8, 9, 3), np.float32)
+    assert not flow(small, small).any()

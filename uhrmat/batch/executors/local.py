@@ -1,0 +1,180 @@
+"""Processes on this machine. One that dies takes its tasks with it and nothing else: another takes its place."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from uhrmat.batch.settings import Settings
+from uhrmat.batch.tasks import Outcome, Task
+from uhrmat.core.children import command, environment
+from uhrmat.core.errors import InputError, UhrmatError
+
+SLOTS = 3
+_DEATHS = 3
+"""Workers that may die one after another before any has become ready."""
+COMMAND = command("uhrmat.batch.executors.child")
+
+
+class LocalExecutor:
+    """See `base.Executor`. jobs: how many processes; note: told what workers log."""
+
+    def __init__(self, settings: Settings, jobs: int = 1, note: Callable[[str], None] = lambda text: None) -> None:
+        self._config, self._note, self.workers = _shared(settings, jobs).as_dict(), note, jobs
+        self._messages: queue.SimpleQueue[tuple[_Child, dict[str, Any] | None]] = queue.SimpleQueue()
+        self._pending: deque[Task] = deque()
+        self._children = [self._start(index) for index in range(jobs)]
+        self._deaths, self._stopped = 0, False
+
+    @property
+    def room(self) -> int:
+        """SLOTS for each worker."""
+        held = sum(len(child.tasks) for child in self._children)
+        return self.workers * SLOTS - held - len(self._pending)
+
+    def submit(self, task: Task) -> None:
+        """See `base.Executor`."""
+        self._pending.append(task)
+        self._hand_out()
+
+    def wait(self, timeout: float) -> list[Outcome]:
+        """See `base.Executor`. Raises InputError for what workers refuse, UhrmatError where none can be started."""
+        found: list[Outcome] = []
+        with contextlib.suppress(queue.Empty):
+            child, message = self._messages.get(timeout=timeout)
+            while True:
+                found += self._heard(child, message)
+                child, message = self._messages.get_nowait()
+        self._hand_out()
+        return found
+
+    def _heard(self, child: _Child, message: dict[str, Any] | None) -> list[Outcome]:
+        if message is None:
+            return self._died(child)
+        if "refused" in message:
+            raise InputError(*message["refused"])
+        if "ready" in message:
+            self._deaths = 0
+        if "note" in message:
+            self._note(str(message["note"]))
+        if "outcome" not in message:
+            return []
+        outcome = Outcome(**message["outcome"])
+        child.tasks.pop(outcome.id, None)
+        return [outcome]
+
+    def _died(self, child: _Child) -> list[Outcome]:
+        code = child.process.wait()
+        self._deaths += 1
+        if self._deaths >= _DEATHS:
+            raise UhrmatError(
+                f"{_DEATHS} workers ended early, one after another (exit code {code}).", "Is the memory exhausted?"
+            )
+        lost = [Outcome(number, "lost", error=f"exit code {code}") for number in child.tasks]
+        self._children.remove(child)
+        if not self._stopped:
+            self._children.append(self._start(child.index))
+        else:
+            lost += [Outcome(task.id, "dropped") for task in self._pending]
+            self._pending.clear()
+        return lost
+
+    def _hand_out(self) -> None:
+        while self._pending:
+            task = self._pending[0]
+            free = [child for child in self._children if child.takes(task)]
+            if not free:
+                return
+            min(free, key=lambda child: len(child.tasks)).give(self._pending.popleft())
+
+    def _start(self, index: int) -> _Child:
+        child = _Child(index, self._messages)
+        child.send({"settings": self._config, "index": index, "workers": self.workers})
+        return child
+
+    def stop(self) -> None:
+        """See `base.Executor`."""
+        self._stopped = True
+        for child in self._children:
+            child.send({"stop": True})
+
+    def close(self) -> None:
+        """See `base.Executor`."""
+        for child in self._children:
+            child.end()
+
+    def kill(self) -> None:
+        """Ends the workers' processes, with all that they started."""
+        for child in self._children:
+            child.kill()
+
+
+class _Child:
+    """One process and the thread that listens to it."""
+
+    def __init__(self, index: int, heard: queue.SimpleQueue[tuple[_Child, dict[str, Any] | None]]) -> None:
+        self.index, self.tasks = index, dict[int, Task]()
+        self.process = subprocess.Popen(
+            COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8", env=environment(),
+            start_new_session=True,
+        )  # fmt: skip
+        threading.Thread(target=self._listen, args=(heard,), daemon=True).start()
+
+    def _listen(self, heard: queue.SimpleQueue[tuple[_Child, dict[str, Any] | None]]) -> None:
+        assert self.process.stdout is not None
+        with contextlib.suppress(ValueError):  # a line cut short by its death
+            for line in self.process.stdout:
+                heard.put((self, json.loads(line)))
+        heard.put((self, None))
+
+    def takes(self, task: Task) -> bool:
+        """Whether it has room for this task."""
+        crowded = any(held.alone for held in self.tasks.values())
+        return not self.tasks if task.alone else len(self.tasks) < SLOTS and not crowded
+
+    def give(self, task: Task) -> None:
+        """Hands it the task."""
+        self.tasks[task.id] = task
+        self.send({"task": task.as_dict()})
+
+    def send(self, message: dict[str, Any]) -> None:
+        """One that is dying hears nothing; the thread that listens will say so."""
+        assert self.process.stdin is not None
+        with contextlib.suppress(OSError, ValueError):
+            self.process.stdin.write(json.dumps(message) + "\n")
+            self.process.stdin.flush()
+
+    def end(self) -> None:
+        """Lets it end, or ends it."""
+        assert self.process.stdin is not None
+        with contextlib.suppress(OSError):
+            self.process.stdin.close()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """It and its own children."""
+        with contextlib.suppress(OSError):
+            if hasattr(os, "killpg"):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            else:
+                self.process.kill()
+        self.process.wait()
+
+
+def _shared(settings: Settings, jobs: int) -> Settings:
+    """Several workers share the processor's cores, unless the user said how many each takes."""
+    if jobs == 1 or settings.matter.get("threads") is not None:
+        return settings
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    return Settings.from_dict({**settings.as_dict(), "matter": {**settings.matter, "threads": threads}})

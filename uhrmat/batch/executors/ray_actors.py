@@ -1,0 +1,223 @@
+"""Ray: one actor for each GPU of the cluster, or for each share of its processors; Ray finds the places.
+
+All nodes must see the same files under the same paths and have uhrmat installed. An actor that is lost with its node
+takes its tasks with it and nothing else; a new one takes its place as soon as Ray has room for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from uhrmat.batch.settings import Settings
+from uhrmat.batch.tasks import Outcome, Task
+from uhrmat.core.children import protect_children
+from uhrmat.core.errors import InputError, UhrmatError
+
+SLOTS = 3
+_SHARE = 4
+"""Processors of an actor without a GPU, unless --threads says another number."""
+_PATIENCE = 300.0
+"""Seconds to wait while no actor at all is to be had."""
+
+
+def need_ray() -> None:
+    """Raises InputError where Ray is not installed."""
+    if importlib.util.find_spec("ray") is None:
+        raise InputError("Ray is not installed.", "Install it with `pip install 'uhrmat[ray]'`, here and on all nodes.")
+
+
+class Remote:
+    """What runs on a node: a `Worker` behind methods that Ray can call. Made by `RayExecutor`."""
+
+    def __init__(self, settings: dict[str, Any], folder: str) -> None:
+        from uhrmat.batch.worker import Worker
+
+        if os.path.isdir(folder):
+            os.chdir(folder)  # paths in the settings may begin there
+        self._refused: tuple[str, str] | None = None
+        try:
+            self._worker = Worker(Settings.from_dict(settings))
+        except UhrmatError as error:
+            self._refused = error.message, error.hint
+
+    def ready(self) -> tuple[str, str] | None:
+        """Message and hint of what the worker refused, None when it is ready."""
+        return self._refused
+
+    def run(self, task: dict[str, Any]) -> dict[str, Any]:
+        """See `Worker.run`, with plain values."""
+        return self._worker.run(Task(**task)).as_dict()
+
+    def stop(self) -> None:
+        """See `Worker.stop`."""
+        self._worker.stop()
+
+
+class _Actor:
+    def __init__(self, handle: Any, ready: Any) -> None:
+        self.handle, self.beginning, self.tasks = handle, ready, dict[Any, Task]()
+
+
+class RayExecutor:
+    """See `base.Executor`. jobs: how many actors, None: as many as fit; address: of the head node, None: RAY_ADDRESS or
+    this machine alone; note: told how many there are. Raises InputError for a cluster that cannot be reached."""
+
+    def __init__(
+        self, settings: Settings, jobs: int | None = None, address: str | None = None,
+        note: Callable[[str], None] = lambda text: None,
+    ) -> None:  # fmt: skip
+        need_ray()
+        import ray
+
+        self._ray = ray
+        self._own = not ray.is_initialized()
+        if self._own:
+            _connect(ray, address)
+        options, fitting = _layout(ray.cluster_resources(), settings)
+        threads = settings.matter.get("threads") or int(options["num_cpus"])
+        self._settings = {**settings.as_dict(), "matter": {**settings.matter, "threads": threads}}
+        self._class = ray.remote(Remote).options(max_concurrency=SLOTS + 1, max_restarts=0, **options)
+        self.workers = max(1, jobs or fitting)
+        note(f"{self.workers} actors, each with {options['num_cpus']:g} processors and {options['num_gpus']:g} GPUs")
+        self._pending: deque[Task] = deque()
+        self._ended: list[Outcome] = []
+        self._stopped, self._alive = False, time.monotonic()
+        self._actors = [self._make() for _ in range(self.workers)]
+
+    @property
+    def room(self) -> int:
+        """SLOTS for each actor."""
+        return self.workers * SLOTS - len(self._pending) - sum(len(actor.tasks) for actor in self._actors)
+
+    def submit(self, task: Task) -> None:
+        """See `base.Executor`."""
+        self._pending.append(task)
+        self._hand_out()
+
+    def wait(self, timeout: float) -> list[Outcome]:
+        """See `base.Executor`. Raises InputError for what actors refuse, UhrmatError where Ray has no room for any."""
+        refs = {ref: actor for actor in self._actors for ref in (actor.beginning, *actor.tasks) if ref is not None}
+        ready, _ = self._ray.wait(list(refs), num_returns=1, timeout=timeout) if refs else ([], [])
+        for ref in ready:
+            self._heard(refs[ref], ref)
+        if all(actor.beginning is not None for actor in self._actors):
+            if time.monotonic() - self._alive > _PATIENCE:
+                what = f"Ray had no room for any actor for {_PATIENCE:.0f} s."
+                raise UhrmatError(what, "Look at `ray status`: are there free processors or GPUs?")
+        else:
+            self._alive = time.monotonic()
+        self._hand_out()
+        found, self._ended = self._ended, []
+        return found
+
+    def _heard(self, actor: _Actor, ref: Any) -> None:
+        if actor not in self._actors:
+            return
+        try:
+            value = self._ray.get(ref)
+        except self._ray.exceptions.RayError as error:
+            self._lost(actor, type(error).__name__)
+            return
+        if ref == actor.beginning:
+            actor.beginning = None
+            if value is not None:
+                raise InputError(*value)
+        else:
+            del actor.tasks[ref]
+            self._ended.append(Outcome(**value))
+
+    def _lost(self, actor: _Actor, why: str) -> None:
+        """The node is gone, or the actor's process. What it had is lost, and another is asked for."""
+        self._actors.remove(actor)
+        with contextlib.suppress(self._ray.exceptions.RayError):
+            self._ray.kill(actor.handle)
+        self._ended += [Outcome(task.id, "lost", error=why) for task in actor.tasks.values()]
+        if not self._stopped:
+            self._actors.append(self._make())
+        elif not self._actors:
+            self._drop()
+
+    def _hand_out(self) -> None:
+        while self._pending:
+            task = self._pending[0]
+            free = [actor for actor in self._actors if actor.beginning is None and _takes(actor, task)]
+            if not free:
+                return
+            actor = min(free, key=lambda actor: len(actor.tasks))
+            actor.tasks[actor.handle.run.remote(task.as_dict())] = self._pending.popleft()
+
+    def _make(self) -> _Actor:
+        handle: Any = self._class.remote(self._settings, os.getcwd())
+        return _Actor(handle, handle.ready.remote())
+
+    def _drop(self) -> None:
+        self._ended += [Outcome(task.id, "dropped") for task in self._pending]
+        self._pending.clear()
+
+    def stop(self) -> None:
+        """See `base.Executor`."""
+        self._stopped = True
+        self._drop()
+        for actor in self._actors:
+            actor.handle.stop.remote()
+
+    def close(self) -> None:
+        """Ends the actors, and leaves the cluster if it was entered here."""
+        for actor in self._actors:
+            with contextlib.suppress(self._ray.exceptions.RayError):
+                self._ray.kill(actor.handle)
+        if self._own:
+            self._ray.shutdown()
+
+    def kill(self) -> None:
+        """The same: Ray ends actors at once."""
+        self.close()
+
+
+def _takes(actor: _Actor, task: Task) -> bool:
+    crowded = any(held.alone for held in actor.tasks.values())
+    return not actor.tasks if task.alone else len(actor.tasks) < SLOTS and not crowded
+
+
+def _connect(ray: Any, address: str | None) -> None:
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    protect_children()
+    try:
+        with _elsewhere():
+            ray.init(address=address, log_to_driver=False, logging_level="error", include_dashboard=False if address is
+                     None and "RAY_ADDRESS" not in os.environ else None)  # fmt: skip
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"Ray's cluster {address or 'here'} cannot be reached: {str(error).splitlines()[0]}",
+            "Start it with `ray start --head`, and give its address.",
+        ) from error
+
+
+@contextmanager
+def _elsewhere() -> Iterator[None]:
+    """In the interpreter's folder: Ray puts the current one, as it is when it starts, first on the `sys.path` of all
+    workers, and a `tempfile.py` lying there would run."""
+    folder = os.getcwd()
+    os.chdir(os.path.dirname(sys.executable))
+    try:
+        yield
+    finally:
+        os.chdir(folder)
+
+
+def _layout(resources: dict[str, float], settings: Settings) -> tuple[dict[str, float], int]:
+    """What each actor takes, and how many fit: one for each GPU, unless the processor was asked for."""
+    cpus, gpus = resources.get("CPU", 1.0), resources.get("GPU", 0.0)
+    device = str(settings.matter.get("device", "auto"))
+    if gpus >= 1 and device != "cpu":
+        return {"num_cpus": min(1.0, cpus / gpus), "num_gpus": 1.0}, int(gpus)
+    share = float(min(settings.matter.get("threads") or _SHARE, cpus))
+    return {"num_cpus": share, "num_gpus": 0.0}, int(cpus // share)

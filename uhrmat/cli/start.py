@@ -1,0 +1,41 @@
+"""The console script: what a command will wait for longest is begun before the command line is understood."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from uhrmat.core.signals import INTERRUPTED, interrupt_process
+from uhrmat.core.streams import protect
+
+
+def main() -> None:
+    """Runs `uhrmat`. With a trimap or a mask for `uhrmat image`, the prior's process starts at once: it loads while
+    this one does."""
+    interrupt_process()
+    protect()
+    try:
+        _run()
+    except KeyboardInterrupt:  # before a command could say so
+        print("interrupted", file=sys.stderr)
+        os._exit(INTERRUPTED)
+
+
+def _run() -> None:
+    from uhrmat.prior.launch import ended, launch
+
+    child = launch() if needs_prior(sys.argv[1:]) else None
+    with ended(child):
+        from uhrmat.cli.app import run
+
+        run(child)
+
+
+def needs_prior(words: list[str]) -> bool:
+    """Whether these arguments will very likely ask for an affinity prior; it is ended where they do not."""
+    options = {word.partition("=")[0] for word in words}
+    return (
+        words[:1] == ["image"]
+        and not options.isdisjoint(("--trimap", "--mask"))
+        and options.isdisjoint(("-h", "--help"))
+    )

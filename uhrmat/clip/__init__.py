@@ -1,4 +1,0 @@
-"""Clips: state across frames, hints in time, segments, and the three stages from file to file.
-
-`ClipMatter` mattes frame by frame and knows no files; `uhrmat.clip.plan` says what a clip gives and loads no torch.
-"""

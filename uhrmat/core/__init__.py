@@ -1,0 +1,1 @@
+"""What everything else stands on: errors, units, devices, memory, files that appear whole, processes, start-up."""

@@ -1,0 +1,115 @@
+"""Where to compute and how precisely: what "auto" means on this machine, and how much memory was taken."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache
+
+import torch
+
+from uhrmat.core.errors import InputError
+from uhrmat.core.memory import most_held_memory
+from uhrmat.core.units import format_bytes
+
+LEAST_ON_GPU = 1 << 30
+"""Bytes that must be free on a GPU for "auto" to take it: weights, the libraries' workspaces and the smallest parts."""
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def pick_device(name: str) -> str:
+    """A usable device: "auto" is CUDA, then MPS, then the CPU, see `device_note`. Raises InputError for one that is not
+    there, and for a GPU that cannot run what is compiled for it."""
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    if name == "auto":
+        return "cuda" if cuda and not _unfit("cuda") else "mps" if mps else "cpu"
+    kind, _, number = name.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (number and not number.isdigit()):
+        raise InputError(f"There is no device called {name!r}.", "Choose auto, cpu, cuda, cuda:1, … or mps.")
+    if (kind == "cuda" and not cuda) or (kind == "mps" and not mps):
+        cure = "Use --device cpu, or --device auto; `uhrmat doctor` says what is in the way."
+        raise InputError(f"This machine has no usable {kind} device.", cure)
+    if kind == "cuda" and number and int(number) >= torch.cuda.device_count():
+        raise InputError(f"There is no device {name}; {torch.cuda.device_count()} are here.", "Choose a lower number.")
+    if kind == "cuda" and (failure := trial_failure(name)):
+        cure = "Use --device cpu; `uhrmat doctor` says what the GPU needs."
+        raise InputError(f"The GPU {name} cannot be used: {failure}.", cure)
+    return name
+
+
+def device_note(name: str) -> str:
+    """For the user: why "auto" leaves a GPU alone that is there; empty in all other cases."""
+    if name != "auto" or not torch.cuda.is_available():
+        return ""
+    reason = _unfit("cuda")
+    return f"the GPU is not used: {reason} (see `uhrmat doctor`)" if reason else ""
+
+
+def _unfit(device: str) -> str:
+    """Why a GPU that is there is left alone by "auto"; empty where it is taken."""
+    failure = trial_failure(device)
+    if failure:
+        return failure
+    free = free_on_gpu(device)
+    return f"only {format_bytes(free)} of its memory are free" if free < LEAST_ON_GPU else ""
+
+
+@cache
+def trial_failure(device: str) -> str:
+    """What goes wrong with one convolution on a GPU (no kernel for its architecture, a driver that is too old, no
+    memory for the context), in one line; empty where nothing does. Tried once per process."""
+    try:
+        with on_device(device):
+            x = torch.ones(1, 8, 8, 8, device=device)
+            found = torch.nn.functional.conv2d(x, torch.ones(8, 8, 3, 3, device=device), padding=1)
+            if found[0, 0, 4, 4].item() != 72:
+                return "it computes wrong results"
+    except Exception as error:  # torch has no class for these
+        return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")[:160]
+    return ""
+
+
+def free_on_gpu(device: str) -> int:
+    """Bytes of a GPU that this process may take: what is free, and what torch holds in reserve without using it."""
+    where = torch.device(device)
+    unused = torch.cuda.memory_reserved(where) - torch.cuda.memory_allocated(where)
+    return int(torch.cuda.mem_get_info(where)[0] + unused)
+
+
+def on_device(device: str | torch.device) -> AbstractContextManager[object]:
+    """Makes a GPU the current one of this thread for a block: libraries beside torch (spconv) compute on the current
+    one, wherever their tensors are. Nothing happens for other devices."""
+    where = torch.device(device)
+    return torch.cuda.device(where) if where.type == "cuda" else nullcontext()
+
+
+def pick_precision(name: str, device: str) -> tuple[str, torch.dtype]:
+    """Name and type of the arithmetic. "auto": fp16 on CUDA, bf16 on CPUs that multiply it in hardware, else fp32."""
+    if name == "auto":
+        name = "fp16" if device.startswith("cuda") else "bf16" if device == "cpu" and fast_bf16() else "fp32"
+    if name not in PRECISIONS:
+        raise InputError(f"There is no precision called {name!r}.", f"Choose auto, {', '.join(PRECISIONS)}.")
+    if name == "fp16" and device == "cpu":
+        raise InputError("fp16 is slow and coarse on the CPU.", "Use --precision bf16 or fp32.")
+    return name, PRECISIONS[name]
+
+
+def fast_bf16() -> bool:
+    """Whether this CPU multiplies bfloat16 matrices in hardware (AVX512-BF16 or AMX)."""
+    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, lambda: False)() for name in names)
+
+
+def set_threads(threads: int | None) -> None:
+    """CPU threads of torch and OpenCV; None leaves their defaults, one per core."""
+    if threads is not None:
+        import cv2
+
+        torch.set_num_threads(threads)
+        cv2.setNumThreads(threads)
+
+
+def peak_memory(device: str) -> int:
+    """Bytes: on CUDA the most allocated there so far; else see `memory.most_held_memory`."""
+    if device.startswith("cuda"):
+        return int(torch.cuda.max_memory_allocated(device))
+    return most_held_memory()

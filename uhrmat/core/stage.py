@@ -1,0 +1,302 @@
+"""Sets of files that take their names together or not at all, whenever the process is killed or the power fails.
+
+They are written into a hidden folder beside their targets, the stage, and flushed. Then `_JOURNAL` is written there,
+which says what each target was (its size and time of change, or that it was not there) and what it becomes; what is to
+be replaced is kept in the stage under a second name and does not leave its place. From then on the set counts as
+delivered: each file is moved over its target. A move that fails turns the journal into `_UNDO`, and what was moved is
+put back.
+
+A stage is locked by its process (`core.lock`). One that nobody holds was left by a process that was killed, and
+`recover` finishes it: with a journal the remaining moves are made (or all are taken back, where something else has
+changed a target meanwhile), with `_UNDO` they are taken back, with neither nothing had been moved. So after the next
+run in the folder all targets are of the old set, or all of the new one.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from uhrmat.core.durable import alone_in, keep_copy, move_new, sync_file, sync_folder
+from uhrmat.core.errors import OutputError
+from uhrmat.core.lock import STALE, Held, Lock
+
+_PREFIX = ".uhrmat-"
+_NAME = re.compile(r"\.uhrmat-[a-z0-9_]{8}")
+TEMPORARY = re.compile(r"\..*\.[0-9a-f]{8}\.tmp(\.\w+)?", re.DOTALL)
+"""Of a single file that is being written, see `files.atomic`."""
+_LOCK, _JOURNAL, _UNDO, _OLD = ".uhrmat-lock", ".uhrmat-journal.json", ".uhrmat-undo.json", ".uhrmat-old-"
+_TRIES = 5
+
+
+@dataclass(frozen=True)
+class Move:
+    """One file of a set. old, new: [bytes, time of change in ns] of the target before and after; old None: nothing was
+    there; kept: the name in the stage under which the old file stays."""
+
+    name: str
+    new: list[int]
+    old: list[int] | None
+    kept: str
+
+
+@contextmanager
+def all_or_none(files: Mapping[str, Path], *, overwrite: bool = True) -> Iterator[dict[str, Path]]:
+    """Yields a path to write for each of `files`, all in one folder; puts them in place when the block ends well.
+
+    The block may add more files of the same stage to what is yielded. Without `overwrite` a target that is there by
+    then is not replaced. Raises OutputError; then no file has changed.
+    """
+    folder = next(iter(files.values())).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        stage, lock = _open_stage(folder)
+    except OSError as error:
+        raise OutputError(
+            f"The folder {folder} cannot be written to ({error.strerror}).", "Choose another one."
+        ) from None
+    try:
+        staged = {name: stage / path.name for name, path in files.items()}
+        yield staged
+        names = list(dict.fromkeys(path.name for path in staged.values()))
+        for name in names:
+            sync_file(stage / name)
+        with alone_in(folder):
+            _deliver(stage, names, overwrite)
+    except FileExistsError as error:
+        raise OutputError(
+            f"{error.filename} has appeared or changed meanwhile.",
+            "Replace it with --overwrite, or choose another folder with -o.",
+        ) from error
+    except OSError as error:
+        raise OutputError(
+            f"Writing to {folder} failed ({error.strerror}).", "Check its space and permissions."
+        ) from error
+    finally:
+        _close_stage(stage, lock)
+
+
+def is_staged(path: Path) -> bool:
+    """Whether a path lies in a stage: what is written there has no final name yet."""
+    return _NAME.fullmatch(path.parent.name) is not None
+
+
+def final_path(path: Path) -> Path:
+    """The name that a file in a stage will have; any other path as it is."""
+    return path.parent.parent / path.name if is_staged(path) else path
+
+
+def recover(folder: Path) -> int:
+    """Finishes or removes what processes that were killed left in `folder`; how many there were.
+
+    What a live process is writing is left alone. So is, with no error, what cannot be finished or removed now.
+    """
+    try:
+        names = [entry.name for entry in os.scandir(folder) if entry.name.startswith(".")]
+    except OSError:
+        return 0
+    stages = [folder / name for name in sorted(names) if _NAME.fullmatch(name)]
+    count = sum(_recover(stage) for stage in stages if _is_stage(stage))
+    return count + sum(_remove_old(folder / name) for name in names if TEMPORARY.fullmatch(name))
+
+
+def _open_stage(folder: Path) -> tuple[Path, Lock]:
+    """A new stage, locked. A `recover` that comes just before the lock removes the folder: then another is made."""
+    for _ in range(_TRIES):
+        stage = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=folder))
+        lock = Lock(stage / _LOCK)
+        try:
+            lock.acquire()
+            return stage, lock
+        except (Held, FileNotFoundError):
+            continue
+        except OSError:
+            with suppress(OSError):
+                stage.rmdir()
+            raise
+    raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN), str(folder))
+
+
+def _close_stage(stage: Path, lock: Lock) -> None:
+    """Removes the stage, its lock last; only unlocks one whose moves could be neither made nor taken back."""
+    with suppress(OSError):
+        if not (os.path.lexists(stage / _JOURNAL) or os.path.lexists(stage / _UNDO)):
+            for entry in os.scandir(stage):
+                if entry.name not in (lock.path.name, lock.owner_file.name):
+                    os.unlink(entry.path)
+    with suppress(OSError):
+        lock.release()
+    with suppress(OSError):
+        stage.rmdir()
+
+
+def _deliver(stage: Path, names: list[str], overwrite: bool) -> None:
+    """Moves the files of a stage to their targets, or none of them. Raises OSError."""
+    moves = [_plan_move(stage, name, number) for number, name in enumerate(names)]
+    for move in moves:
+        if move.old is None:
+            continue
+        if not overwrite:
+            raise _taken(stage.parent / move.name)
+        keep_copy(stage.parent / move.name, stage / move.kept)
+    try:
+        if len(moves) > 1:  # one move is whole by itself
+            _write_journal(stage, moves)
+        _move_all(stage, moves)
+    except BaseException:
+        with suppress(OSError):
+            _turn_back(stage)
+            _move_back(stage, moves)
+            _forget(stage)
+        raise
+    _forget(stage)
+
+
+def _turn_back(stage: Path) -> None:
+    """From here on the set is not delivered any more."""
+    if (stage / _JOURNAL).exists():
+        os.replace(stage / _JOURNAL, stage / _UNDO)
+        sync_folder(stage)
+
+
+def _forget(stage: Path) -> None:
+    """Nothing is left to do for the set. A journal that stays does no harm: its moves are found made."""
+    for name in (_JOURNAL, _UNDO):
+        with suppress(OSError):
+            (stage / name).unlink()
+
+
+def _plan_move(stage: Path, name: str, number: int) -> Move:
+    new, old = _state(stage / name), _state(stage.parent / name)
+    if new is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+    return Move(name, new, old, f"{_OLD}{number}")
+
+
+def _write_journal(stage: Path, moves: Iterable[Move]) -> None:
+    """From here on the set is delivered, whatever comes."""
+    part = stage / f"{_JOURNAL}.part"
+    part.write_text(json.dumps([asdict(move) for move in moves]), "utf-8")
+    sync_file(part)
+    os.replace(part, stage / _JOURNAL)
+    sync_folder(stage)
+
+
+def _read_journal(path: Path) -> list[Move]:
+    """The moves of a journal. Raises OSError, ValueError for what none of ours says: names must lead nowhere else."""
+    moves = [Move(**found) for found in json.loads(path.read_text("utf-8"))]
+    for move in moves:
+        if not all(
+            isinstance(n, str) and n not in ("", ".", "..") and Path(n).name == n for n in (move.name, move.kept)
+        ):
+            raise ValueError(f"{path} names {move.name!r}")
+    return moves
+
+
+def _move_all(stage: Path, moves: Iterable[Move]) -> None:
+    """Makes the moves that have not been made. Raises FileExistsError where a target is not what it was, OSError."""
+    for move in moves:
+        source, target = stage / move.name, stage.parent / move.name
+        if not os.path.lexists(source):
+            continue
+        there = _state(target)
+        if there == move.new and os.path.samefile(source, target):  # killed between its two names
+            os.unlink(source)
+        elif there is None:
+            move_new(source, target)
+        elif there == move.old:
+            os.replace(source, target)
+        else:
+            raise _taken(target)
+    sync_folder(stage.parent)
+
+
+def _move_back(stage: Path, moves: list[Move]) -> None:
+    """Takes back the moves that were made, but not where something else has changed the target since. Raises OSError.
+
+    May be broken off and done again.
+    """
+    for move in reversed(moves):
+        source, target, kept = stage / move.name, stage.parent / move.name, stage / move.kept
+        if _state(target) != move.new:
+            continue
+        if move.old is None:
+            if os.path.lexists(source) and os.path.samefile(source, target):
+                os.unlink(target)
+            elif not os.path.lexists(source):
+                os.replace(target, source)
+        elif not os.path.lexists(source) and os.path.lexists(kept):
+            os.replace(kept, target)
+    sync_folder(stage.parent)
+
+
+def _is_stage(path: Path) -> bool:
+    """Whether a folder of such a name is one of ours: it holds something that only a stage holds, or nothing yet."""
+    try:
+        names = os.listdir(path) if not path.is_symlink() else ["?"]
+    except OSError:
+        return False
+    return not names or any(name.startswith(_PREFIX) for name in names)
+
+
+def _recover(stage: Path) -> bool:
+    """Finishes one stage; whether that was there to do."""
+    lock = Lock(stage / _LOCK)
+    try:
+        lock.acquire()
+    except (Held, OSError):
+        return False
+    try:
+        with alone_in(stage.parent):
+            _finish(stage)
+            _forget(stage)
+    except (OSError, ValueError, TypeError):
+        return False
+    finally:
+        _close_stage(stage, lock)
+    return True
+
+
+def _finish(stage: Path) -> None:
+    """Raises OSError, and ValueError or TypeError for a journal that is none."""
+    if (stage / _JOURNAL).exists():
+        try:
+            return _move_all(stage, _read_journal(stage / _JOURNAL))
+        except FileExistsError:
+            _turn_back(stage)
+    if (stage / _UNDO).exists():
+        _move_back(stage, _read_journal(stage / _UNDO))
+
+
+def _remove_old(path: Path) -> bool:
+    """Removes a temporary file that nobody has written to for STALE seconds; whether it did."""
+    probe = path.parent / f"{_PREFIX}clock-{os.getpid()}"
+    with suppress(OSError):
+        try:
+            probe.touch()
+            if probe.stat().st_mtime - path.stat().st_mtime > STALE:
+                path.unlink()
+                return True
+        finally:
+            probe.unlink(missing_ok=True)
+    return False
+
+
+def _state(path: Path) -> list[int] | None:
+    """Bytes and time of change of what has this name, or None."""
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    return [found.st_size, found.st_mtime_ns]
+
+
+def _taken(path: Path) -> FileExistsError:
+    return FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))

@@ -1,0 +1,301 @@
+"""The colour of the foreground without the background's spill, solved only in the band where alpha is open.
+
+A pixel shows I = αF + (1 − α)B; three equations, six unknowns. As in Germer et al. 2020 ("Fast Multi-Level Foreground
+Estimation") F and B are carried from a tiny picture to the full one, each level starting from the one below; as in
+Forte 2021 ("Approximate Fast Foreground Colour Estimation", blur-fusion) what smooths a level is a box blur weighted
+with α and 1 − α, and what is then left of I is shared out between F and B:
+
+    r = I − αF − (1 − α)B,    F += α r / (α² + (1 − α)² + λ),    B += (1 − α) r / (α² + (1 − α)² + λ)
+
+λ is the camera's noise against the texture that F and B cannot foresee. Levels of up to a quarter megapixel are solved
+whole; finer ones only in blocks that meet the band, with halos wide enough that the blocks' grid does not matter. So
+time and memory follow the band, and no float copy of the picture is ever made.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from uhrmat.core.errors import InputError
+
+Floats = NDArray[np.float32]
+Array = NDArray[Any]
+Box = tuple[int, int, int, int]  # y0, y1, x0, x1
+
+NOISE = 0.03  # λ
+BLUR = 5  # side of the box blur, in pixels of each level
+FLOOR = 1e-3  # weight of a colour where its layer is invisible, so that it still spreads there
+WHOLE_PIXELS = 1 << 18  # levels up to this size are solved whole,
+PASSES, WORK = 20, 1536  # each up to PASSES times, WORK / side: far colours reach wide bands where that costs little
+_TOPS = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}
+
+
+def estimate_foreground(
+    pixels: Array,
+    alpha: Floats,
+    active: NDArray[np.bool_] | None = None,
+    *,
+    spread: int = 8,
+    tile: int = 0,
+    threads: int | None = None,
+) -> Array:
+    """Straight (unpremultiplied) foreground colour, (H, W, 3) in the dtype of `pixels`.
+
+    pixels: (H, W, 3) uint8, uint16 or float32, in any colour space; alpha: (H, W) float32 in [0, 1]; active: (H, W)
+    bool, pixels that get a colour even where alpha is 0. What comes back:
+
+    * alpha 1, to the precision of the dtype: the picture's own colour, bit by bit;
+    * alpha between 0 and 1, and alpha 0 within `spread` pixels of that or in `active`: the estimate, so that a
+      compositor that interpolates straight colour finds no foreign colour beside the edge;
+    * alpha 0 elsewhere: 0. Nothing of the background is carried along, and it packs well.
+
+    tile: side of the blocks in pixels, 0 = by size; changes speed, not colours. threads: None = one per core.
+    Raises InputError for shapes or dtypes that do not fit together.
+    """
+    _check(pixels, alpha, active)
+    out = np.zeros(pixels.shape, pixels.dtype)
+    half_step = 0.5 / (255.0 if pixels.dtype == np.uint8 else 65535.0)
+    solid = cv2.inRange(alpha, 1.0 - half_step, np.inf)
+    cv2.copyTo(pixels, solid, out)
+    band = _band(alpha, solid, active, half_step, spread)
+    if not band.any():
+        return out
+    solver = _prepare(pixels, alpha)
+    step = solver.factor
+    side = -(-(tile or max(128, 16 * step)) // step) * step
+
+    def paint(box: Box) -> None:
+        y0, y1, x0, x1 = box
+        _store(out[y0:y1, x0:x1], solver.block(box), band[y0:y1, x0:x1])
+
+    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+        for _ in pool.map(paint, _blocks(band, side, step)):
+            pass
+    return out
+
+
+def _check(pixels: Array, alpha: Floats, active: NDArray[np.bool_] | None) -> None:
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0 or pixels.dtype.name not in _TOPS:
+        raise InputError(
+            f"The picture is an array {pixels.shape} of {pixels.dtype}, not (H, W, 3) of uint8, uint16 or float32.",
+            "Convert it to RGB in one of these types.",
+        )
+    for name, other in (("alpha", alpha), ("active mask", active)):
+        if other is not None and other.shape != pixels.shape[:2]:
+            sizes = f"The {name} is {other.shape}, the picture {pixels.shape[:2]}."
+            raise InputError(sizes, "Both need the same size.")
+
+
+def _band(
+    alpha: Floats, solid: NDArray[np.uint8], active: NDArray[np.bool_] | None, half_step: float, spread: int
+) -> NDArray[np.uint8]:
+    """Pixels whose colour is estimated: 255 where alpha is open, widened by `spread`, without the solid ones."""
+    band = cv2.inRange(alpha, half_step, 1.0)
+    cv2.bitwise_and(band, cv2.bitwise_not(solid), dst=band)
+    if spread:
+        cv2.dilate(band, np.ones((2 * spread + 1, 2 * spread + 1), np.uint8), dst=band)
+    if active is not None:
+        cv2.bitwise_or(band, np.ascontiguousarray(active).view(np.uint8) * np.uint8(255), dst=band)
+    band[solid > 0] = 0
+    return band
+
+
+def _blocks(band: NDArray[np.uint8], side: int, step: int) -> Iterator[Box]:
+    """Boxes on a grid of `side` pixels that hold all of the band, each cut down to it in multiples of `step`."""
+    height, width = band.shape
+    for y in range(0, height, side):
+        row = band[y : y + side]
+        if not row.any():
+            continue
+        for x in range(0, width, side):
+            cell = row[:, x : x + side]
+            rows, columns = np.flatnonzero(cell.any(1)), np.flatnonzero(cell.any(0))
+            if rows.size:
+                y0, x0 = y + rows[0] // step * step, x + columns[0] // step * step
+                yield int(y0), int(y + rows[-1] + 1), int(x0), int(x + columns[-1] + 1)
+
+
+def _store(out: Array, planes: Floats, band: NDArray[np.uint8]) -> None:
+    colours = cv2.merge([planes[0], planes[1], planes[2]])
+    if out.dtype != np.float32:
+        colours = np.rint(colours, out=colours)
+    np.copyto(out, colours.astype(out.dtype, copy=False), where=band[..., None] > 0)
+
+
+@dataclass(frozen=True)
+class _Solver:
+    """F and B of a small copy, and how they are carried from there to any block of the full picture.
+
+    Colours are (2, 3, h, w) float32, F before B, in the units of the picture and at most `top`; alphas (h, w).
+    """
+
+    pixels: Array
+    alpha: Floats
+    top: float
+    levels: int
+    colours: Floats
+    coarse_alpha: Floats
+
+    @property
+    def factor(self) -> int:
+        return int(2**self.levels)
+
+    def block(self, box: Box) -> Floats:
+        """F (3, y1 − y0, x1 − x0) of the box, whose y0 and x0 are multiples of `factor`."""
+        y0, y1, x0, x1 = box
+        colours, alpha = self._start(box)
+        images = self._images(box)
+        for level in range(self.levels - 1, -1, -1):
+            image, finer = images[level]
+            colours = _enlarge(colours, alpha, 2 * alpha.shape[0], 2 * alpha.shape[1])
+            cut = 2 * _halo(level + 1) - _halo(level)
+            colours = colours[:, :, cut : cut + finer.shape[0], cut : cut + finer.shape[1]]
+            colours, alpha = _fuse(image, finer, colours, self.top), finer
+        edge = _halo(0)
+        return colours[0, :, edge : edge + y1 - y0, edge : edge + x1 - x0]
+
+    def _start(self, box: Box) -> tuple[Floats, Floats]:
+        """Colours and alpha of the small copy under the box and its halo, repeated at the picture's border."""
+        y0, y1, x0, x1 = box
+        halo, step = _halo(self.levels), self.factor
+        height, width = self.coarse_alpha.shape
+        rows = np.arange(y0 // step - halo, -(-y1 // step) + halo).clip(0, height - 1)[:, None]
+        columns = np.arange(x0 // step - halo, -(-x1 // step) + halo).clip(0, width - 1)
+        return self.colours[:, :, rows, columns], self.coarse_alpha[rows, columns]
+
+    def _images(self, box: Box) -> list[tuple[Floats, Floats]]:
+        """Picture (3, h, w) and alpha (h, w) of the box with its halo at each finer level, finest first."""
+        if not self.levels:
+            return []
+        y0, y1, x0, x1 = box
+        step, top_level = self.factor, self.levels - 1
+        reach = _halo(top_level) << top_level
+        crop = (y0 - reach, -(-y1 // step) * step + reach, x0 - reach, -(-x1 // step) * step + reach)
+        image, alpha = _planes(_crop(self.pixels, crop)), _crop(self.alpha, crop)
+        images = []
+        for level in range(self.levels):
+            cut = (reach >> level) - _halo(level)
+            inner = slice(cut, -cut or None)
+            images.append((image[:, inner, inner], alpha[inner, inner]))
+            if level < top_level:
+                image, alpha = _halve(image), _halve(alpha[None])[0]
+        return images
+
+
+def _halo(level: int) -> int:
+    """Pixels around a block that a level needs, so that after blur and enlarging the next is right in its own halo."""
+    return min(2 * level + BLUR // 2, BLUR + 1)
+
+
+def _prepare(pixels: Array, alpha: Floats) -> _Solver:
+    height, width = alpha.shape
+    levels = 0
+    while (-(-height >> levels)) * (-(-width >> levels)) > WHOLE_PIXELS:
+        levels += 1
+    top = _TOPS[pixels.dtype.name]
+    if pixels.dtype == np.float32:
+        top = max(top, float(pixels.max()))  # highlights of scene-linear pictures
+    image = _planes(_shrink(pixels, levels))
+    coarse = _shrink(alpha, levels)
+    return _Solver(pixels, alpha, top, levels, _whole(image, coarse, top), coarse)
+
+
+def _shrink(array: Array, levels: int) -> Array:
+    """Area average by exactly 2^levels; the last rows and columns are repeated up to a multiple of that."""
+    step = 1 << levels
+    height, width = array.shape[:2]
+    rows, columns = -(-height // step), -(-width // step)
+    shrunk = np.empty((rows, columns, *array.shape[2:]), array.dtype)
+    for row in range(0, rows, 64):
+        end = min(rows, row + 64)
+        strip = _crop(array, (row * step, end * step, 0, columns * step))
+        shrunk[row:end] = cv2.resize(strip, (columns, end - row), interpolation=cv2.INTER_AREA)
+    return shrunk
+
+
+def _crop(array: Array, box: Box) -> Array:
+    """The box of an array, repeated beyond its border."""
+    (y0, y1, x0, x1), (height, width) = box, array.shape[:2]
+    inside = array[max(y0, 0) : y1, max(x0, 0) : x1]
+    outside = (max(-y0, 0), max(y1 - height, 0), max(-x0, 0), max(x1 - width, 0))
+    return cv2.copyMakeBorder(inside, *outside, cv2.BORDER_REPLICATE) if any(outside) else inside
+
+
+def _planes(pixels: Array) -> Floats:
+    """(h, w, 3) of any dtype as float32 (3, h, w), in the same units."""
+    return np.stack([plane.astype(np.float32, copy=False) for plane in cv2.split(pixels)])
+
+
+def _whole(image: Floats, alpha: Floats, top: float) -> Floats:
+    """F and B of a small picture, from a handful of pixels upwards."""
+    height, width = alpha.shape
+    if max(height, width) <= 4:
+        weights = _weights(alpha)[:, None]
+        means = (image * weights).sum((2, 3), keepdims=True) / weights.sum((2, 3), keepdims=True)
+        colours = np.broadcast_to(means, (2, *image.shape))
+    else:
+        smaller = _halve(alpha[None])[0]
+        colours = _enlarge(_whole(_halve(image), smaller, top), smaller, height, width)
+    for _ in range(max(1, min(PASSES, WORK // max(height, width)))):
+        colours = _fuse(image, alpha, colours, top)
+    return colours
+
+
+def _weights(alpha: Floats) -> Floats:
+    return np.stack([alpha + FLOOR, (1.0 + FLOOR) - alpha])
+
+
+def _each_plane(planes: Floats, function: Callable[[Floats], Floats]) -> Floats:
+    """`function` on every (h, w) of (..., h, w); planes, because OpenCV and NumPy are both fastest on them."""
+    flat = planes.reshape(-1, *planes.shape[-2:])
+    done = np.stack([function(plane) for plane in flat])
+    return done.reshape(*planes.shape[:-2], *done.shape[-2:])
+
+
+def _halve(planes: Floats) -> Floats:
+    height, width = planes.shape[-2:]
+    size = (-(-width // 2), -(-height // 2))
+    return _each_plane(planes, lambda plane: cv2.resize(plane, size, interpolation=cv2.INTER_AREA))
+
+
+def _enlarge(colours: Floats, alpha: Floats, height: int, width: int) -> Floats:
+    """Colours bilinearly at (height, width), weighted so that a layer's visible pixels decide."""
+    weights = _weights(alpha)
+    grown, sums = (
+        _each_plane(planes, lambda plane: cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR))
+        for planes in (colours * weights[:, None], weights)
+    )
+    grown /= sums[:, None]
+    return grown
+
+
+def _fuse(image: Floats, alpha: Floats, colours: Floats, top: float) -> Floats:
+    """One level: the picture's share, the weighted blur, the picture's share again. All (…, h, w)."""
+    layers = np.stack([alpha, 1.0 - alpha])[:, None]
+    gains = layers / (np.square(layers).sum(0) + NOISE)
+    colours = _share(image, layers, gains, colours, top)
+    weights = _weights(alpha)
+    blurred, sums = (
+        _each_plane(planes, lambda plane: cv2.blur(plane, (BLUR, BLUR), borderType=cv2.BORDER_REPLICATE))
+        for planes in (colours * weights[:, None], weights)
+    )
+    blurred /= sums[:, None]
+    return _share(image, layers, gains, blurred, top)
+
+
+def _share(image: Floats, layers: Floats, gains: Floats, colours: Floats, top: float) -> Floats:
+    """Colours with the residual of the picture shared out between the layers."""
+    shown = colours * layers
+    residual = image - shown[0]
+    residual -= shown[1]
+    shared = np.multiply(gains, residual, out=shown)
+    shared += colours
+    return np.clip(shared, 0.0, top, out=shared)

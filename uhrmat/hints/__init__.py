@@ -1,0 +1,1 @@
+"""Trimaps, masks, mattes, plates and key colours: read, checked against each other, one normalisation for all."""

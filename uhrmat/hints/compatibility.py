@@ -1,0 +1,20 @@
+"""Which hints there are, and which of them go together."""
+
+from __future__ import annotations
+
+from uhrmat.core.errors import InputError
+
+NAMES = ("trimap", "mask", "plate", "key", "alpha")
+"""What a user can say about a picture, see `hints.Hints`."""
+
+
+def check_given(given: frozenset[str]) -> None:
+    """Which hints go together: one of mask, plate, key and alpha, or a trimap alone or beside one of the last three.
+
+    Raises InputError for others.
+    """
+    if {"trimap", "mask"} <= given:
+        raise InputError("Both a trimap and a mask were given.", "Keep the trimap, which says more, or the mask.")
+    others = sorted(given - {"trimap"})
+    if len(others) > 1:
+        raise InputError(f"Hints of two kinds were given: {' and '.join(others)}.", "Give one of them.")

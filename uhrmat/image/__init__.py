@@ -1,0 +1,1 @@
+"""One photograph, from its files to its files: planned, read, matted, written."""

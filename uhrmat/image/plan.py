@@ -1,0 +1,156 @@
+"""Which files a photograph gives, checked before any work: `outputs.Spec` says what is wanted, `plan` which paths.
+
+Everything a user can get wrong with paths and sizes is refused here, before a network is loaded.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from uhrmat.core.errors import InputError, OutputError
+from uhrmat.core.naming import Listing, existing, hints_of, list_folder
+from uhrmat.core.regular import check_name
+from uhrmat.hints.compatibility import check_given
+from uhrmat.hints.files import fits
+from uhrmat.hints.key_colour import parse_key
+from uhrmat.image.outputs import Spec, check_sides
+from uhrmat.media import MAX_PIXELS, PictureInfo, check_writable, read_info, same_file
+from uhrmat.prior.choose import pick
+
+
+@dataclass(frozen=True)
+class Job:
+    """One photograph, its hints, and the files it gives (all in one folder)."""
+
+    photo: Path
+    files: Mapping[str, Path]
+    trimap: Path | None = None
+    mask: Path | None = None
+    plate: Path | None = None
+    key: str | None = None
+    alpha: Path | None = None
+
+    @property
+    def given(self) -> frozenset[str]:
+        """Names of the hints, see `choose.NAMES`."""
+        return frozenset(self.hints) | ({"key"} if self.key is not None else frozenset())
+
+    @property
+    def hints(self) -> dict[str, Path]:
+        """The hints that are files, by name."""
+        found = {"trimap": self.trimap, "mask": self.mask, "plate": self.plate, "alpha": self.alpha}
+        return {name: path for name, path in found.items() if path is not None}
+
+
+def plan(
+    photos: Sequence[Path],
+    spec: Spec,
+    *,
+    folder: Path | None = None,
+    trimap: Path | None = None,
+    mask: Path | None = None,
+    plate: Path | None = None,
+    key: str | None = None,
+    alpha: Path | None = None,
+    prior: str = "auto",
+    resize: bool = False,
+    max_pixels: int = MAX_PIXELS,
+) -> list[Job]:
+    """One job for each photograph, in order; `folder` None writes beside it. Reads headers only.
+
+    `trimap`, `mask`, `plate` and `alpha` are a file, or a folder in which they are found by the photograph's name (one
+    plate may serve several photographs); with `resize` they may have any size. Raises InputError or OutputError for
+    whatever cannot work: a file that is missing or no picture, hints that do not go together or with the prior, one
+    hint for several photographs, a hint of another size, two photographs with one output, an output that exists or is
+    an input, a name that is too long, a folder that cannot be written to.
+    """
+    files_given = {"trimap": trimap, "mask": mask, "plate": plate, "alpha": alpha}
+    given = frozenset(name for name, value in {**files_given, "key": key}.items() if value is not None)
+    check_given(given)
+    pick(prior, given)
+    colour = None if key is None else parse_key(key)
+    photos = list(dict.fromkeys(photos))
+    if spec.file is not None and len(photos) > 1:
+        raise InputError(
+            f"There are {len(photos)} photographs, but '{spec.file}' is one file.", "Name a folder with -o."
+        )
+    jobs, listed = [], cache(list_folder)
+    for photo in photos:
+        info = read_info(photo, max_pixels)
+        files = spec.files(photo, folder or photo.parent, linear=info.dtype == "float32")
+        check_sides(files, photo, info)
+        for path in files.values():
+            check_name(path)
+        found = {name: _hint(photo, photos, path, name, listed) for name, path in files_given.items()}
+        job = Job(photo, files, key=colour, **found)
+        _check_hints(job, info, resize, max_pixels)
+        jobs.append(job)
+    for target in dict.fromkeys(path.parent for job in jobs for path in job.files.values()):
+        check_writable(target)  # before it is asked what exists: this finishes what a killed run left there
+    _refuse_clashes(jobs, spec)
+    return jobs
+
+
+def _hint(
+    photo: Path, photos: Sequence[Path], hint: Path | None, what: str, listed: Callable[[Path], Listing]
+) -> Path | None:
+    """The hint of `photo`: the file itself if it is the only photograph, else the one of its name in the folder."""
+    if hint is None:
+        return None
+    if os.path.isdir(hint):
+        beside = same_file(hint, photo.parent)
+        found = hints_of(photo.stem, what, hint, listed(hint), beside=beside)
+        if len(found) == 1:
+            return found[0]
+        names = f"{photo.stem}_{what}.png" if beside else f"{photo.stem}.png or {photo.stem}_{what}.png"
+        raise InputError(
+            f"The folder {hint} has {len(found) or 'no'} {what}s for {photo.name}.",
+            f"It must have exactly one, named {names} or the like.",
+        )
+    hint = existing(hint)
+    if len(photos) > 1 and what != "plate":
+        raise InputError(
+            f"There are {len(photos)} photographs, but one {what}: {hint}.",
+            f"Put {what}s named like the photographs into a folder, and name the folder.",
+        )
+    return hint
+
+
+def _check_hints(job: Job, info: PictureInfo, resize: bool, max_pixels: int) -> None:
+    """A trimap must fit its photograph to the pixel; other hints, which are coarse anyway, in its proportions."""
+    for what, hint in job.hints.items():
+        if same_file(hint, job.photo):
+            raise InputError(f"The {what} {hint} is the photograph itself.", f"Give a {what} in a file of its own.")
+        have = read_info(hint, max_pixels)
+        size, wanted = (have.height, have.width), (info.height, info.width)
+        fits(f"The {what} {hint}", what, size, wanted, resize, picture=f"the photograph {job.photo.name}")
+
+
+def _refuse_clashes(jobs: Sequence[Job], spec: Spec) -> None:
+    """Outputs that two photographs share, that are inputs, or that exist."""
+    inputs = {path.resolve() for job in jobs for path in (job.photo, *job.hints.values())}
+    if spec.background is not None:
+        inputs.add(Path(spec.background).resolve())
+    owners: dict[Path, Job] = {}
+    for job in jobs:
+        for path in job.files.values():
+            first = owners.setdefault(path.resolve(), job)
+            if first is not job:
+                raise InputError(
+                    f"Both {first.photo} and {job.photo} would be written to {path}.",
+                    "Rename one of them, or matte them one by one into folders of their own.",
+                )
+            if path.resolve() in inputs:
+                raise OutputError(f"The output {path} is one of the inputs.", "Choose another folder with -o.")
+            if path.is_dir():
+                raise OutputError(f"The output {path} is a folder.", "Rename it, or choose another folder with -o.")
+    existing = [] if spec.overwrite else [path for job in jobs for path in job.files.values() if path.exists()]
+    if existing:
+        more = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
+        raise OutputError(
+            f"The output {existing[0]}{more} exists.", "Replace it with --overwrite, or choose another folder with -o."
+        )

@@ -1,0 +1,177 @@
+"""A cut-out over something else: I = alpha * F + (1 - alpha) * B, in the picture's own encoding, space and bit depth.
+
+What lies behind is brought into the photograph's colour space first. A background with an alpha of its own leaves a
+result with one. Source: Porter and Duff, Compositing Digital Images (1984), "over".
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from uhrmat.core.errors import InputError
+from uhrmat.core.regular import need_regular
+from uhrmat.media import Picture, PictureInfo, read_picture
+from uhrmat.media.convert import to_linear
+from uhrmat.media.icc import convert, is_srgb, matrix_to_rec709
+from uhrmat.media.picture import FULL_SCALE
+from uhrmat.media.png_colour import white_signal
+
+Colour = tuple[float, ...]
+"""Display-referred sRGB in [0, 1], with or without an alpha as fourth number."""
+Background = Picture | Colour
+Array = npt.NDArray[Any]
+FloatArray = npt.NDArray[np.float32]
+_ROWS = 256
+_SRGB = PictureInfo(None, 1, 1, "float32", 32)
+
+
+def parse_background(text: str) -> Background:
+    """A colour from a name, #rrggbb, #rrggbbaa or rgb(r,g,b); else the picture of that path.
+
+    Raises InputError when it is neither, or when the picture cannot be read.
+    """
+    from PIL import ImageColor
+
+    need_regular(text)
+    if os.path.exists(text):
+        return read_picture(Path(text))
+    try:
+        values = ImageColor.getrgb(text)
+    except ValueError:
+        raise InputError(
+            f"The background {text!r} is neither a colour nor a picture that exists.",
+            "Give a name like white, #rrggbb, or the path of a picture.",
+        ) from None
+    return tuple(value / 255 for value in (values if min(values[3:], default=255) < 255 else values[:3]))
+
+
+def is_opaque(background: Background) -> bool:
+    """Whether nothing can be seen through it."""
+    if isinstance(background, tuple):
+        return len(background) < 4 or background[3] >= 1
+    return background.alpha is None or bool(background.alpha.min() >= FULL_SCALE[background.alpha.dtype.name])
+
+
+def need_opaque(background: Background, where: str = "a clip's composite") -> None:
+    """Raise InputError for a background that can be seen through, where the result has no alpha."""
+    if not is_opaque(background):
+        raise InputError(
+            f"The background is transparent in places, and {where} has no alpha.",
+            "Give an opaque colour or picture.",
+        )
+
+
+def composite(foreground: Array, alpha: Array, background: Background, info: PictureInfo | None = None) -> Array:
+    """Puts a straight `foreground` (H, W, 3) with `alpha` (H, W) in [0, 1] over `background`; returns (H, W, 3).
+
+    The result has the dtype of `foreground` and the colour space of `info`, by default display-referred sRGB. A picture
+    as background is scaled to cover the foreground and cut to its middle. Where the background is not opaque, the
+    result is straight colour, and `composite_alpha` gives its alpha. Memory: the result and a few rows.
+    """
+    height, width = alpha.shape
+    result = np.empty_like(foreground)
+    full = np.float32(FULL_SCALE[foreground.dtype.name])
+    behind = _Behind(background, height, width, info or _SRGB)
+    for y0 in range(0, height, _ROWS):
+        rows = slice(y0, min(y0 + _ROWS, height))
+        colour, opacity = behind.rows(rows)
+        share = alpha[rows, :, None]
+        rest = 1 - share if opacity is None else (1 - share) * opacity
+        mixed = share * foreground[rows].astype(np.float32) + rest * (colour * full)
+        if opacity is not None:
+            mixed /= np.maximum(share + rest, np.float32(1e-6))
+        result[rows] = mixed if foreground.dtype.kind == "f" else np.rint(mixed.clip(0, full))
+    return result
+
+
+def composite_alpha(alpha: Array, background: Background) -> FloatArray | None:
+    """The alpha (H, W) of what `composite` makes; None where the background is opaque."""
+    if is_opaque(background):
+        return None
+    height, width = alpha.shape
+    behind = _Behind(background, height, width, _SRGB)
+    result = np.empty((height, width), np.float32)
+    for y0 in range(0, height, _ROWS):
+        rows = slice(y0, min(y0 + _ROWS, height))
+        _, opacity = behind.rows(rows)
+        assert opacity is not None
+        result[rows] = alpha[rows] + (1 - alpha[rows]) * opacity[..., 0]
+    return result
+
+
+class _Behind:
+    """Rows of a background as float32 colour in a photograph's space, and its alpha where it has one."""
+
+    def __init__(self, background: Background, height: int, width: int, info: PictureInfo) -> None:
+        self._info, self._alpha = info, None
+        if isinstance(background, tuple):
+            plain = np.array(background[:3], np.float32).reshape(1, 1, 3)
+            self._plain: FloatArray | None = _matched(Picture(plain, None, _SRGB), info)
+            if not is_opaque(background):
+                self._alpha = np.full((height, 1, 1), background[3], np.float32)
+            return
+        self._plain = None
+        self._picture, self._alpha = _cover(background, height, width)
+
+    def rows(self, rows: slice) -> tuple[FloatArray, FloatArray | None]:
+        """(rows, width, 3) or (1, 1, 3) colour, and (rows, width, 1) or (rows, 1, 1) alpha."""
+        opacity = None if self._alpha is None else self._alpha[rows]
+        if self._plain is not None:
+            return self._plain, opacity
+        part = Picture(self._picture.pixels[rows], None, self._picture.info)
+        return _matched(part, self._info), opacity
+
+
+def _cover(picture: Picture, height: int, width: int) -> tuple[Picture, FloatArray | None]:
+    """A picture scaled to cover (height, width) and cut to its middle, straight, and its alpha (height, width, 1)."""
+    if is_opaque(picture):
+        return Picture(_scaled(picture.pixels, height, width), None, picture.info), None
+    assert picture.alpha is not None
+    opacity = picture.alpha / np.float32(FULL_SCALE[picture.alpha.dtype.name])
+    weighted = picture.pixels.astype(np.float32)
+    if not picture.info.premultiplied:
+        weighted *= opacity[..., None]
+    alpha = _scaled(opacity, height, width)[..., None]
+    straight = _scaled(weighted, height, width) / np.maximum(alpha, np.float32(1e-6))
+    if picture.pixels.dtype.kind != "f":
+        straight = np.rint(straight).clip(0, FULL_SCALE[picture.pixels.dtype.name])
+    return Picture(straight.astype(picture.pixels.dtype), None, picture.info), alpha
+
+
+def _scaled(pixels: Array, height: int, width: int) -> Array:
+    import cv2
+
+    scale = max(height / pixels.shape[0], width / pixels.shape[1])
+    size = max(width, round(pixels.shape[1] * scale)), max(height, round(pixels.shape[0] * scale))
+    scaled = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    top, left = (size[1] - height) // 2, (size[0] - width) // 2
+    return np.asarray(scaled[top : top + height, left : left + width])
+
+
+def _matched(picture: Picture, info: PictureInfo) -> FloatArray:
+    """Colours of `picture` in the space of `info`: scene-linear with its primaries, or encoded by its profile."""
+    theirs, ours = _profile(picture.info), _profile(info)
+    if not info.linear:
+        shown = picture.to_float()
+        return shown if theirs == ours else np.minimum(convert(shown, theirs, ours), white_signal(info.png_colour))
+    if picture.info.linear:
+        light = picture.pixels.astype(np.float32, copy=False)
+        if picture.info.chromaticities == info.chromaticities:
+            return light
+        if picture.info.chromaticities is not None:
+            light = light @ matrix_to_rec709(picture.info.chromaticities).T
+    else:
+        light = to_linear(picture.to_float(), False, theirs)
+    if info.chromaticities is not None:
+        light = light @ np.linalg.inv(matrix_to_rec709(info.chromaticities)).T
+    return light.astype(np.float32, copy=False)
+
+
+def _profile(info: PictureInfo) -> bytes | None:
+    """The profile of display-referred pixels, None for sRGB; `to_float` shows linear ones in sRGB."""
+    return None if info.linear or is_srgb(info.icc) else info.icc

@@ -1,0 +1,80 @@
+"""What a prior is asked, and the first one begun before torch is there. Nothing here imports torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from uhrmat.hints.read import Hints
+from uhrmat.media import Picture
+from uhrmat.media.shrink import shrunk_strips, small_trimap
+from uhrmat.prior.base import SHORT_SIDE, SmallHints, area_average, working_shape
+from uhrmat.prior.choose import TIED, pick
+from uhrmat.prior.closed_form.affinity import METHODS, AffinityPrior, Solver
+
+Problem = tuple[np.ndarray, SmallHints]
+"""What a prior is asked: the small copy (h, w, 3) and the small hints."""
+
+
+_SOLVED_BY = {"lpn-trimap": TIED}
+"""Priors that begin with another one's answer."""
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A prior that was begun before the matter was there. method: one of `affinity.METHODS`; problem: what it is asked,
+    made with `side` and `halved`, see `small_problem`."""
+
+    method: str
+    side: int | None
+    halved: bool
+    problem: Problem
+
+
+def small_copy(picture: Picture, shape: tuple[int, int]) -> np.ndarray:
+    """(h, w, 3) float32 in [0, 1], display-referred: the picture averaged over the area of each small pixel."""
+    if picture.pixels.dtype == np.float32:
+        if picture.height < shape[0] or picture.width < shape[1]:
+            return area_average(picture.to_float(), shape)
+        strips = shrunk_strips(picture.to_float, (picture.height, picture.width), shape)
+        return np.concatenate([strip for _, strip in strips])
+    return area_average(picture.pixels, shape, float(np.iinfo(picture.pixels.dtype).max))
+
+
+def small_hints(hints: Hints, shape: tuple[int, int]) -> SmallHints:
+    """The hints averaged over the area of each small pixel; what is smaller than `shape` (h, w) is enlarged."""
+    return SmallHints(
+        None if hints.trimap is None else small_trimap(hints.trimap, shape),
+        None if hints.mask is None else area_average(hints.mask, shape),
+        None if hints.plate is None else small_copy(hints.plate, shape),
+        hints.key,
+        None if hints.alpha is None else area_average(hints.alpha, shape),
+    )
+
+
+def small_problem(picture: Picture, hints: Hints, side: int | None, halved: bool = False) -> Problem:
+    """What a prior is asked: the small copy and the small hints. side: see `working_shape`; halved: half the picture's
+    size at most, for a refiner that lives on the difference (HRIMF-AMR)."""
+    short = min(picture.height, picture.width)
+    shape = working_shape(
+        picture.height, picture.width, min(side or SHORT_SIDE, max(1, short // 2)) if halved else side
+    )
+    return small_copy(picture, shape), small_hints(hints, shape)
+
+
+def begin_prior(picture: Picture, hints: Hints, name: str, side: int | None, halved: bool = False) -> Begun | None:
+    """What `Matter.matte` will ask of the prior called `name`; None where that is no affinity prior.
+
+    side and halved: as for `small_problem`. Raises InputError.
+    """
+    chosen = pick(name, hints.given).name
+    method = _SOLVED_BY.get(chosen, chosen)
+    if method not in METHODS:
+        return None
+    return Begun(method, side, halved, small_problem(picture, hints, side, halved))
+
+
+def solve_ahead(begun: Begun, solver: Solver) -> None:
+    """Has `solver`, which remembers its last answer, answer what the matter will ask it."""
+    AffinityPrior(begun.method, solver)(*begun.problem)

@@ -1,0 +1,1 @@
+"""Low-resolution alpha before a screen of one colour."""

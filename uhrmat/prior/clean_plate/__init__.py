@@ -1,0 +1,1 @@
+"""Low-resolution alpha from a picture of the scene without its subject."""

@@ -1,0 +1,1 @@
+"""Low-resolution alpha solved from a trimap: affinities, their solvers and what helps them."""

@@ -1,0 +1,1 @@
+"""Low-resolution alpha from networks: our own, ONNX files, transformers."""

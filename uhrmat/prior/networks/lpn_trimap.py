@@ -1,0 +1,70 @@
+"""A low-resolution prior network (LPN) behind a trimap: `TrimapNet` corrects what affinity-based matting answers.
+
+The closed form (Levin, Lischinski, Weiss, PAMI 2008) with its ties (see `neighbours`) is right wherever colours vary
+along lines and wrong where subject and background look alike. The network sees its answer beside picture and trimap and
+adds a residual, which begins as zero: untrained it *is* that answer. It works on groups of 2 x 2 pixels (Shi et al.,
+CVPR 2016, turned around), a U-Net of plain convolutions without normalisation below.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from uhrmat.hub.tensors import load_into, load_tensors
+from uhrmat.prior.networks.lpn import Answer
+
+STRIDE = 16
+"""The deepest stage's stride: pictures are padded up to a multiple of it inside."""
+_INPUTS = 6
+_WIDTHS = (32, 48, 72, 96)
+
+
+class TrimapNet(nn.Module):
+    """Picture, trimap and closed form to an `Answer` whose logits are alpha itself, not clamped."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down = nn.ModuleList()
+        wide = 4 * _INPUTS
+        for width in _WIDTHS:
+            self.down.append(_pair(wide, width))
+            wide = width
+        self.up = nn.ModuleList()
+        for width in reversed(_WIDTHS[:-1]):
+            self.up.append(_pair(wide + width, width))
+            wide = width
+        self.head = nn.Conv2d(wide, 4, 3, padding=1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
+
+    def forward(self, image: Tensor, known: Tensor, closed: Tensor) -> Answer:
+        """image: (B, 3, H, W) in [0, 1]; known: (B, 2, H, W), 1 where the trimap is foreground and background; closed:
+        (B, 1, H, W) the prior's alpha. Known pixels come out as they are."""
+        height, width = image.shape[-2:]
+        x = torch.cat([image - 0.5, known, closed - 0.5], 1)
+        x = F.pixel_unshuffle(F.pad(x, (0, -width % STRIDE, 0, -height % STRIDE), "replicate"), 2)
+        skips = []
+        for number, stage in enumerate(self.down):
+            x = stage(F.avg_pool2d(x, 2) if number else x)
+            skips.append(x)
+        context = x
+        for stage, skip in zip(self.up, reversed(skips[:-1]), strict=True):
+            x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+            x = stage(torch.cat([x, skip], 1))
+        change = F.pixel_shuffle(self.head(x), 2)[..., :height, :width].float()
+        unknown = 1 - known.sum(1, keepdim=True)
+        return Answer(unknown * (closed + change) + known[:, :1], context.float())
+
+
+def _pair(inputs: int, outputs: int) -> nn.Sequential:
+    first, second = nn.Conv2d(inputs, outputs, 3, padding=1), nn.Conv2d(outputs, outputs, 3, padding=1)
+    return nn.Sequential(first, nn.LeakyReLU(0.1, inplace=True), second, nn.LeakyReLU(0.1, inplace=True))
+
+
+def load_trimap_net(path: str | Path) -> TrimapNet:
+    """The network of a .safetensors file, for evaluation. Raises WeightsError where it holds another one."""
+    return load_into(TrimapNet(), load_tensors(Path(path))[0], Path(path), "lpn-trimap", "uhrmat train lpn")

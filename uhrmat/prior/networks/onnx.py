@@ -1,0 +1,181 @@
+"""Any ONNX network as a prior, through onnxruntime: the catalogue's, or a file of the user's own.
+
+What the catalogue says of a network (`hub.entry.Network`) is followed to the letter. Of an unknown file the graph is
+asked: sizes that are fixed, the layout, how many channels go in and come out, state carried from frame to frame.
+What a graph cannot say (normalisation, logits) a file beside it must, see `graph.described`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from uhrmat.core.errors import InputError, WeightsError
+from uhrmat.hub.entry import CatalogEntry, Network
+from uhrmat.prior.base import Prior, SmallHints, area_average, constrained
+from uhrmat.prior.networks.graph import Graph, described, read_graph
+
+SPAN = 512
+"""Long side at which a recurrent network's coarse branch looks (RVM's advice), by its downsampling ratio."""
+
+
+class OnnxPrior:
+    """A network in a .onnx file. entry: what the catalogue knows about it, or None.
+
+    A network with recurrent states keeps them until `reset`. Raises InputError where onnxruntime is missing and
+    WeightsError where the file is no network that can be asked.
+    """
+
+    def __init__(self, path: Path, entry: CatalogEntry | None = None, threads: int | None = None) -> None:
+        self._session = _session(path, threads)
+        self.name = entry.name if entry is not None else path.stem
+        self._graph: Graph = read_graph(self._session, path)
+        known = entry.network if entry is not None else None
+        self.network: Network = known or described(self._graph, path)
+        self._input = self.network.input or self._graph.image
+        self.side: int | None = self.network.side if self.network.fit != "any" and self.network.side > 768 else None
+        self._states: dict[str, np.ndarray] = {}
+        self._frame = (0, 0)
+
+    @property
+    def needs_trimap(self) -> bool:
+        """Whether the network takes a trimap beside the picture."""
+        return self.network.trimap != ""
+
+    @property
+    def coarse(self) -> bool:
+        """Whether it segments rather than mattes: two classes without state and trimap."""
+        return self._graph.classes == 2 and not self.needs_trimap and not self.network.recurrence
+
+    def reset(self) -> None:
+        """Forgets the frames before."""
+        self._states = {}
+
+    def __call__(self, small: np.ndarray, hints: SmallHints) -> Prior:
+        if self.needs_trimap and hints.trimap is None:
+            raise InputError(f"The prior {self.name} needs a trimap or a mask.", "Give --trimap or --mask.")
+        shape = self._shape(small.shape[:2])
+        found = self._run(self._prepared(small, hints.trimap, shape), shape)
+        if self.network.fit == "any":
+            found = found[: small.shape[0], : small.shape[1]]
+        alpha = area_average(np.ascontiguousarray(found), small.shape[:2])
+        return Prior(constrained(alpha.clip(0, 1), hints.trimap), self.name)
+
+    def _shape(self, size: tuple[int, int]) -> tuple[int, int]:
+        """(h, w) of the network's input for a small picture of `size`."""
+        net, fixed = self.network, self._graph.fixed
+        if fixed is not None:
+            return fixed
+        height, width = size
+        if net.fit == "square":
+            return net.side, net.side
+        scale = net.side / min(size) if net.fit == "short" else 1.0
+        multiple = max(1, net.multiple)
+        up = np.ceil if net.fit == "any" else np.round
+        h, w = (max(multiple, int(up(n * scale / multiple)) * multiple) for n in (height, width))
+        return h, w
+
+    def _prepared(self, small: np.ndarray, trimap: np.ndarray | None, shape: tuple[int, int]) -> np.ndarray:
+        """(1, C, h, w), or (1, h, w, C): the picture resampled (or padded, where any size fits), normalised."""
+        net = self.network
+        pixels = self._fitted(small, shape)
+        if net.range == "byte":
+            pixels = pixels * 255
+        elif net.range == "max":
+            pixels = pixels / max(float(pixels.max()), 1e-6)
+        pixels = (pixels - np.array(net.mean, np.float32)) / np.array(net.std, np.float32)
+        if net.order == "BGR":
+            pixels = pixels[..., ::-1]
+        if net.trimap:
+            assert trimap is not None
+            pixels = np.concatenate([pixels, self._trimap_planes(trimap, shape)], -1)
+        planes = pixels if net.layout == "NHWC" else pixels.transpose(2, 0, 1)
+        return np.ascontiguousarray(planes[None], self._graph.dtype)
+
+    def _fitted(self, pixels: np.ndarray, shape: tuple[int, int], nearest: bool = False) -> np.ndarray:
+        height, width = pixels.shape[:2]
+        if self.network.fit == "any" and self._graph.fixed is None:
+            return cv2.copyMakeBorder(pixels, 0, shape[0] - height, 0, shape[1] - width, cv2.BORDER_REPLICATE)
+        if nearest:
+            return cv2.resize(pixels, (shape[1], shape[0]), interpolation=cv2.INTER_NEAREST)
+        return area_average(pixels, shape)
+
+    def _trimap_planes(self, trimap: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+        fitted = self._fitted(trimap, shape, nearest=True)
+        if self.network.trimap == "one-hot":
+            return np.stack([fitted == value for value in (0, 128, 255)], -1).astype(np.float32)
+        return np.array([0, 0.5, 1], np.float32)[(fitted > 0).astype(np.int64) + (fitted > 128)][..., None]
+
+    def _run(self, planes: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+        """(h', w') float32: the output that is the alpha, after its activation."""
+        feeds: dict[str, np.ndarray] = {self._input: planes}
+        pairs = self.network.recurrence
+        if self._frame != shape:
+            self._states, self._frame = {}, shape
+        for source, _ in pairs:
+            feeds[source] = self._states.get(source, np.zeros((1, 1, 1, 1), self._graph.dtype))
+        if self.network.ratio:
+            feeds[self.network.ratio] = np.array([min(1.0, SPAN / max(shape))], np.float32)
+        output = self.network.output or self._graph.output
+        names = [output, *(target for _, target in pairs)]
+        try:
+            found = self._session.run(names, feeds)
+        except Exception as error:  # onnxruntime's exceptions have no common class
+            raise WeightsError(
+                f"The network {self.name} failed: {str(error).splitlines()[0]}",
+                "Does it take a picture (and a trimap) alone?",
+            ) from error
+        self._states = {source: state for (source, _), state in zip(pairs, found[1:], strict=True)}
+        return self._activated(np.asarray(found[0], np.float32))
+
+    def _activated(self, raw: np.ndarray) -> np.ndarray:
+        plane = _plane(raw, self.network.activation.startswith("softmax") or self._graph.classes == 2)
+        if self.network.activation == "softmax:1":
+            return _plane(_softmax(raw), True)
+        return _sigmoid(plane) if self.network.activation == "logits" else plane
+
+
+def _plane(raw: np.ndarray, second: bool) -> np.ndarray:
+    """(h, w) of an output with leading or trailing single axes; of two classes the second is the foreground."""
+    found = raw
+    while found.ndim > 3:
+        found = found[0]
+    if found.ndim == 3:
+        channels_first = found.shape[0] <= found.shape[2]
+        index = 1 if second and found.shape[0 if channels_first else 2] > 1 else 0
+        found = found[index] if channels_first else found[..., index]
+    return found
+
+
+def _softmax(raw: np.ndarray) -> np.ndarray:
+    axis = 1 if raw.shape[1] <= raw.shape[-1] else -1
+    power = np.exp(raw - raw.max(axis, keepdims=True))
+    return power / power.sum(axis, keepdims=True)
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    return 0.5 * (1 + np.tanh(0.5 * x))
+
+
+def _session(path: Path, threads: int | None) -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise InputError(
+            "ONNX networks need onnxruntime, which is not installed.", "pip install 'uhrmat[hub-priors]'"
+        ) from error
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    offered = onnxruntime.get_available_providers()
+    providers = [p for p in ("CUDAExecutionProvider", "CPUExecutionProvider") if p in offered]
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=providers)
+    except Exception as error:  # onnxruntime's exceptions have no common class
+        raise WeightsError(
+            f"{path} is no ONNX network that onnxruntime can run: {str(error).splitlines()[0]}", "Give another file."
+        ) from error

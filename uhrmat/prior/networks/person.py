@@ -1,0 +1,30 @@
+"""`lpn-person`: our own network that finds people, as a prior (see `lpn.PersonNet`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from uhrmat.prior.base import Prior, SmallHints, constrained
+
+
+class PersonPrior:
+    """The network of a .safetensors file. Its answer's context goes along. Raises WeightsError for other files."""
+
+    name = "lpn-person"
+
+    def __init__(self, path: Path, device: str = "cpu") -> None:
+        from uhrmat.prior.networks.lpn import SHORT_SIDE, load_person
+
+        self.side: int | None = SHORT_SIDE
+        self._net, self._device = load_person(path).to(device), device
+
+    def __call__(self, small: np.ndarray, hints: SmallHints) -> Prior:
+        import torch
+
+        from uhrmat.prior.networks.lpn import found_people
+
+        planes = torch.from_numpy(np.ascontiguousarray(small.transpose(2, 0, 1)[None]))
+        alpha, context = found_people(self._net, planes.to(self._device))
+        return Prior(constrained(alpha[0, 0].cpu().numpy(), hints.trimap), self.name, context=context)

@@ -1,0 +1,91 @@
+"""From what a user typed to a network that can be asked; and which one where nothing was said."""
+
+from __future__ import annotations
+
+import importlib.util
+
+from uhrmat.core.errors import InputError, WeightsError
+from uhrmat.hub import CatalogEntry, LocalWeights, cached, find, resolve
+from uhrmat.hub.bundled import bundled
+from uhrmat.hub.consent import hub_allowed
+from uhrmat.prior.base import PriorMethod
+from uhrmat.prior.choose import Choice
+
+DEFAULTS = {"cpu": ("modnet",), "cuda": ("birefnet-lite", "modnet")}
+"""Networks of the catalogue that find a subject without any hint, by kind of device, best first."""
+PERSON = "lpn-person"
+
+
+def network(name: str, device: str = "cpu", threads: int | None = None) -> PriorMethod:
+    """The network behind a catalogue's name, a file, a folder or owner/repository[@revision][:file].
+
+    Raises WeightsError where it cannot be had or is none that a prior can be made of, InputError where the library that
+    runs it is not installed.
+    """
+    if name == PERSON:
+        from uhrmat.prior.networks.person import PersonPrior
+
+        return PersonPrior(bundled(PERSON), device)
+    found = resolve(name)
+    if found.path.suffix == ".onnx":
+        from uhrmat.prior.networks.onnx import OnnxPrior
+
+        return OnnxPrior(found.path, found.entry, threads)
+    if _is_vitmatte(found):
+        from uhrmat.prior.networks.vitmatte import VitMattePrior
+
+        entry = found.entry
+        label = found.path.parent.name if entry is None else entry.name
+        return VitMattePrior(found.path, label, "" if entry is None else entry.architecture, device)
+    raise WeightsError(
+        f"{found.origin} is no network that a prior can be made of.",
+        "Give an .onnx file or a ViTMatte folder; `uhrmat models list` shows what is known by name.",
+    )
+
+
+def _is_vitmatte(found: LocalWeights) -> bool:
+    if found.entry is not None:
+        return found.entry.loader == "vitmatte"
+    return found.path.suffix == ".safetensors" and (found.path.parent / "config.json").is_file()
+
+
+def default_network(device: str, threads: int | None = None) -> tuple[PriorMethod, Choice]:
+    """The network to ask where there are no hints, and why it is that one.
+
+    The catalogue's default for the device if it is cached, or if the user has allowed asking the Hub (see
+    `hub.consent`) and it answers; else the person network that travels with uhrmat. Raises InputError where there is
+    neither.
+    """
+    why = "onnxruntime is not installed"
+    if importlib.util.find_spec("onnxruntime") is not None:
+        allowed = hub_allowed()
+        why = (
+            "the Hub does not answer"
+            if allowed
+            else "no other network is on this machine (`uhrmat models pull modnet`)"
+        )
+        for entry in _wanted(device):
+            held = cached(entry)
+            if not held and not allowed:
+                continue
+            try:
+                made = network(entry.name, device, threads)
+            except WeightsError:
+                continue
+            where = "which is on this machine" if held else "fetched from the Hub"
+            return made, Choice(entry.name, f"prior {entry.name}, {where}, because no hint was given")
+    try:
+        made = network(PERSON, device, threads)
+    except WeightsError:
+        raise InputError(
+            f"Nothing says what the foreground is, and {why}.",
+            "Give --trimap, or a coarse --mask from any segmentation tool, or a network with --prior.",
+        ) from None
+    return made, Choice(PERSON, f"prior {PERSON}, which finds people only, because no hint was given and {why}")
+
+
+def _wanted(device: str) -> list[CatalogEntry]:
+    """Defaults for the device; those on this machine come first."""
+    kind = device.split(":")[0]
+    entries = [entry for entry in map(find, DEFAULTS.get(kind, DEFAULTS["cpu"])) if entry is not None]
+    return sorted(entries, key=lambda entry: not cached(entry))

@@ -1,0 +1,1 @@
+"""The detail network of HRIMF-AMR."""

@@ -1,0 +1,1 @@
+"""The sparse high-resolution module of SparseMat."""

@@ -1,0 +1,153 @@
+"""Pictures as data addresses: a small copy of each layer, and its full resolution in tiles that are decoded when seen.
+
+A layer is `{"small": address, "tiles": {"x,y": address or number}}`, x and y counting tiles. A number stands for a tile
+that is 0 or 255 everywhere; a tile that is missing is not stored: where alpha is 0 no colour is seen. Colours are JPEG
+(quality 90, no subsampling), which is written and opened several times faster than WebP; alphas are PNG, exact.
+The `data` layer of a matte holds alpha in red and active pixels in green.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from uhrmat.media import PictureInfo
+from uhrmat.media.display import Screen, fit, shrink, small_colour
+from uhrmat.report.detail_crops import hairiest
+from uhrmat.report.page.exhibit import Array, Exhibit, Side
+
+TILE, SMALL, PLACE = 512, 1600, 900
+"""Pixels: side of a tile, longer side of the small copy, side of the places to look at, at most."""
+Bytes = npt.NDArray[np.uint8]
+Layer = dict[str, Any]
+
+
+def encode(exhibit: Exhibit, *, whole: bool = True, detail: bool = True) -> dict[str, Any]:
+    """What the page's script reads: plain data for JSON. whole: all tiles; else only those with open pixels in them,
+    which makes pages with many pictures small: the rest is then seen from the small copy. detail: False for no tiles at
+    all, where there are very many."""
+    height, width = exhibit.size
+    size = fit(height, width, SMALL)
+    place = min(PLACE, -(-height // 3)), min(PLACE, -(-width // 3))
+    tiles = [] if size == (height, width) else list(_tiles(height, width))
+    if not (whole and detail):
+        tiles = [tile for tile in tiles if detail and any(_open(side.alpha[tile[1]]) for side in exhibit.sides)]
+    return {
+        "title": exhibit.title, "frame": exhibit.frame, "width": width, "height": height, "tile": TILE,
+        "small": [size[1], size[0]], "focus": _focus(exhibit.sides[0].alpha),
+        "photo": _colours(exhibit.photo, exhibit.info, size, tiles),
+        "truth": None if exhibit.truth is None else _layer(
+            _png(_grey(shrink(exhibit.truth, size))), tiles, _cut(exhibit.truth, lambda part: _plain(_grey(part)))
+        ),
+        "sides": [_side(side, size, tiles, exhibit.photo is not None) for side in exhibit.sides],
+        "places": [[p.left, p.top, p.width, p.height] for p in hairiest(exhibit.sides[0].alpha, place)],
+        "table": exhibit.table,
+    }  # fmt: skip
+
+
+def _focus(alpha: Array) -> float:
+    """The subject's middle as a share of the width: half of it lies left of there; 0.5 where there is none."""
+    step = max(1, alpha.shape[0] // 1000)
+    passed = np.cumsum(alpha[::step].sum(axis=0, dtype=np.float64))
+    return 0.5 if not passed[-1] else round(float(np.searchsorted(passed, passed[-1] / 2) + 0.5) / passed.size, 4)
+
+
+Tile = tuple[str, tuple[slice, slice]]
+Encoded = str | int | None
+
+
+def _tiles(height: int, width: int) -> Iterator[Tile]:
+    for y in range(0, height, TILE):
+        for x in range(0, width, TILE):
+            yield f"{x // TILE},{y // TILE}", (slice(y, min(y + TILE, height)), slice(x, min(x + TILE, width)))
+
+
+def _open(alpha: Array) -> bool:
+    return bool(((alpha > 0) & (alpha < 1)).any())
+
+
+def _layer(small: str, tiles: list[Tile], one: Callable[[tuple[slice, slice]], Encoded]) -> Layer:
+    made = {key: one(part) for key, part in tiles}
+    return {"small": small, "tiles": {key: value for key, value in made.items() if value is not None}}
+
+
+def _cut(array: Array, encoder: Callable[[Array], Encoded]) -> Callable[[tuple[slice, slice]], Encoded]:
+    return lambda part: encoder(array[part])
+
+
+def _colours(pixels: Array | None, info: PictureInfo | None, size: tuple[int, int], tiles: list[Tile]) -> Layer | None:
+    if pixels is None or info is None:
+        return None
+    screen = Screen(info)
+    return _layer(_jpeg(screen(shrink(pixels, size))), tiles, _cut(pixels, lambda part: _jpeg(screen(part))))
+
+
+def _side(side: Side, size: tuple[int, int], tiles: list[Tile], has_photo: bool) -> dict[str, Any]:
+    height, width = side.alpha.shape
+    active = np.zeros((height, width), np.uint8) if side.active is None else side.active.view(np.uint8) * np.uint8(255)
+    small = np.stack([_grey(shrink(side.alpha, size)), shrink(active, size), np.zeros(size, np.uint8)], axis=2)
+    data = _layer(_png(small), tiles, lambda part: _packed(_grey(side.alpha[part]), active[part]))
+    colour = None
+    if side.colour is not None and side.info is not None:
+        pixels, screen = side.colour, Screen(side.info)
+        visible = _Visible(side.alpha, has_photo)
+        colour = _layer(
+            _jpeg(screen(small_colour(pixels, side.alpha, size))),
+            tiles,
+            lambda part: _jpeg(screen(pixels[part])) if visible(part) else None,
+        )
+    return {"name": side.name, "data": data, "colour": colour, "active": side.active is not None}
+
+
+class _Visible:
+    """Whether a tile's own colours are needed: not where nothing is seen, nor where all is the photograph's."""
+
+    def __init__(self, alpha: Array, has_photo: bool) -> None:
+        self._alpha, self._has_photo = alpha, has_photo
+
+    def __call__(self, part: tuple[slice, slice]) -> bool:
+        alpha = self._alpha[part]
+        return bool(alpha.any()) and not (self._has_photo and bool((alpha >= 1).all()))
+
+
+def _packed(alpha: Bytes, active: Bytes) -> Encoded:
+    """Alpha and active pixels as one PNG, or the number if alpha is 0 or 255 all over and nothing active."""
+    single = alpha[0, 0]
+    if single in (0, 255) and (alpha == single).all() and not active.any():
+        return int(single)
+    return _png(np.stack([alpha, active, np.zeros_like(alpha)], axis=2))
+
+
+def _plain(alpha: Bytes) -> Encoded:
+    single = alpha[0, 0]
+    return int(single) if single in (0, 255) and (alpha == single).all() else _png(alpha)
+
+
+def _grey(alpha: Array) -> Bytes:
+    return np.rint(alpha.clip(0, 1) * np.float32(255)).astype(np.uint8)
+
+
+def _png(pixels: Bytes) -> str:
+    """(h, w) or (h, w, 3) RGB."""
+    import cv2
+
+    return _address("png", cv2.imencode(".png", _bgr(pixels), [cv2.IMWRITE_PNG_COMPRESSION, 3])[1])
+
+
+def _jpeg(pixels: Bytes) -> str:
+    import cv2
+
+    sampling = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    return _address("jpeg", cv2.imencode(".jpg", _bgr(pixels), [cv2.IMWRITE_JPEG_QUALITY, 90, *sampling])[1])
+
+
+def _bgr(pixels: Bytes) -> Bytes:
+    return np.ascontiguousarray(pixels[..., ::-1]) if pixels.ndim == 3 else pixels
+
+
+def _address(kind: str, encoded: Bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(encoded.tobytes()).decode('ascii')}"

@@ -1,0 +1,203 @@
+"""A clip frame by frame: what did not change since it was last computed is not computed again."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from uhrmat.core.errors import InputError
+from uhrmat.hints.read import Hints
+from uhrmat.media import Picture
+from uhrmat.pipeline import Clock, Matter, Question, empty_note
+from uhrmat.refine.fuse import fused_prior, settle
+from uhrmat.refine.refiner import Job
+from uhrmat.sparsity.spatial import trimap_band, widen
+from uhrmat.sparsity.temporal import THRESHOLD, active_pixels, changed, fuse, thresholds
+from uhrmat.sparsity.thresholded import opened
+from uhrmat.video.blend import Blend, Moment, by_rule
+from uhrmat.video.state import NEVER, LastComputed, SteadyPrior, Watch
+from uhrmat.video.still import KeptPrior
+
+KEYFRAME_INTERVAL = 60
+"""Frames from one key frame, which is computed anew, to the next: 2.4 seconds at 25 frames a second."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """When a pixel is computed again. temporal: off computes every frame anew; threshold: change in [0, 1]; halo:
+    pixels computed around what changed, for the refiner's sake, and thrown away; averaged: what is computed again is
+    averaged with its last alpha where the subject stands (see `standing`)."""
+
+    temporal: bool = True
+    threshold: float = THRESHOLD
+    halo: int = 12
+    averaged: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.threshold <= 1:
+            raise InputError(f"The threshold {self.threshold:g} is no share.", "Give one from 0 to 1, like 0.05.")
+
+
+@dataclass(frozen=True)
+class FrameStats:
+    """One frame. band: pixels of M_s; active: of M; computed: of M with its halo; reuse_share: of the band that was
+    kept; noise and threshold: in [0, 1]; seconds: by stage; key: computed whole; cut: a new shot begins here; warnings:
+    what may not be as it was meant."""
+
+    number: int
+    pixels: int
+    band: int
+    active: int
+    computed: int
+    noise: float
+    threshold: float
+    key: bool
+    cut: bool
+    seconds: dict[str, float]
+    notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def active_share(self) -> float:
+        return self.active / self.pixels
+
+    @property
+    def reuse_share(self) -> float:
+        return 1 - self.active / self.band if self.band else 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        return {**asdict(self), "active_share": self.active_share, "reuse_share": self.reuse_share}
+
+
+@dataclass
+class FrameMatte:
+    """alpha: (H, W) float32 in [0, 1]; foreground: (H, W, 3) straight colour in the picture's type or None; active,
+    computed: (H, W) bool, M and what the refiner saw, M with its halo; recalled: whether the alpha was known. Do not
+    change them: the next frame is compared with them."""
+
+    picture: Picture
+    alpha: np.ndarray
+    foreground: np.ndarray | None
+    active: np.ndarray
+    computed: np.ndarray
+    stats: FrameStats
+    recalled: bool = False
+
+
+class ClipMatter:
+    """Mattes the frames of one clip in their order, with the prior, refiner and budget of `matter`.
+
+    `reset` forgets everything: what follows then depends on nothing that came before. Raises what `Matter.matte` does,
+    and InputError where the frames change their size.
+    """
+
+    def __init__(self, matter: Matter, gate: Gate | None = None, blend: Blend = by_rule) -> None:
+        """blend: joins what is new with what was, where the gate lets it."""
+        self.matter, self.gate, self.blend = matter, gate or Gate(), blend
+        self.reset()
+
+    def reset(self) -> None:
+        """The next frame is a key frame, and no frame before it counts."""
+        self._watch, self._begun = Watch(), False
+        self._forget()
+
+    def frame(
+        self, picture: Picture, number: int, hints: Hints, *, foreground: bool = True, known: np.ndarray | None = None
+    ) -> FrameMatte:
+        """The matte of the next frame, called `number` in reports. hints: of this frame, see `hints.read_hints`; known:
+        (n,) float32, the alpha of its active pixels from an earlier run; where there are n of them, it is recalled,
+        and no foreground is made."""
+        clock = Clock()
+        self._check_size(picture, number)
+        with clock("prior"):
+            cut = self._watch.see(picture.pixels)
+            if cut or not self.gate.temporal:
+                self._forget()
+            key = self._last is None
+            answer = self._kept if self.gate.temporal else None
+            asked = self.matter.ask(picture, hints, fresh=cut or not self._begun, answer=answer)
+            self._begun = True
+            prior, settled = self._steady(asked, picture, hints)
+        with clock("refine"):
+            masks = self._masks(picture, settled)
+            recalled = known is not None and len(known) == np.count_nonzero(masks[1])
+            alpha, notes = fused_prior(prior, settled), list[str]()
+            job = Job(picture, asked.small, prior, settled, masks[2])
+            if known is not None and recalled:
+                alpha[masks[1]] = known
+            else:
+                notes = self.matter.refine(job, alpha, foreground).notes
+                self._average(alpha, job, masks[1])
+            self._remember(alpha, job, masks)
+        colours = None
+        if foreground and not recalled:
+            with clock("foreground"):
+                colours = self.matter.colours(picture, alpha, asked.prior)
+        band, active, computed = (int(np.count_nonzero(mask)) for mask in masks)
+        warnings = [*picture.info.notes, *hints.warnings, *empty_note(alpha)]
+        stats = FrameStats(
+            number, alpha.size, band, active, computed, self._watch.noise,
+            thresholds(self.gate.threshold, self._watch.noise)[1], key, cut, clock.seconds, [*asked.notes, *notes],
+            warnings,
+        )  # fmt: skip
+        return FrameMatte(picture, alpha, colours, masks[1], masks[2], stats, recalled)
+
+    def _forget(self) -> None:
+        self._last: LastComputed | None = None
+        self._prior, self._kept, self._shot = SteadyPrior(), KeptPrior(), 0
+        self._before: Job | None = None
+
+    def _check_size(self, picture: Picture, number: int) -> None:
+        if self._last is not None and self._last.alpha.shape != (picture.height, picture.width):
+            have = "x".join(str(n) for n in self._last.alpha.shape[::-1])
+            what = f"Frame {number} is {picture.width}x{picture.height}, the frames before {have}."
+            raise InputError(what, "Give clips of one size.")
+
+    def _steady(self, asked: Question, picture: Picture, hints: Hints) -> tuple[np.ndarray, np.ndarray]:
+        """The prior smoothed in time, and what it settles."""
+        found = asked.prior.alpha
+        scale = picture.height / len(asked.small)
+        alpha = self._prior(asked.small, found, (found == 0) | (found == 1), self._watch.noise, scale)
+        if hints.trimap is not None or alpha is found:
+            return alpha, asked.trimap
+        return alpha, opened(alpha, asked.trimap.shape)
+
+    def _masks(self, picture: Picture, settled: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """M_s, M and M with its halo."""
+        spatial = trimap_band(settled)
+        active = spatial if self._last is None else self._changed(self._last, picture, spatial)
+        computed = spatial & widen(active, 2 * self.gate.halo + 1) if self.gate.halo else active
+        return spatial, active, computed
+
+    def _average(self, alpha: np.ndarray, job: Job, active: np.ndarray) -> None:
+        """Draws what is new towards what was there in the last frame; in place."""
+        if self._last is None or self._before is None or not self.gate.averaged:
+            return
+        where = active & (self._last.number >= 0)
+        if where.any():
+            np.clip(alpha, 0, 1, out=alpha)
+            self.blend(Moment(job, self._before, self._last.alpha, where, self._watch.noise), alpha)
+
+    def _remember(self, alpha: np.ndarray, job: Job, masks: tuple[np.ndarray, ...]) -> None:
+        """Joins `alpha` with what is kept, in place, for this frame and the next."""
+        (spatial, active, _), pixels = masks, job.picture.pixels
+        if self._last is None:
+            self._last = LastComputed(alpha, pixels.copy(), np.full(alpha.shape, NEVER, np.int16))
+        else:
+            fuse(alpha, self._last.alpha, spatial, active)
+        assert job.trimap is not None
+        settle(alpha, job.trimap)
+        self._last.update(alpha, pixels, spatial, active, self._shot)
+        self._shot += 1
+        self._before = job
+
+    def _changed(self, last: LastComputed, picture: Picture, spatial: np.ndarray) -> np.ndarray:
+        """M: what changed since it was last computed, or never was."""
+        low, high = thresholds(self.gate.threshold, self._watch.noise)
+        held = last.number == self._shot - 1
+        linear = picture.info.linear
+        moved = changed(picture.pixels, last.colours, low, high, held, spatial & (last.number >= 0), linear=linear)
+        return active_pixels(spatial, moved, last.number < 0)

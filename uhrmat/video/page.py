@@ -1,0 +1,89 @@
+"""A finished clip as a page: figures along it as plots, and some of its frames to look at, read back from its files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from uhrmat.media.video import open_clip
+from uhrmat.report.page.encode import encode
+from uhrmat.report.page.exhibit import ClipFigures, Exhibit, side_of
+from uhrmat.report.page.write import write_page
+from uhrmat.video.shown import unpack
+
+if TYPE_CHECKING:
+    from uhrmat.media.video import ClipReader
+    from uhrmat.video.plan import ClipJob
+    from uhrmat.video.report import ClipReport
+
+FRAMES, MOST = 12, 48
+"""Frames that a page shows at least and at most, evenly spread, the first and the last among them."""
+_PIXELS = 24_000_000
+"""Pixels of all shown frames together from which on there are no more than FRAMES."""
+
+
+def write_clip_page(path: Path, report: ClipReport, table: list[tuple[str, str]]) -> Path:
+    """Writes the page of a clip whose files are there. table: names and values shown below the pictures.
+
+    The picture is the clip's own; the matte is what was written, alpha and colours where a file holds both, the
+    composite where there is nothing else; the active pixels are those that the report has kept (see `shown`)."""
+    numbers = [int(frame["number"]) for frame in report.frames]
+    rows = [["", "value"], *([name, value] for name, value in table)]
+    encoded = [encode(one, whole=False) for one in _exhibits(report, numbers, rows)]
+    source = Path(report.job.spec.source).name
+    return write_page(path, source, encoded, figures(report))
+
+
+def figures(report: ClipReport) -> ClipFigures:
+    """What is plotted: shares of active and of reused pixels, and seconds, of each frame."""
+    frames = report.frames
+    series = {
+        "active pixels, share of the picture": [float(f["active_share"]) for f in frames],
+        "reused, share of the band": [float(f["reuse_share"]) for f in frames],
+        "seconds of all stages": [float(sum(f["seconds"].values())) for f in frames],
+    }
+    return ClipFigures([int(f["number"]) for f in frames], series, report.cuts)
+
+
+def spread(count: int, most: int = FRAMES) -> list[int]:
+    """Up to `most` indices below `count`, evenly spread, first and last among them."""
+    return sorted({round(i) for i in np.linspace(0, count - 1, min(count, most))})
+
+
+def shown(job: ClipJob) -> frozenset[int]:
+    """Numbers of the frames that the page of a clip will show, if all of them can be read."""
+    return frozenset(job.start + i for i in _shown(job.stop - job.start, job.info.width * job.info.height))
+
+
+def _shown(count: int, pixels: int) -> list[int]:
+    """Indices of the frames to show of `count`, each of so many pixels."""
+    return spread(count, min(MOST, max(FRAMES, _PIXELS // max(1, pixels))))
+
+
+def _exhibits(report: ClipReport, numbers: list[int], table: list[list[str]]) -> Iterator[Exhibit]:
+    job = report.job
+    name = next((name for name in ("foreground", "alpha") if name in report.files), next(iter(report.files)))
+    with closing(open_clip(job.spec.source)) as source, closing(open_clip(report.files[name])) as matte:
+        wanted = _shown(len(numbers), source.info.width * source.info.height)
+        for index, photo, made in _pairs(source, matte, job.start, wanted):
+            side, number = side_of(name, made), numbers[index]
+            if number in report.active:
+                side = replace(side, active=unpack(report.active[number]))
+            yield Exhibit(f"frame {number}", (side,), photo.pixels, photo.info, table=table, frame=number)
+
+
+def _pairs(source: ClipReader, matte: ClipReader, start: int, wanted: list[int]) -> Iterator[tuple[int, Any, Any]]:
+    """Index, picture and matte of the wanted frames, where both can be read. Both clips are read from end to end, which
+    is faster than to seek in a clip with few key frames."""
+    photos = source.frames(start, start + wanted[-1] + 1)
+    photo = next(photos, None)
+    for made in matte.frames(0, wanted[-1] + 1):
+        while photo is not None and photo.index < start + made.index:
+            photo = next(photos, None)
+        if made.index in wanted and photo is not None and photo.index == start + made.index:
+            yield made.index, photo.picture, made.picture

@@ -1,0 +1,197 @@
+"""What a clip gives, checked before any work: which frames, which hints, which files. Nothing here imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from uhrmat.core.errors import InputError
+from uhrmat.media.video import ClipInfo, ClipReader, Codec, open_clip
+from uhrmat.prior.choose import pick
+from uhrmat.prior.closed_form.affinity import METHODS
+from uhrmat.video.hints import ClipHints, find_hints, key_hints
+from uhrmat.video.segments import KEYFRAME_INTERVAL, Segment, split
+from uhrmat.video.targets import Target, check_targets, choose_targets
+from uhrmat.video.work import Fingerprint, Work, fingerprint, settings_hash
+
+SHORT_SIDE = 512
+"""Working size of the affinity priors on clips: a clip's priors cost more than its refinements."""
+
+
+@dataclass(frozen=True)
+class ClipSpec:
+    """What is wanted of a clip; paths and plain values only, so that it can be sent to another machine.
+
+    outputs: any of `targets.CONTENTS`, None: see `targets.choose_targets`; output: file, folder, pattern or None,
+    beside the clip; apart: output is a folder whatever its name looks like, and in it each output has a name of its
+    own; codec: a name in `CODECS`, None: by the output's extension; start, end, frames: indices, `end` is not in it;
+    rate: of a sequence; threshold, temporal, averaged: see `video.matter.Gate`; interval: frames between key frames;
+    matter: options of `Matter` (prior, refiner, device, …); blend: weights that average in the rule's place, see
+    `video.blend.make_blend`.
+    """
+
+    source: Path
+    output: Path | None = None
+    outputs: tuple[str, ...] | None = None
+    codec: str | None = None
+    bits: int | None = None
+    background: str | None = None
+    start: int = 0
+    end: int | None = None
+    frames: int | None = None
+    rate: Fraction | None = None
+    trimap: Path | None = None
+    mask: Path | None = None
+    plate: Path | None = None
+    key: str | None = None
+    temporal: bool = True
+    threshold: float | None = None
+    interval: int = KEYFRAME_INTERVAL
+    matter: Mapping[str, Any] = field(default_factory=dict)
+    averaged: bool = True
+    blend: str | None = None
+    apart: bool = False
+
+
+@dataclass(frozen=True)
+class ClipJob:
+    """A clip whose every question is answered. start, stop: indices of its frames; work: the folder for its segments;
+    settings: hash of all that decides what the frames look like; inputs: the files that the clip is made from, as they
+    were when it was planned; screen: RGB in [0, 1] where there is a key; replace: whether files that
+    are there may be replaced."""
+
+    spec: ClipSpec
+    info: ClipInfo
+    start: int
+    stop: int
+    codec: Codec
+    targets: tuple[Target, ...]
+    hints: ClipHints
+    settings: str
+    inputs: tuple[Fingerprint, ...] = ()
+    screen: tuple[float, ...] | None = None
+    replace: bool = True
+
+    @property
+    def segments(self) -> list[Segment]:
+        """In order."""
+        return list(split(self.start, self.stop, self.spec.interval))
+
+    @cached_property
+    def work(self) -> Work:
+        """Beside the first output, hidden."""
+        path = self.targets[0].path
+        return Work(path.with_name(f".{path.name}.uhrmat"))
+
+    @property
+    def prior(self) -> str:
+        """The prior that decides, by name."""
+        return pick(str(self.spec.matter.get("prior", "auto")), self.hints.given).name
+
+    @property
+    def side(self) -> int | None:
+        """Working size of the prior: what was asked for, SHORT_SIDE for affinity priors, else the prior's own."""
+        asked = self.spec.matter.get("working_size")
+        return int(asked) if asked else SHORT_SIDE if self.prior in METHODS else None
+
+    @property
+    def needs_foreground(self) -> bool:
+        """Whether any output shows the foreground's colours."""
+        return any(target.content != "alpha" for target in self.targets)
+
+
+def plan_clip(spec: ClipSpec, *, overwrite: bool = False, resume: bool = False) -> ClipJob:
+    """The job of a clip. Opens the clip and writes nothing. Raises InputError or OutputError for what cannot work."""
+    if spec.interval < 1:
+        raise InputError("A key frame interval below 1 makes no sense.", "Give --keyframe-interval 1 or more.")
+    seen = fingerprint(spec.source)  # before it is read: what changes from here on is noticed at the end
+    with open_clip(spec.source, rate=spec.rate) as reader:
+        info = reader.info
+        start, stop = frame_range(spec, _length(reader))
+    hints = find_hints(info, start, stop, trimap=spec.trimap, mask=spec.mask, plate=spec.plate, key=spec.key)
+    pick(str(spec.matter.get("prior", "auto")), hints.given)
+    if hints.keys:
+        key_hints(hints, start, (info.height, info.width))  # what cannot be used is refused before any work
+    if hints.carried and spec.matter.get("prior", "auto") not in ("auto", *METHODS):
+        raise InputError(
+            f"The prior {spec.matter['prior']} cannot carry a hint from frame to frame.",
+            "Leave --prior out, or give a hint for every frame.",
+        )
+    codec, targets = choose_targets(spec, info)
+    files = _inputs(spec, info, hints)
+    check_targets(
+        targets, codec, info, range(start, stop), files, bits=spec.bits, replace=overwrite or resume
+    )  # fmt: skip
+    inputs = tuple(seen if path == spec.source else fingerprint(path) for path in files)
+    settings = _settings(spec, hints, codec, targets, start, stop, inputs)
+    screen = _screen(spec, start, stop)
+    return ClipJob(
+        spec, info, start, stop, codec, targets, hints, settings, inputs, screen, replace=overwrite or resume
+    )  # fmt: skip
+
+
+def _inputs(spec: ClipSpec, info: ClipInfo, hints: ClipHints) -> list[Path]:
+    """Every file that decides what the frames look like."""
+    named = [str(name or "") for name in (spec.matter.get("weights"), spec.blend)]
+    weights = [Path(name) for name in named if name.endswith(".safetensors")]
+    behind = [Path(spec.background)] if spec.background is not None and Path(spec.background).is_file() else []
+    return [*info.sources, *hints.files(), *behind, *weights]
+
+
+def _screen(spec: ClipSpec, start: int, stop: int) -> tuple[float, ...] | None:
+    """The colour that --key means in this clip."""
+    if spec.key is None:
+        return None
+    from uhrmat.video.screen import clip_screen
+
+    with open_clip(spec.source, rate=spec.rate) as reader:
+        return clip_screen(reader, start, stop, spec.key)
+
+
+def parse_rate(text: str) -> Fraction:
+    """Frames per second from `25`, `29.97` or `30000/1001`. Raises InputError."""
+    try:
+        found = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        found = Fraction(0)
+    if found <= 0:
+        raise InputError(f"The rate {text!r} is none.", "Give frames per second, like 25 or 30000/1001.")
+    return found
+
+
+def _length(reader: ClipReader) -> int:
+    found = reader.info.frames
+    return sum(1 for _ in reader.frames()) if found is None else found
+
+
+def frame_range(spec: ClipSpec, length: int) -> tuple[int, int]:
+    """(start, stop) within a clip of `length` frames. Raises InputError for a range without frames."""
+    if spec.end is not None and spec.frames is not None:
+        raise InputError("Both --end and --frames were given.", "Keep one of them.")
+    stop = length if spec.end is None else spec.end
+    if spec.frames is not None:
+        stop = spec.start + spec.frames
+    stop = min(stop, length)
+    if spec.start < 0 or spec.start >= stop:
+        raise InputError(
+            f"Frames {spec.start} to {stop} of a clip of {length} are none.", "Choose others with --start and --end."
+        )
+    return spec.start, stop
+
+
+def _settings(
+    spec: ClipSpec, hints: ClipHints, codec: Codec, targets: tuple[Target, ...], start: int, stop: int,
+    inputs: tuple[Fingerprint, ...],
+) -> str:  # fmt: skip
+    return settings_hash({
+        "files": inputs, "frames": [start, stop], "codec": codec.name,
+        "targets": [[t.content, str(t.path)] for t in targets], "bits": spec.bits, "background": spec.background,
+        "rate": str(spec.rate), "hints": [hints.kind, hints.key, str(hints.plate), sorted(hints.keys)],
+        "temporal": spec.temporal, "averaged": spec.averaged, "blend": spec.blend, "threshold": spec.threshold,
+        "interval": spec.interval,
+        "matter": {key: str(value) for key, value in sorted(spec.matter.items())},
+    })  # fmt: skip

@@ -1,0 +1,172 @@
+"""What became of a clip: for people as a table, for programs as JSON, for the eye as a plot."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image, ImageDraw, ImageFont
+
+from uhrmat.core.delivered import by_name, without_folders
+from uhrmat.core.printable import encodable
+from uhrmat.core.units import format_bytes
+from uhrmat.media import atomic
+
+if TYPE_CHECKING:
+    from uhrmat.pipeline import Matter
+    from uhrmat.video.plan import ClipJob
+
+_LEFT, _WIDTH, _PANEL, _GAP = 70, 1100, 130, 34
+_INK, _PAPER, _LINE, _CUT = (30, 30, 30), (255, 255, 255), (70, 120, 180), (200, 60, 40)
+
+
+@dataclass(frozen=True)
+class ClipReport:
+    """frames: what `FrameStats.as_dict` says of each, in order; kept: frames that an earlier run had done; seconds: of
+    this run; peak_memory: bytes; files: by output; active: by number, some frames' active pixels (see `shown`)."""
+
+    job: ClipJob
+    matter: Matter
+    files: dict[str, Path]
+    frames: list[dict[str, Any]]
+    kept: int
+    seconds: float
+    peak_memory: int
+    notes: list[str]
+    active: dict[int, str] = field(default_factory=dict)
+
+    def mean(self, name: str) -> float:
+        """Of a figure over all frames."""
+        return sum(float(frame[name]) for frame in self.frames) / max(1, len(self.frames))
+
+    @property
+    def reuse_share(self) -> float:
+        """Of the bands of all frames that are no key frames."""
+        others = [f for f in self.frames if not f["key"]]
+        band = sum(f["band"] for f in others)
+        return 1 - sum(f["active"] for f in others) / band if band else 0.0
+
+    @property
+    def cuts(self) -> list[int]:
+        """Frames at which a new shot begins."""
+        return [int(frame["number"]) for frame in self.frames if frame["cut"]]
+
+    @property
+    def stage_seconds(self) -> dict[str, float]:
+        """Seconds by stage over all frames; stages overlap."""
+        found: dict[str, float] = {}
+        for frame in self.frames:
+            for name, value in frame["seconds"].items():
+                found[name] = found.get(name, 0.0) + value
+        return found
+
+    @property
+    def rate(self) -> float:
+        """Frames per second of this run, decoding and encoding included."""
+        return (len(self.frames) - self.kept) / max(self.seconds, 1e-9)
+
+    def names(self) -> dict[Path, str]:
+        """Of its files, for `delivered.without_folders`."""
+        return by_name((self.job.spec.source, *self.files.values(), *self.job.hints.files()))
+
+    def as_dict(self, *, frames: bool = True) -> dict[str, Any]:
+        """As JSON takes it. frames: with the figures of every frame."""
+        job, matter = self.job, self.matter
+        found: dict[str, Any] = {
+            "clip": str(job.spec.source), "status": "done", "width": job.info.width, "height": job.info.height,
+            "first": job.start, "count": job.stop - job.start, "kept": self.kept, "codec": job.codec.name,
+            "files": {name: str(path) for name, path in self.files.items()}, "prior": job.prior,
+            "carried": job.hints.carried, "refiner": matter.refiner.name, "engine": matter.refiner.engine,
+            "device": matter.device, "precision": matter.precision, "temporal": job.spec.temporal,
+            "averaged": job.spec.averaged, "interval": job.spec.interval,
+            "active_share": self.mean("active_share"), "reuse_share": self.reuse_share,
+            "noise": self.mean("noise"), "cuts": self.cuts, "frames_per_second": self.rate, "seconds": self.seconds,
+            "stage_seconds": self.stage_seconds, "peak_memory": self.peak_memory, "notes": self.notes,
+        }  # fmt: skip
+        return {**found, "frames": self.frames} if frames else found
+
+
+def frame_warnings(frames: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The warnings of the frames (see `FrameStats.as_dict`), each once, with the frames that it is about."""
+    about: dict[str, list[int]] = {}
+    for frame in frames:
+        for text in frame.get("warnings", ()):
+            about.setdefault(text, []).append(frame["number"])
+    return [f"{text} ({_listed(numbers, len(frames))})" for text, numbers in about.items()]
+
+
+def _listed(numbers: Sequence[int], count: int) -> str:
+    if len(numbers) == count:
+        return "every frame"
+    shown = ", ".join(str(number) for number in numbers[:8]) + (" …" if len(numbers) > 8 else "")
+    return f"{len(numbers)} of {count} frames: {shown}"
+
+
+def rows(report: ClipReport) -> list[tuple[str, str]]:
+    """Names and values for the table that ends a run."""
+    job, matter = report.job, report.matter
+    stages = ", ".join(f"{name} {value:.1f}" for name, value in report.stage_seconds.items())
+    carried = ", carried from frame to frame" if job.hints.carried else ""
+    again = f", {report.kept} of them by an earlier run" if report.kept else ""
+    reuse = f"{report.reuse_share:.1%} of the band" if job.spec.temporal else "off"
+    return [
+        ("clip", str(job.spec.source)),
+        ("size", f"{job.info.width} × {job.info.height}"),
+        ("frames", f"{job.stop - job.start} from {job.start}{again}"),
+        ("active pixels", f"{report.mean('active_share'):.1%}"),
+        ("reused", reuse),
+        ("noise", f"{255 * report.mean('noise'):.1f} levels of 255"),
+        ("cuts", ", ".join(map(str, report.cuts)) or "none"),
+        ("prior", job.prior + carried),
+        ("refiner", matter.refiner.name),
+        ("engine", f"{matter.refiner.engine}, {matter.precision}"),
+        ("device", matter.device),
+        ("seconds", f"{report.seconds:.1f}: {stages} (they overlap)"),
+        ("frames per second", f"{report.rate:.2f}"),
+        ("peak memory", format_bytes(report.peak_memory)),
+        *(("note", note) for note in report.notes),
+        *((name, str(path)) for name, path in report.files.items()),
+    ]
+
+
+def write_report(path: Path, report: ClipReport) -> tuple[Path, Path]:
+    """`path` as JSON and the same name as PNG; both appear whole. Raises OutputError."""
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(encodable(without_folders(report.as_dict(), report.names())), indent=1) + "\n")
+    plot = path.with_suffix(".png")
+    write_plot(plot, report.frames, report.cuts)
+    return path, plot
+
+
+def write_plot(path: Path, frames: list[dict[str, Any]], cuts: list[int]) -> None:
+    """Active share, reuse share and seconds of each frame, cuts as red lines, drawn with Pillow."""
+    panels = [
+        ("active pixels, share of the picture", [f["active_share"] for f in frames]),
+        ("reused, share of the band", [f["reuse_share"] for f in frames]),
+        ("seconds of all stages", [sum(f["seconds"].values()) for f in frames]),
+    ]
+    image = Image.new("RGB", (_WIDTH, len(panels) * (_PANEL + _GAP) + 20), _PAPER)
+    draw, first = ImageDraw.Draw(image), int(frames[0]["number"]) if frames else 0
+    for row, (title, values) in enumerate(panels):
+        _panel(draw, row * (_PANEL + _GAP) + _GAP, title, values, [cut - first for cut in cuts])
+    text = f"frames {first} to {first + len(frames) - 1}"
+    draw.text((_LEFT, image.height - 18), text, _INK, ImageFont.load_default(12))
+    with atomic(path) as temporary:
+        image.save(temporary, "PNG")
+
+
+def _panel(draw: ImageDraw.ImageDraw, top: int, title: str, values: list[float], cuts: list[int]) -> None:
+    font, base, most = ImageFont.load_default(12), top + _PANEL - 8, max(values, default=0.0) or 1.0
+    step = (_WIDTH - _LEFT - 10) / max(1, len(values))
+    for cut in cuts:
+        draw.line((_LEFT + cut * step, top, _LEFT + cut * step, base), _CUT)
+    for index, value in enumerate(values):
+        left = _LEFT + index * step
+        draw.rectangle((left, base - value / most * (base - top), left + max(1.0, step - 1), base), _LINE)
+    draw.line((_LEFT, base, _WIDTH - 10, base), _INK)
+    draw.text((_LEFT, top - 18), title, _INK, font)
+    draw.text((6, top - 4), f"{most:.3g}", _INK, font)
+    draw.text((6, base - 12), "0", _INK, font)

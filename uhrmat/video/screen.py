@@ -1,0 +1,60 @@
+"""The colour of a clip's screen, decided once: a key that is found anew in every frame flickers.
+
+Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from uhrmat.core.errors import InputError
+from uhrmat.hints.key_colour import key_rgb, parse_key
+from uhrmat.media.video import ClipReader
+from uhrmat.prior.ahead import small_copy
+from uhrmat.prior.base import working_shape
+from uhrmat.prior.chroma_key.key import UNSEEN
+from uhrmat.prior.chroma_key.screen import screen_colour
+
+FRAMES = 5
+"""Frames looked at, spread evenly over the clip."""
+_SIDE = 256
+
+
+def clip_screen(reader: ClipReader, start: int, stop: int, key: str) -> tuple[float, ...]:
+    """RGB in [0, 1] of the screen behind frames `start` to `stop`: the one nearest to all that a few frames show.
+
+    key: see `parse_key`; a `#rrggbb` that none of them shows is taken as it is. Raises InputError where no screen is
+    seen, or the colour is grey.
+    """
+    wanted = parse_key(key)
+    found, last = [], InputError(f"There is no {wanted} screen in the clip.", "Give its colour, --key '#rrggbb'.")
+    for index in np.unique(np.linspace(start, stop - 1, FRAMES).astype(int)):
+        frame = next(iter(reader.frames(int(index), int(index) + 1)), None)
+        if frame is None:
+            continue
+        picture = frame.picture
+        try:
+            small = small_copy(picture, working_shape(picture.height, picture.width, _SIDE))
+            found.append(screen_colour(small, wanted))
+        except InputError as error:
+            last = error
+    if found:
+        return tuple(float(c) for c in central(np.stack(found)))
+    given = key_rgb(wanted)
+    if given is None or "grey" in str(last):
+        raise last
+    return given
+
+
+def central(colours: np.ndarray) -> np.ndarray:
+    """(3,): of the colours (n, 3) the one whose distances to all others add up to least."""
+    return np.asarray(colours[np.linalg.norm(colours[:, None] - colours[None], axis=2).sum(1).argmin()])
+
+
+def unseen_note(frames: list[dict[str, object]]) -> list[str]:
+    """A line that names the frames (see `FrameStats.as_dict`) which show no screen, if there are any."""
+    numbers = [frame["number"] for frame in frames if UNSEEN in frame["notes"]]  # type: ignore[operator]
+    if not numbers:
+        return []
+    listed = ", ".join(str(n) for n in numbers[:8]) + (" …" if len(numbers) > 8 else "")
+    return [f"{len(numbers)} frames show no screen and were keyed with the clip's colour: {listed}"]
