@@ -139,7 +139,7 @@ def test_a_plate_and_a_screen_from_photograph_to_foreground(scene: Scene) -> Non
 @pytest.mark.parametrize("refiner", ["shm", "ddfe", "guided", "bilinear"])
 def test_warming_up_leaves_no_trace(refiner: str, scene: Scene, picture: Picture) -> None:
     # one budget for both: what is free on the machine decides how many pixels go into one product, and so its last bits
-    options = {"refiner": refiner, "working_size": 160, "precision": "fp32", "max_memory": 1 << 30}
+    options = {"refiner": refiner, "working_size": 160, "precision": "fp32", "max_memory": 8 << 30}
     cold, warm = (Matter(**options) for _ in range(2))
     warm.warm()
     alphas = [matter.matte(picture, trimap=scene.trimap, foreground=False).alpha for matter in (cold, warm)]
