@@ -210,3 +210,13 @@ def test_a_photograph_is_not_its_own_hint(tmp_path: Path) -> None:
     found = given(str(tmp_path / "in"), tmp_path, "p.png", "q.png", "q_TRIMAP.png")
     assert found["q.png"] == "in/q_TRIMAP.png" and "has no trimap" in found["p.png"] and len(found) == 2
     assert given("{folder}/{name}", tmp_path, "p.png") == {"p.png": "in/p.png"}  # refused when it is planned
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["{folder.__class__}/x.png", "{name[0]}.png", "{stem!r}.png", "{stem:>30}.png", "{other}.png", "{stem", "{}.png"],
+)
+def test_patterns_hold_the_plain_fields_only(pattern: str) -> None:
+    with pytest.raises(InputError, match="cannot be used"):
+        Hints({"mask": pattern})
+    Hints({"mask": "{folder}/../masks/{tree}/{stem}_{name}.png"})

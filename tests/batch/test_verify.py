@@ -126,3 +126,12 @@ def test_the_share_may_be_left_out(line: list[str], meant: list[str]) -> None:
 def test_a_folder_is_needed_otherwise(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["batch", "-o", str(tmp_path / "out")])
     assert result.exit_code == 2 and "No folder" in result.stderr
+
+
+@pytest.mark.parametrize("made", ["", "file"])
+def test_a_folder_that_is_none_leaves_nothing_behind(tmp_path: Path, made: str) -> None:
+    if made:
+        (tmp_path / "in").write_bytes(b"1")
+    result = CliRunner().invoke(app, ["batch", str(tmp_path / "in"), "-o", str(tmp_path / "out")])
+    assert result.exit_code == 2 and ("is a file" if made else "does not exist") in result.stderr
+    assert not (tmp_path / "out").exists()

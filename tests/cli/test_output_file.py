@@ -215,3 +215,11 @@ def test_names_of_files_and_folders(tmp_path: Path) -> None:
     assert [names_file(tmp_path / name) for name in ("a.png", "a.TIFF", "a.jpg", "a", "a.b", "a.v12")] == [
         True, True, True, False, False, False,
     ]  # fmt: skip
+
+
+def test_a_link_to_nothing_is_an_output_that_exists(run: Run, photo: Path, tmp_path: Path) -> None:
+    (tmp_path / "cut.png").symlink_to(tmp_path / "gone" / "cut.png")
+    result = run("image", photo, "-o", tmp_path / "cut.png")
+    assert result.exit_code == 2 and "exists" in result.stderr and not FakeMatter.made
+    assert run("image", photo, "-o", tmp_path / "cut.png", "--overwrite").exit_code == 0
+    assert (tmp_path / "cut.png").is_file() and not (tmp_path / "cut.png").is_symlink()

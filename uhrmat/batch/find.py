@@ -91,11 +91,8 @@ def parse_shard(text: str) -> tuple[int, int]:
     raise InputError(f"The shard {text!r} is none.", "Give --shard i/n with i from 1 to n, like 2/8.")
 
 
-def find(roots: Sequence[Path], chosen: Selection) -> Found:
-    """What `roots` hold. One folder is mirrored as it is, of several each has its name in front.
-
-    Raises InputError for what is no folder, and for two folders of one name.
-    """
+def root_names(roots: Sequence[Path]) -> list[str]:
+    """Names of the input folders. Raises InputError for what is no folder, and for two folders of one name."""
     for root in roots:
         if not root.is_dir():
             what = "is a file" if root.exists() else "does not exist"
@@ -104,6 +101,15 @@ def find(roots: Sequence[Path], chosen: Selection) -> Found:
     for name, count in Counter(names).items():
         if count > 1:
             raise InputError(f"Two of the folders are named {name}.", "Matte them into output folders of their own.")
+    return names
+
+
+def find(roots: Sequence[Path], chosen: Selection) -> Found:
+    """What `roots` hold. One folder is mirrored as it is, of several each has its name in front.
+
+    Raises InputError as `root_names` does.
+    """
+    names = root_names(roots)
     found = Found()
     skip = {path.resolve() for path in chosen.skip}
     for root, name in zip(roots, names, strict=True):

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path, PurePosixPath
+from string import Formatter
 
 from uhrmat.batch.find import Item
 from uhrmat.core.errors import InputError
@@ -109,11 +110,12 @@ def _check_fields(text: str) -> None:
     if not _is_pattern(text):
         return
     try:
-        text.format(**dict.fromkeys(_FIELDS, "x"))
-    except (KeyError, IndexError, ValueError, AttributeError) as error:
-        raise InputError(
-            f"The pattern {text!r} cannot be used.", "It may hold {folder}, {tree}, {stem} and {name}."
-        ) from error
+        used = [part[1:] for part in Formatter().parse(text) if part[1] is not None]
+    except ValueError:  # a brace that is not closed
+        used = [("", "", "")]
+    # the fields as they stand: no attribute of them, no index, no format of their own
+    if any(field not in _FIELDS or form or conversion for field, form, conversion in used):
+        raise InputError(f"The pattern {text!r} cannot be used.", "It may hold {folder}, {tree}, {stem} and {name}.")
 
 
 def _filled(text: str, item: Item) -> Path:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from uhrmat.batch.find import Item
+from uhrmat.batch.find import Item, root_names
 from uhrmat.batch.manifest import FOLDER, Manifest, name_hash
 from uhrmat.batch.settings import Settings, fingerprint
 from uhrmat.core.errors import InputError, OutputError
@@ -29,8 +29,10 @@ class Selected:
 def check_folders(roots: Sequence[Path], out: Path) -> int:
     """Returns what `check_writable` does.
 
-    Raises OutputError for an output folder that cannot be written to, or that is or holds an input folder.
+    Raises InputError for input folders that are none, before anything is made in the output folder, and OutputError for
+    an output folder that cannot be written to, or that is or holds an input folder.
     """
+    root_names(roots)
     for root in roots:
         if same_file(root, out) or Path(root).resolve().is_relative_to(out.resolve()):
             raise OutputError(

@@ -148,7 +148,7 @@ def _refuse_clashes(jobs: Sequence[Job], spec: Spec) -> None:
                 raise OutputError(f"The output {path} is one of the inputs.", "Choose another folder with -o.")
             if path.is_dir():
                 raise OutputError(f"The output {path} is a folder.", "Rename it, or choose another folder with -o.")
-    existing = [] if spec.overwrite else [path for job in jobs for path in job.files.values() if path.exists()]
+    existing = [] if spec.overwrite else [path for job in jobs for path in job.files.values() if os.path.lexists(path)]
     if existing:
         more = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
         raise OutputError(

@@ -8,7 +8,6 @@ processes and the file descriptor 2 are not touched. Elsewhere than with glibc t
 from __future__ import annotations
 
 import ctypes
-import io
 import logging
 import sys
 import threading
@@ -16,6 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from functools import cache
 from typing import Any
+
+from uhrmat.core.printing import own_output
 
 _LOG = logging.getLogger("uhrmat.decoders")
 _LOCK = threading.RLock()
@@ -27,41 +28,15 @@ def captured() -> Iterator[list[str]]:
     the level DEBUG. One thread at a time."""
     lines: list[str] = []
     stream = _stream()
-    with _LOCK:
-        printed = io.StringIO()
+    with _LOCK, own_output() as printed:
         try:
-            with _own_output(printed), nullcontext() if stream is None else stream.in_place():
+            with nullcontext() if stream is None else stream.in_place():
                 yield lines
         finally:
             lines += printed.getvalue().splitlines()
             lines += [] if stream is None else stream.text.splitlines()
     for line in lines:
         _LOG.debug("%s", line)
-
-
-class _Output:
-    """A `sys.stdout` that keeps what one thread writes from reaching the real one."""
-
-    def __init__(self, real: Any, printed: io.StringIO) -> None:
-        self._real, self._printed, self._thread = real, printed, threading.get_ident()
-
-    def write(self, text: str) -> int:
-        target = self._printed if threading.get_ident() == self._thread else self._real
-        return int(target.write(text))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._real, name)
-
-
-@contextmanager
-def _own_output(printed: io.StringIO) -> Iterator[None]:
-    """What this thread prints within the block goes to `printed`; other threads print as before."""
-    before = sys.stdout
-    sys.stdout = _Output(before, printed)
-    try:
-        yield
-    finally:
-        sys.stdout = before
 
 
 @cache

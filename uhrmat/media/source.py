@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -93,7 +94,8 @@ def checked_file(path: PathLike) -> Path:
             empty = not opened.read(1)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise InputError(f"'{file}' cannot be read: {reason}.", "Check the file's permissions.") from error
+        cure = "Give a shorter name." if error.errno == errno.ENAMETOOLONG else "Check the file's permissions."
+        raise InputError(f"'{file}' cannot be read: {reason}.", cure) from error
     if empty:
         raise InputError(f"'{file}' is empty (0 bytes).", "Copy or download it again.")
     return file

@@ -66,6 +66,8 @@ class PictureColours:
     def __init__(self, picture: Picture) -> None:
         self.info = picture.info
         pixels = picture.pixels.reshape(-1, 3)
+        if not pixels.flags.writeable:  # arrays that Pillow lends; torch takes none that it could not write to
+            pixels = pixels.copy()
         self.rows = torch.from_numpy(pixels.view(np.int16) if pixels.dtype == np.uint16 else pixels)
 
     def __call__(self, index: Tensor) -> Tensor:

@@ -9,9 +9,7 @@ needs.
 
 from __future__ import annotations
 
-import contextlib
 import importlib
-import io
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from uhrmat.core.errors import InputError
+from uhrmat.core.printing import own_output
 from uhrmat.prior.base import Prior, SmallHints
 from uhrmat.prior.choose import AFFINITY, TIED
 from uhrmat.prior.closed_form.neighbours import like_pixels, neighbour_laplacian
@@ -188,7 +187,7 @@ def _conjugate_gradient(
 
     for discard, shifts in _SHIFTS:
         try:
-            with contextlib.redirect_stdout(io.StringIO()):
+            with own_output():  # it prints a line for each shift that it tries
                 inverse = ichol(near, discard_threshold=discard, shifts=list(shifts))
             return solved(inverse, 2000), []
         except ValueError:
