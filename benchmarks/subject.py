@@ -22,12 +22,11 @@ import torch
 from torch import Tensor
 
 from benchmarks import common
-from uhrmat.core.errors import InputError
 from uhrmat.hub.bundled import bundled
 from uhrmat.prior.base import area_average, working_shape
 from uhrmat.prior.networks.lpn import SHORT_SIDE, PersonNet, load_person, load_subject
 from uhrmat.train.lpn.measure import overlap
-from uhrmat.train.subject.photos import find_photos
+from uhrmat.train.subject.photos import find_photos, read_plain
 from uhrmat.train.subject.teachers import Ensemble
 
 Finder = Callable[[np.ndarray], dict[str, np.ndarray]]
@@ -47,10 +46,10 @@ def photographs(data: Path) -> Iterator[tuple[str, np.ndarray, np.ndarray, np.nd
         for kind, suffix in (("people", "person"), ("things", "all")):
             path = photo.with_name(f"{photo.stem}_{suffix}.png")
             if path.is_file():
-                mask = _read(path, cv2.IMREAD_GRAYSCALE) > 127
+                mask = read_plain(path, cv2.IMREAD_GRAYSCALE) > 127
                 yield kind, _rgb(photo), mask, np.ones_like(mask)
     for path in sorted((data / "dev/validation/oxford_pets").glob("*_trimap.png")):
-        trimap = _read(path, cv2.IMREAD_GRAYSCALE)
+        trimap = read_plain(path, cv2.IMREAD_GRAYSCALE)
         yield "pets", _rgb(path.with_name(path.name.replace("_trimap.png", ".jpg"))), trimap > 200, trimap != 128
 
 
@@ -113,15 +112,8 @@ def _enlarged(plane: np.ndarray, picture: np.ndarray) -> np.ndarray:
     return np.asarray(cv2.resize(plane, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def _read(path: Path, flag: int) -> np.ndarray:
-    found = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), flag)
-    if found is None:
-        raise InputError(f"{path} cannot be read as a picture.", "Remove it from the photographs.")
-    return np.asarray(found)
-
-
 def _rgb(path: Path) -> np.ndarray:
-    return np.ascontiguousarray(_read(path, cv2.IMREAD_COLOR)[..., ::-1])
+    return np.ascontiguousarray(read_plain(path, cv2.IMREAD_COLOR)[..., ::-1])
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 
 from uhrmat.core.errors import InputError
 from uhrmat.media import atomic
+from uhrmat.media.raster import cv2_read
 from uhrmat.train.lpn.store import held_out
 from uhrmat.train.synth import find_training_data
 
@@ -139,7 +140,7 @@ def keep_photos(data: Path, path: Path) -> None:
     photos: list[dict[str, Any]] = []
     for photo, file, subject, person in find_photos(data):
         number = len(photos)
-        pixels = _read(file, cv2.IMREAD_COLOR)
+        pixels = read_plain(file, cv2.IMREAD_COLOR)
         area = _window(pixels.shape[:2], photo.window)
         blobs[f"photo/{number}"] = _packed(pixels[area], ".webp", _QUALITY)
         if subject is not None:
@@ -176,12 +177,12 @@ def kept_photos(path: Path) -> Iterator[Kept]:
             yield Kept(photo, np.ascontiguousarray(pixels[..., ::-1]), subject, person)
 
 
-def _read(path: Path, flag: int) -> np.ndarray:
-    data = np.frombuffer(path.read_bytes(), np.uint8) if path.is_file() else None
-    pixels = None if data is None else cv2.imdecode(data, flag)
+def read_plain(path: Path, flag: int) -> np.ndarray:
+    """The pixels of a picture file as OpenCV's `flag` asks for them, uint8. Raises InputError where it is none."""
+    pixels = cv2_read(path, flag)
     if pixels is None:
         raise InputError(f"{path} cannot be read as a picture.", "Remove it from the training photographs.")
-    return np.asarray(pixels)
+    return pixels
 
 
 def _window(size: tuple[int, int], number: int) -> tuple[slice, slice]:
@@ -196,7 +197,7 @@ def _window(size: tuple[int, int], number: int) -> tuple[slice, slice]:
 
 
 def _mask(path: Path, size: tuple[int, int]) -> np.ndarray:
-    mask = _read(path, cv2.IMREAD_GRAYSCALE)
+    mask = read_plain(path, cv2.IMREAD_GRAYSCALE)
     if mask.shape != size:
         mask = cv2.resize(mask, size[::-1], interpolation=cv2.INTER_AREA)
     return _packed(mask, ".png", 9)
