@@ -45,7 +45,6 @@ class Photo:
         window: index of a window of a large photograph, -1 for the whole.
         subject: whether a subject mask is kept with it; without one, teachers label it (or it is empty, tag "none").
         person: whether a mask of people is kept with it.
-        exact: the subject mask is an alpha or was drawn by people, not a network's.
     """
 
     source: str
@@ -55,7 +54,6 @@ class Photo:
     window: int = -1
     subject: bool = False
     person: bool = False
-    exact: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,7 @@ def find_photos(data: Path) -> Iterator[Found]:
     """Every photograph of the folder, see above."""
     for file in sorted((data / "people" / "photo").glob("*.jpg")):
         mask = data / "people" / "mask" / f"{file.stem}.png"
-        street = Photo(source="people", name=file.stem, tag="person", subject=True, person=True, exact=True)
+        street = Photo(source="people", name=file.stem, tag="person", subject=True, person=True)
         yield Found(replace(street, held_out=held_out(file.stem)), file, mask, mask)
     for index in sorted((data / "photos_masked").glob("*/index.tsv")):
         yield from _masked(index)
@@ -102,7 +100,7 @@ def _masked(index: Path) -> Iterator[Found]:
         tag = "person" if float(person) > 0.5 * float(everything) else "object"
         photo = Photo(
             source=index.parent.name, name=file.stem, tag=tag if clear else "none" if kind == "none" else "ambiguous",
-            held_out=_every_tenth(number), subject=clear, person=True, exact=True,
+            held_out=_every_tenth(number), subject=clear, person=True,
         )  # fmt: skip
         yield Found(photo, file, all_mask if clear else None, person_mask)
 
@@ -112,7 +110,7 @@ def _mattes_and_places(data: Path) -> Iterator[Found]:
     for file, mask in pairs:
         tag = "person" if "P3M" in str(file) else "animal" if "GFM" in str(file) else "object"
         person = tag == "person"
-        photo = Photo(source="mattes", name=file.stem, tag=tag, subject=True, person=person, exact=True)
+        photo = Photo(source="mattes", name=file.stem, tag=tag, subject=True, person=person)
         yield Found(photo, file, mask, mask if person else None)
     for file in places:
         for window in range(_PLACES):
