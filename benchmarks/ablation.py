@@ -30,14 +30,14 @@ from uhrmat.core.devices import fast_bf16
 from uhrmat.hints.files import read_matte, read_trimap
 from uhrmat.hints.read import Hints
 from uhrmat.media import read_picture
-from uhrmat.prior.ahead import small_problem
 from uhrmat.prior.base import area_average
-from uhrmat.prior.make import Priors
-from uhrmat.refine.refiner import Job, Refiner, SHMRefiner, make_refiner
+from uhrmat.prior.make import PriorRegistry
+from uhrmat.prior.prefetch import small_problem
+from uhrmat.refine.refiner import RefineInput, Refiner, SHMRefiner, make_refiner
 from uhrmat.refine.shm.network import SHM
 from uhrmat.sparsity.spatial import K, trimap_band
 from uhrmat.train.bench.hrimf_amr import measured
-from uhrmat.train.bench.pictures import Item, find_items
+from uhrmat.train.bench.pictures import BenchPicture, find_items
 from uhrmat.train.loop import train
 from uhrmat.train.recipe import RefinerRecipe, load_recipe
 
@@ -59,7 +59,7 @@ Row = dict[str, Any]
 class Asked:
     """A picture whose prior has answered."""
 
-    job: Job
+    job: RefineInput
     truth: np.ndarray
 
     def measured(self, refiner: Refiner, k: int = K) -> Row:
@@ -70,9 +70,9 @@ class Asked:
         return {**{name: row[name] for name in MEASURES}, "active": int(job.active.sum()), "seconds": row["seconds"]}
 
 
-def asked(items: list[Item], method: str, side: int | None, half: bool = False) -> Iterator[Asked]:
+def asked(items: list[BenchPicture], method: str, side: int | None, half: bool = False) -> Iterator[Asked]:
     """Every picture with the answer of the prior `method`, or of EXACT, at working size `side` or half its own."""
-    priors = None if method == EXACT else Priors(method)
+    priors = None if method == EXACT else PriorRegistry(method)
     for item in items:
         picture = read_picture(item.picture)
         size = (picture.height, picture.width)
@@ -81,7 +81,7 @@ def asked(items: list[Item], method: str, side: int | None, half: bool = False) 
         small, known = small_problem(picture, hints, side, halved=half)
         truth = read_matte(item.truth)
         told = priors.choose(hints.given)[0](small, known).alpha if priors else area_average(truth, small.shape[:2])
-        yield Asked(Job(picture, small, told, hints.trimap, trimap_band(hints.trimap)), truth)
+        yield Asked(RefineInput(picture, small, told, hints.trimap, trimap_band(hints.trimap)), truth)
         print(f"  {item.name}", file=sys.stderr, flush=True)
 
 

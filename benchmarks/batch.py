@@ -35,8 +35,8 @@ from benchmarks.watch import resident, tree
 from uhrmat.batch import worker
 from uhrmat.batch.executors.inline import InlineExecutor
 from uhrmat.batch.find import Selection
-from uhrmat.batch.hints import Hints
-from uhrmat.batch.job import Job, run
+from uhrmat.batch.hints import HintFolders
+from uhrmat.batch.session import BatchRun, run
 from uhrmat.batch.settings import Settings
 from uhrmat.hints.files import read_alpha
 from uhrmat.media.video import open_clip
@@ -206,7 +206,9 @@ def _kill(words: list[str], chance: random.Random, most: int) -> set[str]:
 
 def _inline(root: Path, matter: dict[str, Any], tell: Callable[[dict[str, Any]], None]) -> None:
     settings = Settings({"precision": "fp32", "device": "cpu", **matter}, ("alpha",), given=("mask",))
-    job = Job([root / "in"], root / "out", settings, Selection(), Hints({"mask": str(root / "masks")}), overwrite=True)
+    job = BatchRun(
+        [root / "in"], root / "out", settings, Selection(), HintFolders({"mask": str(root / "masks")}), overwrite=True
+    )
     run(job, lambda: InlineExecutor(settings), tell)
 
 

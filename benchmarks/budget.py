@@ -28,12 +28,12 @@ from benchmarks.watch import available, watch
 from uhrmat.hints.files import read_trimap
 from uhrmat.media import Picture, open_png, read_picture
 from uhrmat.metrics import score
-from uhrmat.prior.ahead import small_copy
 from uhrmat.prior.base import area_average, working_shape
-from uhrmat.refine.fuse import fused_prior
+from uhrmat.prior.prefetch import small_copy
+from uhrmat.refine.fuse import upsampled_prior
 from uhrmat.refine.memory.overflow import refine_divided
 from uhrmat.refine.memory.parts import count_cells
-from uhrmat.refine.refiner import Job, SHMRefiner
+from uhrmat.refine.refiner import RefineInput, SHMRefiner
 from uhrmat.sparsity.spatial import trimap_band
 from uhrmat.train.synth import render_scene
 
@@ -49,12 +49,12 @@ def sparsemat(quick: bool, folder: Path) -> dict[str, Any]:
     shape = working_shape(height, width, 64 if quick else None)
     # The exact alpha on the small copy: this case is about the active pixels, not about the prior.
     prior = area_average(found.alpha, shape)
-    job = Job(picture, small_copy(picture, shape), prior, found.trimap, trimap_band(found.trimap))
+    job = RefineInput(picture, small_copy(picture, shape), prior, found.trimap, trimap_band(found.trimap))
     refiner = SHMRefiner(None, "tiles", torch.float32, "cpu")
     active, load = int(job.active.sum()), refiner.cost.load(count_cells(job.active))
     room = active // 2 if quick else ROOM
     budget = refiner.cost.bytes(round(room * load / active))
-    alphas = {mode: fused_prior(prior, found.trimap) for mode in ("parts", "cascade")}
+    alphas = {mode: upsampled_prior(prior, found.trimap) for mode in ("parts", "cascade")}
     refine_divided(refiner, job, alphas["parts"], "parts", budget)
     done = refine_divided(refiner, job, alphas["cascade"], "cascade", budget)
     steps = [{"scale": step.scale, "active": step.active, "parts": step.parts} for step in done.steps]

@@ -29,7 +29,7 @@ from uhrmat.core.memory import held_memory
 from uhrmat.media import Picture
 from uhrmat.refine.memory.budget import CALIBRATION, Cost
 from uhrmat.refine.memory.parts import count_cells
-from uhrmat.refine.refiner import Job, SHMRefiner
+from uhrmat.refine.refiner import RefineInput, SHMRefiner
 from uhrmat.refine.shm.network import SHM
 
 WIDTH = 32
@@ -46,13 +46,13 @@ def ring(side: int) -> np.ndarray:
     return np.logical_or.reduce([np.abs(distance - side * share) < WIDTH / 2 for share in (0.2, 0.32, 0.44)])
 
 
-def job(side: int) -> Job:
+def job(side: int) -> RefineInput:
     """Noise with a smooth prior and the ring."""
     rng = np.random.default_rng(0)
     picture = Picture.from_array(rng.integers(0, 256, (side, side, 3), dtype=np.uint8))
     small, prior = rng.random((128, 128, 3), np.float32), rng.random((128, 128), np.float32)
     active = ring(side)
-    return Job(picture, small, prior, np.where(active, 128, 0).astype(np.uint8), active)
+    return RefineInput(picture, small, prior, np.where(active, 128, 0).astype(np.uint8), active)
 
 
 def measure(device: str, engine: str, precision: str, network: str, side: int) -> None:

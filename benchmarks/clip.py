@@ -27,11 +27,11 @@ from benchmarks.macs import active_sites, dense_sites, macs
 from uhrmat.hints.read import Hints
 from uhrmat.media import Picture
 from uhrmat.metrics import ClipScores, Scores, mean_scores
-from uhrmat.pipeline import Matter
+from uhrmat.pipeline import MattingPipeline
 from uhrmat.refine.shm.network import SIZES
 from uhrmat.sparse import ActiveSet
 from uhrmat.train.synth.clip import ClipFrame, ClipRecipe, render_clip
-from uhrmat.video.matter import ClipMatter, FrameMatte, Gate
+from uhrmat.video.frames import ClipPipeline, FrameResult, TemporalOptions
 
 _MEASURES = ("mad", "mse", "grad", "dtssd")
 _PARTS = ("quality", "drift", "speed", "memory")
@@ -65,7 +65,7 @@ def cases(options: argparse.Namespace) -> Iterator[tuple[str, ClipRecipe]]:
         yield "slow fade, noise 2", recipe(options, n, noise=2.0, fade=(begins, ends), fade_to=dark)
 
 
-def quality(options: argparse.Namespace, matter: Matter) -> Iterator[dict[str, Any]]:
+def quality(options: argparse.Namespace, matter: MattingPipeline) -> Iterator[dict[str, Any]]:
     """A row for each clip and mode."""
     for name, wanted in cases(options):
         if options.only and not any(name.startswith(start) for start in options.only):
@@ -78,9 +78,9 @@ def quality(options: argparse.Namespace, matter: Matter) -> Iterator[dict[str, A
             yield {"clip": name, "height": wanted.height, "frames": wanted.frames, "temporal": mode, **row}
 
 
-def measured(clip: list[ClipFrame], matter: Matter, gate: Gate) -> dict[str, Any]:
+def measured(clip: list[ClipFrame], matter: MattingPipeline, gate: TemporalOptions) -> dict[str, Any]:
     """Mean scores, shares, GMACs and seconds of one pass over a clip."""
-    state, scores = ClipMatter(matter, gate), ClipScores(conn=False)
+    state, scores = ClipPipeline(matter, gate), ClipScores(conn=False)
     found: list[Scores] = []
     rows: list[dict[str, float]] = []
     for frame in clip:
@@ -93,12 +93,12 @@ def measured(clip: list[ClipFrame], matter: Matter, gate: Gate) -> dict[str, Any
     return {**figures, **means, "reuse_share": round(1 - sum(row["active"] for row in rows[1:]) / band, 4)}
 
 
-def matted(state: ClipMatter, frame: ClipFrame) -> FrameMatte:
+def matted(state: ClipPipeline, frame: ClipFrame) -> FrameResult:
     """One frame with its trimap."""
     return state.frame(Picture.from_array(frame.image), frame.number, Hints(trimap=frame.trimap), foreground=False)
 
 
-def costs(matte: FrameMatte) -> dict[str, float]:
+def costs(matte: FrameResult) -> dict[str, float]:
     """Pixels and their shares of the picture, and GMACs of SHM."""
     stats, sites = matte.stats, active_sites(ActiveSet.from_mask(matte.computed))
     work = {f"gmacs_{size}": macs(SIZES[size], sites) / 1e9 for size in ("lite", "paper")}
@@ -107,13 +107,13 @@ def costs(matte: FrameMatte) -> dict[str, float]:
     return {"band": stats.band, "active": stats.active, "noise": 255 * stats.noise, **shares, **work}
 
 
-def drift(options: argparse.Namespace, matter: Matter) -> Iterator[dict[str, Any]]:
+def drift(options: argparse.Namespace, matter: MattingPipeline) -> Iterator[dict[str, Any]]:
     """MAD of the first and the last tenth of a long clip without key frames, off and on."""
     clip = list(render_clip(small(options, options.drift_frames, 180, 320)))
     size = {"frames": len(clip), "height": 180, "width": 320}
     part = max(1, len(clip) // 10)
     for mode, gate in MODES.items():
-        state, scores = ClipMatter(matter, gate), ClipScores(conn=False)
+        state, scores = ClipPipeline(matter, gate), ClipScores(conn=False)
         mads = [scores.push(matted(state, f).alpha, f.alpha, f.trimap).mad for f in clip]
         thirds = {"first": mads[:part], "last": mads[-part:], "all": mads}
         yield {**size, "temporal": mode, **{name: round(float(np.mean(x)), 3) for name, x in thirds.items()}}
@@ -123,7 +123,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Measures and writes results/clip.json."""
     options = _options(arguments)
     torch.set_num_threads(options.threads)
-    matter = Matter(refiner=options.refiner, precision=options.precision, working_size=options.working_size)
+    matter = MattingPipeline(refiner=options.refiner, precision=options.precision, working_size=options.working_size)
     rows = _earlier(options.results / f"{options.name}.json") if options.add else {}
     document: dict[str, Any] = {
         **header(options.threads, options.quick), "refiner": matter.refiner.name, "precision": matter.precision,

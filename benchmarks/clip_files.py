@@ -15,12 +15,16 @@ from PIL import Image
 
 from uhrmat.core.memory import held_memory
 from uhrmat.train.synth.clip import ClipRecipe, render_clip
-from uhrmat.video.matter import Gate
+from uhrmat.video.frames import TemporalOptions
 from uhrmat.video.plan import ClipSpec, plan_clip
 from uhrmat.video.report import ClipReport
 from uhrmat.video.run import Tools, matte_clip
 
-MODES = {"off": Gate(temporal=False), "frame by frame": Gate(averaged=False), "on": Gate()}
+MODES = {
+    "off": TemporalOptions(temporal=False),
+    "frame by frame": TemporalOptions(averaged=False),
+    "on": TemporalOptions(),
+}
 """All anew; what changed, for itself; what changed, averaged where the subject stands."""
 EARLY = 50
 """By this frame everything that a clip needs is there."""

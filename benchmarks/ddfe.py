@@ -30,11 +30,11 @@ from uhrmat.media.shrink import small_trimap
 from uhrmat.prior.base import area_average
 from uhrmat.refine.ddfe.network import DDFE, SIZES
 from uhrmat.refine.ddfe.refiner import DDFERefiner
-from uhrmat.refine.fuse import fused_prior, settle
+from uhrmat.refine.fuse import apply_trimap, upsampled_prior
 from uhrmat.refine.memory.budget import Cost, refiner_limit
 from uhrmat.refine.memory.overflow import refine_within
 from uhrmat.refine.memory.parts import count_cells
-from uhrmat.refine.refiner import Job
+from uhrmat.refine.refiner import RefineInput
 from uhrmat.sparsity.spatial import trimap_band
 
 SIDES = (768, 2304)
@@ -71,7 +71,7 @@ def calibrate() -> None:
         store(f"cpu/tiles/float32/ddfe-{size}", found, {"cpu": machine("cpu")})
 
 
-def scene(height: int, width: int, side: int) -> Job:
+def scene(height: int, width: int, side: int) -> RefineInput:
     """A soft wavy edge of hair's width in noise, with its trimap and the matte at working size."""
     rng = np.random.default_rng(0)
     y, x = np.ogrid[:height, :width]
@@ -84,7 +84,7 @@ def scene(height: int, width: int, side: int) -> Job:
     shape = (side, round(side * width / height)) if height < width else (round(side * height / width), side)
     small, low = area_average(pixels, shape, 255.0), area_average(alpha, shape)
     prior = np.where(small_trimap(trimap, shape) == 128, low, low > 0.5).astype(np.float32)
-    return Job(Picture.from_array(pixels), small, prior, trimap, trimap_band(trimap))
+    return RefineInput(Picture.from_array(pixels), small, prior, trimap, trimap_band(trimap))
 
 
 def memory(options: argparse.Namespace) -> None:
@@ -94,10 +94,10 @@ def memory(options: argparse.Namespace) -> None:
     work = scene(options.height, options.width, options.side)
     assert work.trimap is not None
     before = peak_memory("cpu")
-    alpha = fused_prior(work.prior, work.trimap)
+    alpha = upsampled_prior(work.prior, work.trimap)
     start = time.perf_counter()
     done = refine_within(refiner, work, alpha, "parts", refiner_limit("cpu", parse_bytes(options.max_memory)))
-    settle(alpha, work.trimap)
+    apply_trimap(alpha, work.trimap)
     result = {
         "picture": [options.width, options.height],
         "unknown": int((work.trimap == 128).sum()),

@@ -28,7 +28,7 @@ from benchmarks import plot
 from benchmarks.common import Peak, header, median_ms, parser, why, write
 from benchmarks.shot import Shot, bands, synthetic
 from uhrmat.core.devices import PRECISIONS
-from uhrmat.refine.refiner import Job, load_shm
+from uhrmat.refine.refiner import RefineInput, load_shm
 from uhrmat.refine.shm.network import SHM
 from uhrmat.sparse import ActiveSet, make_engine
 
@@ -61,7 +61,7 @@ def parity_masks(quick: bool) -> dict[str, np.ndarray]:
     }
 
 
-def output(job: Job, net: SHM, engine: str, dtype: torch.dtype, device: torch.device) -> Tensor:
+def output(job: RefineInput, net: SHM, engine: str, dtype: torch.dtype, device: torch.device) -> Tensor:
     """(N, 1) float32: the network's result at the active pixels in row-major order."""
     shot = Shot(job, net, engine, dtype, device)
     on = shot.geometry()
@@ -80,7 +80,9 @@ def parity(size: str, engine: str, precision: str, device: torch.device, quick: 
     return {"max_error": worst, "passed": worst <= TOLERANCE[precision], "by_mask": errors}
 
 
-def speed(job: Job, size: str, engine: str, precision: str, device: torch.device, repeats: int) -> dict[str, Any]:
+def speed(
+    job: RefineInput, size: str, engine: str, precision: str, device: torch.device, repeats: int
+) -> dict[str, Any]:
     """Latency and memory of one cell."""
     shot = Shot(job, network(size), engine, PRECISIONS[precision], device)
     with Peak(device) as peak:

@@ -27,7 +27,7 @@ from benchmarks.common import header, parser, write
 from uhrmat.prior.base import area_average
 from uhrmat.refine.features import BilinearMaps, PictureColours
 from uhrmat.refine.linear import EPSILON, RADIUS
-from uhrmat.refine.refiner import Job, make_refiner, places
+from uhrmat.refine.refiner import RefineInput, make_refiner, places
 from uhrmat.sparsity.spatial import K
 from uhrmat.train.crops import softened, softness
 from uhrmat.train.loop import require_samples
@@ -106,7 +106,7 @@ def points(sample: Sample, which: int, rng: np.random.Generator, soft: float = 0
 
 @dataclass(frozen=True)
 class GuideTask:
-    """See `uhrmat.train.task.Task`."""
+    """See `uhrmat.train.task.TrainingTask`."""
 
     recipe: RefinerRecipe
     cache: Path
@@ -157,7 +157,7 @@ class LearnedGuideRefiner:
         self.net = net
 
     @torch.no_grad()
-    def refine(self, job: Job, alpha: np.ndarray) -> None:
+    def refine(self, job: RefineInput, alpha: np.ndarray) -> None:
         small, prior = torch.from_numpy(job.small).movedim(-1, 0)[None], torch.from_numpy(job.prior)[None, None]
         model = BilinearMaps(self.net(small, prior)[0].movedim(0, -1), job.size)
         colours, target = PictureColours(job.picture), torch.from_numpy(alpha)

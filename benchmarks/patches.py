@@ -25,11 +25,11 @@ from benchmarks.shot import Shot, hair
 from uhrmat.media import Picture
 from uhrmat.media.shrink import small_trimap
 from uhrmat.metrics import differences, gradient_error
-from uhrmat.prior.ahead import small_copy
 from uhrmat.prior.base import SmallHints, working_shape
 from uhrmat.prior.closed_form.affinity import AffinityPrior
+from uhrmat.prior.prefetch import small_copy
 from uhrmat.refine.features import context_maps
-from uhrmat.refine.refiner import Job, load_shm
+from uhrmat.refine.refiner import RefineInput, load_shm
 from uhrmat.refine.shm.network import SIZES
 from uhrmat.sparse import ActiveSet, make_engine
 from uhrmat.sparse.engine import SampleFn
@@ -98,18 +98,18 @@ def _scaled(part: slice, length: int, small: int) -> slice:
     return slice(start, max(start + 1, -(-min(part.stop, length) * small // length)))
 
 
-def scene(height: int, width: int) -> tuple[Job, np.ndarray]:
+def scene(height: int, width: int) -> tuple[RefineInput, np.ndarray]:
     """A job with a real prior, and the exact alpha."""
     found = hair(height, width)
     picture = Picture.from_array(np.rint(found.image * 255).astype(np.uint8))
     shape = working_shape(height, width)
     small = small_copy(picture, shape)
     prior = AffinityPrior()(small, SmallHints(small_trimap(found.trimap, shape))).alpha
-    return Job(picture, small, prior, found.trimap, trimap_band(found.trimap)), found.alpha
+    return RefineInput(picture, small, prior, found.trimap, trimap_band(found.trimap)), found.alpha
 
 
 def measure(
-    work: Callable[[], Any], job: Job, truth: np.ndarray, near: np.ndarray
+    work: Callable[[], Any], job: RefineInput, truth: np.ndarray, near: np.ndarray
 ) -> tuple[dict[str, float], np.ndarray]:
     """Cost of one run, its errors in the unknown region, and the alpha."""
     with Peak() as peak:
@@ -126,7 +126,7 @@ def measure(
     return row | {"seam_1e3": seam * 1e3}, alpha
 
 
-def gmacs(job: Job) -> dict[str, Any]:
+def gmacs(job: RefineInput) -> dict[str, Any]:
     """Thousand millions of multiply-accumulates of both sizes, dense and on the active set, without Masked-SE."""
     dense, sparse = dense_sites(*job.size), active_sites(ActiveSet.from_mask(job.active))
     return {

@@ -23,12 +23,12 @@ from benchmarks.person_others import others
 from uhrmat.hub.bundled import bundled
 from uhrmat.prior.networks.lpn import SHORT_SIDE, load_person
 from uhrmat.train.lpn.measure import Finder, emptiness, finder_of, held_out_people, measure
-from uhrmat.train.lpn.store import Source, find_sources
+from uhrmat.train.lpn.store import StoredPhoto, find_sources
 
 _COLUMNS = ("iou", "worst", "mae", "empty", "ms")
 
 
-def row(finder: Finder, people: list[Source], places: list[Source]) -> dict[str, float]:
+def row(finder: Finder, people: list[StoredPhoto], places: list[StoredPhoto]) -> dict[str, float]:
     """All figures of one network."""
     found = measure(finder, people) | {"empty": emptiness(finder, places)}
     picture = np.zeros((830, 550, 3), np.uint8)

@@ -28,7 +28,7 @@ from benchmarks import common
 from benchmarks.priors_cases import HINTS, Case, cases
 from uhrmat.hub.bundled import bundled_weights_dir
 from uhrmat.metrics import score
-from uhrmat.pipeline import Matter, Question
+from uhrmat.pipeline import MattingPipeline, PriorStage
 
 PRIORS = {
     "trimap": ("closed-form+knn", "closed-form", "knn", "lbdm", "rw", "lkm", "lpn-trimap"),
@@ -43,14 +43,14 @@ MEASURES = ("sad", "mse", "grad", "conn")
 Row = dict[str, float]
 
 
-class Timed(Matter):
+class Timed(MattingPipeline):
     """seconds: of processor time that the last prior took."""
 
     seconds = 0.0
 
-    def ask(self, *args: Any, **options: Any) -> Question:
+    def run_prior(self, *args: Any, **options: Any) -> PriorStage:
         start = time.process_time()
-        asked = super().ask(*args, **options)
+        asked = super().run_prior(*args, **options)
         self.seconds = time.process_time() - start
         return asked
 

@@ -15,7 +15,7 @@ from uhrmat.hints.files import read_mask, read_matte, read_trimap
 from uhrmat.media import read_picture, srgb_decode, srgb_encode
 from uhrmat.media.chroma import excess, hue_axes, pure
 from uhrmat.prior.base import area_average
-from uhrmat.train.bench.pictures import Item, find_items
+from uhrmat.train.bench.pictures import BenchPicture, find_items
 
 NOISE, SPILL, UNEVEN = 0.02, 0.12, 0.25
 """Of plates and screens: standard deviation, share of the screen's colour on the subject, fall of its light."""
@@ -28,7 +28,7 @@ MOTION = (6.6, 4.4)
 
 @dataclass(frozen=True)
 class Case:
-    """picture: (H, W, 3) uint8; said: hints as `Matter.matte` takes them; truth: (H, W) in [0, 1]; region: (H, W) uint8
+    """picture: (H, W, 3) uint8; said: hints as `MattingPipeline.matte` takes them; truth: (H, W) in [0, 1]; region: (H, W) uint8
     trimap whose unknown pixels are measured, None: all."""
 
     name: str
@@ -41,13 +41,13 @@ class Case:
 Make = Callable[[], Case]
 
 
-def with_trimap(item: Item) -> Case:
+def with_trimap(item: BenchPicture) -> Case:
     """The photograph with the trimap that came with it."""
     pixels, truth, trimap = _read(item)
     return Case(item.name, pixels, {"trimap": trimap}, truth, trimap)
 
 
-def with_mask(item: Item) -> Case:
+def with_mask(item: BenchPicture) -> Case:
     """A coarse mask: where the subject covers half of a block of 8 pixels or more."""
     pixels, truth, trimap = _read(item)
     coarse = area_average(truth, tuple(max(1, n // 8) for n in truth.shape)) >= 0.5
@@ -55,7 +55,7 @@ def with_mask(item: Item) -> Case:
     return Case(item.name, pixels, {"mask": mask}, truth, trimap)
 
 
-def with_alpha(item: Item) -> Case:
+def with_alpha(item: BenchPicture) -> Case:
     """The truth at a quarter of the size, with noise."""
     pixels, truth, trimap = _read(item)
     small = area_average(truth, tuple(n // 4 for n in truth.shape))
@@ -63,7 +63,7 @@ def with_alpha(item: Item) -> Case:
     return Case(item.name, pixels, {"alpha": rough}, truth, trimap)
 
 
-def before_plate(item: Item, backgrounds: list[Path]) -> Case:
+def before_plate(item: BenchPicture, backgrounds: list[Path]) -> Case:
     """Composited over a photograph; the plate has noise of its own, is moved and exposed differently."""
     pixels, truth, trimap = _read(item)
     rng = _rng(item)
@@ -76,7 +76,7 @@ def before_plate(item: Item, backgrounds: list[Path]) -> Case:
     return Case(item.name, _taken(shown, rng), {"plate": _taken(plate, rng)}, truth, trimap)
 
 
-def before_screen(item: Item) -> Case:
+def before_screen(item: BenchPicture) -> Case:
     """Before an uneven green screen that spills on the subject, whose own green is taken out first; nothing is said."""
     pixels, truth, trimap = _read(item)
     axes, subject = hue_axes(GREEN), _subject(pixels, truth)
@@ -111,7 +111,7 @@ def cases(hint: str, data: Path, people: Path | None, backgrounds: Path | None) 
 HINTS = ("trimap", "mask", "alpha", "plate", "key", "nothing")
 
 
-def _read(item: Item) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _read(item: BenchPicture) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     pixels = read_picture(item.picture).pixels
     size = pixels.shape[0], pixels.shape[1]
     return pixels, read_matte(item.truth), read_trimap(item.trimap, size)
@@ -127,7 +127,7 @@ def _taken(shown: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.rint((shown + rng.normal(0, NOISE, shown.shape)).clip(0, 1) * 255).astype(np.uint8)
 
 
-def _rng(item: Item) -> np.random.Generator:
+def _rng(item: BenchPicture) -> np.random.Generator:
     return np.random.default_rng(list(item.name.encode()))
 
 

@@ -21,7 +21,7 @@ from benchmarks import plot
 from benchmarks.common import Peak, header, parser, write
 from benchmarks.shot import Shot, bands, synthetic
 from uhrmat.core.devices import PRECISIONS, pick_precision
-from uhrmat.refine.refiner import Job, load_shm
+from uhrmat.refine.refiner import RefineInput, load_shm
 
 SIDE, ACTIVES = 4096, [50_000, 100_000, 200_000, 500_000, 1_000_000, 2_000_000, 4_000_000]
 SIDES, FIXED = [4096, 8192, 16384], 600_000
@@ -47,7 +47,7 @@ def timed(shot: Shot) -> dict[str, float]:
     return {name: round(value, 2) for name, value in (total | found).items()}
 
 
-def measure(job: Job, dtype: torch.dtype, repeats: int) -> dict[str, Any]:
+def measure(job: RefineInput, dtype: torch.dtype, repeats: int) -> dict[str, Any]:
     """The fastest of `repeats` refinements after a first one, whose memory is taken."""
     shot = Shot(job, load_shm(None), "tiles", dtype, torch.device("cpu"))
     with Peak() as peak:

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from uhrmat.media import Picture
-from uhrmat.prior.ahead import small_copy
 from uhrmat.prior.base import area_average, working_shape
+from uhrmat.prior.prefetch import small_copy
 from uhrmat.refine.features import ColourLineFeatures, PictureColours, context_maps
-from uhrmat.refine.refiner import Job
+from uhrmat.refine.refiner import RefineInput
 from uhrmat.refine.shm.network import SHM
 from uhrmat.sparse import ActiveSet, Engine, Feat, make_engine
 from uhrmat.train.synth import Scene, render_scene
@@ -40,7 +40,7 @@ def bands(height: int, width: int, active: int) -> np.ndarray:
     return mask
 
 
-def synthetic(mask: np.ndarray) -> Job:
+def synthetic(mask: np.ndarray) -> RefineInput:
     """Noise as picture; `mask` (H, W) bool as unknown region and as active pixels, its share of each small pixel as
     prior: for times, not for mattes."""
     rng = np.random.default_rng(0)
@@ -48,7 +48,7 @@ def synthetic(mask: np.ndarray) -> Job:
     shape = working_shape(*mask.shape)
     prior = area_average(mask.view(np.uint8), shape)
     trimap = mask.view(np.uint8) * np.uint8(128)
-    return Job(picture, small_copy(picture, shape), prior, trimap, mask)
+    return RefineInput(picture, small_copy(picture, shape), prior, trimap, mask)
 
 
 def hair(height: int, width: int) -> Scene:
@@ -68,7 +68,7 @@ class Shot:
     net: on the CPU, in fp32; engine: see `sparse.ENGINES`. `alpha`: (H, W) float32 on `device`, what is written.
     """
 
-    def __init__(self, job: Job, net: SHM, engine: str, dtype: torch.dtype, device: torch.device) -> None:
+    def __init__(self, job: RefineInput, net: SHM, engine: str, dtype: torch.dtype, device: torch.device) -> None:
         self.job, self.engine, self.dtype, self.device = job, engine, dtype, device
         self.net = copy.deepcopy(net).to(device).eval()
         # The dense engine computes with the weights as they are; the others convert them layer by layer.

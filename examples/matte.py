@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from uhrmat import Matter
+from uhrmat import MattingPipeline
 from uhrmat.media import write_alpha, write_rgba
 
 here = Path(__file__).parent
 out = Path(sys.argv[1] if len(sys.argv) > 1 else "out")
 out.mkdir(parents=True, exist_ok=True)
 
-result = Matter().matte(here / "raccoon.png", trimap=here / "raccoon_trimap.png")
+result = MattingPipeline().matte(here / "raccoon.png", trimap=here / "raccoon_trimap.png")
 
 assert result.foreground is not None
 write_alpha(out / "alpha.png", result.alpha)

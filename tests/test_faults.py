@@ -16,7 +16,7 @@ import pytest
 from tests.batch.helpers import LIGHT, FakeExecutor, job, light, mask, photo
 from tests.faults import MODES, Mode, every_step, small_files
 from tests.video.helpers import frames, matter, write_masks, write_stream
-from uhrmat.batch.job import run
+from uhrmat.batch.session import run
 from uhrmat.batch.settings import Settings
 from uhrmat.batch.verify import verify
 from uhrmat.batch.worker import Worker
@@ -24,8 +24,8 @@ from uhrmat.core.errors import OutputError
 from uhrmat.image.deliver import deliver
 from uhrmat.image.plan import Spec, plan
 from uhrmat.media import check_writable
-from uhrmat.pipeline import Matte, Matter
-from uhrmat.video.plan import ClipJob, ClipSpec, plan_clip
+from uhrmat.pipeline import MattingPipeline, MattingResult
+from uhrmat.video.plan import ClipPlan, ClipSpec, plan_clip
 from uhrmat.video.run import Tools, finish, matte_segment
 from uhrmat.video.targets import Target
 
@@ -45,14 +45,14 @@ SPEC = Spec(("alpha", "foreground", "preview"), alpha_format="tiff", overwrite=T
 
 
 @pytest.fixture(scope="module")
-def matted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Matte]:
+def matted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, MattingResult]:
     root = tmp_path_factory.mktemp("image")
     picture, hint = photo(root / "p.png"), mask(root / "m.png")
-    return picture, hint, Matter(**LIGHT).matte(picture, mask=hint)
+    return picture, hint, MattingPipeline(**LIGHT).matte(picture, mask=hint)
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_image(tmp_path: Path, matted: tuple[Path, Path, Matte], mode: Mode) -> None:
+def test_image(tmp_path: Path, matted: tuple[Path, Path, MattingResult], mode: Mode) -> None:
     picture, hint, matte = matted
 
     def work(folder: Path) -> None:
@@ -118,7 +118,7 @@ def made(root: Path, out: Path, settings: Settings) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def joinable(tmp_path_factory: pytest.TempPathFactory) -> ClipJob:
+def joinable(tmp_path_factory: pytest.TempPathFactory) -> ClipPlan:
     """A clip of two outputs, all of whose segments are done."""
     root = tmp_path_factory.mktemp("clip")
     scene = frames(4)
@@ -134,19 +134,19 @@ def joinable(tmp_path_factory: pytest.TempPathFactory) -> ClipJob:
     return found
 
 
-def moved(joinable: ClipJob, folder: Path) -> ClipJob:
+def moved(joinable: ClipPlan, folder: Path) -> ClipPlan:
     """The same job with its outputs in `folder`."""
     targets = tuple(Target(target.content, folder / target.path.name) for target in joinable.targets)
     return replace(joinable, targets=targets)
 
 
-def prepared(folder: Path, joinable: ClipJob, old: Mapping[str, bytes]) -> None:
+def prepared(folder: Path, joinable: ClipPlan, old: Mapping[str, bytes]) -> None:
     shutil.copytree(joinable.work.folder, moved(joinable, folder).work.folder)
     fill(folder, old)
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_the_clip_joiner(tmp_path: Path, joinable: ClipJob, mode: Mode) -> None:
+def test_the_clip_joiner(tmp_path: Path, joinable: ClipPlan, mode: Mode) -> None:
     def work(folder: Path) -> None:
         finish(moved(joinable, folder))
 
@@ -164,14 +164,14 @@ def test_the_clip_joiner(tmp_path: Path, joinable: ClipJob, mode: Mode) -> None:
             assert visible(folder) == new
 
 
-def joined(joinable: ClipJob, folder: Path) -> dict[str, bytes]:
+def joined(joinable: ClipPlan, folder: Path) -> dict[str, bytes]:
     folder.mkdir()
     prepared(folder, joinable, {})
     finish(moved(joinable, folder))
     return visible(folder)
 
 
-def test_the_clip_joiner_on_a_full_disk(tmp_path: Path, joinable: ClipJob) -> None:
+def test_the_clip_joiner_on_a_full_disk(tmp_path: Path, joinable: ClipPlan) -> None:
     """The muxer's own writing fails after so many bytes."""
     new = joined(joinable, tmp_path / "new")
     old = {name: b"old " + name.encode() for name in new}

@@ -1,10 +1,10 @@
 """uhrmat: alpha mattes of ultra high resolution pictures, computed only where the matte is open.
 
-    from uhrmat import Matter
-    result = Matter().matte("photo.jpg", trimap="trimap.png")
+    from uhrmat import MattingPipeline
+    result = MattingPipeline().matte("photo.jpg", trimap="trimap.png")
     result.alpha, result.foreground, result.stats
 
-Importing the package loads no torch: `Matter` and its result types are fetched when they are first asked for.
+Importing the package loads no torch: `MattingPipeline` and its result types are fetched when they are first asked for.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from uhrmat._version import __version__
 from uhrmat.core.errors import InputError, MemoryBudgetError, OutputError, UhrmatError, WeightsError
 
 if TYPE_CHECKING:
-    from uhrmat.pipeline import Matte, Matter, Stats
+    from uhrmat.pipeline import MattingPipeline, MattingResult, MattingStats
 
 __all__ = [
     "InputError",
-    "Matte",
-    "Matter",
+    "MattingPipeline",
+    "MattingResult",
+    "MattingStats",
     "MemoryBudgetError",
     "OutputError",
-    "Stats",
     "UhrmatError",
     "WeightsError",
     "__version__",
 ]
 
-_LAZY = {"Matte": "uhrmat.pipeline", "Matter": "uhrmat.pipeline", "Stats": "uhrmat.pipeline"}
+_LAZY = {"MattingResult": "uhrmat.pipeline", "MattingPipeline": "uhrmat.pipeline", "MattingStats": "uhrmat.pipeline"}
 
 
 def __getattr__(name: str) -> Any:

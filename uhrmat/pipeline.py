@@ -20,25 +20,25 @@ from uhrmat.foreground.solve import estimate_foreground
 from uhrmat.hints.files import ArrayOrPath
 from uhrmat.hints.read import Hints, PlateLike, read_hints
 from uhrmat.media import Picture, read_picture
-from uhrmat.prior.ahead import Begun, small_problem
-from uhrmat.prior.base import Prior, PriorMethod, Recurrent, SmallHints
+from uhrmat.prior.base import PriorMethod, PriorResult, Recurrent, SmallHints
 from uhrmat.prior.closed_form.affinity import Solver
-from uhrmat.prior.make import Priors
-from uhrmat.refine.fuse import fused_prior, settle
+from uhrmat.prior.make import PriorRegistry
+from uhrmat.prior.prefetch import PrefetchedPrior, small_problem
+from uhrmat.refine.fuse import apply_trimap, upsampled_prior
 from uhrmat.refine.memory.budget import check_total, refiner_limit
-from uhrmat.refine.memory.overflow import MODES, Climbing, Outcome, refine_within
-from uhrmat.refine.refiner import Job, make_refiner
+from uhrmat.refine.memory.overflow import MODES, Climbing, RefineOutcome, refine_within
+from uhrmat.refine.refiner import RefineInput, make_refiner
 from uhrmat.sparsity.spatial import HIGH, LOW, trimap_band
-from uhrmat.sparsity.thresholded import opened
+from uhrmat.sparsity.thresholded import trimap_from_alpha
 
 ImageLike = Picture | np.ndarray | str | Path
-Answer = Callable[[PriorMethod, np.ndarray, SmallHints], Prior]
+RunPrior = Callable[[PriorMethod, np.ndarray, SmallHints], PriorResult]
 _WARM = 64
-"""Side of the picture that `Matter.warm` refines."""
+"""Side of the picture that `MattingPipeline.warm_up` refines."""
 
 
 @dataclass(frozen=True)
-class Stats:
+class MattingStats:
     """What was done and what it cost. seconds: by stage; peak_memory: bytes, see `devices.peak_memory`;
     working_size: (h, w) of the prior; notes: lines for the user; warnings: those of them that say that something may
     not be as it was meant."""
@@ -64,7 +64,7 @@ class Stats:
 
 
 @dataclass
-class Matte:
+class MattingResult:
     """alpha: (H, W) float32 in [0, 1]; foreground: (H, W, 3) straight colour in the picture's dtype, or None;
     prior_alpha: (h, w) float32; active: (H, W) bool, the pixels refined; trimap: (H, W) uint8 {0, 128, 255}, the
     user's, or what the prior left open; given: names of the hints, see `hints.compatibility.NAMES`."""
@@ -74,23 +74,23 @@ class Matte:
     prior_alpha: np.ndarray
     active: np.ndarray
     trimap: np.ndarray
-    stats: Stats
+    stats: MattingStats
     picture: Picture
     given: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
-class Question:
+class PriorStage:
     """A picture's small copy (h, w, 3) with what the prior answered; trimap: (H, W) uint8 {0, 128, 255}, what is
     settled (exactly 0 or 1 in the end) and what is open; notes: lines for the user."""
 
     small: np.ndarray
-    prior: Prior
+    prior: PriorResult
     trimap: np.ndarray
     notes: list[str]
 
 
-class Matter:
+class MattingPipeline:
     """Mattes pictures. Options are checked here, weights are loaded once.
 
     prior: "auto" (hints decide) or one of `prior.choose.NEEDS`; refiner: one of `refine.refiner.REFINERS`;
@@ -115,7 +115,7 @@ class Matter:
         self.device = pick_device(device)
         self.notes = [note for note in (device_note(device),) if note]
         self.precision, dtype = pick_precision(precision, self.device)
-        self.priors = Priors(prior, solver, self.device, threads)
+        self.priors = PriorRegistry(prior, solver, self.device, threads)
         self.refiner = make_refiner(refiner, weights, engine, dtype, self.device)
         self.notes += getattr(self.refiner, "notes", [])
         self.halved = working_size is None and isinstance(self.refiner, Climbing)
@@ -124,15 +124,15 @@ class Matter:
     def matte(
         self, image: ImageLike, *, trimap: ArrayOrPath | None = None, mask: ArrayOrPath | None = None,
         plate: PlateLike | None = None, key: str | None = None, alpha: ArrayOrPath | None = None,
-        hints: Hints | None = None, foreground: bool = True, begun: Begun | None = None,
-    ) -> Matte:  # fmt: skip
+        hints: Hints | None = None, foreground: bool = True, begun: PrefetchedPrior | None = None,
+    ) -> MattingResult:  # fmt: skip
         """Alpha, and with `foreground` the straight foreground colour, of one picture.
 
         image: a Picture, an array (see `Picture.from_array`) or a path; hints as for `hints.read_hints`: arrays or
         paths, or `hints` as it returns them. A trimap's known pixels come out exactly 0 or 1. begun: what
-        `ahead.begin_prior` made of this picture and these hints. Raises InputError.
+        `prefetch.prefetch_prior` made of this picture and these hints. Raises InputError.
         """
-        clock = Clock()
+        clock = StageTimer()
         with clock("read"), memory_limit(self.max_memory, self.device):
             picture = _as_picture(image)
             if hints is None:
@@ -140,13 +140,13 @@ class Matter:
                     (picture.height, picture.width), trimap=trimap, mask=mask, plate=plate, key=key, alpha=alpha
                 )
         with clock("prior"):
-            asked = self.ask(picture, hints, fresh=True, begun=begun)
+            asked = self.run_prior(picture, hints, fresh=True, begun=begun)
             small, prior, settled = asked.small, asked.prior, asked.trimap
         with clock("refine"):
-            found = fused_prior(prior.alpha, settled)
-            job = Job(picture, small, prior.alpha, settled, trimap_band(settled))
+            found = upsampled_prior(prior.alpha, settled)
+            job = RefineInput(picture, small, prior.alpha, settled, trimap_band(settled))
             done = self.refine(job, found, foreground)
-            settle(found, settled)
+            apply_trimap(found, settled)
         colours = None
         if foreground:
             with clock("foreground"):
@@ -155,29 +155,35 @@ class Matter:
         count = int(np.count_nonzero(active))
         empty = empty_note(found)
         warnings = [*picture.info.notes, *hints.warnings, *empty]
-        stats = Stats(
+        stats = MattingStats(
             picture.width, picture.height, count, count / active.size, prior.name, self.refiner.name,
             self.refiner.engine, self.device, self.precision, prior.alpha.shape[:2], clock.seconds,
             peak_memory(self.device), [*asked.notes, *done.notes, *empty], warnings,
         )  # fmt: skip
-        return Matte(found, colours, prior.alpha, active, settled, stats, picture, hints.given)
+        return MattingResult(found, colours, prior.alpha, active, settled, stats, picture, hints.given)
 
-    def warm(self) -> None:
+    def warm_up(self) -> None:
         """Refines a few pixels of nothing: what libraries do at a first call is done then, while a prior is at work
         elsewhere."""
         trimap = np.full((_WARM, _WARM), 128, np.uint8)
         small = np.zeros((_WARM // 2, _WARM // 2, 3), np.float32)
         picture = Picture.from_array(np.zeros((_WARM, _WARM, 3), np.uint8))
-        job = Job(picture, small, small[..., 0] + np.float32(0.5), trimap, trimap == 128)
-        self.refiner.refine(job, fused_prior(job.prior, trimap))
+        job = RefineInput(picture, small, small[..., 0] + np.float32(0.5), trimap, trimap == 128)
+        self.refiner.refine(job, upsampled_prior(job.prior, trimap))
 
     def prepare(self, given: frozenset[str]) -> None:
         """Makes the prior for these hints (see `choose.NAMES`) now: what cannot be had is refused before any work."""
         self.priors.choose(given)
 
-    def ask(
-        self, picture: Picture, hints: Hints, *, fresh: bool, answer: Answer | None = None, begun: Begun | None = None
-    ) -> Question:
+    def run_prior(
+        self,
+        picture: Picture,
+        hints: Hints,
+        *,
+        fresh: bool,
+        answer: RunPrior | None = None,
+        begun: PrefetchedPrior | None = None,
+    ) -> PriorStage:
         """The prior's answer for a picture. fresh: the picture before has nothing to do with it (a still, a cut);
         answer: asks the prior, or knows better; begun: see `matte`."""
         refuse_fork()
@@ -194,7 +200,7 @@ class Matter:
             what = f"The prior {prior.name} gives values that are no numbers (NaN or infinity)."
             raise UhrmatError(what, "If it is a network: its weights or its normalisation are wrong. Use another one.")
         size = (picture.height, picture.width)
-        settled = opened(prior.alpha, size) if hints.trimap is None else hints.trimap
+        settled = trimap_from_alpha(prior.alpha, size) if hints.trimap is None else hints.trimap
         notes = [
             *self.notes,
             *picture.info.notes,
@@ -203,9 +209,9 @@ class Matter:
             *hints.warnings,
             *prior.notes,
         ]
-        return Question(small, prior, settled, notes)
+        return PriorStage(small, prior, settled, notes)
 
-    def refine(self, job: Job, alpha: np.ndarray, foreground: bool) -> Outcome:
+    def refine(self, job: RefineInput, alpha: np.ndarray, foreground: bool) -> RefineOutcome:
         """Refines the active pixels of `alpha`, (H, W) float32, in place, within the memory that is allowed.
 
         foreground: its colours follow; that they find room is checked now.
@@ -215,7 +221,7 @@ class Matter:
         limit = refiner_limit(self.device, self.max_memory)
         return refine_within(self.refiner, job, alpha, self.overflow, limit)
 
-    def colours(self, picture: Picture, alpha: np.ndarray, prior: Prior) -> np.ndarray:
+    def colours(self, picture: Picture, alpha: np.ndarray, prior: PriorResult) -> np.ndarray:
         """The foreground's straight colours (H, W, 3) in the picture's type, without what a screen spilled on them."""
         found = estimate_foreground(picture.pixels, alpha)
         if prior.screen is not None:
@@ -223,7 +229,7 @@ class Matter:
         return found
 
 
-class Clock:
+class StageTimer:
     """Seconds by stage."""
 
     def __init__(self) -> None:

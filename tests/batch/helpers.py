@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from uhrmat.batch.find import Item, Selection
-from uhrmat.batch.hints import Hints
-from uhrmat.batch.job import Job
+from uhrmat.batch.find import BatchItem, Selection
+from uhrmat.batch.hints import HintFolders
+from uhrmat.batch.session import BatchRun
 from uhrmat.batch.settings import Settings
-from uhrmat.batch.tasks import Outcome, Task
+from uhrmat.batch.tasks import TaskResult, WorkerTask
 
 LIGHT = {"prior": "mask", "refiner": "bilinear", "precision": "fp32", "device": "cpu", "threads": 1}
 DIGESTS = {"still": "s", "clip": "c"}
@@ -76,10 +76,10 @@ def light(**changed: Any) -> Settings:
     return Settings(**{**values, **changed})
 
 
-def job(root: Path, out: str = "out", settings: Settings | None = None, **chosen: Any) -> Job:
+def job(root: Path, out: str = "out", settings: Settings | None = None, **chosen: Any) -> BatchRun:
     """A run over `root`/in with `root`/masks."""
-    hints = Hints({"mask": str(root / "masks")})
-    return Job([root / "in"], root / out, settings or light(), Selection(**chosen), hints)
+    hints = HintFolders({"mask": str(root / "masks")})
+    return BatchRun([root / "in"], root / out, settings or light(), Selection(**chosen), hints)
 
 
 def files(folder: Path) -> dict[str, str]:
@@ -92,30 +92,30 @@ def files(folder: Path) -> dict[str, str]:
     return found
 
 
-def item(tmp_path: Path, key: str = "a.png") -> Item:
+def item(tmp_path: Path, key: str = "a.png") -> BatchItem:
     """An item whose file is there."""
-    return Item(key, photo(tmp_path / "in" / key), "still", 10)
+    return BatchItem(key, photo(tmp_path / "in" / key), "still", 10)
 
 
 class FakeExecutor:
     """Answers each task with `answer` in the order of submission; what it was asked is kept in `tasks`."""
 
-    def __init__(self, answer: Callable[[Task], Outcome], slots: int = 3) -> None:
+    def __init__(self, answer: Callable[[WorkerTask], TaskResult], slots: int = 3) -> None:
         self._answer, self._slots = answer, slots
-        self.tasks: list[Task] = []
-        self._flying: list[Task] = []
+        self.tasks: list[WorkerTask] = []
+        self._flying: list[WorkerTask] = []
         self.stopped, self.workers = False, 1
 
     @property
     def room(self) -> int:
         return self._slots - len(self._flying)
 
-    def submit(self, task: Task) -> None:
+    def submit(self, task: WorkerTask) -> None:
         assert self.room > 0
         self.tasks.append(task)
         self._flying.append(task)
 
-    def wait(self, timeout: float) -> list[Outcome]:
+    def wait(self, timeout: float) -> list[TaskResult]:
         return [self._answer(self._flying.pop(0))] if self._flying else []
 
     def stop(self) -> None:
@@ -128,9 +128,9 @@ class FakeExecutor:
         pass
 
 
-def write_result(task: Task) -> Outcome:
+def write_result(task: WorkerTask) -> TaskResult:
     """A done still: its file holds the name of its source."""
     path = Path(task.folder) / f"{Path(task.source).stem}_alpha.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(task.source)
-    return Outcome(task.id, "done", {"files": {"alpha": str(path)}})
+    return TaskResult(task.id, "done", {"files": {"alpha": str(path)}})

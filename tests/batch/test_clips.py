@@ -11,8 +11,8 @@ from PIL import Image
 
 from uhrmat.batch.executors.inline import InlineExecutor
 from uhrmat.batch.find import Selection
-from uhrmat.batch.hints import Hints
-from uhrmat.batch.job import Job, run
+from uhrmat.batch.hints import HintFolders
+from uhrmat.batch.session import BatchRun, run
 from uhrmat.batch.settings import Settings
 from uhrmat.video.plan import ClipSpec, plan_clip
 from uhrmat.video.run import Tools, matte_clip
@@ -41,10 +41,12 @@ def alone(source: Path, out: Path, **more: Any) -> dict[str, str]:
     return files(out)
 
 
-def in_a_folder(root: Path, settings: Settings, hints: Hints | None) -> tuple[dict[str, str], list[dict[str, Any]]]:
+def in_a_folder(
+    root: Path, settings: Settings, hints: HintFolders | None
+) -> tuple[dict[str, str], list[dict[str, Any]]]:
     """As `uhrmat batch` does it; with its events."""
     events: list[dict[str, Any]] = []
-    job = Job([root / "in"], root / "out", settings, Selection(sequences=("shot",)), hints)
+    job = BatchRun([root / "in"], root / "out", settings, Selection(sequences=("shot",)), hints)
     assert run(job, lambda: InlineExecutor(settings), events.append)[0].good
     return files(root / "out"), events
 
@@ -56,7 +58,7 @@ def test_a_clip_with_masks(tmp_path: Path, count: int) -> None:
     masks = clip_masks(tmp_path / "masks" / "take", count)
     matter = LIGHT if count > 1 else KEYED
     settings = light(matter=matter, outputs=("alpha", "foreground"))
-    made, _ = in_a_folder(tmp_path, settings, Hints({"mask": str(tmp_path / "masks")}))
+    made, _ = in_a_folder(tmp_path, settings, HintFolders({"mask": str(tmp_path / "masks")}))
     assert made == alone(source, tmp_path / "alone", mask=masks, codec="ffv1", matter=matter) and len(made) == 2
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from uhrmat.batch.find import Item, Selection, find, parse_shard
-from uhrmat.batch.hints import Hints
+from uhrmat.batch.find import BatchItem, Selection, find, parse_shard
+from uhrmat.batch.hints import HintFolders
 from uhrmat.core.errors import InputError
 
 
@@ -99,9 +99,9 @@ def test_a_folder_that_cannot_be_listed_is_named(root: Path, monkeypatch: pytest
 
 
 def given(where: str, tmp_path: Path, *keys: str) -> dict[str, str]:
-    """Hints, or what is wrong, of files below in/."""
-    items = [Item(key, tmp_path / "in" / key, "clip" if key.endswith(".mov") else "still") for key in keys]
-    found = Hints({"trimap": where}).give(items)
+    """HintFolders, or what is wrong, of files below in/."""
+    items = [BatchItem(key, tmp_path / "in" / key, "clip" if key.endswith(".mov") else "still") for key in keys]
+    found = HintFolders({"trimap": where}).give(items)
     return {
         item.key: item.error[0] if item.error else item.hints["trimap"].relative_to(tmp_path).as_posix()
         for item in found
@@ -136,9 +136,9 @@ def test_hints_that_are_not_clear(tmp_path: Path) -> None:
 def test_a_pattern_that_says_where_is_taken_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     touch(tmp_path, "in/a/p.png", "hints/a/p.png")
-    item = Item("a/p.png", Path("in/a/p.png"), "still")
+    item = BatchItem("a/p.png", Path("in/a/p.png"), "still")
     for pattern in ("hints/{tree}/{name}", "{folder}/../../hints/a/{stem}.png"):
-        assert Hints({"trimap": pattern}).give([item])[0].hints["trimap"].resolve() == tmp_path / "hints/a/p.png"
+        assert HintFolders({"trimap": pattern}).give([item])[0].hints["trimap"].resolve() == tmp_path / "hints/a/p.png"
 
 
 def test_hints_by_pattern_are_no_inputs(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_hints_beside_the_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize("where", ["none", "{stem}/{other}.png", "{", "{0}"])
 def test_hints_that_are_nowhere(where: str) -> None:
     with pytest.raises(InputError):
-        Hints({"trimap": where})
+        HintFolders({"trimap": where})
 
 
 COMPANIONS = {
@@ -218,5 +218,5 @@ def test_a_photograph_is_not_its_own_hint(tmp_path: Path) -> None:
 )
 def test_patterns_hold_the_plain_fields_only(pattern: str) -> None:
     with pytest.raises(InputError, match="cannot be used"):
-        Hints({"mask": pattern})
-    Hints({"mask": "{folder}/../masks/{tree}/{stem}_{name}.png"})
+        HintFolders({"mask": pattern})
+    HintFolders({"mask": "{folder}/../masks/{tree}/{stem}_{name}.png"})

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from uhrmat.batch.executors import local
 from uhrmat.batch.executors.local import LocalExecutor
 from uhrmat.batch.settings import Settings
-from uhrmat.batch.tasks import Outcome, Task
+from uhrmat.batch.tasks import TaskResult, WorkerTask
 from uhrmat.cli.app import app
 from uhrmat.core.errors import InputError, UhrmatError
 
@@ -49,12 +49,12 @@ def light(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "COMMAND", (sys.executable, "-c", CHILD))
 
 
-def task(number: int, key: str = "k", alone: bool = False) -> Task:
-    return Task(number, "still", key, "s", "f", alone=alone)
+def task(number: int, key: str = "k", alone: bool = False) -> WorkerTask:
+    return WorkerTask(number, "still", key, "s", "f", alone=alone)
 
 
-def all_of(executor: LocalExecutor, count: int) -> dict[int, Outcome]:
-    found: dict[int, Outcome] = {}
+def all_of(executor: LocalExecutor, count: int) -> dict[int, TaskResult]:
+    found: dict[int, TaskResult] = {}
     until = time.monotonic() + 60
     while len(found) < count and time.monotonic() < until:
         found |= {outcome.id: outcome for outcome in executor.wait(0.5)}

@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 
 from uhrmat.batch import page as module
 from uhrmat.batch.executors.inline import InlineExecutor
-from uhrmat.batch.job import run
 from uhrmat.batch.page import StillsPage
+from uhrmat.batch.session import run
 from uhrmat.cli.app import app
 from uhrmat.core.errors import InputError, OutputError
 from uhrmat.report.page import album

@@ -11,8 +11,8 @@ import pytest
 
 from uhrmat.batch.executors.inline import InlineExecutor
 from uhrmat.batch.executors.ray_actors import RayExecutor, _Actor, _layout
-from uhrmat.batch.job import Job, run
 from uhrmat.batch.report import Summary, Tell
+from uhrmat.batch.session import BatchRun, run
 from uhrmat.batch.settings import Settings
 from uhrmat.video.plan import ClipSpec, plan_clip
 from uhrmat.video.run import Tools, matte_clip
@@ -66,7 +66,7 @@ class Seen(RayExecutor):
         self.had |= {(actor, task.kind) for actor in self._actors for task in actor.tasks.values()}
 
 
-def over_nodes(wanted: Job, tell: Tell) -> tuple[Summary, Seen]:
+def over_nodes(wanted: BatchRun, tell: Tell) -> tuple[Summary, Seen]:
     """Does the job on the cluster; with the executor that did it."""
     made: list[Seen] = []
 

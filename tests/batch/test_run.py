@@ -12,13 +12,13 @@ import pytest
 
 from uhrmat.batch.clips import ClipSteps
 from uhrmat.batch.eta import Eta, spoken
-from uhrmat.batch.find import Item
+from uhrmat.batch.find import BatchItem
 from uhrmat.batch.manifest import Manifest
 from uhrmat.batch.report import Summary
 from uhrmat.batch.run import TRIES, Batch
-from uhrmat.batch.tasks import Outcome, Task, failed
+from uhrmat.batch.tasks import TaskResult, WorkerTask, failed
 from uhrmat.core.errors import InputError, OutputError
-from uhrmat.core.signals import Asked
+from uhrmat.core.signals import StopRequest
 
 from .helpers import DIGESTS, FakeExecutor, clip, item, write_result
 
@@ -29,10 +29,10 @@ def manifest(tmp_path: Path) -> Manifest:
     return Manifest(tmp_path / "out", "1of1")
 
 
-def done(batch: Batch, items: Iterable[Item]) -> Summary:
+def done(batch: Batch, items: Iterable[BatchItem]) -> Summary:
     """As `job.run` does it."""
     batch.add(items)
-    return batch.finish(Asked())
+    return batch.finish(StopRequest())
 
 
 def batch(manifest: Manifest, answer: Any, **options: Any) -> Batch:
@@ -48,12 +48,12 @@ def test_items_become_files_and_records(manifest: Manifest, tmp_path: Path) -> N
 
 
 def test_one_bad_file_stops_nothing(manifest: Manifest, tmp_path: Path) -> None:
-    def answer(task: Task) -> Outcome:
+    def answer(task: WorkerTask) -> TaskResult:
         return failed(task.id, InputError("It is broken.", "Mend it.")) if "b." in task.key else write_result(task)
 
     items = [item(tmp_path, name) for name in ("a.png", "b.png", "c.png")]
-    items[2] = Item("gone.png", tmp_path / "gone.png", "still")
-    items.append(Item("known.png", tmp_path / "x", "still", error=("No trimap.", "Add it.")))
+    items[2] = BatchItem("gone.png", tmp_path / "gone.png", "still")
+    items.append(BatchItem("known.png", tmp_path / "x", "still", error=("No trimap.", "Add it.")))
     summary = done(batch(manifest, answer), items)
     assert summary.done == 1 and set(summary.failures) == {"b.png", "gone.png", "known.png"}
     assert summary.failures["b.png"] | {"source": ""} == {
@@ -70,16 +70,16 @@ def test_no_more_is_handed_out_than_there_is_room_for(manifest: Manifest, tmp_pa
 def test_what_a_dead_worker_had_is_tried_again_alone(manifest: Manifest, tmp_path: Path) -> None:
     tries: list[bool] = []
 
-    def answer(task: Task) -> Outcome:
+    def answer(task: WorkerTask) -> TaskResult:
         tries.append(task.alone)
-        return Outcome(task.id, "lost", error="exit code -9") if len(tries) < TRIES else write_result(task)
+        return TaskResult(task.id, "lost", error="exit code -9") if len(tries) < TRIES else write_result(task)
 
     summary = done(batch(manifest, answer), [item(tmp_path)])
     assert (summary.done, summary.retries, tries) == (1, TRIES - 1, [False] + [True] * (TRIES - 1))
 
 
 def test_what_kills_every_worker_fails(manifest: Manifest, tmp_path: Path) -> None:
-    made = batch(manifest, lambda task: Outcome(task.id, "lost", error="exit code -9"))
+    made = batch(manifest, lambda task: TaskResult(task.id, "lost", error="exit code -9"))
     summary = done(made, [item(tmp_path)])
     assert "ended early (exit code -9)" in summary.failures["a.png"]["error"]
     assert len(made.executor.tasks) == TRIES  # type: ignore[attr-defined]
@@ -90,7 +90,7 @@ def test_stopping_drops_what_waits_and_keeps_what_ends(manifest: Manifest, tmp_p
     made.add([item(tmp_path, f"{n}.png") for n in range(4)])
     made.step()
     made.step()
-    asked = Asked()
+    asked = StopRequest()
     asked.value = True
     summary = made.finish(asked)
     assert (summary.done, summary.dropped) == (2, 2) and made.executor.stopped  # type: ignore[attr-defined]
@@ -106,7 +106,7 @@ def test_a_full_disk_ends_the_run(manifest: Manifest, tmp_path: Path, monkeypatc
 
 
 def test_a_file_that_cannot_be_written_ends_only_itself(manifest: Manifest, tmp_path: Path) -> None:
-    def answer(task: Task) -> Outcome:
+    def answer(task: WorkerTask) -> TaskResult:
         bad = task.key == "0.png"
         return failed(task.id, OutputError("It is a folder.", "")) if bad else write_result(task)
 
@@ -122,7 +122,7 @@ def test_a_lost_manifest_ends_the_run(manifest: Manifest, tmp_path: Path, monkey
     made.add([item(tmp_path, f"{n}.png") for n in range(4)])
     made._fill()
     monkeypatch.setattr(manifest, "write", refuse)
-    assert "Permission denied" in made.finish(Asked()).halted and made.summary.done == 0
+    assert "Permission denied" in made.finish(StopRequest()).halted and made.summary.done == 0
 
 
 def segments(count: int, done: tuple[int, ...] = (), carried: bool = False) -> dict[str, Any]:
@@ -133,7 +133,7 @@ def segments(count: int, done: tuple[int, ...] = (), carried: bool = False) -> d
 def steps(result: dict[str, Any]) -> list[str]:
     """The order in which the pieces of a clip become ready, each done at once, first come first served."""
     numbers = iter(range(100))
-    clip = ClipSteps(lambda kind, body: Task(next(numbers), kind, "k", "s", "f", {}, body))
+    clip = ClipSteps(lambda kind, body: WorkerTask(next(numbers), kind, "k", "s", "f", {}, body))
     ready, seen = [clip.first()], []
     while ready:
         task = ready.pop(0)
@@ -157,13 +157,13 @@ def test_hints_are_carried_in_order_from_the_first_that_is_not_done() -> None:
 
 
 def test_a_clip_that_fails_takes_its_other_pieces_along(manifest: Manifest, tmp_path: Path) -> None:
-    def answer(task: Task) -> Outcome:
+    def answer(task: WorkerTask) -> TaskResult:
         if task.kind == "clip":
-            return Outcome(task.id, "done", segments(6))
+            return TaskResult(task.id, "done", segments(6))
         return failed(task.id, InputError("Frame 3 is damaged.", ""))
 
     made = batch(manifest, answer)
-    take = Item("take.mkv", clip(tmp_path), "clip", 10)
+    take = BatchItem("take.mkv", clip(tmp_path), "clip", 10)
     summary = done(made, [take])
     assert list(summary.failures) == ["take.mkv"] and summary.dropped == 0
     assert len(made.executor.tasks) == 4  # type: ignore[attr-defined]

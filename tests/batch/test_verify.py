@@ -12,8 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from uhrmat.batch.executors.inline import InlineExecutor
-from uhrmat.batch.job import run
 from uhrmat.batch.manifest import Manifest, digest
+from uhrmat.batch.session import run
 from uhrmat.cli.app import app
 from uhrmat.cli.help import with_optional_values
 

@@ -12,9 +12,9 @@ import torch
 from benchmarks import learned_guide
 from benchmarks.learned_guide import LearnedGuide, LearnedGuideRefiner
 from uhrmat.media import Picture
-from uhrmat.refine.fuse import fused_prior
+from uhrmat.refine.fuse import upsampled_prior
 from uhrmat.refine.guided import GuidedRefiner
-from uhrmat.refine.refiner import Job
+from uhrmat.refine.refiner import RefineInput
 
 
 def test_untrained_it_is_the_guided_filter() -> None:
@@ -22,8 +22,8 @@ def test_untrained_it_is_the_guided_filter() -> None:
     small = rng.random((24, 30, 3), np.float32)
     prior = cv2.GaussianBlur(rng.random((24, 30), np.float32), (0, 0), 2)
     picture = Picture.from_array(cv2.resize(small, (60, 48)))
-    job = Job(picture, small, prior, None, np.ones((48, 60), bool))
-    plain, learned = (fused_prior(prior, np.full((48, 60), 128, np.uint8)) for _ in range(2))
+    job = RefineInput(picture, small, prior, None, np.ones((48, 60), bool))
+    plain, learned = (upsampled_prior(prior, np.full((48, 60), 128, np.uint8)) for _ in range(2))
     GuidedRefiner().refine(job, plain)
     torch.manual_seed(0)
     LearnedGuideRefiner(LearnedGuide()).refine(job, learned)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from uhrmat.core.errors import InputError, OutputError
 from uhrmat.core.regular import check_name
-from uhrmat.image.outputs import Spec, check_sides, for_file, names_file
+from uhrmat.image.outputs import OutputSpec, check_sides, for_file, names_file
 from uhrmat.media import read_picture, write_rgb
 
 from ..media.test_exif_clean import camera_exif
@@ -197,11 +197,11 @@ def test_a_name_may_be_as_long_as_the_disk_allows(tmp_path: Path) -> None:
 
 def test_a_format_that_is_too_small_is_refused_before_the_work() -> None:
     info = read_info_of(20000, 10)
-    check_sides(Spec(background="red").files(Path("p.png"), Path(), linear=False), Path("p.png"), info)
-    for spec in (Spec(colour_format="webp"), for_file(Spec(), Path("x.webp"), None)):
+    check_sides(OutputSpec(background="red").files(Path("p.png"), Path(), linear=False), Path("p.png"), info)
+    for spec in (OutputSpec(colour_format="webp"), for_file(OutputSpec(), Path("x.webp"), None)):
         with pytest.raises(InputError, match=r"\.webp holds at most 16383 pixels a side, but p\.png is 20000x10"):
             check_sides(spec.files(Path("p.png"), Path(), linear=False), Path("p.png"), info)
-    sheet = for_file(Spec(), Path("x.webp"), ("preview",))
+    sheet = for_file(OutputSpec(), Path("x.webp"), ("preview",))
     check_sides(sheet.files(Path("p.png"), Path(), linear=False), Path("p.png"), info)
 
 

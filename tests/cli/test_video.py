@@ -133,10 +133,10 @@ def test_percent_signs_are_names(shot: Path, tmp_path: Path) -> None:
 
 
 def test_a_second_run_is_told_who_is_at_work(shot: Path, tmp_path: Path) -> None:
-    from uhrmat.video.work import Work
+    from uhrmat.video.work import WorkFolder
 
     before = sorted(tmp_path.rglob("*"))
-    with Work(tmp_path / "new" / ".cut.mov.uhrmat").held():
+    with WorkFolder(tmp_path / "new" / ".cut.mov.uhrmat").held():
         result = light(shot, "-o", tmp_path / "new" / "cut.mov")
     assert result.exit_code == 2 and "Another run is at work" in result.stderr and "process" in result.stderr
     assert sorted(tmp_path.rglob("*")) == sorted([*before, tmp_path / "new"])
@@ -158,18 +158,18 @@ def test_a_clip_that_fails_on_the_way_exits_with_one(shot: Path) -> None:
 
 
 def test_an_interrupt_exits_with_130_and_the_rest_can_be_resumed(shot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from uhrmat.video.matter import ClipMatter
+    from uhrmat.video.frames import ClipPipeline
 
-    inner, out = ClipMatter.frame, shot.with_name("out.mkv")
+    inner, out = ClipPipeline.frame, shot.with_name("out.mkv")
     words = ("-o", out, "--keyframe-interval", 2, "--json")
 
-    def frame(self: ClipMatter, picture: Any, number: int, *rest: Any, **named: Any) -> Any:
+    def frame(self: ClipPipeline, picture: Any, number: int, *rest: Any, **named: Any) -> Any:
         if number == 3:
             raise KeyboardInterrupt
         return inner(self, picture, number, *rest, **named)
 
     with monkeypatch.context() as patched:
-        patched.setattr(ClipMatter, "frame", frame)
+        patched.setattr(ClipPipeline, "frame", frame)
         assert light(shot, *words).exit_code == 130 and not out.exists()
     resumed = light(shot, *words, "--resume")
     assert resumed.exit_code == 0 and json.loads(resumed.stdout)["items"][0]["kept"] == 2 and out.exists()

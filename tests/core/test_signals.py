@@ -10,18 +10,18 @@ import time
 
 import pytest
 
-from uhrmat.core.signals import asked_to_stop
+from uhrmat.core.signals import stop_on_signal
 
 _STUCK = """
 import os, sys, threading, time
 from uhrmat.core.quick import run_and_leave
-from uhrmat.core.signals import asked_to_stop, interrupt_process
+from uhrmat.core.signals import stop_on_signal, interrupt_process
 interrupt_process()
 def stuck():
     time.sleep(300)
 def batch():
     threading.Thread(target=stuck).start()
-    with asked_to_stop() as asked:
+    with stop_on_signal() as asked:
         try:
             print("ready", flush=True)
             while not asked.value:
@@ -78,7 +78,7 @@ def test_a_thread_of_another_program_may_run_a_batch() -> None:
     seen: list[bool] = []
 
     def run() -> None:
-        with asked_to_stop() as asked:
+        with stop_on_signal() as asked:
             seen.append(asked.value)
 
     before = signal.getsignal(signal.SIGTERM)
@@ -90,7 +90,7 @@ def test_a_thread_of_another_program_may_run_a_batch() -> None:
 
 def test_handlers_are_as_before_afterwards() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with asked_to_stop() as asked:
+    with stop_on_signal() as asked:
         signal.raise_signal(signal.SIGTERM)
         time.sleep(0)
         assert asked.value
@@ -101,7 +101,7 @@ def test_a_program_that_goes_on_after_the_second_signal_is_not_ended(monkeypatch
     monkeypatch.setattr("uhrmat.core.signals._GRACE", 0.05)
     monkeypatch.setattr("os._exit", lambda code: ended.append(code))
     ended: list[int] = []
-    with pytest.raises(KeyboardInterrupt), asked_to_stop():
+    with pytest.raises(KeyboardInterrupt), stop_on_signal():
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
     time.sleep(0.2)

@@ -9,9 +9,9 @@ import pytest
 
 from uhrmat.core.errors import InputError, WeightsError
 from uhrmat.hints.compatibility import check_given
-from uhrmat.prior.base import Prior, SmallHints
-from uhrmat.prior.choose import NETWORK, Choice, pick
-from uhrmat.prior.make import Priors
+from uhrmat.prior.base import PriorResult, SmallHints
+from uhrmat.prior.choose import NETWORK, PriorChoice, choose_prior
+from uhrmat.prior.make import PriorRegistry
 from uhrmat.prior.networks import registry as networks
 
 
@@ -31,13 +31,13 @@ def _given(*names: str) -> frozenset[str]:
     ],
 )
 def test_hints_decide(given: frozenset[str], name: str) -> None:
-    choice = pick("auto", given)
+    choice = choose_prior("auto", given)
     assert choice.name == name and (("because" in choice.note) == bool(given))
 
 
 @pytest.mark.parametrize("name", ["knn", "lkm", "mask", "vitmatte-small"])
 def test_a_mask_serves_priors_that_need_a_trimap(name: str) -> None:
-    assert pick(name, _given("mask")) == Choice(name)
+    assert choose_prior(name, _given("mask")) == PriorChoice(name)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_a_mask_serves_priors_that_need_a_trimap(name: str) -> None:
 )
 def test_refusals(name: str, given: frozenset[str], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        pick(name, given)
+        choose_prior(name, given)
 
 
 def test_hints_that_do_not_go_together() -> None:
@@ -66,8 +66,8 @@ def test_hints_that_do_not_go_together() -> None:
 class _Found:
     name, side = "found", None
 
-    def __call__(self, small: np.ndarray, hints: SmallHints) -> Prior:
-        return Prior(small[..., 0], self.name)
+    def __call__(self, small: np.ndarray, hints: SmallHints) -> PriorResult:
+        return PriorResult(small[..., 0], self.name)
 
 
 @pytest.mark.parametrize(("answers", "said"), [(["modnet"], "fetched from the Hub"), (["lpn-person"], "people only")])
@@ -83,7 +83,7 @@ def test_without_hints_a_network_says_why_it_was_chosen(
     monkeypatch.setattr(networks, "network", network)
     monkeypatch.setattr(networks, "cached", lambda entry: False)
     monkeypatch.setattr(networks.importlib.util, "find_spec", lambda name: object())
-    method, choice = Priors().choose(frozenset())
+    method, choice = PriorRegistry().choose(frozenset())
     assert choice.name == answers[0] and said in choice.note
     assert np.allclose(method(np.ones((4, 5, 3), np.float32), SmallHints()).alpha, 1)
 
@@ -101,7 +101,7 @@ def test_the_hub_is_not_asked_for_what_nobody_named(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(networks, "network", network)
     monkeypatch.setattr(networks, "cached", lambda entry: held)
     monkeypatch.setattr(networks.importlib.util, "find_spec", lambda name: object())
-    _, choice = Priors().choose(frozenset())
+    _, choice = PriorRegistry().choose(frozenset())
     assert made == [choice.name] == (["modnet"] if held else ["lpn-person"])
     assert ("which is on this machine" if held else "uhrmat models pull modnet") in choice.note
 
@@ -110,7 +110,7 @@ def test_without_hints_and_networks_the_refusal_says_what_to_give(monkeypatch: p
     monkeypatch.setattr(networks.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(networks, "bundled", lambda name: (_ for _ in ()).throw(WeightsError("none", "none")))
     with pytest.raises(InputError, match=r"onnxruntime is not installed.*--mask"):
-        Priors().choose(frozenset())
+        PriorRegistry().choose(frozenset())
 
 
 def test_the_users_own_matte_and_mask(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_the_users_own_matte_and_mask(tmp_path: Path) -> None:
     trimap = np.full((6, 8), 128, np.uint8)
     trimap[0], trimap[1] = 255, 0
     for name, hints in (("alpha", SmallHints(trimap, alpha=own)), ("mask", SmallHints(trimap, mask=own))):
-        method, _ = Priors(name).choose(_given(name))
+        method, _ = PriorRegistry(name).choose(_given(name))
         found = method(small, hints).alpha
         assert (found[0] == 1).all() and (found[1] == 0).all() and (found[2:] == own[2:]).all()
         with pytest.raises(InputError, match=f"Give --{name}"):

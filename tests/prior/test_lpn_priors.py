@@ -9,14 +9,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from uhrmat import Matter
+from uhrmat import MattingPipeline
 from uhrmat.core.errors import InputError, WeightsError
 from uhrmat.hub import bundled as bundled_module
 from uhrmat.hub.bundled import bundled_weights_dir
 from uhrmat.prior.base import SmallHints
 from uhrmat.prior.closed_form.affinity import AffinityPrior
 from uhrmat.prior.closed_form.corrected import CorrectedPrior
-from uhrmat.prior.make import Priors
+from uhrmat.prior.make import PriorRegistry
 from uhrmat.prior.networks.lpn_trimap import TrimapNet
 from uhrmat.train.synth import render_scene
 
@@ -64,17 +64,17 @@ def test_by_name_from_the_bundled_folder(
 ) -> None:
     monkeypatch.setattr(bundled_module, "bundled_weights_dir", lambda: tmp_path)
     with pytest.raises(WeightsError, match="no bundled weights named 'lpn-trimap'"):
-        Priors("lpn-trimap").choose(frozenset({"mask"}))
+        PriorRegistry("lpn-trimap").choose(frozenset({"mask"}))
     _saved(tmp_path / "lpn-trimap.safetensors", 0.0)
-    method, choice = Priors("lpn-trimap").choose(frozenset({"trimap"}))
+    method, choice = PriorRegistry("lpn-trimap").choose(frozenset({"trimap"}))
     assert choice.name == method.name == method(*problem).name == "lpn-trimap"
     with pytest.raises(InputError, match="needs a trimap or a mask"):
-        Priors("lpn-trimap").choose(frozenset())
+        PriorRegistry("lpn-trimap").choose(frozenset())
 
 
 @pytest.mark.skipif(not (bundled_weights_dir() / "lpn-person.safetensors").is_file(), reason="not bundled yet")
 def test_without_any_hint_the_bundled_network_answers() -> None:
     picture = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
-    matte = Matter("lpn-person", refiner="bilinear").matte(picture, foreground=False)
+    matte = MattingPipeline("lpn-person", refiner="bilinear").matte(picture, foreground=False)
     assert matte.stats.prior == "lpn-person" and matte.stats.working_size == (256, 341)
     assert matte.alpha.shape == (300, 400) and 0 <= matte.alpha.min() <= matte.alpha.max() <= 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from uhrmat.prior.base import Prior, SmallHints
+from uhrmat.prior.base import PriorResult, SmallHints
 from uhrmat.prior.closed_form.sharpen import Sharpened
 
 from .composites import before_screen
@@ -17,8 +17,8 @@ class _Coarse:
     def __init__(self, alpha: np.ndarray) -> None:
         self.alpha = alpha
 
-    def __call__(self, small: np.ndarray, hints: SmallHints) -> Prior:
-        return Prior(self.alpha, self.name)
+    def __call__(self, small: np.ndarray, hints: SmallHints) -> PriorResult:
+        return PriorResult(self.alpha, self.name)
 
 
 def test_the_solved_edge_is_closer_than_the_coarse_one() -> None:

@@ -15,11 +15,11 @@ from uhrmat.media.shrink import small_trimap
 from uhrmat.prior.base import area_average
 from uhrmat.refine.ddfe.network import DDFE, SIZES
 from uhrmat.refine.ddfe.refiner import DDFERefiner, load_ddfe
-from uhrmat.refine.fuse import fused_prior, settle
+from uhrmat.refine.fuse import apply_trimap, upsampled_prior
 from uhrmat.refine.memory.budget import Cost
 from uhrmat.refine.memory.overflow import refine_within
 from uhrmat.refine.pyramid import climb, halvings
-from uhrmat.refine.refiner import Job
+from uhrmat.refine.refiner import RefineInput
 from uhrmat.sparsity.spatial import trimap_band
 
 from .test_ddfe import stirred
@@ -31,7 +31,7 @@ def _refiner(folder: Path, net: DDFE, engine: str = "tiles") -> DDFERefiner:
     return DDFERefiner(str(path), engine, torch.float32, "cpu")
 
 
-def _job(size: tuple[int, int] = (203, 311), short: int = 37, dtype: type = np.uint8) -> Job:
+def _job(size: tuple[int, int] = (203, 311), short: int = 37, dtype: type = np.uint8) -> RefineInput:
     """A wavy edge between two noisy colours, and its blurred small prior."""
     rng = np.random.default_rng(3)
     y, x = np.mgrid[: size[0], : size[1]]
@@ -44,12 +44,12 @@ def _job(size: tuple[int, int] = (203, 311), short: int = 37, dtype: type = np.u
     shape = (short, round(short * size[1] / size[0]))
     prior = area_average(alpha[..., 0], shape)
     prior = np.where(small_trimap(trimap, shape) == 128, prior, prior > 0.5).astype(np.float32)
-    return Job(picture, area_average(pixels, shape), prior, trimap, trimap_band(trimap))
+    return RefineInput(picture, area_average(pixels, shape), prior, trimap, trimap_band(trimap))
 
 
-def _start(job: Job) -> np.ndarray:
+def _start(job: RefineInput) -> np.ndarray:
     assert job.trimap is not None
-    return fused_prior(job.prior, job.trimap)
+    return upsampled_prior(job.prior, job.trimap)
 
 
 def test_sizes_are_the_pictures_halves_down_to_the_prior() -> None:
@@ -114,9 +114,9 @@ def test_parts_equal_one_shot(size: str, tmp_path: Path) -> None:
 def test_every_level_is_active_only_where_the_one_before_left_it_open() -> None:
     job, seen = _job(), []
 
-    def attempt(step: Job, alpha: np.ndarray) -> None:
+    def attempt(step: RefineInput, alpha: np.ndarray) -> None:
         seen.append((step.size, int(step.active.sum()) / step.active.size))
-        settle(alpha, np.where(step.active & (alpha > 0.3), 255, 128).astype(np.uint8))
+        apply_trimap(alpha, np.where(step.active & (alpha > 0.3), 255, 128).astype(np.uint8))
 
     alpha = _start(job)
     active = climb(job, alpha, attempt)
@@ -142,7 +142,7 @@ def test_a_picture_moved_by_one_pixel_of_the_prior_moves_the_result(tmp_path: Pa
         assert wide.trimap is not None
         picture = Picture.from_array(np.ascontiguousarray(wide.picture.pixels[window]))
         parts = (np.ascontiguousarray(x) for x in (wide.small[small], wide.prior[small], wide.trimap[window]))
-        job = Job(picture, *parts, wide.active[window])
+        job = RefineInput(picture, *parts, wide.active[window])
         alpha = _start(job)
         refiner.refine(job, alpha)
         found.append(alpha)

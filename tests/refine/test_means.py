@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from uhrmat.refine.means import MOVE, keep_means, keep_settled, keep_word
+from uhrmat.refine.means import MOVE, keep_means, keep_settled, restore_prior_mean
 from uhrmat.sparsity.spatial import upsampled_rows
 
 SHAPE, SIZE = (64, 96), (256, 384)
@@ -97,6 +97,6 @@ def test_the_word_is_kept_where_the_trimap_is_open_only(prior: np.ndarray) -> No
     trimap = np.full(SIZE, 128, np.uint8)
     trimap[:, : SIZE[1] // 2] = 255
     alpha = (start + 0.1).astype(np.float32)
-    keep_word(alpha, np.ones(SIZE, bool), trimap, prior)
+    restore_prior_mean(alpha, np.ones(SIZE, bool), trimap, prior)
     left, right = (alpha - start)[:, : SIZE[1] // 2], (alpha - start)[:, SIZE[1] // 2 :]
     assert left == pytest.approx(0.1, abs=1e-5) and np.abs(right[:, 16:]).max() < 0.02

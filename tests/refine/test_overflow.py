@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from uhrmat import InputError, Matter, MemoryBudgetError
+from uhrmat import InputError, MattingPipeline, MemoryBudgetError
 from uhrmat.core.memory import held_memory
 from uhrmat.media import Picture
 from uhrmat.media.shrink import shrunk_mask, shrunk_picture, small_trimap
-from uhrmat.pipeline import Matte
+from uhrmat.pipeline import MattingResult
 from uhrmat.prior.base import area_average
 from uhrmat.refine.memory.budget import MINIMUM, Cost
 from uhrmat.refine.memory.overflow import refine_divided, refine_within
 from uhrmat.refine.memory.parts import Box, Run, count_cells, cut
-from uhrmat.refine.refiner import Job, SHMRefiner
+from uhrmat.refine.refiner import RefineInput, SHMRefiner
 from uhrmat.refine.shm.network import SHM, SIZES, reach
 from uhrmat.sparse import DenseEngine
 from uhrmat.sparsity.spatial import trimap_band
@@ -37,7 +37,7 @@ def refiner() -> SHMRefiner:
     return made
 
 
-def _job(size: tuple[int, int], unknown: np.ndarray, short: int = 40) -> Job:
+def _job(size: tuple[int, int], unknown: np.ndarray, short: int = 40) -> RefineInput:
     rng = np.random.default_rng(5)
     picture = Picture.from_array(rng.integers(0, 256, (*size, 3), dtype=np.uint8))
     shape = (short, round(short * size[1] / size[0]))
@@ -45,7 +45,7 @@ def _job(size: tuple[int, int], unknown: np.ndarray, short: int = 40) -> Job:
     small = area_average(picture.pixels, shape, 255.0)
     ramp = np.broadcast_to(np.linspace(0, 1, shape[1], dtype=np.float32), shape).copy()
     prior = np.where(small_trimap(trimap, shape) == 128, ramp, ramp > 0.5).astype(np.float32)
-    return Job(picture, small, prior, trimap, trimap_band(trimap))
+    return RefineInput(picture, small, prior, trimap, trimap_band(trimap))
 
 
 def _band(size: tuple[int, int], width: int) -> np.ndarray:
@@ -129,10 +129,10 @@ class Sharpener:
     def __init__(self) -> None:
         self.seen: list[tuple[tuple[int, int], int]] = []
 
-    def finish(self, job: Job, alpha: np.ndarray) -> None:
+    def finish(self, job: RefineInput, alpha: np.ndarray) -> None:
         """Nothing more to do."""
 
-    def prepared(self, job: Job, alpha: np.ndarray) -> Run:
+    def prepared(self, job: RefineInput, alpha: np.ndarray) -> Run:
         def run(window: Box) -> None:
             self.seen.append((job.size, int(job.active[window].sum())))
             columns = (np.arange(job.size[1]) + 0.5) / job.size[1]
@@ -215,9 +215,9 @@ def test_shrunk_hints_are_careful() -> None:
 
 def test_matter_refuses_what_it_cannot_do() -> None:
     with pytest.raises(InputError, match="no overflow"):
-        Matter(overflow="x")
+        MattingPipeline(overflow="x")
     with pytest.raises(MemoryBudgetError, match=r"too little|leaves the refiner"):
-        Matter(max_memory=10**6).matte(np.zeros((9, 9, 3), np.uint8), trimap=np.eye(9) / 2)
+        MattingPipeline(max_memory=10**6).matte(np.zeros((9, 9, 3), np.uint8), trimap=np.eye(9) / 2)
 
 
 @pytest.fixture(scope="module")
@@ -227,10 +227,10 @@ def photo() -> tuple[np.ndarray, np.ndarray]:
     return np.rint(scene.image * 255).astype(np.uint8), scene.trimap
 
 
-def _matted(photo: tuple[np.ndarray, np.ndarray], overflow: str, room: int | None) -> Matte:
+def _matted(photo: tuple[np.ndarray, np.ndarray], overflow: str, room: int | None) -> MattingResult:
     """As `uhrmat image` would; `room`: megabytes beside what the process holds."""
     limit = None if room is None else held_memory() + room * 10**6
-    matter = Matter(working_size=150, precision="fp32", overflow=overflow, max_memory=limit)
+    matter = MattingPipeline(working_size=150, precision="fp32", overflow=overflow, max_memory=limit)
     return matter.matte(photo[0], trimap=photo[1], foreground=False)
 
 

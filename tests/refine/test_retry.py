@@ -13,11 +13,11 @@ from uhrmat import MemoryBudgetError
 from uhrmat.media import Picture
 from uhrmat.media.shrink import small_trimap
 from uhrmat.prior.base import area_average
-from uhrmat.refine.fuse import fused_prior
+from uhrmat.refine.fuse import upsampled_prior
 from uhrmat.refine.memory import budget, overflow, windows
 from uhrmat.refine.memory.budget import Cost
 from uhrmat.refine.memory.overflow import refine_within
-from uhrmat.refine.refiner import Job, make_refiner
+from uhrmat.refine.refiner import RefineInput, make_refiner
 from uhrmat.sparse.tiles import TilesEngine
 from uhrmat.sparsity.spatial import trimap_band
 
@@ -42,7 +42,7 @@ def refiners() -> dict[str, Any]:
 
 
 @pytest.fixture
-def job(monkeypatch: pytest.MonkeyPatch) -> Job:
+def job(monkeypatch: pytest.MonkeyPatch) -> RefineInput:
     monkeypatch.setattr(budget, "MINIMUM", 5000)
     monkeypatch.setattr(overflow, "MINIMUM", 5000)
     monkeypatch.setattr(overflow, "_copies", lambda job: 0)
@@ -54,12 +54,12 @@ def job(monkeypatch: pytest.MonkeyPatch) -> Job:
     shape = (112, 40)
     ramp = np.broadcast_to(np.linspace(0, 1, shape[1], dtype=np.float32), shape)
     prior = np.where(small_trimap(trimap, shape) == 128, ramp, ramp > 0.5).astype(np.float32)
-    return Job(picture, area_average(picture.pixels, shape, 255.0), prior, trimap, trimap_band(trimap))
+    return RefineInput(picture, area_average(picture.pixels, shape, 255.0), prior, trimap, trimap_band(trimap))
 
 
-def _refined(refiner: Any, job: Job, mode: str, limit: int) -> np.ndarray:
+def _refined(refiner: Any, job: RefineInput, mode: str, limit: int) -> np.ndarray:
     assert job.trimap is not None
-    alpha = fused_prior(job.prior, job.trimap)
+    alpha = upsampled_prior(job.prior, job.trimap)
     refine_within(refiner, job, alpha, mode, limit)
     return alpha
 
@@ -89,7 +89,7 @@ PLACES: dict[str, tuple[Any, str, bool]] = {
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize(("kind", "mode"), [("shm", "parts"), ("shm", "cascade"), ("ddfe", "parts")])
 def test_a_retry_gives_what_an_undisturbed_run_gives(
-    kind: str, mode: str, place: str, refiners: dict[str, Any], job: Job, monkeypatch: pytest.MonkeyPatch
+    kind: str, mode: str, place: str, refiners: dict[str, Any], job: RefineInput, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limit = int(job.active.sum()) - 1
     owner, name, late = PLACES[place]
@@ -98,7 +98,7 @@ def test_a_retry_gives_what_an_undisturbed_run_gives(
         patch.setattr(owner, name, _failing(real, 0, calls))
         whole = _refined(refiners[kind], job, mode, limit)
     expected = {limit: whole, limit // 2: _refined(refiners[kind], job, mode, limit // 2)}
-    assert np.abs(whole - fused_prior(job.prior, job.trimap)).max() > 0.05  # type: ignore[arg-type]
+    assert np.abs(whole - upsampled_prior(job.prior, job.trimap)).max() > 0.05  # type: ignore[arg-type]
     count = len(calls)
     for at in sorted({2, count}):
         calls = []
@@ -111,7 +111,9 @@ def test_a_retry_gives_what_an_undisturbed_run_gives(
         assert closest < 1e-5, (at, count)
 
 
-def test_the_error_names_the_reason(refiners: dict[str, Any], job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_names_the_reason(
+    refiners: dict[str, Any], job: RefineInput, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def never(*_args: Any) -> Any:
         raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
 

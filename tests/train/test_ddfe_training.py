@@ -15,11 +15,11 @@ from uhrmat.core.errors import InputError
 from uhrmat.media import Picture
 from uhrmat.refine.ddfe.network import CANDIDATES, DDFE, assemble
 from uhrmat.refine.ddfe.refiner import DDFERefiner
-from uhrmat.refine.fuse import fused_prior, settle
-from uhrmat.refine.refiner import Job
+from uhrmat.refine.fuse import apply_trimap, upsampled_prior
+from uhrmat.refine.refiner import RefineInput
 from uhrmat.sparsity.spatial import trimap_band
 from uhrmat.train import samples
-from uhrmat.train.ddfe_crops import GROUP, PyramidStream, Views, build, corner, halved, levels
+from uhrmat.train.ddfe_crops import GROUP, DDFESampleCrops, PyramidStream, build, corner, halved, levels
 from uhrmat.train.ddfe_step import climbed, fused
 from uhrmat.train.ddfe_task import DdfeTask, losses
 from uhrmat.train.losses import composition, mdrd
@@ -44,8 +44,8 @@ def _recipe(**changes: object) -> DetailRecipe:
     return load_recipe("ddfe", DetailRecipe, **{**small, **changes})
 
 
-def _usable(cache: Path, depth: int) -> tuple[Views, int]:
-    found = (Views(SampleCache(cache).load(seed)) for seed in range(6))
+def _usable(cache: Path, depth: int) -> tuple[DDFESampleCrops, int]:
+    found = (DDFESampleCrops(SampleCache(cache).load(seed)) for seed in range(6))
     return next((views, which) for views in found for which in views.usable(depth))
 
 
@@ -119,11 +119,11 @@ def test_training_sees_what_inference_sees(
     assert len(results) == depth == levels(batch)
     sample, prior = views.sample, views.sample.priors[which]
     picture, small = Picture.from_array(sample.image.astype(np.float32) / 255), views.shared(which)[0]
-    job = Job(picture, small, prior, sample.trimap, trimap_band(sample.trimap))
-    alpha = fused_prior(prior, sample.trimap)
+    job = RefineInput(picture, small, prior, sample.trimap, trimap_band(sample.trimap))
+    alpha = upsampled_prior(prior, sample.trimap)
     before = alpha.copy()
     DDFERefiner(str(tmp_path / "w.safetensors"), "tiles", torch.float32, "cpu").refine(job, alpha)
-    settle(alpha, sample.trimap)
+    apply_trimap(alpha, sample.trimap)
     assert np.abs(fused(results[-1])[0, 0].numpy() - alpha).max() < 1e-3
     assert np.abs(alpha - before).mean() > 2e-3
 

@@ -20,7 +20,7 @@ from uhrmat.hub.bundled import bundled
 from uhrmat.prior.networks.lpn import CONTEXT, PersonNet, folded, found_people, load_person
 from uhrmat.train.lpn.measure import emptiness, finder_of, held_out_people, measure, overlap
 from uhrmat.train.lpn.person import PersonTask, person_loss
-from uhrmat.train.lpn.scenes import Painter, SceneStream, Sizes
+from uhrmat.train.lpn.scenes import SceneGenerator, SceneStream, Sizes
 from uhrmat.train.lpn.store import Store, fill_store, find_sources, held_out
 from uhrmat.train.lpn.views import Window, cut, inside, person_window, place_window
 from uhrmat.train.recipe import PersonRecipe, load_recipe
@@ -149,7 +149,7 @@ def test_windows_stay_inside_and_find_the_figure() -> None:
 
 
 def test_pictures_of_all_kinds(store: Path) -> None:
-    painter, rng = Painter(Store(store)), np.random.default_rng(4)
+    painter, rng = SceneGenerator(Store(store)), np.random.default_rng(4)
     pictures = [painter.draw((64, 96), rng) for _ in range(60)]
     assert all(image.shape == (64, 96, 3) and alpha.shape == (64, 96) for image, alpha in pictures)
     assert all(image.dtype == alpha.dtype == np.uint8 for image, alpha in pictures)

@@ -11,7 +11,7 @@ import torch
 from uhrmat.core.errors import InputError
 from uhrmat.hints.read import Hints
 from uhrmat.media import Picture
-from uhrmat.pipeline import Matter
+from uhrmat.pipeline import MattingPipeline
 from uhrmat.refine.time import TimeNet
 from uhrmat.train.clips import FootageCache, clip_recipe, make_footage
 from uhrmat.train.recipe import TimeRecipe, load_recipe
@@ -20,7 +20,7 @@ from uhrmat.train.task import fit
 from uhrmat.train.time_crops import TimeStream, _turned, build, draw
 from uhrmat.train.time_task import TimeTask, losses, replayed
 from uhrmat.video.blend import TimeBlend
-from uhrmat.video.matter import ClipMatter
+from uhrmat.video.frames import ClipPipeline
 
 HEIGHT, WIDTH, FRAMES = 66, 98, 5
 
@@ -31,8 +31,8 @@ def _clip(seed: int) -> ClipRecipe:
     )
 
 
-def _matter() -> Matter:
-    return Matter(refiner="guided", precision="fp32")
+def _matter() -> MattingPipeline:
+    return MattingPipeline(refiner="guided", precision="fp32")
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_the_untrained_network_replays_the_rule(cache: Path) -> None:
 def test_training_sees_what_inference_sees(cache: Path) -> None:
     tool, net, batch = _matter(), _restless(), _whole(cache, 0)
     tool.working_size = round(HEIGHT / 1.6)
-    clip = ClipMatter(tool, blend=TimeBlend(net, "tiles", torch.float32, "cpu"))
+    clip = ClipPipeline(tool, blend=TimeBlend(net, "tiles", torch.float32, "cpu"))
     with torch.no_grad():
         found, ruled = replayed(net, batch)[0].numpy(), batch["rule"][0].numpy()
     for frame in render_clip(_clip(3)):

@@ -17,7 +17,7 @@ from uhrmat.core.errors import InputError
 from uhrmat.refine.features import BASE, start_of
 from uhrmat.refine.refiner import load_shm
 from uhrmat.train import samples
-from uhrmat.train.crops import CropStream, Views, build_crop
+from uhrmat.train.crops import CropStream, SampleCrops, build_crop
 from uhrmat.train.loop import ShmTask, learning_rate, outputs, train
 from uhrmat.train.losses import gradient, laplacian_pyramid, masked_l1, masked_l2
 from uhrmat.train.recipe import Recipe, load_recipe
@@ -76,7 +76,7 @@ def test_a_crop_sees_and_starts_from_what_inference_does(cache: Path, which: int
     from uhrmat.media import Picture
     from uhrmat.refine.features import ColourLineFeatures, PictureColours
 
-    views = Views(SampleCache(cache).load(4))
+    views = SampleCrops(SampleCache(cache).load(4))
     crop, start = build_crop(views, (20, 9), SIDE, which), np.zeros((96, 96), np.float32)
     picture, sample = Picture.from_array(views.sample.image), views.sample
     features = ColourLineFeatures(
@@ -93,7 +93,7 @@ def test_a_crop_sees_and_starts_from_what_inference_does(cache: Path, which: int
 
 
 def test_a_softened_crop_is_a_part_of_the_blurred_scene(cache: Path) -> None:
-    views = Views(SampleCache(cache).load(4))
+    views = SampleCrops(SampleCache(cache).load(4))
     sharp, soft = (build_crop(views, (20, 9), SIDE, 1, soft=soft) for soft in (0.0, 0.6))
     sigma = 0.6 * 96 / len(views.sample.priors[1])
     for plane, found in ((views.sample.alpha, soft["alpha"][0]), (views.sample.image, soft["features"][:3])):

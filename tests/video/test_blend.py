@@ -12,12 +12,12 @@ from safetensors.torch import save_file
 from tests.video.helpers import frames, hints, matter, picture
 from tests.video.test_standing import textured
 from uhrmat.core.errors import WeightsError
-from uhrmat.refine.refiner import Job
+from uhrmat.refine.refiner import RefineInput
 from uhrmat.refine.time import CANDIDATES, CHANNELS, REST, TimeNet, between
 from uhrmat.sparse import DenseEngine
 from uhrmat.video import blend
 from uhrmat.video.blend import Moment, TimeBlend, by_rule, make_blend
-from uhrmat.video.matter import ClipMatter
+from uhrmat.video.frames import ClipPipeline
 
 
 def with_net(net: TimeNet, dtype: torch.dtype = torch.float32, engine: str = "tiles") -> TimeBlend:
@@ -45,14 +45,14 @@ def moment(shift: int, seed: int = 2) -> tuple[Moment, np.ndarray, np.ndarray]:
     where = np.zeros(true.shape, bool)
     where[16:64, 36:90] = True
     settled = np.full(true.shape, 128, np.uint8)
-    jobs = [Job(picture(x), x, a, settled, where) for x, a in ((now, true), (was, last))]
+    jobs = [RefineInput(picture(x), x, a, settled, where) for x, a in ((now, true), (was, last))]
     new = np.random.default_rng(seed).random(true.shape, np.float32)
     return Moment(*jobs, last, where, 0.0), true, new
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_the_untrained_network_is_the_rule_to_the_bit(dtype: torch.dtype) -> None:
-    ruled, learned = ClipMatter(matter(), blend=by_rule), ClipMatter(matter(), blend=with_net(TimeNet(), dtype))
+    ruled, learned = ClipPipeline(matter(), blend=by_rule), ClipPipeline(matter(), blend=with_net(TimeNet(), dtype))
     unlike = 0
     for frame in frames(4, noise=2.0, pan=1.5):
         a, b = (
@@ -107,24 +107,24 @@ def test_parts_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_nothing_is_asked_at_a_cut() -> None:
     first, second = frames(2, noise=2.0, cut=1)
-    state = ClipMatter(matter(), blend=with_net(restless()))
+    state = ClipPipeline(matter(), blend=with_net(restless()))
     state.frame(picture(first.image), 0, hints(first.trimap), foreground=False)
     after = state.frame(picture(second.image), 1, hints(second.trimap), foreground=False)
-    fresh = ClipMatter(matter()).frame(picture(second.image), 1, hints(second.trimap), foreground=False)
+    fresh = ClipPipeline(matter()).frame(picture(second.image), 1, hints(second.trimap), foreground=False)
     assert after.stats.cut and np.array_equal(after.alpha, fresh.alpha)
 
 
 def test_frames_that_are_recalled_change_nothing_after_them(tmp_path: Path) -> None:
     """What a run that goes on knows of the frames before, their active alphas, is all that the network needs."""
     save_file(restless().state_dict(), tmp_path / "w.safetensors", {"size": "blend"})
-    whole, resumed = (ClipMatter(matter(), blend=make_blend(str(tmp_path / "w.safetensors"), matter())) for _ in "ab")
+    whole, resumed = (ClipPipeline(matter(), blend=make_blend(str(tmp_path / "w.safetensors"), matter())) for _ in "ab")
     for frame in frames(3, noise=2.0, pan=1.5):
         given = picture(frame.image), frame.number, hints(frame.trimap)
         once = whole.frame(*given, foreground=False)
         known = once.alpha[once.active] if frame.number < 2 else None
         again = resumed.frame(*given, foreground=False, known=known)
         assert again.recalled == (frame.number < 2) and np.array_equal(once.alpha, again.alpha)
-    ruled = ClipMatter(matter())
+    ruled = ClipPipeline(matter())
     last = [ruled.frame(picture(f.image), f.number, hints(f.trimap)) for f in frames(3, noise=2.0, pan=1.5)][-1]
     assert np.abs(last.alpha - once.alpha).max() > 0.01
 

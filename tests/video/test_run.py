@@ -20,9 +20,9 @@ from tests.video.helpers import HEIGHT, WIDTH, frames, with_sound, write_frames,
 from uhrmat.core.errors import InputError, OutputError
 from uhrmat.media.video import open_clip
 from uhrmat.media.video.encode import StreamWriter
-from uhrmat.pipeline import Matter
+from uhrmat.pipeline import MattingPipeline
 from uhrmat.video import run
-from uhrmat.video.matter import ClipMatter
+from uhrmat.video.frames import ClipPipeline
 from uhrmat.video.plan import ClipSpec, plan_clip
 from uhrmat.video.report import ClipReport, write_report
 from uhrmat.video.run import Tools, matte_clip, matte_segment
@@ -103,12 +103,12 @@ import os, signal
 from pathlib import Path
 from uhrmat.video import run
 from uhrmat.video.plan import ClipSpec, plan_clip
-inner = run.ClipMatter.frame
+inner = run.ClipPipeline.frame
 def frame(self, picture, number, *rest, **named):
     if number == 4:
         os.kill(os.getpid(), signal.SIGKILL)
     return inner(self, picture, number, *rest, **named)
-run.ClipMatter.frame = frame
+run.ClipPipeline.frame = frame
 spec = ClipSpec(Path({str(spec.source)!r}), Path({str(spec.output)!r}), ("alpha",), mask=Path({str(spec.mask)!r}),
     interval=3, matter={dict(spec.matter)!r})
 job = plan_clip(spec)
@@ -141,16 +141,16 @@ def interrupt(
     spec: ClipSpec, monkeypatch: pytest.MonkeyPatch, at: int, before: Callable[[], None] = lambda: None
 ) -> None:
     """A run that Ctrl-C ends while frame `at` is matted, when `before` has returned."""
-    inner = ClipMatter.frame
+    inner = ClipPipeline.frame
 
-    def frame(self: ClipMatter, picture: object, number: int, *rest: object, **named: object) -> object:
+    def frame(self: ClipPipeline, picture: object, number: int, *rest: object, **named: object) -> object:
         if number == at:
             before()
             raise KeyboardInterrupt
         return inner(self, picture, number, *rest, **named)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patched:
-        patched.setattr(ClipMatter, "frame", frame)
+        patched.setattr(ClipPipeline, "frame", frame)
         with pytest.raises(KeyboardInterrupt):
             matte(spec)
 
@@ -235,13 +235,13 @@ def break_off(spec: ClipSpec, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
 def refined(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Grows by one for each frame whose pixels are refined."""
     found: list[int] = []
-    inner = Matter.refine
+    inner = MattingPipeline.refine
 
-    def counted(self: Matter, *rest: object) -> object:
+    def counted(self: MattingPipeline, *rest: object) -> object:
         found.append(1)
         return inner(self, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Matter, "refine", counted)
+    monkeypatch.setattr(MattingPipeline, "refine", counted)
     return found
 
 
@@ -292,15 +292,15 @@ def test_an_input_that_is_replaced_on_the_way_is_not_mixed(
     wanted = replace(spec, outputs=("composite",), background=str(behind))
     assert spec.mask is not None
     path = {"source": spec.source, "mask": sorted(spec.mask.iterdir())[1], "background": behind}[which]
-    inner = ClipMatter.frame
+    inner = ClipPipeline.frame
 
-    def frame(self: ClipMatter, picture: object, number: int, *rest: object, **named: object) -> object:
+    def frame(self: ClipPipeline, picture: object, number: int, *rest: object, **named: object) -> object:
         if number == at:
             swapped(path)
         return inner(self, picture, number, *rest, **named)  # type: ignore[arg-type]
 
     job = plan_clip(wanted)
-    monkeypatch.setattr(ClipMatter, "frame", frame)
+    monkeypatch.setattr(ClipPipeline, "frame", frame)
     with pytest.raises(InputError, match=rf"{path.name}' was changed or replaced"):
         run.matte_clip(job, Tools.of(job))
     assert "out.mkv" not in left(tmp_path)

@@ -9,7 +9,7 @@ import pytest
 from tests.video.helpers import frames, hints, matter, picture
 from uhrmat.metrics import ClipScores, mean_scores
 from uhrmat.train.synth.clip import ClipFrame
-from uhrmat.video.matter import ClipMatter, Gate
+from uhrmat.video.frames import ClipPipeline, TemporalOptions
 from uhrmat.video.standing import AGREE, STANDS, STIRS, WEIGHT, average, movement, steady, stir
 
 
@@ -85,9 +85,9 @@ def test_a_pixel_that_shows_the_same_is_told_from_one_that_does_not(dtype: type)
     assert (steady(picture(one), shots[0], 0.0, where)[256:] < 128).sum() == 9
 
 
-def scores(clip: list[ClipFrame], gate: Gate) -> tuple[float, float]:
+def scores(clip: list[ClipFrame], gate: TemporalOptions) -> tuple[float, float]:
     """MAD and dtSSD."""
-    state, found = ClipMatter(matter(), gate), ClipScores(conn=False)
+    state, found = ClipPipeline(matter(), gate), ClipScores(conn=False)
     rows = [
         found.push(state.frame(picture(f.image), f.number, hints(f.trimap), foreground=False).alpha, f.alpha, f.trimap)
         for f in clip
@@ -98,14 +98,14 @@ def scores(clip: list[ClipFrame], gate: Gate) -> tuple[float, float]:
 
 def test_hair_before_a_panning_background_is_better_and_steadier() -> None:
     clip = frames(10, noise=2.0, pan=1.5)
-    alone, averaged = scores(clip, Gate(averaged=False)), scores(clip, Gate())
+    alone, averaged = scores(clip, TemporalOptions(averaged=False)), scores(clip, TemporalOptions())
     assert averaged[0] < alone[0] and averaged[1] < alone[1]
 
 
 def test_no_frame_before_a_cut_counts() -> None:
     first, second = frames(2, noise=2.0, cut=1)
-    state = ClipMatter(matter())
+    state = ClipPipeline(matter())
     state.frame(picture(first.image), 0, hints(first.trimap), foreground=False)
     after = state.frame(picture(second.image), 1, hints(second.trimap), foreground=False)
-    fresh = ClipMatter(matter()).frame(picture(second.image), 1, hints(second.trimap), foreground=False)
+    fresh = ClipPipeline(matter()).frame(picture(second.image), 1, hints(second.trimap), foreground=False)
     assert after.stats.cut and np.array_equal(after.alpha, fresh.alpha)

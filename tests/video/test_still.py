@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from tests.video.helpers import frames, hints, matter, picture
-from uhrmat.prior.base import Prior, SmallHints
-from uhrmat.video.matter import ClipMatter, Gate
+from uhrmat.prior.base import PriorResult, SmallHints
+from uhrmat.video.frames import ClipPipeline, TemporalOptions
 from uhrmat.video.still import KeptPrior, unchanged
 
 SMALL = np.random.default_rng(0).random((40, 60, 3), dtype=np.float32)
@@ -20,9 +20,9 @@ class Counting:
     def __init__(self) -> None:
         self.asked = 0
 
-    def __call__(self, small: np.ndarray, hints: SmallHints) -> Prior:
+    def __call__(self, small: np.ndarray, hints: SmallHints) -> PriorResult:
         self.asked += 1
-        return Prior(np.full(small.shape[:2], 0.1 * self.asked, np.float32), self.name)
+        return PriorResult(np.full(small.shape[:2], 0.1 * self.asked, np.float32), self.name)
 
 
 class Remembering(Counting):
@@ -71,7 +71,7 @@ def test_a_static_shot_is_solved_once_and_a_key_frame_again() -> None:
     for temporal, expected in ((True, 1), (False, 4)):
         method, made = Counting(), matter()
         made.priors.use("closed-form+knn", method)
-        clip = ClipMatter(made, Gate(temporal=temporal))
+        clip = ClipPipeline(made, TemporalOptions(temporal=temporal))
         for number, image in enumerate(shot):
             clip.frame(picture(image), number, known, foreground=False)
         assert method.asked == expected

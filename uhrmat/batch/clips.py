@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from uhrmat.batch.tasks import Kind, Task
+from uhrmat.batch.tasks import Kind, WorkerTask
 
-MakeTask = Callable[[Kind, Mapping[str, Any]], Task]
+MakeTask = Callable[[Kind, Mapping[str, Any]], WorkerTask]
 """From kind and body to a task of this clip."""
 
 
@@ -29,11 +29,11 @@ class ClipSteps:
         """Of the segments."""
         return 1 - len(self._left) / self._count if self._settings else 0.0
 
-    def first(self) -> Task:
+    def first(self) -> WorkerTask:
         """To begin with."""
         return self._make("clip", {})
 
-    def after(self, task: Task, result: Mapping[str, Any]) -> list[Task]:
+    def after(self, task: WorkerTask, result: Mapping[str, Any]) -> list[WorkerTask]:
         """What has become ready, now that `task` is done. After "join" there is nothing more."""
         if task.kind == "clip":
             return self._opened(result)
@@ -46,7 +46,7 @@ class ClipSteps:
             return [] if self._left else [self._piece("join")]
         return []
 
-    def _opened(self, result: Mapping[str, Any]) -> list[Task]:
+    def _opened(self, result: Mapping[str, Any]) -> list[WorkerTask]:
         segments = [[int(n), int(start), int(stop)] for n, start, stop, _ in result["segments"]]
         todo = [segment for segment, row in zip(segments, result["segments"], strict=True) if not row[3]]
         self._settings, self._count = str(result["settings"]), len(segments)
@@ -58,6 +58,6 @@ class ClipSteps:
             return [self._piece("carry", self._chain[0])]
         return [self._piece("segment", segment) for segment in todo]
 
-    def _piece(self, kind: Kind, segment: list[int] | None = None) -> Task:
+    def _piece(self, kind: Kind, segment: list[int] | None = None) -> WorkerTask:
         body = {"settings": self._settings} | ({} if segment is None else {"segment": segment})
         return self._make(kind, body)

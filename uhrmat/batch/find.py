@@ -27,7 +27,7 @@ _JUNK = frozenset(
 
 
 @dataclass(frozen=True)
-class Item:
+class BatchItem:
     """One still or clip. key: its path below the output folder, with "/"; hints: files by name; size: bytes;
     error: what is wrong and what to do, of one that is known to fail."""
 
@@ -63,11 +63,11 @@ class Selection:
 
 
 @dataclass
-class Found:
+class FoundItems:
     """items: in the order of their keys; ignored: how many files of which extension were passed over; companions: paths
     below the folder of hints and results that lie beside what they belong to, and are passed over, too."""
 
-    items: list[Item] = field(default_factory=list)
+    items: list[BatchItem] = field(default_factory=list)
     ignored: Counter[str] = field(default_factory=Counter)
     companions: list[str] = field(default_factory=list)
 
@@ -104,13 +104,13 @@ def root_names(roots: Sequence[Path]) -> list[str]:
     return names
 
 
-def find(roots: Sequence[Path], chosen: Selection) -> Found:
+def find(roots: Sequence[Path], chosen: Selection) -> FoundItems:
     """What `roots` hold. One folder is mirrored as it is, of several each has its name in front.
 
     Raises InputError as `root_names` does.
     """
     names = root_names(roots)
-    found = Found()
+    found = FoundItems()
     skip = {path.resolve() for path in chosen.skip}
     for root, name in zip(roots, names, strict=True):
         before = PurePosixPath(name if len(roots) > 1 else "")
@@ -127,7 +127,9 @@ def in_shard(key: str, shard: tuple[int, int]) -> bool:
     return int.from_bytes(digest[:8], "big") % shard[1] == shard[0] - 1
 
 
-def _walk(root: Path, before: PurePosixPath, chosen: Selection, skip: set[Path], found: Found) -> Iterator[Item]:
+def _walk(
+    root: Path, before: PurePosixPath, chosen: Selection, skip: set[Path], found: FoundItems
+) -> Iterator[BatchItem]:
     unreadable: list[OSError] = []
     for folder, folders, files in os.walk(root, onerror=unreadable.append):
         here = Path(folder)
@@ -143,7 +145,7 @@ def _walk(root: Path, before: PurePosixPath, chosen: Selection, skip: set[Path],
                 continue
             if _matches(below / name, chosen.sequences):
                 if _wanted(below / name, chosen):
-                    yield Item((before / below / name).as_posix(), path, "clip", _size(path))
+                    yield BatchItem((before / below / name).as_posix(), path, "clip", _size(path))
                 continue
             inside.append(name)
         folders[:] = inside
@@ -158,15 +160,19 @@ def _walk(root: Path, before: PurePosixPath, chosen: Selection, skip: set[Path],
     for error in unreadable:
         lost = Path(str(error.filename))
         key = (before / lost.relative_to(root).as_posix()).as_posix()
-        yield Item(key, lost, "still", 0, {}, (f"The folder cannot be read: {error.strerror}.", "See its permissions."))
+        yield BatchItem(
+            key, lost, "still", 0, {}, (f"The folder cannot be read: {error.strerror}.", "See its permissions.")
+        )
 
 
-def _item(key: str, path: Path, kind: Literal["still", "clip"]) -> Item:
+def _item(key: str, path: Path, kind: Literal["still", "clip"]) -> BatchItem:
     """A pipe, a device or a socket that is named like a picture is an item that fails, and is not opened."""
     special = special_kind(path)
     if special is not None:
-        return Item(key, path, kind, 0, {}, (f"It is {special}, and only files are read.", "Leave it out: --exclude."))
-    return Item(key, path, kind, _size(path))
+        return BatchItem(
+            key, path, kind, 0, {}, (f"It is {special}, and only files are read.", "Leave it out: --exclude.")
+        )
+    return BatchItem(key, path, kind, _size(path))
 
 
 def _junk(name: str) -> bool:

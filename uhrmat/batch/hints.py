@@ -15,7 +15,7 @@ from functools import cache, partial
 from pathlib import Path, PurePosixPath
 from string import Formatter
 
-from uhrmat.batch.find import Item
+from uhrmat.batch.find import BatchItem
 from uhrmat.core.errors import InputError
 from uhrmat.core.naming import existing, hints_of, is_picture, list_folder
 from uhrmat.media import same_file
@@ -23,7 +23,7 @@ from uhrmat.media import same_file
 _FIELDS = ("folder", "tree", "stem", "name")
 
 
-class Hints:
+class HintFolders:
     """Finds the hints of items. where: by name ("trimap", "mask", "plate") a folder or a pattern; for a plate also one
     file for all. Raises InputError for what is none of these."""
 
@@ -43,7 +43,7 @@ class Hints:
         """Folders that hold nothing but hints."""
         return [Path(text) for text in self._where.values() if not _is_pattern(text) and Path(text).is_dir()]
 
-    def give(self, items: Sequence[Item]) -> list[Item]:
+    def give(self, items: Sequence[BatchItem]) -> list[BatchItem]:
         """The items with their hints, or with what is wrong; without those that are hints themselves."""
         self._listing.cache_clear()
         for kind, text in self._where.items():
@@ -53,7 +53,7 @@ class Hints:
             used |= {_identity(path) for path in item.hints.values()} - {_identity(item.source)}
         return [item for item in items if not used or _identity(item.source) not in used]
 
-    def _one(self, kind: str, text: str, items: Sequence[Item]) -> list[Item]:
+    def _one(self, kind: str, text: str, items: Sequence[BatchItem]) -> list[BatchItem]:
         found, users = [], defaultdict[Path, list[str]](list)
         for item in items:
             try:
@@ -67,7 +67,7 @@ class Hints:
             return found
         return [self._alone(kind, item, users) for item in found]
 
-    def _alone(self, kind: str, item: Item, users: Mapping[Path, list[str]]) -> Item:
+    def _alone(self, kind: str, item: BatchItem, users: Mapping[Path, list[str]]) -> BatchItem:
         """The item, unless a file in another folder has the same hint."""
         others = users.get(item.hints[kind], []) if kind in item.hints else []
         folders = {PurePosixPath(key).parent: key for key in others}
@@ -76,7 +76,7 @@ class Hints:
         what = f"The {kind} {item.hints[kind]} fits {' and '.join(list(folders.values())[:2])}."
         return replace(item, error=item.error or (what, f"Give the folder of {kind}s the same subfolders."), hints={})
 
-    def _find(self, kind: str, text: str, item: Item) -> Path:
+    def _find(self, kind: str, text: str, item: BatchItem) -> Path:
         if Path(text).is_file():
             return Path(text)
         if _is_pattern(text):
@@ -98,7 +98,7 @@ class Hints:
         )
 
 
-def _usable(item: Item, path: Path) -> bool:
+def _usable(item: BatchItem, path: Path) -> bool:
     return item.kind == "clip" if path.is_dir() else is_picture(path)
 
 
@@ -118,7 +118,7 @@ def _check_fields(text: str) -> None:
         raise InputError(f"The pattern {text!r} cannot be used.", "It may hold {folder}, {tree}, {stem} and {name}.")
 
 
-def _filled(text: str, item: Item) -> Path:
+def _filled(text: str, item: BatchItem) -> Path:
     path = Path(
         text.format(folder=item.source.parent, tree=item.folder.as_posix(), stem=item.stem, name=item.source.name)
     )

@@ -16,14 +16,14 @@ from typing import Any
 from uhrmat.batch.clips import ClipSteps
 from uhrmat.batch.eta import Eta
 from uhrmat.batch.executors.base import Executor
-from uhrmat.batch.find import Item
+from uhrmat.batch.find import BatchItem
 from uhrmat.batch.manifest import FOLDER, Manifest, Record, measure, name_hash
 from uhrmat.batch.report import Summary, Tell
 from uhrmat.batch.select import has_results, input_of
-from uhrmat.batch.tasks import Kind, Outcome, Task
+from uhrmat.batch.tasks import Kind, TaskResult, WorkerTask
 from uhrmat.core.delivered import by_name, without_folders
 from uhrmat.core.errors import OutputError
-from uhrmat.core.signals import Asked
+from uhrmat.core.signals import StopRequest
 
 TRIES = 3
 """How often a task is handed out whose worker died; from the second time on with nothing beside it."""
@@ -35,7 +35,7 @@ class _Work:
     """An item in hand: what it was when it was begun, the steps of a clip, when it was begun, and whether files that
     are there may be replaced."""
 
-    def __init__(self, item: Item, fingerprint: str) -> None:
+    def __init__(self, item: BatchItem, fingerprint: str) -> None:
         self.item, self.fingerprint = item, fingerprint
         self.steps: ClipSteps | None = None
         self.begun = time.monotonic()
@@ -58,9 +58,9 @@ class Batch:
         self.executor, self.manifest, self.digests, self.tell = executor, manifest, digests, tell
         self._folders = by_name(folders)
         self.summary, self.eta, self.overwrite = Summary(), Eta(), overwrite
-        self._waiting, self._ready = deque[Item](), deque[Task]()
+        self._waiting, self._ready = deque[BatchItem](), deque[WorkerTask]()
         self._works, self._tries = dict[str, _Work](), dict[int, int]()
-        self._flying: dict[int, tuple[Task, _Work]] = {}
+        self._flying: dict[int, tuple[WorkerTask, _Work]] = {}
         self._numbers, self._begun, self._stopped = itertools.count(1), time.monotonic(), False
 
     @property
@@ -73,7 +73,7 @@ class Batch:
         """Keys of the items that are in hand or wait."""
         return {*self._works, *(item.key for item in self._waiting)}
 
-    def add(self, items: Iterable[Item]) -> None:
+    def add(self, items: Iterable[BatchItem]) -> None:
         """More to do, in this order. Those of the latest run of an item count, so an earlier failure is forgotten."""
         for item in items:
             self.summary.found += 1
@@ -109,7 +109,7 @@ class Batch:
         self._ready.clear()
         self.executor.stop()
 
-    def finish(self, asked: Asked) -> Summary:
+    def finish(self, asked: StopRequest) -> Summary:
         """Steps until nothing is in hand any more, and stops when it is `asked`. The summary."""
         while not self.idle:
             if asked.value:
@@ -132,7 +132,7 @@ class Batch:
                 self._flying[task.id] = task, self._works[task.key]
                 self.executor.submit(task)
 
-    def _begin(self, item: Item) -> None:
+    def _begin(self, item: BatchItem) -> None:
         self._works[item.key] = work = _Work(item, "")
         if item.error is not None:
             self._fail(work, *item.error)
@@ -151,14 +151,14 @@ class Batch:
             work.steps = ClipSteps(lambda kind, body: self._task(item, kind, body))
             self._ready.append(work.steps.first())
 
-    def _task(self, item: Item, kind: Kind, body: Mapping[str, Any]) -> Task:
+    def _task(self, item: BatchItem, kind: Kind, body: Mapping[str, Any]) -> WorkerTask:
         folder = self.manifest.out / item.folder
         hints = {name: str(path.absolute()) for name, path in item.hints.items()}
         source, number = str(item.source.absolute()), next(self._numbers)
         body = {**body, "replace": self._works[item.key].replace}
-        return Task(number, kind, item.key, source, str(folder.absolute()), hints, body)
+        return WorkerTask(number, kind, item.key, source, str(folder.absolute()), hints, body)
 
-    def _ended(self, outcome: Outcome) -> None:
+    def _ended(self, outcome: TaskResult) -> None:
         task, work = self._flying.pop(outcome.id)
         if self._works.get(task.key) is not work:
             return  # a piece of a clip that has failed meanwhile
@@ -174,7 +174,7 @@ class Batch:
         else:
             self._advance(task, work, outcome.result)
 
-    def _lost(self, task: Task, work: _Work, outcome: Outcome) -> None:
+    def _lost(self, task: WorkerTask, work: _Work, outcome: TaskResult) -> None:
         tries = self._tries[task.id] = self._tries.get(task.id, 1) + 1
         if tries > TRIES:
             hint = "Is the memory exhausted? Allow less with --max-memory, or run fewer --jobs."
@@ -187,7 +187,7 @@ class Batch:
             self.tell({"event": "retry", "item": task.key, "reason": f"its worker ended early ({outcome.error})"})
             self._ready.appendleft(task.again())
 
-    def _advance(self, task: Task, work: _Work, result: Mapping[str, Any]) -> None:
+    def _advance(self, task: WorkerTask, work: _Work, result: Mapping[str, Any]) -> None:
         work.notes += result.get("notes", [])
         if task.kind in ("still", "join"):
             self._done(work, result)
@@ -240,7 +240,7 @@ class Batch:
             record = replace(record, outputs=before.outputs, sha256=before.sha256)
         return replace(record, **more)
 
-    def _names(self, item: Item) -> dict[Path, str]:
+    def _names(self, item: BatchItem) -> dict[Path, str]:
         """What its files are called where no folder is named: see `delivered`."""
         out = self.manifest.out
         own = {item.source: item.key, **by_name(item.hints.values()), out / item.folder: str(item.folder), out: "."}

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from uhrmat.batch.find import Item, root_names
+from uhrmat.batch.find import BatchItem, root_names
 from uhrmat.batch.manifest import FOLDER, Manifest, name_hash
 from uhrmat.batch.settings import Settings, fingerprint
 from uhrmat.core.errors import InputError, OutputError
@@ -22,7 +22,7 @@ from uhrmat.media.video import CODECS
 class Selected:
     """todo: items that are missing or changed; kept: how many are done already."""
 
-    todo: list[Item] = field(default_factory=list)
+    todo: list[BatchItem] = field(default_factory=list)
     kept: int = 0
 
 
@@ -42,12 +42,12 @@ def check_folders(roots: Sequence[Path], out: Path) -> int:
     return check_writable(out)
 
 
-def input_of(item: Item) -> str:
+def input_of(item: BatchItem) -> str:
     """The fingerprint of an item and its hints. Raises OSError."""
     return fingerprint([item.source, *(item.hints[name] for name in sorted(item.hints))])
 
 
-def select(items: Iterable[Item], manifest: Manifest, digests: Mapping[str, str]) -> Selected:
+def select(items: Iterable[BatchItem], manifest: Manifest, digests: Mapping[str, str]) -> Selected:
     """Parts what is done from what is not."""
     found = Selected()
     for item in items:
@@ -58,7 +58,7 @@ def select(items: Iterable[Item], manifest: Manifest, digests: Mapping[str, str]
     return found
 
 
-def is_done(item: Item, manifest: Manifest, digests: Mapping[str, str]) -> bool:
+def is_done(item: BatchItem, manifest: Manifest, digests: Mapping[str, str]) -> bool:
     """Whether the item's files are there, made from what it is now, as it is wanted now."""
     if item.key not in manifest.records:
         return False
@@ -68,10 +68,10 @@ def is_done(item: Item, manifest: Manifest, digests: Mapping[str, str]) -> bool:
         return False
 
 
-def collisions(items: Iterable[Item], manifest: Manifest) -> dict[str, Item]:
+def collisions(items: Iterable[BatchItem], manifest: Manifest) -> dict[str, BatchItem]:
     """Items that would be written to the files of another, by key, with that other: the one that was worked on before,
     else the first. Names count as one that differ by A and a only, as they do on many disks."""
-    owners: dict[tuple[str, str, str], Item] = {}
+    owners: dict[tuple[str, str, str], BatchItem] = {}
     ordered = sorted(items, key=lambda item: item.key not in manifest.records)
     found = {}
     for item in ordered:
@@ -83,7 +83,7 @@ def collisions(items: Iterable[Item], manifest: Manifest) -> dict[str, Item]:
     return found
 
 
-def refuse_collision(owner: Item, item: Item) -> None:
+def refuse_collision(owner: BatchItem, item: BatchItem) -> None:
     """Raises InputError that names both."""
     raise InputError(
         f"{owner.key} and {item.key} would give files of the same name.",
@@ -91,7 +91,7 @@ def refuse_collision(owner: Item, item: Item) -> None:
     )
 
 
-def refuse_strangers(items: Iterable[Item], manifest: Manifest, settings: Settings) -> None:
+def refuse_strangers(items: Iterable[BatchItem], manifest: Manifest, settings: Settings) -> None:
     """Raises OutputError for files in the way that no run made, or that were made from another file of that name."""
     for item in items:
         record = manifest.records[item.key] if item.error is None and _ours(item, manifest) else None
@@ -106,13 +106,13 @@ def refuse_strangers(items: Iterable[Item], manifest: Manifest, settings: Settin
                 )
 
 
-def has_results(item: Item, manifest: Manifest) -> bool:
+def has_results(item: BatchItem, manifest: Manifest) -> bool:
     """Whether files of the item may be there that are results of it: it was done, or begun by a run that was killed."""
     record = manifest.records.get(item.key)
     return record is not None and _ours(item, manifest) and (record.state != "failed" or bool(record.outputs))
 
 
-def _ours(item: Item, manifest: Manifest) -> bool:
+def _ours(item: BatchItem, manifest: Manifest) -> bool:
     """Whether an earlier run worked on the same file: the same path, or as it was moved."""
     record = manifest.records.get(item.key)
     if record is None or not record.input:
@@ -122,7 +122,7 @@ def _ours(item: Item, manifest: Manifest) -> bool:
     return False
 
 
-def _possible(item: Item, out: Path, settings: Settings) -> list[Path]:
+def _possible(item: BatchItem, out: Path, settings: Settings) -> list[Path]:
     """All names that the item's files may have; which of them is only known when it is opened."""
     folder = out / item.folder
     if item.kind == "still":

@@ -12,10 +12,10 @@ from typing import Any
 from uhrmat._version import __version__
 from uhrmat.hints.compatibility import check_given
 from uhrmat.hints.key_colour import parse_key
-from uhrmat.image.outputs import Spec
+from uhrmat.image.outputs import OutputSpec
 from uhrmat.media import MAX_PIXELS
 from uhrmat.media.video import find_codec
-from uhrmat.prior.choose import NEEDS, NETWORK, pick
+from uhrmat.prior.choose import NEEDS, NETWORK, choose_prior
 from uhrmat.video.segments import KEYFRAME_INTERVAL
 
 _VERSION = 1
@@ -28,10 +28,10 @@ _REFINERS = {"shm": "shm-lite", "ddfe": "ddfe-line"}
 
 @dataclass(frozen=True)
 class Settings:
-    """matter: options of `Matter`; outputs, alpha_format, background, premultiply, colour_format, keep_metadata: see
-    `outputs.Spec`; resize: trimaps of
-    another size are scaled; given: names of the hints that every file has (see `choose.NAMES`); key: the screen's
-    colour; codec, bits, temporal, threshold, interval: of clips, see `video.plan.ClipSpec`.
+    """matter: options of `MattingPipeline`; outputs, alpha_format, background, premultiply, colour_format,
+    keep_metadata: see `outputs.OutputSpec`; resize: trimaps of another size are scaled; given: names of the hints that
+    every file has (see `compatibility.NAMES`); key: the screen's colour; codec, bits, temporal, threshold, interval: of
+    clips, see `video.plan.ClipSpec`.
 
     Raises InputError for what cannot work for any file.
     """
@@ -56,7 +56,7 @@ class Settings:
     def __post_init__(self) -> None:
         self.spec  # noqa: B018  refuses what it does not know
         check_given(frozenset(self.given))
-        pick(self.prior, frozenset(self.given))
+        choose_prior(self.prior, frozenset(self.given))
         if self.key is not None:
             parse_key(self.key)
         if self.codec is not None:
@@ -69,9 +69,9 @@ class Settings:
         return str(self.matter.get("prior", "auto"))
 
     @property
-    def spec(self) -> Spec:
+    def spec(self) -> OutputSpec:
         """Of stills. Whether a file may be replaced has been asked before."""
-        return Spec(
+        return OutputSpec(
             self.outputs, self.alpha_format, self.background, self.premultiply, True, self.colour_format,
             self.keep_metadata,
         )  # fmt: skip
@@ -111,7 +111,7 @@ class Settings:
 
         named = self.matter.get("weights") or _REFINERS.get(str(self.matter.get("refiner", "shm")))
         names = [str(named)] if named else []
-        prior = pick(self.prior, frozenset(self.given)).name
+        prior = choose_prior(self.prior, frozenset(self.given)).name
         if prior not in NEEDS and prior != NETWORK:
             names.append(prior)
         found = [sha256(resolve(name).path) for name in names]

@@ -13,7 +13,7 @@ Status = Literal["done", "failed", "dropped", "lost"]
 
 
 @dataclass(frozen=True)
-class Task:
+class WorkerTask:
     """One piece of work on the item `key`. A still is one piece; a clip is opened ("clip"), its hints carried through
     each segment where they have to be, its segments matted, and joined.
 
@@ -34,7 +34,7 @@ class Task:
         """As JSON takes it."""
         return asdict(self)
 
-    def again(self) -> Task:
+    def again(self) -> WorkerTask:
         """The same, for another try; the worker that died may have left its files."""
         return replace(self, alone=True, body={**self.body, "replace": True})
 
@@ -45,7 +45,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TaskResult:
     """What became of the task with that id. result: of one that is done; output: whether a failure was one of writing.
 
     "dropped" is what was not begun when the run was stopped, "lost" what a worker took with it when it died.
@@ -63,13 +63,13 @@ class Outcome:
         return asdict(self)
 
 
-def failed(task: int, error: BaseException) -> Outcome:
+def failed(task: int, error: BaseException) -> TaskResult:
     """The outcome of a task that ended with `error`."""
     output = isinstance(error, (OSError, OutputError))
     if isinstance(error, UhrmatError):
-        return Outcome(task, "failed", error=error.message, hint=error.hint, output=output)
+        return TaskResult(task, "failed", error=error.message, hint=error.hint, output=output)
     if isinstance(error, MemoryError):
         hint = "Allow less with --max-memory, or run fewer --jobs."
-        return Outcome(task, "failed", error="There is not enough memory for it.", hint=hint)
+        return TaskResult(task, "failed", error="There is not enough memory for it.", hint=hint)
     text = f"{type(error).__name__}: {error}."
-    return Outcome(task, "failed", error=text, hint="This was not expected.", output=output)
+    return TaskResult(task, "failed", error=text, hint="This was not expected.", output=output)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from uhrmat.batch.find import Item
+from uhrmat.batch.find import BatchItem
 from uhrmat.batch.select import input_of
 from uhrmat.core.errors import UhrmatError
 from uhrmat.media import read_info
@@ -14,7 +14,7 @@ from uhrmat.media.video import open_clip
 
 
 @dataclass
-class _Seen:
+class _Sighting:
     fingerprint: str
     since: float
     tried: bool = False
@@ -29,28 +29,28 @@ class Inbox:
 
     def __init__(self, settle: float = 5.0, clock: Callable[[], float] = time.monotonic) -> None:
         self._settle, self._clock = settle, clock
-        self._seen: dict[str, _Seen] = {}
+        self._seen: dict[str, _Sighting] = {}
 
-    def ready(self, items: list[Item], busy: Collection[str] = ()) -> list[Item]:
+    def ready(self, items: list[BatchItem], busy: Collection[str] = ()) -> list[BatchItem]:
         """Those of `items`, all that are there now, that are complete and new in this state, and not `busy` (keys)."""
         self._seen = {item.key: self._seen[item.key] for item in items if item.key in self._seen}
         return [item for item in items if item.key not in busy and self._is_ready(item)]
 
-    def _is_ready(self, item: Item) -> bool:
+    def _is_ready(self, item: BatchItem) -> bool:
         try:
             state = input_of(item)
         except OSError:
             return False
         now, seen = self._clock(), self._seen.get(item.key)
         if seen is None or seen.fingerprint != state:
-            self._seen[item.key] = seen = _Seen(state, now)
+            self._seen[item.key] = seen = _Sighting(state, now)
         if seen.tried or item.error is not None or now - seen.since < self._settle or not opens(item):
             return False
         seen.tried = True
         return True
 
 
-def opens(item: Item) -> bool:
+def opens(item: BatchItem) -> bool:
     """Whether the file's header can be read."""
     try:
         if item.kind == "still":

@@ -16,16 +16,16 @@ import numpy as np
 
 from uhrmat.batch.manifest import digest
 from uhrmat.batch.settings import Settings, fingerprint
-from uhrmat.batch.tasks import Outcome, Task, failed
+from uhrmat.batch.tasks import TaskResult, WorkerTask, failed
 from uhrmat.core.devices import peak_memory, trial_failure
 from uhrmat.core.errors import InputError, MemoryBudgetError
 from uhrmat.core.memory import memory_limit
 from uhrmat.image.deliver import deliver
-from uhrmat.image.loading import load
+from uhrmat.image.load import load
 from uhrmat.image.plan import plan
 from uhrmat.media.composite import parse_background
-from uhrmat.pipeline import Matter
-from uhrmat.prior.choose import pick
+from uhrmat.pipeline import MattingPipeline
+from uhrmat.prior.choose import choose_prior
 from uhrmat.prior.closed_form.affinity import METHODS
 from uhrmat.refine.memory.budget import share_among
 
@@ -53,33 +53,36 @@ class Worker:
         self.background = None if settings.background is None else parse_background(settings.background)
         self.prior = LazyPrior()
         self.computing, self.stopped = threading.Lock(), threading.Event()
-        self._made: dict[tuple[Any, ...], Matter] = {}
+        self._made: dict[tuple[Any, ...], MattingPipeline] = {}
         self._device, devices = _device(str(settings.matter.get("device", "auto")), index)
         share_among(len(range(index % devices, workers, devices)))
         self.matter().prepare(frozenset(settings.given))
         self._clips: Clips | None = None
 
-    def matter(self, **changed: Any) -> Matter:
+    def matter(self, **changed: Any) -> MattingPipeline:
         """The matter with the settings' options, but for `changed`; each is made once."""
         key = tuple(sorted(changed.items()))
         if key not in self._made:
             options = {**self.settings.matter, "device": self._device, **changed}
-            if "prior" not in changed and pick(self.settings.prior, frozenset(self.settings.given)).name in METHODS:
+            if (
+                "prior" not in changed
+                and choose_prior(self.settings.prior, frozenset(self.settings.given)).name in METHODS
+            ):
                 options["solver"] = self.prior.solve
-            self._made[key] = Matter(**options)
+            self._made[key] = MattingPipeline(**options)
         return self._made[key]
 
-    def run(self, task: Task) -> Outcome:
+    def run(self, task: WorkerTask) -> TaskResult:
         """Does a task and says what became of it."""
         try:
             self.check()
             with memory_limit(self.settings.matter.get("max_memory"), self.matter().device):
                 result = self._summed(self._still(task) if task.kind == "still" else self._of_clip(task))
         except Dropped:
-            return Outcome(task.id, "dropped")
+            return TaskResult(task.id, "dropped")
         except Exception as error:
             return failed(task.id, error)
-        return Outcome(task.id, "done", result)
+        return TaskResult(task.id, "done", result)
 
     def _summed(self, result: dict[str, Any]) -> dict[str, Any]:
         """With the SHA-256 of each file, where there are any."""
@@ -100,7 +103,7 @@ class Worker:
         """Ends the prior's process."""
         self.prior.close()
 
-    def _still(self, task: Task) -> dict[str, Any]:
+    def _still(self, task: WorkerTask) -> dict[str, Any]:
         settings, photo = self.settings, Path(task.source)
         spec = replace(settings.spec, overwrite=task.replace)
         hints = {name: Path(path) for name, path in task.hints.items()}
@@ -124,14 +127,14 @@ class Worker:
         stats = {**matte.stats.as_dict(), "seconds": seconds, "peak_memory": peak_memory(self._device)}
         return {"files": {name: str(path) for name, path in files.items()}, "stats": stats}
 
-    def _of_clip(self, task: Task) -> dict[str, Any]:
+    def _of_clip(self, task: WorkerTask) -> dict[str, Any]:
         from uhrmat.batch.segments import Clips
 
         self._clips = self._clips or Clips(self)
         return self._clips.run(task)
 
 
-def unchanged(task: Task) -> None:
+def unchanged(task: WorkerTask) -> None:
     """Raises InputError where the task's files are not what they were when it was handed out."""
     paths = [Path(task.source), *(Path(task.hints[name]) for name in sorted(task.hints))]
     if fingerprint(paths) != task.body["input"]:

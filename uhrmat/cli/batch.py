@@ -13,9 +13,9 @@ from uhrmat.cli.console import FAILED, Console, session
 from uhrmat.core.signals import INTERRUPTED
 
 if TYPE_CHECKING:
-    from uhrmat.batch.job import Job, MakeExecutor
     from uhrmat.batch.page import StillsPage
     from uhrmat.batch.report import Tell
+    from uhrmat.batch.session import BatchRun, MakeExecutor
     from uhrmat.batch.settings import Settings
 
 
@@ -83,8 +83,8 @@ def batch(
             from uhrmat.core.errors import InputError
 
             raise InputError("No folder of photographs or clips was named.", "Name one or more.")
-        from uhrmat.batch.hints import Hints
-        from uhrmat.batch.job import Job
+        from uhrmat.batch.hints import HintFolders
+        from uhrmat.batch.session import BatchRun
         from uhrmat.batch.settings import Settings
         from uhrmat.image.outputs import parse_outputs
         from uhrmat.media import MAX_PIXELS
@@ -101,7 +101,7 @@ def batch(
             keyframe_interval, None if colour_format is None else colour_format.value, keep_metadata,
         )  # fmt: skip
         chosen = Selection(include or (), exclude or (), sequences or (), (), parse_shard(shard))
-        job = Job(folders, out, settings, chosen, Hints(named) if named else None, overwrite)
+        job = BatchRun(folders, out, settings, chosen, HintFolders(named) if named else None, overwrite)
         page = None if report is None else _page(report, job)
         if dry_run:
             _show(console, job)
@@ -123,9 +123,9 @@ def _verify(out: Path, share: tuple[int, int], tell: Tell) -> None:
         raise typer.Exit(FAILED)
 
 
-def _run(job: Job, executor: MakeExecutor, tell: Tell, settle: float | None) -> int:
+def _run(job: BatchRun, executor: MakeExecutor, tell: Tell, settle: float | None) -> int:
     """The exit code."""
-    from uhrmat.batch.job import run, watch
+    from uhrmat.batch.session import run, watch
 
     if settle is not None:
         return 0 if watch(job, executor, tell, settle=settle).good else FAILED
@@ -133,7 +133,7 @@ def _run(job: Job, executor: MakeExecutor, tell: Tell, settle: float | None) -> 
     return INTERRUPTED if asked else 0 if summary.good else FAILED
 
 
-def _page(path: Path, job: Job) -> StillsPage:
+def _page(path: Path, job: BatchRun) -> StillsPage:
     """Refuses a page that cannot be written."""
     from uhrmat.batch.page import StillsPage
     from uhrmat.cli.report import rows
@@ -183,9 +183,9 @@ def _executor(settings: Settings, jobs: int | None, runner: opt.Runner, address:
     return lambda: LocalExecutor(settings, jobs or 1, note)
 
 
-def _show(console: Console, job: Job) -> None:
+def _show(console: Console, job: BatchRun) -> None:
     """What a run would do."""
-    from uhrmat.batch.job import look
+    from uhrmat.batch.session import look
 
     found, todo = look(job)
     rows = [("would do" if item.error is None else "would fail", _about(item)) for item in todo]

@@ -12,12 +12,12 @@ from uhrmat.cli import options as opt
 from uhrmat.cli.console import FAILED, Console, describe, session
 
 if TYPE_CHECKING:
-    from uhrmat.image.loading import Ahead
-    from uhrmat.image.outputs import Spec
+    from uhrmat.image.load import Prefetcher
+    from uhrmat.image.outputs import OutputSpec
     from uhrmat.image.photo import Delivered
-    from uhrmat.image.plan import Job
+    from uhrmat.image.plan import ImageTask
     from uhrmat.media.composite import Background
-    from uhrmat.pipeline import Matte, Matter
+    from uhrmat.pipeline import MattingPipeline, MattingResult
 
 
 def image(
@@ -53,7 +53,7 @@ def image(
     quiet: opt.Quiet = False,
     debug: opt.Debug = False,
 ) -> None:
-    """Matte photographs: alpha, foreground colours, cut-outs.
+    """MattingResult photographs: alpha, foreground colours, cut-outs.
 
     Example: uhrmat image photo.jpg --trimap photo_trimap.png -o out
     uhrmat image photo.jpg --mask mask.png -o cut.png
@@ -61,12 +61,12 @@ def image(
     """
     hinted = trimap is not None or mask is not None
     with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
-        from uhrmat.image.outputs import DEFAULT_OUTPUTS, JPEG, Spec, for_file, names_file, parse_outputs
+        from uhrmat.image.outputs import DEFAULT_OUTPUTS, JPEG, OutputSpec, for_file, names_file, parse_outputs
         from uhrmat.image.plan import plan
         from uhrmat.media import MAX_PIXELS
 
         asked = None if outputs is None else parse_outputs(outputs)
-        spec = Spec(
+        spec = OutputSpec(
             DEFAULT_OUTPUTS if asked is None else asked, alpha_format.value, background, premultiply, overwrite,
             None if colour_format is None else colour_format.value, keep_metadata,
         )  # fmt: skip
@@ -88,7 +88,7 @@ def image(
 
         # Only now, so that what can be refused is refused before torch is loaded.
         from uhrmat.core.quick import importing
-        from uhrmat.image.loading import Ahead
+        from uhrmat.image.load import Prefetcher
         from uhrmat.media.composite import need_opaque, parse_background
         from uhrmat.prior.closed_form.affinity import METHODS
         from uhrmat.prior.worker import PriorProcess
@@ -96,19 +96,19 @@ def image(
         behind = None if background is None else parse_background(background)
         if behind is not None and spec.file is not None and spec.file.suffix.lower() in JPEG:
             need_opaque(behind, f"a {spec.file.suffix} file")
-        with closing(PriorProcess(begun.obj)) as process, closing(Ahead(jobs, resize_trimap, limit)) as ahead:
-            begun_ahead = ahead.begin_prior(
+        with closing(PriorProcess(begun.obj)) as process, closing(Prefetcher(jobs, resize_trimap, limit)) as ahead:
+            begun_ahead = ahead.prefetch_prior(
                 prior, working_size, process.solve, refiner == "ddfe" and working_size is None
             )  # fmt: skip
             # torch can wait until the prior is at work, but not the other way round
             at_work = hinted and begun_ahead.result() is not None
             with importing(lean=prior in ("auto", *METHODS)):
-                from uhrmat.pipeline import Matter
+                from uhrmat.pipeline import MattingPipeline
 
-            matter = Matter(prior, solver=process.solve, **options)
+            matter = MattingPipeline(prior, solver=process.solve, **options)
             matter.prepare(jobs[0].given)
             if at_work:
-                matter.warm()
+                matter.warm_up()
             failed = _run(console, matter, jobs, spec, ahead, behind, report)
     if failed:
         raise typer.Exit(FAILED)
@@ -116,10 +116,10 @@ def image(
 
 def _run(
     console: Console,
-    matter: Matter,
-    jobs: list[Job],
-    spec: Spec,
-    ahead: Ahead,
+    matter: MattingPipeline,
+    jobs: list[ImageTask],
+    spec: OutputSpec,
+    ahead: Prefetcher,
     background: Background | None,
     page: Path | None,
 ) -> int:
@@ -134,7 +134,7 @@ def _run(
 
         album = Album(page, len(jobs))
 
-    def look(matte: Matte, item: Delivered) -> None:
+    def look(matte: MattingResult, item: Delivered) -> None:
         assert album is not None
         table = without_folders(report(item), by_name((item.photo, *item.files.values())))
         album.add(matte, item.photo.name, table)

@@ -339,7 +339,7 @@ JsonLines = Annotated[
 
 
 def matter_options(max_memory: str | None, overflow: Overflow, **options: Any) -> dict[str, Any]:
-    """What `Matter` takes, by name, from a command's options; the memory also binds what the command reads.
+    """What `MattingPipeline` takes, by name, from a command's options; the memory also binds what the command reads.
 
     Raises InputError where the memory is no size.
     """

@@ -12,7 +12,7 @@ from uhrmat.cli import options as opt
 from uhrmat.cli.console import FAILED, Console, session
 
 if TYPE_CHECKING:
-    from uhrmat.video.plan import ClipJob
+    from uhrmat.video.plan import ClipPlan
     from uhrmat.video.report import ClipReport
 
 FrameByFrame = Annotated[
@@ -94,7 +94,7 @@ def video(
         raise typer.Exit(FAILED)
 
 
-def _run(console: Console, job: ClipJob, resume: bool, report: Path | None) -> bool:
+def _run(console: Console, job: ClipPlan, resume: bool, report: Path | None) -> bool:
     """Mattes the clip and says so; False where it failed after the work had begun."""
     from uhrmat.cli.console import describe
     from uhrmat.core.quick import importing
@@ -120,7 +120,7 @@ def _run(console: Console, job: ClipJob, resume: bool, report: Path | None) -> b
     return True
 
 
-def _shown(job: ClipJob, report: Path | None) -> frozenset[int]:
+def _shown(job: ClipPlan, report: Path | None) -> frozenset[int]:
     """Frames whose active pixels the page shows."""
     if report is None or not _is_page(report):
         return frozenset()

@@ -26,7 +26,7 @@ spec.loader.exec_module(package)
 importlib.import_module(module).main()
 """
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
-FORKED = "Start processes with multiprocessing.get_context('spawn'), or make the first Matter after the fork."
+FORKED = "Start processes with multiprocessing.get_context('spawn'), or make the first MattingPipeline after the fork."
 _user: int | None = None
 
 
@@ -74,5 +74,6 @@ def refuse_fork() -> None:
         _user = os.getpid()
     elif _user != os.getpid():
         raise UhrmatError(
-            "This process was forked from one that had made a Matter, whose threads do not live on in it.", FORKED
+            "This process was forked from one that had made a MattingPipeline, whose threads do not live on in it.",
+            FORKED,
         )

@@ -16,17 +16,17 @@ _GRACE = 2.0
 """Seconds that an orderly end may take after the second signal: a thread that is stuck can keep it waiting for ever."""
 
 
-class Asked:
+class StopRequest:
     """`value` is True from the first signal on."""
 
     value = False
 
 
 @contextmanager
-def asked_to_stop() -> Iterator[Asked]:
+def stop_on_signal() -> Iterator[StopRequest]:
     """Within it the first SIGINT or SIGTERM sets the flag that is yielded. The next raises KeyboardInterrupt, and
     ends the process soon if the block cannot be left (see `end_soon`). Does nothing outside the main thread."""
-    asked = Asked()
+    asked = StopRequest()
     last: list[threading.Timer] = []
     if threading.current_thread() is not threading.main_thread():
         yield asked
@@ -59,7 +59,7 @@ def end_soon() -> threading.Timer:
 def interrupt_process() -> None:
     """From now on the first SIGINT or SIGTERM raises KeyboardInterrupt, the second ends the process. A signal that
     whoever started the process wants ignored, as `nohup` does, stays ignored."""
-    asked = Asked()
+    asked = StopRequest()
 
     def hear(number: int, frame: FrameType | None) -> None:
         if asked.value:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from uhrmat.core.errors import InputError
 
 NAMES = ("trimap", "mask", "plate", "key", "alpha")
-"""What a user can say about a picture, see `hints.Hints`."""
+"""What a user can say about a picture, see `hints.HintFolders`."""
 
 
 def check_given(given: frozenset[str]) -> None:

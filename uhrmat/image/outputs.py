@@ -1,4 +1,4 @@
-"""What is written for a photograph, and how the files are called: `Spec`."""
+"""What is written for a photograph, and how the files are called: `OutputSpec`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SIDES = {".webp": 16383, ".jpg": 65535, ".jpeg": 65535}
 
 
 @dataclass(frozen=True)
-class Spec:
+class OutputSpec:
     """What is written for each photograph. Raises InputError for a name that there is not.
 
     outputs: of OUTPUTS; alpha_format: of ALPHA_SUFFIX; background: a colour or the path of a picture, which adds the
@@ -103,7 +103,7 @@ def names_file(output: Path) -> bool:
     return False
 
 
-def for_file(spec: Spec, file: Path, outputs: tuple[str, ...] | None) -> Spec:
+def for_file(spec: OutputSpec, file: Path, outputs: tuple[str, ...] | None) -> OutputSpec:
     """`spec` for the file named with `-o FILE`, whose extension decides the format.
 
     outputs: those that were asked for, None for the default: the foreground with its alpha, or the composite where

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from uhrmat.core.devices import peak_memory
 from uhrmat.image.deliver import deliver
-from uhrmat.image.loading import Loaded
-from uhrmat.image.outputs import Spec
-from uhrmat.image.plan import Job
+from uhrmat.image.load import Loaded
+from uhrmat.image.outputs import OutputSpec
+from uhrmat.image.plan import ImageTask
 from uhrmat.media.composite import Background
 
 if TYPE_CHECKING:
-    from uhrmat.pipeline import Matte, Matter, Stats
+    from uhrmat.pipeline import MattingPipeline, MattingResult, MattingStats
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Delivered:
 
     photo: Path
     files: dict[str, Path]
-    stats: Stats
+    stats: MattingStats
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: the statistics of the matte with the names of the files."""
@@ -34,13 +34,13 @@ class Delivered:
 
 
 def matte_photo(
-    matter: Matter,
-    job: Job,
+    matter: MattingPipeline,
+    job: ImageTask,
     loaded: Loaded,
-    spec: Spec,
+    spec: OutputSpec,
     *,
     background: Background | None = None,
-    look: Callable[[Matte, Delivered], None] | None = None,
+    look: Callable[[MattingResult, Delivered], None] | None = None,
 ) -> Delivered:
     """Runs `job` with `matter` and writes its files. Raises UhrmatError; then no file has been written.
 

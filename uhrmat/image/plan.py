@@ -1,4 +1,4 @@
-"""Which files a photograph gives, checked before any work: `outputs.Spec` says what is wanted, `plan` which paths.
+"""Which files a photograph gives, checked before any work: `OutputSpec` says what is wanted.
 
 Everything a user can get wrong with paths and sizes is refused here, before a network is loaded.
 """
@@ -17,13 +17,13 @@ from uhrmat.core.regular import check_name
 from uhrmat.hints.compatibility import check_given
 from uhrmat.hints.files import fits
 from uhrmat.hints.key_colour import parse_key
-from uhrmat.image.outputs import Spec, check_sides
+from uhrmat.image.outputs import OutputSpec, check_sides
 from uhrmat.media import MAX_PIXELS, PictureInfo, check_writable, read_info, same_file
-from uhrmat.prior.choose import pick
+from uhrmat.prior.choose import choose_prior
 
 
 @dataclass(frozen=True)
-class Job:
+class ImageTask:
     """One photograph, its hints, and the files it gives (all in one folder)."""
 
     photo: Path
@@ -48,7 +48,7 @@ class Job:
 
 def plan(
     photos: Sequence[Path],
-    spec: Spec,
+    spec: OutputSpec,
     *,
     folder: Path | None = None,
     trimap: Path | None = None,
@@ -59,7 +59,7 @@ def plan(
     prior: str = "auto",
     resize: bool = False,
     max_pixels: int = MAX_PIXELS,
-) -> list[Job]:
+) -> list[ImageTask]:
     """One job for each photograph, in order; `folder` None writes beside it. Reads headers only.
 
     `trimap`, `mask`, `plate` and `alpha` are a file, or a folder in which they are found by the photograph's name (one
@@ -71,7 +71,7 @@ def plan(
     files_given = {"trimap": trimap, "mask": mask, "plate": plate, "alpha": alpha}
     given = frozenset(name for name, value in {**files_given, "key": key}.items() if value is not None)
     check_given(given)
-    pick(prior, given)
+    choose_prior(prior, given)
     colour = None if key is None else parse_key(key)
     photos = list(dict.fromkeys(photos))
     if spec.file is not None and len(photos) > 1:
@@ -86,7 +86,7 @@ def plan(
         for path in files.values():
             check_name(path)
         found = {name: _hint(photo, photos, path, name, listed) for name, path in files_given.items()}
-        job = Job(photo, files, key=colour, **found)
+        job = ImageTask(photo, files, key=colour, **found)
         _check_hints(job, info, resize, max_pixels)
         jobs.append(job)
     for target in dict.fromkeys(path.parent for job in jobs for path in job.files.values()):
@@ -120,7 +120,7 @@ def _hint(
     return hint
 
 
-def _check_hints(job: Job, info: PictureInfo, resize: bool, max_pixels: int) -> None:
+def _check_hints(job: ImageTask, info: PictureInfo, resize: bool, max_pixels: int) -> None:
     """A trimap must fit its photograph to the pixel; other hints, which are coarse anyway, in its proportions."""
     for what, hint in job.hints.items():
         if same_file(hint, job.photo):
@@ -130,12 +130,12 @@ def _check_hints(job: Job, info: PictureInfo, resize: bool, max_pixels: int) -> 
         fits(f"The {what} {hint}", what, size, wanted, resize, picture=f"the photograph {job.photo.name}")
 
 
-def _refuse_clashes(jobs: Sequence[Job], spec: Spec) -> None:
+def _refuse_clashes(jobs: Sequence[ImageTask], spec: OutputSpec) -> None:
     """Outputs that two photographs share, that are inputs, or that exist."""
     inputs = {path.resolve() for job in jobs for path in (job.photo, *job.hints.values())}
     if spec.background is not None:
         inputs.add(Path(spec.background).resolve())
-    owners: dict[Path, Job] = {}
+    owners: dict[Path, ImageTask] = {}
     for job in jobs:
         for path in job.files.values():
             first = owners.setdefault(path.resolve(), job)

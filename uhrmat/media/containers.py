@@ -3,7 +3,7 @@
 The walk is ours because cv2 decodes a cut file to half a picture and Pillow has limits of its own on a picture's size.
 Decoders get no more than the chunks that make the pixels: text and profiles may unpack to gigabytes, and libpng warns
 about profiles that are in wide use.
-Source: PNG Specification, third edition; WebP Container Specification (Google); RFC 6386 and the WebP lossless format.
+Sources: PNG Specification, third edition; WebP Container Specification (Google); RFC 6386 and the WebP lossless format.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from uhrmat.media.exif import read_orientation, strip_prefix
 from uhrmat.media.limits import check_count, check_plausible
 from uhrmat.media.png_colour import carried, png_profile
 from uhrmat.media.raster import cv2_decode, pillow_decode
-from uhrmat.media.source import Decoded, Source, damaged, load_bytes, unsupported
+from uhrmat.media.source import Decoded, DecodedHeader, damaged, load_bytes, unsupported
 
 _MAX_ICC = 1 << 24
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
@@ -112,7 +112,7 @@ def _png_header(path: Path, body: bytes, stored: int) -> tuple[int, int, int, in
     return width, height, bits, colour
 
 
-def open_png_source(path: Path) -> Source:
+def open_png_source(path: Path) -> DecodedHeader:
     """Header of a PNG; the whole file is checked for completeness."""
     chunks: dict[bytes, bytes] = {}
     stored = others = 0
@@ -148,7 +148,7 @@ def open_png_source(path: Path) -> Source:
     icc = png_profile(chunks, icc, is_grey)
     profile, grey = rgb_icc(icc), grey_icc(icc) if is_grey else None
     orientation = read_orientation(exif)
-    return Source(
+    return DecodedHeader(
         width,
         height,
         f"uint{depth}",
@@ -194,7 +194,7 @@ def _webp_size(chunks: dict[bytes, memoryview]) -> tuple[int, int, bool]:
     return width & 0x3FFF, height & 0x3FFF, False
 
 
-def open_webp_source(path: Path) -> Source:
+def open_webp_source(path: Path) -> DecodedHeader:
     """Header of a WebP, its first frame where it moves."""
     chunks = _webp_chunks(load_bytes(path).data, path)
     try:
@@ -207,7 +207,7 @@ def open_webp_source(path: Path) -> Source:
     lossy = b"VP8L" not in chunks
     pixels = width * height
     taken = (5 if alpha else 3) * pixels + (0 if lossy else 4 * pixels) + (8 * pixels if b"ANIM" in chunks else 0)
-    return Source(
+    return DecodedHeader(
         width,
         height,
         "uint8",

@@ -20,12 +20,12 @@ from uhrmat.media.icc import Chromaticities
 from uhrmat.media.names import readable, writable
 from uhrmat.media.noise import captured
 from uhrmat.media.picture import ExrFrame, check_finite
-from uhrmat.media.source import Array, Decoded, Source, damaged, unsupported
+from uhrmat.media.source import Array, Decoded, DecodedHeader, damaged, unsupported
 
 ALPHA_ATTRIBUTE = "uhrmat:alpha"
 
 
-def open_exr_source(path: Path, overscan: bool = False) -> Source:
+def open_exr_source(path: Path, overscan: bool = False) -> DecodedHeader:
     """Header of an EXR's first part: R, G, B or Y, and A if it is there; half or float.
 
     The picture is the display window; with `overscan` also what the data window holds beyond it.
@@ -39,7 +39,7 @@ def open_exr_source(path: Path, overscan: bool = False) -> Source:
     has_alpha = "A" in header.channels
     depth = 16 if all(header.channels[name] == HALF for name in names) else 32
     made = 4 * width * height * (len(names) + has_alpha)
-    return Source(
+    return DecodedHeader(
         width,
         height,
         "float32",

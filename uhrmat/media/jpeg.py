@@ -17,7 +17,7 @@ from uhrmat.media.colour import grey_icc, rgb_icc
 from uhrmat.media.exif import read_orientation, strip_prefix
 from uhrmat.media.limits import MAX_SCANS, check_count, check_plausible
 from uhrmat.media.raster import cv2_decode, pillow_decode
-from uhrmat.media.source import Decoded, Source, damaged, unsupported
+from uhrmat.media.source import Decoded, DecodedHeader, damaged, unsupported
 
 _MARKER = re.compile(rb"\xff([^\x00\xff])")
 _AFTER_SCAN = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
@@ -32,7 +32,7 @@ _SIDE = 8
 
 
 @dataclass(frozen=True)
-class Frame:
+class JpegFrame:
     """kind: the marker; blocks: of 8 x 8 samples, of all components; stored: bytes of all scans."""
 
     kind: int
@@ -66,7 +66,7 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
         yield marker, start, position
 
 
-def read_frame(path: Path, data: bytes) -> Frame:
+def read_frame(path: Path, data: bytes) -> JpegFrame:
     """What the segments say about the picture; `InputError` unless a frame, a scan and an end marker are there."""
     frame, scans, stored, ended = b"", 0, 0, False
     kind = 0
@@ -84,14 +84,14 @@ def read_frame(path: Path, data: bytes) -> Frame:
         raise damaged(path, "JPEG")
     most_h, most_v = (max(factors) for factors in zip(*sampling, strict=True))
     blocks = sum(_blocks(width * h, most_h) * _blocks(height * v, most_v) for h, v in sampling)
-    return Frame(kind, precision, width, height, blocks, scans, stored)
+    return JpegFrame(kind, precision, width, height, blocks, scans, stored)
 
 
 def _blocks(samples: int, subsampling: int) -> int:
     return -(-samples // (subsampling * _SIDE))
 
 
-def _check(path: Path, frame: Frame) -> None:
+def _check(path: Path, frame: JpegFrame) -> None:
     """Raise for what libjpeg cannot decode, or only by much work, or to nothing but grey."""
     if frame.precision != 8 or frame.kind in _HIERARCHICAL:
         what = "hierarchical JPEG" if frame.kind in _HIERARCHICAL else f"JPEG of {frame.precision} bits"
@@ -101,7 +101,7 @@ def _check(path: Path, frame: Frame) -> None:
         check_plausible(path, "JPEG", frame.stored, frame.blocks // 8)
 
 
-def open_jpeg_source(path: Path) -> Source:
+def open_jpeg_source(path: Path) -> DecodedHeader:
     """Header of a JPEG: grey, YCbCr, RGB or CMYK, baseline or progressive."""
     from PIL.JpegImagePlugin import JpegImageFile
 
@@ -125,7 +125,7 @@ def open_jpeg_source(path: Path) -> Source:
     else:
         shape = (height, width) if mode == "L" else (height, width, 3)
         decode, taken = partial(_decode, path, shape, notes), 3 * pixels
-    return Source(
+    return DecodedHeader(
         width,
         height,
         "uint8",

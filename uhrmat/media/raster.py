@@ -21,7 +21,7 @@ from uhrmat.core.files import PathLike
 from uhrmat.media.colour import convert_to_srgb
 from uhrmat.media.names import Parts, readable
 from uhrmat.media.noise import captured
-from uhrmat.media.source import Array, Decoded, Source, damaged, load_bytes, unsupported
+from uhrmat.media.source import Array, Decoded, DecodedHeader, damaged, load_bytes, unsupported
 
 
 def cv2_module() -> Any:
@@ -182,7 +182,7 @@ def _split(rgba: Array) -> Decoded:
     return rgb, alpha
 
 
-def check_size(path: Path, array: Array, source: Source) -> None:
+def check_size(path: Path, array: Array, source: DecodedHeader) -> None:
     """Raise when a decoder delivered another size than the header promised."""
     if array.shape[:2] != (source.height, source.width):
         raise InputError(f"'{path}' decodes to another size than its header states.", "Save it again from an editor.")

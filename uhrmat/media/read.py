@@ -17,11 +17,11 @@ from uhrmat.media.jpeg import open_jpeg_source
 from uhrmat.media.limits import check_decode
 from uhrmat.media.picture import Picture, PictureInfo
 from uhrmat.media.raster import check_size
-from uhrmat.media.source import Decoded, Source, checked_file, sniff
+from uhrmat.media.source import Decoded, DecodedHeader, checked_file, sniff
 from uhrmat.media.tiff import open_tiff_source
 
 MAX_PIXELS = 2**30
-_OPENERS: dict[str, Callable[[Path], Source]] = {
+_OPENERS: dict[str, Callable[[Path], DecodedHeader]] = {
     "png": open_png_source,
     "jpeg": open_jpeg_source,
     "webp": open_webp_source,
@@ -29,7 +29,7 @@ _OPENERS: dict[str, Callable[[Path], Source]] = {
 }
 
 
-def open_source(path: PathLike, max_pixels: int = MAX_PIXELS, overscan: bool = False) -> tuple[Path, Source]:
+def open_source(path: PathLike, max_pixels: int = MAX_PIXELS, overscan: bool = False) -> tuple[Path, DecodedHeader]:
     """The file's header, refused when unreadable, larger than `max_pixels`, or too large to decode within the memory.
 
     overscan: what an EXR holds beyond its display window belongs to the picture.
@@ -52,7 +52,7 @@ def open_source(path: PathLike, max_pixels: int = MAX_PIXELS, overscan: bool = F
     return file, source
 
 
-def decode_upright(file: Path, source: Source) -> Decoded:
+def decode_upright(file: Path, source: DecodedHeader) -> Decoded:
     """Grey (H, W) or RGB (H, W, 3) samples as stored and alpha or None, orientation applied: how data is read.
 
     No profile is applied: a matte, mask or trimap means its samples. `read_picture` reads colour.
@@ -63,7 +63,7 @@ def decode_upright(file: Path, source: Source) -> Decoded:
     return turned, None if alpha is None else orient(alpha, source.orientation)
 
 
-def _info(file: Path, source: Source) -> PictureInfo:
+def _info(file: Path, source: DecodedHeader) -> PictureInfo:
     width, height = source.width, source.height
     if source.orientation >= 5:
         width, height = height, width

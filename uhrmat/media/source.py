@@ -31,7 +31,7 @@ _RAW_SUFFIXES = frozenset(
 
 
 @dataclass(frozen=True)
-class Source:
+class DecodedHeader:
     """Header of a picture file. `width` and `height` are as stored, before `orientation` is applied.
 
     `decode` gives grey (H, W) or RGB (H, W, 3) and the file's alpha (H, W) or None, not yet turned upright. These are

@@ -20,7 +20,7 @@ from uhrmat.core.files import PathLike, atomic
 from uhrmat.media import raster
 from uhrmat.media.colour import grey_icc, rgb_icc
 from uhrmat.media.icc import chromaticities_of, is_linear
-from uhrmat.media.source import Decoded, Source, damaged
+from uhrmat.media.source import Decoded, DecodedHeader, damaged
 from uhrmat.media.strips import MakeRows, deltas, in_strips
 from uhrmat.media.tiff_pages import check_jpeg_segments, check_segments, main_page
 from uhrmat.media.tiff_samples import RGB, YCBCR, Layout, interpret, layout
@@ -48,7 +48,7 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
         raise damaged(path, "TIFF") from error
 
 
-def open_tiff_source(path: Path) -> Source:
+def open_tiff_source(path: Path) -> DecodedHeader:
     """Header of a TIFF's picture, which need not be its first page."""
     with _opened(path) as (first, page):
         meaning = layout(path, page)
@@ -62,7 +62,7 @@ def open_tiff_source(path: Path) -> Source:
         described = profile or grey
         linear = meaning.dtype == "float32" and (described is None or is_linear(described))
         primaries = chromaticities_of(profile) if linear and profile is not None else None
-        return Source(
+        return DecodedHeader(
             int(page.imagewidth),
             int(page.imagelength),
             meaning.dtype,

@@ -17,7 +17,7 @@ _STRIP = 1 << 22
 
 
 @dataclass(frozen=True)
-class Prior:
+class PriorResult:
     """alpha: (h, w) float32 in [0, 1] at working size; name: of the method; notes: lines for the user; context: what a
     network has seen beside its alpha, for refiners that know it; screen: the colour (3 values in [0, 1]) of which the
     foreground is to be freed, see `despill`.
@@ -55,7 +55,7 @@ class PriorMethod(Protocol):
     name: str
     side: int | None
 
-    def __call__(self, small: np.ndarray, hints: SmallHints) -> Prior: ...
+    def __call__(self, small: np.ndarray, hints: SmallHints) -> PriorResult: ...
 
 
 @runtime_checkable

@@ -27,14 +27,14 @@ _TAKEN_BY = {"plate": "plate", "key": "key", "alpha": "alpha"}
 
 
 @dataclass(frozen=True)
-class Choice:
+class PriorChoice:
     """name: of the prior; note: why, for the user, empty where the user named it."""
 
     name: str
     note: str = ""
 
 
-def pick(name: str, given: frozenset[str]) -> Choice:
+def choose_prior(name: str, given: frozenset[str]) -> PriorChoice:
     """The prior to ask where `given` hints (see `hints.compatibility`) were given.
 
     name: "auto", one of NEEDS, or a network: a name of the catalogue, a file, a folder or owner/repository. Raises
@@ -51,14 +51,14 @@ def pick(name: str, given: frozenset[str]) -> Choice:
     for hint, user in _TAKEN_BY.items():
         if hint in given and name != user:
             raise InputError(f"The prior {name} takes no {hint}.", f"Leave --prior or --{hint} out.")
-    return Choice(name)
+    return PriorChoice(name)
 
 
-def _decided(given: frozenset[str]) -> Choice:
+def _decided(given: frozenset[str]) -> PriorChoice:
     for hint, name in _BY_HINT:
         if hint in given:
-            return Choice(name, f"prior {name}, because {'an' if hint == 'alpha' else 'a'} {hint} was given")
-    return Choice(NETWORK)
+            return PriorChoice(name, f"prior {name}, because {'an' if hint == 'alpha' else 'a'} {hint} was given")
+    return PriorChoice(NETWORK)
 
 
 def _network_need(name: str) -> str:

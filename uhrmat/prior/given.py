@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from uhrmat.core.errors import InputError
-from uhrmat.prior.base import Prior, SmallHints, constrained
+from uhrmat.prior.base import PriorResult, SmallHints, constrained
 
 
 class GivenAlpha:
@@ -14,10 +14,10 @@ class GivenAlpha:
     name = "alpha"
     side: int | None = None
 
-    def __call__(self, small: np.ndarray, hints: SmallHints) -> Prior:
+    def __call__(self, small: np.ndarray, hints: SmallHints) -> PriorResult:
         if hints.alpha is None:
             raise InputError("The prior alpha needs a matte.", "Give --alpha.")
-        return Prior(constrained(hints.alpha, hints.trimap), self.name)
+        return PriorResult(constrained(hints.alpha, hints.trimap), self.name)
 
 
 class GivenMask:
@@ -26,7 +26,7 @@ class GivenMask:
     name = "mask"
     side: int | None = None
 
-    def __call__(self, small: np.ndarray, hints: SmallHints) -> Prior:
+    def __call__(self, small: np.ndarray, hints: SmallHints) -> PriorResult:
         if hints.mask is None:
             raise InputError("The prior mask needs a mask.", "Give --mask.")
-        return Prior(constrained(hints.mask, hints.trimap), self.name)
+        return PriorResult(constrained(hints.mask, hints.trimap), self.name)

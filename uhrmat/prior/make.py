@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from uhrmat.prior.base import PriorMethod
-from uhrmat.prior.choose import NEEDS, NETWORK, Choice, pick
+from uhrmat.prior.choose import NEEDS, NETWORK, PriorChoice, choose_prior
 from uhrmat.prior.closed_form.affinity import METHODS, AffinityPrior, Solver
 from uhrmat.prior.given import GivenAlpha, GivenMask
 
 
-class Priors:
-    """The priors of one `Matter`: each is made, and its weights are loaded, when it is first asked for.
+class PriorRegistry:
+    """The priors of one `MattingPipeline`: each is made, and its weights are loaded, when it is first asked for.
 
-    name: "auto" or what the user named, see `choose.pick`; solver: of the affinity priors; device, threads: of
+    name: "auto" or what the user named, see `choose.choose_prior`; solver: of the affinity priors; device, threads: of
     networks. Raises InputError where there is no such prior.
     """
 
@@ -19,13 +19,13 @@ class Priors:
         self, name: str = "auto", solver: Solver | None = None, device: str = "cpu", threads: int | None = None
     ) -> None:
         if name != "auto":
-            pick(name, frozenset({NEEDS.get(name) or "trimap"}))
+            choose_prior(name, frozenset({NEEDS.get(name) or "trimap"}))
         self.name, self._solver, self._device, self._threads = name, solver, device, threads
-        self._made: dict[str, tuple[PriorMethod, Choice]] = {}
+        self._made: dict[str, tuple[PriorMethod, PriorChoice]] = {}
 
-    def choose(self, given: frozenset[str]) -> tuple[PriorMethod, Choice]:
-        """The prior for these hints and why it is that one. Raises InputError, see `pick`, and WeightsError."""
-        choice = pick(self.name, given)
+    def choose(self, given: frozenset[str]) -> tuple[PriorMethod, PriorChoice]:
+        """The prior for these hints and why it is that one. Raises InputError, see `choose_prior`, and WeightsError."""
+        choice = choose_prior(self.name, given)
         if choice.name not in self._made:
             self._made[choice.name] = self._make(choice)
         method, made = self._made[choice.name]
@@ -33,9 +33,9 @@ class Priors:
 
     def use(self, name: str, method: PriorMethod) -> None:
         """Asks `method` from now on where the prior `name` is chosen."""
-        self._made[name] = (method, Choice(name))
+        self._made[name] = (method, PriorChoice(name))
 
-    def _make(self, choice: Choice) -> tuple[PriorMethod, Choice]:
+    def _make(self, choice: PriorChoice) -> tuple[PriorMethod, PriorChoice]:
         name = choice.name
         if name == NETWORK:
             from uhrmat.prior.networks.registry import default_network

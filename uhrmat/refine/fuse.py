@@ -9,7 +9,7 @@ from uhrmat.sparsity.spatial import upsampled_rows
 _STRIP = 512
 
 
-def fused_prior(prior: np.ndarray, trimap: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+def upsampled_prior(prior: np.ndarray, trimap: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     """(H, W) float32: the upsampled prior in the unknown region, 0 and 1 in the known ones."""
     alpha = np.empty(trimap.shape, np.float32) if out is None else out
     for top in range(0, len(alpha), _STRIP):
@@ -21,7 +21,7 @@ def fused_prior(prior: np.ndarray, trimap: np.ndarray, out: np.ndarray | None = 
     return alpha
 
 
-def settle(alpha: np.ndarray, trimap: np.ndarray) -> None:
+def apply_trimap(alpha: np.ndarray, trimap: np.ndarray) -> None:
     """Clips the alpha to [0, 1] and puts known pixels back to exactly 0 and 1, in place."""
     for top in range(0, len(alpha), _STRIP):
         rows, known = alpha[top : top + _STRIP], trimap[top : top + _STRIP]

@@ -11,7 +11,7 @@ import torch
 
 from uhrmat.refine.features import BilinearMaps, PictureColours
 from uhrmat.refine.linear import guided_coefficients
-from uhrmat.refine.refiner import Job, places
+from uhrmat.refine.refiner import RefineInput, places
 
 
 class GuidedRefiner:
@@ -19,7 +19,7 @@ class GuidedRefiner:
 
     name, engine = "guided", "none"
 
-    def refine(self, job: Job, alpha: np.ndarray) -> None:
+    def refine(self, job: RefineInput, alpha: np.ndarray) -> None:
         maps = BilinearMaps(torch.from_numpy(guided_coefficients(job.small, job.prior)), job.size)
         colours, target = PictureColours(job.picture), torch.from_numpy(alpha)
         for ys, xs in places(job.active):

@@ -18,7 +18,7 @@ _REGION = 64
 """Side of a region: two of so many parts of the short side."""
 
 
-def keep_word(alpha: np.ndarray, active: np.ndarray, trimap: np.ndarray | None, prior: np.ndarray) -> None:
+def restore_prior_mean(alpha: np.ndarray, active: np.ndarray, trimap: np.ndarray | None, prior: np.ndarray) -> None:
     """Leaves what a region is to the `prior`, and what it has settled: `keep_means` and `keep_settled` at the `active`
     pixels, (H, W) bool, that a `trimap`, (H, W) {0, 128, 255}, leaves open. In place."""
     where = active if trimap is None else active & (trimap == 128)

@@ -13,13 +13,13 @@ import numpy as np
 
 from uhrmat.media import Picture
 from uhrmat.media.shrink import Shape, shrunk_mask, shrunk_picture, small_trimap
-from uhrmat.refine.fuse import fused_prior, settle
-from uhrmat.refine.refiner import Job
+from uhrmat.refine.fuse import apply_trimap, upsampled_prior
+from uhrmat.refine.refiner import RefineInput
 from uhrmat.sparsity.spatial import still_open
 
 
 @dataclass(frozen=True)
-class Level(Job):
+class Level(RefineInput):
     """One step. prior: the result of the step before; low: the picture at that size, None where it is `small`; maps:
     (h, w, 10) of the working size or None, see `ddfe_refiner.line_maps`."""
 
@@ -27,7 +27,7 @@ class Level(Job):
     maps: np.ndarray | None = None
 
 
-Attempt = Callable[[Job, np.ndarray], None]
+Attempt = Callable[[RefineInput, np.ndarray], None]
 """Refines the active pixels of one level's alpha in place."""
 
 
@@ -45,7 +45,7 @@ def halvings(size: Shape, start: Shape) -> list[Shape]:
     return found[::-1]
 
 
-def climb(job: Job, alpha: np.ndarray, attempt: Attempt, maps: np.ndarray | None = None) -> np.ndarray:
+def climb(job: RefineInput, alpha: np.ndarray, attempt: Attempt, maps: np.ndarray | None = None) -> np.ndarray:
     """Refines `alpha` (H, W) float32 in place, level by level; returns (H, W) bool, what the last level refined."""
     shapes = halvings(job.size, job.prior.shape[:2])
     if not shapes:
@@ -56,14 +56,14 @@ def climb(job: Job, alpha: np.ndarray, attempt: Attempt, maps: np.ndarray | None
     for number, shape in enumerate(shapes[:-1]):
         known = small_trimap(trimap, shape)
         active = still_open(shrunk_mask(job.active, shape), prior, refined=number > 0)
-        result = fused_prior(prior, known)
+        result = upsampled_prior(prior, known)
         attempt(Level(copies[number], job.small, prior, known, active, low, maps), result)
-        settle(result, known)
+        apply_trimap(result, known)
         prior, low = result, copies[number]
         copies[number] = job.picture  # lets the copy before go
     active = still_open(job.active, prior, refined=len(shapes) > 1)
     if len(shapes) > 1:
-        fused_prior(prior, trimap, out=alpha)
+        upsampled_prior(prior, trimap, out=alpha)
     attempt(Level(job.picture, job.small, prior, job.trimap, active, low, maps), alpha)
     return active
 

@@ -15,7 +15,7 @@ from uhrmat.hub import resolve
 from uhrmat.hub.tensors import load_into, load_tensors
 from uhrmat.media import Picture
 from uhrmat.refine.features import ColourLineFeatures, PictureColours, context_maps
-from uhrmat.refine.means import keep_word
+from uhrmat.refine.means import restore_prior_mean
 from uhrmat.refine.memory.parts import Run
 from uhrmat.refine.memory.windows import SparseRefiner, whole
 from uhrmat.refine.shm.network import SHM, SIZES, VARIANTS, reach
@@ -25,7 +25,7 @@ REFINERS = ("shm", "ddfe", "projection", "guided", "bilinear")
 
 
 @dataclass(frozen=True)
-class Job:
+class RefineInput:
     """One picture at one scale. small: (h, w, 3) float32 in [0, 1]; prior: (h, w) float32; trimap: (H, W) uint8 or
     None; active: (H, W) bool."""
 
@@ -46,7 +46,7 @@ class Refiner(Protocol):
     name: str
     engine: str
 
-    def refine(self, job: Job, alpha: np.ndarray) -> None:
+    def refine(self, job: RefineInput, alpha: np.ndarray) -> None:
         """Writes the active pixels of `alpha`, (H, W) float32, in place; values may leave [0, 1] by a little."""
 
 
@@ -62,16 +62,16 @@ class SHMRefiner(SparseRefiner[SHM]):
         super().__init__(net, reach(net.config), net.size, engine, dtype, device)
         self.name = f"shm-{net.size}"
 
-    def refine(self, job: Job, alpha: np.ndarray) -> None:
+    def refine(self, job: RefineInput, alpha: np.ndarray) -> None:
         self.prepared(job, alpha)(whole(job.size))
         self.finish(job, alpha)
 
-    def finish(self, job: Job, alpha: np.ndarray) -> None:
-        """See `means.keep_word`."""
-        keep_word(alpha, job.active, job.trimap, job.prior)
+    def finish(self, job: RefineInput, alpha: np.ndarray) -> None:
+        """See `means.restore_prior_mean`."""
+        restore_prior_mean(alpha, job.active, job.trimap, job.prior)
 
     @torch.inference_mode()
-    def prepared(self, job: Job, alpha: np.ndarray) -> Run:
+    def prepared(self, job: RefineInput, alpha: np.ndarray) -> Run:
         """What refines the active pixels in a window of the job: colour maps and gates are made here, once."""
         features = ColourLineFeatures(
             PictureColours(job.picture), job.size, job.small, job.prior, job.trimap, alpha, self.device,
@@ -96,7 +96,7 @@ class ProjectionRefiner:
 
     name, engine = "projection", "none"
 
-    def refine(self, job: Job, alpha: np.ndarray) -> None:
+    def refine(self, job: RefineInput, alpha: np.ndarray) -> None:
         features = ColourLineFeatures(PictureColours(job.picture), job.size, job.small, job.prior, job.trimap, alpha)
         features.trust = 1.0
         for ys, xs in places(job.active):
@@ -108,7 +108,7 @@ class BilinearRefiner:
 
     name, engine = "bilinear", "none"
 
-    def refine(self, job: Job, alpha: np.ndarray) -> None:
+    def refine(self, job: RefineInput, alpha: np.ndarray) -> None:
         del job, alpha
 
 

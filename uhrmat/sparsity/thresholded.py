@@ -9,7 +9,7 @@ from uhrmat.sparsity.spatial import HIGH, LOW, upsampled_rows
 _ROWS = 512
 
 
-def opened(alpha: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def trimap_from_alpha(alpha: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """(H, W) uint8 {0, 128, 255}: 128 where a prior (h, w) float32, enlarged, lies strictly between LOW and HIGH.
 
     Works in strips: the enlarged prior is never held whole.

@@ -11,7 +11,7 @@ import numpy as np
 
 from uhrmat.hints.read import Hints
 from uhrmat.media import Picture
-from uhrmat.pipeline import Matter
+from uhrmat.pipeline import MattingPipeline
 from uhrmat.prior.base import working_shape
 from uhrmat.refine.time import MAPS
 from uhrmat.sparsity.spatial import trimap_band
@@ -19,7 +19,7 @@ from uhrmat.train.samples import SeedFiles
 from uhrmat.train.synth import find_training_data
 from uhrmat.train.synth.clip import ClipRecipe, render_clip
 from uhrmat.video.blend import Moment, by_rule, same_colours, small_maps
-from uhrmat.video.matter import ClipMatter
+from uhrmat.video.frames import ClipPipeline
 
 FRAMES = 7
 _SIDES = (190, 280)
@@ -90,17 +90,17 @@ class _Record:
 
 
 @cache
-def _matter() -> Matter:
-    return Matter()
+def _matter() -> MattingPipeline:
+    return MattingPipeline()
 
 
-def make_footage(recipe: ClipRecipe, scale: float, matter: Matter | None = None) -> Footage:
+def make_footage(recipe: ClipRecipe, scale: float, matter: MattingPipeline | None = None) -> Footage:
     """A clip matted with a trimap of each frame, its prior `scale` times smaller than the picture."""
     matter = matter or _matter()
     matter.working_size = round(recipe.height / scale)
     shape = working_shape(recipe.height, recipe.width, matter.working_size)
     record = _Record()
-    clip, rows = ClipMatter(matter, blend=record), list[dict[str, np.ndarray]]()
+    clip, rows = ClipPipeline(matter, blend=record), list[dict[str, np.ndarray]]()
     for frame in render_clip(recipe):
         record.found = None
         matte = clip.frame(Picture.from_array(frame.image), frame.number, Hints(trimap=frame.trimap), foreground=False)

@@ -51,11 +51,13 @@ class CropStream(IterableDataset[dict[str, Tensor]]):
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         cache = SampleCache(self.cache)
-        load = lru_cache(_KEPT)(lambda seed, exact: Views(told(cache.load(seed)) if exact else cache.load(seed)))
+        load = lru_cache(_KEPT)(lambda seed, exact: SampleCrops(told(cache.load(seed)) if exact else cache.load(seed)))
         for number in batch_numbers(self.start):
             yield default_collate(self._batch(cache.seeds(), load, np.random.default_rng([self.seed, number])))
 
-    def _batch(self, seeds: list[int], load: Callable[[int, bool], Views], rng: np.random.Generator) -> list[Crop]:
+    def _batch(
+        self, seeds: list[int], load: Callable[[int, bool], SampleCrops], rng: np.random.Generator
+    ) -> list[Crop]:
         seeds = [s for s in seeds if s >= self.exclude]
         crops: list[Crop] = []
         while len(crops) < self.batch:
@@ -66,7 +68,7 @@ class CropStream(IterableDataset[dict[str, Tensor]]):
         return crops
 
 
-class Views:
+class SampleCrops:
     """A sample with what all its crops share: small pictures and their smooth colours."""
 
     def __init__(self, sample: Sample) -> None:
@@ -83,7 +85,7 @@ class Views:
         return [c[0].permute(1, 2, 0).numpy() for c in smooth_colours(*planes)]
 
 
-def draw_crop(views: Views, side: int, rng: np.random.Generator) -> dict[str, Tensor]:
+def draw_crop(views: SampleCrops, side: int, rng: np.random.Generator) -> dict[str, Tensor]:
     """A random crop full of unknown pixels, or the fullest of a few."""
     sample = views.sample
     height, width = sample.trimap.shape
@@ -108,7 +110,7 @@ def softness(rng: np.random.Generator) -> float:
 
 
 def build_crop(
-    views: Views, place: tuple[int, int], side: int, which: int, rng: np.random.Generator | None = None,
+    views: SampleCrops, place: tuple[int, int], side: int, which: int, rng: np.random.Generator | None = None,
     soft: float = 0.0,
 ) -> dict[str, Tensor]:  # fmt: skip
     """Features and targets of one crop for prior number `which`; with `rng`, colours and orientation are augmented.

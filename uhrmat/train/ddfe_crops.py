@@ -29,7 +29,7 @@ _HOPELESS_ERROR, _HOPELESS_SHARE = 0.15, 0.25
 Crop = dict[str, Tensor]
 
 
-class Views:
+class DDFESampleCrops:
     """A sample with what its crops share: for each prior the sizes between, the small picture and its maps."""
 
     def __init__(self, sample: Sample) -> None:
@@ -87,7 +87,7 @@ class PyramidStream(IterableDataset[Crop]):
         depth, misses = _depth(rng), 0
         while len(crops) < GROUP * self.batch:
             sample = cache.load(int(rng.choice(seeds)))
-            views = Views(told(sample) if rng.random() < self.exact else sample)
+            views = DDFESampleCrops(told(sample) if rng.random() < self.exact else sample)
             which = views.usable(depth)
             if not which or (views.hopeless and rng.random() > _HOPELESS_SHARE):
                 misses += 1
@@ -102,7 +102,7 @@ def _depth(rng: np.random.Generator) -> int:
     return int(rng.choice(len(DEPTHS), p=DEPTHS)) + 1
 
 
-def draw(views: Views, side: int, which: int, rng: np.random.Generator) -> Crop:
+def draw(views: DDFESampleCrops, side: int, which: int, rng: np.random.Generator) -> Crop:
     """A random crop full of unknown pixels, or the fullest of a few."""
     best, place = -1.0, (0, 0)
     for _ in range(_TRIES):
@@ -116,7 +116,7 @@ def draw(views: Views, side: int, which: int, rng: np.random.Generator) -> Crop:
     return build(views, place, side, which, rng, softness(rng))
 
 
-def corner(views: Views, middle: np.ndarray, side: int, which: int) -> tuple[int, int]:
+def corner(views: DDFESampleCrops, middle: np.ndarray, side: int, which: int) -> tuple[int, int]:
     """Top left of a window around `middle`, inside the scene and on a pixel of the coarsest level."""
     step = 2 ** (len(views.shapes[which]) - 1)
     y, x = (int(np.clip(c - side // 2, 0, n - side)) // step * step for c, n in zip(middle, views.size, strict=True))
@@ -128,7 +128,7 @@ def _window(place: tuple[int, int], side: int) -> tuple[slice, slice]:
 
 
 def build(
-    views: Views, place: tuple[int, int], side: int, which: int, rng: np.random.Generator | None = None,
+    views: DDFESampleCrops, place: tuple[int, int], side: int, which: int, rng: np.random.Generator | None = None,
     soft: float = 0.0,
 ) -> Crop:  # fmt: skip
     """One window with its targets; with `rng`, colours and orientation are augmented. soft: see `crops.build_crop`.

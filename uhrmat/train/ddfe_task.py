@@ -16,7 +16,7 @@ from torch.utils.data import default_collate
 
 from uhrmat.core.errors import InputError
 from uhrmat.refine.ddfe.network import DDFE
-from uhrmat.train.ddfe_crops import Crop, PyramidStream, Views, build, corner
+from uhrmat.train.ddfe_crops import Crop, DDFESampleCrops, PyramidStream, build, corner
 from uhrmat.train.ddfe_step import COARSE, Result, climbed, fused
 from uhrmat.train.losses import composition, gradient, laplacian_pyramid, masked_l1, masked_l2, mdrd
 from uhrmat.train.recipe import DetailRecipe
@@ -72,7 +72,7 @@ def held_out_crops(cache: SampleCache, recipe: DetailRecipe) -> list[Crop]:
     """One crop around the middle unknown pixel of each held-out scene for each of its priors."""
     crops: list[Crop] = []
     for seed in (s for s in cache.seeds() if s < recipe.held_out):
-        views = Views(cache.load(seed))
+        views = DDFESampleCrops(cache.load(seed))
         for which, shapes in enumerate(views.shapes):
             if shapes and len(views.places):
                 middle: np.ndarray = views.places[len(views.places) // 2]

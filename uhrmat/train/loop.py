@@ -14,7 +14,7 @@ from uhrmat.core.errors import InputError
 from uhrmat.refine.features import start_of, without_line
 from uhrmat.refine.shm.network import SHM
 from uhrmat.sparse import DenseEngine
-from uhrmat.train.crops import SOFT, CropStream, Views, build_crop
+from uhrmat.train.crops import SOFT, CropStream, SampleCrops, build_crop
 from uhrmat.train.losses import gradient, laplacian_pyramid, masked_l1, masked_l2
 from uhrmat.train.recipe import RefinerRecipe, SceneRecipe
 from uhrmat.train.samples import SampleCache
@@ -107,7 +107,7 @@ def validate(net: nn.Module, cache: SampleCache, recipe: RefinerRecipe, dtype: t
     totals = np.zeros(4)
     count = 0
     for seed in [s for s in cache.seeds() if s < recipe.held_out]:
-        views = Views(cache.load(seed))
+        views = SampleCrops(cache.load(seed))
         if not views.usable or views.hopeless:
             continue
         size = views.sample.trimap.shape

@@ -25,7 +25,7 @@ from uhrmat.train.lpn.trimap import TrimapTask
 from uhrmat.train.recipe import DetailRecipe, Recipe, RefinerRecipe, SceneRecipe, TimeRecipe
 from uhrmat.train.samples import SampleCache, fill
 from uhrmat.train.synth import find_training_data, prepare_subjects
-from uhrmat.train.task import Report, State, Task, fit
+from uhrmat.train.task import Report, State, TrainingTask, fit
 from uhrmat.train.time_task import TimeTask
 
 _FIRST = 16
@@ -54,7 +54,7 @@ def run(
     return finish(state, state.ema, recipe, crops, what, [], out / f"{recipe.network}-{recipe.size}.safetensors")
 
 
-def scene_task(recipe: SceneRecipe, cache: Path) -> Task:
+def scene_task(recipe: SceneRecipe, cache: Path) -> TrainingTask:
     """The task of a network that is trained on scenes."""
     if isinstance(recipe, TimeRecipe):
         return TimeTask(recipe, cache)
@@ -64,7 +64,14 @@ def scene_task(recipe: SceneRecipe, cache: Path) -> Task:
 
 
 def fitted(
-    task: Task, out: Path, device: str, workers: int, minutes: float, every: int, weights: Path | None, report: Report
+    task: TrainingTask,
+    out: Path,
+    device: str,
+    workers: int,
+    minutes: float,
+    every: int,
+    weights: Path | None,
+    report: Report,
 ) -> State:
     """`fit` on the wanted device, in its fast arithmetic, from the weights of a file where one is given."""
     where = pick_device(device)

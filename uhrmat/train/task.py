@@ -25,7 +25,7 @@ _QUIET = 20.0
 Report = Callable[[dict[str, float]], None]
 
 
-class Task(Protocol):
+class TrainingTask(Protocol):
     """One network to train: how it is made, what it sees, what it must answer, how good it is."""
 
     @property
@@ -75,7 +75,7 @@ class State:
         self.step, self.seconds = found["step"], found.get("seconds", 0.0)
 
 
-def new_state(task: Task, device: torch.device, start: dict[str, Tensor] | None = None) -> State:
+def new_state(task: TrainingTask, device: torch.device, start: dict[str, Tensor] | None = None) -> State:
     """Fresh networks (from `start`'s weights if given) and an AdamW optimiser."""
     torch.manual_seed(task.recipe.seed)
     net, ema = (task.build().to(device) for _ in range(2))
@@ -94,7 +94,7 @@ def learning_rate(recipe: Recipe, step: int) -> float:
     return recipe.rate * (recipe.floor + (1 - recipe.floor) * 0.5 * (1 + math.cos(math.pi * share)))
 
 
-def train_step(task: Task, state: State, batch: Batch, dtype: torch.dtype) -> dict[str, float]:
+def train_step(task: TrainingTask, state: State, batch: Batch, dtype: torch.dtype) -> dict[str, float]:
     """One optimiser step; returns the loss's parts."""
     recipe = task.recipe
     for group in state.optimiser.param_groups:
@@ -121,7 +121,7 @@ def average(slow: nn.Module, fast: nn.Module, decay: float) -> None:
 
 
 def fit(
-    task: Task, out: Path, *, device: str = "cpu", bf16: bool = False, workers: int = 1,
+    task: TrainingTask, out: Path, *, device: str = "cpu", bf16: bool = False, workers: int = 1,
     start: dict[str, Tensor] | None = None, seconds: float = math.inf, every: int = 500,
     report: Report = lambda _: None,
 ) -> State:  # fmt: skip

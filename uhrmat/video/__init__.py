@@ -1,4 +1,4 @@
 """Clips: state across frames, hints in time, segments, and the three stages from file to file.
 
-`ClipMatter` mattes frame by frame and knows no files; `uhrmat.video.plan` says what a clip gives and loads no torch.
+`ClipPipeline` mattes frame by frame and knows no files; `uhrmat.video.plan` says what a clip gives and loads no torch.
 """

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from uhrmat.core.devices import pick_precision
-from uhrmat.pipeline import Matter
+from uhrmat.pipeline import MattingPipeline
 from uhrmat.refine.features import BilinearMaps, PictureColours
 from uhrmat.refine.memory.parts import CELL, count_cells, cut, refine_parts
 from uhrmat.refine.memory.windows import Read, on_windows
-from uhrmat.refine.refiner import Job
+from uhrmat.refine.refiner import RefineInput
 from uhrmat.refine.time import MAPS, TimeNet, assemble, between, load_time, reach
 from uhrmat.sparse import ENGINES
 from uhrmat.video.standing import STIRS, average, movement, steady, stir, weight
@@ -31,8 +31,8 @@ class Moment:
     computed now that have a last alpha of this shot; noise: standard deviation in [0, 1].
     """
 
-    now: Job
-    before: Job
+    now: RefineInput
+    before: RefineInput
     last: np.ndarray
     where: np.ndarray
     noise: float
@@ -80,7 +80,7 @@ def _stirred(moment: Moment) -> np.ndarray:
     return stir(moment.before.small, moment.now.small, present, moment.noise / scale)
 
 
-def make_blend(weights: str | None, matter: Matter) -> Blend:
+def make_blend(weights: str | None, matter: MattingPipeline) -> Blend:
     """The rule, or with `weights`, see `refine.time.load_time`, the network that starts from it, with the refiner's
     engine and arithmetic."""
     if weights is None:

@@ -18,7 +18,7 @@ from uhrmat.video.shown import unpack
 
 if TYPE_CHECKING:
     from uhrmat.media.video import ClipReader
-    from uhrmat.video.plan import ClipJob
+    from uhrmat.video.plan import ClipPlan
     from uhrmat.video.report import ClipReport
 
 FRAMES, MOST = 12, 48
@@ -55,7 +55,7 @@ def spread(count: int, most: int = FRAMES) -> list[int]:
     return sorted({round(i) for i in np.linspace(0, count - 1, min(count, most))})
 
 
-def shown(job: ClipJob) -> frozenset[int]:
+def shown(job: ClipPlan) -> frozenset[int]:
     """Numbers of the frames that the page of a clip will show, if all of them can be read."""
     return frozenset(job.start + i for i in _shown(job.stop - job.start, job.info.width * job.info.height))
 

@@ -11,12 +11,12 @@ from typing import Any
 
 from uhrmat.core.errors import InputError
 from uhrmat.media.video import ClipInfo, ClipReader, Codec, open_clip
-from uhrmat.prior.choose import pick
+from uhrmat.prior.choose import choose_prior
 from uhrmat.prior.closed_form.affinity import METHODS
 from uhrmat.video.hints import ClipHints, find_hints, key_hints
 from uhrmat.video.segments import KEYFRAME_INTERVAL, Segment, split
 from uhrmat.video.targets import Target, check_targets, choose_targets
-from uhrmat.video.work import Fingerprint, Work, fingerprint, settings_hash
+from uhrmat.video.work import Fingerprint, WorkFolder, fingerprint, settings_hash
 
 SHORT_SIDE = 512
 """Working size of the affinity priors on clips: a clip's priors cost more than its refinements."""
@@ -29,9 +29,9 @@ class ClipSpec:
     outputs: any of `targets.CONTENTS`, None: see `targets.choose_targets`; output: file, folder, pattern or None,
     beside the clip; apart: output is a folder whatever its name looks like, and in it each output has a name of its
     own; codec: a name in `CODECS`, None: by the output's extension; start, end, frames: indices, `end` is not in it;
-    rate: of a sequence; threshold, temporal, averaged: see `video.matter.Gate`; interval: frames between key frames;
-    matter: options of `Matter` (prior, refiner, device, …); blend: weights that average in the rule's place, see
-    `video.blend.make_blend`.
+    rate: of a sequence; threshold, temporal, averaged: see `video.frames.TemporalOptions`; interval: frames between key
+    frames; matter: options of `MattingPipeline` (prior, refiner, device, …); blend: weights that average in the rule's
+    place, see `video.blend.make_blend`.
     """
 
     source: Path
@@ -58,7 +58,7 @@ class ClipSpec:
 
 
 @dataclass(frozen=True)
-class ClipJob:
+class ClipPlan:
     """A clip whose every question is answered. start, stop: indices of its frames; work: the folder for its segments;
     settings: hash of all that decides what the frames look like; inputs: the files that the clip is made from, as they
     were when it was planned; screen: RGB in [0, 1] where there is a key; replace: whether files that
@@ -82,15 +82,15 @@ class ClipJob:
         return list(split(self.start, self.stop, self.spec.interval))
 
     @cached_property
-    def work(self) -> Work:
+    def work(self) -> WorkFolder:
         """Beside the first output, hidden."""
         path = self.targets[0].path
-        return Work(path.with_name(f".{path.name}.uhrmat"))
+        return WorkFolder(path.with_name(f".{path.name}.uhrmat"))
 
     @property
     def prior(self) -> str:
         """The prior that decides, by name."""
-        return pick(str(self.spec.matter.get("prior", "auto")), self.hints.given).name
+        return choose_prior(str(self.spec.matter.get("prior", "auto")), self.hints.given).name
 
     @property
     def side(self) -> int | None:
@@ -104,7 +104,7 @@ class ClipJob:
         return any(target.content != "alpha" for target in self.targets)
 
 
-def plan_clip(spec: ClipSpec, *, overwrite: bool = False, resume: bool = False) -> ClipJob:
+def plan_clip(spec: ClipSpec, *, overwrite: bool = False, resume: bool = False) -> ClipPlan:
     """The job of a clip. Opens the clip and writes nothing. Raises InputError or OutputError for what cannot work."""
     if spec.interval < 1:
         raise InputError("A key frame interval below 1 makes no sense.", "Give --keyframe-interval 1 or more.")
@@ -113,7 +113,7 @@ def plan_clip(spec: ClipSpec, *, overwrite: bool = False, resume: bool = False) 
         info = reader.info
         start, stop = frame_range(spec, _length(reader))
     hints = find_hints(info, start, stop, trimap=spec.trimap, mask=spec.mask, plate=spec.plate, key=spec.key)
-    pick(str(spec.matter.get("prior", "auto")), hints.given)
+    choose_prior(str(spec.matter.get("prior", "auto")), hints.given)
     if hints.keys:
         key_hints(hints, start, (info.height, info.width))  # what cannot be used is refused before any work
     if hints.carried and spec.matter.get("prior", "auto") not in ("auto", *METHODS):
@@ -129,7 +129,7 @@ def plan_clip(spec: ClipSpec, *, overwrite: bool = False, resume: bool = False) 
     inputs = tuple(seen if path == spec.source else fingerprint(path) for path in files)
     settings = _settings(spec, hints, codec, targets, start, stop, inputs)
     screen = _screen(spec, start, stop)
-    return ClipJob(
+    return ClipPlan(
         spec, info, start, stop, codec, targets, hints, settings, inputs, screen, replace=overwrite or resume
     )  # fmt: skip
 

@@ -16,8 +16,8 @@ from uhrmat.core.units import format_bytes
 from uhrmat.media import atomic
 
 if TYPE_CHECKING:
-    from uhrmat.pipeline import Matter
-    from uhrmat.video.plan import ClipJob
+    from uhrmat.pipeline import MattingPipeline
+    from uhrmat.video.plan import ClipPlan
 
 _LEFT, _WIDTH, _PANEL, _GAP = 70, 1100, 130, 34
 _INK, _PAPER, _LINE, _CUT = (30, 30, 30), (255, 255, 255), (70, 120, 180), (200, 60, 40)
@@ -28,8 +28,8 @@ class ClipReport:
     """frames: what `FrameStats.as_dict` says of each, in order; kept: frames that an earlier run had done; seconds: of
     this run; peak_memory: bytes; files: by output; active: by number, some frames' active pixels (see `shown`)."""
 
-    job: ClipJob
-    matter: Matter
+    job: ClipPlan
+    matter: MattingPipeline
     files: dict[str, Path]
     frames: list[dict[str, Any]]
     kept: int

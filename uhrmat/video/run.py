@@ -30,15 +30,15 @@ from uhrmat.media.video import (
 )
 from uhrmat.media.video.light import light_note
 from uhrmat.media.video.stills import SequenceWriter, lost_in_stills
-from uhrmat.pipeline import Matter
+from uhrmat.pipeline import MattingPipeline
 from uhrmat.prior.chroma_key.key import KeyPrior
 from uhrmat.prior.closed_form.affinity import AffinityPrior, Solver
 from uhrmat.sparsity.temporal import THRESHOLD
 from uhrmat.video.blend import Blend, by_rule, make_blend
+from uhrmat.video.frames import ClipPipeline, FrameResult, TemporalOptions
 from uhrmat.video.hints import HintReader
 from uhrmat.video.journal import Journal, Known
-from uhrmat.video.matter import ClipMatter, FrameMatte, Gate
-from uhrmat.video.plan import ClipJob
+from uhrmat.video.plan import ClipPlan
 from uhrmat.video.report import ClipReport, frame_warnings
 from uhrmat.video.screen import unseen_note
 from uhrmat.video.segments import Segment
@@ -56,7 +56,7 @@ Progress = Callable[[int, int], None]
 class Tools:
     """What a machine needs to matte segments of a job, made once: networks, and what stands behind the subject."""
 
-    matter: Matter
+    matter: MattingPipeline
     background: Background | None
     solver: Solver | None = None
     blend: Blend = by_rule
@@ -67,14 +67,14 @@ class Tools:
             need_opaque(self.background)
 
     @classmethod
-    def of(cls, job: ClipJob, solver: Solver | None = None) -> Tools:
+    def of(cls, job: ClipPlan, solver: Solver | None = None) -> Tools:
         """Loads the networks. A hint that is carried has been to the prior already: it comes as an alpha."""
         bound_kernels()
         options: dict[str, Any] = {**job.spec.matter, "working_size": job.side, "solver": solver}
         if job.hints.carried:
             options["prior"] = "alpha"
         background = None if job.spec.background is None else parse_background(job.spec.background)
-        matter = Matter(**options)
+        matter = MattingPipeline(**options)
         return cls(matter, background, solver, make_blend(job.spec.blend, matter))
 
 
@@ -84,13 +84,13 @@ class _Done:
     its stills."""
 
     frame: Frame
-    matte: FrameMatte
+    matte: FrameResult
     seconds: float
     row: dict[str, Any] | None
 
 
 def matte_clip(
-    job: ClipJob, tools: Tools, *, resume: bool = False, progress: Progress | None = None, shown: Collection[int] = ()
+    job: ClipPlan, tools: Tools, *, resume: bool = False, progress: Progress | None = None, shown: Collection[int] = ()
 ) -> ClipReport:
     """Mattes all segments that are not done yet and puts the results in place. Raises UhrmatError, OSError.
 
@@ -104,7 +104,7 @@ def matte_clip(
 
 
 def _matte_clip(
-    job: ClipJob, tools: Tools, resume: bool, progress: Progress | None, shown: Collection[int]
+    job: ClipPlan, tools: Tools, resume: bool, progress: Progress | None, shown: Collection[int]
 ) -> ClipReport:
     work, began = job.work, time.perf_counter()
     resumed = work.begin(job.settings, resume)
@@ -132,14 +132,14 @@ def _matte_clip(
     )  # fmt: skip
 
 
-def _tell(progress: Progress | None, before: int, job: ClipJob, done: int) -> None:
+def _tell(progress: Progress | None, before: int, job: ClipPlan, done: int) -> None:
     if progress is not None:
         progress(before + done, job.stop - job.start)
 
 
 @contextmanager
 def _tracking(
-    job: ClipJob, tools: Tools, segments: list[Segment], todo: list[Segment]
+    job: ClipPlan, tools: Tools, segments: list[Segment], todo: list[Segment]
 ) -> Iterator[Mapping[int, Future[list[str]]]]:
     """Carries hints through every segment from the first that is not done, in order, while earlier ones are matted."""
     stop = threading.Event()
@@ -153,7 +153,7 @@ def _tracking(
 
 
 def carry_hints(
-    job: ClipJob, segment: Segment, solver: Solver | None = None, stop: threading.Event | None = None
+    job: ClipPlan, segment: Segment, solver: Solver | None = None, stop: threading.Event | None = None
 ) -> list[str]:
     """The sequential half of a segment whose hints are carried: the segments before must have been through it."""
     name = str(job.spec.matter.get("prior", "auto"))
@@ -164,7 +164,7 @@ def carry_hints(
 
 
 def matte_segment(
-    job: ClipJob, segment: Segment, tools: Tools, progress: Callable[[int], None] | None = None,
+    job: ClipPlan, segment: Segment, tools: Tools, progress: Callable[[int], None] | None = None,
     shown: Collection[int] = (),
 ) -> dict[str, Any]:  # fmt: skip
     """Mattes one segment into its part files in the work folder and marks it as done; returns its report.
@@ -198,12 +198,12 @@ class _SegmentRun:
     """
 
     def __init__(
-        self, job: ClipJob, segment: Segment, tools: Tools, writers: list[tuple[Target, ClipWriter]],
+        self, job: ClipPlan, segment: Segment, tools: Tools, writers: list[tuple[Target, ClipWriter]],
         progress: Callable[[int], None] | None, shown: Collection[int],
     ) -> None:  # fmt: skip
         threshold = THRESHOLD if job.spec.threshold is None else job.spec.threshold
-        gate = Gate(job.spec.temporal, threshold, averaged=job.spec.averaged)
-        self._clip, self._job, self._tools = ClipMatter(tools.matter, gate, tools.blend), job, tools
+        gate = TemporalOptions(job.spec.temporal, threshold, averaged=job.spec.averaged)
+        self._clip, self._job, self._tools = ClipPipeline(tools.matter, gate, tools.blend), job, tools
         self._writers, self._progress, self._shown = writers, progress, shown
         self.active: dict[int, str] = {}
         self.frames: list[dict[str, Any]] = []
@@ -253,16 +253,16 @@ def _frames(reader: ClipReader, segment: Segment, hints: HintReader) -> Iterator
         begun = time.perf_counter()
 
 
-def _writer(job: ClipJob, segment: Segment, target: Target) -> ClipWriter:
+def _writer(job: ClipPlan, segment: Segment, target: Target) -> ClipWriter:
     return open_writer(_part(job, segment, target), job.codec, job.info, target.content, bits=job.spec.bits)
 
 
-def _part(job: ClipJob, segment: Segment, target: Target) -> Path:
+def _part(job: ClipPlan, segment: Segment, target: Target) -> Path:
     """Where a segment's frames go: stills of a sequence at once where they belong."""
     return target.path if job.codec.sequence else job.work.part(segment, target.content, job.codec.suffix)
 
 
-def _write(writer: ClipWriter, target: Target, frame: Frame, matte: FrameMatte, background: Background | None) -> None:
+def _write(writer: ClipWriter, target: Target, frame: Frame, matte: FrameResult, background: Background | None) -> None:
     colour = matte.foreground
     if target.content == "composite":
         assert colour is not None and background is not None
@@ -270,7 +270,7 @@ def _write(writer: ClipWriter, target: Target, frame: Frame, matte: FrameMatte, 
     writer.write(frame, matte.alpha, None if target.content == "alpha" else colour)
 
 
-def _checked(job: ClipJob, target: Target, writer: ClipWriter) -> list[str]:
+def _checked(job: ClipPlan, target: Target, writer: ClipWriter) -> list[str]:
     """Reads the written alpha back; a note where it is not what was meant."""
     if target.content == "composite":
         return []
@@ -280,7 +280,7 @@ def _checked(job: ClipJob, target: Target, writer: ClipWriter) -> list[str]:
     return [f"{target.content}: the alpha read back from {job.codec.name} differs (PSNR {found.psnr:.1f} dB)"]
 
 
-def finish(job: ClipJob) -> list[str]:
+def finish(job: ClipPlan) -> list[str]:
     """Joins the parts of all segments into the final files, with the clip's sound, and removes the work folder.
     Returns what is to be said of the clip as a whole. Raises InputError where a file that was read has changed."""
     check_unchanged(job.inputs)
@@ -300,7 +300,7 @@ def finish(job: ClipJob) -> list[str]:
     return notes
 
 
-def _join(job: ClipJob) -> list[str]:
+def _join(job: ClipPlan) -> list[str]:
     """The files of all outputs, which take their names together. Returns notes."""
     notes: list[str] = []
     whole = job.stop == job.info.frames
@@ -318,7 +318,7 @@ def _join(job: ClipJob) -> list[str]:
     return notes
 
 
-def _sound_beside(job: ClipJob) -> list[str]:
+def _sound_beside(job: ClipPlan) -> list[str]:
     """Stills carry no sound: it goes into a file beside the first sequence. Returns notes."""
     target = sound_beside(job.targets[0].path)
     with open_clip(job.spec.source, rate=job.spec.rate) as reader:

@@ -10,10 +10,10 @@ import numpy as np
 from uhrmat.core.errors import InputError
 from uhrmat.hints.key_colour import key_rgb, parse_key
 from uhrmat.media.video import ClipReader
-from uhrmat.prior.ahead import small_copy
 from uhrmat.prior.base import working_shape
 from uhrmat.prior.chroma_key.key import UNSEEN
 from uhrmat.prior.chroma_key.screen import screen_colour
+from uhrmat.prior.prefetch import small_copy
 
 FRAMES = 5
 """Frames looked at, spread evenly over the clip."""

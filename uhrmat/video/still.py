@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from uhrmat.prior.base import Prior, PriorMethod, Recurrent, SmallHints
+from uhrmat.prior.base import PriorMethod, PriorResult, Recurrent, SmallHints
 from uhrmat.sparsity.temporal import SIGMAS, noise_level, noise_samples, watchfulness
 
 STEP = 0.01
@@ -34,10 +34,10 @@ class KeptPrior:
     """
 
     def __init__(self) -> None:
-        self._asked: tuple[np.ndarray, SmallHints, Prior] | None = None
+        self._asked: tuple[np.ndarray, SmallHints, PriorResult] | None = None
         self._before = np.empty(0, np.float32)
 
-    def __call__(self, method: PriorMethod, small: np.ndarray, hints: SmallHints) -> Prior:
+    def __call__(self, method: PriorMethod, small: np.ndarray, hints: SmallHints) -> PriorResult:
         """The answer of `method`, new or kept."""
         asked, before, self._before = self._asked, self._before, small
         if (

@@ -20,7 +20,7 @@ from uhrmat.media.video.sound import ASIDE, plan_sound
 from uhrmat.media.video.stills import SequenceWriter
 
 if TYPE_CHECKING:
-    from uhrmat.video.plan import ClipJob, ClipSpec
+    from uhrmat.video.plan import ClipPlan, ClipSpec
 
 CONTENTS: tuple[Content, ...] = ("alpha", "foreground", "composite")
 _DEFAULT, _STILLS = "prores4444", {".png": "png", ".tif": "tiff", ".tiff": "tiff", ".exr": "exr"}
@@ -189,7 +189,7 @@ def check_targets(
             )
 
 
-def check_report(report: Path, job: ClipJob) -> None:
+def check_report(report: Path, job: ClipPlan) -> None:
     """Raises OutputError where a report, or the plot beside it, cannot be written or would replace something."""
     check_writable(report.parent)
     for path in (report, report.with_suffix(".png")):

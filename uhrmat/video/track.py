@@ -18,8 +18,8 @@ from uhrmat.hints.files import read_alpha
 from uhrmat.media import write_alpha
 from uhrmat.media.shrink import small_trimap
 from uhrmat.media.video import ClipReader, Frame
-from uhrmat.prior.ahead import small_copy
-from uhrmat.prior.base import Prior, SmallHints, area_average, working_shape
+from uhrmat.prior.base import PriorResult, SmallHints, area_average, working_shape
+from uhrmat.prior.prefetch import small_copy
 from uhrmat.sparsity.spatial import widen
 from uhrmat.sparsity.temporal import is_cut, thumbnail
 from uhrmat.video.evidence import believed
@@ -28,7 +28,7 @@ from uhrmat.video.hints import ClipHints, carried_file, key_hints
 from uhrmat.video.segments import Segment
 from uhrmat.video.still import unchanged
 
-Method = Callable[[np.ndarray, SmallHints], Prior]
+Method = Callable[[np.ndarray, SmallHints], PriorResult]
 SURE = 0.05
 """A carried alpha this close to 0 or 1 is taken as known, away from its edges."""
 GIVEN, TAKEN = 0.9, 0.75
@@ -52,12 +52,12 @@ def track_segment(
     folder.mkdir(parents=True, exist_ok=True)
     notes: list[str] = []
     keyed = segment.start in hints.keys
-    last = None if keyed else _Seen.read(reader, segment.start - 1, side, folder)
+    last = None if keyed else _PropagatedFrame.read(reader, segment.start - 1, side, folder)
     solved = last
     for frame in reader.frames(segment.start, segment.stop):
         if stop is not None and stop.is_set():
             break
-        here = _Seen.of(frame, side)
+        here = _PropagatedFrame.of(frame, side)
         if frame.index in hints.keys:
             alpha, solved = _given(frame, here, hints, method, notes), here
         else:
@@ -77,7 +77,7 @@ def track_segment(
     return notes
 
 
-def _given(frame: Frame, here: _Seen, hints: ClipHints, method: Method, notes: list[str]) -> np.ndarray:
+def _given(frame: Frame, here: _PropagatedFrame, hints: ClipHints, method: Method, notes: list[str]) -> np.ndarray:
     """The alpha (h, w) of a key frame: the prior's, and the mask's where the colours do not speak for the prior."""
     size, shape = (frame.picture.height, frame.picture.width), here.small.shape[:2]
     given = key_hints(hints, frame.index, size)
@@ -87,27 +87,27 @@ def _given(frame: Frame, here: _Seen, hints: ClipHints, method: Method, notes: l
     return alpha if given.mask is None else believed(here.small, alpha, area_average(given.mask, shape), GIVEN)
 
 
-def _followed(last: _Seen, here: _Seen, method: Method) -> np.ndarray:
+def _followed(last: _PropagatedFrame, here: _PropagatedFrame, method: Method) -> np.ndarray:
     """The alpha (h, w) carried on from the last frame: where the flow is in doubt the prior decides alone."""
     known, taken, doubt = carried(last.small, last.alpha, here.small)
     alpha = method(here.small, SmallHints(known)).alpha
     return np.where(doubt, alpha, believed(here.small, alpha, taken, TAKEN)).astype(np.float32)
 
 
-class _Seen:
+class _PropagatedFrame:
     """A frame's small copy (h, w, 3), thumbnail, and its alpha (h, w) as it was written."""
 
     def __init__(self, small: np.ndarray, thumb: np.ndarray, alpha: np.ndarray) -> None:
         self.small, self.thumb, self.alpha = small, thumb, alpha
 
     @classmethod
-    def of(cls, frame: Frame, side: int) -> _Seen:
+    def of(cls, frame: Frame, side: int) -> _PropagatedFrame:
         picture = frame.picture
         small = small_copy(picture, working_shape(picture.height, picture.width, side))
         return cls(small, thumbnail(picture.pixels), np.empty((0, 0), np.float32))
 
     @classmethod
-    def read(cls, reader: ClipReader, index: int, side: int, folder: Path) -> _Seen:
+    def read(cls, reader: ClipReader, index: int, side: int, folder: Path) -> _PropagatedFrame:
         frame = next(iter(reader.frames(index, index + 1)), None)
         if frame is None:
             raise InputError(f"Frame {index} cannot be decoded, and hints are carried over it.", "Repair the clip.")

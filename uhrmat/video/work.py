@@ -52,7 +52,7 @@ def check_unchanged(inputs: Iterable[Fingerprint]) -> None:
             )
 
 
-class Work:
+class WorkFolder:
     """The work folder of one clip. A segment is done when its report is there, which is written last."""
 
     def __init__(self, folder: Path) -> None:

@@ -13,7 +13,7 @@ from uhrmat.train.subject.degrade import photographed, toned
 from uhrmat.train.subject.photos import Photo, find_photos, keep_photos, kept_photos
 from uhrmat.train.subject.pool import Pool, combined, load_pool
 from uhrmat.train.subject.teachers import Ensemble, label
-from uhrmat.train.subject.views import Painter
+from uhrmat.train.subject.views import ViewGenerator
 
 CPU = torch.device("cpu")
 
@@ -90,7 +90,7 @@ def test_teachers_that_disagree_weigh_less() -> None:
 
 
 def test_views_repeat_by_their_number(pool: Pool) -> None:
-    painter = Painter(pool, seed=3)
+    painter = ViewGenerator(pool, seed=3)
     first, again, other = painter.draw(5, 64, 6), painter.draw(5, 64, 6), painter.draw(6, 64, 6)
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert first["image"].shape != other["image"].shape or not torch.equal(first["image"], other["image"])
@@ -100,7 +100,7 @@ def test_views_repeat_by_their_number(pool: Pool) -> None:
 
 def test_the_mask_lies_on_the_subject(pool: Pool) -> None:
     """Red bars were the only thing in them that is red: the mask must follow it through every change of geometry."""
-    painter, inside, outside = Painter(pool, seed=1), [], []
+    painter, inside, outside = ViewGenerator(pool, seed=1), [], []
     for number in range(6):
         view = painter.draw(number, 96, 8)
         red = view["image"][:, :1] - view["image"][:, 1:2]
@@ -111,7 +111,7 @@ def test_the_mask_lies_on_the_subject(pool: Pool) -> None:
 
 
 def test_nothing_held_out_is_drawn(pool: Pool) -> None:
-    painter = Painter(pool, seed=1)
+    painter = ViewGenerator(pool, seed=1)
     held = torch.tensor([photo.held_out for photo in pool.photos])
     for weights in (painter.subjects, painter.cutouts, painter.places):
         assert weights.sum() > 0 and weights[held].sum() == 0
@@ -127,6 +127,6 @@ def test_pictures_stay_pictures(change: object) -> None:
 
 
 def test_photo_tags_decide_what_is_a_place(pool: Pool) -> None:
-    painter = Painter(pool, seed=1)
+    painter = ViewGenerator(pool, seed=1)
     drawn = {pool.photos[row].tag for row in painter.places.nonzero()[:, 0].tolist()}
     assert drawn == {"none"} and isinstance(pool.photos[0], Photo)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from uhrmat.batch.tasks import Outcome, Task
+from uhrmat.batch.tasks import TaskResult, WorkerTask
 
 
 class Executor(Protocol):
@@ -16,10 +16,10 @@ class Executor(Protocol):
     @property
     def workers(self) -> int: ...
 
-    def submit(self, task: Task) -> None:
+    def submit(self, task: WorkerTask) -> None:
         """Takes a task; only while there is room."""
 
-    def wait(self, timeout: float) -> list[Outcome]:
+    def wait(self, timeout: float) -> list[TaskResult]:
         """What has ended, after at most `timeout` seconds. Raises UhrmatError where no worker can be had at all."""
 
     def stop(self) -> None:

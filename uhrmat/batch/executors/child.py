@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import IO, TYPE_CHECKING, Any
 
 from uhrmat.batch.settings import Settings
-from uhrmat.batch.tasks import Task
+from uhrmat.batch.tasks import WorkerTask
 from uhrmat.core.errors import UhrmatError
 from uhrmat.core.quick import importing
 
@@ -67,11 +67,11 @@ def main() -> None:
     for line in sys.stdin:
         message = json.loads(line)
         if "task" in message:
-            pool.submit(_answer, worker, Task(**message["task"]), reply)
+            pool.submit(_answer, worker, WorkerTask(**message["task"]), reply)
         else:
             worker.stop()
     os._exit(0)
 
 
-def _answer(worker: Worker, task: Task, reply: _Replies) -> None:
+def _answer(worker: Worker, task: WorkerTask, reply: _Replies) -> None:
     reply({"outcome": worker.run(task).as_dict()})

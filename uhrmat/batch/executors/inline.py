@@ -6,7 +6,7 @@ import queue
 from concurrent.futures import ThreadPoolExecutor
 
 from uhrmat.batch.settings import Settings
-from uhrmat.batch.tasks import Outcome, Task
+from uhrmat.batch.tasks import TaskResult, WorkerTask
 
 
 class InlineExecutor:
@@ -17,7 +17,7 @@ class InlineExecutor:
 
         self._worker, self._slots, self._flying = Worker(settings), SLOTS, 0
         self._pool = ThreadPoolExecutor(SLOTS)
-        self._ended: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
+        self._ended: queue.SimpleQueue[TaskResult] = queue.SimpleQueue()
         self.workers = 1
 
     @property
@@ -25,14 +25,14 @@ class InlineExecutor:
         """Of the SLOTS of one worker."""
         return self._slots - self._flying
 
-    def submit(self, task: Task) -> None:
+    def submit(self, task: WorkerTask) -> None:
         """Begins the task in a thread."""
         self._flying += 1
         self._pool.submit(lambda: self._ended.put(self._worker.run(task)))
 
-    def wait(self, timeout: float) -> list[Outcome]:
+    def wait(self, timeout: float) -> list[TaskResult]:
         """See `base.Executor`."""
-        found: list[Outcome] = []
+        found: list[TaskResult] = []
         try:
             found.append(self._ended.get(timeout=timeout))
             while True:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from uhrmat.batch.settings import Settings
-from uhrmat.batch.tasks import Outcome, Task
+from uhrmat.batch.tasks import TaskResult, WorkerTask
 from uhrmat.core.children import command, environment
 from uhrmat.core.errors import InputError, UhrmatError
 
@@ -30,7 +30,7 @@ class LocalExecutor:
     def __init__(self, settings: Settings, jobs: int = 1, note: Callable[[str], None] = lambda text: None) -> None:
         self._config, self._note, self.workers = _shared(settings, jobs).as_dict(), note, jobs
         self._messages: queue.SimpleQueue[tuple[_Child, dict[str, Any] | None]] = queue.SimpleQueue()
-        self._pending: deque[Task] = deque()
+        self._pending: deque[WorkerTask] = deque()
         self._children = [self._start(index) for index in range(jobs)]
         self._deaths, self._stopped = 0, False
 
@@ -40,14 +40,14 @@ class LocalExecutor:
         held = sum(len(child.tasks) for child in self._children)
         return self.workers * SLOTS - held - len(self._pending)
 
-    def submit(self, task: Task) -> None:
+    def submit(self, task: WorkerTask) -> None:
         """See `base.Executor`."""
         self._pending.append(task)
         self._hand_out()
 
-    def wait(self, timeout: float) -> list[Outcome]:
+    def wait(self, timeout: float) -> list[TaskResult]:
         """See `base.Executor`. Raises InputError for what workers refuse, UhrmatError where none can be started."""
-        found: list[Outcome] = []
+        found: list[TaskResult] = []
         with contextlib.suppress(queue.Empty):
             child, message = self._messages.get(timeout=timeout)
             while True:
@@ -56,7 +56,7 @@ class LocalExecutor:
         self._hand_out()
         return found
 
-    def _heard(self, child: _Child, message: dict[str, Any] | None) -> list[Outcome]:
+    def _heard(self, child: _Child, message: dict[str, Any] | None) -> list[TaskResult]:
         if message is None:
             return self._died(child)
         if "refused" in message:
@@ -67,23 +67,23 @@ class LocalExecutor:
             self._note(str(message["note"]))
         if "outcome" not in message:
             return []
-        outcome = Outcome(**message["outcome"])
+        outcome = TaskResult(**message["outcome"])
         child.tasks.pop(outcome.id, None)
         return [outcome]
 
-    def _died(self, child: _Child) -> list[Outcome]:
+    def _died(self, child: _Child) -> list[TaskResult]:
         code = child.process.wait()
         self._deaths += 1
         if self._deaths >= _DEATHS:
             raise UhrmatError(
                 f"{_DEATHS} workers ended early, one after another (exit code {code}).", "Is the memory exhausted?"
             )
-        lost = [Outcome(number, "lost", error=f"exit code {code}") for number in child.tasks]
+        lost = [TaskResult(number, "lost", error=f"exit code {code}") for number in child.tasks]
         self._children.remove(child)
         if not self._stopped:
             self._children.append(self._start(child.index))
         else:
-            lost += [Outcome(task.id, "dropped") for task in self._pending]
+            lost += [TaskResult(task.id, "dropped") for task in self._pending]
             self._pending.clear()
         return lost
 
@@ -121,7 +121,7 @@ class _Child:
     """One process and the thread that listens to it."""
 
     def __init__(self, index: int, heard: queue.SimpleQueue[tuple[_Child, dict[str, Any] | None]]) -> None:
-        self.index, self.tasks = index, dict[int, Task]()
+        self.index, self.tasks = index, dict[int, WorkerTask]()
         self.process = subprocess.Popen(
             COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8", env=environment(),
             start_new_session=True,
@@ -135,12 +135,12 @@ class _Child:
                 heard.put((self, json.loads(line)))
         heard.put((self, None))
 
-    def takes(self, task: Task) -> bool:
+    def takes(self, task: WorkerTask) -> bool:
         """Whether it has room for this task."""
         crowded = any(held.alone for held in self.tasks.values())
         return not self.tasks if task.alone else len(self.tasks) < SLOTS and not crowded
 
-    def give(self, task: Task) -> None:
+    def give(self, task: WorkerTask) -> None:
         """Hands it the task."""
         self.tasks[task.id] = task
         self.send({"task": task.as_dict()})

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from uhrmat.batch.settings import Settings
-from uhrmat.batch.tasks import Outcome, Task
+from uhrmat.batch.tasks import TaskResult, WorkerTask
 from uhrmat.core.children import protect_children
 from uhrmat.core.errors import InputError, UhrmatError
 
@@ -54,7 +54,7 @@ class Remote:
 
     def run(self, task: dict[str, Any]) -> dict[str, Any]:
         """See `Worker.run`, with plain values."""
-        return self._worker.run(Task(**task)).as_dict()
+        return self._worker.run(WorkerTask(**task)).as_dict()
 
     def stop(self) -> None:
         """See `Worker.stop`."""
@@ -63,7 +63,7 @@ class Remote:
 
 class _Actor:
     def __init__(self, handle: Any, ready: Any) -> None:
-        self.handle, self.beginning, self.tasks = handle, ready, dict[Any, Task]()
+        self.handle, self.beginning, self.tasks = handle, ready, dict[Any, WorkerTask]()
 
 
 class RayExecutor:
@@ -87,8 +87,8 @@ class RayExecutor:
         self._class = ray.remote(Remote).options(max_concurrency=SLOTS + 1, max_restarts=0, **options)
         self.workers = max(1, jobs or fitting)
         note(f"{self.workers} actors, each with {options['num_cpus']:g} processors and {options['num_gpus']:g} GPUs")
-        self._pending: deque[Task] = deque()
-        self._ended: list[Outcome] = []
+        self._pending: deque[WorkerTask] = deque()
+        self._ended: list[TaskResult] = []
         self._stopped, self._alive = False, time.monotonic()
         self._actors = [self._make() for _ in range(self.workers)]
 
@@ -97,12 +97,12 @@ class RayExecutor:
         """SLOTS for each actor."""
         return self.workers * SLOTS - len(self._pending) - sum(len(actor.tasks) for actor in self._actors)
 
-    def submit(self, task: Task) -> None:
+    def submit(self, task: WorkerTask) -> None:
         """See `base.Executor`."""
         self._pending.append(task)
         self._hand_out()
 
-    def wait(self, timeout: float) -> list[Outcome]:
+    def wait(self, timeout: float) -> list[TaskResult]:
         """See `base.Executor`. Raises InputError for what actors refuse, UhrmatError where Ray has no room for any."""
         refs = {ref: actor for actor in self._actors for ref in (actor.beginning, *actor.tasks) if ref is not None}
         ready, _ = self._ray.wait(list(refs), num_returns=1, timeout=timeout) if refs else ([], [])
@@ -132,14 +132,14 @@ class RayExecutor:
                 raise InputError(*value)
         else:
             del actor.tasks[ref]
-            self._ended.append(Outcome(**value))
+            self._ended.append(TaskResult(**value))
 
     def _lost(self, actor: _Actor, why: str) -> None:
         """The node is gone, or the actor's process. What it had is lost, and another is asked for."""
         self._actors.remove(actor)
         with contextlib.suppress(self._ray.exceptions.RayError):
             self._ray.kill(actor.handle)
-        self._ended += [Outcome(task.id, "lost", error=why) for task in actor.tasks.values()]
+        self._ended += [TaskResult(task.id, "lost", error=why) for task in actor.tasks.values()]
         if not self._stopped:
             self._actors.append(self._make())
         elif not self._actors:
@@ -159,7 +159,7 @@ class RayExecutor:
         return _Actor(handle, handle.ready.remote())
 
     def _drop(self) -> None:
-        self._ended += [Outcome(task.id, "dropped") for task in self._pending]
+        self._ended += [TaskResult(task.id, "dropped") for task in self._pending]
         self._pending.clear()
 
     def stop(self) -> None:
@@ -182,7 +182,7 @@ class RayExecutor:
         self.close()
 
 
-def _takes(actor: _Actor, task: Task) -> bool:
+def _takes(actor: _Actor, task: WorkerTask) -> bool:
     crowded = any(held.alone for held in actor.tasks.values())
     return not actor.tasks if task.alone else len(actor.tasks) < SLOTS and not crowded
 

@@ -26,7 +26,7 @@ from uhrmat.media.video.fields import field_order, turned_order
 from uhrmat.media.video.labels import read_labels
 from uhrmat.media.video.light import stated
 from uhrmat.media.video.planes import depth_of, has_alpha, to_rgb
-from uhrmat.media.video.timeline import Clock, make_clock, measure_rate, scan
+from uhrmat.media.video.timeline import FrameClock, make_clock, measure_rate, scan
 from uhrmat.media.video.types import UNSPECIFIED, Array, ClipInfo, ColourTags, Frame
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ class StreamReader:
     def _conform(self, rate: Fraction) -> None:
         """Show the frames evenly at `rate`."""
         self._rate, self._variable = rate, False
-        self._clock = Clock(self._timeline, 1 / rate, 0, 1)
+        self._clock = FrameClock(self._timeline, 1 / rate, 0, 1)
         if self.info.has_audio:
             self._note(f"The sound of '{self.path}' is left out, since --rate changes how fast its pictures run.")
         self.info = replace(
@@ -207,7 +207,7 @@ class StreamReader:
             duration=float(len(self._timeline) / rate), labels=replace(self.info.labels, chapters=()),
         )  # fmt: skip
 
-    def _pace(self, stream: Any) -> tuple[Clock, Fraction, bool]:
+    def _pace(self, stream: Any) -> tuple[FrameClock, Fraction, bool]:
         """The time stamps to give, frames per second, and whether they are uneven."""
         base = Fraction(stream.time_base or Fraction(1, 1000))
         announced = [stream.guessed_rate, stream.base_rate, stream.average_rate]

@@ -190,7 +190,7 @@ def measure_rate(timeline: Timeline, time_base: Fraction, announced: list[Fracti
 
 
 @dataclass(frozen=True)
-class Clock:
+class FrameClock:
     """The time stamps that frames are given, in `base` seconds: the file's own, or from `start` on in equal steps."""
 
     timeline: Timeline
@@ -207,15 +207,15 @@ class Clock:
         return self.step or self.timeline.duration(index)
 
 
-def make_clock(timeline: Timeline, base: Fraction, rate: Fraction, variable: bool) -> Clock:
+def make_clock(timeline: Timeline, base: Fraction, rate: Fraction, variable: bool) -> FrameClock:
     """The file's time stamps where they are uneven or exact; an even clip's, freed from the rounding of its time base.
 
     A clip of 30000/1001 frames per second that Matroska stored in milliseconds goes out as evenly as it came in.
     """
     if not timeline.stamped:
-        return Clock(timeline, 1 / rate, 0, 1)
+        return FrameClock(timeline, 1 / rate, 0, 1)
     if variable or (1 / rate / base).denominator == 1:
-        return Clock(timeline, base, timeline.pts[0])
+        return FrameClock(timeline, base, timeline.pts[0])
     scale = -(-10_000 // rate.numerator)
     fine = Fraction(1, rate.numerator * scale)
-    return Clock(timeline, fine, round(timeline.pts[0] * base / fine), rate.denominator * scale)
+    return FrameClock(timeline, fine, round(timeline.pts[0] * base / fine), rate.denominator * scale)

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from uhrmat.media.chroma import excess, hue_axes
-from uhrmat.prior.base import Prior, SmallHints, constrained
+from uhrmat.prior.base import PriorResult, SmallHints, constrained
 from uhrmat.prior.chroma_key.screen import LEAST_SHARE, screen_colour, screen_field, screen_share
 from uhrmat.prior.spread import spread
 
@@ -40,7 +40,7 @@ class KeyPrior:
     def __init__(self, screen: tuple[float, ...] | None = None) -> None:
         self._screen = None if screen is None else np.array(screen, np.float32)
 
-    def __call__(self, small: np.ndarray, hints: SmallHints) -> Prior:
+    def __call__(self, small: np.ndarray, hints: SmallHints) -> PriorResult:
         colour = screen_colour(small, hints.key or "auto") if self._screen is None else self._screen
         if self._screen is None or screen_share(small, colour) >= LEAST_SHARE:
             field, sure = screen_field(small, colour)
@@ -49,7 +49,7 @@ class KeyPrior:
             field, sure = np.broadcast_to(colour, small.shape), np.zeros(small.shape[:2], bool)
             note = UNSEEN
         alpha = keyed(small, field, sure, hue_axes(colour))
-        return Prior(constrained(alpha, hints.trimap), self.name, [note], screen=tuple(float(c) for c in colour))
+        return PriorResult(constrained(alpha, hints.trimap), self.name, [note], screen=tuple(float(c) for c in colour))
 
 
 def shown(colour: np.ndarray) -> str:

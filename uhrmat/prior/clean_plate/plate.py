@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from uhrmat.core.errors import InputError
-from uhrmat.prior.base import Prior, SmallHints, constrained
+from uhrmat.prior.base import PriorResult, SmallHints, constrained
 from uhrmat.prior.clean_plate.register import register
 from uhrmat.prior.closed_form.affinity import Solver, solve
 from uhrmat.prior.spread import spread
@@ -38,7 +38,7 @@ class PlatePrior:
     def __init__(self, solver: Solver | None = None) -> None:
         self._solve: Solver = solver or solve
 
-    def __call__(self, small: np.ndarray, hints: SmallHints) -> Prior:
+    def __call__(self, small: np.ndarray, hints: SmallHints) -> PriorResult:
         if hints.plate is None:
             raise InputError("The prior plate needs a clean plate.", "Give --plate: the scene without its subject.")
         plate, notes = register(small, hints.plate)
@@ -46,9 +46,9 @@ class PlatePrior:
         if hints.trimap is not None:
             trimap = np.where(hints.trimap == 128, trimap, hints.trimap)
         if not (trimap == 128).any():
-            return Prior((trimap == 255).astype(np.float32), self.name, notes)
+            return PriorResult((trimap == 255).astype(np.float32), self.name, notes)
         alpha, more = known_background_alpha(small, plate, trimap, self._solve)
-        return Prior(constrained(alpha, hints.trimap), self.name, [*notes, *more])
+        return PriorResult(constrained(alpha, hints.trimap), self.name, [*notes, *more])
 
 
 def difference_trimap(picture: np.ndarray, plate: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ import numpy as np
 
 from uhrmat.core.errors import InputError
 from uhrmat.core.printing import own_output
-from uhrmat.prior.base import Prior, SmallHints
+from uhrmat.prior.base import PriorResult, SmallHints
 from uhrmat.prior.choose import AFFINITY, TIED
 from uhrmat.prior.closed_form.neighbours import like_pixels, neighbour_laplacian
 from uhrmat.prior.closed_form.outline import outline_pull
@@ -57,19 +57,21 @@ class AffinityPrior:
         self.side: int | None = None
         self._solve: Solver = solver or solve
 
-    def __call__(self, small: np.ndarray, hints: SmallHints) -> Prior:
+    def __call__(self, small: np.ndarray, hints: SmallHints) -> PriorResult:
         trimap = hints.trimap
         if trimap is None:
             raise InputError(f"The prior {self.name} needs a trimap or a mask.", "Give --trimap or --mask.")
         alpha = (trimap == 255).astype(np.float32)
         unknown = trimap == 128
         if not unknown.any():
-            return Prior(alpha, self.name)
+            return PriorResult(alpha, self.name)
         known = trimap[~unknown]
         one_sided = len(known) > 0 and bool((known == known[0]).all())
         if not len(known) or (one_sided and self.name != TIED):
             alpha[unknown] = alpha[~unknown][0] if one_sided else 0.5
-            return Prior(alpha, self.name, ["the trimap knows no foreground or no background: nothing to tell apart"])
+            return PriorResult(
+                alpha, self.name, ["the trimap knows no foreground or no background: nothing to tell apart"]
+            )
         turned = one_sided and known[0] == 255  # no background: the outline speaks for it as it does for a foreground
         box = _bounding_box(unknown)
         asked = np.where(unknown, 128, 0).astype(np.uint8) if turned else trimap
@@ -81,7 +83,7 @@ class AffinityPrior:
             told = f"the trimap knows no {side}, so its outline alone decided: paint {colour} what is surely {side}"
             notes = [told, *notes]
         alpha[box] = 1 - found if turned else found
-        return Prior(alpha, self.name, notes)
+        return PriorResult(alpha, self.name, notes)
 
 
 def solve(image: np.ndarray, trimap: np.ndarray, name: str = "closed-form") -> tuple[np.ndarray, list[str]]:

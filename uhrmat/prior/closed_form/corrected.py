@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from uhrmat.prior.base import Prior, SmallHints, constrained
+from uhrmat.prior.base import PriorResult, SmallHints, constrained
 from uhrmat.prior.choose import TIED
 from uhrmat.prior.closed_form.affinity import AffinityPrior, Solver
 
@@ -23,10 +23,10 @@ class CorrectedPrior:
         self._closed = AffinityPrior(TIED, solver)
         self._net, self._device = load_trimap_net(path).to(device), device
 
-    def __call__(self, small: np.ndarray, hints: SmallHints) -> Prior:
+    def __call__(self, small: np.ndarray, hints: SmallHints) -> PriorResult:
         closed = self._closed(small, hints)
         if hints.trimap is None or not (hints.trimap == 128).any():
-            return Prior(closed.alpha, self.name, closed.notes)
+            return PriorResult(closed.alpha, self.name, closed.notes)
         import torch
 
         known = np.stack([hints.trimap == 255, hints.trimap == 0]).astype(np.float32)
@@ -34,4 +34,4 @@ class CorrectedPrior:
         with torch.inference_mode():
             answer = self._net(*(torch.from_numpy(plane[None]).to(self._device) for plane in planes))
             alpha = answer.logits.clamp(0, 1)[0, 0].cpu().numpy()
-        return Prior(constrained(alpha, hints.trimap), self.name, closed.notes, context=answer.context)
+        return PriorResult(constrained(alpha, hints.trimap), self.name, closed.notes, context=answer.context)

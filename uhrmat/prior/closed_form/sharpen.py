@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from uhrmat.hints.trimap import trimap_from_mask
-from uhrmat.prior.base import Prior, PriorMethod, SmallHints, constrained
+from uhrmat.prior.base import PriorMethod, PriorResult, SmallHints, constrained
 from uhrmat.prior.closed_form.affinity import Solver, solve
 
 BAND = 0.015
@@ -27,7 +27,7 @@ class Sharpened:
         self.name, self.side = method.name, method.side
         self._method, self._solve = method, solver or solve
 
-    def __call__(self, small: np.ndarray, hints: SmallHints) -> Prior:
+    def __call__(self, small: np.ndarray, hints: SmallHints) -> PriorResult:
         said = self._method(small, hints)
         radius = max(2, round(BAND * min(said.alpha.shape)))
         trimap = trimap_from_mask(np.clip((said.alpha - SURE) / (1 - 2 * SURE), 0, 1), radius, radius, _ROUNDED)
@@ -37,4 +37,4 @@ class Sharpened:
             return said
         alpha, notes = self._solve(small, trimap, "closed-form")
         told = f"the coarse edge of {self.name} solved by closed-form in a band of ±{radius} small pixels"
-        return Prior(constrained(alpha, hints.trimap), self.name, [*said.notes, told, *notes])
+        return PriorResult(constrained(alpha, hints.trimap), self.name, [*said.notes, told, *notes])

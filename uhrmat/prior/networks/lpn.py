@@ -62,7 +62,7 @@ SUBJECT = LpnConfig(
 )  # fmt: skip
 
 
-class Answer(NamedTuple):
+class LPNOutput(NamedTuple):
     """logits: (B, outputs, H, W) before the sigmoid; context: (B, CONTEXT, ceil(H / 16), ceil(W / 16))."""
 
     logits: Tensor
@@ -70,7 +70,7 @@ class Answer(NamedTuple):
 
 
 class PersonNet(nn.Module):
-    """RGB (B, 3, H, W) in [0, 1] of any size to an `Answer`: how much of each pixel belongs to people."""
+    """RGB (B, 3, H, W) in [0, 1] of any size to an `LPNOutput`: how much of each pixel belongs to people."""
 
     config: LpnConfig = PERSON
 
@@ -104,11 +104,11 @@ class PersonNet(nn.Module):
         deepest, deep, shallow, _ = self.config.decoder
         return {"quarter": self.config.quarter + shallow, "eighth": eighth + deep, "sixteenth": sixteenth + deepest}
 
-    def forward(self, image: Tensor) -> Answer:
+    def forward(self, image: Tensor) -> LPNOutput:
         """Any height and width: the picture is padded by its own border, the answer cut to size."""
         return self.seen(image)[0]
 
-    def seen(self, image: Tensor) -> tuple[Answer, dict[str, tuple[Tensor, Tensor]]]:
+    def seen(self, image: Tensor) -> tuple[LPNOutput, dict[str, tuple[Tensor, Tensor]]]:
         """The answer, and the features of the way down and of the way up at the grids of `widths`, which cover the
         padded picture."""
         height, width = image.shape[-2:]
@@ -125,7 +125,7 @@ class PersonNet(nn.Module):
         x = self.sharp(torch.cat([_doubled(self.last(x)), skips[0]], 1))
         logits = F.pixel_shuffle(self.head(x), 2)[..., :height, :width]
         grids = {grid: (down, up) for grid, down, up in zip(self.widths, skips[1:-1], reversed(features), strict=True)}
-        return Answer(logits.float(), features[0][..., : -(-height // 16), : -(-width // 16)].float()), grids
+        return LPNOutput(logits.float(), features[0][..., : -(-height // 16), : -(-width // 16)].float()), grids
 
 
 class SubjectNet(PersonNet):
@@ -149,7 +149,7 @@ class InvertedResidual(nn.Module):
         wide = inputs * _EXPAND
         self.expand = _conv(inputs, wide, 1, norm)
         self.spread = _conv(wide, wide, 3, norm, groups=wide)
-        self.gate = Gate(wide) if gated else nn.Identity()
+        self.gate = SqueezeExcite(wide) if gated else nn.Identity()
         self.project = _conv(wide, outputs, 1, norm, act=False)
         self.skip = inputs == outputs
 
@@ -159,7 +159,7 @@ class InvertedResidual(nn.Module):
         return x + found if self.skip else found
 
 
-class Gate(nn.Module):
+class SqueezeExcite(nn.Module):
     """Squeeze and excitation: a factor for every channel from the means of all."""
 
     def __init__(self, channels: int) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from uhrmat.hub.tensors import load_into, load_tensors
-from uhrmat.prior.networks.lpn import Answer
+from uhrmat.prior.networks.lpn import LPNOutput
 
 STRIDE = 16
 """The deepest stage's stride: pictures are padded up to a multiple of it inside."""
@@ -24,7 +24,7 @@ _WIDTHS = (32, 48, 72, 96)
 
 
 class TrimapNet(nn.Module):
-    """Picture, trimap and closed form to an `Answer` whose logits are alpha itself, not clamped."""
+    """Picture, trimap and closed form to an `LPNOutput` whose logits are alpha itself, not clamped."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class TrimapNet(nn.Module):
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
 
-    def forward(self, image: Tensor, known: Tensor, closed: Tensor) -> Answer:
+    def forward(self, image: Tensor, known: Tensor, closed: Tensor) -> LPNOutput:
         """image: (B, 3, H, W) in [0, 1]; known: (B, 2, H, W), 1 where the trimap is foreground and background; closed:
         (B, 1, H, W) the prior's alpha. Known pixels come out as they are."""
         height, width = image.shape[-2:]
@@ -57,7 +57,7 @@ class TrimapNet(nn.Module):
             x = stage(torch.cat([x, skip], 1))
         change = F.pixel_shuffle(self.head(x), 2)[..., :height, :width].float()
         unknown = 1 - known.sum(1, keepdim=True)
-        return Answer(unknown * (closed + change) + known[:, :1], context.float())
+        return LPNOutput(unknown * (closed + change) + known[:, :1], context.float())
 
 
 def _pair(inputs: int, outputs: int) -> nn.Sequential:

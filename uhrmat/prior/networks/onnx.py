@@ -15,7 +15,7 @@ import numpy as np
 
 from uhrmat.core.errors import InputError, WeightsError
 from uhrmat.hub.entry import CatalogEntry, Network
-from uhrmat.prior.base import Prior, SmallHints, area_average, constrained
+from uhrmat.prior.base import PriorResult, SmallHints, area_average, constrained
 from uhrmat.prior.networks.graph import Graph, described, read_graph
 
 SPAN = 512
@@ -54,7 +54,7 @@ class OnnxPrior:
         """Forgets the frames before."""
         self._states = {}
 
-    def __call__(self, small: np.ndarray, hints: SmallHints) -> Prior:
+    def __call__(self, small: np.ndarray, hints: SmallHints) -> PriorResult:
         if self.needs_trimap and hints.trimap is None:
             raise InputError(f"The prior {self.name} needs a trimap or a mask.", "Give --trimap or --mask.")
         shape = self._shape(small.shape[:2])
@@ -62,7 +62,7 @@ class OnnxPrior:
         if self.network.fit == "any":
             found = found[: small.shape[0], : small.shape[1]]
         alpha = area_average(np.ascontiguousarray(found), small.shape[:2])
-        return Prior(constrained(alpha.clip(0, 1), hints.trimap), self.name)
+        return PriorResult(constrained(alpha.clip(0, 1), hints.trimap), self.name)
 
     def _shape(self, size: tuple[int, int]) -> tuple[int, int]:
         """(h, w) of the network's input for a small picture of `size`."""

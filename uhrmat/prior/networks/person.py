@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from uhrmat.prior.base import Prior, SmallHints, constrained
+from uhrmat.prior.base import PriorResult, SmallHints, constrained
 
 
 class PersonPrior:
@@ -20,11 +20,11 @@ class PersonPrior:
         self.side: int | None = SHORT_SIDE
         self._net, self._device = load_person(path).to(device), device
 
-    def __call__(self, small: np.ndarray, hints: SmallHints) -> Prior:
+    def __call__(self, small: np.ndarray, hints: SmallHints) -> PriorResult:
         import torch
 
         from uhrmat.prior.networks.lpn import found_people
 
         planes = torch.from_numpy(np.ascontiguousarray(small.transpose(2, 0, 1)[None]))
         alpha, context = found_people(self._net, planes.to(self._device))
-        return Prior(constrained(alpha[0, 0].cpu().numpy(), hints.trimap), self.name, context=context)
+        return PriorResult(constrained(alpha[0, 0].cpu().numpy(), hints.trimap), self.name, context=context)

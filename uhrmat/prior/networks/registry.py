@@ -9,7 +9,7 @@ from uhrmat.hub import CatalogEntry, LocalWeights, cached, find, resolve
 from uhrmat.hub.bundled import bundled
 from uhrmat.hub.consent import hub_allowed
 from uhrmat.prior.base import PriorMethod
-from uhrmat.prior.choose import Choice
+from uhrmat.prior.choose import PriorChoice
 
 DEFAULTS = {"cpu": ("modnet",), "cuda": ("birefnet-lite", "modnet")}
 """Networks of the catalogue that find a subject without any hint, by kind of device, best first."""
@@ -49,7 +49,7 @@ def _is_vitmatte(found: LocalWeights) -> bool:
     return found.path.suffix == ".safetensors" and (found.path.parent / "config.json").is_file()
 
 
-def default_network(device: str, threads: int | None = None) -> tuple[PriorMethod, Choice]:
+def default_network(device: str, threads: int | None = None) -> tuple[PriorMethod, PriorChoice]:
     """The network to ask where there are no hints, and why it is that one.
 
     The catalogue's default for the device if it is cached, or if the user has allowed asking the Hub (see
@@ -73,7 +73,7 @@ def default_network(device: str, threads: int | None = None) -> tuple[PriorMetho
             except WeightsError:
                 continue
             where = "which is on this machine" if held else "fetched from the Hub"
-            return made, Choice(entry.name, f"prior {entry.name}, {where}, because no hint was given")
+            return made, PriorChoice(entry.name, f"prior {entry.name}, {where}, because no hint was given")
     try:
         made = network(PERSON, device, threads)
     except WeightsError:
@@ -81,7 +81,7 @@ def default_network(device: str, threads: int | None = None) -> tuple[PriorMetho
             f"Nothing says what the foreground is, and {why}.",
             "Give --trimap, or a coarse --mask from any segmentation tool, or a network with --prior.",
         ) from None
-    return made, Choice(PERSON, f"prior {PERSON}, which finds people only, because no hint was given and {why}")
+    return made, PriorChoice(PERSON, f"prior {PERSON}, which finds people only, because no hint was given and {why}")
 
 
 def _wanted(device: str) -> list[CatalogEntry]:

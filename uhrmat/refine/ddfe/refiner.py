@@ -13,11 +13,11 @@ from uhrmat.refine.colorline import smooth_colours
 from uhrmat.refine.ddfe.network import DDFE, SIZES, assemble, reach
 from uhrmat.refine.features import BilinearMaps, PictureColours
 from uhrmat.refine.linear import guided_coefficients
-from uhrmat.refine.means import keep_word
+from uhrmat.refine.means import restore_prior_mean
 from uhrmat.refine.memory.parts import Run
 from uhrmat.refine.memory.windows import Read, SparseRefiner, whole
 from uhrmat.refine.pyramid import Attempt, Level, climb
-from uhrmat.refine.refiner import Job
+from uhrmat.refine.refiner import RefineInput
 
 
 class DDFERefiner(SparseRefiner[DDFE]):
@@ -33,23 +33,23 @@ class DDFERefiner(SparseRefiner[DDFE]):
         net = load_ddfe(weights)
         super().__init__(net, reach(net.config), f"ddfe-{net.size}", engine, dtype, device)
 
-    def refine(self, job: Job, alpha: np.ndarray) -> None:
+    def refine(self, job: RefineInput, alpha: np.ndarray) -> None:
         self.climb(job, alpha, lambda level, found: self.prepared(level, found)(whole(level.size)))
 
-    def climb(self, job: Job, alpha: np.ndarray, attempt: Attempt) -> np.ndarray:
-        """All steps from the working size to full resolution, see `pyramid.climb`, then `means.keep_word`."""
+    def climb(self, job: RefineInput, alpha: np.ndarray, attempt: Attempt) -> np.ndarray:
+        """All steps from the working size to full resolution, see `pyramid.climb`, then `means.restore_prior_mean`."""
         refined = climb(job, alpha, attempt, self._maps(job))
-        keep_word(alpha, job.active, job.trimap, job.prior)
+        restore_prior_mean(alpha, job.active, job.trimap, job.prior)
         return refined
 
     @torch.inference_mode()
-    def prepared(self, job: Job, alpha: np.ndarray) -> Run:
+    def prepared(self, job: RefineInput, alpha: np.ndarray) -> Run:
         """What refines the active pixels in a window of one step."""
         return self.on_windows(
             job.active, alpha, self._features(job), lambda engine, seen: self.net(engine, seen)[0], add=True
         )
 
-    def _features(self, job: Job) -> Read:
+    def _features(self, job: RefineInput) -> Read:
         level = job if isinstance(job, Level) else Level(**vars(job), maps=self._maps(job))
         size, width = job.size, job.size[1]
         colours = PictureColours(job.picture)
@@ -67,7 +67,7 @@ class DDFERefiner(SparseRefiner[DDFE]):
 
         return features
 
-    def _maps(self, job: Job) -> np.ndarray | None:
+    def _maps(self, job: RefineInput) -> np.ndarray | None:
         return line_maps(job.small, job.prior) if self.net.config.weighs else None
 
 

@@ -17,11 +17,11 @@ import numpy as np
 from uhrmat.core.errors import MemoryBudgetError
 from uhrmat.core.units import format_bytes, roomy
 from uhrmat.media.shrink import shrunk_mask, shrunk_picture, small_trimap
-from uhrmat.refine.fuse import fused_prior, settle
+from uhrmat.refine.fuse import apply_trimap, upsampled_prior
 from uhrmat.refine.memory.budget import MINIMUM, Cost, with_less_each_time
 from uhrmat.refine.memory.parts import Run, count_cells, cut, refine_parts
 from uhrmat.refine.pyramid import Attempt
-from uhrmat.refine.refiner import Job, Refiner
+from uhrmat.refine.refiner import RefineInput, Refiner
 from uhrmat.sparsity.spatial import still_open
 
 SCALES = (0.25, 0.5)
@@ -35,10 +35,10 @@ class Divisible(Protocol):
     reach: int
     cost: Cost
 
-    def prepared(self, job: Job, alpha: np.ndarray) -> Run:
+    def prepared(self, job: RefineInput, alpha: np.ndarray) -> Run:
         """What refines the active pixels of a window, with all that is common to the windows done once."""
 
-    def finish(self, job: Job, alpha: np.ndarray) -> None:
+    def finish(self, job: RefineInput, alpha: np.ndarray) -> None:
         """What is done to the whole, in place, once every window is refined."""
 
 
@@ -46,7 +46,7 @@ class Divisible(Protocol):
 class Climbing(Divisible, Protocol):
     """A divisible refiner that goes by small factors."""
 
-    def climb(self, job: Job, alpha: np.ndarray, attempt: Attempt) -> np.ndarray:
+    def climb(self, job: RefineInput, alpha: np.ndarray, attempt: Attempt) -> np.ndarray:
         """All its steps, each one by `attempt`; returns (H, W) bool, what the last one refined."""
 
 
@@ -61,7 +61,7 @@ class Step:
 
 
 @dataclass
-class Outcome:
+class RefineOutcome:
     """active: (H, W) bool, what was refined at full size; steps: scale by scale; notes: lines for the user."""
 
     active: np.ndarray
@@ -69,7 +69,7 @@ class Outcome:
     notes: list[str] = field(default_factory=list)
 
 
-def refine_within(refiner: Refiner, job: Job, alpha: np.ndarray, mode: str, limit: int) -> Outcome:
+def refine_within(refiner: Refiner, job: RefineInput, alpha: np.ndarray, mode: str, limit: int) -> RefineOutcome:
     """Refines `alpha` in place with at most `limit` bytes beside what is held already.
 
     mode: "cascade" or "parts", used only where one shot needs more. Raises MemoryBudgetError where the limit is below
@@ -77,17 +77,17 @@ def refine_within(refiner: Refiner, job: Job, alpha: np.ndarray, mode: str, limi
     """
     if not isinstance(refiner, Divisible):
         refiner.refine(job, alpha)
-        return Outcome(job.active)
+        return RefineOutcome(job.active)
     if isinstance(refiner, Climbing):
         return _climb_within(refiner, job, alpha, limit)
     return _within(refiner, job, alpha, mode, limit)
 
 
-def _climb_within(refiner: Climbing, job: Job, alpha: np.ndarray, limit: int) -> Outcome:
+def _climb_within(refiner: Climbing, job: RefineInput, alpha: np.ndarray, limit: int) -> RefineOutcome:
     """Every step of the climb within the limit beside the smaller copies, in parts where it needs more."""
-    done = Outcome(job.active)
+    done = RefineOutcome(job.active)
 
-    def attempt(step: Job, found: np.ndarray) -> None:
+    def attempt(step: RefineInput, found: np.ndarray) -> None:
         outcome = _within(refiner, step, found, "parts", limit - _copies(job))
         scale = step.size[0] / job.size[0]
         done.steps += [replace(one, scale=scale) for one in outcome.steps]
@@ -97,12 +97,12 @@ def _climb_within(refiner: Climbing, job: Job, alpha: np.ndarray, limit: int) ->
     return done
 
 
-def _within(refiner: Divisible, job: Job, alpha: np.ndarray, mode: str, limit: int) -> Outcome:
+def _within(refiner: Divisible, job: RefineInput, alpha: np.ndarray, mode: str, limit: int) -> RefineOutcome:
     """`refine_within` for one job of a divisible refiner."""
     cost: Cost = refiner.cost
     load = cost.load(count_cells(job.active)) if job.active.any() else 0
     if not load:
-        return Outcome(job.active)
+        return RefineOutcome(job.active)
     whole, least = cost.bytes(load), cost.bytes(MINIMUM)
     if limit < min(whole, least):
         missing = min(whole, least) - limit
@@ -111,13 +111,13 @@ def _within(refiner: Divisible, job: Job, alpha: np.ndarray, mode: str, limit: i
             f"Raise --max-memory by {roomy(missing)} or more.",
         )
 
-    def attempt(budget: int) -> Outcome:
+    def attempt(budget: int) -> RefineOutcome:
         return refine_divided(refiner, job, alpha, mode, budget)
 
     return with_less_each_time(attempt, min(limit, whole), min(whole, least), _restoring(job, alpha))
 
 
-def _restoring(job: Job, alpha: np.ndarray) -> Callable[[], None]:
+def _restoring(job: RefineInput, alpha: np.ndarray) -> Callable[[], None]:
     """What puts back every pixel of `alpha` that an attempt may write: active ones, and, in a cascade, unknown ones."""
     written = np.ones(job.size, bool) if job.trimap is None else job.active | (job.trimap == 128)
     before = alpha[written]
@@ -128,21 +128,23 @@ def _restoring(job: Job, alpha: np.ndarray) -> Callable[[], None]:
     return restore
 
 
-def refine_divided(refiner: Divisible, job: Job, alpha: np.ndarray, mode: str, budget: int) -> Outcome:
+def refine_divided(refiner: Divisible, job: RefineInput, alpha: np.ndarray, mode: str, budget: int) -> RefineOutcome:
     """One attempt within `budget` bytes: in one shot if it fits, else as `mode` says."""
     cost = refiner.cost
     capacity = cost.capacity(budget)
     if cost.load(count_cells(job.active)) <= capacity:
-        return Outcome(job.active, [_refine(refiner, job, alpha, capacity, 1.0)])
+        return RefineOutcome(job.active, [_refine(refiner, job, alpha, capacity, 1.0)])
     steps: list[Step] = []
     beside_copies = cost.capacity(budget - _copies(job))
     if mode == "cascade" and beside_copies >= min(capacity // 2, MINIMUM):
         job, steps = _coarse_scales(refiner, job, alpha, beside_copies)
     steps.append(_refine(refiner, job, alpha, capacity, 1.0))
-    return Outcome(job.active, steps, [describe(steps, capacity, cost)])
+    return RefineOutcome(job.active, steps, [describe(steps, capacity, cost)])
 
 
-def _coarse_scales(refiner: Divisible, job: Job, alpha: np.ndarray, capacity: int) -> tuple[Job, list[Step]]:
+def _coarse_scales(
+    refiner: Divisible, job: RefineInput, alpha: np.ndarray, capacity: int
+) -> tuple[RefineInput, list[Step]]:
     """The scales below 1; returns the job at 1 with what is still open, and `alpha` fused from the last result.
 
     A result says what is still open, and stands where nothing is. What is open is refined from the prior itself: the
@@ -157,18 +159,18 @@ def _coarse_scales(refiner: Divisible, job: Job, alpha: np.ndarray, capacity: in
             continue
         known = small_trimap(trimap, shape)
         found = still_open(shrunk_mask(job.active, shape), prior, refined=bool(steps))
-        small_job = Job(shrunk_picture(job.picture, shape), job.small, job.prior, known, found)
-        result = fused_prior(prior, known)
+        small_job = RefineInput(shrunk_picture(job.picture, shape), job.small, job.prior, known, found)
+        result = upsampled_prior(prior, known)
         steps.append(_refine(refiner, small_job, result, capacity, scale))
-        settle(result, known)
+        apply_trimap(result, known)
         prior = result
     if steps:
         active = still_open(job.active, prior, refined=True)
-        fused_prior(prior, trimap, out=alpha)
+        upsampled_prior(prior, trimap, out=alpha)
     return replace(job, active=active), steps
 
 
-def _refine(refiner: Divisible, job: Job, alpha: np.ndarray, capacity: int, scale: float) -> Step:
+def _refine(refiner: Divisible, job: RefineInput, alpha: np.ndarray, capacity: int, scale: float) -> Step:
     cells = count_cells(job.active)
     parts = list(cut(cells, job.size, refiner.reach, lambda window: refiner.cost.load(window) <= capacity))
     if parts:
@@ -177,7 +179,7 @@ def _refine(refiner: Divisible, job: Job, alpha: np.ndarray, capacity: int, scal
     return Step(scale, int(cells.sum(dtype=np.int64)), refiner.cost.load(cells), len(parts))
 
 
-def _copies(job: Job) -> int:
+def _copies(job: RefineInput) -> int:
     """Bytes of the half-size copies: picture, trimap, masks, prior and result."""
     return job.picture.height * job.picture.width // 4 * (3 * job.picture.pixels.dtype.itemsize + 1 + 3 + 8)
 

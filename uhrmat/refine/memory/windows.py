@@ -16,12 +16,12 @@ from uhrmat.sparse import ActiveSet, Engine, Feat, choose_engine, make_engine
 from uhrmat.sparse.choose import Chosen
 
 if TYPE_CHECKING:
-    from uhrmat.refine.refiner import Job
+    from uhrmat.refine.refiner import RefineInput
 
 Net = TypeVar("Net", bound=nn.Module)
 Read = Callable[[Tensor, Tensor], Tensor]
 """Features (..., C) at the picture's coordinates (ys, xs)."""
-Answer = Callable[[Engine, Feat], Feat]
+Predict = Callable[[Engine, Feat], Feat]
 """One channel at the active pixels from their features."""
 
 
@@ -37,17 +37,17 @@ class SparseRefiner(Generic[Net]):
         self.reach = reach
         self.cost = cost_of(device, self.engine, dtype, kind)
 
-    def finish(self, job: Job, alpha: np.ndarray) -> None:
+    def finish(self, job: RefineInput, alpha: np.ndarray) -> None:
         """What is done to the whole, in place, once every window is refined: nothing."""
 
-    def on_windows(self, active: np.ndarray, alpha: np.ndarray, features: Read, answer: Answer, add: bool) -> Run:
+    def on_windows(self, active: np.ndarray, alpha: np.ndarray, features: Read, answer: Predict, add: bool) -> Run:
         """See `on_windows`, with this network's engine."""
         return on_windows(self.engine, self.dtype, self.device, active, alpha, features, answer, add)
 
 
 def on_windows(
     kind: str, dtype: torch.dtype, device: torch.device, active: np.ndarray, alpha: np.ndarray,
-    features: Read, answer: Answer, add: bool,
+    features: Read, answer: Predict, add: bool,
 ) -> Run:  # fmt: skip
     """What refines `alpha` (H, W) in place at the pixels of `active` (H, W) bool inside a window.
 

@@ -19,13 +19,13 @@ from uhrmat.hints.files import read_matte, read_trimap
 from uhrmat.hints.read import Hints
 from uhrmat.media import Picture, read_picture
 from uhrmat.metrics import score
-from uhrmat.prior.ahead import small_problem
-from uhrmat.prior.base import Prior, area_average
-from uhrmat.prior.make import Priors
-from uhrmat.refine.fuse import fused_prior, settle
-from uhrmat.refine.refiner import Job, Refiner, make_refiner
+from uhrmat.prior.base import PriorResult, area_average
+from uhrmat.prior.make import PriorRegistry
+from uhrmat.prior.prefetch import small_problem
+from uhrmat.refine.fuse import apply_trimap, upsampled_prior
+from uhrmat.refine.refiner import RefineInput, Refiner, make_refiner
 from uhrmat.sparsity.spatial import trimap_band
-from uhrmat.train.bench.pictures import Item
+from uhrmat.train.bench.pictures import BenchPicture
 from uhrmat.train.bench.work import counted
 
 METHODS = ("closed-form", "closed-form+knn", "knn", "lbdm", "rw", "lpn-trimap", "vitmatte")
@@ -48,7 +48,7 @@ Row = dict[str, float]
 
 
 @dataclass
-class Found:
+class BenchScores:
     """rows: (method, way) → a row per picture; low: method → MAD and MSE of its low-resolution mattes; skipped: what
     was left out, with the reason; parameters: of each way; pictures: names."""
 
@@ -68,14 +68,14 @@ class Found:
 
 
 def measure(
-    items: Sequence[Item], methods: Sequence[str] = METHODS, side: int | None = None,
+    items: Sequence[BenchPicture], methods: Sequence[str] = METHODS, side: int | None = None,
     note: Callable[[str], None] = lambda _: None, every_way: bool = True,
-) -> Found:  # fmt: skip
+) -> BenchScores:  # fmt: skip
     """Every method and way on every picture. side: short side of the low-resolution branch, None: half; every_way:
     all of WAYS for the first method, else ADAPT for it too."""
-    found = Found()
+    found = BenchScores()
     ways = _ways(found, WAYS if every_way else ADAPT)
-    priors = {name: Priors(name) for name in methods if _makes(name, found)}
+    priors = {name: PriorRegistry(name) for name in methods if _makes(name, found)}
     for item in items:
         picture = read_picture(item.picture)
         size = (picture.height, picture.width)
@@ -95,7 +95,7 @@ def measure(
     return found
 
 
-def _ways(found: Found, names: Iterable[str]) -> dict[str, Refiner]:
+def _ways(found: BenchScores, names: Iterable[str]) -> dict[str, Refiner]:
     """The refiners that can be made here; the others go to `found.skipped`."""
     made: dict[str, Refiner] = {}
     for way in names:
@@ -114,9 +114,9 @@ def _few(ways: dict[str, Refiner]) -> dict[str, Refiner]:
     return {way: refiner for way, refiner in ways.items() if way in ADAPT}
 
 
-def _makes(name: str, found: Found) -> bool:
+def _makes(name: str, found: BenchScores) -> bool:
     try:
-        Priors(name)
+        PriorRegistry(name)
     except UhrmatError as error:
         found.skipped[name] = _reason(error)
     return name not in found.skipped
@@ -127,26 +127,26 @@ def _reason(error: Exception) -> str:
 
 
 def _measure_one(
-    found: Found, method: str, picture: Picture, hints: Hints, small: np.ndarray, low: Prior, truth: np.ndarray,
-    ways: dict[str, Refiner],
+    found: BenchScores, method: str, picture: Picture, hints: Hints, small: np.ndarray, low: PriorResult,
+    truth: np.ndarray, ways: dict[str, Refiner],
 ) -> None:  # fmt: skip
     trimap = hints.trimap
     assert trimap is not None
     shape = low.alpha.shape[:2]
     open_share = area_average((trimap == 128).astype(np.float32), shape)
     found.low.setdefault(method, []).append(_low_error(low.alpha, area_average(truth, shape), open_share))
-    job = Job(picture, small, low.alpha, trimap, trimap_band(trimap))
+    job = RefineInput(picture, small, low.alpha, trimap, trimap_band(trimap))
     for way, refiner in ways.items():
         found.rows.setdefault((method, way), []).append(measured(refiner, job, truth))
 
 
-def measured(refiner: Refiner, job: Job, truth: np.ndarray) -> Row:
+def measured(refiner: Refiner, job: RefineInput, truth: np.ndarray) -> Row:
     """MEASURES of a refined job with a trimap, in 8 bits over its unknown region; with seconds, and operations as
     gflops. truth: (H, W) true alpha."""
     assert job.trimap is not None
-    alpha = fused_prior(job.prior, job.trimap)
+    alpha = upsampled_prior(job.prior, job.trimap)
     row = _refined(refiner, job, alpha)
-    settle(alpha, job.trimap)
+    apply_trimap(alpha, job.trimap)
     values = score(np.rint(alpha * 255).astype(np.float32) / 255, truth, job.trimap).values
     return row | {name: values[name] for name in MEASURES}
 
@@ -158,7 +158,7 @@ def _low_error(alpha: np.ndarray, truth: np.ndarray, weight: np.ndarray) -> Row:
 
 
 @torch.inference_mode()
-def _refined(refiner: Refiner, job: Job, alpha: np.ndarray) -> Row:
+def _refined(refiner: Refiner, job: RefineInput, alpha: np.ndarray) -> Row:
     """Refines in place; seconds, and thousand million operations of its network."""
     net = getattr(refiner, "net", nn.Identity())
     with counted(net) as work:

@@ -9,7 +9,7 @@ _SPLIT = ("Images", "Trimap1", "GroundTruth")
 
 
 @dataclass(frozen=True)
-class Item:
+class BenchPicture:
     """The three files of one picture."""
 
     name: str
@@ -18,7 +18,7 @@ class Item:
     truth: Path
 
 
-def find_items(folder: Path) -> list[Item]:
+def find_items(folder: Path) -> list[BenchPicture]:
     """Pictures of a folder, by name; empty where there are none.
 
     Either three folders Images, Trimap1 and GroundTruth (also one level down, in alphamatting/) with files of the same
@@ -26,8 +26,13 @@ def find_items(folder: Path) -> list[Item]:
     """
     for base in (folder, folder / "alphamatting"):
         if all((base / part).is_dir() for part in _SPLIT):
-            return _complete([Item(p.stem, *(base / part / p.name for part in _SPLIT)) for p in _png(base / "Images")])
-    found = [Item(p.stem, p, *(p.with_name(f"{p.stem}_{kind}.png") for kind in ("trimap", "gt"))) for p in _png(folder)]
+            return _complete(
+                [BenchPicture(p.stem, *(base / part / p.name for part in _SPLIT)) for p in _png(base / "Images")]
+            )
+    found = [
+        BenchPicture(p.stem, p, *(p.with_name(f"{p.stem}_{kind}.png") for kind in ("trimap", "gt")))
+        for p in _png(folder)
+    ]
     return _complete(found)
 
 
@@ -35,5 +40,5 @@ def _png(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.png"))
 
 
-def _complete(items: list[Item]) -> list[Item]:
+def _complete(items: list[BenchPicture]) -> list[BenchPicture]:
     return [item for item in items if all(path.is_file() for path in (item.picture, item.trimap, item.truth))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from uhrmat.train.bench.hrimf_amr import ADAPT, WAYS, Found, Row
+from uhrmat.train.bench.hrimf_amr import ADAPT, WAYS, BenchScores, Row
 
 Table = list[dict[str, Any]]
 TITLES = {
@@ -19,7 +19,7 @@ BRIEF = ("adaptability", "error correction")
 """Those that need no way up but ADAPT."""
 
 
-def tables(found: Found, methods: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+def tables(found: BenchScores, methods: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
     """The four tables by name, a list of rows each."""
     first = methods[0]
     return {

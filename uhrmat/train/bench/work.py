@@ -12,7 +12,7 @@ from uhrmat.refine.layers import SparseConv
 from uhrmat.sparse import DenseEngine, Engine
 
 
-class Work:
+class MacCounter:
     """macs: multiply-accumulates of the sparse convolutions so far."""
 
     macs = 0
@@ -24,12 +24,12 @@ class Work:
 
 
 @contextmanager
-def counted(net: nn.Module) -> Iterator[Work]:
+def counted(net: nn.Module) -> Iterator[MacCounter]:
     """Counts every sparse convolution that `net` runs in the block: the taps of each active site of its result.
 
     A transposed convolution of stride 2 has a quarter of its taps at a site. Activations and sums are left out.
     """
-    work = Work()
+    work = MacCounter()
 
     def count(module: nn.Module, inputs: tuple[Any, ...], result: Any) -> None:
         assert isinstance(module, SparseConv)

@@ -11,13 +11,13 @@ import torch
 
 from uhrmat.prior.base import area_average, working_shape
 from uhrmat.prior.networks.lpn import SHORT_SIDE, PersonNet, found_people
-from uhrmat.train.lpn.store import Source, find_sources, held_out, read_source
+from uhrmat.train.lpn.store import StoredPhoto, find_sources, held_out, read_source
 
 Finder = Callable[[np.ndarray], np.ndarray]
 """Of a picture (H, W, 3) uint8 RGB, how much of each pixel belongs to people: (H, W) float32 in [0, 1]."""
 
 
-def held_out_people(data: Path) -> list[Source]:
+def held_out_people(data: Path) -> list[StoredPhoto]:
     """The fixed tenth of the photographs of people that is kept for measuring, by number."""
     found = (source for source in find_sources(data) if source.kind == "people" and held_out(source.name))
     return sorted(found, key=lambda source: int(source.name))
@@ -29,7 +29,7 @@ def overlap(found: np.ndarray, true: np.ndarray) -> float:
     return float(np.logical_and(found, true).sum()) / union if union else 1.0
 
 
-def measure(finder: Finder, sources: Sequence[Source]) -> dict[str, float]:
+def measure(finder: Finder, sources: Sequence[StoredPhoto]) -> dict[str, float]:
     """iou: mean of the pictures' overlaps at a threshold of 0.5; worst: the tenth percentile of them; mae: mean
     absolute error x1000; all at the photographs' own size."""
     ious, errors = [], []
@@ -41,7 +41,7 @@ def measure(finder: Finder, sources: Sequence[Source]) -> dict[str, float]:
     return {"iou": float(np.mean(ious)), "worst": float(np.quantile(ious, 0.1)), "mae": float(np.mean(errors))}
 
 
-def emptiness(finder: Finder, sources: Sequence[Source], side: int = 960) -> float:
+def emptiness(finder: Finder, sources: Sequence[StoredPhoto], side: int = 960) -> float:
     """The largest mean alpha in pictures without people; they are shrunk to `side` pixels on the long side first."""
     shares = [0.0]
     for source in sources:

@@ -16,7 +16,7 @@ from uhrmat.prior.networks.lpn import SHORT_SIDE, PersonNet
 from uhrmat.train.losses import gradient
 from uhrmat.train.lpn.measure import held_out_people, overlap
 from uhrmat.train.lpn.scenes import SceneStream, Sizes
-from uhrmat.train.lpn.store import Source, read_source
+from uhrmat.train.lpn.store import StoredPhoto, read_source
 from uhrmat.train.lpn.teacher import GRIDS, TaughtNet, Teacher, hint_loss
 from uhrmat.train.recipe import PersonRecipe
 from uhrmat.train.task import Batch
@@ -98,7 +98,7 @@ def person_loss(recipe: PersonRecipe, logits: Tensor, alpha: Tensor) -> tuple[Te
     return total, {name: float(part.detach()) for name, part in parts.items()}
 
 
-def _prepared(source: Source) -> tuple[Tensor, np.ndarray]:
+def _prepared(source: StoredPhoto) -> tuple[Tensor, np.ndarray]:
     pixels = read_source(source)
     scale = min(1.0, SHORT_SIDE / min(pixels.shape[:2]))
     size = tuple(max(1, round(n * scale)) for n in pixels.shape[1::-1])

@@ -39,7 +39,7 @@ class SceneStream(IterableDataset[dict[str, Tensor]]):
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         cv2.setNumThreads(1)
-        painter, teacher = Painter(Store(self.folder)), self.teacher.opened() if self.teacher else None
+        painter, teacher = SceneGenerator(Store(self.folder)), self.teacher.opened() if self.teacher else None
         for number in batch_numbers(self.start):
             rng = np.random.default_rng([self.seed, number])
             side, count = self.sizes(number)
@@ -77,7 +77,7 @@ def collate(pictures: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, Tensor]:
     return {"image": images.float() / 255, "alpha": alphas.float() / 255}
 
 
-class Painter:
+class SceneGenerator:
     """Draws pictures (H, W, 3) with their alphas (H, W), both uint8, from the photographs of a store."""
 
     def __init__(self, store: Store) -> None:

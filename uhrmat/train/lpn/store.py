@@ -28,7 +28,7 @@ _LONGEST = {"people": 1024, "portraits": 1280, "others": 1024, "places": 2560}
 
 
 @dataclass(frozen=True)
-class Source:
+class StoredPhoto:
     """kind: one of KINDS; name: without suffix; photo: file; mask: file with its alpha, None for places."""
 
     kind: str
@@ -42,10 +42,10 @@ def held_out(name: str) -> bool:
     return name.isdigit() and int(name) % 10 == HELD_OUT
 
 
-def find_sources(data: Path) -> list[Source]:
+def find_sources(data: Path) -> list[StoredPhoto]:
     """All photographs of the folder, also those held out. Raises InputError where there are no people."""
     people = [
-        Source("people", photo.stem, photo, data / "people" / "mask" / f"{photo.stem}.png")
+        StoredPhoto("people", photo.stem, photo, data / "people" / "mask" / f"{photo.stem}.png")
         for photo in sorted((data / "people" / "photo").glob("*.jpg"))
         if photo.is_file()
     ]
@@ -55,8 +55,8 @@ def find_sources(data: Path) -> list[Source]:
     places, pairs = find_training_data(data) if has_more else ([], [])
     for photo, mask in pairs:
         kind = "portraits" if "P3M" in str(photo.relative_to(data)) else "others"
-        found.append(Source(kind, photo.stem, photo, mask))
-    return found + [Source("places", photo.stem, photo, None) for photo in places]
+        found.append(StoredPhoto(kind, photo.stem, photo, mask))
+    return found + [StoredPhoto("places", photo.stem, photo, None) for photo in places]
 
 
 class Store:
@@ -88,7 +88,7 @@ def fill_store(data: Path, folder: Path) -> Store:
     return Store(folder)
 
 
-def read_source(source: Source) -> np.ndarray:
+def read_source(source: StoredPhoto) -> np.ndarray:
     """(H, W, 3 or 4) uint8: RGB, with the mask as alpha where there is one. Raises InputError if it cannot be read."""
     photo = cv2_read(source.photo, cv2.IMREAD_COLOR)
     if photo is None:
@@ -103,7 +103,7 @@ def read_source(source: Source) -> np.ndarray:
     return np.dstack([photo[..., ::-1], mask])
 
 
-def _sizes(source: Source) -> Iterator[np.ndarray]:
+def _sizes(source: StoredPhoto) -> Iterator[np.ndarray]:
     pixels = read_source(source)
     scale = min(1.0, _LONGEST[source.kind] / max(pixels.shape[:2]))
     for level in range(LEVELS):

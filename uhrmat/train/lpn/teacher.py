@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from uhrmat.core.errors import InputError
-from uhrmat.prior.networks.lpn import Answer, PersonNet
+from uhrmat.prior.networks.lpn import LPNOutput, PersonNet
 
 GRIDS = ("quarter", "eighth", "sixteenth")
 """Where features are compared, by the size of the grid against the picture's, finest first."""
@@ -31,7 +31,7 @@ class Teacher:
     path: Path
     layers: dict[str, tuple[str, ...]]
 
-    def opened(self) -> Asked:
+    def opened(self) -> OpenTeacher:
         """The network, ready to be asked. InputError where it lacks a layer or libraries are missing."""
         try:
             import onnx
@@ -50,10 +50,10 @@ class Teacher:
         model.graph.output.extend(known[name] for names in self.layers.values() for name in names)
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads, settings.log_severity_level = 1, 3
-        return Asked(onnxruntime.InferenceSession(model.SerializeToString(), settings), self.layers)
+        return OpenTeacher(onnxruntime.InferenceSession(model.SerializeToString(), settings), self.layers)
 
 
-class Asked:
+class OpenTeacher:
     """A teacher that has been opened. channels: of its hints, for each grid."""
 
     def __init__(self, session: Any, layers: dict[str, tuple[str, ...]]) -> None:
@@ -91,7 +91,7 @@ class TaughtNet(PersonNet):
             grid: nn.Conv2d(self.widths[grid], count, 1) for grid, count in channels.items()
         })  # fmt: skip
 
-    def told(self, image: Tensor) -> tuple[Answer, dict[str, Tensor]]:
+    def told(self, image: Tensor) -> tuple[LPNOutput, dict[str, Tensor]]:
         """The answer, and what is read at each grid: (B, C, h, w)."""
         answer, features = self.seen(image)
         return answer, {grid: reader(torch.cat(features[grid], 1)) for grid, reader in self.readers.items()}

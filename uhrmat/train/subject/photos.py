@@ -66,7 +66,7 @@ class Kept:
     person: np.ndarray | None
 
 
-class Found(NamedTuple):
+class PhotoFiles(NamedTuple):
     """A photograph with its file, and the files of its masks of the subject and of people, where there are any."""
 
     photo: Photo
@@ -75,23 +75,25 @@ class Found(NamedTuple):
     person: Path | None = None
 
 
-def find_photos(data: Path) -> Iterator[Found]:
+def find_photos(data: Path) -> Iterator[PhotoFiles]:
     """Every photograph of the folder, see above."""
     for file in sorted((data / "people" / "photo").glob("*.jpg")):
         mask = data / "people" / "mask" / f"{file.stem}.png"
         street = Photo(source="people", name=file.stem, tag="person", subject=True, person=True)
-        yield Found(replace(street, held_out=held_out(file.stem)), file, mask, mask)
+        yield PhotoFiles(replace(street, held_out=held_out(file.stem)), file, mask, mask)
     for index in sorted((data / "photos_masked").glob("*/index.tsv")):
         yield from _masked(index)
     for index in sorted((data / "photos_free").glob("*/index.tsv")):
         for number, (name, tag, *_) in enumerate(_rows(index)):
             file = index.parent / name
-            yield Found(Photo(source=index.parent.name, name=file.stem, tag=tag, held_out=_every_tenth(number)), file)
+            yield PhotoFiles(
+                Photo(source=index.parent.name, name=file.stem, tag=tag, held_out=_every_tenth(number)), file
+            )
     if any((data / name).is_dir() for name in ("textures", "mattes")):
         yield from _mattes_and_places(data)
 
 
-def _masked(index: Path) -> Iterator[Found]:
+def _masked(index: Path) -> Iterator[PhotoFiles]:
     """Photographs with masks of all things and of people; only those with a clear main subject have a subject mask."""
     for number, (name, kind, person, everything, *_) in enumerate(_rows(index)):
         file = index.parent / name
@@ -102,19 +104,19 @@ def _masked(index: Path) -> Iterator[Found]:
             source=index.parent.name, name=file.stem, tag=tag if clear else "none" if kind == "none" else "ambiguous",
             held_out=_every_tenth(number), subject=clear, person=True,
         )  # fmt: skip
-        yield Found(photo, file, all_mask if clear else None, person_mask)
+        yield PhotoFiles(photo, file, all_mask if clear else None, person_mask)
 
 
-def _mattes_and_places(data: Path) -> Iterator[Found]:
+def _mattes_and_places(data: Path) -> Iterator[PhotoFiles]:
     places, pairs = find_training_data(data)
     for file, mask in pairs:
         tag = "person" if "P3M" in str(file) else "animal" if "GFM" in str(file) else "object"
         person = tag == "person"
         photo = Photo(source="mattes", name=file.stem, tag=tag, subject=True, person=person)
-        yield Found(photo, file, mask, mask if person else None)
+        yield PhotoFiles(photo, file, mask, mask if person else None)
     for file in places:
         for window in range(_PLACES):
-            yield Found(Photo(source="textures", name=file.stem, tag="none", window=window), file)
+            yield PhotoFiles(Photo(source="textures", name=file.stem, tag="none", window=window), file)
 
 
 def _every_tenth(number: int) -> bool:

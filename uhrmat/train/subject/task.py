@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import IterableDataset
 
-from uhrmat.prior.networks.lpn import Answer, SubjectNet
+from uhrmat.prior.networks.lpn import LPNOutput, SubjectNet
 from uhrmat.train.lpn.teacher import hint_loss
 from uhrmat.train.recipe import SubjectRecipe
 from uhrmat.train.subject.pool import Pool
 from uhrmat.train.subject.teachers import Ensemble
-from uhrmat.train.subject.views import Painter
+from uhrmat.train.subject.views import ViewGenerator
 from uhrmat.train.task import Batch, batch_numbers
 
 
@@ -29,7 +29,7 @@ class Student(nn.Module):
             grid: nn.Conv2d(self.net.widths[grid], count, 1) for grid, count in channels.items()
         })  # fmt: skip
 
-    def forward(self, image: Tensor) -> tuple[Answer, dict[str, Tensor]]:
+    def forward(self, image: Tensor) -> tuple[LPNOutput, dict[str, Tensor]]:
         """The network's result, and what is read at each grid: (B, C, h, w)."""
         result, features = self.net.seen(image)
         return result, {grid: reader(torch.cat(features[grid], 1)) for grid, reader in self.readers.items()}
@@ -53,10 +53,10 @@ class SubjectTask:
     recipe: SubjectRecipe
     pool: Pool
     ensemble: Ensemble
-    painter: Painter = field(init=False)
+    painter: ViewGenerator = field(init=False)
 
     def __post_init__(self) -> None:
-        self.painter = Painter(self.pool, self.recipe.seed)
+        self.painter = ViewGenerator(self.pool, self.recipe.seed)
 
     def build(self) -> Student:
         """A network with batch normalisation, laid out for fast convolutions."""

@@ -37,7 +37,7 @@ class Shares:
     object: float = 0.30
 
 
-class Painter:
+class ViewGenerator:
     """Draws batches of views from the photographs of a pool that are not held out."""
 
     def __init__(self, pool: Pool, seed: int, shares: Shares | None = None) -> None:

@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from uhrmat import Matter
+from uhrmat import MattingPipeline
 from uhrmat import pipeline as matter
 from uhrmat.core.errors import InputError
 from uhrmat.core.memory import memory_limit
 from uhrmat.hints.read import Hints
-from uhrmat.image import loading
-from uhrmat.image.loading import Ahead, load
-from uhrmat.image.outputs import Spec
-from uhrmat.image.plan import Job, plan
+from uhrmat.image import load as load_module
+from uhrmat.image.load import Prefetcher, load
+from uhrmat.image.outputs import OutputSpec
+from uhrmat.image.plan import ImageTask, plan
 from uhrmat.media import Picture, limits
-from uhrmat.prior.ahead import Problem, begin_prior, small_problem
 from uhrmat.prior.closed_form.affinity import solve
+from uhrmat.prior.prefetch import Problem, prefetch_prior, small_problem
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
 
@@ -47,30 +47,34 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[int | None]:
 
 @pytest.mark.parametrize("side", [20, 10])
 def test_a_matte_begun_ahead_is_the_same_matte(made: list[int | None], side: int) -> None:
-    picture, trimap, matter = Picture.from_array(PIXELS), _trimap(), Matter(refiner="bilinear", working_size=20)
+    picture, trimap, matter = (
+        Picture.from_array(PIXELS),
+        _trimap(),
+        MattingPipeline(refiner="bilinear", working_size=20),
+    )
     plain = matter.matte(picture, trimap=trimap, foreground=False)
-    begun = begin_prior(picture, Hints(trimap=trimap), "auto", side)
+    begun = prefetch_prior(picture, Hints(trimap=trimap), "auto", side)
     assert begun is not None and len(begun.problem[0]) == side
     ahead = matter.matte(picture, trimap=trimap, foreground=False, begun=begun)
     assert made == ([20] if side == 20 else [20, 20]) and (ahead.alpha == plain.alpha).all()
 
 
 def test_what_no_affinity_prior_answers_is_not_begun() -> None:
-    assert begin_prior(Picture.from_array(PIXELS), Hints(key="green"), "auto", 20) is None
+    assert prefetch_prior(Picture.from_array(PIXELS), Hints(key="green"), "auto", 20) is None
 
 
 def test_the_first_photograph_is_solved_while_nobody_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, pixels in (("one.png", PIXELS), ("two.png", PIXELS), ("trimap.png", _trimap())):
         Image.fromarray(pixels).save(tmp_path / name)
     names = [tmp_path / "one.png", tmp_path / "two.png"]
-    jobs = [plan([name], Spec(("alpha",)), folder=tmp_path, trimap=tmp_path / "trimap.png")[0] for name in names]
+    jobs = [plan([name], OutputSpec(("alpha",)), folder=tmp_path, trimap=tmp_path / "trimap.png")[0] for name in names]
     asked: list[tuple[int, ...]] = []
 
     def solver(image: np.ndarray, trimap: np.ndarray, name: str) -> tuple[np.ndarray, list[str]]:
         asked.append(image.shape)
         return solve(image, trimap, name)
 
-    with closing(Ahead(jobs)) as ahead:
+    with closing(Prefetcher(jobs)) as ahead:
         ahead.begin_prior("auto", 20, solver)
         first, second = ahead.take(jobs[0]), ahead.take(jobs[1])
     assert first.begun is not None and (first.hints.trimap == _trimap()).all() and second.begun is None
@@ -79,9 +83,9 @@ def test_the_first_photograph_is_solved_while_nobody_waits(tmp_path: Path, monke
 
 def test_what_cannot_be_read_is_told_when_it_is_taken(tmp_path: Path) -> None:
     Image.fromarray(PIXELS).save(tmp_path / "one.png")
-    job = plan([tmp_path / "one.png"], Spec(("alpha",)), folder=tmp_path, key="green")[0]
+    job = plan([tmp_path / "one.png"], OutputSpec(("alpha",)), folder=tmp_path, key="green")[0]
     (tmp_path / "one.png").unlink()
-    with closing(Ahead([job])) as ahead:
+    with closing(Prefetcher([job])) as ahead:
         ahead.begin_prior("auto", None, solve)
         with pytest.raises(InputError):
             ahead.take(job)
@@ -92,15 +96,15 @@ def test_what_finds_no_room_beside_the_photograph_before_it_is_read_after_it(
 ) -> None:
     for name in ("one.png", "two.png"):
         Image.fromarray(PIXELS).save(tmp_path / name)
-    jobs = plan([tmp_path / "one.png", tmp_path / "two.png"], Spec(outputs=("alpha",)))
+    jobs = plan([tmp_path / "one.png", tmp_path / "two.png"], OutputSpec(outputs=("alpha",)))
     held = {"one.png": [0], "two.png": [90_000, 0]}  # the second beside the first one's matte, then alone
 
-    def loaded(job: Job, *options: Any) -> Any:
+    def loaded(job: ImageTask, *options: Any) -> Any:
         now = held[job.photo.name].pop(0)
         monkeypatch.setattr(limits, "held_memory", lambda: now)
         return load(job, *options)
 
-    monkeypatch.setattr(loading, "load", loaded)
-    with memory_limit(100_000), closing(Ahead(jobs)) as ahead:
+    monkeypatch.setattr(load_module, "load", loaded)
+    with memory_limit(100_000), closing(Prefetcher(jobs)) as ahead:
         assert [ahead.take(job).picture.width for job in jobs] == [80, 80]
     assert held == {"one.png": [], "two.png": []}

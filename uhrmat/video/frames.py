@@ -10,12 +10,12 @@ import numpy as np
 from uhrmat.core.errors import InputError
 from uhrmat.hints.read import Hints
 from uhrmat.media import Picture
-from uhrmat.pipeline import Clock, Matter, Question, empty_note
-from uhrmat.refine.fuse import fused_prior, settle
-from uhrmat.refine.refiner import Job
+from uhrmat.pipeline import MattingPipeline, PriorStage, StageTimer, empty_note
+from uhrmat.refine.fuse import apply_trimap, upsampled_prior
+from uhrmat.refine.refiner import RefineInput
 from uhrmat.sparsity.spatial import trimap_band, widen
 from uhrmat.sparsity.temporal import THRESHOLD, active_pixels, changed, fuse, thresholds
-from uhrmat.sparsity.thresholded import opened
+from uhrmat.sparsity.thresholded import trimap_from_alpha
 from uhrmat.video.blend import Blend, Moment, by_rule
 from uhrmat.video.state import NEVER, LastComputed, SteadyPrior, Watch
 from uhrmat.video.still import KeptPrior
@@ -25,7 +25,7 @@ KEYFRAME_INTERVAL = 60
 
 
 @dataclass(frozen=True)
-class Gate:
+class TemporalOptions:
     """When a pixel is computed again. temporal: off computes every frame anew; threshold: change in [0, 1]; halo:
     pixels computed around what changed, for the refiner's sake, and thrown away; averaged: what is computed again is
     averaged with its last alpha where the subject stands (see `standing`)."""
@@ -73,7 +73,7 @@ class FrameStats:
 
 
 @dataclass
-class FrameMatte:
+class FrameResult:
     """alpha: (H, W) float32 in [0, 1]; foreground: (H, W, 3) straight colour in the picture's type or None; active,
     computed: (H, W) bool, M and what the refiner saw, M with its halo; recalled: whether the alpha was known. Do not
     change them: the next frame is compared with them."""
@@ -87,16 +87,16 @@ class FrameMatte:
     recalled: bool = False
 
 
-class ClipMatter:
+class ClipPipeline:
     """Mattes the frames of one clip in their order, with the prior, refiner and budget of `matter`.
 
-    `reset` forgets everything: what follows then depends on nothing that came before. Raises what `Matter.matte` does,
+    `reset` forgets everything: what follows then depends on nothing that came before. Raises what the pipeline does,
     and InputError where the frames change their size.
     """
 
-    def __init__(self, matter: Matter, gate: Gate | None = None, blend: Blend = by_rule) -> None:
+    def __init__(self, matter: MattingPipeline, gate: TemporalOptions | None = None, blend: Blend = by_rule) -> None:
         """blend: joins what is new with what was, where the gate lets it."""
-        self.matter, self.gate, self.blend = matter, gate or Gate(), blend
+        self.matter, self.gate, self.blend = matter, gate or TemporalOptions(), blend
         self.reset()
 
     def reset(self) -> None:
@@ -106,11 +106,11 @@ class ClipMatter:
 
     def frame(
         self, picture: Picture, number: int, hints: Hints, *, foreground: bool = True, known: np.ndarray | None = None
-    ) -> FrameMatte:
+    ) -> FrameResult:
         """The matte of the next frame, called `number` in reports. hints: of this frame, see `hints.read_hints`; known:
         (n,) float32, the alpha of its active pixels from an earlier run; where there are n of them, it is recalled,
         and no foreground is made."""
-        clock = Clock()
+        clock = StageTimer()
         self._check_size(picture, number)
         with clock("prior"):
             cut = self._watch.see(picture.pixels)
@@ -118,14 +118,14 @@ class ClipMatter:
                 self._forget()
             key = self._last is None
             answer = self._kept if self.gate.temporal else None
-            asked = self.matter.ask(picture, hints, fresh=cut or not self._begun, answer=answer)
+            asked = self.matter.run_prior(picture, hints, fresh=cut or not self._begun, answer=answer)
             self._begun = True
             prior, settled = self._steady(asked, picture, hints)
         with clock("refine"):
             masks = self._masks(picture, settled)
             recalled = known is not None and len(known) == np.count_nonzero(masks[1])
-            alpha, notes = fused_prior(prior, settled), list[str]()
-            job = Job(picture, asked.small, prior, settled, masks[2])
+            alpha, notes = upsampled_prior(prior, settled), list[str]()
+            job = RefineInput(picture, asked.small, prior, settled, masks[2])
             if known is not None and recalled:
                 alpha[masks[1]] = known
             else:
@@ -143,12 +143,12 @@ class ClipMatter:
             thresholds(self.gate.threshold, self._watch.noise)[1], key, cut, clock.seconds, [*asked.notes, *notes],
             warnings,
         )  # fmt: skip
-        return FrameMatte(picture, alpha, colours, masks[1], masks[2], stats, recalled)
+        return FrameResult(picture, alpha, colours, masks[1], masks[2], stats, recalled)
 
     def _forget(self) -> None:
         self._last: LastComputed | None = None
         self._prior, self._kept, self._shot = SteadyPrior(), KeptPrior(), 0
-        self._before: Job | None = None
+        self._before: RefineInput | None = None
 
     def _check_size(self, picture: Picture, number: int) -> None:
         if self._last is not None and self._last.alpha.shape != (picture.height, picture.width):
@@ -156,14 +156,14 @@ class ClipMatter:
             what = f"Frame {number} is {picture.width}x{picture.height}, the frames before {have}."
             raise InputError(what, "Give clips of one size.")
 
-    def _steady(self, asked: Question, picture: Picture, hints: Hints) -> tuple[np.ndarray, np.ndarray]:
+    def _steady(self, asked: PriorStage, picture: Picture, hints: Hints) -> tuple[np.ndarray, np.ndarray]:
         """The prior smoothed in time, and what it settles."""
         found = asked.prior.alpha
         scale = picture.height / len(asked.small)
         alpha = self._prior(asked.small, found, (found == 0) | (found == 1), self._watch.noise, scale)
         if hints.trimap is not None or alpha is found:
             return alpha, asked.trimap
-        return alpha, opened(alpha, asked.trimap.shape)
+        return alpha, trimap_from_alpha(alpha, asked.trimap.shape)
 
     def _masks(self, picture: Picture, settled: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """M_s, M and M with its halo."""
@@ -172,7 +172,7 @@ class ClipMatter:
         computed = spatial & widen(active, 2 * self.gate.halo + 1) if self.gate.halo else active
         return spatial, active, computed
 
-    def _average(self, alpha: np.ndarray, job: Job, active: np.ndarray) -> None:
+    def _average(self, alpha: np.ndarray, job: RefineInput, active: np.ndarray) -> None:
         """Draws what is new towards what was there in the last frame; in place."""
         if self._last is None or self._before is None or not self.gate.averaged:
             return
@@ -181,7 +181,7 @@ class ClipMatter:
             np.clip(alpha, 0, 1, out=alpha)
             self.blend(Moment(job, self._before, self._last.alpha, where, self._watch.noise), alpha)
 
-    def _remember(self, alpha: np.ndarray, job: Job, masks: tuple[np.ndarray, ...]) -> None:
+    def _remember(self, alpha: np.ndarray, job: RefineInput, masks: tuple[np.ndarray, ...]) -> None:
         """Joins `alpha` with what is kept, in place, for this frame and the next."""
         (spatial, active, _), pixels = masks, job.picture.pixels
         if self._last is None:
@@ -189,7 +189,7 @@ class ClipMatter:
         else:
             fuse(alpha, self._last.alpha, spatial, active)
         assert job.trimap is not None
-        settle(alpha, job.trimap)
+        apply_trimap(alpha, job.trimap)
         self._last.update(alpha, pixels, spatial, active, self._shot)
         self._shot += 1
         self._before = job

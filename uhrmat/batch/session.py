@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from uhrmat.batch.executors.base import Executor
-from uhrmat.batch.find import Found, Item, Selection, find
-from uhrmat.batch.hints import Hints
+from uhrmat.batch.find import BatchItem, FoundItems, Selection, find
+from uhrmat.batch.hints import HintFolders
 from uhrmat.batch.lock import locked, part_name
 from uhrmat.batch.manifest import Manifest
 from uhrmat.batch.report import Summary, Tell, failures_path, write_failures
@@ -27,13 +27,13 @@ from uhrmat.batch.select import (
 from uhrmat.batch.settings import Settings
 from uhrmat.batch.watch import Inbox
 from uhrmat.core.errors import InputError, OutputError, UhrmatError
-from uhrmat.core.signals import Asked, asked_to_stop
+from uhrmat.core.signals import StopRequest, stop_on_signal
 
 MakeExecutor = Callable[[], Executor]
 
 
 @dataclass(frozen=True)
-class Job:
+class BatchRun:
     """roots: the input folders; out: the output folder; hints: where trimaps, masks and plates are; overwrite: files in
     the way may be replaced, and what is done is done again."""
 
@@ -41,7 +41,7 @@ class Job:
     out: Path
     settings: Settings
     chosen: Selection = field(default_factory=Selection)
-    hints: Hints | None = None
+    hints: HintFolders | None = None
     overwrite: bool = False
 
     @property
@@ -49,7 +49,7 @@ class Job:
         """Of inputs and hints."""
         return [*self.roots, *(self.hints.folders if self.hints else ())]
 
-    def find(self) -> Found:
+    def find(self) -> FoundItems:
         """What there is in the folders, with its hints."""
         skip = [*self.chosen.skip, self.out, *(self.hints.folders if self.hints else ())]
         found = find(self.roots, replace(self.chosen, skip=skip))
@@ -57,7 +57,7 @@ class Job:
             found.items = self.hints.give(found.items)
         return found
 
-    def todo(self, manifest: Manifest, digests: dict[str, str]) -> tuple[Found, list[Item]]:
+    def todo(self, manifest: Manifest, digests: dict[str, str]) -> tuple[FoundItems, list[BatchItem]]:
         """What there is and what of it is left to do. Raises InputError or OutputError for what must not be begun."""
         found = self.find()
         losers = collisions(found.items, manifest)
@@ -70,13 +70,13 @@ class Job:
         return found, select(found.items, manifest, digests).todo
 
 
-def look(job: Job) -> tuple[Found, list[Item]]:
+def look(job: BatchRun) -> tuple[FoundItems, list[BatchItem]]:
     """What a run would do. Nothing is written and nothing is locked."""
     check_folders(job.roots, job.out)
     return job.todo(Manifest(job.out), job.settings.digests())
 
 
-def run(job: Job, executor: MakeExecutor, tell: Tell) -> tuple[Summary, bool]:
+def run(job: BatchRun, executor: MakeExecutor, tell: Tell) -> tuple[Summary, bool]:
     """Does what is left to do. The summary, and whether a signal ended it early.
 
     Raises UhrmatError before anything was begun, KeyboardInterrupt at a second signal.
@@ -92,9 +92,9 @@ def run(job: Job, executor: MakeExecutor, tell: Tell) -> tuple[Summary, bool]:
         tell({"event": "start", "found": len(found.items), "kept": kept, "todo": len(todo)})
         if text := found.about_companions():
             tell({"event": "note", "text": text})
-        summary, asked = Summary(), Asked()
+        summary, asked = Summary(), StopRequest()
         if todo:
-            with asked_to_stop() as asked, _working(executor) as working:
+            with stop_on_signal() as asked, _working(executor) as working:
                 batch = Batch(working, manifest, digests, tell, job.folders, job.overwrite)
                 batch.add(todo)
                 summary = batch.finish(asked)
@@ -103,10 +103,10 @@ def run(job: Job, executor: MakeExecutor, tell: Tell) -> tuple[Summary, bool]:
         return summary, asked.value
 
 
-def watch(job: Job, executor: MakeExecutor, tell: Tell, *, settle: float = 5.0, poll: float = 2.0) -> Summary:
+def watch(job: BatchRun, executor: MakeExecutor, tell: Tell, *, settle: float = 5.0, poll: float = 2.0) -> Summary:
     """Keeps the folders processed until a signal comes. poll: seconds between two looks; settle: see `Inbox`."""
     inbox = Inbox(settle)
-    with _opened(job, tell) as (manifest, digests), asked_to_stop() as asked, _working(executor) as working:
+    with _opened(job, tell) as (manifest, digests), stop_on_signal() as asked, _working(executor) as working:
         batch = Batch(working, manifest, digests, tell, job.folders, job.overwrite)
         tell({"event": "start", "found": 0, "kept": 0, "todo": 0, "watching": True})
         failures = 0
@@ -127,8 +127,8 @@ def watch(job: Job, executor: MakeExecutor, tell: Tell, *, settle: float = 5.0, 
 
 
 def _acceptable(
-    job: Job, manifest: Manifest, digests: dict[str, str], there: list[Item], new: list[Item]
-) -> Iterator[Item]:
+    job: BatchRun, manifest: Manifest, digests: dict[str, str], there: list[BatchItem], new: list[BatchItem]
+) -> Iterator[BatchItem]:
     """Of the `new` items `there`, those not done yet; whatever a single run would refuse is an item that fails."""
     losers = collisions(there, manifest)
     for item in new:
@@ -146,7 +146,7 @@ def _acceptable(
 
 
 @contextmanager
-def _opened(job: Job, tell: Tell) -> Iterator[tuple[Manifest, dict[str, str]]]:
+def _opened(job: BatchRun, tell: Tell) -> Iterator[tuple[Manifest, dict[str, str]]]:
     """The output folder locked and its manifest open; swept before and, as workers may have died, after."""
     recovered = check_folders(job.roots, job.out)
     digests = job.settings.digests()
@@ -180,13 +180,13 @@ def _working(make: MakeExecutor) -> Iterator[Executor]:
     executor.close()
 
 
-def _end(job: Job, summary: Summary, tell: Tell) -> None:
+def _end(job: BatchRun, summary: Summary, tell: Tell) -> None:
     with suppress(OutputError):  # on a full disk there is no room for it, and the failures have been told
         write_failures(failures_path(job.out, job.chosen.shard), summary)
     tell({"event": "summary", **summary.as_dict()})
 
 
-def _ignored(found: Found) -> str:
+def _ignored(found: FoundItems) -> str:
     """A sentence on what was passed over."""
     names = [f"{count} {suffix or 'without extension'}" for suffix, count in found.ignored.most_common(4)]
     return f"Passed over: {', '.join(names)}." if names else ""

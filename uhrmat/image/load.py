@@ -15,11 +15,11 @@ from functools import partial
 
 from uhrmat.core.errors import MemoryBudgetError
 from uhrmat.hints.read import Hints, read_hints
-from uhrmat.image.plan import Job
+from uhrmat.image.plan import ImageTask
 from uhrmat.media import MAX_PIXELS, Picture, PictureInfo, read_picture
 from uhrmat.media.overscan import continued, continued_picture, shown_size
-from uhrmat.prior.ahead import Begun, begin_prior, solve_ahead
 from uhrmat.prior.closed_form.affinity import Solver
+from uhrmat.prior.prefetch import PrefetchedPrior, prefetch_prior, solve_prefetched
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class Loaded:
     picture: Picture
     hints: Hints
     seconds: float
-    begun: Begun | None = None
+    begun: PrefetchedPrior | None = None
 
 
-def load(job: Job, resize: bool = False, max_pixels: int = MAX_PIXELS) -> Loaded:
+def load(job: ImageTask, resize: bool = False, max_pixels: int = MAX_PIXELS) -> Loaded:
     """Reads the photograph, with what an EXR holds beyond its display window, and its hints. Raises InputError."""
     start = time.perf_counter()
     picture = read_picture(job.photo, max_pixels, overscan=True)
@@ -53,40 +53,42 @@ def _over_all(hints: Hints, info: PictureInfo) -> Hints:
     return replace(hints, plate=plate, trimap=arrays.get("trimap"), mask=arrays.get("mask"), alpha=arrays.get("alpha"))
 
 
-class Ahead:
+class Prefetcher:
     """Reads each job's files while the job before it is matted; of the first, begins the prior too. Close it."""
 
-    def __init__(self, jobs: Sequence[Job], resize: bool = False, max_pixels: int = MAX_PIXELS) -> None:
+    def __init__(self, jobs: Sequence[ImageTask], resize: bool = False, max_pixels: int = MAX_PIXELS) -> None:
         self._jobs, self._reading = list(jobs), (resize, max_pixels)
         self._pool = ThreadPoolExecutor(1)
         self._next = self._begin()
-        self._begun: Future[Begun | None] | None = None
+        self._begun: Future[PrefetchedPrior | None] | None = None
 
     def _begin(self) -> Future[Loaded]:
         """Reads the next job's files in the pool, within the caller's memory limit."""
         return self._pool.submit(copy_context().run, partial(load, self._jobs[0], *self._reading))
 
-    def begin_prior(self, name: str, side: int | None, solver: Solver, halved: bool = False) -> Future[Begun | None]:
-        """See `ahead.begin_prior`; what is returned is done when the first photograph is read and `solver` is being
+    def prefetch_prior(
+        self, name: str, side: int | None, solver: Solver, halved: bool = False
+    ) -> Future[PrefetchedPrior | None]:
+        """See `prior.prefetch`; what is returned is done when the first photograph is read and `solver` is being
         asked. What goes wrong in it goes wrong again, and is told, in the matter."""
         first = self._next
 
-        def begin() -> Begun | None:
+        def begin() -> PrefetchedPrior | None:
             with suppress(Exception):
                 loaded = first.result()
-                return begin_prior(loaded.picture, loaded.hints, name, side, halved)
+                return prefetch_prior(loaded.picture, loaded.hints, name, side, halved)
             return None
 
-        def solve(begun: Future[Begun | None]) -> None:
+        def solve(begun: Future[PrefetchedPrior | None]) -> None:
             with suppress(Exception):
                 if (found := begun.result()) is not None:
-                    solve_ahead(found, solver)
+                    solve_prefetched(found, solver)
 
         self._begun = self._pool.submit(begin)
         self._pool.submit(solve, self._begun)
         return self._begun
 
-    def take(self, job: Job) -> Loaded:
+    def take(self, job: ImageTask) -> Loaded:
         """What the files of the next job hold; jobs are taken in their order. Raises what reading them raised."""
         if self._jobs.pop(0) is not job:
             raise ValueError("jobs are taken in the order in which they were given")

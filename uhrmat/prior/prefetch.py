@@ -10,7 +10,7 @@ from uhrmat.hints.read import Hints
 from uhrmat.media import Picture
 from uhrmat.media.shrink import shrunk_strips, small_trimap
 from uhrmat.prior.base import SHORT_SIDE, SmallHints, area_average, working_shape
-from uhrmat.prior.choose import TIED, pick
+from uhrmat.prior.choose import TIED, choose_prior
 from uhrmat.prior.closed_form.affinity import METHODS, AffinityPrior, Solver
 
 Problem = tuple[np.ndarray, SmallHints]
@@ -22,7 +22,7 @@ _SOLVED_BY = {"lpn-trimap": TIED}
 
 
 @dataclass(frozen=True)
-class Begun:
+class PrefetchedPrior:
     """A prior that was begun before the matter was there. method: one of `affinity.METHODS`; problem: what it is asked,
     made with `side` and `halved`, see `small_problem`."""
 
@@ -63,18 +63,20 @@ def small_problem(picture: Picture, hints: Hints, side: int | None, halved: bool
     return small_copy(picture, shape), small_hints(hints, shape)
 
 
-def begin_prior(picture: Picture, hints: Hints, name: str, side: int | None, halved: bool = False) -> Begun | None:
-    """What `Matter.matte` will ask of the prior called `name`; None where that is no affinity prior.
+def prefetch_prior(
+    picture: Picture, hints: Hints, name: str, side: int | None, halved: bool = False
+) -> PrefetchedPrior | None:
+    """What `MattingPipeline.matte` will ask of the prior called `name`; None where that is no affinity prior.
 
     side and halved: as for `small_problem`. Raises InputError.
     """
-    chosen = pick(name, hints.given).name
+    chosen = choose_prior(name, hints.given).name
     method = _SOLVED_BY.get(chosen, chosen)
     if method not in METHODS:
         return None
-    return Begun(method, side, halved, small_problem(picture, hints, side, halved))
+    return PrefetchedPrior(method, side, halved, small_problem(picture, hints, side, halved))
 
 
-def solve_ahead(begun: Begun, solver: Solver) -> None:
+def solve_prefetched(begun: PrefetchedPrior, solver: Solver) -> None:
     """Has `solver`, which remembers its last answer, answer what the matter will ask it."""
     AffinityPrior(begun.method, solver)(*begun.problem)

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from uhrmat.batch.executors.inline import InlineExecutor
-from uhrmat.batch.job import Job, look, run, watch
 from uhrmat.batch.report import Summary
-from uhrmat.batch.tasks import Outcome, Task
+from uhrmat.batch.session import BatchRun, look, run, watch
+from uhrmat.batch.tasks import TaskResult, WorkerTask
 from uhrmat.batch.worker import Worker
 from uhrmat.cli.app import app
 from uhrmat.core.errors import InputError, OutputError
@@ -29,7 +29,7 @@ from .helpers import LIGHT, FakeExecutor, clip, clip_masks, files, job, light, m
 Events = list[dict[str, Any]]
 
 
-def done(wanted: Job, tell: Callable[[dict[str, Any]], None] = lambda event: None) -> Summary:
+def done(wanted: BatchRun, tell: Callable[[dict[str, Any]], None] = lambda event: None) -> Summary:
     return run(wanted, lambda: InlineExecutor(wanted.settings), tell)[0]
 
 
@@ -92,7 +92,7 @@ def test_other_settings_change_only_their_kind(whole: Path) -> None:
 
 
 def test_what_a_dead_worker_left_is_removed_at_the_end(tmp_path: Path) -> None:
-    def answer(task: Task) -> Outcome:
+    def answer(task: WorkerTask) -> TaskResult:
         (tmp_path / "out" / ".uhrmat-deadbeef").mkdir(parents=True, exist_ok=True)
         (tmp_path / "out" / ".uhrmat-deadbeef" / ".uhrmat-lock").touch()
         return write_result(task)
@@ -385,12 +385,12 @@ def test_networks_are_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
     made: list[dict[str, Any]] = []
 
-    class Counted(worker.Matter):
+    class Counted(worker.MattingPipeline):
         def __init__(self, **options: Any) -> None:
             made.append(options)
             super().__init__(**options)
 
-    monkeypatch.setattr(worker, "Matter", Counted)
+    monkeypatch.setattr(worker, "MattingPipeline", Counted)
     one = Worker(light())
     assert one.matter() is one.matter() and len(made) == 1
 
