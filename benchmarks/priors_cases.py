@@ -28,7 +28,7 @@ MOTION = (6.6, 4.4)
 
 @dataclass(frozen=True)
 class Case:
-    """picture: (H, W, 3) uint8; said: hints as `MattingPipeline.matte` takes them; truth: (H, W) in [0, 1]; region: (H, W) uint8
+    """picture: (H, W, 3) uint8; said: hints as the pipeline takes them; truth: (H, W) in [0, 1]; region: (H, W) uint8
     trimap whose unknown pixels are measured, None: all."""
 
     name: str
