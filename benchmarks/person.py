@@ -20,7 +20,7 @@ import torch
 
 from benchmarks import common
 from benchmarks.person_others import others
-from uhrmat.hub.bundled import bundled
+from uhrmat.hub.bundled import bundled_weights
 from uhrmat.prior.networks.lpn import SHORT_SIDE, load_person
 from uhrmat.train.lpn.measure import Finder, emptiness, finder_of, held_out_people, measure
 from uhrmat.train.lpn.store import StoredPhoto, find_sources
@@ -53,7 +53,7 @@ def main() -> None:
     cv2.setNumThreads(options.threads)
     people = held_out_people(options.data)[: 2 if options.quick else options.count]
     places = [source for source in find_sources(options.data) if source.kind == "places"]
-    net = load_person(options.weights or bundled("lpn-person"))
+    net = load_person(options.weights or bundled_weights("lpn-person"))
     finders = {f"lpn-person at {short}": finder_of(net, short) for short in options.short}
     if options.others:
         finders |= others(options.others, options.threads)

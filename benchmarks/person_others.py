@@ -35,7 +35,7 @@ def others(folder: Path, threads: int) -> dict[str, Finder]:
 
 def _sinet(path: Path, threads: int) -> Finder:
     """Asked as uhrmat's own prior asks it, by the catalogue."""
-    prior = OnnxPrior(path, hub.find("sinet"), threads)
+    prior = OnnxPrior(path, hub.find_entry("sinet"), threads)
     return lambda picture: prior(picture.astype(np.float32) / 255, SmallHints()).alpha
 
 

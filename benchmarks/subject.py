@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from benchmarks import common
-from uhrmat.hub.bundled import bundled
+from uhrmat.hub.bundled import bundled_weights
 from uhrmat.prior.base import area_average, working_shape
 from uhrmat.prior.networks.lpn import SHORT_SIDE, PersonNet, load_person, load_subject
 from uhrmat.train.lpn.measure import overlap
@@ -132,7 +132,7 @@ def main(argv: list[str] | None = None) -> None:
     cv2.setNumThreads(options.threads)
     finders: dict[str, tuple[Finder, bool]] = {}
     for short in options.short:
-        finders[f"lpn-person at {short}"] = ours(load_person(bundled("lpn-person")), ("person",), short), False
+        finders[f"lpn-person at {short}"] = ours(load_person(bundled_weights("lpn-person")), ("person",), short), False
         for path in options.weights:
             finders[f"{path.stem} at {short}"] = ours(load_subject(path), ("subject", "person"), short), True
     if options.teachers is not None:

@@ -49,7 +49,7 @@ def test_damaged_weights(only: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: P
     source = bundled.bundled_weights_dir()
     (tmp_path / "shm-lite.md").write_text((source / "shm-lite.md").read_text())
     (tmp_path / "shm-lite.safetensors").write_bytes(b"other")
-    monkeypatch.setattr("uhrmat.hub.entries", bundled.bundled_entries)  # the catalogue keeps what it has read
+    monkeypatch.setattr("uhrmat.hub.catalog_entries", bundled.bundled_entries)  # the catalogue keeps what it has read
     for name in ("uhrmat.hub.locate", "uhrmat.hub.bundled"):
         monkeypatch.setattr(f"{name}.bundled_weights_dir", lambda: tmp_path)
     (one,) = problems("weights")

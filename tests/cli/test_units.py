@@ -9,7 +9,7 @@ import pytest
 from uhrmat.core.errors import InputError, WeightsError
 from uhrmat.core.units import format_bytes, parse_bytes
 from uhrmat.hub import bundled as module
-from uhrmat.hub.bundled import bundled, bundled_weights_dir
+from uhrmat.hub.bundled import bundled_weights, bundled_weights_dir
 
 
 @pytest.mark.parametrize(
@@ -40,9 +40,9 @@ def test_bundled_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     (package / "weights").mkdir(parents=True)
     monkeypatch.setattr(module, "_PACKAGE", package)
     (package / "weights" / "lite.safetensors").write_bytes(b"x")
-    assert bundled("lite") == bundled("lite.safetensors") == package / "weights" / "lite.safetensors"
+    assert bundled_weights("lite") == bundled_weights("lite.safetensors") == package / "weights" / "lite.safetensors"
     with pytest.raises(WeightsError, match=r"'large'.*that are: lite\."):
-        bundled("large")
+        bundled_weights("large")
 
 
 def test_an_installation_without_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uhrmat.core.errors import WeightsError
-from uhrmat.hub import entries, find
+from uhrmat.hub import catalog_entries, find_entry
 from uhrmat.hub.bundled import bundled_weights_dir
 from uhrmat.hub.catalog import SHIPPED, parse_catalog, parse_entry, tomllib
 from uhrmat.hub.verify import sha256
@@ -20,7 +20,7 @@ ONE = GOOD[GOOD.index("[modnet]") : GOOD.index("[modnet-fp16]")]
 
 
 def test_every_entry_says_all_that_is_needed() -> None:
-    found = entries()
+    found = catalog_entries()
     assert len({entry.name for entry in found}) == len(found) >= 15
     assert len({entry.main.sha256 for entry in found}) == len(found)
     for entry in found:
@@ -33,20 +33,20 @@ def test_every_entry_says_all_that_is_needed() -> None:
 
 def test_activations_are_those_of_the_files() -> None:
     """A sigmoid on an alpha, or none on logits, gives a grey matte: which is which was looked up, once."""
-    logits = {entry.name for entry in entries() if entry.network and entry.network.activation == "logits"}
+    logits = {entry.name for entry in catalog_entries() if entry.network and entry.network.activation == "logits"}
     assert logits == {"birefnet-lite", "birefnet-lite-fp16", "birefnet-hr-matting"}
 
 
 def test_the_recurrence_of_video_matting() -> None:
-    rvm = find("rvm-mobilenetv3")
+    rvm = find_entry("rvm-mobilenetv3")
     assert rvm is not None and rvm.network is not None
     assert rvm.network.recurrence == tuple((f"r{i}i", f"r{i}o") for i in (1, 2, 3, 4))
     assert rvm.network.ratio == "downsample_ratio" and rvm.source == "elsewhere"
 
 
 def test_bundled_weights_are_those_of_their_cards() -> None:
-    bundled = [entry for entry in entries() if entry.source == "bundled"]
-    assert bundled and bundled[0] is entries()[0]
+    bundled = [entry for entry in catalog_entries() if entry.source == "bundled"]
+    assert bundled and bundled[0] is catalog_entries()[0]
     for entry in bundled:
         path = bundled_weights_dir() / entry.main.path
         assert (path.stat().st_size, sha256(path)) == (entry.main.bytes, entry.main.sha256)

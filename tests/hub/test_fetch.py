@@ -14,7 +14,7 @@ from huggingface_hub import constants
 from tests.hub.conftest import WEIGHTS
 from tests.hub.server import COMMIT, TOKEN, Hub, serving
 from uhrmat.core.errors import WeightsError
-from uhrmat.hub import CatalogEntry, cached, resolve
+from uhrmat.hub import CatalogEntry, is_cached, resolve
 
 NAMES = ("net", f"org/net@{COMMIT}", "org/net:model.safetensors", "org/net")
 
@@ -250,11 +250,11 @@ def test_names_that_mean_nothing(hub: Hub, name: str) -> None:
 
 def test_cached_looks_at_sizes(hub: Hub, known: tuple[CatalogEntry, ...]) -> None:
     net = known[0]
-    assert not cached(net)
+    assert not is_cached(net)
     path = resolve("net").path.resolve()
-    assert cached(net)
+    assert is_cached(net)
     path.write_bytes(b"short")
-    assert not cached(net)
+    assert not is_cached(net)
 
 
 def test_the_address_of_nobody_is_free() -> None:

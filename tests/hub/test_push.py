@@ -12,7 +12,7 @@ from tests.hub.server import TOKEN, Hub
 from uhrmat.core.errors import WeightsError
 from uhrmat.hub import resolve
 from uhrmat.hub.bundled import bundled_weights_dir
-from uhrmat.hub.card import Card, front_matter, stated_licence, write_card
+from uhrmat.hub.card import Card, front_matter, read_licence, write_card
 from uhrmat.hub.push import push
 
 
@@ -86,4 +86,4 @@ def test_a_token_without_the_right_to_write(hub: Hub, weights: Path, monkeypatch
     [("Apache-2.0", "apache-2.0"), ("mit", "mit"), ("Our Own, v1", "other"), ("GPL-3.0", "gpl-3.0")],
 )
 def test_licences_as_the_hub_names_them(licence: str, stated: str) -> None:
-    assert stated_licence(front_matter(licence), Path("card")) == stated
+    assert read_licence(front_matter(licence), Path("card")) == stated

@@ -17,10 +17,10 @@ from tests.hub.server import TOKEN, Hub
 from uhrmat.cli.app import app
 from uhrmat.core.errors import InputError, WeightsError
 from uhrmat.hub import CatalogEntry, resolve
-from uhrmat.hub.bundled import bundled, bundled_weights_dir
-from uhrmat.hub.consent import MAX_UNLISTED, hub_allowed, largest, settings_file
+from uhrmat.hub.bundled import bundled_weights, bundled_weights_dir
+from uhrmat.hub.consent import MAX_UNLISTED, hub_allowed, max_unlisted_bytes, settings_file
 from uhrmat.hub.fetch import hub_token
-from uhrmat.hub.locate import verify_cached
+from uhrmat.hub.locate import verify_cache
 from uhrmat.hub.push import push
 from uhrmat.hub.tensors import check_values
 
@@ -75,14 +75,14 @@ def test_a_cache_that_is_itself_a_link_is_a_cache(
 def test_verify_fetches_nothing_and_sees_files_of_a_wrong_size(hub: Hub, known: tuple[CatalogEntry, ...]) -> None:
     net = known[0]
     with pytest.raises(WeightsError, match="only in part"):
-        verify_cached(net)
+        verify_cache(net)
     assert not hub.requests
     blob = resolve("net").path.resolve()
-    verify_cached(net)
+    verify_cache(net)
     blob.write_bytes(WEIGHTS[:100])
     count = len(hub.requests)
     with pytest.raises(WeightsError, match="100 bytes instead of"):
-        verify_cached(net)
+        verify_cache(net)
     assert not blob.exists() and len(hub.requests) == count
 
 
@@ -159,10 +159,10 @@ def test_a_file_that_does_not_end_is_ended(hub: Hub, offline_world: Path, name: 
 
 def test_sizes_that_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("UHRMAT_MAX_DOWNLOAD", raising=False)
-    assert largest() == MAX_UNLISTED
+    assert max_unlisted_bytes() == MAX_UNLISTED
     monkeypatch.setenv("UHRMAT_MAX_DOWNLOAD", "much")
     with pytest.raises(WeightsError, match="'much', which is no size"):
-        largest()
+        max_unlisted_bytes()
 
 
 @pytest.mark.parametrize("path", ["../../evil.safetensors", "/etc/evil.safetensors", "a/../../b.onnx", "..\\b.onnx"])
@@ -203,7 +203,7 @@ def test_a_variable_that_says_nothing(offline_world: Path, monkeypatch: pytest.M
 
 def _spoiled(kind: str, path: Path) -> Path:
     """The bundled network with one tensor, the last or the first, made unusable."""
-    tensors = load_file(bundled("shm-lite"))
+    tensors = load_file(bundled_weights("shm-lite"))
     last, first = list(tensors)[-1], next(iter(tensors))
     if kind in ("nan", "inf", "-inf"):
         tensors[last].view(-1)[-1] = float(kind)
@@ -214,7 +214,7 @@ def _spoiled(kind: str, path: Path) -> Path:
         tensors[first] = torch.zeros_like(tensors[first]).to(getattr(torch, kind))
     from safetensors import safe_open
 
-    with safe_open(bundled("shm-lite"), "pt") as file:
+    with safe_open(bundled_weights("shm-lite"), "pt") as file:
         save_file(tensors, path, file.metadata())
     return path
 

@@ -16,7 +16,7 @@ from tests.docs.schema import compare
 from tests.train.resuming import resumed_like_unbroken
 from uhrmat.cli.app import app
 from uhrmat.core.errors import InputError
-from uhrmat.hub.bundled import bundled
+from uhrmat.hub.bundled import bundled_weights
 from uhrmat.prior.networks.lpn import CONTEXT, PersonNet, folded, found_people, load_person
 from uhrmat.train.lpn.measure import emptiness, finder_of, held_out_people, measure, overlap
 from uhrmat.train.lpn.person import PersonTask, person_loss
@@ -234,7 +234,7 @@ def test_refusals(data: Path, tmp_path: Path) -> None:
 
 
 def test_the_bundled_weights_are_those_of_their_card() -> None:
-    path = bundled("lpn-person")
+    path = bundled_weights("lpn-person")
     assert hashlib.sha256(path.read_bytes()).hexdigest() in path.with_suffix(".md").read_text()
 
 
@@ -247,5 +247,5 @@ def test_an_empty_picture_gives_an_empty_matte(kind: str) -> None:
         picture[:] = np.arange(side, dtype=np.uint8)[:, None, None]
     if kind == "noise":
         picture = _place(rng, side, side)
-    found = finder_of(load_person(bundled("lpn-person")), side)(picture)
+    found = finder_of(load_person(bundled_weights("lpn-person")), side)(picture)
     assert float(found.mean()) < 0.01 and float((found > 0.5).mean()) == 0

@@ -105,7 +105,7 @@ class Settings:
         return {kind: _hash({k: v for k, v in values.items() if k not in out}) for kind, out in leave.items()}
 
     def _weights(self) -> list[str]:
-        from uhrmat.hub import cached, find, resolve
+        from uhrmat.hub import find_entry, is_cached, resolve
         from uhrmat.hub.verify import sha256
         from uhrmat.prior.networks.registry import DEFAULTS, PERSON
 
@@ -116,9 +116,9 @@ class Settings:
             names.append(prior)
         found = [sha256(resolve(name).path) for name in names]
         if prior == NETWORK:
-            entries = [find(name) for name in sorted({name for names in DEFAULTS.values() for name in names})]
-            found += [entry.main.sha256 for entry in entries if entry is not None and cached(entry)]
-        return found + ([sha256(resolve(PERSON).path)] if prior in (PERSON, NETWORK) and find(PERSON) else [])
+            entries = [find_entry(name) for name in sorted({name for names in DEFAULTS.values() for name in names})]
+            found += [entry.main.sha256 for entry in entries if entry is not None and is_cached(entry)]
+        return found + ([sha256(resolve(PERSON).path)] if prior in (PERSON, NETWORK) and find_entry(PERSON) else [])
 
 
 def fingerprint(paths: list[Path]) -> str:

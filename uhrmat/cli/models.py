@@ -65,11 +65,11 @@ def list_models(
     Example: uhrmat models list --commercial
     """
     with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
-        from uhrmat.hub import cached, entries
+        from uhrmat.hub import catalog_entries, is_cached
 
-        found = [entry for entry in entries() if entry.commercial or not commercial]
-        console.table([[(entry.name, _line(entry, cached(entry))) for entry in found]])
-        console.document({"models": [{**entry.as_dict(), "cached": cached(entry)} for entry in found]})
+        found = [entry for entry in catalog_entries() if entry.commercial or not commercial]
+        console.table([[(entry.name, _line(entry, is_cached(entry))) for entry in found]])
+        console.document({"models": [{**entry.as_dict(), "cached": is_cached(entry)} for entry in found]})
 
 
 @models.command()
@@ -79,11 +79,11 @@ def show(name: Name, as_json: opt.Json = False, quiet: opt.Quiet = False, debug:
     Example: uhrmat models show modnet
     """
     with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
-        from uhrmat.hub import cached
+        from uhrmat.hub import is_cached
 
         entry = _entry(name)
-        console.table([_facts(entry, cached(entry)), *_contract(entry)])
-        console.document({**entry.as_dict(), "cached": cached(entry)})
+        console.table([_facts(entry, is_cached(entry)), *_contract(entry)])
+        console.document({**entry.as_dict(), "cached": is_cached(entry)})
 
 
 @models.command()
@@ -131,17 +131,17 @@ def verify(
     Example: uhrmat models verify
     """
     with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
-        from uhrmat.hub import entries
-        from uhrmat.hub.locate import partly_cached, verify_cached
+        from uhrmat.hub import catalog_entries
+        from uhrmat.hub.locate import is_partly_cached, verify_cache
 
-        chosen = [_entry(name) for name in names] if names else [e for e in entries() if partly_cached(e)]
+        chosen = [_entry(name) for name in names] if names else [e for e in catalog_entries() if is_partly_cached(e)]
         items: list[dict[str, Any]] = []
         for entry in chosen:
             try:
-                if not partly_cached(entry):
+                if not is_partly_cached(entry):
                     items.append({"name": entry.name, "status": "absent"})
                     continue
-                verify_cached(entry)
+                verify_cache(entry)
                 items.append({"name": entry.name, "status": "ok"})
             except Exception as error:
                 console.error(error, item=entry.name)
@@ -218,11 +218,11 @@ def hub(
     Example: uhrmat models hub allow
     """
     with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
-        from uhrmat.hub.consent import remember, setting
+        from uhrmat.hub.consent import hub_setting, save_hub_setting
 
         if choice is not None:
-            remember(choice.value)
-        value, said = setting()
+            save_hub_setting(choice.value)
+        value, said = hub_setting()
         console.table([[("hub", value), ("said by", said)]])
         console.document({"hub": value, "said_by": said})
 
@@ -232,9 +232,9 @@ _STATUS = {"ok": "as published", "absent": "not on this machine", "failed": "WRO
 
 def _entry(name: str) -> CatalogEntry:
     from uhrmat.core.errors import WeightsError
-    from uhrmat.hub import find
+    from uhrmat.hub import find_entry
 
-    entry = find(name)
+    entry = find_entry(name)
     if entry is None:
         raise WeightsError(f"There are no weights {name!r} in the catalogue.", "See `uhrmat models list`.")
     return entry

@@ -27,7 +27,7 @@ def _is_checkout(folder: Path) -> bool:
     return (folder / "pyproject.toml").is_file()
 
 
-def bundled(name: str) -> Path:
+def bundled_weights(name: str) -> Path:
     """The path of the bundled weights file `name`, with or without `.safetensors`.
 
     Raises WeightsError, naming what is there, when no such file is bundled.

@@ -43,7 +43,7 @@ def front_matter(licence: str) -> str:
     return f"---\nlicense: {known}\n{name}library_name: uhrmat\ntags:\n- image-matting\n---\n"
 
 
-def stated_licence(card: str, where: Path) -> str:
+def read_licence(card: str, where: Path) -> str:
     """The licence in a card's front matter. Raises WeightsError where none is stated."""
     head = card.split("---", 2)
     found = _LICENCE.search(head[1]) if card.startswith("---") and len(head) == 3 else None

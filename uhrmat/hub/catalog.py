@@ -43,14 +43,14 @@ _LEAST_STD, _MOST_MEAN = 1e-6, 1e6
 
 
 @cache
-def entries() -> tuple[CatalogEntry, ...]:
+def catalog_entries() -> tuple[CatalogEntry, ...]:
     """Everything known by name: what travels with uhrmat first, then `catalog.toml` in its order."""
     return (*bundled_entries(), *parse_catalog(SHIPPED.read_text("utf-8"), str(SHIPPED)))
 
 
-def find(name: str) -> CatalogEntry | None:
+def find_entry(name: str) -> CatalogEntry | None:
     """The entry of that name, or None."""
-    return next((entry for entry in entries() if entry.name == name), None)
+    return next((entry for entry in catalog_entries() if entry.name == name), None)
 
 
 def parse_catalog(text: str, where: str = "catalog.toml") -> tuple[CatalogEntry, ...]:

@@ -18,10 +18,10 @@ MAX_UNLISTED = 8 << 30
 
 def hub_allowed() -> bool:
     """Whether a network may be fetched from the Hub that the user has not named: where no hint is given."""
-    return setting()[0] == ALLOW
+    return hub_setting()[0] == ALLOW
 
 
-def setting() -> tuple[str, str]:
+def hub_setting() -> tuple[str, str]:
     """ALLOW or DENY, and where that is said. Raises InputError for a variable or a file that says neither."""
     if HUB in os.environ:
         return (ALLOW if _flag(HUB) else DENY), HUB
@@ -38,7 +38,7 @@ def setting() -> tuple[str, str]:
     return value, str(path)
 
 
-def remember(value: str) -> Path:
+def save_hub_setting(value: str) -> Path:
     """Keeps ALLOW or DENY for all later commands of this user. Returns the file; raises OutputError."""
     from uhrmat.core.files import atomic
 
@@ -60,7 +60,7 @@ def may_carry_token(address: str) -> bool:
     return address.lower().startswith("https://") or _flag(HTTP_TOKEN)
 
 
-def largest() -> int:
+def max_unlisted_bytes() -> int:
     """Bytes that a file may have which the catalogue does not know. Raises WeightsError for a size that is none."""
     text = os.environ.get(LARGEST, "")
     if not text:

@@ -39,7 +39,7 @@ _USE = {
 
 
 @dataclass(frozen=True)
-class Converted:
+class ConversionResult:
     """What was written. files: paths; kind: of KINDS; tensors: how many; notes: what happened to which."""
 
     files: list[Path]
@@ -48,7 +48,9 @@ class Converted:
     notes: list[str] = field(default_factory=list)
 
 
-def convert(source: Path, output: Path | None = None, kind: str = "auto", licence: str = NO_LICENCE) -> Converted:
+def convert(
+    source: Path, output: Path | None = None, kind: str = "auto", licence: str = NO_LICENCE
+) -> ConversionResult:
     """A checkpoint (.pth, .ckpt, .bin) or a folder of ViTMatte to safetensors with a card beside.
 
     output: the .safetensors file, for a folder the new folder; default beside the source. kind: one of KINDS; "auto"
@@ -67,7 +69,7 @@ def convert(source: Path, output: Path | None = None, kind: str = "auto", licenc
     with all_or_none(files) as staged:
         _save(tensors, staged["weights"], {"network": kind, "source": source.name})
         _card(staged["weights"], kind, source, licence, notes, staged["card"])
-    return Converted(list(files.values()), kind, len(tensors), notes)
+    return ConversionResult(list(files.values()), kind, len(tensors), notes)
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
@@ -136,7 +138,7 @@ _CONVERTERS: dict[str, Callable[[dict[str, Any]], tuple[dict[str, Any], list[str
 }
 
 
-def _convert_folder(source: Path, output: Path, licence: str) -> Converted:
+def _convert_folder(source: Path, output: Path, licence: str) -> ConversionResult:
     """A folder as transformers writes it: config.json and pytorch_model.bin or model.safetensors."""
     config = source / "config.json"
     try:
@@ -156,7 +158,7 @@ def _convert_folder(source: Path, output: Path, licence: str) -> Converted:
         for path in copies:
             staged[path.name].write_bytes(path.read_bytes())
         _card(staged["model.safetensors"], "vitmatte", found[0], licence, notes, staged["README.md"])
-    return Converted(list(files.values()), "vitmatte", len(tensors), notes)
+    return ConversionResult(list(files.values()), "vitmatte", len(tensors), notes)
 
 
 def _save(tensors: dict[str, Tensor], target: Path, metadata: dict[str, str]) -> None:

@@ -17,7 +17,7 @@ _ENDPOINT = "https://huggingface.co"
 
 
 @contextmanager
-def translated(repo: str, revision: str = "main", path: str = "") -> Iterator[None]:
+def translate_errors(repo: str, revision: str = "main", path: str = "") -> Iterator[None]:
     """Turns what huggingface_hub raises about a file into WeightsError; other errors pass."""
     try:
         yield

@@ -17,10 +17,10 @@ from typing import Any
 
 from uhrmat.core.errors import WeightsError
 from uhrmat.core.units import format_bytes
-from uhrmat.hub.consent import LARGEST, largest, may_carry_token
+from uhrmat.hub.consent import LARGEST, max_unlisted_bytes, may_carry_token
 from uhrmat.hub.entry import WeightsFile
-from uhrmat.hub.failures import translated
-from uhrmat.hub.verify import check
+from uhrmat.hub.failures import translate_errors
+from uhrmat.hub.verify import verify_file
 
 _TRIES = 3
 Progress = Callable[[str, int, int], None]
@@ -44,11 +44,11 @@ def cache_dir() -> Path:
     return Path(os.environ.get("HF_HUB_CACHE") or constants.HF_HUB_CACHE).expanduser()
 
 
-def in_cache(repo: str, revision: str, path: str) -> Path | None:
+def cached_file(repo: str, revision: str, path: str) -> Path | None:
     """The file if it was fetched before. Needs no network, writes nothing."""
     from huggingface_hub import try_to_load_from_cache
 
-    with translated(repo, revision, path):
+    with translate_errors(repo, revision, path):
         found = try_to_load_from_cache(repo, path, cache_dir=cache_dir(), revision=revision)
     return Path(found) if isinstance(found, str) else None
 
@@ -60,7 +60,7 @@ def fetch(
 
     must: what the catalogue says; another size or hash on the Hub is refused before anything is fetched. Without it
     the file is compared with the SHA-256 that the Hub announces for it, where it does (LFS), and may have at most
-    `consent.largest` bytes. Raises WeightsError saying in one sentence what was in the way and what helps.
+    `consent.max_unlisted_bytes` bytes. Raises WeightsError saying in one sentence what was in the way and what helps.
     """
     if offline():
         raise WeightsError(
@@ -70,7 +70,7 @@ def fetch(
     from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
 
     token = hub_token()
-    with translated(repo, revision, path):
+    with translate_errors(repo, revision, path):
         url = hf_hub_url(repo, path, revision=revision, endpoint=endpoint())
         told = get_hf_file_metadata(url, token=token, endpoint=endpoint(), timeout=constants.HF_HUB_ETAG_TIMEOUT)
         if must is not None:
@@ -78,7 +78,7 @@ def fetch(
         most = _most(path, must, told.size)
         found = _persistent(repo, path, revision=revision, token=token, tqdm_class=_bar(path, progress, most))
     if must is None and told.size is not None and _is_sha256(told.etag):
-        check(found, WeightsFile(path, told.size, str(told.etag)), cache=cache_dir())
+        verify_file(found, WeightsFile(path, told.size, str(told.etag)), cache=cache_dir())
     return found
 
 
@@ -91,7 +91,7 @@ def _most(path: str, must: WeightsFile | None, announced: int | None) -> int:
     """Bytes that may arrive. Raises WeightsError for a file without entry that is announced to be too large."""
     if must is not None:
         return must.bytes
-    most = largest()
+    most = max_unlisted_bytes()
     if announced is not None and announced > most:
         raise WeightsError(
             f"{endpoint()} announces {format_bytes(announced)} for {path}; of a file that is in no catalogue uhrmat "
@@ -116,18 +116,18 @@ def download(repo: str, path: str, **options: Any) -> str:
     """`hf_hub_download` with our endpoint, cache and silence."""
     from huggingface_hub import hf_hub_download
 
-    with silent():
+    with quiet_hub():
         return hf_hub_download(repo, path, endpoint=endpoint(), cache_dir=cache_dir(), library_name="uhrmat", **options)
 
 
-def listing(repo: str, revision: str) -> list[str]:
+def list_files(repo: str, revision: str) -> list[str]:
     """Paths of all files of a repository, from the Hub, or those in the cache where the network is off."""
     from huggingface_hub import HfApi, constants
 
     if offline():
         return _cached_listing(repo, revision)
     api = HfApi(endpoint(), token=hub_token())
-    with translated(repo, revision), silent():
+    with translate_errors(repo, revision), quiet_hub():
         found = api.model_info(repo, revision=revision, timeout=constants.HF_HUB_ETAG_TIMEOUT)
     return [file.rfilename for file in found.siblings or []]
 
@@ -160,7 +160,7 @@ def _is_sha256(etag: str | None) -> bool:
 
 
 @contextmanager
-def silent() -> Iterator[None]:
+def quiet_hub() -> Iterator[None]:
     """No log lines and bars of huggingface_hub between ours: what they would say is an error with its cure."""
     from huggingface_hub.utils import logging
     from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars

@@ -10,10 +10,10 @@ from pathlib import Path
 from uhrmat.core.errors import WeightsError
 from uhrmat.core.regular import need_regular
 from uhrmat.hub.bundled import bundled_weights_dir
-from uhrmat.hub.catalog import entries, find
+from uhrmat.hub.catalog import catalog_entries, find_entry
 from uhrmat.hub.entry import CatalogEntry, LocalWeights, WeightsFile
-from uhrmat.hub.fetch import Progress, cache_dir, fetch, in_cache, listing, offline
-from uhrmat.hub.verify import check, sha256
+from uhrmat.hub.fetch import Progress, cache_dir, cached_file, fetch, list_files, offline
+from uhrmat.hub.verify import sha256, verify_file
 
 SUFFIXES = (".safetensors", ".onnx")
 _REPO = re.compile(r"(?P<repo>\w[\w.-]*/[\w.-]+)(?:@(?P<revision>[\w.-]+))?(?::(?P<file>\S+))?")
@@ -38,7 +38,7 @@ def resolve(
     text = os.fspath(name)
     if "://" in text:
         raise WeightsError(f"{text} is an address.", "Give owner/repository[@revision][:file], or fetch it yourself.")
-    entry = find(text)
+    entry = find_entry(text)
     if entry is not None:
         return _known(entry, accept, progress)
     if os.path.exists(text):
@@ -55,25 +55,25 @@ def resolve(
     )
 
 
-def cached(entry: CatalogEntry) -> bool:
+def is_cached(entry: CatalogEntry) -> bool:
     """Whether all files of the entry are on this machine, in the size that they must have. Reads nothing."""
     return all(path is not None and path.stat().st_size == file.bytes for file, path in _where(entry))
 
 
-def partly_cached(entry: CatalogEntry) -> bool:
+def is_partly_cached(entry: CatalogEntry) -> bool:
     """Whether any file of the entry is on this machine, in whatever size."""
     return any(path is not None and path.exists() for _, path in _where(entry))
 
 
-def verify_cached(entry: CatalogEntry) -> None:
+def verify_cache(entry: CatalogEntry) -> None:
     """Compares the entry's files on this machine with the catalogue; fetches nothing. Raises WeightsError for a wrong
-    one, which is removed from the cache, see `verify.check`, and for one that is missing beside others."""
+    one, which is removed from the cache, see `verify.verify_file`, and for one that is missing beside others."""
     missing = []
     for file, path in _where(entry):
         if path is None or not path.exists():
             missing.append(file.path)
         else:
-            check(path, file, cache=_removable(entry))
+            verify_file(path, file, cache=_removable(entry))
     if missing:
         what = f"{entry.name} is only in part on this machine: {', '.join(missing)} is missing."
         raise WeightsError(what, f"Fetch it: `uhrmat models pull {entry.name}`.")
@@ -88,11 +88,11 @@ def _where(entry: CatalogEntry) -> list[tuple[WeightsFile, Path | None]]:
         return [(file, bundled_weights_dir() / file.path) for file in entry.files]
     if entry.source == "elsewhere":
         return [(file, None) for file in entry.files]
-    return [(file, in_cache(entry.repo, entry.revision, file.path)) for file in entry.files]
+    return [(file, cached_file(entry.repo, entry.revision, file.path)) for file in entry.files]
 
 
 def _known(entry: CatalogEntry, accept: Collection[str], progress: Progress | None) -> LocalWeights:
-    if not cached(entry):
+    if not is_cached(entry):
         require_acceptance(entry, accept)
     if entry.source == "elsewhere":
         raise WeightsError(
@@ -102,7 +102,7 @@ def _known(entry: CatalogEntry, accept: Collection[str], progress: Progress | No
     files: dict[str, Path] = {}
     for file, path in _where(entry):
         found = path or fetch(entry.repo, entry.revision, file.path, file, progress)
-        check(found, file, cache=_removable(entry))
+        verify_file(found, file, cache=_removable(entry))
         files[file.path] = found
     where = "bundled" if entry.source == "bundled" else f"{entry.repo}@{entry.revision[:8]}"
     return LocalWeights(files[entry.main.path], files, entry, f"{entry.name} ({where})", True)
@@ -121,11 +121,11 @@ def _repository(
     repo: str, revision: str, file: str | None, suffixes: Collection[str], progress: Progress | None, fresh: bool
 ) -> LocalWeights:
     if file is None:
-        file = _choose(listing(repo, revision), suffixes, f"{repo}@{revision}")
+        file = _choose(list_files(repo, revision), suffixes, f"{repo}@{revision}")
     if ".." in file.split("/") or file.startswith("/") or "\\" in file:
         raise WeightsError(f"{file} is no place inside the repository {repo}.", "Name one of its files.")
     refuse_pickle(file)
-    path = None if fresh and not offline() else in_cache(repo, revision, file)
+    path = None if fresh and not offline() else cached_file(repo, revision, file)
     path = path or fetch(repo, revision, file, None, progress)
     known = recognise(path)
     commit = path.parts[path.parts.index("snapshots") + 1]  # .../snapshots/<commit>/<file>: what to pin
@@ -146,7 +146,7 @@ def _local(path: Path, suffixes: Collection[str]) -> LocalWeights:
 def recognise(path: Path) -> CatalogEntry | None:
     """The catalogue's entry whose only or main file this is, told by size and SHA-256."""
     size = path.stat().st_size
-    likely = [entry for entry in entries() if entry.main.bytes == size]
+    likely = [entry for entry in catalog_entries() if entry.main.bytes == size]
     if not likely:
         return None
     digest = sha256(path)

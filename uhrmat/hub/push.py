@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uhrmat.core.errors import WeightsError
-from uhrmat.hub.card import stated_licence
+from uhrmat.hub.card import read_licence
 from uhrmat.hub.consent import HTTP_TOKEN, may_carry_token
-from uhrmat.hub.failures import translated
-from uhrmat.hub.fetch import endpoint, offline, silent
+from uhrmat.hub.failures import translate_errors
+from uhrmat.hub.fetch import endpoint, offline, quiet_hub
 from uhrmat.hub.locate import refuse_pickle
 from uhrmat.hub.tensors import read_header
 
@@ -18,7 +18,7 @@ _SUFFIXES = (".safetensors", ".onnx", ".json", ".md")
 
 
 @dataclass(frozen=True)
-class Pushed:
+class PushResult:
     """url: of the commit; files: paths in the repository; licence: as the card states it."""
 
     url: str
@@ -26,14 +26,14 @@ class Pushed:
     licence: str
 
 
-def push(source: Path, repo: str, *, private: bool = False, message: str = "Upload weights") -> Pushed:
+def push(source: Path, repo: str, *, private: bool = False, message: str = "Upload weights") -> PushResult:
     """A weights file with its card (the .md beside it), or a folder with README.md, to `repo` on the Hub.
 
     The repository is made if there is none. Of a folder go .safetensors, .onnx, .json and .md; pickles never. Raises
     WeightsError where the card or its licence is missing, a file is unsound, or the Hub refuses.
     """
     files = _files(source)
-    licence = stated_licence(files["README.md"].read_text("utf-8"), files["README.md"])
+    licence = read_licence(files["README.md"].read_text("utf-8"), files["README.md"])
     for path in files.values():
         if path.suffix == ".safetensors":
             read_header(path)
@@ -42,11 +42,11 @@ def push(source: Path, repo: str, *, private: bool = False, message: str = "Uplo
     from huggingface_hub import CommitOperationAdd, HfApi
 
     api = HfApi(endpoint(), token=_token(), library_name="uhrmat")
-    with translated(repo), silent():
+    with translate_errors(repo), quiet_hub():
         api.create_repo(repo, private=private, exist_ok=True)
         operations = [CommitOperationAdd(name, path) for name, path in files.items()]
         done = api.create_commit(repo, operations, commit_message=message)
-    return Pushed(str(done.commit_url), sorted(files), licence)
+    return PushResult(str(done.commit_url), sorted(files), licence)
 
 
 def _files(source: Path) -> dict[str, Path]:

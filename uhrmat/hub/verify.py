@@ -26,7 +26,7 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def check(path: Path, must: WeightsFile, *, cache: Path | None) -> None:
+def verify_file(path: Path, must: WeightsFile, *, cache: Path | None) -> None:
     """Raises WeightsError unless size and SHA-256 are right.
 
     Args:

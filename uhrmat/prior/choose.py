@@ -63,9 +63,9 @@ def _decided(given: frozenset[str]) -> PriorChoice:
 
 def _network_need(name: str) -> str:
     """The hint that a network needs, as far as its name tells. InputError where it cannot be one."""
-    from uhrmat.hub import find
+    from uhrmat.hub import find_entry
 
-    entry = find(name)
+    entry = find_entry(name)
     if entry is not None and entry.task != "refiner":
         return "trimap" if entry.task == "trimap" else ""
     if entry is None and (Path(name).exists() or "/" in name):

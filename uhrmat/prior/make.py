@@ -53,10 +53,10 @@ class PriorRegistry:
 
             return KeyPrior(), choice
         if name == "lpn-trimap":
-            from uhrmat.hub.bundled import bundled
+            from uhrmat.hub.bundled import bundled_weights
             from uhrmat.prior.closed_form.corrected import CorrectedPrior
 
-            return CorrectedPrior(bundled(name), self._solver, self._device), choice
+            return CorrectedPrior(bundled_weights(name), self._solver, self._device), choice
         simple: dict[str, PriorMethod] = {"alpha": GivenAlpha(), "mask": GivenMask()}
         if name in simple:
             return simple[name], choice

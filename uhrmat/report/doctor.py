@@ -214,18 +214,18 @@ def _codecs() -> Iterator[Row]:
 def _weights() -> Iterator[Row]:
     from huggingface_hub import constants
 
-    from uhrmat.hub import cached, entries
-    from uhrmat.hub.consent import ALLOW, setting
+    from uhrmat.hub import catalog_entries, is_cached
+    from uhrmat.hub.consent import ALLOW, hub_setting
 
     yield "cache", *_cache(Path(constants.HF_HUB_CACHE))
     if constants.HF_HUB_OFFLINE:
         yield "offline", "HF_HUB_OFFLINE is set: nothing is fetched"
     if constants.ENDPOINT != "https://huggingface.co":
         yield "mirror", constants.ENDPOINT
-    value, said = setting()
+    value, said = hub_setting()
     what = "fetches a network where a picture has no hint" if value == ALLOW else "is asked for what a command names"
     yield "hub", f"{value} ({said}): it {what}"
-    here = [entry for entry in entries() if cached(entry)]
+    here = [entry for entry in catalog_entries() if is_cached(entry)]
     if not any(entry.source == "bundled" for entry in here):
         yield "bundled", "none", "The weights that travel with uhrmat are not there.", "Install it again: pip install ."
     for entry in here:
@@ -246,15 +246,15 @@ def _cache(folder: Path) -> Row:
 def _verified(entry: Any) -> Row:
     """Hashes every file of an entry that is here; changes nothing."""
     from uhrmat.hub.bundled import bundled_weights_dir
-    from uhrmat.hub.fetch import in_cache
-    from uhrmat.hub.verify import check
+    from uhrmat.hub.fetch import cached_file
+    from uhrmat.hub.verify import verify_file
 
     for file in entry.files:
         bundled = entry.source == "bundled"
-        path = bundled_weights_dir() / file.path if bundled else in_cache(entry.repo, entry.revision, file.path)
+        path = bundled_weights_dir() / file.path if bundled else cached_file(entry.repo, entry.revision, file.path)
         try:
             if path is not None:
-                check(path, file, cache=None)
+                verify_file(path, file, cache=None)
         except UhrmatError as error:
             cure = (
                 "Restore it: git checkout weights, or install again." if bundled else f"uhrmat models pull {entry.name}"

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from tests.train.resuming import resumed_like_unbroken
 from uhrmat.cli.app import app
 from uhrmat.core.errors import InputError
-from uhrmat.hub.bundled import bundled
+from uhrmat.hub.bundled import bundled_weights
 from uhrmat.hub.tensors import load_tensors
 from uhrmat.prior.networks.lpn import SubjectNet, folded, load_person, load_subject
 from uhrmat.train.recipe import SubjectRecipe, load_recipe
@@ -59,10 +59,10 @@ def test_without_normalisation_the_network_is_the_same(size: str) -> None:
 
 def test_it_starts_from_the_network_of_people() -> None:
     student = Student({"eighth": 3}, norm=False, size="lite")
-    student.load_state_dict(started(student, load_tensors(bundled("lpn-person"))[0]))
+    student.load_state_dict(started(student, load_tensors(bundled_weights("lpn-person"))[0]))
     image = torch.rand(1, 3, 96, 64)
     with torch.no_grad():
-        both, people = student.eval()(image)[0].logits, load_person(bundled("lpn-person"))(image).logits
+        both, people = student.eval()(image)[0].logits, load_person(bundled_weights("lpn-person"))(image).logits
     # pixel shuffle reads four channels a plane: both planes begin as the one of people
     torch.testing.assert_close(both[:, :1], people)
     torch.testing.assert_close(both[:, 1:], people)
@@ -93,7 +93,7 @@ def test_command(photographs: Path, small_teachers: Path, tmp_path: Path) -> Non
         "--teachers",
         small_teachers,
         "--weights",
-        bundled("lpn-person"),
+        bundled_weights("lpn-person"),
     ]
     result = CliRunner().invoke(app, ["train", "subject", "-o", str(out), *map(str, arguments), "--device", "cpu"])
     assert result.exit_code == 0, result.output
@@ -112,6 +112,6 @@ def test_refusals(
 ) -> None:
     options = {"data": photographs, "teachers": small_teachers, "device": "cpu"} | changes
     if isinstance(options.get("weights"), str):
-        options["weights"] = bundled(str(options["weights"]))
+        options["weights"] = bundled_weights(str(options["weights"]))
     with pytest.raises(InputError, match=match):
         run_subject(_recipe(), tmp_path / "run", **options)  # type: ignore[arg-type]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib.util
 
 from uhrmat.core.errors import InputError, WeightsError
-from uhrmat.hub import CatalogEntry, LocalWeights, cached, find, resolve
-from uhrmat.hub.bundled import bundled
+from uhrmat.hub import CatalogEntry, LocalWeights, find_entry, is_cached, resolve
+from uhrmat.hub.bundled import bundled_weights
 from uhrmat.hub.consent import hub_allowed
 from uhrmat.prior.base import PriorMethod
 from uhrmat.prior.choose import PriorChoice
@@ -25,7 +25,7 @@ def network(name: str, device: str = "cpu", threads: int | None = None) -> Prior
     if name == PERSON:
         from uhrmat.prior.networks.person import PersonPrior
 
-        return PersonPrior(bundled(PERSON), device)
+        return PersonPrior(bundled_weights(PERSON), device)
     found = resolve(name)
     if found.path.suffix == ".onnx":
         from uhrmat.prior.networks.onnx import OnnxPrior
@@ -65,7 +65,7 @@ def default_network(device: str, threads: int | None = None) -> tuple[PriorMetho
             else "no other network is on this machine (`uhrmat models pull modnet`)"
         )
         for entry in _wanted(device):
-            held = cached(entry)
+            held = is_cached(entry)
             if not held and not allowed:
                 continue
             try:
@@ -87,5 +87,5 @@ def default_network(device: str, threads: int | None = None) -> tuple[PriorMetho
 def _wanted(device: str) -> list[CatalogEntry]:
     """Defaults for the device; those on this machine come first."""
     kind = device.split(":")[0]
-    entries = [entry for entry in map(find, DEFAULTS.get(kind, DEFAULTS["cpu"])) if entry is not None]
-    return sorted(entries, key=lambda entry: not cached(entry))
+    entries = [entry for entry in map(find_entry, DEFAULTS.get(kind, DEFAULTS["cpu"])) if entry is not None]
+    return sorted(entries, key=lambda entry: not is_cached(entry))
