@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save
 
 from uhrmat.core.errors import WeightsError
-from uhrmat.hub.tensors import MAX_HEADER, load_into, load_tensors, read_header
+from uhrmat.hub.tensors import INPUT_VERSION_KEY, MAX_HEADER, check_input_version, load_into, load_tensors, read_header
 
 SOUND = save({"a": torch.arange(6.0).reshape(2, 3), "b": torch.ones(3, dtype=torch.float16)}, {"size": "lite"})
 A = {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}
@@ -107,3 +107,18 @@ def test_weights_of_another_network_are_refused_by_name(tmp_path: Path) -> None:
     found = load_into(net, half, path, "a line", "")
     assert not found.training and found.weight.dtype == torch.float32
     assert torch.equal(found.weight, half["weight"].float())
+
+
+@pytest.mark.parametrize("metadata", [{}, {INPUT_VERSION_KEY: "1"}, {"size": "base"}])
+def test_weights_of_the_expected_input_version_are_accepted(metadata: dict[str, str]) -> None:
+    check_input_version(metadata, Path("w.safetensors"), 1, "a line")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "expected"), [({INPUT_VERSION_KEY: "2"}, 1), ({}, 2), ({INPUT_VERSION_KEY: "x"}, 1)]
+)
+def test_weights_of_another_input_version_are_refused(metadata: dict[str, str], expected: int) -> None:
+    version = metadata.get(INPUT_VERSION_KEY, "1")
+    with pytest.raises(WeightsError, match=f"input version {version} of a line.* version {expected}") as caught:
+        check_input_version(metadata, Path("w.safetensors"), expected, "a line")
+    assert "train them again" in caught.value.hint

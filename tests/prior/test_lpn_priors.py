@@ -17,7 +17,8 @@ from uhrmat.prior.base import SmallHints
 from uhrmat.prior.closed_form.affinity import AffinityPrior
 from uhrmat.prior.closed_form.corrected import CorrectedPrior
 from uhrmat.prior.make import PriorRegistry
-from uhrmat.prior.networks.lpn_trimap import TrimapNet
+from uhrmat.prior.networks.lpn import PersonNet, load_person
+from uhrmat.prior.networks.lpn_trimap import TrimapNet, load_trimap_net
 from uhrmat.train.synth import render_scene
 
 
@@ -50,6 +51,16 @@ def test_its_residual_is_added_where_the_trimap_is_unknown(
     unknown = trimap == 128
     assert np.allclose(found[unknown], np.clip(closed.alpha + 0.25, 0, 1)[unknown], atol=1e-5)
     assert (found[trimap == 255] == 1).all() and (found[trimap == 0] == 0).all()
+
+
+def test_weights_of_another_input_version_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "net.safetensors"
+    for net, load in ((PersonNet(norm=False), load_person), (TrimapNet(), load_trimap_net)):
+        save_file(net.state_dict(), path, {"input_version": "2"})
+        with pytest.raises(WeightsError, match="input version 2"):
+            load(path)
+        save_file(net.state_dict(), path, {"input_version": "1"})
+        load(path)
 
 
 def test_a_trimap_that_knows_all_or_is_missing(tmp_path: Path, problem: tuple[np.ndarray, SmallHints]) -> None:

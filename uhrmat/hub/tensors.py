@@ -10,6 +10,7 @@ import json
 import math
 import os
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 MAX_HEADER = 25_000_000
 """Bytes of header; 100 000 tensors need about 10 MB."""
 MAX_TENSORS = 100_000
+INPUT_VERSION_KEY = "input_version"
+"""Metadata key with the version of a network's inputs: how colours, alpha and working size are scaled before it sees
+them. Trained weights are good for that version only. A file without the key is of version 1."""
 _BITS = {"BOOL": 8, "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E5M2": 8, "U16": 16, "I16": 16, "F16": 16, "BF16": 16}
 _BITS |= {"U32": 32, "I32": 32, "F32": 32, "U64": 64, "I64": 64, "F64": 64}
 
@@ -53,6 +57,27 @@ def load_into(net: Net, tensors: dict[str, Tensor], path: Path, what: str, comma
         wrong = f"The weights {path} are not those of {what}."
         raise WeightsError(wrong, f"Give weights that `{command}` wrote.") from error
     return net.eval()
+
+
+def check_input_version(metadata: Mapping[str, str], path: Path, expected: int, what: str) -> None:
+    """Refuse weights that were trained on differently scaled inputs than this uhrmat makes.
+
+    Args:
+        metadata: of the safetensors file, see `INPUT_VERSION_KEY`.
+        path: the file, for the error.
+        expected: version of the inputs that the network's code makes.
+        what: the network's name, for the error.
+
+    Raises:
+        WeightsError: the file's version is another one.
+    """
+    version = metadata.get(INPUT_VERSION_KEY, "1")
+    if version != str(expected):
+        raise WeightsError(
+            f"The weights {path} were trained with input version {version} of {what}, "
+            f"but this uhrmat makes inputs of version {expected}.",
+            "Use the release of uhrmat that they were trained with, or train them again with this one.",
+        )
 
 
 def check_values(tensors: dict[str, Tensor], path: Path, net: nn.Module | None = None) -> None:

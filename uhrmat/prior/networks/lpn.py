@@ -20,10 +20,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from uhrmat.hub.tensors import load_into, load_tensors
+from uhrmat.hub.tensors import check_input_version, load_into, load_tensors
 
 SHORT_SIDE = 256
 """Working size of `PersonNet`: pixels on the short side at which the bundled weights measure best."""
+INPUT_VERSION = 1
+"""Version of the inputs that these networks' weights are trained on, kept in the files' metadata and checked on load.
+Version 1: RGB of a display-referred picture in [0, 1], scaled to [-1, 1] inside, at `SHORT_SIDE` pixels on the short
+side. Raise it with any change of these, and train the weights again."""
 STRIDE = 32
 """The deepest stage's stride: smaller pictures are padded up to a multiple of it inside."""
 CONTEXT = 64
@@ -236,12 +240,23 @@ def folded(net: PersonNet) -> PersonNet:
 
 
 def load_person(path: str | Path) -> PersonNet:
-    """The network of a .safetensors file, for evaluation. Raises WeightsError where it holds another one."""
-    return load_into(PersonNet(norm=False), load_tensors(Path(path))[0], Path(path), "lpn-person", "uhrmat train lpn")
+    """The person network of a .safetensors file, for evaluation.
+
+    Raises:
+        WeightsError: the file holds another network, or was trained on other inputs, see `INPUT_VERSION`.
+    """
+    tensors, metadata = load_tensors(Path(path))
+    check_input_version(metadata, Path(path), INPUT_VERSION, "lpn-person")
+    return load_into(PersonNet(norm=False), tensors, Path(path), "lpn-person", "uhrmat train lpn")
 
 
 def load_subject(path: str | Path) -> SubjectNet:
-    """The subject network of a .safetensors file, for evaluation. Raises WeightsError where it holds another one."""
-    tensors, meta = load_tensors(Path(path))
-    net = SubjectNet(norm=False, size=meta.get("size", "base"))
+    """The subject network of a .safetensors file, for evaluation.
+
+    Raises:
+        WeightsError: the file holds another network, or was trained on other inputs, see `INPUT_VERSION`.
+    """
+    tensors, metadata = load_tensors(Path(path))
+    check_input_version(metadata, Path(path), INPUT_VERSION, "lpn-subject")
+    net = SubjectNet(norm=False, size=metadata.get("size", "base"))
     return load_into(net, tensors, Path(path), "lpn-subject", "uhrmat train subject")

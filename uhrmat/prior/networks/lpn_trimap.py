@@ -14,9 +14,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from uhrmat.hub.tensors import load_into, load_tensors
+from uhrmat.hub.tensors import check_input_version, load_into, load_tensors
 from uhrmat.prior.networks.lpn import LPNOutput
 
+INPUT_VERSION = 1
+"""Version of the inputs that weights are trained on, kept in their metadata and checked on load. Version 1: RGB of a
+display-referred picture in [0, 1] and the low-resolution alpha, 0.5 taken off each, with both known regions as masks.
+Raise it with any change of these, and train the weights again."""
 STRIDE = 16
 """The deepest stage's stride: pictures are padded up to a multiple of it inside."""
 _INPUTS = 6
@@ -66,5 +70,11 @@ def _pair(inputs: int, outputs: int) -> nn.Sequential:
 
 
 def load_trimap_net(path: str | Path) -> TrimapNet:
-    """The network of a .safetensors file, for evaluation. Raises WeightsError where it holds another one."""
-    return load_into(TrimapNet(), load_tensors(Path(path))[0], Path(path), "lpn-trimap", "uhrmat train lpn")
+    """The network of a .safetensors file, for evaluation.
+
+    Raises:
+        WeightsError: the file holds another network, or was trained on other inputs, see `INPUT_VERSION`.
+    """
+    tensors, metadata = load_tensors(Path(path))
+    check_input_version(metadata, Path(path), INPUT_VERSION, "lpn-trimap")
+    return load_into(TrimapNet(), tensors, Path(path), "lpn-trimap", "uhrmat train lpn")
