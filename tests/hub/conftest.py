@@ -32,8 +32,8 @@ def known(monkeypatch: pytest.MonkeyPatch) -> tuple[CatalogEntry, ...]:
     """The catalogue during a test: `net`, `gpl` (the same under another licence) and `far` (not on the Hub)."""
     far = entry("far", b"far" * 9, source="elsewhere", home="example.org/releases", repo="", revision="")
     found = (entry("net"), entry("gpl", licence="GPL-3.0", commercial=False), far)
-    monkeypatch.setattr(locate, "entries", lambda: found)
-    monkeypatch.setattr(locate, "find", lambda name: next((e for e in found if e.name == name), None))
+    monkeypatch.setattr(locate, "catalog_entries", lambda: found)
+    monkeypatch.setattr(locate, "find_entry", lambda name: next((e for e in found if e.name == name), None))
     return found
 
 

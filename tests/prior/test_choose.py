@@ -81,7 +81,7 @@ def test_without_hints_a_network_says_why_it_was_chosen(
 
     monkeypatch.setenv("UHRMAT_HUB", "allow")
     monkeypatch.setattr(networks, "network", network)
-    monkeypatch.setattr(networks, "cached", lambda entry: False)
+    monkeypatch.setattr(networks, "is_cached", lambda entry: False)
     monkeypatch.setattr(networks.importlib.util, "find_spec", lambda name: object())
     method, choice = PriorRegistry().choose(frozenset())
     assert choice.name == answers[0] and said in choice.note
@@ -99,7 +99,7 @@ def test_the_hub_is_not_asked_for_what_nobody_named(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setenv("UHRMAT_HUB", "deny")
     monkeypatch.setattr(networks, "network", network)
-    monkeypatch.setattr(networks, "cached", lambda entry: held)
+    monkeypatch.setattr(networks, "is_cached", lambda entry: held)
     monkeypatch.setattr(networks.importlib.util, "find_spec", lambda name: object())
     _, choice = PriorRegistry().choose(frozenset())
     assert made == [choice.name] == (["modnet"] if held else ["lpn-person"])
@@ -108,7 +108,7 @@ def test_the_hub_is_not_asked_for_what_nobody_named(monkeypatch: pytest.MonkeyPa
 
 def test_without_hints_and_networks_the_refusal_says_what_to_give(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(networks.importlib.util, "find_spec", lambda name: None)
-    monkeypatch.setattr(networks, "bundled", lambda name: (_ for _ in ()).throw(WeightsError("none", "none")))
+    monkeypatch.setattr(networks, "bundled_weights", lambda name: (_ for _ in ()).throw(WeightsError("none", "none")))
     with pytest.raises(InputError, match=r"onnxruntime is not installed.*--mask"):
         PriorRegistry().choose(frozenset())
 
