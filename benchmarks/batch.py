@@ -38,6 +38,7 @@ from uhrmat.batch.find import Selection
 from uhrmat.batch.hints import HintFolders
 from uhrmat.batch.session import BatchRun, run
 from uhrmat.batch.settings import Settings
+from uhrmat.core.options import ModelOptions
 from uhrmat.hints.files import read_alpha
 from uhrmat.media.video import open_clip
 from uhrmat.metrics import as_unit
@@ -204,8 +205,8 @@ def _kill(words: list[str], chance: random.Random, most: int) -> set[str]:
     return begun - {event["item"] for event in events if event["event"] in ("done", "failed")}
 
 
-def _inline(root: Path, matter: dict[str, Any], tell: Callable[[dict[str, Any]], None]) -> None:
-    settings = Settings({"precision": "fp32", "device": "cpu", **matter}, ("alpha",), given=("mask",))
+def _inline(root: Path, model: ModelOptions, tell: Callable[[dict[str, Any]], None]) -> None:
+    settings = Settings(model, ("alpha",), given=("mask",))
     job = BatchRun(
         [root / "in"], root / "out", settings, Selection(), HintFolders({"mask": str(root / "masks")}), overwrite=True
     )
@@ -263,7 +264,7 @@ def _measured(root: Path, disk: _Disk) -> dict[str, float]:
             stages = event["stats"]["seconds"]
             matting[0] += sum(seconds for name, seconds in stages.items() if name not in ("load", "write"))
 
-    _inline(root, {"prior": "mask", "refiner": "guided"}, tell)
+    _inline(root, ModelOptions(prior="mask", refiner="guided", precision="fp32", device="cpu"), tell)
     wall = times[-1] - times[0]
     ratio = wall / max(matting[0], disk.busy)
     return {

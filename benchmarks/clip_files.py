@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from uhrmat.core.memory import held_memory
+from uhrmat.core.options import ModelOptions
 from uhrmat.train.synth.clip import ClipRecipe, render_clip
 from uhrmat.video.frames import TemporalOptions
 from uhrmat.video.plan import ClipSpec, plan_clip
@@ -38,7 +39,7 @@ def speed(options: argparse.Namespace, wanted: ClipRecipe) -> Iterator[dict[str,
             gate = MODES[temporal]
             spec = ClipSpec(source, folder / "out.mp4", ("alpha",), trimap=trimaps, temporal=gate.temporal,
                             averaged=gate.averaged,
-                            matter={"threads": options.threads, "refiner": options.refiner})  # fmt: skip
+                            model=ModelOptions(threads=options.threads, refiner=options.refiner))  # fmt: skip
             report, _ = _matted(spec)
             print(f"{wanted.height} lines, temporal {temporal}: {report.rate:.2f} frames per second", flush=True)
             yield {"height": wanted.height, "frames": wanted.frames, "temporal": temporal,
@@ -53,7 +54,7 @@ def memory(options: argparse.Namespace, wanted: ClipRecipe) -> Iterator[dict[str
     with _folder(options.keep) as folder:
         source, masks = encoded(wanted, folder, masks=True)
         spec = ClipSpec(source, folder / "out.mp4", ("alpha",), mask=masks, interval=60,
-                        matter={"threads": options.threads, "refiner": options.refiner, "prior": "mask"})  # fmt: skip
+                        model=ModelOptions(threads=options.threads, refiner=options.refiner, prior="mask"))  # fmt: skip
         _, held = _matted(spec)
     count, early = wanted.frames, min(EARLY, wanted.frames // 2)
     at = sorted({early, *(n for n in (100, 200, 500, 1000, 1500) if n < count), count})

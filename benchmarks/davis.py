@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import header, parser, write
+from uhrmat.core.options import ModelOptions
 from uhrmat.hints.files import read_alpha, read_mask
 from uhrmat.prior.closed_form.affinity import METHODS
 from uhrmat.prior.worker import PriorProcess
@@ -51,7 +52,7 @@ def measured(options: argparse.Namespace, name: str, mode: str, out: Path, scrat
         shutil.copy(path, hints)
     spec = ClipSpec(
         options.folder / "JPEGImages" / name, out, ("alpha",), codec="png", frames=len(masks),
-        mask=hints if keys else None, matter={"threads": options.threads, "refiner": options.refiner},
+        mask=hints if keys else None, model=ModelOptions(threads=options.threads, refiner=options.refiner),
     )  # fmt: skip
     job = plan_clip(spec, overwrite=True)
     with closing(PriorProcess()) as process:

@@ -22,7 +22,8 @@ from uhrmat.batch.verify import verify
 from uhrmat.batch.worker import Worker
 from uhrmat.core.errors import OutputError
 from uhrmat.image.deliver import deliver
-from uhrmat.image.plan import Spec, plan
+from uhrmat.image.outputs import OutputSpec
+from uhrmat.image.plan import plan
 from uhrmat.media import check_writable
 from uhrmat.pipeline import MattingPipeline, MattingResult
 from uhrmat.video.plan import ClipPlan, ClipSpec, plan_clip
@@ -41,14 +42,14 @@ def fill(folder: Path, contents: Mapping[str, bytes]) -> None:
         (folder / name).write_bytes(data)
 
 
-SPEC = Spec(("alpha", "foreground", "preview"), alpha_format="tiff", overwrite=True)
+SPEC = OutputSpec(("alpha", "foreground", "preview"), alpha_format="tiff", overwrite=True)
 
 
 @pytest.fixture(scope="module")
 def matted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, MattingResult]:
     root = tmp_path_factory.mktemp("image")
     picture, hint = photo(root / "p.png"), mask(root / "m.png")
-    return picture, hint, MattingPipeline(**LIGHT).matte(picture, mask=hint)
+    return picture, hint, MattingPipeline.from_options(LIGHT).matte(picture, mask=hint)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -124,7 +125,7 @@ def joinable(tmp_path_factory: pytest.TempPathFactory) -> ClipPlan:
     scene = frames(4)
     spec = ClipSpec(
         write_stream(root / "c.mkv", scene), root / "out", ("alpha", "foreground"), "ffv1", interval=2,
-        mask=write_masks(root / "masks", scene, 0), matter={**LIGHT, "prior": "mask"},
+        mask=write_masks(root / "masks", scene, 0), model=LIGHT,
     )  # fmt: skip
     found = plan_clip(spec, overwrite=True)
     found.work.begin(found.settings, resume=False)

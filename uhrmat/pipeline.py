@@ -15,6 +15,7 @@ from uhrmat.core.children import refuse_fork
 from uhrmat.core.devices import device_note, peak_memory, pick_device, pick_precision, set_threads
 from uhrmat.core.errors import InputError, UhrmatError
 from uhrmat.core.memory import memory_limit
+from uhrmat.core.options import ModelOptions
 from uhrmat.foreground.despill import despill
 from uhrmat.foreground.solve import estimate_foreground
 from uhrmat.hints.files import ArrayOrPath
@@ -120,6 +121,11 @@ class MattingPipeline:
         self.notes += getattr(self.refiner, "notes", [])
         self.halved = working_size is None and isinstance(self.refiner, Climbing)
         self.max_memory, self.overflow = max_memory, overflow
+
+    @classmethod
+    def from_options(cls, options: ModelOptions, *, solver: Solver | None = None) -> MattingPipeline:
+        """A pipeline of these options; solver: as for the constructor. Raises what that raises."""
+        return cls(**asdict(options), solver=solver)
 
     def matte(
         self, image: ImageLike, *, trimap: ArrayOrPath | None = None, mask: ArrayOrPath | None = None,

@@ -15,8 +15,9 @@ from uhrmat.batch.hints import HintFolders
 from uhrmat.batch.session import BatchRun
 from uhrmat.batch.settings import Settings
 from uhrmat.batch.tasks import TaskResult, WorkerTask
+from uhrmat.core.options import ModelOptions
 
-LIGHT = {"prior": "mask", "refiner": "bilinear", "precision": "fp32", "device": "cpu", "threads": 1}
+LIGHT = ModelOptions(prior="mask", refiner="bilinear", precision="fp32", device="cpu", threads=1)
 DIGESTS = {"still": "s", "clip": "c"}
 
 
@@ -72,7 +73,7 @@ def tree(root: Path, stills: int = 4) -> tuple[Path, Path]:
 
 def light(**changed: Any) -> Settings:
     """Settings whose prior and refiner take no time."""
-    values = {"matter": LIGHT, "given": ("mask",), "codec": "ffv1", "interval": 3, "outputs": ("alpha",)}
+    values = {"model": LIGHT, "given": ("mask",), "codec": "ffv1", "interval": 3, "outputs": ("alpha",)}
     return Settings(**{**values, **changed})
 
 

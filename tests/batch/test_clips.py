@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from uhrmat.video.run import Tools, matte_clip
 
 from .helpers import LIGHT, clip, clip_masks, files, light
 
-KEYED = {key: value for key, value in LIGHT.items() if key != "prior"}
+KEYED = replace(LIGHT, prior="auto")
 
 
 def screens(folder: Path) -> Path:
@@ -56,18 +57,18 @@ def test_a_clip_with_masks(tmp_path: Path, count: int) -> None:
     """One mask is carried through the clip, seven are one for each frame."""
     source = clip(tmp_path / "in")
     masks = clip_masks(tmp_path / "masks" / "take", count)
-    matter = LIGHT if count > 1 else KEYED
-    settings = light(matter=matter, outputs=("alpha", "foreground"))
+    model = LIGHT if count > 1 else KEYED
+    settings = light(model=model, outputs=("alpha", "foreground"))
     made, _ = in_a_folder(tmp_path, settings, HintFolders({"mask": str(tmp_path / "masks")}))
-    assert made == alone(source, tmp_path / "alone", mask=masks, codec="ffv1", matter=matter) and len(made) == 2
+    assert made == alone(source, tmp_path / "alone", mask=masks, codec="ffv1", model=model) and len(made) == 2
 
 
 def test_a_clip_before_a_screen(tmp_path: Path) -> None:
     """The screen's colour is the clip's, not the frame's, and what is to be said of the clip is said."""
     source = screens(tmp_path / "in" / "shot")
-    settings = light(matter=KEYED, given=("key",), key="auto", codec=None, outputs=("alpha", "foreground"))
+    settings = light(model=KEYED, given=("key",), key="auto", codec=None, outputs=("alpha", "foreground"))
     made, events = in_a_folder(tmp_path, settings, None)
-    assert made == alone(source, tmp_path / "alone", key="auto", matter=KEYED) and len(made) == 14
+    assert made == alone(source, tmp_path / "alone", key="auto", model=KEYED) and len(made) == 14
     notes = [event["notes"] for event in events if event["event"] == "done"]
     full = "the alpha is full: nothing in the picture was found to be background (1 of 7 frames: 4)"
     assert notes == [["1 frames show no screen and were keyed with the clip's colour: 4", full]]

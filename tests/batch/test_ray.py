@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from uhrmat.batch.executors.ray_actors import RayExecutor, _Actor, _layout
 from uhrmat.batch.report import Summary, Tell
 from uhrmat.batch.session import BatchRun, run
 from uhrmat.batch.settings import Settings
+from uhrmat.core.options import ModelOptions
 from uhrmat.video.plan import ClipSpec, plan_clip
 from uhrmat.video.run import Tools, matte_clip
 
@@ -23,7 +25,7 @@ slow = pytest.mark.skipif(not os.environ.get("UHRMAT_SLOW"), reason="takes minut
 
 
 @pytest.mark.parametrize(
-    ("resources", "matter", "layout"),
+    ("resources", "options", "layout"),
     [
         ({"CPU": 16.0}, {}, ({"num_cpus": 4.0, "num_gpus": 0.0}, 4)),
         ({"CPU": 16.0}, {"threads": 2}, ({"num_cpus": 2.0, "num_gpus": 0.0}, 8)),
@@ -33,8 +35,8 @@ slow = pytest.mark.skipif(not os.environ.get("UHRMAT_SLOW"), reason="takes minut
         ({"CPU": 16.0, "GPU": 8.0}, {"device": "cpu"}, ({"num_cpus": 4.0, "num_gpus": 0.0}, 4)),
     ],
 )
-def test_an_actor_for_each_gpu_or_share(resources: dict[str, float], matter: dict[str, Any], layout: Any) -> None:
-    assert _layout(resources, light(matter={"prior": "mask", **matter})) == layout
+def test_an_actor_for_each_gpu_or_share(resources: dict[str, float], options: dict[str, Any], layout: Any) -> None:
+    assert _layout(resources, light(model=ModelOptions(prior="mask", **options))) == layout
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +93,7 @@ def killing(cluster: Any, moment: str) -> Tell:
 @slow
 def test_two_nodes_give_the_same_bytes_and_one_may_die(cluster: Any, tmp_path: Path) -> None:
     tree(tmp_path, 12)
-    settings = light(matter={**LIGHT, "threads": 1})
+    settings = light(model=replace(LIGHT, threads=1))
     run(job(tmp_path, "local", settings), lambda: InlineExecutor(settings), lambda event: None)
     summary, _ = run(job(tmp_path, "two", settings), lambda: RayExecutor(settings), lambda event: None)
     assert (summary.done, summary.good, summary.retries) == (13, True, 0)
@@ -113,9 +115,9 @@ def test_two_nodes_give_the_same_bytes_and_one_may_die(cluster: Any, tmp_path: P
 def test_a_clip_split_over_nodes_is_the_clip_of_one_process(cluster: Any, tmp_path: Path) -> None:
     source = clip(tmp_path / "in", count=13)
     masks = clip_masks(tmp_path / "masks" / "take", 13)
-    planned = plan_clip(ClipSpec(source, tmp_path / "one", ("alpha",), "ffv1", mask=masks, interval=3, matter=LIGHT))
+    planned = plan_clip(ClipSpec(source, tmp_path / "one", ("alpha",), "ffv1", mask=masks, interval=3, model=LIGHT))
     matte_clip(planned, Tools.of(planned))
-    settings = light(matter={**LIGHT, "threads": 1})
+    settings = light(model=replace(LIGHT, threads=1))
     _, executor = over_nodes(job(tmp_path, "two", settings), lambda event: None)
     assert {kind for _, kind in executor.had} == {"clip", "segment", "join"}
     assert len({actor for actor, kind in executor.had if kind == "segment"}) == 2

@@ -84,7 +84,7 @@ def test_other_settings_change_only_their_kind(whole: Path) -> None:
         name: [item.key for item in look(job(whole, settings=light(**changed)))[1]]
         for name, changed in {
             "clip": {"interval": 4}, "still": {"alpha_format": "png16"}, "none": {"max_pixels": 10**6},
-            "threads": {"matter": {**LIGHT, "threads": 2}}, "both": {"matter": {**LIGHT, "working_size": 32}},
+            "threads": {"model": replace(LIGHT, threads=2)}, "both": {"model": replace(LIGHT, working_size=32)},
         }.items()
     }  # fmt: skip
     assert todo["clip"] == ["b/take.mkv"] and len(todo["still"]) == 4 and len(todo["both"]) == 5

@@ -16,6 +16,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from uhrmat.core.errors import InputError
+from uhrmat.core.options import ModelOptions
 from uhrmat.hints.read import Hints
 
 Run = Callable[..., Result]
@@ -44,15 +45,17 @@ class FakeStats:
 class FakeMatter:
     """Records its construction and calls; fails for pictures whose name starts with `bad`."""
 
-    made: ClassVar[list[tuple[tuple[Any, ...], dict[str, Any]]]] = []
+    made: ClassVar[list[ModelOptions]] = []
     calls: ClassVar[list[SimpleNamespace]] = []
 
-    def __init__(self, *names: Any, **options: Any) -> None:
-        if "nonsense" in names:
+    @classmethod
+    def from_options(cls, options: ModelOptions, *, solver: Any = None) -> FakeMatter:
+        if options.prior == "nonsense":
             raise InputError("There is no prior named 'nonsense'.", "Choose auto.")
-        FakeMatter.made.append((names, options))
+        FakeMatter.made.append(options)
+        return cls()
 
-    def warm(self) -> None:
+    def warm_up(self) -> None:
         """Nothing to be warmed up."""
 
     def prepare(self, given: frozenset[str]) -> None:

@@ -71,12 +71,12 @@ def test_options_reach_the_matter(
     run: Run, matter: type[FakeMatter], photo: Path, words: tuple[str, ...], option: str, value: Any
 ) -> None:
     assert run("image", photo, *words).exit_code == 0
-    assert matter.made[0][1][option] == value
+    assert getattr(matter.made[0], option) == value
 
 
 def test_prior_and_refiner_reach_the_matter(run: Run, matter: type[FakeMatter], photo: Path) -> None:
     assert run("image", photo, "--prior", "knn", "--refiner", "ddfe").exit_code == 0
-    assert (matter.made[0][0], matter.made[0][1]["refiner"]) == (("knn",), "ddfe")
+    assert (matter.made[0].prior, matter.made[0].refiner) == ("knn", "ddfe")
 
 
 def test_a_mask_is_handed_on_as_values(run: Run, matter: type[FakeMatter], photo: Path) -> None:

@@ -16,12 +16,13 @@ from typer.testing import CliRunner
 from tests.report.page.test_write import picture_at
 from uhrmat.cli.app import app
 from uhrmat.core.errors import OutputError
+from uhrmat.core.options import ModelOptions
 from uhrmat.video.page import _pairs, shown, spread, write_clip_page
 from uhrmat.video.plan import ClipSpec, plan_clip
 from uhrmat.video.run import Tools, matte_clip
 from uhrmat.video.shown import pack, unpack
 
-MATTER = {"prior": "mask", "refiner": "bilinear", "precision": "fp32"}
+MODEL = ModelOptions(prior="mask", refiner="bilinear", precision="fp32")
 LIGHT = ("--prior", "mask", "--refiner", "bilinear", "--precision", "fp32")
 
 
@@ -108,7 +109,7 @@ def stop(job: Any) -> list[str]:
 
 
 def test_frames_whose_active_pixels_nobody_kept_are_shown_without(shot: Path, tmp_path: Path) -> None:
-    job = plan_clip(ClipSpec(shot, tmp_path / "cut.mkv", mask=shot.with_name("masks"), matter=MATTER))
+    job = plan_clip(ClipSpec(shot, tmp_path / "cut.mkv", mask=shot.with_name("masks"), model=MODEL))
     done = matte_clip(job, Tools.of(job), shown=(1,))
     assert set(done.active) == {1} and shown(job) == {0, 1, 2}
     write_clip_page(tmp_path / "page.html", done, [])

@@ -11,6 +11,7 @@ from PIL import Image
 
 from tests.video.helpers import frames, with_sound, write_frames, write_stream
 from uhrmat import InputError, OutputError, UhrmatError
+from uhrmat.core.options import ModelOptions
 from uhrmat.video.plan import SHORT_SIDE, ClipSpec, frame_range, parse_rate, plan_clip
 from uhrmat.video.segments import Segment, split
 
@@ -85,8 +86,8 @@ def test_numbers_of_hints_are_those_of_the_frames(shot: ClipSpec) -> None:
         ({"output": Path("out.mov"), "outputs": ("alpha", "foreground")}, "One file cannot hold"),
         ({"output": Path("out.mov"), "codec": "vp9"}, "cannot be written to"),
         ({"bits": 12}, "12 bits"),
-        ({"matter": {"prior": "mask"}}, "mask"),
-        ({"matter": {"prior": "nonsense"}}, "nonsense"),
+        ({"model": ModelOptions(prior="mask")}, "mask"),
+        ({"model": ModelOptions(prior="nonsense")}, "nonsense"),
     ],
 )
 def test_refusals(stream: ClipSpec, changes: dict[str, object], message: str) -> None:

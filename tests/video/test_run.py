@@ -18,6 +18,7 @@ from PIL import Image
 
 from tests.video.helpers import HEIGHT, WIDTH, frames, with_sound, write_frames, write_masks, write_stream
 from uhrmat.core.errors import InputError, OutputError
+from uhrmat.core.options import ModelOptions
 from uhrmat.media.video import open_clip
 from uhrmat.media.video.encode import StreamWriter
 from uhrmat.pipeline import MattingPipeline
@@ -28,7 +29,7 @@ from uhrmat.video.report import ClipReport, write_report
 from uhrmat.video.run import Tools, matte_clip, matte_segment
 
 CLIP = frames(7, noise=1.0)
-LIGHT = {"prior": "mask", "refiner": "guided", "precision": "fp32"}
+LIGHT = ModelOptions(prior="mask", refiner="guided", precision="fp32")
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def spec(tmp_path: Path) -> ClipSpec:
     """A stream with a mask for each frame, in segments of three frames."""
     masks = write_masks(tmp_path / "masks", CLIP, 0)
     source = write_stream(tmp_path / "take.mkv", CLIP)
-    return ClipSpec(source, tmp_path / "out.mkv", ("alpha",), mask=masks, interval=3, matter=LIGHT)
+    return ClipSpec(source, tmp_path / "out.mkv", ("alpha",), mask=masks, interval=3, model=LIGHT)
 
 
 def matte(spec: ClipSpec, **options: bool) -> ClipReport:
@@ -101,6 +102,7 @@ def test_a_killed_run_goes_on_and_gives_the_same_bytes(spec: ClipSpec, tmp_path:
     code = f"""
 import os, signal
 from pathlib import Path
+from uhrmat.core.options import ModelOptions
 from uhrmat.video import run
 from uhrmat.video.plan import ClipSpec, plan_clip
 inner = run.ClipPipeline.frame
@@ -110,7 +112,7 @@ def frame(self, picture, number, *rest, **named):
     return inner(self, picture, number, *rest, **named)
 run.ClipPipeline.frame = frame
 spec = ClipSpec(Path({str(spec.source)!r}), Path({str(spec.output)!r}), ("alpha",), mask=Path({str(spec.mask)!r}),
-    interval=3, matter={dict(spec.matter)!r})
+    interval=3, model={spec.model!r})
 job = plan_clip(spec)
 run.matte_clip(job, run.Tools.of(job))
 """
@@ -178,7 +180,9 @@ def test_a_full_disk_leaves_nothing_under_the_final_name(
 
 def test_a_sequence_keeps_its_numbers(tmp_path: Path) -> None:
     pictures, trimaps = write_frames(tmp_path, CLIP)
-    matte(ClipSpec(pictures, trimap=trimaps, start=2, frames=2, matter={"refiner": "bilinear", "working_size": 40}))
+    matte(
+        ClipSpec(pictures, trimap=trimaps, start=2, frames=2, model=ModelOptions(refiner="bilinear", working_size=40))
+    )
     names = [path.name for path in sorted((tmp_path / "shot_alpha").iterdir())]
     assert names == ["shot_1003.png", "shot_1004.png"]
     known = CLIP[2].trimap != 128
@@ -200,7 +204,7 @@ def test_the_sound_of_a_clip_that_becomes_stills_lies_beside_them(spec: ClipSpec
 
 def test_a_mask_of_the_first_frame_is_carried(spec: ClipSpec, tmp_path: Path) -> None:
     Image.fromarray((CLIP[0].alpha > 0.5).astype(np.uint8) * 255).save(tmp_path / "first.png")
-    done = matte(replace(spec, mask=tmp_path / "first.png", matter={"refiner": "guided", "working_size": 48}))
+    done = matte(replace(spec, mask=tmp_path / "first.png", model=ModelOptions(refiner="guided", working_size=48)))
     assert done.job.hints.carried and len(done.frames) == 7
     for alpha, frame in zip(alphas(tmp_path / "out.mkv"), CLIP, strict=True):
         found, truth = alpha > 0.5, frame.alpha > 0.5
@@ -339,8 +343,8 @@ def test_the_lock_of_a_dead_run_counts_no_more(spec: ClipSpec, tmp_path: Path) -
     code = f"""
 import os
 from pathlib import Path
-from uhrmat.video.work import Work
-with Work(Path({str(plan_clip(spec).work.folder)!r})).held():
+from uhrmat.video.work import WorkFolder
+with WorkFolder(Path({str(plan_clip(spec).work.folder)!r})).held():
     os._exit(9)
 """
     root = Path(__file__).parents[2]

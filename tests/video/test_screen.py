@@ -10,13 +10,14 @@ import pytest
 from PIL import Image
 
 from uhrmat import InputError
+from uhrmat.core.options import ModelOptions
 from uhrmat.prior.chroma_key.key import UNSEEN
 from uhrmat.video.plan import ClipSpec, plan_clip
 from uhrmat.video.run import Tools, matte_clip
 from uhrmat.video.screen import central, unseen_note
 
 GREEN, SPILT = (40, 180, 60), (150, 170, 90)
-LIGHT = {"refiner": "bilinear", "precision": "fp32"}
+LIGHT = ModelOptions(refiner="bilinear", precision="fp32")
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def spec(tmp_path: Path) -> ClipSpec:
         if number == 2:
             image[:] = (90, 60, 50)
         Image.fromarray(image).save(folder / f"f_{number:03d}.png")
-    return ClipSpec(folder, key="auto", outputs=("alpha", "foreground"), matter=LIGHT)
+    return ClipSpec(folder, key="auto", outputs=("alpha", "foreground"), model=LIGHT)
 
 
 def still(spec: ClipSpec, content: str, number: int) -> np.ndarray:

@@ -103,7 +103,7 @@ class Clips:
             source, folder, settings.contents, settings.codec, settings.bits, settings.background, rate=_rate(task),
             trimap=hints.get("trimap"), mask=hints.get("mask"), plate=hints.get("plate"), key=settings.key,
             temporal=settings.temporal, threshold=settings.threshold, interval=settings.interval,
-            matter=settings.matter, apart=True,
+            model=settings.model, apart=True,
         )  # fmt: skip
         return replace(plan_clip(spec, resume=True), replace=task.replace)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from uhrmat._version import __version__
+from uhrmat.core.options import ModelOptions
 from uhrmat.hints.compatibility import check_given
 from uhrmat.hints.key_colour import parse_key
 from uhrmat.image.outputs import OutputSpec
@@ -28,7 +29,7 @@ _REFINERS = {"shm": "shm-lite", "ddfe": "ddfe-line"}
 
 @dataclass(frozen=True)
 class Settings:
-    """matter: options of `MattingPipeline`; outputs, alpha_format, background, premultiply, colour_format,
+    """model: prior, refiner, device and memory; outputs, alpha_format, background, premultiply, colour_format,
     keep_metadata: see `outputs.OutputSpec`; resize: trimaps of another size are scaled; given: names of the hints that
     every file has (see `compatibility.NAMES`); key: the screen's colour; codec, bits, temporal, threshold, interval: of
     clips, see `video.plan.ClipSpec`.
@@ -36,7 +37,7 @@ class Settings:
     Raises InputError for what cannot work for any file.
     """
 
-    matter: Mapping[str, Any] = field(default_factory=dict)
+    model: ModelOptions = field(default_factory=ModelOptions)
     outputs: tuple[str, ...] = ("alpha", "foreground")
     alpha_format: str = "png"
     background: str | None = None
@@ -66,7 +67,7 @@ class Settings:
     @property
     def prior(self) -> str:
         """The prior asked for, by name or "auto"."""
-        return str(self.matter.get("prior", "auto"))
+        return self.model.prior
 
     @property
     def spec(self) -> OutputSpec:
@@ -84,12 +85,13 @@ class Settings:
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON takes it."""
-        return {**asdict(self), "matter": dict(self.matter)}
+        return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Settings:
         """The inverse of `as_dict`, from JSON."""
-        return cls(**{**values, "outputs": tuple(values["outputs"]), "given": tuple(values["given"])})
+        outputs, given = tuple(values["outputs"]), tuple(values["given"])
+        return cls(**{**values, "model": ModelOptions(**values["model"]), "outputs": outputs, "given": given})
 
     def digests(self) -> dict[str, str]:
         """A hash for each kind, "still" and "clip", of all that decides what its files look like.
@@ -97,7 +99,7 @@ class Settings:
         Weights count by their content, so this may fetch them. Raises WeightsError.
         """
         values = self.as_dict()
-        values["matter"] = {k: v for k, v in values["matter"].items() if k not in _NOT_SEEN}
+        values["model"] = {k: v for k, v in values["model"].items() if k not in _NOT_SEEN}
         if self.background is not None and Path(self.background).is_file():
             values["behind"] = fingerprint([Path(self.background)])
         values |= {"uhrmat": __version__, "batch": _VERSION, "weights": self._weights()}
@@ -109,7 +111,7 @@ class Settings:
         from uhrmat.hub.verify import sha256
         from uhrmat.prior.networks.registry import DEFAULTS, PERSON
 
-        named = self.matter.get("weights") or _REFINERS.get(str(self.matter.get("refiner", "shm")))
+        named = self.model.weights or _REFINERS.get(self.model.refiner)
         names = [str(named)] if named else []
         prior = choose_prior(self.prior, frozenset(self.given)).name
         if prior not in NEEDS and prior != NETWORK:

@@ -54,7 +54,7 @@ class Worker:
         self.prior = LazyPrior()
         self.computing, self.stopped = threading.Lock(), threading.Event()
         self._made: dict[tuple[Any, ...], MattingPipeline] = {}
-        self._device, devices = _device(str(settings.matter.get("device", "auto")), index)
+        self._device, devices = _device(settings.model.device, index)
         share_among(len(range(index % devices, workers, devices)))
         self.matter().prepare(frozenset(settings.given))
         self._clips: Clips | None = None
@@ -63,20 +63,20 @@ class Worker:
         """The matter with the settings' options, but for `changed`; each is made once."""
         key = tuple(sorted(changed.items()))
         if key not in self._made:
-            options = {**self.settings.matter, "device": self._device, **changed}
+            model, solver = replace(self.settings.model, device=self._device, **changed), None
             if (
                 "prior" not in changed
                 and choose_prior(self.settings.prior, frozenset(self.settings.given)).name in METHODS
             ):
-                options["solver"] = self.prior.solve
-            self._made[key] = MattingPipeline(**options)
+                solver = self.prior.solve
+            self._made[key] = MattingPipeline.from_options(model, solver=solver)
         return self._made[key]
 
     def run(self, task: WorkerTask) -> TaskResult:
         """Does a task and says what became of it."""
         try:
             self.check()
-            with memory_limit(self.settings.matter.get("max_memory"), self.matter().device):
+            with memory_limit(self.settings.model.max_memory, self.matter().device):
                 result = self._summed(self._still(task) if task.kind == "still" else self._of_clip(task))
         except Dropped:
             return TaskResult(task.id, "dropped")

@@ -91,12 +91,12 @@ def batch(
 
         where = {"trimap": trimaps, "mask": masks, "plate": plates}
         named = {kind: text for kind, text in where.items() if text is not None}
-        matter = opt.matter_options(
-            max_memory, overflow, prior=prior, refiner=refiner, working_size=working_size, engine=engine,
-            device=device, precision=precision, threads=threads, weights=weights,
+        model = opt.model_options(
+            prior=prior, refiner=refiner, weights=weights, working_size=working_size, engine=engine, device=device,
+            precision=precision, threads=threads, max_memory=max_memory, overflow=overflow,
         )  # fmt: skip
         settings = Settings(
-            matter, parse_outputs(outputs), alpha_format.value, background, premultiply, resize_trimap,
+            model, parse_outputs(outputs), alpha_format.value, background, premultiply, resize_trimap,
             max_pixels or MAX_PIXELS, tuple([*named, *(["key"] if key else [])]), key, codec, bits, temporal, threshold,
             keyframe_interval, None if colour_format is None else colour_format.value, keep_metadata,
         )  # fmt: skip

@@ -143,7 +143,7 @@ def session(console: Console) -> Iterator[Console]:
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG if console.debug else logging.INFO)
     try:
-        with memory_limit(None):  # `options.matter_options` sets it
+        with memory_limit(None):  # `options.model_options` sets it
             yield console
     except KeyboardInterrupt:
         print("interrupted: what was finished is kept, nothing is half written", file=sys.stderr)

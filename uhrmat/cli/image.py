@@ -73,9 +73,9 @@ def image(
         if output is not None and names_file(output):
             spec = for_file(spec, output, asked)
         limit = max_pixels or MAX_PIXELS
-        options = opt.matter_options(
-            max_memory, overflow, refiner=refiner, working_size=working_size, engine=engine, device=device,
-            precision=precision, threads=threads, weights=weights,
+        model = opt.model_options(
+            prior=prior, refiner=refiner, weights=weights, working_size=working_size, engine=engine, device=device,
+            precision=precision, threads=threads, max_memory=max_memory, overflow=overflow,
         )  # fmt: skip
         jobs = plan(
             photos, spec, folder=output, trimap=trimap, mask=mask, plate=plate, key=key, alpha=alpha, prior=prior,
@@ -105,7 +105,7 @@ def image(
             with importing(lean=prior in ("auto", *METHODS)):
                 from uhrmat.pipeline import MattingPipeline
 
-            matter = MattingPipeline(prior, solver=process.solve, **options)
+            matter = MattingPipeline.from_options(model, solver=process.solve)
             matter.prepare(jobs[0].given)
             if at_work:
                 matter.warm_up()

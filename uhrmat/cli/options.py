@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+
+from uhrmat.core.options import ModelOptions
 
 
 class Overflow(str, Enum):
@@ -338,14 +340,20 @@ JsonLines = Annotated[
 ]
 
 
-def matter_options(max_memory: str | None, overflow: Overflow, **options: Any) -> dict[str, Any]:
-    """What `MattingPipeline` takes, by name, from a command's options; the memory also binds what the command reads.
+def model_options(
+    *, prior: str, refiner: str, weights: str | None, working_size: int | None, engine: str, device: str,
+    precision: str, threads: int | None, max_memory: str | None, overflow: Overflow,
+) -> ModelOptions:  # fmt: skip
+    """From a command's options. The memory budget also holds for what the command itself reads.
 
-    Raises InputError where the memory is no size.
+    Raises InputError where `max_memory` is no size.
     """
     from uhrmat.core.memory import set_memory_limit
     from uhrmat.core.units import parse_bytes
 
     budget = None if max_memory is None else parse_bytes(max_memory)
-    set_memory_limit(budget, options["device"])  # until the session ends
-    return {**options, "max_memory": budget, "overflow": overflow.value}
+    set_memory_limit(budget, device)  # until the session ends
+    return ModelOptions(
+        prior=prior, refiner=refiner, weights=weights, working_size=working_size, engine=engine, device=device,
+        precision=precision, threads=threads, max_memory=budget, overflow=overflow.value,
+    )  # fmt: skip

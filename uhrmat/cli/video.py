@@ -75,14 +75,14 @@ def video(
         from uhrmat.video.plan import ClipSpec, parse_rate, plan_clip
         from uhrmat.video.targets import check_report
 
-        matter = opt.matter_options(
-            max_memory, overflow, prior=prior, refiner=refiner, working_size=working_size, engine=engine,
-            device=device, precision=precision, threads=threads, weights=weights,
+        model = opt.model_options(
+            prior=prior, refiner=refiner, weights=weights, working_size=working_size, engine=engine, device=device,
+            precision=precision, threads=threads, max_memory=max_memory, overflow=overflow,
         )  # fmt: skip
         spec = ClipSpec(
             clip, output, None if outputs is None else parse_outputs(outputs), codec, bits, background, start, end,
             frames, None if rate is None else parse_rate(rate), trimap, mask, plate, key, temporal, threshold,
-            keyframe_interval, matter, not frame_by_frame, blend,
+            keyframe_interval, model, not frame_by_frame, blend,
         )  # fmt: skip
         job = plan_clip(spec, overwrite=overwrite, resume=resume)
         if background is not None:

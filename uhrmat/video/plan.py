@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from uhrmat.core.errors import InputError
+from uhrmat.core.options import ModelOptions
 from uhrmat.media.video import ClipInfo, ClipReader, Codec, open_clip
 from uhrmat.prior.choose import choose_prior
 from uhrmat.prior.closed_form.affinity import METHODS
@@ -30,7 +29,7 @@ class ClipSpec:
     beside the clip; apart: output is a folder whatever its name looks like, and in it each output has a name of its
     own; codec: a name in `CODECS`, None: by the output's extension; start, end, frames: indices, `end` is not in it;
     rate: of a sequence; threshold, temporal, averaged: see `video.frames.TemporalOptions`; interval: frames between key
-    frames; matter: options of `MattingPipeline` (prior, refiner, device, …); blend: weights that average in the rule's
+    frames; model: prior, refiner, device and memory; blend: weights that average in the rule's
     place, see `video.blend.make_blend`.
     """
 
@@ -51,7 +50,7 @@ class ClipSpec:
     temporal: bool = True
     threshold: float | None = None
     interval: int = KEYFRAME_INTERVAL
-    matter: Mapping[str, Any] = field(default_factory=dict)
+    model: ModelOptions = field(default_factory=ModelOptions)
     averaged: bool = True
     blend: str | None = None
     apart: bool = False
@@ -90,13 +89,12 @@ class ClipPlan:
     @property
     def prior(self) -> str:
         """The prior that decides, by name."""
-        return choose_prior(str(self.spec.matter.get("prior", "auto")), self.hints.given).name
+        return choose_prior(self.spec.model.prior, self.hints.given).name
 
     @property
     def side(self) -> int | None:
         """Working size of the prior: what was asked for, SHORT_SIDE for affinity priors, else the prior's own."""
-        asked = self.spec.matter.get("working_size")
-        return int(asked) if asked else SHORT_SIDE if self.prior in METHODS else None
+        return self.spec.model.working_size or (SHORT_SIDE if self.prior in METHODS else None)
 
     @property
     def needs_foreground(self) -> bool:
@@ -113,12 +111,12 @@ def plan_clip(spec: ClipSpec, *, overwrite: bool = False, resume: bool = False) 
         info = reader.info
         start, stop = frame_range(spec, _length(reader))
     hints = find_hints(info, start, stop, trimap=spec.trimap, mask=spec.mask, plate=spec.plate, key=spec.key)
-    choose_prior(str(spec.matter.get("prior", "auto")), hints.given)
+    choose_prior(spec.model.prior, hints.given)
     if hints.keys:
         key_hints(hints, start, (info.height, info.width))  # what cannot be used is refused before any work
-    if hints.carried and spec.matter.get("prior", "auto") not in ("auto", *METHODS):
+    if hints.carried and spec.model.prior not in ("auto", *METHODS):
         raise InputError(
-            f"The prior {spec.matter['prior']} cannot carry a hint from frame to frame.",
+            f"The prior {spec.model.prior} cannot carry a hint from frame to frame.",
             "Leave --prior out, or give a hint for every frame.",
         )
     codec, targets = choose_targets(spec, info)
@@ -136,7 +134,7 @@ def plan_clip(spec: ClipSpec, *, overwrite: bool = False, resume: bool = False) 
 
 def _inputs(spec: ClipSpec, info: ClipInfo, hints: ClipHints) -> list[Path]:
     """Every file that decides what the frames look like."""
-    named = [str(name or "") for name in (spec.matter.get("weights"), spec.blend)]
+    named = [str(name or "") for name in (spec.model.weights, spec.blend)]
     weights = [Path(name) for name in named if name.endswith(".safetensors")]
     behind = [Path(spec.background)] if spec.background is not None and Path(spec.background).is_file() else []
     return [*info.sources, *hints.files(), *behind, *weights]
@@ -193,5 +191,5 @@ def _settings(
         "rate": str(spec.rate), "hints": [hints.kind, hints.key, str(hints.plate), sorted(hints.keys)],
         "temporal": spec.temporal, "averaged": spec.averaged, "blend": spec.blend, "threshold": spec.threshold,
         "interval": spec.interval,
-        "matter": {key: str(value) for key, value in sorted(spec.matter.items())},
+        "model": {key: str(value) for key, value in asdict(spec.model).items()},
     })  # fmt: skip

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -70,11 +70,11 @@ class Tools:
     def of(cls, job: ClipPlan, solver: Solver | None = None) -> Tools:
         """Loads the networks. A hint that is carried has been to the prior already: it comes as an alpha."""
         bound_kernels()
-        options: dict[str, Any] = {**job.spec.matter, "working_size": job.side, "solver": solver}
+        model = replace(job.spec.model, working_size=job.side)
         if job.hints.carried:
-            options["prior"] = "alpha"
+            model = replace(model, prior="alpha")
         background = None if job.spec.background is None else parse_background(job.spec.background)
-        matter = MattingPipeline(**options)
+        matter = MattingPipeline.from_options(model, solver=solver)
         return cls(matter, background, solver, make_blend(job.spec.blend, matter))
 
 
@@ -156,7 +156,7 @@ def carry_hints(
     job: ClipPlan, segment: Segment, solver: Solver | None = None, stop: threading.Event | None = None
 ) -> list[str]:
     """The sequential half of a segment whose hints are carried: the segments before must have been through it."""
-    name = str(job.spec.matter.get("prior", "auto"))
+    name = job.spec.model.prior
     prior = AffinityPrior("closed-form" if name == "auto" else name, solver)
     assert job.side is not None
     with open_clip(job.spec.source, rate=job.spec.rate) as reader:

@@ -11,6 +11,7 @@ import subprocess
 import threading
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from uhrmat.batch.settings import Settings
@@ -174,7 +175,7 @@ class _Child:
 
 def _shared(settings: Settings, jobs: int) -> Settings:
     """Several workers share the processor's cores, unless the user said how many each takes."""
-    if jobs == 1 or settings.matter.get("threads") is not None:
+    if jobs == 1 or settings.model.threads is not None:
         return settings
     threads = max(1, (os.cpu_count() or 1) // jobs)
-    return Settings.from_dict({**settings.as_dict(), "matter": {**settings.matter, "threads": threads}})
+    return replace(settings, model=replace(settings.model, threads=threads))

@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from uhrmat.batch.settings import Settings
@@ -82,8 +83,8 @@ class RayExecutor:
         if self._own:
             _connect(ray, address)
         options, fitting = _layout(ray.cluster_resources(), settings)
-        threads = settings.matter.get("threads") or int(options["num_cpus"])
-        self._settings = {**settings.as_dict(), "matter": {**settings.matter, "threads": threads}}
+        threads = settings.model.threads or int(options["num_cpus"])
+        self._settings = replace(settings, model=replace(settings.model, threads=threads)).as_dict()
         self._class = ray.remote(Remote).options(max_concurrency=SLOTS + 1, max_restarts=0, **options)
         self.workers = max(1, jobs or fitting)
         note(f"{self.workers} actors, each with {options['num_cpus']:g} processors and {options['num_gpus']:g} GPUs")
@@ -216,8 +217,7 @@ def _elsewhere() -> Iterator[None]:
 def _layout(resources: dict[str, float], settings: Settings) -> tuple[dict[str, float], int]:
     """What each actor takes, and how many fit: one for each GPU, unless the processor was asked for."""
     cpus, gpus = resources.get("CPU", 1.0), resources.get("GPU", 0.0)
-    device = str(settings.matter.get("device", "auto"))
-    if gpus >= 1 and device != "cpu":
+    if gpus >= 1 and settings.model.device != "cpu":
         return {"num_cpus": min(1.0, cpus / gpus), "num_gpus": 1.0}, int(gpus)
-    share = float(min(settings.matter.get("threads") or _SHARE, cpus))
+    share = float(min(settings.model.threads or _SHARE, cpus))
     return {"num_cpus": share, "num_gpus": 0.0}, int(cpus // share)
