@@ -27,7 +27,7 @@ from benchmarks.macs import active_sites, dense_sites, macs
 from uhrmat.hints.read import Hints
 from uhrmat.media import Picture
 from uhrmat.metrics import ClipScores, Scores, mean_scores
-from uhrmat.pipeline import MattingPipeline
+from uhrmat.pipeline import StillPipeline
 from uhrmat.refine.shm.network import SIZES
 from uhrmat.sparse import ActiveSet
 from uhrmat.train.synth.clip import ClipFrame, ClipRecipe, render_clip
@@ -65,7 +65,7 @@ def cases(options: argparse.Namespace) -> Iterator[tuple[str, ClipRecipe]]:
         yield "slow fade, noise 2", recipe(options, n, noise=2.0, fade=(begins, ends), fade_to=dark)
 
 
-def quality(options: argparse.Namespace, matter: MattingPipeline) -> Iterator[dict[str, Any]]:
+def quality(options: argparse.Namespace, matter: StillPipeline) -> Iterator[dict[str, Any]]:
     """A row for each clip and mode."""
     for name, wanted in cases(options):
         if options.only and not any(name.startswith(start) for start in options.only):
@@ -78,7 +78,7 @@ def quality(options: argparse.Namespace, matter: MattingPipeline) -> Iterator[di
             yield {"clip": name, "height": wanted.height, "frames": wanted.frames, "temporal": mode, **row}
 
 
-def measured(clip: list[ClipFrame], matter: MattingPipeline, gate: TemporalOptions) -> dict[str, Any]:
+def measured(clip: list[ClipFrame], matter: StillPipeline, gate: TemporalOptions) -> dict[str, Any]:
     """Mean scores, shares, GMACs and seconds of one pass over a clip."""
     state, scores = ClipPipeline(matter, gate), ClipScores(conn=False)
     found: list[Scores] = []
@@ -107,7 +107,7 @@ def costs(matte: FrameResult) -> dict[str, float]:
     return {"band": stats.band, "active": stats.active, "noise": 255 * stats.noise, **shares, **work}
 
 
-def drift(options: argparse.Namespace, matter: MattingPipeline) -> Iterator[dict[str, Any]]:
+def drift(options: argparse.Namespace, matter: StillPipeline) -> Iterator[dict[str, Any]]:
     """MAD of the first and the last tenth of a long clip without key frames, off and on."""
     clip = list(render_clip(small(options, options.drift_frames, 180, 320)))
     size = {"frames": len(clip), "height": 180, "width": 320}
@@ -123,7 +123,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Measures and writes results/clip.json."""
     options = _options(arguments)
     torch.set_num_threads(options.threads)
-    matter = MattingPipeline(refiner=options.refiner, precision=options.precision, working_size=options.working_size)
+    matter = StillPipeline(refiner=options.refiner, precision=options.precision, working_size=options.working_size)
     rows = _earlier(options.results / f"{options.name}.json") if options.add else {}
     document: dict[str, Any] = {
         **header(options.threads, options.quick), "refiner": matter.refiner.name, "precision": matter.precision,

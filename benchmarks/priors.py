@@ -28,7 +28,7 @@ from benchmarks import common
 from benchmarks.priors_cases import HINTS, Case, cases
 from uhrmat.hub.bundled import bundled_weights_dir
 from uhrmat.metrics import score
-from uhrmat.pipeline import MattingPipeline, PriorStage
+from uhrmat.pipeline import PriorStage, StillPipeline
 
 PRIORS = {
     "trimap": ("closed-form+knn", "closed-form", "knn", "lbdm", "rw", "lkm", "lpn-trimap"),
@@ -43,7 +43,7 @@ MEASURES = ("sad", "mse", "grad", "conn")
 Row = dict[str, float]
 
 
-class Timed(MattingPipeline):
+class Timed(StillPipeline):
     """seconds: of processor time that the last prior took."""
 
     seconds = 0.0

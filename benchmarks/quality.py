@@ -24,7 +24,7 @@ from benchmarks import common
 from uhrmat.hints.files import read_alpha, read_matte, read_trimap
 from uhrmat.media import read_picture
 from uhrmat.metrics import score
-from uhrmat.pipeline import MattingPipeline
+from uhrmat.pipeline import StillPipeline
 from uhrmat.prior.closed_form.affinity import solve
 from uhrmat.refine.refiner import REFINERS
 
@@ -69,7 +69,7 @@ class Once:
         return self._answer
 
 
-def refined(files: Files, matters: dict[str, MattingPipeline]) -> dict[str, Row]:
+def refined(files: Files, matters: dict[str, StillPipeline]) -> dict[str, Row]:
     """Each refiner on one picture."""
     rows: dict[str, Row] = {}
     picture = read_picture(files[0])
@@ -103,7 +103,7 @@ def main(argv: list[str] | None = None) -> None:
     found = Set(options.pictures, options.trimaps, options.truth)
     once = Once()
     matters = {
-        name: MattingPipeline(
+        name: StillPipeline(
             refiner=name, solver=once, threads=options.threads, weights=options.weights if name == "shm" else None
         )
         for name in options.refiners.split(",")

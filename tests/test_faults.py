@@ -25,7 +25,7 @@ from uhrmat.image.deliver import deliver
 from uhrmat.image.outputs import OutputSpec
 from uhrmat.image.plan import plan
 from uhrmat.media import check_writable
-from uhrmat.pipeline import MattingPipeline, MattingResult
+from uhrmat.pipeline import StillPipeline, StillResult
 from uhrmat.video.plan import ClipPlan, ClipSpec, plan_clip
 from uhrmat.video.run import Tools, finish, matte_segment
 from uhrmat.video.targets import Target
@@ -46,14 +46,14 @@ SPEC = OutputSpec(("alpha", "foreground", "preview"), alpha_format="tiff", overw
 
 
 @pytest.fixture(scope="module")
-def matted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, MattingResult]:
+def matted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, StillResult]:
     root = tmp_path_factory.mktemp("image")
     picture, hint = photo(root / "p.png"), mask(root / "m.png")
-    return picture, hint, MattingPipeline.from_options(LIGHT).matte(picture, mask=hint)
+    return picture, hint, StillPipeline.from_options(LIGHT).matte(picture, mask=hint)
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_image(tmp_path: Path, matted: tuple[Path, Path, MattingResult], mode: Mode) -> None:
+def test_image(tmp_path: Path, matted: tuple[Path, Path, StillResult], mode: Mode) -> None:
     picture, hint, matte = matted
 
     def work(folder: Path) -> None:

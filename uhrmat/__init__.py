@@ -16,7 +16,9 @@ from uhrmat._version import __version__
 from uhrmat.core.errors import InputError, MemoryBudgetError, OutputError, UhrmatError, WeightsError
 
 if TYPE_CHECKING:
-    from uhrmat.pipeline import MattingPipeline, MattingResult, MattingStats
+    from uhrmat.pipeline import MattingStats
+    from uhrmat.pipeline import StillPipeline as MattingPipeline
+    from uhrmat.pipeline import StillResult as MattingResult
 
 __all__ = [
     "InputError",
@@ -30,10 +32,15 @@ __all__ = [
     "__version__",
 ]
 
-_LAZY = {"MattingResult": "uhrmat.pipeline", "MattingPipeline": "uhrmat.pipeline", "MattingStats": "uhrmat.pipeline"}
+_LAZY = {
+    "MattingPipeline": ("uhrmat.pipeline", "StillPipeline"),
+    "MattingResult": ("uhrmat.pipeline", "StillResult"),
+    "MattingStats": ("uhrmat.pipeline", "MattingStats"),
+}
 
 
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module 'uhrmat' has no attribute {name!r}")
-    return getattr(importlib.import_module(_LAZY[name]), name)
+    module, attribute = _LAZY[name]
+    return getattr(importlib.import_module(module), attribute)

@@ -35,7 +35,7 @@ from uhrmat.sparsity.thresholded import trimap_from_alpha
 ImageLike = Picture | np.ndarray | str | Path
 RunPrior = Callable[[PriorMethod, np.ndarray, SmallHints], PriorResult]
 _WARM = 64
-"""Side of the picture that `MattingPipeline.warm_up` refines."""
+"""Side of the picture that `StillPipeline.warm_up` refines."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class MattingStats:
 
 
 @dataclass
-class MattingResult:
+class StillResult:
     """alpha: (H, W) float32 in [0, 1]; foreground: (H, W, 3) straight colour in the picture's dtype, or None;
     prior_alpha: (h, w) float32; active: (H, W) bool, the pixels refined; trimap: (H, W) uint8 {0, 128, 255}, the
     user's, or what the prior left open; given: names of the hints, see `hints.compatibility.NAMES`."""
@@ -91,7 +91,7 @@ class PriorStage:
     notes: list[str]
 
 
-class MattingPipeline:
+class StillPipeline:
     """Mattes pictures. Options are checked here, weights are loaded once.
 
     prior: "auto" (hints decide) or one of `prior.choose.NEEDS`; refiner: one of `refine.refiner.REFINERS`;
@@ -131,7 +131,7 @@ class MattingPipeline:
         self, image: ImageLike, *, trimap: ArrayOrPath | None = None, mask: ArrayOrPath | None = None,
         plate: PlateLike | None = None, key: str | None = None, alpha: ArrayOrPath | None = None,
         hints: Hints | None = None, foreground: bool = True, begun: PrefetchedPrior | None = None,
-    ) -> MattingResult:  # fmt: skip
+    ) -> StillResult:  # fmt: skip
         """Alpha, and with `foreground` the straight foreground colour, of one picture.
 
         image: a Picture, an array (see `Picture.from_array`) or a path; hints as for `hints.read_hints`: arrays or
@@ -166,7 +166,7 @@ class MattingPipeline:
             self.refiner.engine, self.device, self.precision, prior.alpha.shape[:2], clock.seconds,
             peak_memory(self.device), [*asked.notes, *done.notes, *empty], warnings,
         )  # fmt: skip
-        return MattingResult(found, colours, prior.alpha, active, settled, stats, picture, hints.given)
+        return StillResult(found, colours, prior.alpha, active, settled, stats, picture, hints.given)
 
     def warm_up(self) -> None:
         """Refines a few pixels of nothing: what libraries do at a first call is done then, while a prior is at work

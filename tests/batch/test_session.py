@@ -385,12 +385,12 @@ def test_networks_are_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
     made: list[dict[str, Any]] = []
 
-    class Counted(worker.MattingPipeline):
+    class Counted(worker.StillPipeline):
         def __init__(self, **options: Any) -> None:
             made.append(options)
             super().__init__(**options)
 
-    monkeypatch.setattr(worker, "MattingPipeline", Counted)
+    monkeypatch.setattr(worker, "StillPipeline", Counted)
     one = Worker(light())
     assert one.matter() is one.matter() and len(made) == 1
 

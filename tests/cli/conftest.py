@@ -94,7 +94,7 @@ class FakeMatter:
 def matter(monkeypatch: pytest.MonkeyPatch) -> type[FakeMatter]:
     """Puts the fake in the place of `uhrmat.pipeline`."""
     module = ModuleType("uhrmat.pipeline")
-    module.MattingPipeline = FakeMatter  # type: ignore[attr-defined]
+    module.StillPipeline = FakeMatter  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "uhrmat.pipeline", module)
     monkeypatch.setattr(FakeMatter, "made", [])
     monkeypatch.setattr(FakeMatter, "calls", [])

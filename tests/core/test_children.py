@@ -16,9 +16,9 @@ import pytest
 from PIL import Image
 
 from tests.batch.helpers import clip, mask, photo
-from uhrmat import MattingPipeline
 from uhrmat.core import children
 from uhrmat.core.errors import UhrmatError
+from uhrmat.pipeline import StillPipeline
 from uhrmat.prior.launch import ended, launch
 from uhrmat.prior.worker import PriorProcess
 
@@ -153,17 +153,17 @@ def test_before_python_3_11_the_first_line_does_what_the_option_does(
     assert "KeyError: 'settings'" in done.stderr and not hostile()
 
 
-def _matte(matter: MattingPipeline | None) -> str:
+def _matte(matter: StillPipeline | None) -> str:
     image, trimap = np.zeros((16, 16, 3), np.uint8), np.full((16, 16), 128, np.uint8)
     trimap[:, :4], trimap[:, 12:] = 0, 255
     try:
-        used = matter or MattingPipeline("closed-form", "bilinear", threads=1, device="cpu")
+        used = matter or StillPipeline("closed-form", "bilinear", threads=1, device="cpu")
         return str(used.matte(image, trimap=trimap, foreground=False).alpha.shape)
     except UhrmatError as error:
         return str(error)
 
 
-def _in_child(kind: str, matter: MattingPipeline | None) -> str:
+def _in_child(kind: str, matter: StillPipeline | None) -> str:
     context = multiprocessing.get_context(kind)
     here, there = context.Pipe(duplex=False)
     process = context.Process(target=_answer, args=(there, matter))
@@ -184,12 +184,11 @@ def _answer(pipe, matter) -> None:  # type: ignore[no-untyped-def]
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
 def test_a_fork_of_a_process_with_a_matter_is_told_so() -> None:
-    matter = MattingPipeline("closed-form", "bilinear", threads=1, device="cpu")
+    matter = StillPipeline("closed-form", "bilinear", threads=1, device="cpu")
     assert _matte(matter) == "(16, 16)"
     for given in (matter, None):
         assert (
-            "forked from one that had made a MattingPipeline" in (told := _in_child("fork", given))
-            and "'spawn'" in told
+            "forked from one that had made a StillPipeline" in (told := _in_child("fork", given)) and "'spawn'" in told
         )
 
 
@@ -302,10 +301,10 @@ def test_what_cannot_be_solved_ends_no_process() -> None:
 
 
 def test_the_next_photograph_is_matted_after_the_priors_process_was_killed(tmp_path: Path) -> None:
-    """By the MattingPipeline, whose stage before was the dead process's."""
+    """By the StillPipeline, whose stage before was the dead process's."""
     Image.fromarray(np.zeros((24, 24, 3), np.uint8)).save(tmp_path / "a.png")
     owner = PriorProcess()
-    matter = MattingPipeline("closed-form", "bilinear", threads=1, device="cpu", solver=owner.solve)
+    matter = StillPipeline("closed-form", "bilinear", threads=1, device="cpu", solver=owner.solve)
     try:
         for split in (4, 5):
             trimap = np.full((24, 24), 128, np.uint8)

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from uhrmat import InputError, MattingPipeline
+from uhrmat import InputError
 from uhrmat.batch import worker
 from uhrmat.core import devices
 from uhrmat.core.devices import device_note, free_on_gpu, pick_device, trial_failure
+from uhrmat.pipeline import StillPipeline
 from uhrmat.refine.memory import budget, windows
 from uhrmat.refine.memory.budget import CUDA_SHARE, refiner_limit, share_among
 from uhrmat.report.doctor import gpu_cure
@@ -81,7 +82,7 @@ def test_the_note_is_in_the_result(gpu: dict[str, Any]) -> None:
     gpu["error"] = UNFIT[0]
     trimap = np.full((16, 16), 128, np.uint8)
     trimap[:, :4], trimap[:, 12:] = 0, 255
-    done = MattingPipeline("closed-form", "bilinear", threads=1).matte(np.zeros((16, 16, 3), np.uint8), trimap=trimap)
+    done = StillPipeline("closed-form", "bilinear", threads=1).matte(np.zeros((16, 16, 3), np.uint8), trimap=trimap)
     assert done.stats.device == "cpu" and any("no kernel image" in note for note in done.stats.notes)
 
 

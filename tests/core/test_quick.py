@@ -56,11 +56,11 @@ import numpy as np
 from uhrmat.core.quick import importing, run_and_leave
 def command():
     with importing(lean={lean}):
-        from uhrmat.pipeline import MattingPipeline
+        from uhrmat.pipeline import StillPipeline
     image = np.random.default_rng(0).integers(0, 256, (40, 48, 3), np.uint8)
     trimap = np.full((40, 48), 128, np.uint8)
     trimap[:, :16], trimap[:, 32:] = 0, 255
-    alpha = MattingPipeline("closed-form", precision="fp32").matte(image, trimap=trimap).alpha
+    alpha = StillPipeline("closed-form", precision="fp32").matte(image, trimap=trimap).alpha
     print(hashlib.sha256(alpha.tobytes()).hexdigest(), "torch._decomp.decompositions" in sys.modules)
 {start}
 """

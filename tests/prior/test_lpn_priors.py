@@ -9,10 +9,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from uhrmat import MattingPipeline
 from uhrmat.core.errors import InputError, WeightsError
 from uhrmat.hub import bundled as bundled_module
 from uhrmat.hub.bundled import bundled_weights_dir
+from uhrmat.pipeline import StillPipeline
 from uhrmat.prior.base import SmallHints
 from uhrmat.prior.closed_form.affinity import AffinityPrior
 from uhrmat.prior.closed_form.corrected import CorrectedPrior
@@ -86,6 +86,6 @@ def test_by_name_from_the_bundled_folder(
 @pytest.mark.skipif(not (bundled_weights_dir() / "lpn-person.safetensors").is_file(), reason="not bundled yet")
 def test_without_any_hint_the_bundled_network_answers() -> None:
     picture = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
-    matte = MattingPipeline("lpn-person", refiner="bilinear").matte(picture, foreground=False)
+    matte = StillPipeline("lpn-person", refiner="bilinear").matte(picture, foreground=False)
     assert matte.stats.prior == "lpn-person" and matte.stats.working_size == (256, 341)
     assert matte.alpha.shape == (300, 400) and 0 <= matte.alpha.min() <= matte.alpha.max() <= 1

@@ -174,14 +174,15 @@ def test_states_are_carried_from_frame_to_frame_until_reset(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_network_that_gives_no_numbers_is_an_error_and_no_matte(tmp_path: Path, value: float) -> None:
-    from uhrmat import MattingPipeline, UhrmatError
+    from uhrmat import UhrmatError
+    from uhrmat.pipeline import StillPipeline
 
     weight = np.full((1, 3, 1, 1), value, np.float32)
     shapes = {"image": [1, 3, "n", "m"]}
     path = _save(
         tmp_path / "net.onnx", [_node("Conv", ["image", "w"], "alpha")], shapes, {"alpha": [1, 1, "a", "b"]}, w=weight
     )
-    matter = MattingPipeline(str(_beside(path)), "bilinear", threads=1, device="cpu")
+    matter = StillPipeline(str(_beside(path)), "bilinear", threads=1, device="cpu")
     with pytest.raises(UhrmatError, match="net gives values that are no numbers"):
         matter.matte(np.zeros((40, 64, 3), np.uint8), foreground=False)
 

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from uhrmat import MattingPipeline
 from uhrmat import pipeline as matter
 from uhrmat.core.errors import InputError
 from uhrmat.core.memory import memory_limit
@@ -20,6 +19,7 @@ from uhrmat.image.load import Prefetcher, load
 from uhrmat.image.outputs import OutputSpec
 from uhrmat.image.plan import ImageTask, plan
 from uhrmat.media import Picture, limits
+from uhrmat.pipeline import StillPipeline
 from uhrmat.prior.closed_form.affinity import solve
 from uhrmat.prior.prefetch import Problem, prefetch_prior, small_problem
 
@@ -50,7 +50,7 @@ def test_a_matte_begun_ahead_is_the_same_matte(made: list[int | None], side: int
     picture, trimap, matter = (
         Picture.from_array(PIXELS),
         _trimap(),
-        MattingPipeline(refiner="bilinear", working_size=20),
+        StillPipeline(refiner="bilinear", working_size=20),
     )
     plain = matter.matte(picture, trimap=trimap, foreground=False)
     begun = prefetch_prior(picture, Hints(trimap=trimap), "auto", side)

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from uhrmat import InputError, MattingPipeline, MemoryBudgetError
+from uhrmat import InputError, MemoryBudgetError
 from uhrmat.core.memory import held_memory
 from uhrmat.media import Picture
 from uhrmat.media.shrink import shrunk_mask, shrunk_picture, small_trimap
-from uhrmat.pipeline import MattingResult
+from uhrmat.pipeline import StillPipeline, StillResult
 from uhrmat.prior.base import area_average
 from uhrmat.refine.memory.budget import MINIMUM, Cost
 from uhrmat.refine.memory.overflow import refine_divided, refine_within
@@ -215,9 +215,9 @@ def test_shrunk_hints_are_careful() -> None:
 
 def test_matter_refuses_what_it_cannot_do() -> None:
     with pytest.raises(InputError, match="no overflow"):
-        MattingPipeline(overflow="x")
+        StillPipeline(overflow="x")
     with pytest.raises(MemoryBudgetError, match=r"too little|leaves the refiner"):
-        MattingPipeline(max_memory=10**6).matte(np.zeros((9, 9, 3), np.uint8), trimap=np.eye(9) / 2)
+        StillPipeline(max_memory=10**6).matte(np.zeros((9, 9, 3), np.uint8), trimap=np.eye(9) / 2)
 
 
 @pytest.fixture(scope="module")
@@ -227,10 +227,10 @@ def photo() -> tuple[np.ndarray, np.ndarray]:
     return np.rint(scene.image * 255).astype(np.uint8), scene.trimap
 
 
-def _matted(photo: tuple[np.ndarray, np.ndarray], overflow: str, room: int | None) -> MattingResult:
+def _matted(photo: tuple[np.ndarray, np.ndarray], overflow: str, room: int | None) -> StillResult:
     """As `uhrmat image` would; `room`: megabytes beside what the process holds."""
     limit = None if room is None else held_memory() + room * 10**6
-    matter = MattingPipeline(working_size=150, precision="fp32", overflow=overflow, max_memory=limit)
+    matter = StillPipeline(working_size=150, precision="fp32", overflow=overflow, max_memory=limit)
     return matter.matte(photo[0], trimap=photo[1], foreground=False)
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from uhrmat import MattingPipeline
+from uhrmat.pipeline import StillPipeline
 from uhrmat.refine.refiner import SHMRefiner
 from uhrmat.refine.shm.network import SHM
 from uhrmat.train.synth import render_scene
@@ -28,7 +28,7 @@ def test_it_refines_on_every_engine_alike(weights: Path) -> None:
     picture = np.rint(scene.image * 255).astype(np.uint8)
     found = []
     for engine in ("tiles", "dense"):
-        matter = MattingPipeline(working_size=40, precision="fp32", engine=engine, weights=str(weights))
+        matter = StillPipeline(working_size=40, precision="fp32", engine=engine, weights=str(weights))
         matte = matter.matte(picture, trimap=scene.trimap, foreground=False)
         assert matte.stats.refiner == "shm-paper" and matte.stats.engine == engine
         found.append(matte.alpha)

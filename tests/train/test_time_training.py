@@ -11,7 +11,7 @@ import torch
 from uhrmat.core.errors import InputError
 from uhrmat.hints.read import Hints
 from uhrmat.media import Picture
-from uhrmat.pipeline import MattingPipeline
+from uhrmat.pipeline import StillPipeline
 from uhrmat.refine.time import TimeNet
 from uhrmat.train.clips import FootageCache, clip_recipe, make_footage
 from uhrmat.train.recipe import TimeRecipe, load_recipe
@@ -31,8 +31,8 @@ def _clip(seed: int) -> ClipRecipe:
     )
 
 
-def _matter() -> MattingPipeline:
-    return MattingPipeline(refiner="guided", precision="fp32")
+def _matter() -> StillPipeline:
+    return StillPipeline(refiner="guided", precision="fp32")
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import numpy as np
 
 from uhrmat.hints.read import Hints
 from uhrmat.media import Picture
-from uhrmat.pipeline import MattingPipeline
+from uhrmat.pipeline import StillPipeline
 from uhrmat.train.synth.clip import ClipFrame, ClipRecipe, render_clip
 
 HEIGHT, WIDTH = 66, 98
@@ -20,8 +20,8 @@ def frames(count: int = 6, **options: float) -> list[ClipFrame]:
     return list(render_clip(ClipRecipe(HEIGHT, WIDTH, count, **recipe)))  # type: ignore[arg-type]
 
 
-def matter(refiner: str = "guided") -> MattingPipeline:
-    return MattingPipeline(refiner=refiner, precision="fp32", working_size=40)
+def matter(refiner: str = "guided") -> StillPipeline:
+    return StillPipeline(refiner=refiner, precision="fp32", working_size=40)
 
 
 def picture(pixels: np.ndarray) -> Picture:

@@ -21,7 +21,7 @@ from uhrmat.core.errors import InputError, OutputError
 from uhrmat.core.options import ModelOptions
 from uhrmat.media.video import open_clip
 from uhrmat.media.video.encode import StreamWriter
-from uhrmat.pipeline import MattingPipeline
+from uhrmat.pipeline import StillPipeline
 from uhrmat.video import run
 from uhrmat.video.frames import ClipPipeline
 from uhrmat.video.plan import ClipSpec, plan_clip
@@ -239,13 +239,13 @@ def break_off(spec: ClipSpec, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
 def refined(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Grows by one for each frame whose pixels are refined."""
     found: list[int] = []
-    inner = MattingPipeline.refine
+    inner = StillPipeline.refine
 
-    def counted(self: MattingPipeline, *rest: object) -> object:
+    def counted(self: StillPipeline, *rest: object) -> object:
         found.append(1)
         return inner(self, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(MattingPipeline, "refine", counted)
+    monkeypatch.setattr(StillPipeline, "refine", counted)
     return found
 
 

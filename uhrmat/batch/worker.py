@@ -24,7 +24,7 @@ from uhrmat.image.deliver import deliver
 from uhrmat.image.load import load
 from uhrmat.image.plan import plan
 from uhrmat.media.composite import parse_background
-from uhrmat.pipeline import MattingPipeline
+from uhrmat.pipeline import StillPipeline
 from uhrmat.prior.choose import choose_prior
 from uhrmat.prior.closed_form.affinity import METHODS
 from uhrmat.refine.memory.budget import share_among
@@ -53,13 +53,13 @@ class Worker:
         self.background = None if settings.background is None else parse_background(settings.background)
         self.prior = LazyPrior()
         self.computing, self.stopped = threading.Lock(), threading.Event()
-        self._made: dict[tuple[Any, ...], MattingPipeline] = {}
+        self._made: dict[tuple[Any, ...], StillPipeline] = {}
         self._device, devices = _device(settings.model.device, index)
         share_among(len(range(index % devices, workers, devices)))
         self.matter().prepare(frozenset(settings.given))
         self._clips: Clips | None = None
 
-    def matter(self, **changed: Any) -> MattingPipeline:
+    def matter(self, **changed: Any) -> StillPipeline:
         """The matter with the settings' options, but for `changed`; each is made once."""
         key = tuple(sorted(changed.items()))
         if key not in self._made:
@@ -69,7 +69,7 @@ class Worker:
                 and choose_prior(self.settings.prior, frozenset(self.settings.given)).name in METHODS
             ):
                 solver = self.prior.solve
-            self._made[key] = MattingPipeline.from_options(model, solver=solver)
+            self._made[key] = StillPipeline.from_options(model, solver=solver)
         return self._made[key]
 
     def run(self, task: WorkerTask) -> TaskResult:

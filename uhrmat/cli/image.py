@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from uhrmat.image.photo import Delivered
     from uhrmat.image.plan import ImageTask
     from uhrmat.media.composite import Background
-    from uhrmat.pipeline import MattingPipeline, MattingResult
+    from uhrmat.pipeline import StillPipeline, StillResult
 
 
 def image(
@@ -53,7 +53,7 @@ def image(
     quiet: opt.Quiet = False,
     debug: opt.Debug = False,
 ) -> None:
-    """MattingResult photographs: alpha, foreground colours, cut-outs.
+    """StillResult photographs: alpha, foreground colours, cut-outs.
 
     Example: uhrmat image photo.jpg --trimap photo_trimap.png -o out
     uhrmat image photo.jpg --mask mask.png -o cut.png
@@ -103,9 +103,9 @@ def image(
             # torch can wait until the prior is at work, but not the other way round
             at_work = hinted and begun_ahead.result() is not None
             with importing(lean=prior in ("auto", *METHODS)):
-                from uhrmat.pipeline import MattingPipeline
+                from uhrmat.pipeline import StillPipeline
 
-            matter = MattingPipeline.from_options(model, solver=process.solve)
+            matter = StillPipeline.from_options(model, solver=process.solve)
             matter.prepare(jobs[0].given)
             if at_work:
                 matter.warm_up()
@@ -116,7 +116,7 @@ def image(
 
 def _run(
     console: Console,
-    matter: MattingPipeline,
+    matter: StillPipeline,
     jobs: list[ImageTask],
     spec: OutputSpec,
     ahead: Prefetcher,
@@ -134,7 +134,7 @@ def _run(
 
         album = Album(page, len(jobs))
 
-    def look(matte: MattingResult, item: Delivered) -> None:
+    def look(matte: StillResult, item: Delivered) -> None:
         assert album is not None
         table = without_folders(report(item), by_name((item.photo, *item.files.values())))
         album.add(matte, item.photo.name, table)

@@ -17,14 +17,14 @@ from uhrmat.media.icc import srgb_profile
 from uhrmat.report.contact_sheet import preview
 
 if TYPE_CHECKING:
-    from uhrmat.pipeline import MattingResult
+    from uhrmat.pipeline import StillResult
 
 
 Array = npt.NDArray[Any]
 
 
 def deliver(
-    matte: MattingResult, job: ImageTask, spec: OutputSpec, background: Background | None = None
+    matte: StillResult, job: ImageTask, spec: OutputSpec, background: Background | None = None
 ) -> dict[str, Path]:
     """Writes the files of `job` and returns them by name. Raises OutputError; then no file has changed."""
     with all_or_none(job.files, overwrite=spec.overwrite) as staged:
@@ -33,21 +33,21 @@ def deliver(
     return dict(job.files)
 
 
-def _alpha(path: Path, matte: MattingResult, spec: OutputSpec, background: Background | None) -> None:
+def _alpha(path: Path, matte: StillResult, spec: OutputSpec, background: Background | None) -> None:
     write_alpha(path, matte.alpha, spec.alpha_format, info=matte.picture.info)
 
 
-def _foreground(path: Path, matte: MattingResult, spec: OutputSpec, background: Background | None) -> None:
+def _foreground(path: Path, matte: StillResult, spec: OutputSpec, background: Background | None) -> None:
     """Keeps the estimated colour just outside the edge, so that scaling the file brings no dark fringe."""
     _write_rgba(path, matte, spec, keep_hidden=matte.foreground is not None)
 
 
-def _cutout(path: Path, matte: MattingResult, spec: OutputSpec, background: Background | None) -> None:
+def _cutout(path: Path, matte: StillResult, spec: OutputSpec, background: Background | None) -> None:
     """Nothing where nothing is seen."""
     _write_rgba(path, matte, spec, keep_hidden=False)
 
 
-def _write_rgba(path: Path, matte: MattingResult, spec: OutputSpec, *, keep_hidden: bool) -> None:
+def _write_rgba(path: Path, matte: StillResult, spec: OutputSpec, *, keep_hidden: bool) -> None:
     write_rgba(
         path, _colour(matte), matte.alpha, matte.picture.info, _premultiplies(path, spec),
         bits=spec.colour_bits, keep_hidden=keep_hidden, keep_metadata=spec.keep_metadata,
@@ -58,7 +58,7 @@ def _premultiplies(path: Path, spec: OutputSpec) -> bool:
     return path.suffix.lower() == ".exr" if spec.premultiply is None else spec.premultiply
 
 
-def _composite(path: Path, matte: MattingResult, spec: OutputSpec, background: Background | None) -> None:
+def _composite(path: Path, matte: StillResult, spec: OutputSpec, background: Background | None) -> None:
     if background is None:
         raise ValueError("a composite needs a background")
     info = matte.picture.info
@@ -72,16 +72,16 @@ def _composite(path: Path, matte: MattingResult, spec: OutputSpec, background: B
         )  # fmt: skip
 
 
-def _preview(path: Path, matte: MattingResult, spec: OutputSpec, background: Background | None) -> None:
+def _preview(path: Path, matte: StillResult, spec: OutputSpec, background: Background | None) -> None:
     sheet = preview(matte)  # sRGB, whatever the photograph is
     write_rgb(path, sheet, Picture.from_array(sheet, icc=srgb_profile()).info)
 
 
-def _colour(matte: MattingResult) -> Array:
+def _colour(matte: StillResult) -> Array:
     return matte.picture.pixels if matte.foreground is None else matte.foreground
 
 
-_WRITERS: dict[str, Callable[[Path, MattingResult, OutputSpec, Background | None], None]] = {
+_WRITERS: dict[str, Callable[[Path, StillResult, OutputSpec, Background | None], None]] = {
     "alpha": _alpha,
     "foreground": _foreground,
     "cutout": _cutout,

@@ -16,7 +16,7 @@ from uhrmat.image.plan import ImageTask
 from uhrmat.media.composite import Background
 
 if TYPE_CHECKING:
-    from uhrmat.pipeline import MattingPipeline, MattingResult, MattingStats
+    from uhrmat.pipeline import MattingStats, StillPipeline, StillResult
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,13 @@ class Delivered:
 
 
 def matte_photo(
-    matter: MattingPipeline,
+    matter: StillPipeline,
     job: ImageTask,
     loaded: Loaded,
     spec: OutputSpec,
     *,
     background: Background | None = None,
-    look: Callable[[MattingResult, Delivered], None] | None = None,
+    look: Callable[[StillResult, Delivered], None] | None = None,
 ) -> Delivered:
     """Runs `job` with `matter` and writes its files. Raises UhrmatError; then no file has been written.
 

@@ -9,7 +9,7 @@ from uhrmat.prior.given import GivenAlpha, GivenMask
 
 
 class PriorRegistry:
-    """The priors of one `MattingPipeline`: each is made, and its weights are loaded, when it is first asked for.
+    """The priors of one `StillPipeline`: each is made, and its weights are loaded, when it is first asked for.
 
     name: "auto" or what the user named, see `choose.choose_prior`; solver: of the affinity priors; device, threads: of
     networks. Raises InputError where there is no such prior.

@@ -66,7 +66,7 @@ def small_problem(picture: Picture, hints: Hints, side: int | None, halved: bool
 def prefetch_prior(
     picture: Picture, hints: Hints, name: str, side: int | None, halved: bool = False
 ) -> PrefetchedPrior | None:
-    """What `MattingPipeline.matte` will ask of the prior called `name`; None where that is no affinity prior.
+    """What `StillPipeline.matte` will ask of the prior called `name`; None where that is no affinity prior.
 
     side and halved: as for `small_problem`. Raises InputError.
     """

@@ -16,7 +16,7 @@ from uhrmat.media.display import Screen, checks, fit, shrink, small_colour
 from uhrmat.report.detail_crops import Place, hairiest
 
 if TYPE_CHECKING:
-    from uhrmat.pipeline import MattingResult
+    from uhrmat.pipeline import StillResult
 
 Array = npt.NDArray[Any]
 PANEL, PLACES = 640, 3
@@ -25,7 +25,7 @@ _MARK = (255, 210, 0)
 _GAP, _LABEL = 6, 22
 
 
-def preview(matte: MattingResult, panel: int = PANEL, places: int = PLACES) -> Array:
+def preview(matte: StillResult, panel: int = PANEL, places: int = PLACES) -> Array:
     """The sheet of `matte`: uint8 (h, w, 3), three panels wide, each at most `panel` pixels each way.
 
     places: rows of crops at 1:1, as many as there are hairy places; none where the panels are at 1:1 themselves.
@@ -44,9 +44,7 @@ def _pairs(rows: list[list[tuple[str, Array]]]) -> list[list[tuple[str, Array]]]
     return [row[i : i + 3] for row in rows for i in range(0, len(row), 3)]
 
 
-def _overview(
-    matte: MattingResult, screen: Screen, size: tuple[int, int], crops: list[Place]
-) -> list[tuple[str, Array]]:
+def _overview(matte: StillResult, screen: Screen, size: tuple[int, int], crops: list[Place]) -> list[tuple[str, Array]]:
     photo = _unit(screen(shrink(matte.picture.pixels, size)))
     alpha = shrink(matte.alpha, size)[..., None]
     colour = photo if matte.foreground is None else _unit(screen(small_colour(matte.foreground, matte.alpha, size)))
@@ -61,7 +59,7 @@ def _overview(
     ]
 
 
-def _first_guess(matte: MattingResult, size: tuple[int, int]) -> tuple[str, Array]:
+def _first_guess(matte: StillResult, size: tuple[int, int]) -> tuple[str, Array]:
     """The trimap that was given; the prior's small alpha where the trimap is what that left open."""
     if "trimap" in matte.given:
         return "trimap", _grey(shrink(matte.trimap, size)[..., None].astype(np.float32) / 255)
@@ -69,7 +67,7 @@ def _first_guess(matte: MattingResult, size: tuple[int, int]) -> tuple[str, Arra
     return "prior", _grey(prior[..., None])
 
 
-def _crop(matte: MattingResult, screen: Screen, place: Place, number: int) -> list[tuple[str, Array]]:
+def _crop(matte: StillResult, screen: Screen, place: Place, number: int) -> list[tuple[str, Array]]:
     part = slice(place.top, place.top + place.height), slice(place.left, place.left + place.width)
     photo = screen(matte.picture.pixels[part])
     alpha = matte.alpha[part][..., None]

@@ -11,7 +11,7 @@ import numpy as np
 
 from uhrmat.hints.read import Hints
 from uhrmat.media import Picture
-from uhrmat.pipeline import MattingPipeline
+from uhrmat.pipeline import StillPipeline
 from uhrmat.prior.base import working_shape
 from uhrmat.refine.time import MAPS
 from uhrmat.sparsity.spatial import trimap_band
@@ -90,11 +90,11 @@ class _Record:
 
 
 @cache
-def _matter() -> MattingPipeline:
-    return MattingPipeline()
+def _matter() -> StillPipeline:
+    return StillPipeline()
 
 
-def make_footage(recipe: ClipRecipe, scale: float, matter: MattingPipeline | None = None) -> Footage:
+def make_footage(recipe: ClipRecipe, scale: float, matter: StillPipeline | None = None) -> Footage:
     """A clip matted with a trimap of each frame, its prior `scale` times smaller than the picture."""
     matter = matter or _matter()
     matter.working_size = round(recipe.height / scale)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from uhrmat.core.devices import pick_precision
-from uhrmat.pipeline import MattingPipeline
+from uhrmat.pipeline import StillPipeline
 from uhrmat.refine.features import BilinearMaps, PictureColours
 from uhrmat.refine.memory.parts import CELL, count_cells, cut, refine_parts
 from uhrmat.refine.memory.windows import Read, on_windows
@@ -80,7 +80,7 @@ def _stirred(moment: Moment) -> np.ndarray:
     return stir(moment.before.small, moment.now.small, present, moment.noise / scale)
 
 
-def make_blend(weights: str | None, matter: MattingPipeline) -> Blend:
+def make_blend(weights: str | None, matter: StillPipeline) -> Blend:
     """The rule, or with `weights`, see `refine.time.load_time`, the network that starts from it, with the refiner's
     engine and arithmetic."""
     if weights is None:

@@ -10,7 +10,7 @@ import numpy as np
 from uhrmat.core.errors import InputError
 from uhrmat.hints.read import Hints
 from uhrmat.media import Picture
-from uhrmat.pipeline import MattingPipeline, PriorStage, StageTimer, empty_note
+from uhrmat.pipeline import PriorStage, StageTimer, StillPipeline, empty_note
 from uhrmat.refine.fuse import apply_trimap, upsampled_prior
 from uhrmat.refine.refiner import RefineInput
 from uhrmat.sparsity.spatial import trimap_band, widen
@@ -94,7 +94,7 @@ class ClipPipeline:
     and InputError where the frames change their size.
     """
 
-    def __init__(self, matter: MattingPipeline, gate: TemporalOptions | None = None, blend: Blend = by_rule) -> None:
+    def __init__(self, matter: StillPipeline, gate: TemporalOptions | None = None, blend: Blend = by_rule) -> None:
         """blend: joins what is new with what was, where the gate lets it."""
         self.matter, self.gate, self.blend = matter, gate or TemporalOptions(), blend
         self.reset()

@@ -16,7 +16,7 @@ from uhrmat.core.units import format_bytes
 from uhrmat.media import atomic
 
 if TYPE_CHECKING:
-    from uhrmat.pipeline import MattingPipeline
+    from uhrmat.pipeline import StillPipeline
     from uhrmat.video.plan import ClipPlan
 
 _LEFT, _WIDTH, _PANEL, _GAP = 70, 1100, 130, 34
@@ -29,7 +29,7 @@ class ClipReport:
     this run; peak_memory: bytes; files: by output; active: by number, some frames' active pixels (see `shown`)."""
 
     job: ClipPlan
-    matter: MattingPipeline
+    matter: StillPipeline
     files: dict[str, Path]
     frames: list[dict[str, Any]]
     kept: int

@@ -30,7 +30,7 @@ from uhrmat.media.video import (
 )
 from uhrmat.media.video.light import light_note
 from uhrmat.media.video.stills import SequenceWriter, lost_in_stills
-from uhrmat.pipeline import MattingPipeline
+from uhrmat.pipeline import StillPipeline
 from uhrmat.prior.chroma_key.key import KeyPrior
 from uhrmat.prior.closed_form.affinity import AffinityPrior, Solver
 from uhrmat.sparsity.temporal import THRESHOLD
@@ -56,7 +56,7 @@ Progress = Callable[[int, int], None]
 class Tools:
     """What a machine needs to matte segments of a job, made once: networks, and what stands behind the subject."""
 
-    matter: MattingPipeline
+    matter: StillPipeline
     background: Background | None
     solver: Solver | None = None
     blend: Blend = by_rule
@@ -74,7 +74,7 @@ class Tools:
         if job.hints.carried:
             model = replace(model, prior="alpha")
         background = None if job.spec.background is None else parse_background(job.spec.background)
-        matter = MattingPipeline.from_options(model, solver=solver)
+        matter = StillPipeline.from_options(model, solver=solver)
         return cls(matter, background, solver, make_blend(job.spec.blend, matter))
 
 

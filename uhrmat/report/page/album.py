@@ -10,7 +10,7 @@ from uhrmat.report.page.exhibit import Exhibit, exhibit_of
 from uhrmat.report.page.write import write_page
 
 if TYPE_CHECKING:
-    from uhrmat.pipeline import MattingResult
+    from uhrmat.pipeline import StillResult
 
 MANY = 4
 """Photographs on a page above which only tiles with open pixels are kept at full resolution."""
@@ -23,7 +23,7 @@ class Album:
         self._path, self._whole, self._detail = path, count <= MANY, detail or count <= MANY
         self._encoded: list[dict[str, Any]] = []
 
-    def add(self, matte: MattingResult, title: str, table: list[tuple[str, str]]) -> None:
+    def add(self, matte: StillResult, title: str, table: list[tuple[str, str]]) -> None:
         """One photograph. title: for people; table: names and values shown below it."""
         self.show(exhibit_of(matte, title, table))
 

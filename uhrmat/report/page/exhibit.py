@@ -12,7 +12,7 @@ from uhrmat.media import Picture, PictureInfo
 from uhrmat.metrics import as_unit
 
 if TYPE_CHECKING:
-    from uhrmat.pipeline import MattingResult
+    from uhrmat.pipeline import StillResult
 
 Array = npt.NDArray[Any]
 Table = list[list[str]]
@@ -61,7 +61,7 @@ class ClipFigures:
     cuts: list[int] = field(default_factory=list)
 
 
-def exhibit_of(matte: MattingResult, title: str, table: list[tuple[str, str]]) -> Exhibit:
+def exhibit_of(matte: StillResult, title: str, table: list[tuple[str, str]]) -> Exhibit:
     """An exhibit of one matte. title: for people, like the photograph's name; table: names and values below it."""
     info = matte.picture.info
     side = Side("uhrmat", matte.alpha, matte.foreground, matte.active, info)
