@@ -123,7 +123,7 @@ class StillPipeline:
         self.max_memory, self.overflow = max_memory, overflow
 
     @classmethod
-    def from_options(cls, options: ModelOptions, *, solver: Solver | None = None) -> MattingPipeline:
+    def from_options(cls, options: ModelOptions, *, solver: Solver | None = None) -> StillPipeline:
         """A pipeline of these options; solver: as for the constructor. Raises what that raises."""
         return cls(**asdict(options), solver=solver)
 

@@ -1,4 +1,4 @@
-"""What `MattingPipeline` is made from, as plain values: they travel to other processes and machines. Loads no torch."""
+"""What `StillPipeline` is made from, as plain values: they travel to other processes and machines. Loads no torch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class ModelOptions:
-    """Networks, device and memory of a `MattingPipeline` (see there for what is checked, and when).
+    """Networks, device and memory of a `StillPipeline` (see there for what is checked, and when).
 
     Attributes:
         prior: low-resolution method: "auto" (the hints decide), a name in `prior.choose.NEEDS`, a network of
