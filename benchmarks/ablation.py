@@ -30,7 +30,7 @@ from uhrmat.core.devices import fast_bf16
 from uhrmat.hints.files import read_matte, read_trimap
 from uhrmat.hints.read import Hints
 from uhrmat.media import read_picture
-from uhrmat.prior.base import area_average
+from uhrmat.media.resample import area_average
 from uhrmat.prior.make import PriorRegistry
 from uhrmat.prior.prefetch import small_problem
 from uhrmat.refine.refiner import RefineInput, Refiner, SHMRefiner, make_refiner

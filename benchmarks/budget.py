@@ -27,8 +27,9 @@ from benchmarks.image import grey, scene
 from benchmarks.watch import available, watch
 from uhrmat.hints.files import read_trimap
 from uhrmat.media import Picture, open_png, read_picture
+from uhrmat.media.resample import area_average
 from uhrmat.metrics import score
-from uhrmat.prior.base import area_average, working_shape
+from uhrmat.prior.base import working_shape
 from uhrmat.prior.prefetch import small_copy
 from uhrmat.refine.fuse import upsampled_prior
 from uhrmat.refine.memory.overflow import refine_divided

@@ -26,8 +26,7 @@ from benchmarks.calibrate import _peak, _reset, job, machine, store
 from uhrmat.core.devices import peak_memory
 from uhrmat.core.units import parse_bytes
 from uhrmat.media import Picture
-from uhrmat.media.shrink import small_trimap
-from uhrmat.prior.base import area_average
+from uhrmat.media.resample import area_average, downsample_trimap
 from uhrmat.refine.ddfe.network import DDFE, SIZES
 from uhrmat.refine.ddfe.refiner import DDFERefiner
 from uhrmat.refine.fuse import apply_trimap, upsampled_prior
@@ -83,7 +82,7 @@ def scene(height: int, width: int, side: int) -> RefineInput:
     trimap = np.where(np.abs(edge) < width / 16, 128, np.where(edge > 0, 255, 0)).astype(np.uint8)
     shape = (side, round(side * width / height)) if height < width else (round(side * height / width), side)
     small, low = area_average(pixels, shape, 255.0), area_average(alpha, shape)
-    prior = np.where(small_trimap(trimap, shape) == 128, low, low > 0.5).astype(np.float32)
+    prior = np.where(downsample_trimap(trimap, shape) == 128, low, low > 0.5).astype(np.float32)
     return RefineInput(Picture.from_array(pixels), small, prior, trimap, trimap_band(trimap))
 
 

@@ -24,7 +24,7 @@ from torch.utils.data import IterableDataset
 
 from benchmarks.ablation import add_compared, compared
 from benchmarks.common import header, parser, write
-from uhrmat.prior.base import area_average
+from uhrmat.media.resample import area_average
 from uhrmat.refine.features import BilinearMaps, PictureColours
 from uhrmat.refine.linear import EPSILON, RADIUS
 from uhrmat.refine.refiner import RefineInput, make_refiner, places

@@ -23,7 +23,7 @@ from benchmarks.common import Peak, header, parser, write
 from benchmarks.macs import active_sites, dense_sites, macs
 from benchmarks.shot import Shot, hair
 from uhrmat.media import Picture
-from uhrmat.media.shrink import small_trimap
+from uhrmat.media.resample import downsample_trimap
 from uhrmat.metrics import differences, gradient_error
 from uhrmat.prior.base import SmallHints, working_shape
 from uhrmat.prior.closed_form.affinity import AffinityPrior
@@ -104,7 +104,7 @@ def scene(height: int, width: int) -> tuple[RefineInput, np.ndarray]:
     picture = Picture.from_array(np.rint(found.image * 255).astype(np.uint8))
     shape = working_shape(height, width)
     small = small_copy(picture, shape)
-    prior = AffinityPrior()(small, SmallHints(small_trimap(found.trimap, shape))).alpha
+    prior = AffinityPrior()(small, SmallHints(downsample_trimap(found.trimap, shape))).alpha
     return RefineInput(picture, small, prior, found.trimap, trimap_band(found.trimap)), found.alpha
 
 

@@ -14,7 +14,7 @@ from uhrmat.foreground.solve import estimate_foreground
 from uhrmat.hints.files import read_mask, read_matte, read_trimap
 from uhrmat.media import read_picture, srgb_decode, srgb_encode
 from uhrmat.media.chroma import excess, hue_axes, pure
-from uhrmat.prior.base import area_average
+from uhrmat.media.resample import area_average
 from uhrmat.train.bench.pictures import BenchPicture, find_items
 
 NOISE, SPILL, UNEVEN = 0.02, 0.12, 0.25

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from uhrmat.media import Picture
-from uhrmat.prior.base import area_average, working_shape
+from uhrmat.media.resample import area_average
+from uhrmat.prior.base import working_shape
 from uhrmat.prior.prefetch import small_copy
 from uhrmat.refine.features import ColourLineFeatures, PictureColours, context_maps
 from uhrmat.refine.refiner import RefineInput

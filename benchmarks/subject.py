@@ -23,7 +23,8 @@ from torch import Tensor
 
 from benchmarks import common
 from uhrmat.hub.bundled import bundled_weights
-from uhrmat.prior.base import area_average, working_shape
+from uhrmat.media.resample import area_average
+from uhrmat.prior.base import working_shape
 from uhrmat.prior.networks.lpn import SHORT_SIDE, PersonNet, load_person, load_subject
 from uhrmat.train.lpn.measure import overlap
 from uhrmat.train.subject.photos import find_photos, read_plain

@@ -10,8 +10,8 @@ import pytest
 from uhrmat import InputError, WeightsError
 from uhrmat.hints.read import Hints
 from uhrmat.media import Picture
+from uhrmat.media.resample import area_average
 from uhrmat.pipeline import StillPipeline
-from uhrmat.prior.base import area_average
 from uhrmat.train.synth import Scene, render_scene
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from uhrmat.media import srgb_decode, srgb_encode
 from uhrmat.media.chroma import excess, hue_axes, pure
-from uhrmat.prior.base import area_average
+from uhrmat.media.resample import area_average
 from uhrmat.train.synth import Scene, render_scene
 
 SHAPE = (160, 208)

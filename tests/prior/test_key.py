@@ -12,7 +12,8 @@ from uhrmat.foreground.despill import despill
 from uhrmat.hints.key_colour import key_rgb, parse_key
 from uhrmat.media import read_picture
 from uhrmat.media.chroma import excess, hue_axes
-from uhrmat.prior.base import SmallHints, area_average
+from uhrmat.media.resample import area_average
+from uhrmat.prior.base import SmallHints
 from uhrmat.prior.chroma_key.key import KeyPrior
 from uhrmat.prior.chroma_key.screen import screen_colour
 

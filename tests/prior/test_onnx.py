@@ -12,7 +12,8 @@ from uhrmat.core.errors import InputError, WeightsError
 from uhrmat.hints.files import read_mask
 from uhrmat.hub import CatalogEntry, Network, WeightsFile
 from uhrmat.media import read_picture
-from uhrmat.prior.base import Recurrent, SmallHints, area_average
+from uhrmat.media.resample import area_average
+from uhrmat.prior.base import Recurrent, SmallHints
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")

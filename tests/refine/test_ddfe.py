@@ -117,7 +117,7 @@ def test_a_ramp_has_no_detail_so_nothing_is_half_a_pixel_off(factor: float) -> N
 
 
 def _averaged(picture: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    from uhrmat.prior.base import area_average
+    from uhrmat.media.resample import area_average
 
     return area_average(picture, (shape[0], shape[1]))
 

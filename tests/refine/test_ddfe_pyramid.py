@@ -11,8 +11,7 @@ from safetensors.torch import save_file
 
 from uhrmat.core.errors import WeightsError
 from uhrmat.media import Picture
-from uhrmat.media.shrink import small_trimap
-from uhrmat.prior.base import area_average
+from uhrmat.media.resample import area_average, downsample_trimap
 from uhrmat.refine.ddfe.network import DDFE, SIZES
 from uhrmat.refine.ddfe.refiner import DDFERefiner, load_ddfe
 from uhrmat.refine.fuse import apply_trimap, upsampled_prior
@@ -43,7 +42,7 @@ def _job(size: tuple[int, int] = (203, 311), short: int = 37, dtype: type = np.u
     trimap = np.where(np.abs(edge) < 30, 128, np.where(edge > 0, 255, 0)).astype(np.uint8)
     shape = (short, round(short * size[1] / size[0]))
     prior = area_average(alpha[..., 0], shape)
-    prior = np.where(small_trimap(trimap, shape) == 128, prior, prior > 0.5).astype(np.float32)
+    prior = np.where(downsample_trimap(trimap, shape) == 128, prior, prior > 0.5).astype(np.float32)
     return RefineInput(picture, area_average(pixels, shape), prior, trimap, trimap_band(trimap))
 
 

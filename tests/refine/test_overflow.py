@@ -11,9 +11,8 @@ import torch
 from uhrmat import InputError, MemoryBudgetError
 from uhrmat.core.memory import held_memory
 from uhrmat.media import Picture
-from uhrmat.media.shrink import shrunk_mask, shrunk_picture, small_trimap
+from uhrmat.media.resample import area_average, downsample_trimap
 from uhrmat.pipeline import StillPipeline, StillResult
-from uhrmat.prior.base import area_average
 from uhrmat.refine.memory.budget import MINIMUM, Cost
 from uhrmat.refine.memory.overflow import refine_divided, refine_within
 from uhrmat.refine.memory.parts import Box, Run, count_cells, cut
@@ -44,7 +43,7 @@ def _job(size: tuple[int, int], unknown: np.ndarray, short: int = 40) -> RefineI
     trimap = np.where(unknown, 128, np.where(np.arange(size[1]) < size[1] // 2, 0, 255)).astype(np.uint8)
     small = area_average(picture.pixels, shape, 255.0)
     ramp = np.broadcast_to(np.linspace(0, 1, shape[1], dtype=np.float32), shape).copy()
-    prior = np.where(small_trimap(trimap, shape) == 128, ramp, ramp > 0.5).astype(np.float32)
+    prior = np.where(downsample_trimap(trimap, shape) == 128, ramp, ramp > 0.5).astype(np.float32)
     return RefineInput(picture, small, prior, trimap, trimap_band(trimap))
 
 
@@ -191,26 +190,6 @@ def test_a_limit_below_the_minimum_is_refused_with_a_figure() -> None:
 def test_an_empty_job_needs_nothing() -> None:
     job = replace(_job((64, 64), np.ones((64, 64), bool), 16), active=np.zeros((64, 64), bool))
     assert refine_within(Sharpener(), job, np.zeros((64, 64), np.float32), "parts", 0).notes == []  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
-def test_shrinking_strip_by_strip_is_an_area_average(kind: type) -> None:
-    pixels = np.random.default_rng(1).random((203, 151, 3))
-    top = 1.0 if kind is np.float32 else float(np.iinfo(kind).max)
-    picture = Picture.from_array((pixels * top).astype(kind))
-    found = shrunk_picture(picture, (77, 60))
-    want = area_average(picture.pixels, (77, 60))
-    assert found.pixels.dtype == kind and (found.height, found.width) == (77, 60)
-    assert np.abs(found.pixels.astype(np.float64) - want).max() <= (1e-5 if kind is np.float32 else 0.51)
-
-
-def test_shrunk_hints_are_careful() -> None:
-    trimap = np.zeros((100, 90), np.uint8)
-    trimap[:, 45:] = 255
-    trimap[31, 7] = 128
-    found = small_trimap(trimap, (25, 30))
-    assert found[7, 2] == 128 and (np.delete(found, 7, 0)[:, :15] == 0).all() and (found[:, 15:] == 255).all()
-    assert np.argwhere(shrunk_mask(trimap == 128, (25, 30))).tolist() == [[7, 2]]
 
 
 def test_matter_refuses_what_it_cannot_do() -> None:

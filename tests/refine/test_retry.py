@@ -11,8 +11,7 @@ import torch
 
 from uhrmat import MemoryBudgetError
 from uhrmat.media import Picture
-from uhrmat.media.shrink import small_trimap
-from uhrmat.prior.base import area_average
+from uhrmat.media.resample import area_average, downsample_trimap
 from uhrmat.refine.fuse import upsampled_prior
 from uhrmat.refine.memory import budget, overflow, windows
 from uhrmat.refine.memory.budget import Cost
@@ -53,7 +52,7 @@ def job(monkeypatch: pytest.MonkeyPatch) -> RefineInput:
     trimap = np.where(unknown, 128, np.where(x < 100, 0, 255)).astype(np.uint8)
     shape = (112, 40)
     ramp = np.broadcast_to(np.linspace(0, 1, shape[1], dtype=np.float32), shape)
-    prior = np.where(small_trimap(trimap, shape) == 128, ramp, ramp > 0.5).astype(np.float32)
+    prior = np.where(downsample_trimap(trimap, shape) == 128, ramp, ramp > 0.5).astype(np.float32)
     return RefineInput(picture, area_average(picture.pixels, shape, 255.0), prior, trimap, trimap_band(trimap))
 
 

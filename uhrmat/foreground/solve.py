@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uhrmat.core.errors import InputError
+from uhrmat.media.resample import downsample, halve
 
 Floats = NDArray[np.float32]
 Array = NDArray[Any]
@@ -217,7 +218,7 @@ def _shrink(array: Array, levels: int) -> Array:
     for row in range(0, rows, 64):
         end = min(rows, row + 64)
         strip = _crop(array, (row * step, end * step, 0, columns * step))
-        shrunk[row:end] = cv2.resize(strip, (columns, end - row), interpolation=cv2.INTER_AREA)
+        shrunk[row:end] = downsample(strip, (end - row, columns))
     return shrunk
 
 
@@ -261,9 +262,7 @@ def _each_plane(planes: Floats, function: Callable[[Floats], Floats]) -> Floats:
 
 
 def _halve(planes: Floats) -> Floats:
-    height, width = planes.shape[-2:]
-    size = (-(-width // 2), -(-height // 2))
-    return _each_plane(planes, lambda plane: cv2.resize(plane, size, interpolation=cv2.INTER_AREA))
+    return _each_plane(planes, halve)
 
 
 def _enlarge(colours: Floats, alpha: Floats, height: int, width: int) -> Floats:

@@ -213,22 +213,16 @@ def _painted(grey: Array, alpha: Array) -> bool:
 
 def resize_trimap(trimap: Trimap, size: tuple[int, int]) -> Trimap:
     """A {0, 128, 255} trimap at (height, width). A pixel stays known only where all it is made from agrees."""
-    import cv2
+    from uhrmat.media.resample import resize  # loads cv2
 
-    height, width = size
-    shrinks = height < trimap.shape[0] or width < trimap.shape[1]
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     out = np.full(size, UNKNOWN, np.uint8)
     for value in (BACKGROUND, FOREGROUND):
-        share = cv2.resize((trimap == value).astype(np.float32), (width, height), interpolation=method)
+        share = resize((trimap == value).astype(np.float32), size)
         out[share > 1 - 1e-4] = value
     return out
 
 
 def _resize_mask(mask: FloatArray, size: tuple[int, int]) -> FloatArray:
-    import cv2
+    from uhrmat.media.resample import resize  # loads cv2
 
-    shrinks = size[0] < mask.shape[0] or size[1] < mask.shape[1]
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    resized = cv2.resize(mask, (size[1], size[0]), interpolation=method)
-    return np.asarray(resized, np.float32).reshape(size)
+    return np.asarray(resize(mask, size), np.float32).reshape(size)

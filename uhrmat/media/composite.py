@@ -144,13 +144,13 @@ def _cover(picture: Picture, height: int, width: int) -> tuple[Picture, FloatArr
 
 
 def _scaled(pixels: Array, height: int, width: int) -> Array:
-    import cv2
+    from uhrmat.media.resample import resize  # loads cv2
 
     scale = max(height / pixels.shape[0], width / pixels.shape[1])
-    size = max(width, round(pixels.shape[1] * scale)), max(height, round(pixels.shape[0] * scale))
-    scaled = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    top, left = (size[1] - height) // 2, (size[0] - width) // 2
-    return np.asarray(scaled[top : top + height, left : left + width])
+    size = max(height, round(pixels.shape[0] * scale)), max(width, round(pixels.shape[1] * scale))
+    scaled = resize(pixels, size)
+    top, left = (size[0] - height) // 2, (size[1] - width) // 2
+    return scaled[top : top + height, left : left + width]
 
 
 def _matched(picture: Picture, info: PictureInfo) -> FloatArray:

@@ -5,15 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
-import cv2
 import numpy as np
 
 SHORT_SIDE = 768
 """Working size of a prior that does not say otherwise: pixels on the short side."""
 WORTH = 1.5
 """Pictures of up to this times the working size are not worth a small copy, unless a size is asked for."""
-_STRIP = 1 << 22
-"""Pixels converted to float32 at once."""
 
 
 @dataclass(frozen=True)
@@ -76,24 +73,6 @@ def working_shape(height: int, width: int, short_side: int | None = None) -> tup
         short_side = short if short <= WORTH * SHORT_SIDE else SHORT_SIDE
     scale = min(1.0, short_side / short)
     return max(1, round(height * scale)), max(1, round(width * scale))
-
-
-def area_average(pixels: np.ndarray, shape: tuple[int, int], peak: float = 1.0) -> np.ndarray:
-    """(h, w[, C]) float32: `pixels` / peak averaged over the area of each small pixel, strip by strip.
-
-    Rows are narrowed strip by strip, so that no full-resolution float copy is made. What is smaller than `shape` is
-    enlarged bilinearly.
-    """
-    (height, width), (h, w) = pixels.shape[:2], shape
-    across, down = (cv2.INTER_AREA if a <= b else cv2.INTER_LINEAR for a, b in ((w, width), (h, height)))
-    rows = max(1, _STRIP // width)
-    strips = []
-    for top in range(0, height, rows):
-        strip = pixels[top : top + rows].astype(np.float32)
-        strips.append(cv2.resize(strip, (w, len(strip)), interpolation=across) if w != width else strip)
-    narrow = np.concatenate(strips)
-    small = cv2.resize(narrow, (w, h), interpolation=down) if h != height else narrow
-    return (small / np.float32(peak)).reshape(h, w, *pixels.shape[2:])
 
 
 def constrained(alpha: np.ndarray, trimap: np.ndarray | None) -> np.ndarray:

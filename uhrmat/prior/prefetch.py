@@ -8,8 +8,8 @@ import numpy as np
 
 from uhrmat.hints.read import Hints
 from uhrmat.media import Picture
-from uhrmat.media.shrink import shrunk_strips, small_trimap
-from uhrmat.prior.base import SHORT_SIDE, SmallHints, area_average, working_shape
+from uhrmat.media.resample import area_average, area_average_strips, downsample_trimap
+from uhrmat.prior.base import SHORT_SIDE, SmallHints, working_shape
 from uhrmat.prior.choose import TIED, choose_prior
 from uhrmat.prior.closed_form.affinity import METHODS, AffinityPrior, Solver
 
@@ -37,7 +37,7 @@ def small_copy(picture: Picture, shape: tuple[int, int]) -> np.ndarray:
     if picture.pixels.dtype == np.float32:
         if picture.height < shape[0] or picture.width < shape[1]:
             return area_average(picture.to_float(), shape)
-        strips = shrunk_strips(picture.to_float, (picture.height, picture.width), shape)
+        strips = area_average_strips(picture.to_float, (picture.height, picture.width), shape)
         return np.concatenate([strip for _, strip in strips])
     return area_average(picture.pixels, shape, float(np.iinfo(picture.pixels.dtype).max))
 
@@ -45,7 +45,7 @@ def small_copy(picture: Picture, shape: tuple[int, int]) -> np.ndarray:
 def small_hints(hints: Hints, shape: tuple[int, int]) -> SmallHints:
     """The hints averaged over the area of each small pixel; what is smaller than `shape` (h, w) is enlarged."""
     return SmallHints(
-        None if hints.trimap is None else small_trimap(hints.trimap, shape),
+        None if hints.trimap is None else downsample_trimap(hints.trimap, shape),
         None if hints.mask is None else area_average(hints.mask, shape),
         None if hints.plate is None else small_copy(hints.plate, shape),
         hints.key,

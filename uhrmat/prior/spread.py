@@ -9,6 +9,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from uhrmat.media.resample import half_shape, halve
+
 HOLD = 0.1
 """Weight of the coarser level against a pixel of weight 1."""
 
@@ -29,10 +31,6 @@ def _filled(sums: np.ndarray, weight: np.ndarray) -> np.ndarray:
     if max(height, width) <= 2:
         mean = sums.sum((0, 1)) / max(float(weight.sum()), 1e-12)
         return np.broadcast_to(mean, sums.shape).astype(np.float32)
-    size = (-(-width // 2), -(-height // 2))
-    smaller = (
-        cv2.resize(x, size, interpolation=cv2.INTER_AREA).reshape(size[1], size[0], *x.shape[2:])
-        for x in (sums, weight)
-    )
+    smaller = (halve(x).reshape(*half_shape(height, width), *x.shape[2:]) for x in (sums, weight))
     coarse = cv2.resize(_filled(*smaller), (width, height), interpolation=cv2.INTER_LINEAR).reshape(sums.shape)
     return (sums + HOLD * coarse) / (weight + HOLD)[..., None]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from uhrmat.media import Picture
-from uhrmat.media.shrink import Shape, shrunk_mask, shrunk_picture, small_trimap
+from uhrmat.media.resample import Shape, downsample_mask, downsample_picture, downsample_trimap
 from uhrmat.refine.fuse import apply_trimap, upsampled_prior
 from uhrmat.refine.refiner import RefineInput
 from uhrmat.sparsity.spatial import still_open
@@ -54,8 +54,8 @@ def climb(job: RefineInput, alpha: np.ndarray, attempt: Attempt, maps: np.ndarra
     copies = _copies(job.picture, shapes[:-1])
     prior, low = job.prior, None
     for number, shape in enumerate(shapes[:-1]):
-        known = small_trimap(trimap, shape)
-        active = still_open(shrunk_mask(job.active, shape), prior, refined=number > 0)
+        known = downsample_trimap(trimap, shape)
+        active = still_open(downsample_mask(job.active, shape), prior, refined=number > 0)
         result = upsampled_prior(prior, known)
         attempt(Level(copies[number], job.small, prior, known, active, low, maps), result)
         apply_trimap(result, known)
@@ -72,6 +72,6 @@ def _copies(picture: Picture, shapes: list[Shape]) -> list[Picture]:
     """The picture at each of `shapes`, each averaged from the next larger one."""
     found: list[Picture] = []
     for shape in reversed(shapes):
-        picture = shrunk_picture(picture, shape)
+        picture = downsample_picture(picture, shape)
         found.append(picture)
     return found[::-1]

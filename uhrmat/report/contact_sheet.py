@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from uhrmat.media.display import Screen, checks, fit, shrink, small_colour
+from uhrmat.media.display import Screen, checkerboard, downsample_colour, fit_size
+from uhrmat.media.resample import downsample
 from uhrmat.report.detail_crops import Place, hairiest
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def preview(matte: StillResult, panel: int = PANEL, places: int = PLACES) -> Arr
     places: rows of crops at 1:1, as many as there are hairy places; none where the panels are at 1:1 themselves.
     """
     height, width = matte.alpha.shape
-    size = fit(height, width, panel)
+    size = fit_size(height, width, panel)
     screen = Screen(matte.picture.info)
     crops = hairiest(matte.alpha, size, places) if size != (height, width) else []
     rows = [_overview(matte, screen, size, crops)]
@@ -45,16 +46,18 @@ def _pairs(rows: list[list[tuple[str, Array]]]) -> list[list[tuple[str, Array]]]
 
 
 def _overview(matte: StillResult, screen: Screen, size: tuple[int, int], crops: list[Place]) -> list[tuple[str, Array]]:
-    photo = _unit(screen(shrink(matte.picture.pixels, size)))
-    alpha = shrink(matte.alpha, size)[..., None]
-    colour = photo if matte.foreground is None else _unit(screen(small_colour(matte.foreground, matte.alpha, size)))
-    active = shrink(matte.active.view(np.uint8) * np.uint8(255), size)[..., None] * np.float32(0.7 / 255)
+    photo = _unit(screen(downsample(matte.picture.pixels, size)))
+    alpha = downsample(matte.alpha, size)[..., None]
+    colour = (
+        photo if matte.foreground is None else _unit(screen(downsample_colour(matte.foreground, matte.alpha, size)))
+    )
+    active = downsample(matte.active.view(np.uint8) * np.uint8(255), size)[..., None] * np.float32(0.7 / 255)
     return [
         ("photograph", _marked(_bytes(photo), matte.alpha.shape, crops)),
         _first_guess(matte, size),
         (f"active pixels: {matte.stats.active_share:.1%}", _bytes(_over(_RED, photo, active))),
         ("alpha", _grey(alpha)),
-        ("cut-out", _bytes(_over(colour, checks(*size), alpha))),
+        ("cut-out", _bytes(_over(colour, checkerboard(*size), alpha))),
         ("over green", _bytes(_over(colour, _GREEN, alpha))),
     ]
 
@@ -62,7 +65,7 @@ def _overview(matte: StillResult, screen: Screen, size: tuple[int, int], crops: 
 def _first_guess(matte: StillResult, size: tuple[int, int]) -> tuple[str, Array]:
     """The trimap that was given; the prior's small alpha where the trimap is what that left open."""
     if "trimap" in matte.given:
-        return "trimap", _grey(shrink(matte.trimap, size)[..., None].astype(np.float32) / 255)
+        return "trimap", _grey(downsample(matte.trimap, size)[..., None].astype(np.float32) / 255)
     prior = cv2.resize(matte.prior_alpha, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
     return "prior", _grey(prior[..., None])
 
@@ -75,7 +78,7 @@ def _crop(matte: StillResult, screen: Screen, place: Place, number: int) -> list
     return [
         (f"{number}: photograph, 1:1", photo),
         (f"{number}: alpha", _grey(alpha)),
-        (f"{number}: cut-out", _bytes(_over(_unit(colour), checks(place.height, place.width), alpha))),
+        (f"{number}: cut-out", _bytes(_over(_unit(colour), checkerboard(place.height, place.width), alpha))),
     ]
 
 

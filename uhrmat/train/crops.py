@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset, default_collate
 
-from uhrmat.prior.base import area_average
+from uhrmat.media.resample import area_average
 from uhrmat.refine.colorline import smooth_colours
 from uhrmat.refine.features import BilinearMaps, anchor_of, assemble, context_maps, trust
 from uhrmat.refine.linear import guided_coefficients

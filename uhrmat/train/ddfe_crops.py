@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import IterableDataset, default_collate
 
-from uhrmat.prior.base import area_average
+from uhrmat.media.resample import area_average
 from uhrmat.refine.ddfe.refiner import line_maps
 from uhrmat.refine.features import BilinearMaps
 from uhrmat.refine.pyramid import halvings

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from uhrmat.media import atomic
-from uhrmat.media.shrink import small_trimap
-from uhrmat.prior.base import SmallHints, area_average
+from uhrmat.media.resample import area_average, downsample_trimap
+from uhrmat.prior.base import SmallHints
 from uhrmat.prior.choose import TIED
 from uhrmat.prior.closed_form.affinity import AffinityPrior
 from uhrmat.train.synth import find_training_data, render_scene
@@ -66,7 +66,7 @@ def make_sample(seed: int, data: Path | None = None) -> Sample:
     for low, high in view.factors:
         side = round(view.side / float(np.exp(rng.uniform(np.log(low), np.log(high)))))
         small = area_average(image, (side, side), 255)
-        priors.append(prior(small, SmallHints(small_trimap(scene.trimap, (side, side)))).alpha)
+        priors.append(prior(small, SmallHints(downsample_trimap(scene.trimap, (side, side)))).alpha)
     return Sample(image, scene.alpha, scene.trimap, priors)
 
 

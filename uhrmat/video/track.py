@@ -16,9 +16,9 @@ import numpy as np
 from uhrmat.core.errors import InputError
 from uhrmat.hints.files import read_alpha
 from uhrmat.media import write_alpha
-from uhrmat.media.shrink import small_trimap
+from uhrmat.media.resample import area_average, downsample_trimap
 from uhrmat.media.video import ClipReader, Frame
-from uhrmat.prior.base import PriorResult, SmallHints, area_average, working_shape
+from uhrmat.prior.base import PriorResult, SmallHints, working_shape
 from uhrmat.prior.prefetch import small_copy
 from uhrmat.sparsity.spatial import widen
 from uhrmat.sparsity.temporal import is_cut, thumbnail
@@ -83,7 +83,7 @@ def _given(frame: Frame, here: _PropagatedFrame, hints: ClipHints, method: Metho
     given = key_hints(hints, frame.index, size)
     notes += [*given.choices, *given.warnings]
     assert given.trimap is not None
-    alpha = method(here.small, SmallHints(small_trimap(given.trimap, shape))).alpha
+    alpha = method(here.small, SmallHints(downsample_trimap(given.trimap, shape))).alpha
     return alpha if given.mask is None else believed(here.small, alpha, area_average(given.mask, shape), GIVEN)
 
 

@@ -16,13 +16,15 @@ def extend_colour(rgb: Array, known: Array) -> Array:
     """
     import cv2
 
+    from uhrmat.media.resample import halve  # loads cv2
+
     if known.all():
         return rgb
     mask = known.astype(np.uint8)
-    total, share = _half(cv2.copyTo(rgb, mask)).astype(np.float32), _half(mask * np.uint8(255)) / np.float32(255)
+    total, share = halve(cv2.copyTo(rgb, mask)).astype(np.float32), halve(mask * np.uint8(255)) / np.float32(255)
     levels = [(total, share)]
     while max(share.shape) > 1:
-        total, share = _half(total), _half(share)
+        total, share = halve(total), halve(share)
         levels.append((total, share))
     filled = np.zeros((1, 1, 3), np.float32)
     for total, share in reversed(levels):
@@ -31,14 +33,6 @@ def extend_colour(rgb: Array, known: Array) -> Array:
     top = np.iinfo(rgb.dtype).max
     wide = _resize(np.clip(filled + np.float32(0.5), 0, top).astype(rgb.dtype), known.shape)
     return np.asarray(cv2.copyTo(rgb, mask, wide))
-
-
-def _half(picture: Array) -> Array:
-    """Means of 2 × 2 pixels, rounded up in size."""
-    import cv2
-
-    height, width = picture.shape[:2]
-    return np.asarray(cv2.resize(picture, (-(-width // 2), -(-height // 2)), interpolation=cv2.INTER_AREA))
 
 
 def _resize(picture: Array, shape: tuple[int, ...]) -> Array:

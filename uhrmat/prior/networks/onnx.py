@@ -15,7 +15,8 @@ import numpy as np
 
 from uhrmat.core.errors import InputError, WeightsError
 from uhrmat.hub.entry import CatalogEntry, Network
-from uhrmat.prior.base import PriorResult, SmallHints, area_average, constrained
+from uhrmat.media.resample import area_average
+from uhrmat.prior.base import PriorResult, SmallHints, constrained
 from uhrmat.prior.networks.graph import Graph, described, read_graph
 
 SPAN = 512

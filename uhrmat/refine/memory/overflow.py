@@ -16,7 +16,7 @@ import numpy as np
 
 from uhrmat.core.errors import MemoryBudgetError
 from uhrmat.core.units import format_bytes, roomy
-from uhrmat.media.shrink import shrunk_mask, shrunk_picture, small_trimap
+from uhrmat.media.resample import downsample_mask, downsample_picture, downsample_trimap
 from uhrmat.refine.fuse import apply_trimap, upsampled_prior
 from uhrmat.refine.memory.budget import MINIMUM, Cost, with_less_each_time
 from uhrmat.refine.memory.parts import Run, count_cells, cut, refine_parts
@@ -157,9 +157,9 @@ def _coarse_scales(
         shape = (round(job.size[0] * scale), round(job.size[1] * scale))
         if min(shape) <= min(job.prior.shape):
             continue
-        known = small_trimap(trimap, shape)
-        found = still_open(shrunk_mask(job.active, shape), prior, refined=bool(steps))
-        small_job = RefineInput(shrunk_picture(job.picture, shape), job.small, job.prior, known, found)
+        known = downsample_trimap(trimap, shape)
+        found = still_open(downsample_mask(job.active, shape), prior, refined=bool(steps))
+        small_job = RefineInput(downsample_picture(job.picture, shape), job.small, job.prior, known, found)
         result = upsampled_prior(prior, known)
         steps.append(_refine(refiner, small_job, result, capacity, scale))
         apply_trimap(result, known)

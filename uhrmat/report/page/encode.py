@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from uhrmat.media import PictureInfo
-from uhrmat.media.display import Screen, fit, shrink, small_colour
+from uhrmat.media.display import Screen, downsample_colour, fit_size
+from uhrmat.media.resample import downsample
 from uhrmat.report.detail_crops import hairiest
 from uhrmat.report.page.exhibit import Array, Exhibit, Side
 
@@ -31,7 +32,7 @@ def encode(exhibit: Exhibit, *, whole: bool = True, detail: bool = True) -> dict
     which makes pages with many pictures small: the rest is then seen from the small copy. detail: False for no tiles at
     all, where there are very many."""
     height, width = exhibit.size
-    size = fit(height, width, SMALL)
+    size = fit_size(height, width, SMALL)
     place = min(PLACE, -(-height // 3)), min(PLACE, -(-width // 3))
     tiles = [] if size == (height, width) else list(_tiles(height, width))
     if not (whole and detail):
@@ -41,7 +42,7 @@ def encode(exhibit: Exhibit, *, whole: bool = True, detail: bool = True) -> dict
         "small": [size[1], size[0]], "focus": _focus(exhibit.sides[0].alpha),
         "photo": _colours(exhibit.photo, exhibit.info, size, tiles),
         "truth": None if exhibit.truth is None else _layer(
-            _png(_grey(shrink(exhibit.truth, size))), tiles, _cut(exhibit.truth, lambda part: _plain(_grey(part)))
+            _png(_grey(downsample(exhibit.truth, size))), tiles, _cut(exhibit.truth, lambda part: _plain(_grey(part)))
         ),
         "sides": [_side(side, size, tiles, exhibit.photo is not None) for side in exhibit.sides],
         "places": [[p.left, p.top, p.width, p.height] for p in hairiest(exhibit.sides[0].alpha, place)],
@@ -83,20 +84,20 @@ def _colours(pixels: Array | None, info: PictureInfo | None, size: tuple[int, in
     if pixels is None or info is None:
         return None
     screen = Screen(info)
-    return _layer(_jpeg(screen(shrink(pixels, size))), tiles, _cut(pixels, lambda part: _jpeg(screen(part))))
+    return _layer(_jpeg(screen(downsample(pixels, size))), tiles, _cut(pixels, lambda part: _jpeg(screen(part))))
 
 
 def _side(side: Side, size: tuple[int, int], tiles: list[Tile], has_photo: bool) -> dict[str, Any]:
     height, width = side.alpha.shape
     active = np.zeros((height, width), np.uint8) if side.active is None else side.active.view(np.uint8) * np.uint8(255)
-    small = np.stack([_grey(shrink(side.alpha, size)), shrink(active, size), np.zeros(size, np.uint8)], axis=2)
+    small = np.stack([_grey(downsample(side.alpha, size)), downsample(active, size), np.zeros(size, np.uint8)], axis=2)
     data = _layer(_png(small), tiles, lambda part: _packed(_grey(side.alpha[part]), active[part]))
     colour = None
     if side.colour is not None and side.info is not None:
         pixels, screen = side.colour, Screen(side.info)
         visible = _Visible(side.alpha, has_photo)
         colour = _layer(
-            _jpeg(screen(small_colour(pixels, side.alpha, size))),
+            _jpeg(screen(downsample_colour(pixels, side.alpha, size))),
             tiles,
             lambda part: _jpeg(screen(pixels[part])) if visible(part) else None,
         )

@@ -18,8 +18,9 @@ from uhrmat.core.errors import UhrmatError
 from uhrmat.hints.files import read_matte, read_trimap
 from uhrmat.hints.read import Hints
 from uhrmat.media import Picture, read_picture
+from uhrmat.media.resample import area_average
 from uhrmat.metrics import score
-from uhrmat.prior.base import PriorResult, area_average
+from uhrmat.prior.base import PriorResult
 from uhrmat.prior.make import PriorRegistry
 from uhrmat.prior.prefetch import small_problem
 from uhrmat.refine.fuse import apply_trimap, upsampled_prior

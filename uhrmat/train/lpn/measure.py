@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import torch
 
-from uhrmat.prior.base import area_average, working_shape
+from uhrmat.media.resample import area_average
+from uhrmat.prior.base import working_shape
 from uhrmat.prior.networks.lpn import SHORT_SIDE, PersonNet, found_people
 from uhrmat.train.lpn.store import StoredPhoto, find_sources, held_out, read_source
 

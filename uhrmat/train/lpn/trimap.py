@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import IterableDataset, default_collate
 
-from uhrmat.media.shrink import small_trimap
-from uhrmat.prior.base import area_average
+from uhrmat.media.resample import area_average, downsample_trimap
 from uhrmat.prior.networks.lpn_trimap import TrimapNet
 from uhrmat.train.crops import HOPELESS_ERROR, HOPELESS_SHARE
 from uhrmat.train.losses import gradient, laplacian_pyramid, masked_l1, masked_l2
@@ -44,7 +43,7 @@ def smalls(cache: SampleCache, seed: int) -> list[Small]:
     sample = cache.load(seed)
     found = []
     for which, prior in enumerate(sample.priors):
-        trimap = small_trimap(sample.trimap, prior.shape)
+        trimap = downsample_trimap(sample.trimap, prior.shape)
         image, alpha = area_average(sample.image, prior.shape, 255), area_average(sample.alpha, prior.shape)
         places = np.argwhere(trimap == 128)
         if len(places):
