@@ -36,10 +36,10 @@ from uhrmat.prior.prefetch import small_problem
 from uhrmat.refine.refiner import RefineInput, Refiner, SHMRefiner, make_refiner
 from uhrmat.refine.shm.network import SHM
 from uhrmat.sparsity.spatial import K, trimap_band
-from uhrmat.train.bench.hrimf_amr import measured
+from uhrmat.train.bench.hrimf_amr import measure_refiner
 from uhrmat.train.bench.pictures import BenchPicture, find_items
-from uhrmat.train.loop import train
 from uhrmat.train.recipe import RefinerRecipe, load_recipe
+from uhrmat.train.shm_task import train
 
 PARTS = ("ways", "dilation", "networks")
 WAYS = ("bilinear", "guided", "projection", "ddfe", "shm")
@@ -62,11 +62,11 @@ class Asked:
     job: RefineInput
     truth: np.ndarray
 
-    def measured(self, refiner: Refiner, k: int = K) -> Row:
+    def measure(self, refiner: Refiner, k: int = K) -> Row:
         """Measures, active pixels and seconds of one refiner with the band of `k`."""
         assert self.job.trimap is not None
         job = replace(self.job, active=trimap_band(self.job.trimap, k))
-        row = measured(refiner, job, self.truth)
+        row = measure_refiner(refiner, job, self.truth)
         return {**{name: row[name] for name in MEASURES}, "active": int(job.active.sum()), "seconds": row["seconds"]}
 
 
@@ -102,7 +102,7 @@ def compared(options: argparse.Namespace, cases: Mapping[str, tuple[Refiner, int
         found: dict[str, list[Row]] = {name: [] for name in cases}
         for one in asked(find_items(options.data)[: options.limit], method, options.working_size, options.half):
             for name, (refiner, k) in cases.items():
-                found[name].append(one.measured(refiner, k))
+                found[name].append(one.measure(refiner, k))
         for name, values in found.items():
             means = {key: float(np.mean([value[key] for value in values])) for key in values[0]}
             rows.append({"prior": method, "case": name, "pictures": len(values), **means})

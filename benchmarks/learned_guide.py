@@ -29,10 +29,10 @@ from uhrmat.refine.features import BilinearMaps, PictureColours
 from uhrmat.refine.linear import EPSILON, RADIUS
 from uhrmat.refine.refiner import RefineInput, make_refiner, places
 from uhrmat.sparsity.spatial import K
-from uhrmat.train.crops import softened, softness
-from uhrmat.train.loop import require_samples
+from uhrmat.train.crops import blur_window, draw_blur
 from uhrmat.train.recipe import RefinerRecipe, load_recipe
-from uhrmat.train.samples import Sample, SampleCache, told
+from uhrmat.train.samples import Sample, SampleCache, with_true_priors
+from uhrmat.train.shm_task import require_samples
 from uhrmat.train.task import Batch, batch_numbers, fit
 
 POINTS = 8192
@@ -83,8 +83,8 @@ class Points(IterableDataset[Batch]):
             sample = cache.load(int(rng.choice(seeds)))
             while not (sample.trimap == 128).any():
                 sample = cache.load(int(rng.choice(seeds)))
-            sample = told(sample) if rng.random() < self.recipe.exact else sample
-            yield points(sample, int(rng.integers(len(sample.priors))), rng, softness(rng))
+            sample = with_true_priors(sample) if rng.random() < self.recipe.exact else sample
+            yield points(sample, int(rng.integers(len(sample.priors))), rng, draw_blur(rng))
 
 
 def points(sample: Sample, which: int, rng: np.random.Generator, soft: float = 0.0) -> Batch:
@@ -92,7 +92,7 @@ def points(sample: Sample, which: int, rng: np.random.Generator, soft: float = 0
     prior, size = sample.priors[which], sample.trimap.shape
     whole = (slice(0, size[0]), slice(0, size[1]))
     sigma = soft * size[0] / prior.shape[0]
-    image, alpha = (softened(plane, whole, sigma) for plane in (sample.image, sample.alpha))
+    image, alpha = (blur_window(plane, whole, sigma) for plane in (sample.image, sample.alpha))
     ys, xs = np.nonzero(sample.trimap == 128)
     picked = rng.integers(len(ys), size=POINTS)
     ys, xs = ys[picked], xs[picked]

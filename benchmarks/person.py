@@ -22,15 +22,15 @@ from benchmarks import common
 from benchmarks.person_others import others
 from uhrmat.hub.bundled import bundled_weights
 from uhrmat.prior.networks.lpn import SHORT_SIDE, load_person
-from uhrmat.train.lpn.measure import Finder, emptiness, finder_of, held_out_people, measure
-from uhrmat.train.lpn.store import StoredPhoto, find_sources
+from uhrmat.train.lpn.measure import Segmenter, held_out_people, largest_false_alpha, make_segmenter, measure_people
+from uhrmat.train.lpn.photo_cache import PhotoSource, find_sources
 
 _COLUMNS = ("iou", "worst", "mae", "empty", "ms")
 
 
-def row(finder: Finder, people: list[StoredPhoto], places: list[StoredPhoto]) -> dict[str, float]:
+def row(finder: Segmenter, people: list[PhotoSource], places: list[PhotoSource]) -> dict[str, float]:
     """All figures of one network."""
-    found = measure(finder, people) | {"empty": emptiness(finder, places)}
+    found = measure_people(finder, people) | {"empty": largest_false_alpha(finder, places)}
     picture = np.zeros((830, 550, 3), np.uint8)
     times = []
     for _ in range(5):
@@ -54,7 +54,7 @@ def main() -> None:
     people = held_out_people(options.data)[: 2 if options.quick else options.count]
     places = [source for source in find_sources(options.data) if source.kind == "places"]
     net = load_person(options.weights or bundled_weights("lpn-person"))
-    finders = {f"lpn-person at {short}": finder_of(net, short) for short in options.short}
+    finders = {f"lpn-person at {short}": make_segmenter(net, short) for short in options.short}
     if options.others:
         finders |= others(options.others, options.threads)
     rows = {}

@@ -12,14 +12,14 @@ import numpy as np
 from uhrmat import hub
 from uhrmat.prior.base import SmallHints
 from uhrmat.prior.networks.onnx import OnnxPrior
-from uhrmat.train.lpn.measure import Finder
+from uhrmat.train.lpn.measure import Segmenter
 
 _VOC_PERSON = 15
 
 
-def others(folder: Path, threads: int) -> dict[str, Finder]:
+def others(folder: Path, threads: int) -> dict[str, Segmenter]:
     """A finder for each file of the folder that is known here, by name."""
-    found: dict[str, Finder] = {}
+    found: dict[str, Segmenter] = {}
     for path in sorted(folder.rglob("selfie_segmentation*.tflite")):
         found[f"MediaPipe {path.stem}"] = _tflite(path, threads, lambda x: x / 255, lambda y: y[0, ..., 0])
     for path in sorted(folder.rglob("deeplabv3*_quant.tflite")):
@@ -33,7 +33,7 @@ def others(folder: Path, threads: int) -> dict[str, Finder]:
     return found
 
 
-def _sinet(path: Path, threads: int) -> Finder:
+def _sinet(path: Path, threads: int) -> Segmenter:
     """Asked as uhrmat's own prior asks it, by the catalogue."""
     prior = OnnxPrior(path, hub.find_entry("sinet"), threads)
     return lambda picture: prior(picture.astype(np.float32) / 255, SmallHints()).alpha
@@ -46,7 +46,7 @@ def _second(y: np.ndarray) -> np.ndarray:
 
 def _tflite(
     path: Path, threads: int, feed: Callable[[np.ndarray], np.ndarray], take: Callable[[np.ndarray], np.ndarray]
-) -> Finder:
+) -> Segmenter:
     from ai_edge_litert.interpreter import Interpreter
 
     net: Any = Interpreter(str(path), num_threads=threads)
@@ -63,7 +63,7 @@ def _tflite(
 
 def _onnx(
     path: Path, threads: int, feed: Callable[[np.ndarray], np.ndarray], take: Callable[[np.ndarray], np.ndarray]
-) -> Finder:
+) -> Segmenter:
     import onnxruntime
 
     settings = onnxruntime.SessionOptions()
@@ -77,7 +77,7 @@ def _onnx(
     return _resized(ask, int(into.shape[2]), int(into.shape[3]))
 
 
-def _resized(ask: Callable[[np.ndarray], np.ndarray], height: int, width: int) -> Finder:
+def _resized(ask: Callable[[np.ndarray], np.ndarray], height: int, width: int) -> Segmenter:
     """The picture stretched to the network's size, its answer stretched back: what their demonstrations do."""
 
     def find(picture: np.ndarray) -> np.ndarray:

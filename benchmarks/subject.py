@@ -26,8 +26,8 @@ from uhrmat.hub.bundled import bundled_weights
 from uhrmat.media.resample import area_average
 from uhrmat.prior.base import working_shape
 from uhrmat.prior.networks.lpn import SHORT_SIDE, PersonNet, load_person, load_subject
-from uhrmat.train.lpn.measure import overlap
-from uhrmat.train.subject.photos import find_photos, read_plain
+from uhrmat.train.lpn.measure import mask_iou
+from uhrmat.train.subject.photos import find_photos, read_image
 from uhrmat.train.subject.teachers import Ensemble
 
 Finder = Callable[[np.ndarray], dict[str, np.ndarray]]
@@ -47,10 +47,10 @@ def photographs(data: Path) -> Iterator[tuple[str, np.ndarray, np.ndarray, np.nd
         for kind, suffix in (("people", "person"), ("things", "all")):
             path = photo.with_name(f"{photo.stem}_{suffix}.png")
             if path.is_file():
-                mask = read_plain(path, cv2.IMREAD_GRAYSCALE) > 127
+                mask = read_image(path, cv2.IMREAD_GRAYSCALE) > 127
                 yield kind, _rgb(photo), mask, np.ones_like(mask)
     for path in sorted((data / "dev/validation/oxford_pets").glob("*_trimap.png")):
-        trimap = read_plain(path, cv2.IMREAD_GRAYSCALE)
+        trimap = read_image(path, cv2.IMREAD_GRAYSCALE)
         yield "pets", _rgb(path.with_name(path.name.replace("_trimap.png", ".jpg"))), trimap > 200, trimap != 128
 
 
@@ -72,7 +72,7 @@ def row(finder: Finder, data: Path, count: int | None, held_out: bool) -> dict[s
         planes = finder(picture)
         seconds.append(time.perf_counter() - began)
         plane = next(planes[name] for name in _PERSON_OR_ANY[kind] if name in planes)
-        found[kind].append(overlap((plane > 0.5) & counts, mask & counts))
+        found[kind].append(mask_iou((plane > 0.5) & counts, mask & counts))
     marked = [
         float((next(iter(finder(picture).values())) > 0.5).mean())
         for number, picture in enumerate(empty_photographs(data, held_out))
@@ -104,7 +104,7 @@ def teacher(ensemble: Ensemble, name: str) -> Finder:
     @torch.inference_mode()
     def find(picture: np.ndarray) -> dict[str, np.ndarray]:
         image: Tensor = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float() / 255
-        return {kind: plane[0, 0].numpy() for kind, plane in ensemble.found_by(name, image).items()}
+        return {kind: plane[0, 0].numpy() for kind, plane in ensemble.predict(name, image).items()}
 
     return find
 
@@ -114,7 +114,7 @@ def _enlarged(plane: np.ndarray, picture: np.ndarray) -> np.ndarray:
 
 
 def _rgb(path: Path) -> np.ndarray:
-    return np.ascontiguousarray(read_plain(path, cv2.IMREAD_COLOR)[..., ::-1])
+    return np.ascontiguousarray(read_image(path, cv2.IMREAD_COLOR)[..., ::-1])
 
 
 def main(argv: list[str] | None = None) -> None:

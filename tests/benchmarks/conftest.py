@@ -12,7 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from uhrmat.train import samples
-from uhrmat.train.samples import View, fill
+from uhrmat.train.samples import SampleView, fill_samples
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +28,6 @@ def disc(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, plane in (("a", shown), ("a_gt", np.rint(alpha * 255)), ("a_trimap", trimap)):
         cv2.imwrite(str(folder / f"{name}.png"), plane.astype(np.uint8))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(samples, "VIEWS", (View(96, (0.8, 1.2), ((1.5, 2.0), (3.0, 4.0))),))
-        fill(folder / "scenes", None, range(6))
+        patch.setattr(samples, "SAMPLE_VIEWS", (SampleView(96, (0.8, 1.2), ((1.5, 2.0), (3.0, 4.0))),))
+        fill_samples(folder / "scenes", None, range(6))
     return folder

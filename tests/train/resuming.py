@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from uhrmat.train.task import State, TrainingTask, fit
+from uhrmat.train.task import TrainingState, TrainingTask, fit
 
 
-def resumed_like_unbroken(task: TrainingTask, folder: Path) -> State:
+def resumed_like_unbroken(task: TrainingTask, folder: Path) -> TrainingState:
     """Trains without a break and, after an interruption at its first report, with one; both in `folder`. Asserts that
     the averaged weights are the same; returns the resumed run."""
     whole = fit(task, folder / "whole", workers=0, every=2).ema.state_dict()

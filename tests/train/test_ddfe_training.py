@@ -19,12 +19,20 @@ from uhrmat.refine.fuse import apply_trimap, upsampled_prior
 from uhrmat.refine.refiner import RefineInput
 from uhrmat.sparsity.spatial import trimap_band
 from uhrmat.train import samples
-from uhrmat.train.ddfe_crops import GROUP, DDFESampleCrops, PyramidStream, build, corner, halved, levels
-from uhrmat.train.ddfe_step import climbed, fused
+from uhrmat.train.ddfe_crops import (
+    GROUP,
+    DDFESampleCrops,
+    PyramidStream,
+    build_crop,
+    downsample,
+    level_count,
+    window_corner,
+)
+from uhrmat.train.ddfe_step import apply_known, run_pyramid
 from uhrmat.train.ddfe_task import DdfeTask, losses
 from uhrmat.train.losses import composition, mdrd
 from uhrmat.train.recipe import DetailRecipe, load_recipe
-from uhrmat.train.samples import SampleCache, View, fill
+from uhrmat.train.samples import SampleCache, SampleView, fill_samples
 from uhrmat.train.task import fit
 
 SIDE, SCENE = 32, 96
@@ -34,8 +42,8 @@ SIDE, SCENE = 32, 96
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("scenes")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(samples, "VIEWS", (View(SCENE, (0.8, 1.2), ((1.5, 2.0), (2.6, 3.8))),))
-        fill(folder, None, range(6))
+        patch.setattr(samples, "SAMPLE_VIEWS", (SampleView(SCENE, (0.8, 1.2), ((1.5, 2.0), (2.6, 3.8))),))
+        fill_samples(folder, None, range(6))
     return folder
 
 
@@ -46,7 +54,7 @@ def _recipe(**changes: object) -> DetailRecipe:
 
 def _usable(cache: Path, depth: int) -> tuple[DDFESampleCrops, int]:
     found = (DDFESampleCrops(SampleCache(cache).load(seed)) for seed in range(6))
-    return next((views, which) for views in found for which in views.usable(depth))
+    return next((views, which) for views in found for which in views.priors_above(depth))
 
 
 def test_mdrd_by_hand() -> None:
@@ -92,7 +100,9 @@ def test_a_share_of_the_priors_is_the_truth_averaged(cache: Path) -> None:
     def off(exact: float) -> float:
         stream = PyramidStream(cache, SIDE, 5, 2, 2, exact=exact)
         made = list(itertools.islice(stream, 2 * GROUP))
-        return float(torch.cat([(b["prior"] - halved(b["alpha"], levels(b) - 1)).abs().flatten() for b in made]).mean())
+        return float(
+            torch.cat([(b["prior"] - downsample(b["alpha"], level_count(b) - 1)).abs().flatten() for b in made]).mean()
+        )
 
     assert off(1.0) < 0.5 * off(0.0)
 
@@ -104,7 +114,7 @@ def test_training_sees_what_inference_sees(
     """A whole scene as one crop climbs to the same alpha as the refiner, with copies that are not rounded to 8 bits,
     levels that are as active as the crop, and without what the prior is given back at the end."""
     monkeypatch.setattr("uhrmat.sparsity.spatial.open_prior", lambda _, size: np.ones(size, bool))
-    monkeypatch.setattr("uhrmat.refine.ddfe.refiner.keep_word", lambda *_: None)
+    monkeypatch.setattr("uhrmat.refine.ddfe.refiner.restore_prior_mean", lambda *_: None)
     views, which = _usable(cache, depth)
     torch.manual_seed(1)
     net = DDFE("line")
@@ -113,10 +123,10 @@ def test_training_sees_what_inference_sees(
     for layer in (net.offset, net.last):
         layer.weight.data.mul_(0.1)
     save_file(net.state_dict(), tmp_path / "w.safetensors", {"size": "line"})
-    batch = default_collate([build(views, (0, 0), SCENE, which)])
+    batch = default_collate([build_crop(views, (0, 0), SCENE, which)])
     with torch.no_grad():
-        results = climbed(net, batch)
-    assert len(results) == depth == levels(batch)
+        results = run_pyramid(net, batch)
+    assert len(results) == depth == level_count(batch)
     sample, prior = views.sample, views.sample.priors[which]
     picture, small = Picture.from_array(sample.image.astype(np.float32) / 255), views.shared(which)[0]
     job = RefineInput(picture, small, prior, sample.trimap, trimap_band(sample.trimap))
@@ -124,13 +134,13 @@ def test_training_sees_what_inference_sees(
     before = alpha.copy()
     DDFERefiner(str(tmp_path / "w.safetensors"), "tiles", torch.float32, "cpu").refine(job, alpha)
     apply_trimap(alpha, sample.trimap)
-    assert np.abs(fused(results[-1])[0, 0].numpy() - alpha).max() < 1e-3
+    assert np.abs(apply_known(results[-1])[0, 0].numpy() - alpha).max() < 1e-3
     assert np.abs(alpha - before).mean() > 2e-3
 
 
 def test_recoloured_crops_keep_what_guided_filter_and_line_say(cache: Path) -> None:
     views, which = _usable(cache, 1)
-    place = corner(views, views.places[0], SIDE, which)
+    place = window_corner(views, views.places[0], SIDE, which)
 
     class Still:
         """A generator that never turns a crop."""
@@ -142,7 +152,7 @@ def test_recoloured_crops_keep_what_guided_filter_and_line_say(cache: Path) -> N
             return 0
 
     def candidates(rng: object) -> torch.Tensor:
-        crop = build(views, place, SIDE, which, rng)  # type: ignore[arg-type]
+        crop = build_crop(views, place, SIDE, which, rng)  # type: ignore[arg-type]
         planes = (crop[name].permute(1, 2, 0) for name in ("image", "low", "prior", "known", "maps0"))
         return assemble(*planes, factor=2.0)[..., CANDIDATES]  # type: ignore[arg-type]
 
@@ -170,7 +180,7 @@ def test_a_resumed_run_ends_with_the_same_weights(cache: Path, tmp_path: Path) -
 
 def test_every_loss_of_a_recipe_is_computed(cache: Path) -> None:
     batch = next(iter(PyramidStream(cache, SIDE, 5, 2, 2)))
-    found = losses(climbed(DDFE("paper"), batch)[-1])
+    found = losses(run_pyramid(DDFE("paper"), batch)[-1])
     assert found.keys() == {"l1", "l2", "gradient", "laplacian", "composition", "mdrd"}
     assert all(float(value.detach()) > 0 for value in found.values())
     paper = load_recipe("hrimf-amr", DetailRecipe)

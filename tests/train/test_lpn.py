@@ -18,11 +18,11 @@ from uhrmat.cli.app import app
 from uhrmat.core.errors import InputError
 from uhrmat.hub.bundled import bundled_weights
 from uhrmat.prior.networks.lpn import CONTEXT, PersonNet, folded, found_people, load_person
-from uhrmat.train.lpn.measure import emptiness, finder_of, held_out_people, measure, overlap
+from uhrmat.train.lpn.measure import held_out_people, largest_false_alpha, make_segmenter, mask_iou, measure_people
 from uhrmat.train.lpn.person import PersonTask, person_loss
-from uhrmat.train.lpn.scenes import SceneGenerator, SceneStream, Sizes
-from uhrmat.train.lpn.store import Store, fill_store, find_sources, held_out
-from uhrmat.train.lpn.views import Window, cut, inside, person_window, place_window
+from uhrmat.train.lpn.photo_cache import PhotoCache, fill_photo_cache, find_sources, held_out
+from uhrmat.train.lpn.scenes import BatchSizes, SceneGenerator, SceneStream
+from uhrmat.train.lpn.views import Window, fit_window, person_window, place_window, resample_window
 from uhrmat.train.recipe import PersonRecipe, load_recipe
 from uhrmat.train.task import fit
 
@@ -68,7 +68,7 @@ def _figure(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 @pytest.fixture(scope="module")
 def store(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("store")
-    fill_store(data, folder)
+    fill_photo_cache(data, folder)
     return folder
 
 
@@ -110,7 +110,7 @@ def test_folding_changes_nothing() -> None:
 def test_a_tenth_is_held_out(data: Path, store: Path) -> None:
     assert [source.name for source in held_out_people(data)] == ["0007"]
     assert held_out("0017") and not held_out("0070") and not held_out("p7")
-    names = Store(store).names
+    names = PhotoCache(store).names
     assert names["people"] == ["0001", "0002", "0003", "0004", "0005", "0006", "0008"]
     assert names["portraits"] == ["p"] and names["others"] == ["o"] and names["places"] == ["a", "b"]
 
@@ -118,7 +118,7 @@ def test_a_tenth_is_held_out(data: Path, store: Path) -> None:
 def test_a_store_is_filled_once(data: Path, store: Path) -> None:
     path = store / "people" / "0001.0.npy"
     before = path.stat().st_mtime_ns
-    levels = fill_store(data, store).levels("people", "0001")
+    levels = fill_photo_cache(data, store).levels("people", "0001")
     assert path.stat().st_mtime_ns == before and not list(store.rglob(".*"))
     assert [level.shape for level in levels] == [(150, 100, 4), (75, 50, 4), (38, 25, 4)]
 
@@ -126,13 +126,13 @@ def test_a_store_is_filled_once(data: Path, store: Path) -> None:
 def test_a_window_shows_what_it_covers() -> None:
     ramp = np.tile(np.arange(64, dtype=np.uint8)[:, None, None] * 2, (1, 64, 3))
     levels = [ramp, cv2.resize(ramp, (32, 32), interpolation=cv2.INTER_AREA)]
-    same = cut(levels, Window((32, 32), (64, 64)), (64, 64), cv2.BORDER_REFLECT_101)
+    same = resample_window(levels, Window((32, 32), (64, 64)), (64, 64), cv2.BORDER_REFLECT_101)
     np.testing.assert_array_equal(same, ramp)
-    part = cut(levels, Window((32, 16), (32, 32)), (32, 32), cv2.BORDER_REFLECT_101)
+    part = resample_window(levels, Window((32, 16), (32, 32)), (32, 32), cv2.BORDER_REFLECT_101)
     np.testing.assert_array_equal(part, ramp[:32, 16:48])
-    half = cut(levels, Window((32, 32), (64, 64)), (32, 32), cv2.BORDER_REFLECT_101)
+    half = resample_window(levels, Window((32, 32), (64, 64)), (32, 32), cv2.BORDER_REFLECT_101)
     assert np.abs(half.astype(int) - levels[1]).max() <= 1
-    turned = cut(levels, Window((32, 32), (64, 64), 180.0), (64, 64), cv2.BORDER_REFLECT_101)
+    turned = resample_window(levels, Window((32, 32), (64, 64), 180.0), (64, 64), cv2.BORDER_REFLECT_101)
     assert np.abs(turned[::-1, ::-1].astype(int) - ramp)[1:-1].max() <= 1
 
 
@@ -140,7 +140,7 @@ def test_windows_stay_inside_and_find_the_figure() -> None:
     rng, mask = np.random.default_rng(2), np.zeros((80, 60), np.uint8)
     mask[10:70, 20:40] = 255
     for _ in range(50):
-        window = inside(person_window(mask, 4.0, (96, 64), rng), (320, 240))
+        window = fit_window(person_window(mask, 4.0, (96, 64), rng), (320, 240))
         (x, y), (wide, tall) = window.centre, window.size
         assert wide / 2 - 1e-6 <= x <= 240 - wide / 2 + 1e-6 and tall / 2 - 1e-6 <= y <= 320 - tall / 2 + 1e-6
         assert x - wide / 2 < 160 and x + wide / 2 > 80 and y - tall / 2 < 280 and y + tall / 2 > 40
@@ -149,7 +149,7 @@ def test_windows_stay_inside_and_find_the_figure() -> None:
 
 
 def test_pictures_of_all_kinds(store: Path) -> None:
-    painter, rng = SceneGenerator(Store(store)), np.random.default_rng(4)
+    painter, rng = SceneGenerator(PhotoCache(store)), np.random.default_rng(4)
     pictures = [painter.draw((64, 96), rng) for _ in range(60)]
     assert all(image.shape == (64, 96, 3) and alpha.shape == (64, 96) for image, alpha in pictures)
     assert all(image.dtype == alpha.dtype == np.uint8 for image, alpha in pictures)
@@ -158,7 +158,7 @@ def test_pictures_of_all_kinds(store: Path) -> None:
 
 
 def test_batches_depend_on_their_number_only(store: Path) -> None:
-    sizes = Sizes(3, 64, 96, 0.5)
+    sizes = BatchSizes(3, 64, 96, 0.5)
     first = iter(SceneStream(store, 5, sizes))
     for _ in range(3):
         next(first)
@@ -197,11 +197,13 @@ def test_a_resumed_run_ends_with_the_same_weights(data: Path, store: Path, tmp_p
 def test_measures(data: Path) -> None:
     people = held_out_people(data)
     true = np.zeros((4, 4), bool)
-    assert overlap(true, true) == 1 and overlap(~true, true) == 0
-    everything = measure(lambda picture: np.ones(picture.shape[:2], np.float32), people)
+    assert mask_iou(true, true) == 1 and mask_iou(~true, true) == 0
+    everything = measure_people(lambda picture: np.ones(picture.shape[:2], np.float32), people)
     mask = cv2.imread(str(people[0].mask), cv2.IMREAD_GRAYSCALE)
     assert everything["iou"] == pytest.approx((mask > 127).mean())
-    assert emptiness(lambda picture: np.full(picture.shape[:2], 0.25, np.float32), people) == pytest.approx(0.25)
+    assert largest_false_alpha(lambda picture: np.full(picture.shape[:2], 0.25, np.float32), people) == pytest.approx(
+        0.25
+    )
 
 
 def test_the_command_writes_weights_with_their_figures(data: Path, store: Path, tmp_path: Path) -> None:
@@ -215,7 +217,7 @@ def test_the_command_writes_weights_with_their_figures(data: Path, store: Path, 
     card = path.with_suffix(".md").read_text()
     assert hashlib.sha256(path.read_bytes()).hexdigest() in card
     assert "2 steps of 4 pictures" in card and "7 street photographs" in card and "IoU at 0.5" in card
-    found = finder_of(load_person(path), 64)(np.zeros((90, 60, 3), np.uint8))
+    found = make_segmenter(load_person(path), 64)(np.zeros((90, 60, 3), np.uint8))
     assert found.shape == (90, 60) and found.min() >= 0 and found.max() <= 1
 
 
@@ -230,7 +232,7 @@ def test_refusals(data: Path, tmp_path: Path) -> None:
     broken.mkdir(parents=True)
     (broken / "1.jpg").write_text("no picture")
     with pytest.raises(InputError, match="cannot be read"):
-        fill_store(tmp_path, tmp_path / "store")
+        fill_photo_cache(tmp_path, tmp_path / "store")
 
 
 def test_the_bundled_weights_are_those_of_their_card() -> None:
@@ -247,5 +249,5 @@ def test_an_empty_picture_gives_an_empty_matte(kind: str) -> None:
         picture[:] = np.arange(side, dtype=np.uint8)[:, None, None]
     if kind == "noise":
         picture = _place(rng, side, side)
-    found = finder_of(load_person(bundled_weights("lpn-person")), side)(picture)
+    found = make_segmenter(load_person(bundled_weights("lpn-person")), side)(picture)
     assert float(found.mean()) < 0.01 and float((found > 0.5).mean()) == 0

@@ -17,8 +17,8 @@ from uhrmat.cli.app import app
 from uhrmat.core.errors import InputError
 from uhrmat.prior.networks.lpn import folded
 from uhrmat.train.lpn.person import PersonTask
-from uhrmat.train.lpn.store import fill_store
-from uhrmat.train.lpn.teacher import TaughtNet, Teacher, hint_loss
+from uhrmat.train.lpn.photo_cache import fill_photo_cache
+from uhrmat.train.lpn.teacher import StudentNet, Teacher, hint_loss
 from uhrmat.train.recipe import PersonRecipe, load_recipe
 from uhrmat.train.task import fit
 
@@ -66,7 +66,7 @@ def _recipe(**changes: object) -> PersonRecipe:
 
 
 def test_layers_are_what_the_network_holds(network: Path) -> None:
-    asked = Teacher(network, LAYERS).opened()
+    asked = Teacher(network, LAYERS).load()
     assert asked.channels == {"quarter": 3, "eighth": 3, "sixteenth": 6}
     images = torch.rand(2, 3, SIDE, SIDE)
     found = asked(images)
@@ -76,7 +76,7 @@ def test_layers_are_what_the_network_holds(network: Path) -> None:
 
 
 def test_pictures_of_other_sizes_are_stretched(network: Path) -> None:
-    asked = Teacher(network, LAYERS).opened()
+    asked = Teacher(network, LAYERS).load()
     tall = torch.rand(1, 3, SIDE, SIDE).repeat_interleave(2, 2)
     torch.testing.assert_close(asked(tall)["eighth"], asked(tall[:, :, ::2])["eighth"], atol=2e-3, rtol=0)
 
@@ -91,11 +91,11 @@ def test_the_loss_is_blind_to_scale_and_knows_its_zero() -> None:
 
 def test_features_are_learned_and_left_out_of_the_weights(network: Path, data: Path, tmp_path: Path) -> None:
     lines: list[dict[str, float]] = []
-    fill_store(data, tmp_path / "store")
+    fill_photo_cache(data, tmp_path / "store")
     task = PersonTask(_recipe(steps=40, batch=6), tmp_path / "store", data, network)
     state = fit(task, tmp_path / "run", workers=0, every=10, report=lines.append)
     assert lines[-1]["hints"] < 0.7 * lines[0]["hints"] and lines[-1]["dice"] < lines[0]["dice"]
-    assert isinstance(state.ema, TaughtNet)
+    assert isinstance(state.ema, StudentNet)
     plain, image = folded(state.ema.eval()), torch.rand(1, 3, 70, 90)
     with torch.no_grad():
         torch.testing.assert_close(plain(image).logits, state.ema(image).logits, atol=1e-4, rtol=1e-4)
@@ -103,19 +103,19 @@ def test_features_are_learned_and_left_out_of_the_weights(network: Path, data: P
 
 
 def test_a_resumed_run_ends_with_the_same_weights(network: Path, data: Path, tmp_path: Path) -> None:
-    fill_store(data, tmp_path / "store")
+    fill_photo_cache(data, tmp_path / "store")
     task = PersonTask(_recipe(), tmp_path / "store", data, network)
     resumed_like_unbroken(task, tmp_path)
 
 
 def test_refusals(network: Path, data: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no layers nothing"):
-        Teacher(network, {**LAYERS, "eighth": ("nothing",)}).opened()
+        Teacher(network, {**LAYERS, "eighth": ("nothing",)}).load()
     with pytest.raises(InputError, match="no network"):
-        Teacher(tmp_path / "missing.onnx", LAYERS).opened()
+        Teacher(tmp_path / "missing.onnx", LAYERS).load()
     (tmp_path / "text.onnx").write_text("no network")
     with pytest.raises(InputError, match="no ONNX network"):
-        Teacher(tmp_path / "text.onnx", LAYERS).opened()
+        Teacher(tmp_path / "text.onnx", LAYERS).load()
     with pytest.raises(InputError, match="wants a teacher"):
         PersonTask(_recipe(), tmp_path, data).build()
     with pytest.raises(InputError, match="no use for a teacher"):

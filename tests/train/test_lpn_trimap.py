@@ -14,7 +14,7 @@ from tests.docs.schema import compare
 from tests.train.resuming import resumed_like_unbroken
 from uhrmat.cli.app import app
 from uhrmat.prior.networks.lpn_trimap import TrimapNet, load_trimap_net
-from uhrmat.train.lpn.trimap import SmallStream, TrimapTask, crop, smalls
+from uhrmat.train.lpn.trimap import TrimapTask, WorkingStream, crop, working_scenes
 from uhrmat.train.recipe import SceneRecipe, load_recipe
 from uhrmat.train.samples import SampleCache
 from uhrmat.train.task import fit
@@ -62,7 +62,7 @@ def test_known_pixels_stay_known() -> None:
 
 
 def test_crops_keep_maps_together(cache: Path) -> None:
-    scenes = smalls(SampleCache(cache), 3)
+    scenes = working_scenes(SampleCache(cache), 3)
     assert [scene.alpha.shape for scene in scenes] == [(96, 96), (48, 48)]
     for scene in scenes:
         found = crop(scene, SIDE, np.random.default_rng(1))
@@ -73,9 +73,9 @@ def test_crops_keep_maps_together(cache: Path) -> None:
 
 
 def test_batches_depend_on_their_number_only(cache: Path) -> None:
-    first = iter(SmallStream(cache, _recipe()))
+    first = iter(WorkingStream(cache, _recipe()))
     next(first)
-    second, again = next(first), next(iter(SmallStream(cache, _recipe(), 1)))
+    second, again = next(first), next(iter(WorkingStream(cache, _recipe(), 1)))
     assert all(torch.equal(second[name], again[name]) for name in second)
 
 

@@ -9,12 +9,12 @@ import cv2
 import numpy as np
 import pytest
 
-from uhrmat.train.synth.camera import demosaiced, jpeg, noisy, sharpened
+from uhrmat.train.synth.camera import add_noise, compress_jpeg, demosaic, sharpen
 from uhrmat.train.synth.canvas import blank, convolve, disc, draw, mask_of, over, paint, soften, straight
 from uhrmat.train.synth.noise import fractal, smoothstep
 from uhrmat.train.synth.shapes import ellipse
 from uhrmat.train.synth.stage import Stage
-from uhrmat.train.synth.strands import Growth, clump, cut, grow, ribbons
+from uhrmat.train.synth.strands import Growth, clump, grow, ribbons, split_ribbons
 from uhrmat.train.synth.trimap import make_trimap
 
 
@@ -86,7 +86,7 @@ def test_strands_start_at_their_roots_and_have_their_length(rng: np.random.Gener
 
 def test_cut_ribbons_join(rng: np.random.Generator) -> None:
     outline = ribbons(grow(rng, np.zeros((3, 2)), np.zeros(3), np.full(3, 30.0), Growth()), np.full(3, 2.0))
-    first, second = cut(outline, 2)
+    first, second = split_ribbons(outline, 2)
     np.testing.assert_array_equal(first[:, first.shape[1] // 2 - 1], second[:, 0])
 
 
@@ -113,7 +113,7 @@ def test_a_hard_edge_is_unknown(rng: np.random.Generator) -> None:
 def test_every_part_of_the_camera_keeps_size_range_and_place(rng: np.random.Generator) -> None:
     stage = Stage(rng, 64, 63)
     picture = cv2.GaussianBlur(rng.random((64, 63, 3), np.float32), (0, 0), 3)
-    for taken in (noisy(stage, picture), demosaiced(picture), sharpened(stage, picture), jpeg(stage, picture)):
+    for taken in (add_noise(stage, picture), demosaic(picture), sharpen(stage, picture), compress_jpeg(stage, picture)):
         assert taken.shape == picture.shape and taken.dtype == np.float32
         assert taken.min() >= 0 and taken.max() <= 1
         assert np.abs(taken - picture).mean() < 0.06

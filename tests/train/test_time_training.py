@@ -17,8 +17,8 @@ from uhrmat.train.clips import FootageCache, clip_recipe, make_footage
 from uhrmat.train.recipe import TimeRecipe, load_recipe
 from uhrmat.train.synth.clip import ClipRecipe, render_clip
 from uhrmat.train.task import fit
-from uhrmat.train.time_crops import TimeStream, _turned, build, draw
-from uhrmat.train.time_task import TimeTask, losses, replayed
+from uhrmat.train.time_crops import TimeStream, _turned, build_window, draw_window
+from uhrmat.train.time_task import TimeTask, losses, replay
 from uhrmat.video.blend import TimeBlend
 from uhrmat.video.frames import ClipPipeline
 
@@ -49,7 +49,7 @@ def _recipe(**changes: object) -> TimeRecipe:
 
 
 def _whole(cache: Path, seed: int) -> dict[str, torch.Tensor]:
-    crop = build(FootageCache(cache).load(seed), (0, 0, 0), WIDTH, FRAMES - 1)
+    crop = build_window(FootageCache(cache).load(seed), (0, 0, 0), WIDTH, FRAMES - 1)
     return {name: x[None] for name, x in crop.items()}
 
 
@@ -63,10 +63,10 @@ def _restless() -> TimeNet:
 def test_the_untrained_network_replays_the_rule(cache: Path) -> None:
     batch = _whole(cache, 1)
     with torch.no_grad():
-        found = replayed(TimeNet(), batch)
+        found = replay(TimeNet(), batch)
     assert batch["where"].float().mean() > 0.05
     assert (found - batch["rule"]).abs().max() < 2e-3
-    assert (replayed(None, batch) - batch["rule"]).abs().max() > 0.02
+    assert (replay(None, batch) - batch["rule"]).abs().max() > 0.02
 
 
 def test_training_sees_what_inference_sees(cache: Path) -> None:
@@ -74,7 +74,7 @@ def test_training_sees_what_inference_sees(cache: Path) -> None:
     tool.working_size = round(HEIGHT / 1.6)
     clip = ClipPipeline(tool, blend=TimeBlend(net, "tiles", torch.float32, "cpu"))
     with torch.no_grad():
-        found, ruled = replayed(net, batch)[0].numpy(), batch["rule"][0].numpy()
+        found, ruled = replay(net, batch)[0].numpy(), batch["rule"][0].numpy()
     for frame in render_clip(_clip(3)):
         matte = clip.frame(Picture.from_array(frame.image), frame.number, Hints(trimap=frame.trimap), foreground=False)
         assert np.abs(matte.alpha - found[frame.number]).max() < 4e-3
@@ -86,11 +86,11 @@ def test_a_turned_crop_is_answered_alike(cache: Path) -> None:
     net = TimeNet()
     assert net.last.bias is not None
     net.last.bias.data[2] = 30.0
-    crop = build(FootageCache(cache).load(0), (0, 8, 8), 48, 2)
+    crop = build_window(FootageCache(cache).load(0), (0, 8, 8), 48, 2)
     crop["maps"][..., 0], crop["maps"][..., 1] = 1.3, -0.6
     plain, *others = (
         losses(
-            replayed(net, {k: x[None] for k, x in _turned(crop, turn).items()}),
+            replay(net, {k: x[None] for k, x in _turned(crop, turn).items()}),
             {k: x[None] for k, x in _turned(crop, turn).items()},
         )
         for turn in range(8)
@@ -112,7 +112,9 @@ def test_batches_depend_on_their_number_only(cache: Path) -> None:
 
 def test_crops_have_something_to_look_back_at(cache: Path) -> None:
     footage = FootageCache(cache).load(1)
-    shares = [float(draw(footage, _recipe(), np.random.default_rng(n))["where"][1:].float().mean()) for n in range(8)]
+    shares = [
+        float(draw_window(footage, _recipe(), np.random.default_rng(n))["where"][1:].float().mean()) for n in range(8)
+    ]
     assert min(shares) > float(_whole(cache, 1)["where"].float().mean()) * 0.7
 
 

@@ -18,10 +18,10 @@ from uhrmat.refine.features import BASE, start_of
 from uhrmat.refine.refiner import load_shm
 from uhrmat.train import samples
 from uhrmat.train.crops import CropStream, SampleCrops, build_crop
-from uhrmat.train.loop import ShmTask, learning_rate, outputs, train
 from uhrmat.train.losses import gradient, laplacian_pyramid, masked_l1, masked_l2
 from uhrmat.train.recipe import Recipe, load_recipe
-from uhrmat.train.samples import SampleCache, View, fill
+from uhrmat.train.samples import SampleCache, SampleView, fill_samples
+from uhrmat.train.shm_task import ShmTask, learning_rate, outputs, train
 from uhrmat.train.task import new_state, train_step
 
 SIDE = 64
@@ -31,8 +31,8 @@ SIDE = 64
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("scenes")
     patch = pytest.MonkeyPatch()
-    patch.setattr(samples, "VIEWS", (View(96, (0.8, 1.2), ((1.5, 2.0), (3.0, 4.0))),))
-    fill(folder, None, range(8))
+    patch.setattr(samples, "SAMPLE_VIEWS", (SampleView(96, (0.8, 1.2), ((1.5, 2.0), (3.0, 4.0))),))
+    fill_samples(folder, None, range(8))
     patch.undo()
     return folder
 
@@ -80,7 +80,7 @@ def test_a_crop_sees_and_starts_from_what_inference_does(cache: Path, which: int
     crop, start = build_crop(views, (20, 9), SIDE, which), np.zeros((96, 96), np.float32)
     picture, sample = Picture.from_array(views.sample.image), views.sample
     features = ColourLineFeatures(
-        PictureColours(picture), (96, 96), views.smalls[which], sample.priors[which], sample.trimap, start
+        PictureColours(picture), (96, 96), views.small_images[which], sample.priors[which], sample.trimap, start
     )
     ys, xs = torch.meshgrid(torch.arange(20, 20 + SIDE), torch.arange(9, 9 + SIDE), indexing="ij")
     seen = features(ys, xs)

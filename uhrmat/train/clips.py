@@ -129,7 +129,7 @@ class FootageCache(SeedFiles):
     """Clips on disk."""
 
     def store(self, seed: int, footage: Footage) -> None:
-        self.keep(seed, **vars(footage))
+        self.write(seed, **vars(footage))
 
     def load(self, seed: int) -> Footage:
         with np.load(self.path(seed)) as found:

@@ -18,7 +18,7 @@ from uhrmat.refine.colorline import smooth_colours
 from uhrmat.refine.features import BilinearMaps, anchor_of, assemble, context_maps, trust
 from uhrmat.refine.linear import guided_coefficients
 from uhrmat.sparsity.spatial import trimap_band
-from uhrmat.train.samples import Sample, SampleCache, told
+from uhrmat.train.samples import Sample, SampleCache, with_true_priors
 from uhrmat.train.task import batch_numbers
 
 _TRIES = 12
@@ -27,7 +27,7 @@ _KEPT = 600
 """Samples held in memory by a worker."""
 HOPELESS_ERROR, HOPELESS_SHARE = 0.1, 0.05
 """Scenes whose prior is off by more than this are drawn this often: nothing near a pixel tells what went wrong."""
-SOFT, _SOFTENED, _SHARP = 0.7, 0.75, 0.2
+MAX_BLUR, _SOFTENED, _SHARP = 0.7, 0.75, 0.2
 """Most that a crop is blurred, pixels of the small picture; share of the crops; sigma in pixels not worth it."""
 _FULL = 0.6
 """Share of unknown pixels at which a crop is full enough to stop looking."""
@@ -51,7 +51,9 @@ class CropStream(IterableDataset[dict[str, Tensor]]):
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         cache = SampleCache(self.cache)
-        load = lru_cache(_KEPT)(lambda seed, exact: SampleCrops(told(cache.load(seed)) if exact else cache.load(seed)))
+        load = lru_cache(_KEPT)(
+            lambda seed, exact: SampleCrops(with_true_priors(cache.load(seed)) if exact else cache.load(seed))
+        )
         for number in batch_numbers(self.start):
             yield default_collate(self._batch(cache.seeds(), load, np.random.default_rng([self.seed, number])))
 
@@ -62,7 +64,7 @@ class CropStream(IterableDataset[dict[str, Tensor]]):
         crops: list[Crop] = []
         while len(crops) < self.batch:
             views = load(int(rng.choice(seeds)), bool(rng.random() < self.exact))
-            if not views.usable or (views.hopeless and rng.random() > HOPELESS_SHARE):
+            if not views.usable or (views.prior_failed and rng.random() > HOPELESS_SHARE):
                 continue
             crops += [draw_crop(views, self.side, rng) for _ in range(min(2, self.batch - len(crops)))]
         return crops
@@ -75,9 +77,9 @@ class SampleCrops:
         self.sample = sample
         self.places = np.argwhere(sample.trimap == 128).astype(np.int32)
         self.usable = len(self.places) > 0
-        self.hopeless = self.usable and sample.error(0) > HOPELESS_ERROR
-        self.smalls = [area_average(sample.image, prior.shape, 255) for prior in sample.priors]
-        self.colours = [self._colours(*pair) for pair in zip(self.smalls, sample.priors, strict=True)]
+        self.prior_failed = self.usable and sample.error(0) > HOPELESS_ERROR
+        self.small_images = [area_average(sample.image, prior.shape, 255) for prior in sample.priors]
+        self.colours = [self._colours(*pair) for pair in zip(self.small_images, sample.priors, strict=True)]
 
     @staticmethod
     def _colours(small: np.ndarray, prior: np.ndarray) -> list[np.ndarray]:
@@ -101,12 +103,12 @@ def draw_crop(views: SampleCrops, side: int, rng: np.random.Generator) -> dict[s
         if share >= _FULL:
             break
     which = int(rng.integers(len(sample.priors)))
-    return build_crop(views, place, side, which, rng, softness(rng))
+    return build_crop(views, place, side, which, rng, draw_blur(rng))
 
 
-def softness(rng: np.random.Generator) -> float:
+def draw_blur(rng: np.random.Generator) -> float:
     """How much to blur a crop, in pixels of the small picture."""
-    return float(rng.uniform(0, SOFT)) if rng.random() < _SOFTENED else 0.0
+    return float(rng.uniform(0, MAX_BLUR)) if rng.random() < _SOFTENED else 0.0
 
 
 def build_crop(
@@ -123,8 +125,8 @@ def build_crop(
     part = np.s_[y : y + side, x : x + side]
     prior = sample.priors[which]
     scale = size[0] / prior.shape[0]
-    image, alpha = (softened(plane, part, soft * scale) for plane in (sample.image, sample.alpha))
-    shown = [image / np.float32(255), views.smalls[which], *views.colours[which]]
+    image, alpha = (blur_window(plane, part, soft * scale) for plane in (sample.image, sample.alpha))
+    shown = [image / np.float32(255), views.small_images[which], *views.colours[which]]
     image, small, front, back = shown if rng is None else _recolour(shown, rng)
     maps = torch.from_numpy(np.concatenate([prior[..., None], front, back], -1))
     ys, xs = torch.meshgrid(torch.arange(y, y + side), torch.arange(x, x + side), indexing="ij")
@@ -145,7 +147,7 @@ def build_crop(
     return crop if rng is None else _turned(crop, int(rng.integers(8)))
 
 
-def softened(plane: np.ndarray, part: tuple[slice, slice], sigma: float) -> np.ndarray:
+def blur_window(plane: np.ndarray, part: tuple[slice, slice], sigma: float) -> np.ndarray:
     """A part of a plane (H, W[, C]) as float32, blurred together with what lies around it."""
     if sigma < _SHARP:
         return plane[part].astype(np.float32)

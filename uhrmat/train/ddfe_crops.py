@@ -16,8 +16,8 @@ from uhrmat.refine.ddfe.refiner import line_maps
 from uhrmat.refine.features import BilinearMaps
 from uhrmat.refine.pyramid import halvings
 from uhrmat.sparsity.spatial import trimap_band
-from uhrmat.train.crops import softened, softness
-from uhrmat.train.samples import Sample, SampleCache, told
+from uhrmat.train.crops import blur_window, draw_blur
+from uhrmat.train.samples import Sample, SampleCache, with_true_priors
 from uhrmat.train.task import batch_numbers
 
 DEPTHS = (0.35, 0.4, 0.25)
@@ -40,10 +40,10 @@ class DDFESampleCrops:
         self._shared: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
     @property
-    def hopeless(self) -> bool:
+    def prior_failed(self) -> bool:
         return self.sample.error(0) > _HOPELESS_ERROR
 
-    def usable(self, depth: int) -> list[int]:
+    def priors_above(self, depth: int) -> list[int]:
         """Priors with `depth` levels above them; none where nothing is unknown."""
         return [i for i, shapes in enumerate(self.shapes) if len(shapes) == depth] if len(self.places) else []
 
@@ -57,7 +57,7 @@ class DDFESampleCrops:
 
 
 class PyramidStream(IterableDataset[Crop]):
-    """An endless stream of batches; number i depends on the cache, `seed` and i only. See `build` for what they hold.
+    """An endless stream of batches (see `build_crop` for their keys); number i depends on the cache, `seed` and i only.
 
     Batches come in groups of GROUP whose crops are of the same scenes, shuffled: a scene is read once for many crops.
     exclude: samples with a seed below it are held out; start: number of the first batch; exact: share of
@@ -87,14 +87,14 @@ class PyramidStream(IterableDataset[Crop]):
         depth, misses = _depth(rng), 0
         while len(crops) < GROUP * self.batch:
             sample = cache.load(int(rng.choice(seeds)))
-            views = DDFESampleCrops(told(sample) if rng.random() < self.exact else sample)
-            which = views.usable(depth)
-            if not which or (views.hopeless and rng.random() > _HOPELESS_SHARE):
+            views = DDFESampleCrops(with_true_priors(sample) if rng.random() < self.exact else sample)
+            which = views.priors_above(depth)
+            if not which or (views.prior_failed and rng.random() > _HOPELESS_SHARE):
                 misses += 1
                 if misses > _MISSES and not crops:
                     depth, misses = _depth(rng), 0
                 continue
-            crops += [draw(views, self.side, int(rng.choice(which)), rng) for _ in range(self.batch)]
+            crops += [draw_crop(views, self.side, int(rng.choice(which)), rng) for _ in range(self.batch)]
         return [crops[int(i)] for i in rng.permutation(len(crops))]
 
 
@@ -102,21 +102,21 @@ def _depth(rng: np.random.Generator) -> int:
     return int(rng.choice(len(DEPTHS), p=DEPTHS)) + 1
 
 
-def draw(views: DDFESampleCrops, side: int, which: int, rng: np.random.Generator) -> Crop:
+def draw_crop(views: DDFESampleCrops, side: int, which: int, rng: np.random.Generator) -> Crop:
     """A random crop full of unknown pixels, or the fullest of a few."""
     best, place = -1.0, (0, 0)
     for _ in range(_TRIES):
         pick = views.places[int(rng.integers(len(views.places)))] + rng.integers(-side // 4, side // 4 + 1, 2)
-        found = corner(views, pick, side, which)
+        found = window_corner(views, pick, side, which)
         share = float((views.sample.trimap[_window(found, side)] == 128).mean())
         if share > best:
             best, place = share, found
         if share >= _FULL:
             break
-    return build(views, place, side, which, rng, softness(rng))
+    return build_crop(views, place, side, which, rng, draw_blur(rng))
 
 
-def corner(views: DDFESampleCrops, middle: np.ndarray, side: int, which: int) -> tuple[int, int]:
+def window_corner(views: DDFESampleCrops, middle: np.ndarray, side: int, which: int) -> tuple[int, int]:
     """Top left of a window around `middle`, inside the scene and on a pixel of the coarsest level."""
     step = 2 ** (len(views.shapes[which]) - 1)
     y, x = (int(np.clip(c - side // 2, 0, n - side)) // step * step for c, n in zip(middle, views.size, strict=True))
@@ -127,7 +127,7 @@ def _window(place: tuple[int, int], side: int) -> tuple[slice, slice]:
     return slice(place[0], place[0] + side), slice(place[1], place[1] + side)
 
 
-def build(
+def build_crop(
     views: DDFESampleCrops, place: tuple[int, int], side: int, which: int, rng: np.random.Generator | None = None,
     soft: float = 0.0,
 ) -> Crop:  # fmt: skip
@@ -141,7 +141,7 @@ def build(
     window = _window(place, side)
     prior = sample.priors[which]
     sigma = soft * views.size[0] / prior.shape[0]
-    image, alpha = (softened(plane, window, sigma) for plane in (sample.image, sample.alpha))
+    image, alpha = (blur_window(plane, window, sigma) for plane in (sample.image, sample.alpha))
     image = image / np.float32(255)
     if rng is not None:
         image, small, maps = _recolour(image, small, maps, rng)
@@ -196,16 +196,16 @@ def _turned(crop: Crop, turn: int) -> Crop:
     return found
 
 
-def levels(batch: Crop) -> int:
+def level_count(batch: Crop) -> int:
     """How many steps a batch climbs."""
     return sum(name.startswith("maps") for name in batch)
 
 
-def halved(x: Tensor, times: int) -> Tensor:
+def downsample(x: Tensor, times: int) -> Tensor:
     """(B, C, h, w) averaged over blocks of 2**times pixels a side."""
     return F.avg_pool2d(x, 2**times) if times else x
 
 
-def active_at(batch: Crop, level: int) -> Tensor:
+def active_mask(batch: Crop, level: int) -> Tensor:
     """(B, 1, t, t) bool: a coarse pixel is active where any that it covers is."""
     return F.max_pool2d(batch["active"].float(), 2**level) > 0 if level else batch["active"]

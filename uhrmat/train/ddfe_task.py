@@ -16,8 +16,8 @@ from torch.utils.data import default_collate
 
 from uhrmat.core.errors import InputError
 from uhrmat.refine.ddfe.network import DDFE
-from uhrmat.train.ddfe_crops import Crop, DDFESampleCrops, PyramidStream, build, corner
-from uhrmat.train.ddfe_step import COARSE, Result, climbed, fused
+from uhrmat.train.ddfe_crops import Crop, DDFESampleCrops, PyramidStream, build_crop, window_corner
+from uhrmat.train.ddfe_step import COARSE_WEIGHT, LevelOutput, apply_known, run_pyramid
 from uhrmat.train.losses import composition, gradient, laplacian_pyramid, masked_l1, masked_l2, mdrd
 from uhrmat.train.recipe import DetailRecipe
 from uhrmat.train.samples import SampleCache
@@ -25,7 +25,7 @@ from uhrmat.train.samples import SampleCache
 
 @dataclass(frozen=True)
 class DdfeTask:
-    """cache: a folder of samples (see `samples.fill`), which may grow meanwhile."""
+    """cache: a folder of samples (see `samples.fill_samples`), which may grow meanwhile."""
 
     recipe: DetailRecipe
     cache: Path
@@ -46,9 +46,11 @@ class DdfeTask:
         assert isinstance(net, DDFE)
         total = torch.zeros((), device=batch["image"].device)
         parts: dict[str, float] = {}
-        for share, result in enumerate(reversed(climbed(net, batch, dtype))):
+        for share, result in enumerate(reversed(run_pyramid(net, batch, dtype))):
             found = losses(result)
-            total = total + COARSE**share * sum(getattr(self.recipe, name) * part for name, part in found.items())
+            total = total + COARSE_WEIGHT**share * sum(
+                getattr(self.recipe, name) * part for name, part in found.items()
+            )
             parts = parts or {name: float(part.detach()) for name, part in found.items()}
         return total, parts
 
@@ -63,8 +65,8 @@ class DdfeTask:
         for crop in crops:
             batch = {name: x.to(device) for name, x in default_collate([crop]).items()}
             for name, each in nets.items():
-                result = climbed(each, batch, dtype)[-1]
-                totals[name] += 1000 * float(masked_l1(fused(result), result.true, result.unknown))
+                result = run_pyramid(each, batch, dtype)[-1]
+                totals[name] += 1000 * float(masked_l1(apply_known(result), result.true, result.unknown))
         return {name: total / max(1, len(crops)) for name, total in totals.items()}
 
 
@@ -76,11 +78,11 @@ def held_out_crops(cache: SampleCache, recipe: DetailRecipe) -> list[Crop]:
         for which, shapes in enumerate(views.shapes):
             if shapes and len(views.places):
                 middle: np.ndarray = views.places[len(views.places) // 2]
-                crops.append(build(views, corner(views, middle, recipe.side, which), recipe.side, which))
+                crops.append(build_crop(views, window_corner(views, middle, recipe.side, which), recipe.side, which))
     return crops
 
 
-def losses(result: Result) -> dict[str, Tensor]:
+def losses(result: LevelOutput) -> dict[str, Tensor]:
     """The losses of one level by the names of a recipe's weights."""
     found, true, unknown = result.found, result.true, result.unknown
     whole = torch.where(unknown > 0, found.clamp(0, 1), true)

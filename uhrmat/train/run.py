@@ -20,12 +20,12 @@ from uhrmat.media import atomic
 from uhrmat.train.clips import fill_clips
 from uhrmat.train.ddfe_task import DdfeTask
 from uhrmat.train.export import Provenance, export
-from uhrmat.train.loop import ShmTask
 from uhrmat.train.lpn.trimap import TrimapTask
 from uhrmat.train.recipe import DetailRecipe, Recipe, RefinerRecipe, SceneRecipe, TimeRecipe
-from uhrmat.train.samples import SampleCache, fill
+from uhrmat.train.samples import SampleCache, fill_samples
+from uhrmat.train.shm_task import ShmTask
 from uhrmat.train.synth import find_training_data, prepare_subjects
-from uhrmat.train.task import Report, State, TrainingTask, fit
+from uhrmat.train.task import Report, TrainingState, TrainingTask, fit
 from uhrmat.train.time_task import TimeTask
 
 _FIRST = 16
@@ -45,8 +45,8 @@ def run(
     minutes: of training at most. report: receives the log's lines; note: receives lines for people.
     """
     folder = cache or out / "scenes"
-    with producing(recipe, folder, data, producers, note):
-        state = fitted(scene_task(recipe, folder), out, device, workers, minutes, every, weights, report)
+    with scene_producers(recipe, folder, data, producers, note):
+        state = fit_task(scene_task(recipe, folder), out, device, workers, minutes, every, weights, report)
     made = "clips" if isinstance(recipe, TimeRecipe) else "scenes"
     what = f"synthetic {made} of `uhrmat.train.synth`" + ("" if data is None else " over clean photographs")
     scenes = len(SampleCache(folder).seeds())
@@ -63,7 +63,7 @@ def scene_task(recipe: SceneRecipe, cache: Path) -> TrainingTask:
     return ShmTask(recipe, cache) if isinstance(recipe, RefinerRecipe) else TrimapTask(recipe, cache)
 
 
-def fitted(
+def fit_task(
     task: TrainingTask,
     out: Path,
     device: str,
@@ -72,7 +72,7 @@ def fitted(
     every: int,
     weights: Path | None,
     report: Report,
-) -> State:
+) -> TrainingState:
     """`fit` on the wanted device, in its fast arithmetic, from the weights of a file where one is given."""
     where = pick_device(device)
     start = None if weights is None else _tensors(weights)
@@ -83,7 +83,9 @@ def fitted(
     )  # fmt: skip
 
 
-def finish(state: State, net: nn.Module, recipe: Recipe, crops: str, data: str, figures: list[str], path: Path) -> Path:
+def finish(
+    state: TrainingState, net: nn.Module, recipe: Recipe, crops: str, data: str, figures: list[str], path: Path
+) -> Path:
     """Draw the log's curves, write `net` as the weights `path` with their card; returns `path`."""
     draw_curves(path.parent / "log.jsonl", path.parent / "curves.png")
     today = datetime.date.today().isoformat()
@@ -92,7 +94,7 @@ def finish(state: State, net: nn.Module, recipe: Recipe, crops: str, data: str, 
 
 
 @contextlib.contextmanager
-def producing(
+def scene_producers(
     recipe: SceneRecipe, folder: Path, data: Path | None, producers: int, note: Callable[[str], None]
 ) -> Iterator[None]:
     """Processes that fill `folder` with the recipe's scenes while the block runs; it begins when there are enough."""
@@ -103,7 +105,7 @@ def producing(
     context = multiprocessing.get_context("spawn")
     shares = [range(first, recipe.scenes, producers) for first in range(producers)]
     clips = isinstance(recipe, TimeRecipe)
-    make, more = (fill_clips, (recipe.held_out,)) if clips else (fill, ())
+    make, more = (fill_clips, (recipe.held_out,)) if clips else (fill_samples, ())
     makers = [context.Process(target=make, args=(folder, data, share, *more), daemon=True) for share in shares]
     for maker in makers:
         maker.start()

@@ -33,13 +33,13 @@ class Sample:
         return float((off * unknown).sum() / max(float(unknown.sum()), 1e-6))
 
 
-def told(sample: Sample) -> Sample:
+def with_true_priors(sample: Sample) -> Sample:
     """The sample with priors that are right: its true alpha, averaged."""
     return replace(sample, priors=[area_average(sample.alpha, prior.shape[:2]) for prior in sample.priors])
 
 
 @dataclass(frozen=True)
-class View:
+class SampleView:
     """How a sample shows its subject: side of the scene, range of the subject's size, ranges of scale factors."""
 
     side: int
@@ -47,14 +47,17 @@ class View:
     factors: tuple[tuple[float, float], ...]
 
 
-VIEWS = (View(576, (0.9, 1.3), ((1.0, 1.5), (1.8, 3.0))), View(768, (1.2, 2.8), ((2.5, 4.5), (4.5, 9.0))))
+SAMPLE_VIEWS = (
+    SampleView(576, (0.9, 1.3), ((1.0, 1.5), (1.8, 3.0))),
+    SampleView(768, (1.2, 2.8), ((2.5, 4.5), (4.5, 9.0))),
+)
 """A whole subject close to working size, and a part of an ultra-high-resolution picture."""
 
 
 def make_sample(seed: int, data: Path | None = None) -> Sample:
     """Render scene `seed` and solve the prior at each scale factor. `data`: clean photographs, see `synth`."""
     rng = np.random.default_rng([seed, 7])
-    view = VIEWS[seed % len(VIEWS)]
+    view = SAMPLE_VIEWS[seed % len(SAMPLE_VIEWS)]
     backgrounds, subjects = find_training_data(data) if data else (None, None)
     scene = render_scene(
         seed, view.side, view.side, backgrounds=backgrounds, subjects=subjects,
@@ -84,7 +87,7 @@ class SeedFiles:
         """Seeds that are there."""
         return sorted(int(path.stem) for path in self.folder.glob("[0-9]*.npz"))
 
-    def keep(self, seed: int, **arrays: np.ndarray) -> None:
+    def write(self, seed: int, **arrays: np.ndarray) -> None:
         """Write a seed's file."""
         with atomic(self.path(seed)) as part:
             np.savez(part, **arrays)  # type: ignore[arg-type]
@@ -97,14 +100,14 @@ class SampleCache(SeedFiles):
         super().__init__(folder)
         self.data = data
 
-    def produce(self, seed: int) -> None:
+    def make(self, seed: int) -> None:
         """Make and store a sample unless it is there. A scene without unknown pixels is stored too, and never drawn."""
         if self.path(seed).exists():
             return
         sample = make_sample(seed, self.data)
         arrays = {f"prior{i}": prior.astype(np.float16) for i, prior in enumerate(sample.priors)}
         alpha = np.rint(sample.alpha * 65535).astype(np.uint16)
-        self.keep(seed, image=sample.image, alpha=alpha, trimap=sample.trimap, **arrays)
+        self.write(seed, image=sample.image, alpha=alpha, trimap=sample.trimap, **arrays)
 
     def load(self, seed: int) -> Sample:
         with np.load(self.path(seed)) as found:
@@ -113,8 +116,8 @@ class SampleCache(SeedFiles):
             return Sample(found["image"], alpha, found["trimap"], priors)
 
 
-def fill(folder: Path, data: Path | None, seeds: Sequence[int]) -> None:
+def fill_samples(folder: Path, data: Path | None, seeds: Sequence[int]) -> None:
     """Produce samples one after the other; the body of a producer process."""
     cache = SampleCache(folder, data)
     for seed in seeds:
-        cache.produce(seed)
+        cache.make(seed)

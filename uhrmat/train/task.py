@@ -51,7 +51,7 @@ class TrainingTask(Protocol):
 
 
 @dataclass
-class State:
+class TrainingState:
     """What a checkpoint holds: networks, optimiser, the step reached and the seconds that it took."""
 
     net: nn.Module
@@ -75,7 +75,7 @@ class State:
         self.step, self.seconds = found["step"], found.get("seconds", 0.0)
 
 
-def new_state(task: TrainingTask, device: torch.device, start: dict[str, Tensor] | None = None) -> State:
+def new_state(task: TrainingTask, device: torch.device, start: dict[str, Tensor] | None = None) -> TrainingState:
     """Fresh networks (from `start`'s weights if given) and an AdamW optimiser."""
     torch.manual_seed(task.recipe.seed)
     net, ema = (task.build().to(device) for _ in range(2))
@@ -83,7 +83,7 @@ def new_state(task: TrainingTask, device: torch.device, start: dict[str, Tensor]
         net.load_state_dict(start)
     ema.load_state_dict(net.state_dict())
     optimiser = torch.optim.AdamW(net.parameters(), task.recipe.rate, weight_decay=1e-4)
-    return State(net, ema.requires_grad_(False), optimiser)
+    return TrainingState(net, ema.requires_grad_(False), optimiser)
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
@@ -94,7 +94,7 @@ def learning_rate(recipe: Recipe, step: int) -> float:
     return recipe.rate * (recipe.floor + (1 - recipe.floor) * 0.5 * (1 + math.cos(math.pi * share)))
 
 
-def train_step(task: TrainingTask, state: State, batch: Batch, dtype: torch.dtype) -> dict[str, float]:
+def train_step(task: TrainingTask, state: TrainingState, batch: Batch, dtype: torch.dtype) -> dict[str, float]:
     """One optimiser step; returns the loss's parts."""
     recipe = task.recipe
     for group in state.optimiser.param_groups:
@@ -105,13 +105,13 @@ def train_step(task: TrainingTask, state: State, batch: Batch, dtype: torch.dtyp
     norm = torch.nn.utils.clip_grad_norm_(state.net.parameters(), recipe.clip)
     if torch.isfinite(norm):
         state.optimiser.step()
-    average(state.ema, state.net, min(recipe.ema, (state.step + 1) / (state.step + 10)))
+    update_average(state.ema, state.net, min(recipe.ema, (state.step + 1) / (state.step + 10)))
     state.step += 1
     return parts
 
 
 @torch.no_grad()
-def average(slow: nn.Module, fast: nn.Module, decay: float) -> None:
+def update_average(slow: nn.Module, fast: nn.Module, decay: float) -> None:
     """Move `slow`'s weights and running statistics towards `fast`'s by 1 - decay; counters are copied."""
     for old, new in zip(slow.state_dict().values(), fast.state_dict().values(), strict=True):
         if old.is_floating_point():
@@ -124,7 +124,7 @@ def fit(
     task: TrainingTask, out: Path, *, device: str = "cpu", bf16: bool = False, workers: int = 1,
     start: dict[str, Tensor] | None = None, seconds: float = math.inf, every: int = 500,
     report: Report = lambda _: None,
-) -> State:  # fmt: skip
+) -> TrainingState:  # fmt: skip
     """Train until the recipe's steps or `seconds` are over, from `out`/checkpoint.pt on where it exists.
 
     start: weights to begin with where there is no checkpoint. A line per `every` steps goes to `out`/log.jsonl and to

@@ -23,8 +23,8 @@ Crop = dict[str, Tensor]
 
 
 class TimeStream(IterableDataset[Crop]):
-    """An endless stream of batches of crops; number i depends on the cache, the recipe and i only. See `build` for what
-    they hold."""
+    """An endless stream of batches (see `build_window` for their keys); number i depends on the cache, the recipe and i
+    only."""
 
     def __init__(self, cache: Path, recipe: TimeRecipe, start: int = 0) -> None:
         self.cache, self.recipe, self.start = cache, recipe, start
@@ -47,11 +47,11 @@ class TimeStream(IterableDataset[Crop]):
             footage = load(int(rng.choice(seeds)))
             if footage is None:
                 continue
-            crops += [draw(footage, self.recipe, rng) for _ in range(min(2, self.recipe.batch - len(crops)))]
+            crops += [draw_window(footage, self.recipe, rng) for _ in range(min(2, self.recipe.batch - len(crops)))]
         return default_collate(crops)
 
 
-def draw(footage: Footage, recipe: TimeRecipe, rng: np.random.Generator) -> Crop:
+def draw_window(footage: Footage, recipe: TimeRecipe, rng: np.random.Generator) -> Crop:
     """A random window with pixels that have a last alpha, or the fullest of a few; turned and with other colours."""
     frames, height, width = footage.true.shape
     best, found = -1.0, (0, 0, 0)
@@ -64,10 +64,10 @@ def draw(footage: Footage, recipe: TimeRecipe, rng: np.random.Generator) -> Crop
             best, found = share, (t, y, x)
         if share > _FULL:
             break
-    return _turned(build(footage, found, recipe.side, recipe.frames, rng), int(rng.integers(8)))
+    return _turned(build_window(footage, found, recipe.side, recipe.frames, rng), int(rng.integers(8)))
 
 
-def build(
+def build_window(
     footage: Footage, place: tuple[int, int, int], side: int, frames: int, rng: np.random.Generator | None = None
 ) -> Crop:
     """`frames` + 1 frames from (t, y, x) on, the first of which is only looked back at.
@@ -107,7 +107,7 @@ def held_out_crops(cache: FootageCache, recipe: TimeRecipe) -> list[Crop]:
             continue
         frames, height, width = footage.true.shape
         side = min(2 * recipe.side, height, width)
-        crops.append(build(footage, (0, (height - side) // 2, (width - side) // 2), side, frames - 1))
+        crops.append(build_window(footage, (0, (height - side) // 2, (width - side) // 2), side, frames - 1))
     return crops
 
 

@@ -43,7 +43,7 @@ class TimeTask:
 
     def loss(self, net: nn.Module, batch: Batch, dtype: torch.dtype) -> tuple[Tensor, dict[str, float]]:
         """The weighted losses of all frames of a batch."""
-        found = replayed(net, batch, dtype)
+        found = replay(net, batch, dtype)
         parts = losses(found, batch)
         total = torch.stack([getattr(self.recipe, name) * part for name, part in parts.items()]).sum()
         return total, {name: float(part.detach()) for name, part in parts.items()}
@@ -59,13 +59,13 @@ class TimeTask:
         for crop in crops:
             batch = {name: x[None].to(device) for name, x in crop.items()}
             for name, each in ways.items():
-                parts = losses(replayed(each, batch, dtype), batch)
+                parts = losses(replay(each, batch, dtype), batch)
                 totals[name] += 1000 * float(parts["l1"])
                 totals[f"{name}_dtssd"] += 100 * float(parts["flicker"])
         return {name: total / max(1, len(crops)) for name, total in totals.items()}
 
 
-def replayed(net: nn.Module | None, batch: Batch, dtype: torch.dtype = torch.float32) -> Tensor:
+def replay(net: nn.Module | None, batch: Batch, dtype: torch.dtype = torch.float32) -> Tensor:
     """(B, T + 1, s, s): the alphas of a batch frame by frame, the first as it was. None: nothing is averaged."""
     alphas = [batch["rule"][:, 0]]
     for t in range(1, batch["rule"].shape[1]):
@@ -105,7 +105,7 @@ def _along(earlier: Tensor, move: Tensor) -> Tensor:
 
 
 def losses(found: Tensor, batch: Batch) -> dict[str, Tensor]:
-    """The losses of the frames after the first, by the names of a recipe's weights. found: of `replayed`."""
+    """The losses of the frames after the first, by the names of a recipe's weights. found: of `replay`."""
     true, unknown = batch["alpha"], batch["unknown"].float()
     step, mask = found.diff(dim=1) - true.diff(dim=1), unknown[:, 1:]
     alphas, exact, open_ = (x[:, 1:].flatten(0, 1)[:, None] for x in (found, true, unknown))

@@ -15,10 +15,10 @@ from uhrmat.cli.app import app
 from uhrmat.refine.ddfe.network import DDFE, SIZES
 from uhrmat.refine.shm.network import SHM
 from uhrmat.sparse import ActiveSet, DenseEngine, TilesEngine
-from uhrmat.train.bench.hrimf_amr import ADAPT, WAYS, measure
+from uhrmat.train.bench.hrimf_amr import ADAPTABILITY_UPSAMPLERS, UPSAMPLERS, measure
 from uhrmat.train.bench.pictures import find_items
 from uhrmat.train.bench.tables import tables
-from uhrmat.train.bench.work import counted
+from uhrmat.train.bench.work import count_macs
 
 
 def _write(folder: Path, name: str, shift: float) -> None:
@@ -60,8 +60,8 @@ def test_every_method_with_and_without_ddfe(data: Path) -> None:
     assert "no-such-method" in found.skipped and "no-such-method" in found.skipped["no-such-method"]
     made = tables(found, ("closed-form", "rw", "no-such-method"))
     pairs = [(row["method"], row["way"]) for row in made["adaptability"]]
-    assert pairs == [(method, way) for method in ("closed-form", "rw") for way in ADAPT]
-    assert {row["way"] for row in made["ablation"]} == set(WAYS) - found.skipped.keys()
+    assert pairs == [(method, way) for method in ("closed-form", "rw") for way in ADAPTABILITY_UPSAMPLERS]
+    assert {row["way"] for row in made["ablation"]} == set(UPSAMPLERS) - found.skipped.keys()
     assert {row["method"] for row in made["error correction"]} == {"closed-form", "rw"}
     by_way = {row["way"]: row for row in made["complexity"]}
     assert by_way["bilinear"]["parameters"] == 0 == by_way["bilinear"]["gflops"]
@@ -82,7 +82,7 @@ def test_operations_are_counted_at_active_pixels_alike_on_both_engines(size: str
     net, mask = DDFE(size).eval(), np.random.default_rng(0).random((40, 40)) < 0.3
     weights = sum(p.numel() for name, p in net.named_parameters() if name.endswith("weight"))
     for engine in (DenseEngine(mask), TilesEngine(ActiveSet.from_mask(mask))):
-        with torch.no_grad(), counted(net) as work:
+        with torch.no_grad(), count_macs(net) as work:
             net(engine, engine.sample(lambda y, x: torch.rand(*y.shape, net.config.inputs)))
         assert work.macs == weights * mask.sum() and work.gflops == pytest.approx(2e-9 * work.macs)
 
@@ -91,7 +91,7 @@ def test_operations_of_strided_layers_follow_their_own_sites() -> None:
     net, mask = SHM("lite").eval(), np.ones((16, 16), bool)
     found = []
     for engine in (DenseEngine(mask), TilesEngine(ActiveSet.from_mask(mask))):
-        with torch.no_grad(), counted(net) as work:
+        with torch.no_grad(), count_macs(net) as work:
             x = engine.sample(lambda y, _: torch.rand(*y.shape, net.config.inputs))
             net(engine, x, torch.rand(1, 3, 64, 64), torch.rand(1, 1, 64, 64))
         found.append(work.macs)
@@ -105,7 +105,7 @@ def test_the_command_prints_tables_and_json(data: Path) -> None:
     assert text.exit_code == 0 and all(f"Table {n}" in text.output for n in ("II,", "III,", "IV,", "V,"))
     document = printed(*arguments)
     compare("bench hrimf-amr", document)
-    assert document["pictures"] == ["a"] and len(document["tables"]["adaptability"]) == len(ADAPT)
+    assert document["pictures"] == ["a"] and len(document["tables"]["adaptability"]) == len(ADAPTABILITY_UPSAMPLERS)
 
 
 def test_two_tables_measure_three_ways_only(data: Path) -> None:
@@ -114,8 +114,10 @@ def test_two_tables_measure_three_ways_only(data: Path) -> None:
     compare("bench hrimf-amr", document)
     tables_made = document["tables"]
     assert list(tables_made) == ["adaptability", "error correction"]
-    assert [row["way"] for row in tables_made["adaptability"]] == list(ADAPT)
-    assert measure(find_items(data)[:1], ("closed-form",), every_way=False).parameters.keys() == set(ADAPT)
+    assert [row["way"] for row in tables_made["adaptability"]] == list(ADAPTABILITY_UPSAMPLERS)
+    assert measure(find_items(data)[:1], ("closed-form",), every_way=False).parameters.keys() == set(
+        ADAPTABILITY_UPSAMPLERS
+    )
 
 
 def test_an_empty_folder_is_said_in_a_sentence(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from uhrmat.train.subject import pool as pool_module
 from uhrmat.train.subject import teachers
-from uhrmat.train.subject.photos import keep_photos
+from uhrmat.train.subject.photos import write_photos
 from uhrmat.train.subject.pool import Pool, load_pool
 from uhrmat.train.subject.teachers import Ensemble, TeacherSpec
 
@@ -95,7 +95,7 @@ def prepared(
 ) -> tuple[Pool, Ensemble]:
     """The photographs, labelled, and the teachers."""
     folder = tmp_path_factory.mktemp("pool")
-    keep_photos(photographs, folder / "photos.safetensors")
+    write_photos(photographs, folder / "photos.safetensors")
     ensemble = Ensemble(small_teachers, folder)
     found = load_pool(
         folder / "photos.safetensors", ensemble, torch.device("cpu"), torch.float32, folder / "labels"

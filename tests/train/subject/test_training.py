@@ -18,7 +18,7 @@ from uhrmat.prior.networks.lpn import SubjectNet, folded, load_person, load_subj
 from uhrmat.train.recipe import SubjectRecipe, load_recipe
 from uhrmat.train.subject.pool import Pool
 from uhrmat.train.subject.run import run_subject
-from uhrmat.train.subject.task import Student, SubjectTask, plane_loss, started
+from uhrmat.train.subject.task import Student, SubjectTask, initial_state, plane_loss
 from uhrmat.train.subject.teachers import Ensemble
 from uhrmat.train.task import fit
 
@@ -59,7 +59,7 @@ def test_without_normalisation_the_network_is_the_same(size: str) -> None:
 
 def test_it_starts_from_the_network_of_people() -> None:
     student = Student({"eighth": 3}, norm=False, size="lite")
-    student.load_state_dict(started(student, load_tensors(bundled_weights("lpn-person"))[0]))
+    student.load_state_dict(initial_state(student, load_tensors(bundled_weights("lpn-person"))[0]))
     image = torch.rand(1, 3, 96, 64)
     with torch.no_grad():
         both, people = student.eval()(image)[0].logits, load_person(bundled_weights("lpn-person"))(image).logits
@@ -67,7 +67,7 @@ def test_it_starts_from_the_network_of_people() -> None:
     torch.testing.assert_close(both[:, :1], people)
     torch.testing.assert_close(both[:, 1:], people)
     with pytest.raises(ValueError, match="stem"):
-        started(Student({}, norm=False, size="base"), {"stem.0.weight": torch.zeros(1)})
+        initial_state(Student({}, norm=False, size="base"), {"stem.0.weight": torch.zeros(1)})
 
 
 def test_pixels_without_weight_do_not_count() -> None:

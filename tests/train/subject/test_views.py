@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from uhrmat.core.errors import InputError
-from uhrmat.train.subject.degrade import photographed, toned
-from uhrmat.train.subject.photos import Photo, find_photos, keep_photos, kept_photos
-from uhrmat.train.subject.pool import Pool, combined, load_pool
+from uhrmat.train.subject.degrade import adjust_tone, simulate_camera
+from uhrmat.train.subject.photos import Photo, find_photos, read_photos, write_photos
+from uhrmat.train.subject.pool import Pool, combine_labels, load_pool
 from uhrmat.train.subject.teachers import Ensemble, label
 from uhrmat.train.subject.views import ViewGenerator
 
@@ -27,8 +27,8 @@ def test_photographs_and_what_is_known_of_them(photographs: Path, tmp_path: Path
     found = list(find_photos(photographs))
     assert Counter(item.photo.source for item in found) == {"people": 11, "set": 15, "coco": 2}
     assert [item.photo.name for item in found if item.photo.held_out] == ["7", "f9"]
-    keep_photos(photographs, tmp_path / "photos.safetensors")
-    kept = {item.photo.name: item for item in kept_photos(tmp_path / "photos.safetensors")}
+    write_photos(photographs, tmp_path / "photos.safetensors")
+    kept = {item.photo.name: item for item in read_photos(tmp_path / "photos.safetensors")}
     assert len(kept) == 28
     for name in ("0", "a"):  # a mask of people is one of the subject too; of "a" nothing is a person
         assert kept[name].subject is not None and kept[name].subject.max() == 255
@@ -40,7 +40,7 @@ def test_photographs_and_what_is_known_of_them(photographs: Path, tmp_path: Path
 
 def test_refusals(tmp_path: Path, photographs: Path) -> None:
     with pytest.raises(InputError, match="no people/"):
-        keep_photos(tmp_path, tmp_path / "photos.safetensors")
+        write_photos(tmp_path, tmp_path / "photos.safetensors")
     with pytest.raises(InputError, match=r"no teacher red\.onnx"):
         Ensemble(tmp_path, tmp_path)
 
@@ -61,7 +61,7 @@ def test_labels_are_where_the_teachers_find_something(pool: Pool) -> None:
 def test_an_interrupted_labelling_goes_on(
     photographs: Path, small_teachers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keep_photos(photographs, tmp_path / "photos.safetensors")
+    write_photos(photographs, tmp_path / "photos.safetensors")
     ensemble, path, seen = Ensemble(small_teachers, tmp_path), tmp_path / "photos.safetensors", []
 
     def counted(*args: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -81,11 +81,11 @@ def test_an_interrupted_labelling_goes_on(
 def test_teachers_that_disagree_weigh_less() -> None:
     on, off = torch.ones(8, 8), torch.zeros(8, 8)
     agreed = {name: on for name in ("u2netp", "any", "animal", "person:selfie", "person:bodypix", "person:deeplab")}
-    subject, person, weight, agreement = combined(agreed, "person")
+    subject, person, weight, agreement = combine_labels(agreed, "person")
     assert subject.min() == person.min() == weight.min() == agreement == 1
-    *_, weight, agreement = combined(agreed | {"person:selfie": off}, "person")
+    *_, weight, agreement = combine_labels(agreed | {"person:selfie": off}, "person")
     assert weight.max() < 0.2 and agreement == pytest.approx(1 / 3)
-    subject, person, *_ = combined(agreed | {"person:selfie": off, "u2netp": off, "any": off}, "animal")
+    subject, person, *_ = combine_labels(agreed | {"person:selfie": off, "u2netp": off, "any": off}, "animal")
     assert subject.max() == person.max() == 0
 
 
@@ -117,7 +117,7 @@ def test_nothing_held_out_is_drawn(pool: Pool) -> None:
         assert weights.sum() > 0 and weights[held].sum() == 0
 
 
-@pytest.mark.parametrize("change", [photographed, lambda x, dice: toned(x, dice, 1.0)])
+@pytest.mark.parametrize("change", [simulate_camera, lambda x, dice: adjust_tone(x, dice, 1.0)])
 def test_pictures_stay_pictures(change: object) -> None:
     image = torch.rand(16, 3, 24, 32, generator=torch.Generator().manual_seed(0))
     found = change(image, torch.Generator().manual_seed(1))  # type: ignore[operator]

@@ -27,12 +27,12 @@ from uhrmat.refine.fuse import apply_trimap, upsampled_prior
 from uhrmat.refine.refiner import RefineInput, Refiner, make_refiner
 from uhrmat.sparsity.spatial import trimap_band
 from uhrmat.train.bench.pictures import BenchPicture
-from uhrmat.train.bench.work import counted
+from uhrmat.train.bench.work import count_macs
 
 METHODS = ("closed-form", "closed-form+knn", "knn", "lbdm", "rw", "lpn-trimap", "vitmatte")
 """Low-resolution methods that differ in kind: a local linear model, the same with like pixels tied (the default),
 neighbours in colour, learned locally, edges only, and two networks."""
-WAYS = {
+UPSAMPLERS = {
     "bilinear": ("bilinear", None),
     "guided filter": ("guided", None),
     "DDFE": ("ddfe", None),
@@ -42,8 +42,8 @@ WAYS = {
     "SHM": ("shm", None),
 }
 """Ways from low resolution to full size: refiner and weights."""
-ADAPT = ("bilinear", "guided filter", "DDFE", "DDFE anchored")
-"""Of Table II, for every method; the first method has all of WAYS."""
+ADAPTABILITY_UPSAMPLERS = ("bilinear", "guided filter", "DDFE", "DDFE anchored")
+"""Of Table II, for every method; the first method has all of UPSAMPLERS."""
 MEASURES = ("sad", "mse", "grad", "conn", "mad")
 Row = dict[str, float]
 
@@ -73,9 +73,9 @@ def measure(
     note: Callable[[str], None] = lambda _: None, every_way: bool = True,
 ) -> BenchScores:  # fmt: skip
     """Every method and way on every picture. side: short side of the low-resolution branch, None: half; every_way:
-    all of WAYS for the first method, else ADAPT for it too."""
+    all of UPSAMPLERS for the first method, else ADAPTABILITY_UPSAMPLERS for it too."""
     found = BenchScores()
-    ways = _ways(found, WAYS if every_way else ADAPT)
+    ways = _ways(found, UPSAMPLERS if every_way else ADAPTABILITY_UPSAMPLERS)
     priors = {name: PriorRegistry(name) for name in methods if _makes(name, found)}
     for item in items:
         picture = read_picture(item.picture)
@@ -100,7 +100,7 @@ def _ways(found: BenchScores, names: Iterable[str]) -> dict[str, Refiner]:
     """The refiners that can be made here; the others go to `found.skipped`."""
     made: dict[str, Refiner] = {}
     for way in names:
-        name, weights = WAYS[way]
+        name, weights = UPSAMPLERS[way]
         try:
             made[way] = make_refiner(name, weights, "auto", torch.float32, "cpu")
         except UhrmatError as error:
@@ -112,7 +112,7 @@ def _ways(found: BenchScores, names: Iterable[str]) -> dict[str, Refiner]:
 
 
 def _few(ways: dict[str, Refiner]) -> dict[str, Refiner]:
-    return {way: refiner for way, refiner in ways.items() if way in ADAPT}
+    return {way: refiner for way, refiner in ways.items() if way in ADAPTABILITY_UPSAMPLERS}
 
 
 def _makes(name: str, found: BenchScores) -> bool:
@@ -138,10 +138,10 @@ def _measure_one(
     found.low.setdefault(method, []).append(_low_error(low.alpha, area_average(truth, shape), open_share))
     job = RefineInput(picture, small, low.alpha, trimap, trimap_band(trimap))
     for way, refiner in ways.items():
-        found.rows.setdefault((method, way), []).append(measured(refiner, job, truth))
+        found.rows.setdefault((method, way), []).append(measure_refiner(refiner, job, truth))
 
 
-def measured(refiner: Refiner, job: RefineInput, truth: np.ndarray) -> Row:
+def measure_refiner(refiner: Refiner, job: RefineInput, truth: np.ndarray) -> Row:
     """MEASURES of a refined job with a trimap, in 8 bits over its unknown region; with seconds, and operations as
     gflops. truth: (H, W) true alpha."""
     assert job.trimap is not None
@@ -162,7 +162,7 @@ def _low_error(alpha: np.ndarray, truth: np.ndarray, weight: np.ndarray) -> Row:
 def _refined(refiner: Refiner, job: RefineInput, alpha: np.ndarray) -> Row:
     """Refines in place; seconds, and thousand million operations of its network."""
     net = getattr(refiner, "net", nn.Identity())
-    with counted(net) as work:
+    with count_macs(net) as work:
         start = time.perf_counter()
         refiner.refine(job, alpha)
         seconds = time.perf_counter() - start

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from uhrmat.train.bench.hrimf_amr import ADAPT, WAYS, BenchScores, Row
+from uhrmat.train.bench.hrimf_amr import ADAPTABILITY_UPSAMPLERS, UPSAMPLERS, BenchScores, Row
 
 Table = list[dict[str, Any]]
 TITLES = {
@@ -16,7 +16,7 @@ TITLES = {
 }
 
 BRIEF = ("adaptability", "error correction")
-"""Those that need no way up but ADAPT."""
+"""Those that need no way up but ADAPTABILITY_UPSAMPLERS."""
 
 
 def tables(found: BenchScores, methods: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
@@ -25,10 +25,11 @@ def tables(found: BenchScores, methods: Sequence[str]) -> dict[str, list[dict[st
     return {
         "adaptability": [
             {"method": method, "way": way, **_pick(row, "sad", "mse", "grad", "conn")}
-            for method in methods for way in ADAPT if (row := found.mean(method, way))
+            for method in methods for way in ADAPTABILITY_UPSAMPLERS if (row := found.mean(method, way))
         ],
         "ablation": [
-            {"way": way, **_pick(row, "sad", "mse", "grad", "conn")} for way in WAYS if (row := found.mean(first, way))
+            {"way": way, **_pick(row, "sad", "mse", "grad", "conn")}
+            for way in UPSAMPLERS if (row := found.mean(first, way))
         ],
         "error correction": [
             {"method": method, "low mad": low["mad"], "low mse": low["mse"], **_pick(row, "mad", "mse")}
@@ -36,7 +37,7 @@ def tables(found: BenchScores, methods: Sequence[str]) -> dict[str, list[dict[st
         ],
         "complexity": [
             {"way": way, "parameters": found.parameters[way], **_pick(row, "gflops", "seconds", "mse")}
-            for way in WAYS if (row := found.mean(first, way))
+            for way in UPSAMPLERS if (row := found.mean(first, way))
         ],
     }  # fmt: skip
 

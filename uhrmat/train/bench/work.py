@@ -24,7 +24,7 @@ class MacCounter:
 
 
 @contextmanager
-def counted(net: nn.Module) -> Iterator[MacCounter]:
+def count_macs(net: nn.Module) -> Iterator[MacCounter]:
     """Counts every sparse convolution that `net` runs in the block: the taps of each active site of its result.
 
     A transposed convolution of stride 2 has a quarter of its taps at a site. Activations and sums are left out.

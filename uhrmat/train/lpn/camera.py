@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 
 
-def photographed(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def simulate_camera(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """(H, W, 3) uint8 RGB with random exposure, contrast, colour, blur, noise and compression."""
-    pixels = toned(pixels, rng, 1.0)
+    pixels = adjust_tone(pixels, rng, 1.0)
     if rng.random() < 0.08:
         pixels = np.repeat(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)[..., None], 3, 2)
     if rng.random() < 0.2:
@@ -20,7 +20,7 @@ def photographed(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return pixels
 
 
-def toned(pixels: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
+def adjust_tone(pixels: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
     """A random tone curve, channel gains and saturation; (H, W, 3) uint8."""
     gamma = float(np.exp(rng.normal(0, 0.25 * strength)))
     gain = np.exp(rng.normal(0, 0.13 * strength) + rng.normal(0, 0.07 * strength, 3))

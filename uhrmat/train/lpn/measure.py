@@ -12,37 +12,37 @@ import torch
 from uhrmat.media.resample import area_average
 from uhrmat.prior.base import working_shape
 from uhrmat.prior.networks.lpn import SHORT_SIDE, PersonNet, found_people
-from uhrmat.train.lpn.store import StoredPhoto, find_sources, held_out, read_source
+from uhrmat.train.lpn.photo_cache import PhotoSource, find_sources, held_out, read_source
 
-Finder = Callable[[np.ndarray], np.ndarray]
+Segmenter = Callable[[np.ndarray], np.ndarray]
 """Of a picture (H, W, 3) uint8 RGB, how much of each pixel belongs to people: (H, W) float32 in [0, 1]."""
 
 
-def held_out_people(data: Path) -> list[StoredPhoto]:
+def held_out_people(data: Path) -> list[PhotoSource]:
     """The fixed tenth of the photographs of people that is kept for measuring, by number."""
     found = (source for source in find_sources(data) if source.kind == "people" and held_out(source.name))
     return sorted(found, key=lambda source: int(source.name))
 
 
-def overlap(found: np.ndarray, true: np.ndarray) -> float:
+def mask_iou(found: np.ndarray, true: np.ndarray) -> float:
     """Intersection over union of two boolean masks; two empty ones agree wholly."""
     union = float(np.logical_or(found, true).sum())
     return float(np.logical_and(found, true).sum()) / union if union else 1.0
 
 
-def measure(finder: Finder, sources: Sequence[StoredPhoto]) -> dict[str, float]:
+def measure_people(finder: Segmenter, sources: Sequence[PhotoSource]) -> dict[str, float]:
     """iou: mean of the pictures' overlaps at a threshold of 0.5; worst: the tenth percentile of them; mae: mean
     absolute error x1000; all at the photographs' own size."""
     ious, errors = [], []
     for source in sources:
         pixels = read_source(source)
         found, true = finder(np.ascontiguousarray(pixels[..., :3])), pixels[..., 3].astype(np.float32) / 255
-        ious.append(overlap(found > 0.5, true > 0.5))
+        ious.append(mask_iou(found > 0.5, true > 0.5))
         errors.append(1000 * float(np.abs(found - true).mean()))
     return {"iou": float(np.mean(ious)), "worst": float(np.quantile(ious, 0.1)), "mae": float(np.mean(errors))}
 
 
-def emptiness(finder: Finder, sources: Sequence[StoredPhoto], side: int = 960) -> float:
+def largest_false_alpha(finder: Segmenter, sources: Sequence[PhotoSource], side: int = 960) -> float:
     """The largest mean alpha in pictures without people; they are shrunk to `side` pixels on the long side first."""
     shares = [0.0]
     for source in sources:
@@ -53,7 +53,7 @@ def emptiness(finder: Finder, sources: Sequence[StoredPhoto], side: int = 960) -
     return max(shares)
 
 
-def finder_of(net: PersonNet, short: int = SHORT_SIDE, dtype: torch.dtype = torch.float32) -> Finder:
+def make_segmenter(net: PersonNet, short: int = SHORT_SIDE, dtype: torch.dtype = torch.float32) -> Segmenter:
     """The network at a working size of `short` pixels on the short side, enlarged bilinearly."""
 
     def find(picture: np.ndarray) -> np.ndarray:

@@ -14,10 +14,10 @@ from torch.nn import functional as F
 from uhrmat.core.errors import InputError
 from uhrmat.prior.networks.lpn import SHORT_SIDE, PersonNet
 from uhrmat.train.losses import gradient
-from uhrmat.train.lpn.measure import held_out_people, overlap
-from uhrmat.train.lpn.scenes import SceneStream, Sizes
-from uhrmat.train.lpn.store import StoredPhoto, read_source
-from uhrmat.train.lpn.teacher import GRIDS, TaughtNet, Teacher, hint_loss
+from uhrmat.train.lpn.measure import held_out_people, mask_iou
+from uhrmat.train.lpn.photo_cache import PhotoSource, read_source
+from uhrmat.train.lpn.scenes import BatchSizes, SceneStream
+from uhrmat.train.lpn.teacher import GRIDS, StudentNet, Teacher, hint_loss
 from uhrmat.train.recipe import PersonRecipe
 from uhrmat.train.task import Batch
 
@@ -39,7 +39,7 @@ class PersonTask:
     def build(self) -> PersonNet:
         """A network with batch normalisation, laid out for fast convolutions."""
         teacher = self._teacher()
-        net = PersonNet() if teacher is None else TaughtNet(teacher.opened().channels)
+        net = PersonNet() if teacher is None else StudentNet(teacher.load().channels)
         return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def _teacher(self) -> Teacher | None:
@@ -56,14 +56,14 @@ class PersonTask:
     def stream(self, start: int) -> SceneStream:
         """Pictures drawn from the store."""
         recipe = self.recipe
-        sizes = Sizes(recipe.batch, recipe.side, recipe.large, recipe.share)
+        sizes = BatchSizes(recipe.batch, recipe.side, recipe.large, recipe.share)
         return SceneStream(self.store, recipe.seed, sizes, start, self._teacher())
 
     def loss(self, net: nn.Module, batch: Batch, dtype: torch.dtype) -> tuple[Tensor, dict[str, float]]:
         """Cross entropy, soft overlap and edges, and the teacher's hints."""
         image = batch["image"].contiguous(memory_format=torch.channels_last)
         with torch.autocast(image.device.type, dtype, enabled=dtype != torch.float32):
-            answer, read = net.told(image) if isinstance(net, TaughtNet) else (net(image), {})
+            answer, read = net.forward_with_hints(image) if isinstance(net, StudentNet) else (net(image), {})
         total, parts = person_loss(self.recipe, answer.logits, batch["alpha"])
         if read:
             hints = hint_loss(read, {grid: batch[grid] for grid in read})
@@ -79,7 +79,7 @@ class PersonTask:
         for image, true in self._kept:
             with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
                 found = torch.sigmoid(net.eval()(image.to(device)).logits)[0, 0].cpu().numpy()
-            rows.append((overlap(found > 0.5, true > 0.5), 1000 * float(np.abs(found - true).mean())))
+            rows.append((mask_iou(found > 0.5, true > 0.5), 1000 * float(np.abs(found - true).mean())))
         iou, error = np.mean(rows, 0) if rows else (0.0, 0.0)
         return {"iou": float(iou), "mae": float(error)}
 
@@ -98,7 +98,7 @@ def person_loss(recipe: PersonRecipe, logits: Tensor, alpha: Tensor) -> tuple[Te
     return total, {name: float(part.detach()) for name, part in parts.items()}
 
 
-def _prepared(source: StoredPhoto) -> tuple[Tensor, np.ndarray]:
+def _prepared(source: PhotoSource) -> tuple[Tensor, np.ndarray]:
     pixels = read_source(source)
     scale = min(1.0, SHORT_SIDE / min(pixels.shape[:2]))
     size = tuple(max(1, round(n * scale)) for n in pixels.shape[1::-1])

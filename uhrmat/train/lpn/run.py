@@ -9,11 +9,11 @@ from typing import Any
 
 from uhrmat.core.errors import InputError
 from uhrmat.prior.networks.lpn import PersonNet, folded
-from uhrmat.train.lpn.measure import emptiness, finder_of, held_out_people, measure
+from uhrmat.train.lpn.measure import held_out_people, largest_false_alpha, make_segmenter, measure_people
 from uhrmat.train.lpn.person import PersonTask
-from uhrmat.train.lpn.store import fill_store, find_sources
+from uhrmat.train.lpn.photo_cache import fill_photo_cache, find_sources
 from uhrmat.train.recipe import PersonRecipe, Recipe, load_recipe
-from uhrmat.train.run import finish, fitted, run
+from uhrmat.train.run import finish, fit_task, run
 from uhrmat.train.task import Report
 
 COMMAND = "python -m benchmarks.person --data DIR"
@@ -50,8 +50,8 @@ def run_person(
         raise InputError("People are not drawn from generated scenes.", "Give photographs with --data DIR.")
     note("decoding the photographs")
     folder = cache or out / "photographs"
-    fill_store(data, folder)
-    state = fitted(PersonTask(recipe, folder, data, teacher), out, device, workers, minutes, every, None, report)
+    fill_photo_cache(data, folder)
+    state = fit_task(PersonTask(recipe, folder, data, teacher), out, device, workers, minutes, every, None, report)
     assert isinstance(state.ema, PersonNet)
     net = folded(state.ema.to("cpu"))
     note("measuring on photographs never trained on")
@@ -76,10 +76,10 @@ def material(data: Path) -> str:
 
 def figures(net: PersonNet, data: Path) -> list[str]:
     """Lines for the card: overlap on the photographs held out, and the fullest of the mattes of empty places."""
-    find, people = finder_of(net), held_out_people(data)
+    find, people = make_segmenter(net), held_out_people(data)
     lines = []
     if people:
-        found = measure(find, people)
+        found = measure_people(find, people)
         lines.append(
             f"{len(people)} street photographs never trained on: IoU at 0.5 {found['iou']:.4f} (tenth percentile "
             f"{found['worst']:.3f}), mean absolute error {found['mae']:.1f} / 1000. `{COMMAND}`"
@@ -88,6 +88,6 @@ def figures(net: PersonNet, data: Path) -> list[str]:
     if places:
         lines.append(
             f"{len(places)} places without people, which were trained on: mean alpha at most "
-            f"{emptiness(find, places):.4f}. `{COMMAND}`"
+            f"{largest_false_alpha(find, places):.4f}. `{COMMAND}`"
         )
     return lines

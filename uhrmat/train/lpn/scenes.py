@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
-from uhrmat.train.lpn.camera import photographed, toned
-from uhrmat.train.lpn.store import Store
+from uhrmat.train.lpn.camera import adjust_tone, simulate_camera
+from uhrmat.train.lpn.photo_cache import PhotoCache
 from uhrmat.train.lpn.teacher import Teacher
-from uhrmat.train.lpn.views import Window, cut, inside, person_window, place_window
+from uhrmat.train.lpn.views import Window, fit_window, person_window, place_window, resample_window
 from uhrmat.train.synth.stage import Stage
-from uhrmat.train.synth.texture import generated
+from uhrmat.train.synth.texture import generate_surface
 from uhrmat.train.task import batch_numbers
 
 _SHAPES = ((1.0, 1.0), (1.0, 1.0), (1.22, 0.82), (1.22, 0.82), (1.22, 0.82), (0.87, 1.15), (0.75, 1.33))
@@ -34,12 +34,14 @@ class SceneStream(IterableDataset[dict[str, Tensor]]):
     store, `seed` and i only. `sizes(i)` gives the side and the number of pictures of batch i. With a teacher, what its
     layers hold goes along by the names of their grids."""
 
-    def __init__(self, folder: Path, seed: int, sizes: Sizes, start: int = 0, teacher: Teacher | None = None) -> None:
+    def __init__(
+        self, folder: Path, seed: int, sizes: BatchSizes, start: int = 0, teacher: Teacher | None = None
+    ) -> None:
         self.folder, self.seed, self.sizes, self.start, self.teacher = folder, seed, sizes, start, teacher
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         cv2.setNumThreads(1)
-        painter, teacher = SceneGenerator(Store(self.folder)), self.teacher.opened() if self.teacher else None
+        painter, teacher = SceneGenerator(PhotoCache(self.folder)), self.teacher.load() if self.teacher else None
         for number in batch_numbers(self.start):
             rng = np.random.default_rng([self.seed, number])
             side, count = self.sizes(number)
@@ -49,7 +51,7 @@ class SceneStream(IterableDataset[dict[str, Tensor]]):
 
 
 @dataclass(frozen=True)
-class Sizes:
+class BatchSizes:
     """Side and number of pictures of a batch: `batch` pictures of side `small`; the `share` of batches, evenly spread,
     that has side `large` has fewer, with about as many pixels."""
 
@@ -80,7 +82,7 @@ def collate(pictures: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, Tensor]:
 class SceneGenerator:
     """Draws pictures (H, W, 3) with their alphas (H, W), both uint8, from the photographs of a store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: PhotoCache) -> None:
         self.store, self.load = store, lru_cache(None)(store.levels)
 
     def draw(self, shape: tuple[int, int], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -94,7 +96,7 @@ class SceneGenerator:
             found = self._composite(shape, rng)
         else:
             found = self._empty(shape, rng)
-        return photographed(found[0], rng), found[1]
+        return simulate_camera(found[0], rng), found[1]
 
     def _levels(self, kind: str, rng: np.random.Generator) -> list[np.ndarray]:
         names = self.store.names[kind]
@@ -102,19 +104,19 @@ class SceneGenerator:
 
     def _photo(self, kind: str, shape: tuple[int, int], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         levels = self._levels(kind, rng)
-        window = inside(_person(levels, shape, rng), levels[0].shape[:2])
-        found = cut(levels, window, shape, cv2.BORDER_REFLECT_101)
+        window = fit_window(_person(levels, shape, rng), levels[0].shape[:2])
+        found = resample_window(levels, window, shape, cv2.BORDER_REFLECT_101)
         return found[..., :3], found[..., 3]
 
     def _place(self, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-        """A picture without people: a photographed or made-up place, sometimes out of focus."""
+        """A picture without people: a photographed or generated place, sometimes out of focus."""
         if rng.random() < 0.15:
             stage = Stage(rng, *shape)
-            found = np.rint(generated(stage) * 255).astype(np.uint8)
+            found = np.rint(generate_surface(stage) * 255).astype(np.uint8)
         else:
             levels = self._levels("places", rng)
             window = place_window(levels[0].shape[:2], shape, rng)
-            found = cut(levels, window, shape, cv2.BORDER_REFLECT_101)
+            found = resample_window(levels, window, shape, cv2.BORDER_REFLECT_101)
         if rng.random() < 0.35:
             found = cv2.GaussianBlur(found, (0, 0), float(np.exp(rng.uniform(0.0, np.log(8.0)))))
         return np.asarray(found, np.uint8)
@@ -139,19 +141,19 @@ class SceneGenerator:
                 image, _ = self._pasted(image, "others", rng)
             else:
                 levels = self._levels("others", rng)
-                window = inside(_person(levels, shape, rng), levels[0].shape[:2])
-                image = cut(levels, window, shape, cv2.BORDER_REFLECT_101)[..., :3]
+                window = fit_window(_person(levels, shape, rng), levels[0].shape[:2])
+                image = resample_window(levels, window, shape, cv2.BORDER_REFLECT_101)[..., :3]
         return image, np.zeros(shape, np.uint8)
 
     def _pasted(self, image: np.ndarray, kind: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """The picture with a cut-out over it, and the cover (H, W) float32 in [0, 1]."""
         levels, shape = self._levels(kind, rng), image.shape[:2]
-        found = cut(levels, _person(levels, shape, rng), shape, cv2.BORDER_CONSTANT)
+        found = resample_window(levels, _person(levels, shape, rng), shape, cv2.BORDER_CONSTANT)
         mask = found[..., 3]
         if kind == "people":  # masks are off by a pixel or more, and hard
             mask = cv2.GaussianBlur(cv2.erode(mask, np.ones((3, 3), np.uint8)), (0, 0), rng.uniform(0.5, 1.1))
         cover = mask.astype(np.float32) / 255
-        front = toned(np.ascontiguousarray(found[..., :3]), rng, 0.7).astype(np.float32)
+        front = adjust_tone(np.ascontiguousarray(found[..., :3]), rng, 0.7).astype(np.float32)
         joined = image + cover[..., None] * (front - image)
         return np.rint(joined).astype(np.uint8), cover
 

@@ -31,7 +31,7 @@ class Teacher:
     path: Path
     layers: dict[str, tuple[str, ...]]
 
-    def opened(self) -> OpenTeacher:
+    def load(self) -> TeacherSession:
         """The network, ready to be asked. InputError where it lacks a layer or libraries are missing."""
         try:
             import onnx
@@ -50,10 +50,10 @@ class Teacher:
         model.graph.output.extend(known[name] for names in self.layers.values() for name in names)
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads, settings.log_severity_level = 1, 3
-        return OpenTeacher(onnxruntime.InferenceSession(model.SerializeToString(), settings), self.layers)
+        return TeacherSession(onnxruntime.InferenceSession(model.SerializeToString(), settings), self.layers)
 
 
-class OpenTeacher:
+class TeacherSession:
     """A teacher that has been opened. channels: of its hints, for each grid."""
 
     def __init__(self, session: Any, layers: dict[str, tuple[str, ...]]) -> None:
@@ -82,7 +82,7 @@ def _stretched(image: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])
 
 
-class TaughtNet(PersonNet):
+class StudentNet(PersonNet):
     """A `PersonNet` in training, with a linear reading of its features for each grid. channels: of the hints there."""
 
     def __init__(self, channels: dict[str, int]) -> None:
@@ -91,7 +91,7 @@ class TaughtNet(PersonNet):
             grid: nn.Conv2d(self.widths[grid], count, 1) for grid, count in channels.items()
         })  # fmt: skip
 
-    def told(self, image: Tensor) -> tuple[LPNOutput, dict[str, Tensor]]:
+    def forward_with_hints(self, image: Tensor) -> tuple[LPNOutput, dict[str, Tensor]]:
         """The answer, and what is read at each grid: (B, C, h, w)."""
         answer, features = self.seen(image)
         return answer, {grid: reader(torch.cat(features[grid], 1)) for grid, reader in self.readers.items()}

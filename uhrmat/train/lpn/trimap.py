@@ -25,7 +25,7 @@ _KEPT = 600
 
 
 @dataclass(frozen=True)
-class Small:
+class WorkingScene:
     """A scene at one working size: picture (h, w, 3) float32 in [0, 1]; trimap (h, w) uint8; the prior's and the true
     alpha (h, w) float32; the places (y, x) of unknown pixels; hopeless: whether the prior is off by so much that little
     can be learned from it."""
@@ -35,10 +35,10 @@ class Small:
     closed: np.ndarray
     alpha: np.ndarray
     places: np.ndarray
-    hopeless: bool
+    prior_failed: bool
 
 
-def smalls(cache: SampleCache, seed: int) -> list[Small]:
+def working_scenes(cache: SampleCache, seed: int) -> list[WorkingScene]:
     """Scene `seed` at each size that its prior was solved at and that has something unknown."""
     sample = cache.load(seed)
     found = []
@@ -47,11 +47,11 @@ def smalls(cache: SampleCache, seed: int) -> list[Small]:
         image, alpha = area_average(sample.image, prior.shape, 255), area_average(sample.alpha, prior.shape)
         places = np.argwhere(trimap == 128)
         if len(places):
-            found.append(Small(image, trimap, prior, alpha, places, sample.error(which) > HOPELESS_ERROR))
+            found.append(WorkingScene(image, trimap, prior, alpha, places, sample.error(which) > HOPELESS_ERROR))
     return found
 
 
-class SmallStream(IterableDataset[Batch]):
+class WorkingStream(IterableDataset[Batch]):
     """An endless stream of batches of crops at working size. Number i depends on the cache, the recipe and i only."""
 
     def __init__(self, cache: Path, recipe: SceneRecipe, start: int = 0) -> None:
@@ -59,7 +59,7 @@ class SmallStream(IterableDataset[Batch]):
 
     def __iter__(self) -> Iterator[Batch]:
         cache, recipe = SampleCache(self.cache), self.recipe
-        load = lru_cache(_KEPT)(lambda seed: smalls(cache, seed))
+        load = lru_cache(_KEPT)(lambda seed: working_scenes(cache, seed))
         for number in batch_numbers(self.start):
             rng = np.random.default_rng([recipe.seed, number])
             seeds = [seed for seed in cache.seeds() if seed >= recipe.held_out]
@@ -69,12 +69,12 @@ class SmallStream(IterableDataset[Batch]):
                 if not found:
                     continue
                 scene = found[int(rng.integers(len(found)))]
-                if not scene.hopeless or rng.random() < HOPELESS_SHARE:
+                if not scene.prior_failed or rng.random() < HOPELESS_SHARE:
                     crops.append(crop(scene, recipe.side, rng))
             yield default_collate(crops)
 
 
-def crop(scene: Small, side: int, rng: np.random.Generator | None = None) -> dict[str, Tensor]:
+def crop(scene: WorkingScene, side: int, rng: np.random.Generator | None = None) -> dict[str, Tensor]:
     """(C, side, side) maps around an unknown pixel, mirrored where a scene is smaller; with `rng` any pixel, recoloured
     and turned, else the middle one."""
     pick = len(scene.places) // 2 if rng is None else int(rng.integers(len(scene.places)))
@@ -97,7 +97,7 @@ def crop(scene: Small, side: int, rng: np.random.Generator | None = None) -> dic
 
 @dataclass(frozen=True)
 class TrimapTask:
-    """cache: a folder of samples (see `samples.fill`), which may grow meanwhile."""
+    """cache: a folder of samples (see `samples.fill_samples`), which may grow meanwhile."""
 
     recipe: SceneRecipe
     cache: Path
@@ -106,9 +106,9 @@ class TrimapTask:
         """A network that is the closed form."""
         return TrimapNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def stream(self, start: int) -> SmallStream:
+    def stream(self, start: int) -> WorkingStream:
         """Crops of the samples that are not held out."""
-        return SmallStream(self.cache, self.recipe, start)
+        return WorkingStream(self.cache, self.recipe, start)
 
     def loss(self, net: nn.Module, batch: Batch, dtype: torch.dtype) -> tuple[Tensor, dict[str, float]]:
         """The recipe's weighted losses on the unknown pixels."""
@@ -129,7 +129,7 @@ class TrimapTask:
         cache, rows = SampleCache(self.cache), []
         device = next(net.parameters()).device
         for seed in [seed for seed in cache.seeds() if seed < self.recipe.held_out]:
-            for scene in smalls(cache, seed):
+            for scene in working_scenes(cache, seed):
                 crops = crop(scene, self.recipe.side)
                 batch = {name: plane[None].to(device) for name, plane in crops.items()}
                 unknown = 1 - batch["known"].sum(1, keepdim=True)

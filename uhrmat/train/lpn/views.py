@@ -19,7 +19,7 @@ class Window:
     mirrored: bool = False
 
 
-def cut(levels: Sequence[np.ndarray], window: Window, shape: tuple[int, int], border: int) -> np.ndarray:
+def resample_window(levels: Sequence[np.ndarray], window: Window, shape: tuple[int, int], border: int) -> np.ndarray:
     """(h, w, C) uint8: the window resampled to `shape` from the stored size that is just fine enough.
 
     levels: the picture at scales 1, 1/2, 1/4, …; border: an OpenCV border mode for what lies outside of it.
@@ -71,7 +71,7 @@ def person_window(mask: np.ndarray, scale: float, shape: tuple[int, int], rng: n
     return Window((across, middle), (width * stretch, height), angle, rng.random() < 0.5)
 
 
-def inside(window: Window, size: tuple[float, float]) -> Window:
+def fit_window(window: Window, size: tuple[float, float]) -> Window:
     """The window shrunk and moved as little as needed to lie within a picture of `size` (height, width)."""
     scale = min(1.0, size[1] / window.size[0], size[0] / window.size[1])
     wide, tall = window.size[0] * scale, window.size[1] * scale

@@ -11,9 +11,9 @@ from torch.nn import functional as F
 _LUMA = (0.299, 0.587, 0.114)
 
 
-def photographed(image: Tensor, dice: torch.Generator) -> Tensor:
+def simulate_camera(image: Tensor, dice: torch.Generator) -> Tensor:
     """Pictures (B, 3, H, W) in [0, 1], sides multiples of 8, with random exposure, colour, blur, noise, compression."""
-    image = toned(image, dice, 1.0)
+    image = adjust_tone(image, dice, 1.0)
     image = torch.where(_some(image, dice, 0.07), _grey(image).expand_as(image), image)
     image = torch.where(_some(image, dice, 0.25), _blurred(image, dice), image)
     strength = torch.exp(_dice(image, dice) * math.log(14)) / 255
@@ -22,7 +22,7 @@ def photographed(image: Tensor, dice: torch.Generator) -> Tensor:
     return torch.where(_some(image, dice, 0.35), _compressed(image, dice), image).clamp(0, 1)
 
 
-def toned(image: Tensor, dice: torch.Generator, strength: float) -> Tensor:
+def adjust_tone(image: Tensor, dice: torch.Generator, strength: float) -> Tensor:
     """A random tone curve, channel gains and saturation for each picture (B, 3, H, W) in [0, 1]."""
     gamma = torch.exp(0.25 * strength * _normal(image, dice))
     channels = torch.randn(len(image), 3, 1, 1, generator=dice, device=image.device)

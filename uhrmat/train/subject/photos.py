@@ -20,11 +20,11 @@ import numpy as np
 from uhrmat.core.errors import InputError
 from uhrmat.media import atomic
 from uhrmat.media.raster import cv2_read
-from uhrmat.train.lpn.store import held_out
+from uhrmat.train.lpn.photo_cache import held_out
 from uhrmat.train.synth import find_training_data
 
 TAGS = ("person", "animal", "object", "none", "ambiguous")
-KEEP = 400
+LONGEST_SIDE = 400
 """Longest side of a kept photograph, pixels: enough for training views of 320."""
 _QUALITY = 74
 _PLACES = 8
@@ -57,7 +57,7 @@ class Photo:
 
 
 @dataclass(frozen=True)
-class Kept:
+class CachedPhoto:
     """A photograph as kept: RGB (h, w, 3) and masks (h, w) or None, all uint8."""
 
     photo: Photo
@@ -128,7 +128,7 @@ def _rows(index: Path) -> list[list[str]]:
         return [row for row in csv.reader(file, delimiter="\t") if row and row[0] != "file"]
 
 
-def keep_photos(data: Path, path: Path) -> None:
+def write_photos(data: Path, path: Path) -> None:
     """Read every photograph of `data` and write them, small and compressed, into the file `path`.
 
     Raises:
@@ -140,7 +140,7 @@ def keep_photos(data: Path, path: Path) -> None:
     photos: list[dict[str, Any]] = []
     for photo, file, subject, person in find_photos(data):
         number = len(photos)
-        pixels = read_plain(file, cv2.IMREAD_COLOR)
+        pixels = read_image(file, cv2.IMREAD_COLOR)
         area = _window(pixels.shape[:2], photo.window)
         blobs[f"photo/{number}"] = _packed(pixels[area], ".webp", _QUALITY)
         if subject is not None:
@@ -156,8 +156,8 @@ def keep_photos(data: Path, path: Path) -> None:
         save_file(blobs, part, {"photos": json.dumps(photos)})
 
 
-def kept_photos(path: Path) -> Iterator[Kept]:
-    """The photographs of a file that `keep_photos` has written."""
+def read_photos(path: Path) -> Iterator[CachedPhoto]:
+    """The photographs of a file that `write_photos` has written."""
     from safetensors import safe_open
 
     with safe_open(path, "numpy") as file:
@@ -174,10 +174,10 @@ def kept_photos(path: Path) -> Iterator[Kept]:
             subject, person = (part(kind, number, cv2.IMREAD_GRAYSCALE) for kind in ("subject", "person"))
             if person is None and photo.person and photo.subject:
                 person = subject
-            yield Kept(photo, np.ascontiguousarray(pixels[..., ::-1]), subject, person)
+            yield CachedPhoto(photo, np.ascontiguousarray(pixels[..., ::-1]), subject, person)
 
 
-def read_plain(path: Path, flag: int) -> np.ndarray:
+def read_image(path: Path, flag: int) -> np.ndarray:
     """The pixels of a picture file as OpenCV's `flag` asks for them, uint8. Raises InputError where it is none."""
     pixels = cv2_read(path, flag)
     if pixels is None:
@@ -197,14 +197,14 @@ def _window(size: tuple[int, int], number: int) -> tuple[slice, slice]:
 
 
 def _mask(path: Path, size: tuple[int, int]) -> np.ndarray:
-    mask = read_plain(path, cv2.IMREAD_GRAYSCALE)
+    mask = read_image(path, cv2.IMREAD_GRAYSCALE)
     if mask.shape != size:
         mask = cv2.resize(mask, size[::-1], interpolation=cv2.INTER_AREA)
     return _packed(mask, ".png", 9)
 
 
 def _packed(pixels: np.ndarray, suffix: str, quality: int) -> np.ndarray:
-    scale = min(1.0, KEEP / max(pixels.shape[:2]))
+    scale = min(1.0, LONGEST_SIDE / max(pixels.shape[:2]))
     size = tuple(max(1, round(n * scale)) for n in pixels.shape[1::-1])
     small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     flag = cv2.IMWRITE_WEBP_QUALITY if suffix == ".webp" else cv2.IMWRITE_PNG_COMPRESSION

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from uhrmat.media import atomic
-from uhrmat.train.subject.photos import TAGS, Photo, kept_photos
+from uhrmat.train.subject.photos import TAGS, Photo, read_photos
 from uhrmat.train.subject.teachers import Ensemble, label
 
 SIDE = 400
@@ -32,7 +32,7 @@ class Pool:
         box: (N, 4) left, top, right, bottom of the subject in [0, 1], of the whole picture where there is none.
         touches: (N, 4) whether the subject reaches the picture's left, top, right and bottom edge.
         tag: (N,) index into TAGS.
-        sure: (N,) how well the teachers agree on the subject, in [0, 1]; 1 for masks drawn by people.
+        agreement: (N,) how well the teachers agree on the subject, in [0, 1]; 1 for masks drawn by people.
         person_known: (N,) 1 where the plane of people is a label, else 0.
     """
 
@@ -42,16 +42,16 @@ class Pool:
     box: Tensor
     touches: Tensor
     tag: Tensor
-    sure: Tensor
+    agreement: Tensor
     person_known: Tensor
 
-    def chosen(self, test: Callable[[Photo], bool]) -> Tensor:
+    def select(self, test: Callable[[Photo], bool]) -> Tensor:
         """(N,) float32: 1 for the photographs that pass the test."""
         return torch.tensor([float(test(photo)) for photo in self.photos], device=self.planes.device)
 
 
 def load_pool(path: Path, ensemble: Ensemble, device: torch.device, dtype: torch.dtype, labels: Path) -> Pool:
-    """The photographs of `photos.keep_photos`, labelled by the teachers where they have no mask of their own.
+    """The photographs of `photos.write_photos`, labelled by the teachers where they have no mask of their own.
 
     Args:
         path: the file of photographs.
@@ -60,7 +60,7 @@ def load_pool(path: Path, ensemble: Ensemble, device: torch.device, dtype: torch
         dtype: of the teachers' arithmetic.
         labels: a folder in which what the teachers found is kept, so that an interrupted labelling goes on.
     """
-    kept = list(kept_photos(path))
+    kept = list(read_photos(path))
     planes = torch.zeros(len(kept), 6, SIDE, SIDE, dtype=torch.uint8)
     sure = torch.ones(len(kept))
     known = torch.zeros(len(kept))
@@ -77,14 +77,14 @@ def load_pool(path: Path, ensemble: Ensemble, device: torch.device, dtype: torch
         photo = kept[row].photo
         looks = _looks(ensemble, planes[row : row + 1, :3], dtype, labels / f"{photo.source}-{photo.name}.npz")
         found = {name: torch.from_numpy(plane).to(device).float() / 255 for name, plane in looks.items()}
-        subject, person, weight, agreement = combined(found, photo.tag)
+        subject, person, weight, agreement = combine_labels(found, photo.tag)
         planes[row, 3], planes[row, 5] = _bytes(subject), _bytes(weight)
         if not photo.person:
             planes[row, 4], known[row] = _bytes(person), 1.0
         sure[row] = agreement
     box, touches = _places(planes[:, 3])
     return Pool(
-        photos=[item.photo for item in kept], planes=planes, box=box, touches=touches, sure=sure.to(device),
+        photos=[item.photo for item in kept], planes=planes, box=box, touches=touches, agreement=sure.to(device),
         aspect=torch.tensor([item.pixels.shape[1] / item.pixels.shape[0] for item in kept], device=device),
         tag=torch.tensor([TAGS.index(item.photo.tag) for item in kept], device=device), person_known=known.to(device),
     )  # fmt: skip
@@ -107,7 +107,7 @@ def needs_label(photo: Photo) -> bool:
     return not photo.subject and photo.tag != "none"
 
 
-def combined(looks: dict[str, Tensor], tag: str) -> tuple[Tensor, Tensor, Tensor, float]:
+def combine_labels(looks: dict[str, Tensor], tag: str) -> tuple[Tensor, Tensor, Tensor, float]:
     """One label of what the teachers found in a photograph of a known kind.
 
     Args:

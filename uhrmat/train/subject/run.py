@@ -16,9 +16,9 @@ from uhrmat.hub.tensors import load_tensors
 from uhrmat.prior.networks.lpn import folded
 from uhrmat.train.recipe import SubjectRecipe
 from uhrmat.train.run import finish
-from uhrmat.train.subject.photos import Photo, keep_photos
+from uhrmat.train.subject.photos import Photo, write_photos
 from uhrmat.train.subject.pool import load_pool
-from uhrmat.train.subject.task import Student, SubjectTask, started
+from uhrmat.train.subject.task import Student, SubjectTask, initial_state
 from uhrmat.train.subject.teachers import Ensemble
 from uhrmat.train.task import Report, fit
 
@@ -58,7 +58,7 @@ def run_subject(
         if data is None:
             raise InputError("The subject network is trained on photographs.", "Give them with --data DIR.")
         note("reading the photographs")
-        keep_photos(data, photos)
+        write_photos(data, photos)
     where = torch.device(pick_device(device))
     bf16 = where.type != "cpu" or fast_bf16()
     ensemble = Ensemble(teachers or folder, folder).to(where)
@@ -85,7 +85,7 @@ def run_subject(
 
 def _start(task: SubjectTask, weights: Path) -> dict[str, Tensor]:
     try:
-        return started(task.build(), load_tensors(weights)[0])
+        return initial_state(task.build(), load_tensors(weights)[0])
     except (KeyError, ValueError) as error:
         raise InputError(
             f"The weights {weights} do not fit the recipe: {error.args[0]} has another shape.",

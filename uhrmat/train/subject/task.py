@@ -53,10 +53,10 @@ class SubjectTask:
     recipe: SubjectRecipe
     pool: Pool
     ensemble: Ensemble
-    painter: ViewGenerator = field(init=False)
+    views: ViewGenerator = field(init=False)
 
     def __post_init__(self) -> None:
-        self.painter = ViewGenerator(self.pool, self.recipe.seed)
+        self.views = ViewGenerator(self.pool, self.recipe.seed)
 
     def build(self) -> Student:
         """A network with batch normalisation, laid out for fast convolutions."""
@@ -74,7 +74,7 @@ class SubjectTask:
         """Cross entropy, soft overlap and edges of both planes, and the teachers' hints."""
         recipe = self.recipe
         with torch.no_grad():
-            views = self.painter.draw(int(batch["number"]), recipe.side, recipe.batch)
+            views = self.views.draw(int(batch["number"]), recipe.side, recipe.batch)
             image = views["image"].contiguous(memory_format=torch.channels_last)
             with torch.autocast(image.device.type, dtype, enabled=dtype != torch.float32):
                 hints = self.ensemble.hints(image, recipe.teachers)
@@ -99,7 +99,7 @@ class SubjectTask:
     def validate(self, net: nn.Module, dtype: torch.dtype) -> dict[str, float]:
         """Mean IoU at 0.5 for people, animals and objects held out, against masks and the teachers' common label, and
         the mean area marked in places without a subject."""
-        rows = self.pool.chosen(lambda p: p.held_out and p.tag != "ambiguous").nonzero()[:, 0]
+        rows = self.pool.select(lambda p: p.held_out and p.tag != "ambiguous").nonzero()[:, 0]
         found: dict[str, list[float]] = {}
         net.eval()
         for first in range(0, len(rows), 16):
@@ -137,7 +137,7 @@ def plane_loss(logits: Tensor, true: Tensor, weight: Tensor, name: str) -> dict[
     return {f"{name}_bce": entropy, f"{name}_dice": overlap, f"{name}_gradient": edges}
 
 
-def started(student: Student, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+def initial_state(student: Student, weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """The state of `student` with the finished weights of a network of the same shape, of one plane or two, in it.
 
     A head with one plane serves both planes. Raises ValueError where the shapes differ.

@@ -105,14 +105,14 @@ class Ensemble(nn.Module):
             self.nets[name] = GraphNet(path, ((spec.output or _first_output(path)), *hints))
         self.eval().requires_grad_(False)
 
-    def found_by(self, name: str, images: Tensor) -> dict[str, Tensor]:
+    def predict(self, name: str, images: Tensor) -> dict[str, Tensor]:
         """What one teacher finds in pictures (B, 3, H, W) in [0, 1]: kind to (B, 1, H, W) in [0, 1]."""
         planes = TEACHERS[name].read(self._run(name, images)[0])
         return {kind: _sized(plane, images.shape[-2:]) for kind, plane in planes.items()}
 
-    def probabilities(self, images: Tensor) -> dict[str, dict[str, Tensor]]:
-        """What each teacher finds: teacher to kind to plane, see `found_by`."""
-        return {name: self.found_by(name, images) for name in TEACHERS}
+    def predict_all(self, images: Tensor) -> dict[str, dict[str, Tensor]]:
+        """What each teacher finds: teacher to kind to plane, see `predict`."""
+        return {name: self.predict(name, images) for name in TEACHERS}
 
     def hints(self, images: Tensor, teachers: Sequence[str]) -> dict[str, Tensor]:
         """Features of pictures (B, 3, H, W) in [0, 1] that the named teachers compute, by grid, each (B, C, h, w)."""
@@ -188,7 +188,7 @@ def label(ensemble: Ensemble, images: Tensor) -> dict[str, Tensor]:
 
 def _mirrored(ensemble: Ensemble, images: Tensor) -> dict[str, Tensor]:
     """Mean of the results for pictures and for their mirror images."""
-    found = ensemble.probabilities(torch.cat([images, images.flip(-1)]))
+    found = ensemble.predict_all(torch.cat([images, images.flip(-1)]))
     flat = {"u2netp": found["u2netp"]["subject"], "animal": found["deeplab"]["animal"]}
     flat |= {"any": found["deeplab"]["subject"]}
     flat |= {f"person:{name}": found[name]["person"] for name in ("selfie", "bodypix", "deeplab")}

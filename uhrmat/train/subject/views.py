@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from uhrmat.train.subject.degrade import photographed, toned
+from uhrmat.train.subject.degrade import adjust_tone, simulate_camera
 from uhrmat.train.subject.photos import TAGS, Photo
 from uhrmat.train.subject.pool import Pool
 
@@ -49,16 +49,16 @@ class ViewGenerator:
             "animal": lambda p: p.tag == "animal",
             "object": lambda p: p.tag == "object",
         }
-        free = pool.chosen(lambda p: not p.held_out)
-        good = pool.sure.clamp(0, 1) * (pool.sure > _FREE)
+        free = pool.select(lambda p: not p.held_out)
+        good = pool.agreement.clamp(0, 1) * (pool.agreement > _FREE)
         self.subjects = sum(
-            getattr(shares, name) * _even(pool.chosen(test) * free * good) for name, test in kinds.items()
+            getattr(shares, name) * _even(pool.select(test) * free * good) for name, test in kinds.items()
         )
         area = pool.planes[:, 3].flatten(1).float().mean(1) / 255
-        pastable = (pool.sure > _PASTE) & (area > 0.02) & (area < 0.75)
+        pastable = (pool.agreement > _PASTE) & (area > 0.02) & (area < 0.75)
         self.cutouts = self.subjects * pastable
-        self.places = _even(pool.chosen(_is_place) * free) + 0.0
-        unsure = pool.chosen(lambda p: p.tag == "ambiguous") * free
+        self.places = _even(pool.select(_is_place) * free) + 0.0
+        unsure = pool.select(lambda p: p.tag == "ambiguous") * free
         self.subjects = self.subjects + 0.04 * _even(unsure)
 
     def draw(self, number: int, side: int, count: int) -> dict[str, Tensor]:
@@ -85,11 +85,11 @@ class ViewGenerator:
             front = torch.multinomial(self.cutouts, count, True, generator=dice)
             cut = self._sampled(front, self._grid(front, shape, dice, paste=True), "zeros")
             cover = _cover(cut[:, 3:4], dice) * paste[:, None, None, None]
-            image = image + cover * (toned(cut[:, :3], dice, 0.7) - image)
+            image = image + cover * (adjust_tone(cut[:, :3], dice, 0.7) - image)
             subject = subject + cover * (1 - subject)
             person = person * (1 - cover) + cover * cut[:, 4:5] / cut[:, 3:4].clamp(min=0.05)
             known = torch.where(paste, known * self.pool.person_known[front], known)
-        image = photographed(image.clamp(0, 1), dice)
+        image = simulate_camera(image.clamp(0, 1), dice)
         return {
             "image": image, "subject": subject.clamp(0, 1), "person": person.clamp(0, 1), "weight": weight,
             "person_known": known,

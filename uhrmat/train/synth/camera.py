@@ -15,21 +15,21 @@ _SAMPLING = (
 )
 
 
-def photograph(stage: Stage, picture: Floats) -> Floats:
+def simulate_camera(stage: Stage, picture: Floats) -> Floats:
     """Take `picture` (H, W, 3) with a random camera; the geometry stays where it is."""
     if stage.chance(0.85):
-        picture = noisy(stage, picture)
+        picture = add_noise(stage, picture)
     if stage.chance(0.25):
-        picture = demosaiced(picture)
+        picture = demosaic(picture)
     if stage.chance(0.35):
-        picture = sharpened(stage, picture)
+        picture = sharpen(stage, picture)
     if stage.chance(0.55):
-        return jpeg(stage, picture)
+        return compress_jpeg(stage, picture)
     levels = float(stage.rng.choice([255, 255, 255, 1023, 65535]))
     return np.asarray(np.rint(picture.clip(0, 1) * levels) / levels, np.float32)
 
 
-def noisy(stage: Stage, picture: Floats) -> Floats:
+def add_noise(stage: Stage, picture: Floats) -> Floats:
     """Shot and read noise: variance grows with the signal; sometimes smeared, as after denoising."""
     rng = stage.rng
     level = (0.002 + 0.022 * stage.difficulty) * float(rng.beta(1.2, 3)) * 2
@@ -41,7 +41,7 @@ def noisy(stage: Stage, picture: Floats) -> Floats:
     return np.asarray((picture + grain * (level * np.sqrt(0.1 + picture))).clip(0, 1), np.float32)
 
 
-def demosaiced(picture: Floats) -> Floats:
+def demosaic(picture: Floats) -> Floats:
     """Keep one colour per pixel (Bayer) and interpolate the others."""
     raw = np.empty(picture.shape[:2], np.uint16)
     full = np.rint(picture.clip(0, 1) * 65535).astype(np.uint16)
@@ -53,14 +53,14 @@ def demosaiced(picture: Floats) -> Floats:
     return out.astype(np.float32) * np.float32(1 / 65535)
 
 
-def sharpened(stage: Stage, picture: Floats) -> Floats:
+def sharpen(stage: Stage, picture: Floats) -> Floats:
     """Unsharp masking of small radius."""
     amount = np.float32(stage.rng.uniform(0.15, 0.3 + 0.5 * stage.difficulty))
     soft = cv2.GaussianBlur(picture, (0, 0), stage.rng.uniform(0.6, 1.4))
     return np.asarray((picture + (picture - soft) * amount).clip(0, 1), np.float32)
 
 
-def jpeg(stage: Stage, picture: Floats) -> Floats:
+def compress_jpeg(stage: Stage, picture: Floats) -> Floats:
     """Compress and decompress, with or without chroma subsampling."""
     quality = int(stage.rng.uniform(98 - 38 * stage.difficulty, 99))
     sampling = int(_SAMPLING[int(stage.rng.choice(3, p=[0.5, 0.15, 0.35]))])

@@ -11,7 +11,7 @@ import numpy as np
 
 from uhrmat.core.errors import InputError
 from uhrmat.train.synth import texture
-from uhrmat.train.synth.camera import photograph
+from uhrmat.train.synth.camera import simulate_camera
 from uhrmat.train.synth.canvas import straight
 from uhrmat.train.synth.kinds.feather import feathers
 from uhrmat.train.synth.kinds.fur import fur
@@ -104,7 +104,7 @@ def render_scene(
     taken = stage.chance(0.85) if camera is None else camera
     trimap = make_trimap(stage, alpha, unknown_share)
     if taken:
-        image = photograph(stage, image)
+        image = simulate_camera(stage, image)
     return Scene(image, alpha, foreground, background, trimap, kind, linear, taken)
 
 
@@ -149,5 +149,5 @@ def _background(stage: Stage, foreground: Floats, alpha: Floats) -> Floats:
     """A backdrop, the more often close to the foreground's colours the harder the scene."""
     background = texture.backdrop(stage)
     if stage.chance(0.1 + 0.5 * stage.difficulty):
-        background = texture.towards(stage, background, foreground, alpha)
+        background = texture.match_colours(stage, background, foreground, alpha)
     return background

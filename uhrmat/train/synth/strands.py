@@ -87,7 +87,7 @@ def ribbons(
     return np.concatenate([paths + normal * half, (paths - normal * half)[:, ::-1]], 1)
 
 
-def cut(outlines: Points, number: int) -> list[Points]:
+def split_ribbons(outlines: Points, number: int) -> list[Points]:
     """Cut ribbons into `number` consecutive parts that share their ends, so that colour can change along them."""
     steps = outlines.shape[1] // 2
     left, right = outlines[:, :steps], outlines[:, steps:][:, ::-1]

@@ -20,7 +20,7 @@ def colour(stage: Stage, *, low: float = 0.05, high: float = 0.95, chroma: float
     return np.clip(grey + hue, 0.01, 0.99).astype(np.float32)
 
 
-def generated(stage: Stage) -> Floats:
+def generate_surface(stage: Stage) -> Floats:
     """A made-up surface (H, W, 3): colours blended by noise and a gradient, sometimes with stripes, with fine grain."""
     height, width = stage.shape
     side = float(np.sqrt(height * width))
@@ -50,7 +50,7 @@ def _stripes(stage: Stage) -> Floats:
 def surface(stage: Stage) -> Floats:
     """A texture for a foreground object (H, W, 3), recoloured so that a photograph is not always landscape-coloured."""
     if not stage.photos or stage.chance(0.35):
-        return generated(stage)
+        return generate_surface(stage)
     picture = crop(stage, stage.photos, *stage.shape, zoom=0.7)
     tint = colour(stage, low=0.2, high=0.8)
     strength = stage.rng.uniform(0, 0.8)
@@ -60,7 +60,9 @@ def surface(stage: Stage) -> Floats:
 
 def backdrop(stage: Stage) -> Floats:
     """A background (H, W, 3), sharp or out of focus."""
-    picture = crop(stage, stage.photos, *stage.shape) if stage.photos and stage.chance(0.85) else generated(stage)
+    picture = (
+        crop(stage, stage.photos, *stage.shape) if stage.photos and stage.chance(0.85) else generate_surface(stage)
+    )
     if stage.chance(0.45):
         picture = defocus(picture, stage.side * float(np.exp(stage.rng.uniform(np.log(0.001), np.log(0.03)))))
     return picture
@@ -77,7 +79,7 @@ def defocus(picture: Floats, radius: float) -> Floats:
     return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC).clip(0, 1), np.float32)
 
 
-def towards(stage: Stage, background: Floats, foreground: Floats, alpha: Floats) -> Floats:
+def match_colours(stage: Stage, background: Floats, foreground: Floats, alpha: Floats) -> Floats:
     """Shift the background's mean and spread towards the foreground's: similar colours, the hard case."""
     step = max(1, int(np.sqrt(alpha.size) // 256))
     weight = alpha[::step, ::step, None]

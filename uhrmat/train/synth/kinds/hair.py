@@ -11,7 +11,7 @@ from uhrmat.train.synth.canvas import blank, draw, mask_of, paint, soften
 from uhrmat.train.synth.noise import fractal
 from uhrmat.train.synth.shapes import blob, ellipse, shoulders
 from uhrmat.train.synth.stage import Floats, Points, Stage
-from uhrmat.train.synth.strands import Growth, clump, cut, grow, ribbons
+from uhrmat.train.synth.strands import Growth, clump, grow, ribbons, split_ribbons
 from uhrmat.train.synth.texture import colour, surface
 
 _NATURAL = np.array(
@@ -137,7 +137,7 @@ def draw_strands(
     base = tint * np.exp(lock + rng.normal(0, 0.18, count))[:, None] + rng.normal(0, 0.012, (count, 3))
     tip = np.exp(rng.normal(0, 0.15))
     shades = [base * s for s in (0.85, 1.0, tip)]
-    parts = cut(outlines, 3)
+    parts = split_ribbons(outlines, 3)
     polygons = [part[i] for i in range(count) for part in parts]
     colours = np.stack(shades, 1).reshape(-1, 3).clip(0.005, 0.995)
     draw(layer, polygons, colours, blur=blur, opacity=opacity, light=light)

@@ -7,7 +7,7 @@ import numpy as np
 from uhrmat.train.synth.canvas import blank, draw, soften
 from uhrmat.train.synth.noise import fractal
 from uhrmat.train.synth.stage import Floats, Points, Stage
-from uhrmat.train.synth.strands import Growth, cut, grow, ribbons
+from uhrmat.train.synth.strands import Growth, grow, ribbons, split_ribbons
 from uhrmat.train.synth.texture import colour
 
 _GREENS = np.array(
@@ -54,7 +54,7 @@ def grass(stage: Stage) -> Floats:
     outlines = ribbons(paths, stage.stroke(1.5, 9.0) * rng.uniform(0.3, 1, count), taper=0.97, power=1.6, base=0.3)
     tint = _GREENS[int(rng.integers(5))] if stage.chance(0.85) else colour(stage)
     tone = tint * np.exp(rng.normal(0, 0.25, (count, 1))) + rng.normal(0, 0.02, (count, 3))
-    parts = cut(outlines, 3)
+    parts = split_ribbons(outlines, 3)
     polygons = [part[i] for i in range(count) for part in parts]
     shades = np.stack([tone * 0.7, tone, tone * 1.2], 1).reshape(-1, 3).clip(0.01, 0.98)
     half = len(polygons) // 2

@@ -16,13 +16,13 @@ def solid(stage: Stage) -> Floats:
     """One to three opaque objects whose edges are as sharp as the lens allows."""
     layer = blank(*stage.shape)
     for outline in _outlines(stage, int(stage.rng.integers(1, 4))):
-        paint(layer, mask_of(*stage.shape, [outline]), shaded(stage))
+        paint(layer, mask_of(*stage.shape, [outline]), shaded_surface(stage))
     if stage.chance(0.5):
         _wires(stage, layer)
     return soften(layer, stage.rng.uniform(0.0, 0.9))
 
 
-def shaded(stage: Stage) -> Floats:
+def shaded_surface(stage: Stage) -> Floats:
     """A surface (H, W, 3) under a gradient of light."""
     light = stage.rng.uniform(0.5, 1.0) + ramp(stage.rng, *stage.shape)[..., None] * stage.rng.uniform(0, 0.7)
     return np.asarray((surface(stage) * light).clip(0, 1), np.float32)
@@ -96,7 +96,7 @@ def _pierced(stage: Stage) -> Floats:
                 gaps.append(blob(rng, spot, pitch * rng.uniform(0.15, 0.42), rough=0.2, points=48))
     body = mask_of(*stage.shape, [outline])
     pierced = np.minimum(body, 1 - mask_of(*stage.shape, gaps)) if gaps else body
-    return paint(blank(*stage.shape), pierced, shaded(stage))
+    return paint(blank(*stage.shape), pierced, shaded_surface(stage))
 
 
 def _wheel(stage: Stage) -> Floats:
@@ -105,7 +105,7 @@ def _wheel(stage: Stage) -> Floats:
     squash = rng.uniform(0.5, 1.0)
     thick = rng.uniform(0.03, 0.12)
     rings = [ellipse(at, radius * k, radius * k * squash, 360) for k in (1, 1 - thick, 0.12, 0.06)]
-    layer = paint(blank(*stage.shape), mask_of(*stage.shape, rings), shaded(stage))
+    layer = paint(blank(*stage.shape), mask_of(*stage.shape, rings), shaded_surface(stage))
     count = int(rng.integers(8, 40))
     angle = np.linspace(0, 2 * np.pi, count, endpoint=False) + rng.normal(0, 0.02, count)
     twist = rng.uniform(-0.6, 0.6) * np.where(np.arange(count) % 2, 1, -1)

@@ -14,13 +14,13 @@ from uhrmat.core.errors import InputError
 from uhrmat.refine.features import start_of, without_line
 from uhrmat.refine.shm.network import SHM
 from uhrmat.sparse import DenseEngine
-from uhrmat.train.crops import SOFT, CropStream, SampleCrops, build_crop
+from uhrmat.train.crops import MAX_BLUR, CropStream, SampleCrops, build_crop
 from uhrmat.train.losses import gradient, laplacian_pyramid, masked_l1, masked_l2
 from uhrmat.train.recipe import RefinerRecipe, SceneRecipe
 from uhrmat.train.samples import SampleCache
-from uhrmat.train.task import Batch, State, fit, learning_rate
+from uhrmat.train.task import Batch, TrainingState, fit, learning_rate
 
-__all__ = ["ShmTask", "learning_rate", "loss_of", "predict", "train", "validate"]
+__all__ = ["ShmTask", "learning_rate", "predict", "refiner_loss", "train", "validate"]
 
 
 SIDE_WEIGHT = 0.1
@@ -29,7 +29,7 @@ SIDE_WEIGHT = 0.1
 
 @dataclass(frozen=True)
 class ShmTask:
-    """cache: a folder of samples (see `samples.fill`), which may grow meanwhile."""
+    """cache: a folder of samples (see `samples.fill_samples`), which may grow meanwhile."""
 
     recipe: RefinerRecipe
     cache: Path
@@ -45,10 +45,10 @@ class ShmTask:
         return CropStream(self.cache, recipe.side, recipe.seed, recipe.held_out, recipe.batch, start, recipe.exact)
 
     def loss(self, net: nn.Module, batch: Batch, dtype: torch.dtype) -> tuple[Tensor, dict[str, float]]:
-        """See `loss_of`; outputs at coarser strides, which `paper` has in training, count SIDE_WEIGHT each."""
+        """See `refiner_loss`; outputs at coarser strides, which `paper` has in training, count SIDE_WEIGHT each."""
         *sides, found = outputs(net, batch, dtype)
-        total, parts = loss_of(self.recipe, found, batch)
-        return total + sum(SIDE_WEIGHT * loss_of(self.recipe, side, batch)[0] for side in sides), parts
+        total, parts = refiner_loss(self.recipe, found, batch)
+        return total + sum(SIDE_WEIGHT * refiner_loss(self.recipe, side, batch)[0] for side in sides), parts
 
     def validate(self, net: nn.Module, dtype: torch.dtype) -> dict[str, float]:
         """See `validate`."""
@@ -85,7 +85,7 @@ def outputs(net: nn.Module, batch: Batch, dtype: torch.dtype) -> list[Tensor]:
     return [nn.functional.interpolate(x, side, mode="bilinear", align_corners=False) for x in found]
 
 
-def loss_of(recipe: RefinerRecipe, found: Tensor, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+def refiner_loss(recipe: RefinerRecipe, found: Tensor, batch: Batch) -> tuple[Tensor, dict[str, float]]:
     """The recipe's weighted loss, and its parts for the log."""
     true, unknown = batch["alpha"], batch["unknown"]
     fused = torch.where(unknown, found.clamp(0, 1), true)
@@ -108,14 +108,14 @@ def validate(net: nn.Module, cache: SampleCache, recipe: RefinerRecipe, dtype: t
     count = 0
     for seed in [s for s in cache.seeds() if s < recipe.held_out]:
         views = SampleCrops(cache.load(seed))
-        if not views.usable or views.hopeless:
+        if not views.usable or views.prior_failed:
             continue
         size = views.sample.trimap.shape
         side = min(recipe.side, *size)
         middle = views.places[len(views.places) // 2]
         y, x = (int(np.clip(c - side // 2, 0, n - side)) for c, n in zip(middle, size, strict=True))
-        for which in range(len(views.smalls)):
-            crop = build_crop(views, (y, x), side, which, soft=seed % 3 / 2 * SOFT)
+        for which in range(len(views.small_images)):
+            crop = build_crop(views, (y, x), side, which, soft=seed % 3 / 2 * MAX_BLUR)
             batch = {k: v[None].to(device) for k, v in crop.items()}
             unknown, true = batch["unknown"], batch["alpha"]
             guesses = [(batch["features"][:, c : c + 1] + 1) / 2 for c in (3, 4)]
@@ -125,6 +125,6 @@ def validate(net: nn.Module, cache: SampleCache, recipe: RefinerRecipe, dtype: t
     return dict(zip(("prior", "projection", "anchor", "network"), (totals / max(count, 1)).tolist(), strict=True))
 
 
-def train(recipe: RefinerRecipe, cache: Path, out: Path, **options: Any) -> State:
+def train(recipe: RefinerRecipe, cache: Path, out: Path, **options: Any) -> TrainingState:
     """`fit` of the refiner on the samples of `cache`, with fit's options."""
     return fit(ShmTask(recipe, cache), out, **options)

@@ -28,7 +28,7 @@ _LONGEST = {"people": 1024, "portraits": 1280, "others": 1024, "places": 2560}
 
 
 @dataclass(frozen=True)
-class StoredPhoto:
+class PhotoSource:
     """kind: one of KINDS; name: without suffix; photo: file; mask: file with its alpha, None for places."""
 
     kind: str
@@ -42,10 +42,10 @@ def held_out(name: str) -> bool:
     return name.isdigit() and int(name) % 10 == HELD_OUT
 
 
-def find_sources(data: Path) -> list[StoredPhoto]:
+def find_sources(data: Path) -> list[PhotoSource]:
     """All photographs of the folder, also those held out. Raises InputError where there are no people."""
     people = [
-        StoredPhoto("people", photo.stem, photo, data / "people" / "mask" / f"{photo.stem}.png")
+        PhotoSource("people", photo.stem, photo, data / "people" / "mask" / f"{photo.stem}.png")
         for photo in sorted((data / "people" / "photo").glob("*.jpg"))
         if photo.is_file()
     ]
@@ -55,11 +55,11 @@ def find_sources(data: Path) -> list[StoredPhoto]:
     places, pairs = find_training_data(data) if has_more else ([], [])
     for photo, mask in pairs:
         kind = "portraits" if "P3M" in str(photo.relative_to(data)) else "others"
-        found.append(StoredPhoto(kind, photo.stem, photo, mask))
-    return found + [StoredPhoto("places", photo.stem, photo, None) for photo in places]
+        found.append(PhotoSource(kind, photo.stem, photo, mask))
+    return found + [PhotoSource("places", photo.stem, photo, None) for photo in places]
 
 
-class Store:
+class PhotoCache:
     """Pictures of `find_sources` in a cache folder, as arrays that are mapped into memory, not read."""
 
     def __init__(self, folder: Path) -> None:
@@ -75,7 +75,7 @@ class Store:
         return [np.load(self.folder / kind / f"{name}.{level}.npy", mmap_mode="r") for level in range(LEVELS)]
 
 
-def fill_store(data: Path, folder: Path) -> Store:
+def fill_photo_cache(data: Path, folder: Path) -> PhotoCache:
     """Decode what is not there yet. Files appear whole, so that an interrupted run can be begun again."""
     for source in find_sources(data):
         path = folder / source.kind / f"{source.name}.0.npy"
@@ -85,10 +85,10 @@ def fill_store(data: Path, folder: Path) -> Store:
         for level, pixels in reversed(list(enumerate(_sizes(source)))):
             with atomic(path.with_name(f"{source.name}.{level}.npy")) as part:
                 np.save(part, pixels)
-    return Store(folder)
+    return PhotoCache(folder)
 
 
-def read_source(source: StoredPhoto) -> np.ndarray:
+def read_source(source: PhotoSource) -> np.ndarray:
     """(H, W, 3 or 4) uint8: RGB, with the mask as alpha where there is one. Raises InputError if it cannot be read."""
     photo = cv2_read(source.photo, cv2.IMREAD_COLOR)
     if photo is None:
@@ -103,7 +103,7 @@ def read_source(source: StoredPhoto) -> np.ndarray:
     return np.dstack([photo[..., ::-1], mask])
 
 
-def _sizes(source: StoredPhoto) -> Iterator[np.ndarray]:
+def _sizes(source: PhotoSource) -> Iterator[np.ndarray]:
     pixels = read_source(source)
     scale = min(1.0, _LONGEST[source.kind] / max(pixels.shape[:2]))
     for level in range(LEVELS):
