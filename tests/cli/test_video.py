@@ -75,19 +75,6 @@ def test_frame_by_frame_reaches_the_clip(shot: Path, monkeypatch: pytest.MonkeyP
     assert light(shot, "--overwrite").exit_code == 0 and len(asked) == 3
 
 
-def test_a_trained_blend_reaches_the_clip(shot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from safetensors.torch import save_file
-
-    from uhrmat.refine.time import TimeNet
-    from uhrmat.video.blend import TimeBlend
-
-    asked: list[int] = []
-    save_file(TimeNet().state_dict(), tmp_path / "w.safetensors")
-    monkeypatch.setattr(TimeBlend, "__call__", lambda *_: asked.append(1))
-    assert light(shot, "--blend", str(tmp_path / "w.safetensors"), "--frame-by-frame").exit_code == 0 and asked == []
-    assert light(shot, "--blend", str(tmp_path / "w.safetensors"), "--overwrite").exit_code == 0 and len(asked) == 3
-
-
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -108,7 +108,7 @@ def test_the_input_is_no_output(stream: ClipSpec) -> None:
 
 
 def test_settings_are_those_that_show_in_the_frames(stream: ClipSpec) -> None:
-    same, *others = (plan_clip(x) for x in (stream, replace(stream, threshold=0.1), replace(stream, blend="other")))
+    same, *others = (plan_clip(x) for x in (stream, replace(stream, threshold=0.1), replace(stream, averaged=False)))
     assert plan_clip(stream).settings == same.settings
     assert len({same.settings, *(other.settings for other in others)}) == 3
 

@@ -110,15 +110,6 @@ _on_scenes(
     Example: uhrmat train ddfe -o runs/ddfe --data photographs/ --minutes 30
     """,
 )
-_on_scenes(
-    "time",
-    "time",
-    "TimeRecipe",
-    """Train the blend over time, which joins a clip's new alphas with their last ones.
-
-    Example: uhrmat train time -o runs/time --data photographs/ --minutes 30
-    """,
-)
 
 
 @train.command()

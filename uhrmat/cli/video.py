@@ -19,12 +19,6 @@ FrameByFrame = Annotated[
     bool,
     typer.Option("--frame-by-frame", help="Average nothing over frames.", rich_help_panel="What is computed again"),
 ]
-Blend = Annotated[
-    str | None,
-    typer.Option(
-        metavar="WEIGHTS", help="Average by a network of `uhrmat train time`.", rich_help_panel="What is computed again"
-    ),
-]
 
 
 def video(
@@ -39,7 +33,6 @@ def video(
     rate: opt.FrameRate = None,
     temporal: opt.Temporal = True,
     frame_by_frame: FrameByFrame = False,
-    blend: Blend = None,
     threshold: opt.Threshold = None,
     keyframe_interval: opt.KeyframeInterval = 60,
     prior: opt.Prior = "auto",
@@ -82,7 +75,7 @@ def video(
         spec = ClipSpec(
             clip, output, None if outputs is None else parse_outputs(outputs), codec, bits, background, start, end,
             frames, None if rate is None else parse_rate(rate), trimap, mask, plate, key, temporal, threshold,
-            keyframe_interval, model, not frame_by_frame, blend,
+            keyframe_interval, model, not frame_by_frame,
         )  # fmt: skip
         job = plan_clip(spec, overwrite=overwrite, resume=resume)
         if background is not None:

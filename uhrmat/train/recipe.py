@@ -69,16 +69,6 @@ class DetailRecipe(RefinerRecipe):
 
 
 @dataclass(frozen=True)
-class TimeRecipe(SceneRecipe):
-    """Crops of synthetic clips, `frames` in a row. change, flicker: weights of the mean and of the root mean square by
-    which the alpha's change from frame to frame is off."""
-
-    change: float
-    flicker: float
-    frames: int
-
-
-@dataclass(frozen=True)
 class PersonRecipe(Recipe):
     """Pictures of about `side`² pixels; in a `share` of the steps fewer of about `large`². bce, dice, gradient: loss
     weights. hint: that of a teacher's layers, named for each grid (see `train.lpn.teacher`), 0 without a teacher."""
@@ -112,7 +102,6 @@ class SubjectRecipe(Recipe):
 RECIPES: dict[str, type[Recipe]] = {
     "shm": RefinerRecipe,
     "ddfe": DetailRecipe,
-    "time": TimeRecipe,
     "lpn-person": PersonRecipe,
     "lpn-subject": SubjectRecipe,
     "lpn-trimap": SceneRecipe,

@@ -17,16 +17,14 @@ from uhrmat.core.children import protect_children
 from uhrmat.core.devices import fast_bf16, pick_device
 from uhrmat.core.errors import UhrmatError
 from uhrmat.media import atomic
-from uhrmat.train.clips import fill_clips
 from uhrmat.train.ddfe_task import DdfeTask
 from uhrmat.train.export import Provenance, export
 from uhrmat.train.lpn.trimap import TrimapTask
-from uhrmat.train.recipe import DetailRecipe, Recipe, RefinerRecipe, SceneRecipe, TimeRecipe
+from uhrmat.train.recipe import DetailRecipe, Recipe, RefinerRecipe, SceneRecipe
 from uhrmat.train.samples import SampleCache, fill_samples
 from uhrmat.train.shm_task import ShmTask
 from uhrmat.train.synth import find_training_data, prepare_subjects
 from uhrmat.train.task import Report, TrainingState, TrainingTask, fit
-from uhrmat.train.time_task import TimeTask
 
 _FIRST = 16
 """Training scenes that must be there before the first step."""
@@ -47,17 +45,14 @@ def run(
     folder = cache or out / "scenes"
     with scene_producers(recipe, folder, data, producers, note):
         state = fit_task(scene_task(recipe, folder), out, device, workers, minutes, every, weights, report)
-    made = "clips" if isinstance(recipe, TimeRecipe) else "scenes"
-    what = f"synthetic {made} of `uhrmat.train.synth`" + ("" if data is None else " over clean photographs")
+    what = "synthetic scenes of `uhrmat.train.synth`" + ("" if data is None else " over clean photographs")
     scenes = len(SampleCache(folder).seeds())
-    crops = f"crops of {recipe.side} x {recipe.side} from {scenes:,} {made}"
+    crops = f"crops of {recipe.side} x {recipe.side} from {scenes:,} scenes"
     return finish(state, state.ema, recipe, crops, what, [], out / f"{recipe.network}-{recipe.size}.safetensors")
 
 
 def scene_task(recipe: SceneRecipe, cache: Path) -> TrainingTask:
     """The task of a network that is trained on scenes."""
-    if isinstance(recipe, TimeRecipe):
-        return TimeTask(recipe, cache)
     if isinstance(recipe, DetailRecipe):
         return DdfeTask(recipe, cache)
     return ShmTask(recipe, cache) if isinstance(recipe, RefinerRecipe) else TrimapTask(recipe, cache)
@@ -104,9 +99,7 @@ def scene_producers(
     protect_children()
     context = multiprocessing.get_context("spawn")
     shares = [range(first, recipe.scenes, producers) for first in range(producers)]
-    clips = isinstance(recipe, TimeRecipe)
-    make, more = (fill_clips, (recipe.held_out,)) if clips else (fill_samples, ())
-    makers = [context.Process(target=make, args=(folder, data, share, *more), daemon=True) for share in shares]
+    makers = [context.Process(target=fill_samples, args=(folder, data, share), daemon=True) for share in shares]
     for maker in makers:
         maker.start()
     try:

@@ -16,7 +16,7 @@ from uhrmat.refine.refiner import RefineInput
 from uhrmat.sparsity.spatial import trimap_band, widen
 from uhrmat.sparsity.temporal import THRESHOLD, active_pixels, changed, fuse, thresholds
 from uhrmat.sparsity.thresholded import trimap_from_alpha
-from uhrmat.video.blend import Blend, Moment, by_rule
+from uhrmat.video.blend import Moment, by_rule
 from uhrmat.video.state import NEVER, LastComputed, SteadyPrior, Watch
 from uhrmat.video.still import KeptPrior
 
@@ -94,9 +94,8 @@ class ClipPipeline:
     and InputError where the frames change their size.
     """
 
-    def __init__(self, matter: StillPipeline, gate: TemporalOptions | None = None, blend: Blend = by_rule) -> None:
-        """blend: joins what is new with what was, where the gate lets it."""
-        self.matter, self.gate, self.blend = matter, gate or TemporalOptions(), blend
+    def __init__(self, matter: StillPipeline, gate: TemporalOptions | None = None) -> None:
+        self.matter, self.gate = matter, gate or TemporalOptions()
         self.reset()
 
     def reset(self) -> None:
@@ -179,7 +178,7 @@ class ClipPipeline:
         where = active & (self._last.number >= 0)
         if where.any():
             np.clip(alpha, 0, 1, out=alpha)
-            self.blend(Moment(job, self._before, self._last.alpha, where, self._watch.noise), alpha)
+            by_rule(Moment(job, self._before, self._last.alpha, where, self._watch.noise), alpha)
 
     def _remember(self, alpha: np.ndarray, job: RefineInput, masks: tuple[np.ndarray, ...]) -> None:
         """Joins `alpha` with what is kept, in place, for this frame and the next."""

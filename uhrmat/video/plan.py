@@ -29,8 +29,7 @@ class ClipSpec:
     beside the clip; apart: output is a folder whatever its name looks like, and in it each output has a name of its
     own; codec: a name in `CODECS`, None: by the output's extension; start, end, frames: indices, `end` is not in it;
     rate: of a sequence; threshold, temporal, averaged: see `video.frames.TemporalOptions`; interval: frames between key
-    frames; model: prior, refiner, device and memory; blend: weights that average in the rule's
-    place, see `video.blend.make_blend`.
+    frames; model: prior, refiner, device and memory.
     """
 
     source: Path
@@ -52,7 +51,6 @@ class ClipSpec:
     interval: int = KEYFRAME_INTERVAL
     model: ModelOptions = field(default_factory=ModelOptions)
     averaged: bool = True
-    blend: str | None = None
     apart: bool = False
 
 
@@ -134,8 +132,8 @@ def plan_clip(spec: ClipSpec, *, overwrite: bool = False, resume: bool = False) 
 
 def _inputs(spec: ClipSpec, info: ClipInfo, hints: ClipHints) -> list[Path]:
     """Every file that decides what the frames look like."""
-    named = [str(name or "") for name in (spec.model.weights, spec.blend)]
-    weights = [Path(name) for name in named if name.endswith(".safetensors")]
+    named = str(spec.model.weights or "")
+    weights = [Path(named)] if named.endswith(".safetensors") else []
     behind = [Path(spec.background)] if spec.background is not None and Path(spec.background).is_file() else []
     return [*info.sources, *hints.files(), *behind, *weights]
 
@@ -189,7 +187,6 @@ def _settings(
         "files": inputs, "frames": [start, stop], "codec": codec.name,
         "targets": [[t.content, str(t.path)] for t in targets], "bits": spec.bits, "background": spec.background,
         "rate": str(spec.rate), "hints": [hints.kind, hints.key, str(hints.plate), sorted(hints.keys)],
-        "temporal": spec.temporal, "averaged": spec.averaged, "blend": spec.blend, "threshold": spec.threshold,
-        "interval": spec.interval,
+        "temporal": spec.temporal, "averaged": spec.averaged, "threshold": spec.threshold, "interval": spec.interval,
         "model": {key: str(value) for key, value in asdict(spec.model).items()},
     })  # fmt: skip

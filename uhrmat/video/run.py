@@ -34,7 +34,6 @@ from uhrmat.pipeline import StillPipeline
 from uhrmat.prior.chroma_key.key import KeyPrior
 from uhrmat.prior.closed_form.affinity import AffinityPrior, Solver
 from uhrmat.sparsity.temporal import THRESHOLD
-from uhrmat.video.blend import Blend, by_rule, make_blend
 from uhrmat.video.frames import ClipPipeline, FrameResult, TemporalOptions
 from uhrmat.video.hints import HintReader
 from uhrmat.video.journal import Journal, Known
@@ -59,7 +58,6 @@ class Tools:
     matter: StillPipeline
     background: Background | None
     solver: Solver | None = None
-    blend: Blend = by_rule
 
     def __post_init__(self) -> None:
         """Raises InputError for a background that can be seen through."""
@@ -74,8 +72,7 @@ class Tools:
         if job.hints.carried:
             model = replace(model, prior="alpha")
         background = None if job.spec.background is None else parse_background(job.spec.background)
-        matter = StillPipeline.from_options(model, solver=solver)
-        return cls(matter, background, solver, make_blend(job.spec.blend, matter))
+        return cls(StillPipeline.from_options(model, solver=solver), background, solver)
 
 
 @dataclass(frozen=True)
@@ -203,7 +200,7 @@ class _SegmentRun:
     ) -> None:  # fmt: skip
         threshold = THRESHOLD if job.spec.threshold is None else job.spec.threshold
         gate = TemporalOptions(job.spec.temporal, threshold, averaged=job.spec.averaged)
-        self._clip, self._job, self._tools = ClipPipeline(tools.matter, gate, tools.blend), job, tools
+        self._clip, self._job, self._tools = ClipPipeline(tools.matter, gate), job, tools
         self._writers, self._progress, self._shown = writers, progress, shown
         self.active: dict[int, str] = {}
         self.frames: list[dict[str, Any]] = []
