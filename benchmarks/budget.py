@@ -32,7 +32,7 @@ from uhrmat.metrics import score
 from uhrmat.prior.base import working_shape
 from uhrmat.prior.prefetch import small_copy
 from uhrmat.refine.fuse import upsampled_prior
-from uhrmat.refine.memory.overflow import refine_divided
+from uhrmat.refine.memory.overflow import refine_with_budget
 from uhrmat.refine.memory.parts import count_cells
 from uhrmat.refine.refiner import RefineInput, SHMRefiner
 from uhrmat.sparsity.spatial import trimap_band
@@ -56,8 +56,8 @@ def sparsemat(quick: bool, folder: Path) -> dict[str, Any]:
     room = active // 2 if quick else ROOM
     budget = refiner.cost.bytes(round(room * load / active))
     alphas = {mode: upsampled_prior(prior, found.trimap) for mode in ("parts", "cascade")}
-    refine_divided(refiner, job, alphas["parts"], "parts", budget)
-    done = refine_divided(refiner, job, alphas["cascade"], "cascade", budget)
+    refine_with_budget(refiner, job, alphas["parts"], "parts", budget)
+    done = refine_with_budget(refiner, job, alphas["cascade"], "cascade", budget)
     steps = [{"scale": step.scale, "active": step.active, "parts": step.parts} for step in done.steps]
     size = {"height": height, "width": width, "active_of_one_shot": active, "room": room}
     sads = {

@@ -27,7 +27,7 @@ from benchmarks.common import header, parser, write
 from uhrmat.media.resample import area_average
 from uhrmat.refine.features import BilinearMaps, PictureColours
 from uhrmat.refine.linear import EPSILON, RADIUS
-from uhrmat.refine.refiner import RefineInput, make_refiner, places
+from uhrmat.refine.refiner import RefineInput, active_coordinates, make_refiner
 from uhrmat.sparsity.spatial import K
 from uhrmat.train.crops import blur_window, draw_blur
 from uhrmat.train.recipe import RefinerRecipe, load_recipe
@@ -69,8 +69,8 @@ def _mean(x: Tensor) -> Tensor:
 
 
 class Points(IterableDataset[Batch]):
-    """Batch i: small (1, 3, h, w) and prior (1, 1, h, w) of a scene, and of POINTS unknown pixels their places ys, xs,
-    colours (n, 3) and true alpha (n,); size (2,)."""
+    """Batch i: small (1, 3, h, w) and prior (1, 1, h, w) of a scene, and of POINTS unknown pixels the coordinates ys,
+    xs, colours (n, 3) and true alpha (n,); size (2,)."""
 
     def __init__(self, cache: Path, recipe: RefinerRecipe, start: int) -> None:
         self.cache, self.recipe, self.start = cache, recipe, start
@@ -161,7 +161,7 @@ class LearnedGuideRefiner:
         small, prior = torch.from_numpy(job.small).movedim(-1, 0)[None], torch.from_numpy(job.prior)[None, None]
         model = BilinearMaps(self.net(small, prior)[0].movedim(0, -1), job.size)
         colours, target = PictureColours(job.picture), torch.from_numpy(alpha)
-        for ys, xs in places(job.active):
+        for ys, xs in active_coordinates(job.active):
             target[ys, xs] = _applied(self.net, model, colours(ys * job.size[1] + xs), ys, xs)
 
 

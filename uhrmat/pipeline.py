@@ -27,7 +27,7 @@ from uhrmat.prior.make import PriorRegistry
 from uhrmat.prior.prefetch import PrefetchedPrior, small_problem
 from uhrmat.refine.fuse import apply_trimap, upsampled_prior
 from uhrmat.refine.memory.budget import check_total, refiner_limit
-from uhrmat.refine.memory.overflow import MODES, Climbing, RefineOutcome, refine_within
+from uhrmat.refine.memory.overflow import MODES, PyramidRefiner, RefineOutcome, refine_within
 from uhrmat.refine.refiner import RefineInput, make_refiner
 from uhrmat.sparsity.spatial import HIGH, LOW, trimap_band
 from uhrmat.sparsity.thresholded import trimap_from_alpha
@@ -119,7 +119,7 @@ class StillPipeline:
         self.priors = PriorRegistry(prior, solver, self.device, threads)
         self.refiner = make_refiner(refiner, weights, engine, dtype, self.device)
         self.notes += getattr(self.refiner, "notes", [])
-        self.halved = working_size is None and isinstance(self.refiner, Climbing)
+        self.halved = working_size is None and isinstance(self.refiner, PyramidRefiner)
         self.max_memory, self.overflow = max_memory, overflow
 
     @classmethod

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmarks import ablation
-from uhrmat.refine.features import BASE, CHANNELS, PRIOR, without_line
+from uhrmat.refine.features import CHANNELS, PRIOR, PROJECTION, mask_colour_line
 from uhrmat.refine.shm.network import SHM
 
 
@@ -57,8 +57,8 @@ def test_gates_depend_on_what_they_are_said_to() -> None:
 
 def test_without_its_line_a_refiner_begins_at_the_prior() -> None:
     features = torch.rand(4, 5, CHANNELS)
-    hidden = without_line(features)
-    assert torch.equal(hidden[..., BASE], features[..., PRIOR])
-    assert torch.equal(hidden[..., :BASE], features[..., :BASE])
+    hidden = mask_colour_line(features)
+    assert torch.equal(hidden[..., PROJECTION], features[..., PRIOR])
+    assert torch.equal(hidden[..., :PROJECTION], features[..., :PROJECTION])
     assert torch.equal(hidden[..., 7:10], features[..., 7:10]) and not hidden[..., [5, 6, *range(10, 16)]].any()
-    assert torch.equal(without_line(features.movedim(-1, 0), 0), hidden.movedim(-1, 0))
+    assert torch.equal(mask_colour_line(features.movedim(-1, 0), 0), hidden.movedim(-1, 0))

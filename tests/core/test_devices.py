@@ -16,7 +16,7 @@ from uhrmat.core import devices
 from uhrmat.core.devices import device_note, free_on_gpu, pick_device, trial_failure
 from uhrmat.pipeline import StillPipeline
 from uhrmat.refine.memory import budget, windows
-from uhrmat.refine.memory.budget import CUDA_SHARE, refiner_limit, share_among
+from uhrmat.refine.memory.budget import CUDA_SHARE, refiner_limit, set_workers_per_device
 from uhrmat.report.doctor import gpu_cure
 
 GB = 1 << 30
@@ -44,7 +44,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     trial_failure.cache_clear()
     yield state
     trial_failure.cache_clear()
-    share_among(1)
+    set_workers_per_device(1)
 
 
 def test_a_sound_gpu_is_taken(gpu: dict[str, Any]) -> None:
@@ -119,17 +119,17 @@ def test_workers_on_one_card_share_it(
     """Two cards: every other worker is on this one."""
     name, count = worker._device("auto", index)
     assert (name, count) == (f"cuda:{index % 2}", 2)
-    share_among(len(range(index % count, workers, count)))
+    set_workers_per_device(len(range(index % count, workers, count)))
     assert refiner_limit(name, None) == int(CUDA_SHARE * 8 * GB / share)
 
 
 def test_workers_on_the_cpu_share_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget, "available_memory", lambda: 8 * GB)
-    share_among(4)
+    set_workers_per_device(4)
     try:
         assert refiner_limit("cpu", None) == GB
     finally:
-        share_among(1)
+        set_workers_per_device(1)
 
 
 def test_workers_leave_a_gpu_that_is_unfit_alone(gpu: dict[str, Any]) -> None:

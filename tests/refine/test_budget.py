@@ -10,7 +10,7 @@ from uhrmat import MemoryBudgetError
 from uhrmat.core.devices import peak_memory
 from uhrmat.core.memory import available_memory, held_memory
 from uhrmat.refine.memory import budget
-from uhrmat.refine.memory.budget import MARGIN, Cost, check_total, cost_of, refiner_limit, with_less_each_time
+from uhrmat.refine.memory.budget import MARGIN, Cost, check_total, cost_of, refiner_limit, retry_with_less_memory
 
 
 class Hungry:
@@ -44,14 +44,14 @@ OUT_OF_MEMORY = [
 @pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=lambda error: str(error)[:24] or "none")
 def test_the_budget_is_halved_each_time(error: Exception) -> None:
     work = Hungry(error, 300)
-    assert with_less_each_time(work, 2000, 100) == "done"
+    assert retry_with_less_memory(work, 2000, 100) == "done"
     assert work.budgets == [2000, 1000, 500, 250]
 
 
 def test_at_last_it_says_so() -> None:
     work = Hungry(MemoryError(), 0)
     with pytest.raises(MemoryBudgetError, match="ran out"):
-        with_less_each_time(work, 1000, 200)
+        retry_with_less_memory(work, 1000, 200)
     assert work.budgets == [1000, 500, 250, 200]
 
 
@@ -65,10 +65,10 @@ def test_the_smallest_budget_is_tried_once_more() -> None:
             raise MemoryError
         return "done"
 
-    assert with_less_each_time(work, 200, 200) == "done" and tries == [200, 200]
+    assert retry_with_less_memory(work, 200, 200) == "done" and tries == [200, 200]
     tries = []
     with pytest.raises(MemoryBudgetError):
-        with_less_each_time(Hungry(MemoryError(), 0), 200, 200)
+        retry_with_less_memory(Hungry(MemoryError(), 0), 200, 200)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_the_smallest_budget_is_tried_once_more() -> None:
 def test_other_errors_pass_through(error: BaseException) -> None:
     work = Hungry(error, 0)  # type: ignore[arg-type]
     with pytest.raises(type(error)) as caught:
-        with_less_each_time(work, 1000, 1)
+        retry_with_less_memory(work, 1000, 1)
     assert caught.value is error and work.budgets == [1000]
 
 
@@ -101,7 +101,7 @@ def test_capacity_is_what_fits() -> None:
 
 
 def test_what_was_measured_is_used_and_the_rest_is_estimated() -> None:
-    cell = budget.calibration()["cells"]["cpu/tiles/float32/lite"]
+    cell = budget.load_calibration()["cells"]["cpu/tiles/float32/lite"]
     measured = cost_of("cpu", "tiles", torch.float32, "lite")
     assert not measured.estimated and measured.per_pixel == pytest.approx(cell["per_pixel"] * MARGIN)
     guessed = cost_of("mps", "tiles", torch.float16, "lite")
@@ -111,7 +111,7 @@ def test_what_was_measured_is_used_and_the_rest_is_estimated() -> None:
 
 
 def test_calibration_says_where_it_was_measured() -> None:
-    stored = budget.calibration()
+    stored = budget.load_calibration()
     assert {"processor", "torch", "date", "threads"} <= set(stored["machines"]["cpu"])
     assert all(cell["per_pixel"] > 50 for cell in stored["cells"].values())
 

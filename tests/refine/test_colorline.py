@@ -8,8 +8,8 @@ import torch
 from torch.nn import functional as F
 
 from uhrmat.media import Picture
-from uhrmat.refine.colorline import project, smooth_colours
-from uhrmat.refine.features import BASE, CHANNELS, BilinearMaps, ColourLineFeatures, PictureColours, context_maps
+from uhrmat.refine.colorline import estimate_smooth_colours, project
+from uhrmat.refine.features import CHANNELS, PROJECTION, BilinearMaps, ColourLineFeatures, PictureColours, context_maps
 
 
 def test_projection_recovers_alpha_between_distant_colours() -> None:
@@ -31,7 +31,7 @@ def test_smooth_colours_keep_solid_regions_and_carry_them_into_the_open() -> Non
     alpha[..., 20:], alpha[..., 12:20] = 1, 0.5
     front, back = torch.tensor([0.8, 0.2, 0.1]), torch.tensor([0.1, 0.3, 0.9])
     image = alpha * front.view(1, 3, 1, 1) + (1 - alpha) * back.view(1, 3, 1, 1)
-    found_front, found_back = smooth_colours(image, alpha)
+    found_front, found_back = estimate_smooth_colours(image, alpha)
     assert (found_front[0, :, 16, 30] - front).abs().max() < 0.03
     assert (found_back[0, :, 16, 1] - back).abs().max() < 0.03
     middle = (found_front - found_back)[0, :, 16, 16]
@@ -40,7 +40,7 @@ def test_smooth_colours_keep_solid_regions_and_carry_them_into_the_open() -> Non
 
 @pytest.mark.parametrize("alpha", [0.0, 1.0])
 def test_smooth_colours_of_one_kind_are_finite(alpha: float) -> None:
-    for colours in smooth_colours(torch.rand(1, 3, 9, 7), torch.full((1, 1, 9, 7), alpha)):
+    for colours in estimate_smooth_colours(torch.rand(1, 3, 9, 7), torch.full((1, 1, 9, 7), alpha)):
         assert torch.isfinite(colours).all() and colours.min() >= 0 and colours.max() <= 1
 
 
@@ -80,7 +80,7 @@ def test_features_put_known_pixels_into_the_base() -> None:
     found = features(ys, xs)
     assert found.shape == (20, 24, CHANNELS) and torch.isfinite(found).all()
     assert (base[:5] == 0).all() and (base[15:] == 1).all()
-    assert np.allclose(base, (found[..., BASE].numpy() + 1) / 2)
+    assert np.allclose(base, (found[..., PROJECTION].numpy() + 1) / 2)
 
 
 def test_context_maps_average_areas() -> None:

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from uhrmat.media import Picture
-from uhrmat.refine.ddfe.network import CANDIDATES, DDFE, GUIDED, SIZES, UNKNOWN, assemble, reach
+from uhrmat.refine.ddfe.network import CANDIDATES, DDFE, GUIDED, SIZES, UNKNOWN, assemble_features, reach
 from uhrmat.refine.ddfe.refiner import line_maps, read_low
-from uhrmat.refine.pyramid import Level
+from uhrmat.refine.pyramid import PyramidLevel
 from uhrmat.sparse import ActiveSet, DenseEngine, Engine, TilesEngine
 
 PAPER = 1929 + 531
@@ -108,7 +108,7 @@ def test_a_ramp_has_no_detail_so_nothing_is_half_a_pixel_off(factor: float) -> N
     ramp = np.stack([x / size[1], y / size[0], (x + y) / sum(size)], -1)
     shape = tuple(round(n / factor) for n in size)
     small = _averaged(ramp, shape)
-    level = Level(Picture.from_array(ramp), small, small[..., 0], None, np.ones(size, bool))
+    level = PyramidLevel(Picture.from_array(ramp), small, small[..., 0], None, np.ones(size, bool))
     ys, xs = torch.meshgrid(torch.arange(2, size[0] - 2), torch.arange(2, size[1] - 2), indexing="ij")
     detail = torch.from_numpy(ramp)[ys, xs] - read_low(level, torch.device("cpu"))(ys, xs)
     # A nearest-neighbour halving would leave up to half a step of the ramp, 1 / 104.
@@ -132,7 +132,7 @@ def test_candidates_are_offsets_that_the_maps_speak_of() -> None:
     line = front - back
     slope = line / (line * line).sum()
     model = torch.cat([front, back, slope, -(slope * back).sum()[None]]).expand(40, 40, 10)
-    x = assemble(colour, low, prior, torch.zeros(40, 40, 2), model)
+    x = assemble_features(colour, low, prior, torch.zeros(40, 40, 2), model)
     assert x.shape == (40, 40, SIZES["line"].inputs)
     off = true - 0.5
     for candidate in x[..., CANDIDATES].unbind(-1):

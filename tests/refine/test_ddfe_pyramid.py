@@ -17,7 +17,7 @@ from uhrmat.refine.ddfe.refiner import DDFERefiner, load_ddfe
 from uhrmat.refine.fuse import apply_trimap, upsampled_prior
 from uhrmat.refine.memory.budget import Cost
 from uhrmat.refine.memory.overflow import refine_within
-from uhrmat.refine.pyramid import climb, halvings
+from uhrmat.refine.pyramid import pyramid_shapes, refine_pyramid
 from uhrmat.refine.refiner import RefineInput
 from uhrmat.sparsity.spatial import trimap_band
 
@@ -52,11 +52,11 @@ def _start(job: RefineInput) -> np.ndarray:
 
 
 def test_sizes_are_the_pictures_halves_down_to_the_prior() -> None:
-    assert halvings((4320, 7680), (512, 910)) == [(540, 960), (1080, 1920), (2160, 3840), (4320, 7680)]
-    assert halvings((600, 800), (300, 400)) == [(600, 800)]
-    assert halvings((600, 800), (400, 533)) == [(600, 800)]
-    assert halvings((601, 799), (300, 399)) == [(601, 799)], "a pixel by rounding is no step of its own"
-    assert halvings((600, 800), (600, 800)) == [] == halvings((600, 800), (900, 1200))
+    assert pyramid_shapes((4320, 7680), (512, 910)) == [(540, 960), (1080, 1920), (2160, 3840), (4320, 7680)]
+    assert pyramid_shapes((600, 800), (300, 400)) == [(600, 800)]
+    assert pyramid_shapes((600, 800), (400, 533)) == [(600, 800)]
+    assert pyramid_shapes((601, 799), (300, 399)) == [(601, 799)], "a pixel by rounding is no step of its own"
+    assert pyramid_shapes((600, 800), (600, 800)) == [] == pyramid_shapes((600, 800), (900, 1200))
 
 
 @pytest.mark.parametrize("size", sorted(SIZES))
@@ -118,8 +118,8 @@ def test_every_level_is_active_only_where_the_one_before_left_it_open() -> None:
         apply_trimap(alpha, np.where(step.active & (alpha > 0.3), 255, 128).astype(np.uint8))
 
     alpha = _start(job)
-    active = climb(job, alpha, attempt)
-    assert [size for size, _ in seen] == halvings(job.size, job.prior.shape)
+    active = refine_pyramid(job, alpha, attempt)
+    assert [size for size, _ in seen] == pyramid_shapes(job.size, job.prior.shape)
     assert active.sum() / active.size == seen[-1][1] < 0.6 * job.active.sum() / active.size
     assert not (active & ~job.active).any()
 

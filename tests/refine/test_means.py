@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from uhrmat.refine.means import MOVE, keep_means, keep_settled, restore_prior_mean
+from uhrmat.refine.means import MOVE, restore_confident_prior, restore_prior_mean, restore_region_means
 from uhrmat.sparsity.spatial import upsampled_rows
 
 SHAPE, SIZE = (64, 96), (256, 384)
@@ -21,7 +21,7 @@ def refined(prior: np.ndarray, change: np.ndarray | float, where: np.ndarray) ->
     """The upsampled prior, and what is left of `change` at the pixels `where` once the means are kept."""
     start = upsampled_rows(prior, SIZE, 0, SIZE[0])
     alpha = np.where(where, start + change, start).astype(np.float32)
-    keep_means(alpha, where, prior)
+    restore_region_means(alpha, where, prior)
     return start, alpha - start
 
 
@@ -53,7 +53,7 @@ def test_only_the_pixels_asked_for_change_and_only_they_count(prior: np.ndarray)
 @pytest.mark.parametrize("shape", [(1, 1), SIZE, (255, 3)])
 def test_priors_of_any_size(shape: tuple[int, int]) -> None:
     alpha = np.full(SIZE, 0.9, np.float32)
-    keep_means(alpha, np.ones(SIZE, bool), np.full(shape, 0.5, np.float32))
+    restore_region_means(alpha, np.ones(SIZE, bool), np.full(shape, 0.5, np.float32))
     assert np.allclose(alpha, 0.5, atol=1e-4)
 
 
@@ -63,7 +63,7 @@ def test_what_the_prior_has_settled_is_put_back_but_beside_open_pixels() -> None
     prior[:, 198:200] = 0.5
     alpha, where = prior + np.float32(0.03), np.ones(SIZE, bool)
     where[:, 300:] = False
-    keep_settled(alpha, where, prior)
+    restore_confident_prior(alpha, where, prior)
     changed = alpha != prior
     assert changed[:, 197:201].all() and changed[:, 300:].all()
     assert not changed[:, :197].any() and not changed[:, 201:300].any()
@@ -73,11 +73,11 @@ def test_strips_join_without_a_seam() -> None:
     prior = np.random.default_rng(3).random((80, 30), np.float32).round()
     start = upsampled_rows(prior, SIZE, 0, SIZE[0])
     alpha, part = start + np.float32(0.01), start + np.float32(0.01)
-    keep_settled(alpha, np.ones(SIZE, bool), prior)
+    restore_confident_prior(alpha, np.ones(SIZE, bool), prior)
     for rows in range(0, SIZE[0], 10):
         where = np.zeros(SIZE, bool)
         where[rows : rows + 10] = True
-        keep_settled(part, where, prior)
+        restore_confident_prior(part, where, prior)
     assert np.array_equal(alpha, part) and 0 < (alpha == start).mean() < 1
 
 
@@ -87,7 +87,7 @@ def test_a_prior_that_changes_little_changes_little() -> None:
     alphas = []
     for nudge in (0, 1e-4):
         alphas.append(np.full(SIZE, 0.1, np.float32))
-        keep_settled(alphas[-1], np.ones(SIZE, bool), prior + np.float32(nudge))
+        restore_confident_prior(alphas[-1], np.ones(SIZE, bool), prior + np.float32(nudge))
     assert np.abs(alphas[0] - alphas[1]).max() < 2e-3
     assert np.allclose(alphas[0][:, 0], prior[:, 0]) and np.allclose(alphas[0][:, -1], 0.1)
 

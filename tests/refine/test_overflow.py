@@ -14,7 +14,7 @@ from uhrmat.media import Picture
 from uhrmat.media.resample import area_average, downsample_trimap
 from uhrmat.pipeline import StillPipeline, StillResult
 from uhrmat.refine.memory.budget import MINIMUM, Cost
-from uhrmat.refine.memory.overflow import refine_divided, refine_within
+from uhrmat.refine.memory.overflow import refine_with_budget, refine_within
 from uhrmat.refine.memory.parts import Box, Run, count_cells, cut
 from uhrmat.refine.refiner import RefineInput, SHMRefiner
 from uhrmat.refine.shm.network import SHM, SIZES, reach
@@ -85,7 +85,7 @@ def test_parts_equal_one_shot(kind: str, refiner: SHMRefiner) -> None:
     whole, cut_up = (np.full(size, 0.25, np.float32) for _ in range(2))
     refiner.refine(job, whole)
     count = int(job.active.sum())
-    done = refine_divided(refiner, job, cut_up, "parts", UNIT.bytes(max(count * 2 // 3, 9000)))
+    done = refine_with_budget(refiner, job, cut_up, "parts", UNIT.bytes(max(count * 2 // 3, 9000)))
     assert done.steps[0].parts >= 2 and done.active is job.active
     assert f"{done.steps[0].parts} parts" in done.notes[0] and "parts at 1: " in done.notes[0]
     assert np.abs(whole - cut_up).max() < 1e-5
@@ -117,7 +117,7 @@ def test_cells_count_pixels_at_odd_borders() -> None:
 def test_the_smallest_part_may_be_too_large(refiner: SHMRefiner) -> None:
     job = _job((64, 64), np.ones((64, 64), bool), 16)
     with pytest.raises(MemoryBudgetError, match="smallest part"):
-        refine_divided(refiner, job, np.zeros(job.size, np.float32), "parts", UNIT.bytes(10))
+        refine_with_budget(refiner, job, np.zeros(job.size, np.float32), "parts", UNIT.bytes(10))
 
 
 class Sharpener:
@@ -147,7 +147,7 @@ def test_cascade_opens_less_at_each_scale_and_ends_at_one() -> None:
     job, refiner = _job(size, _band(size, 500)), Sharpener()
     alpha = np.zeros(size, np.float32)
     before = int(job.active.sum())
-    done = refine_divided(refiner, job, alpha, "cascade", UNIT.bytes(before // 2))
+    done = refine_with_budget(refiner, job, alpha, "cascade", UNIT.bytes(before // 2))
     assert [step.scale for step in done.steps] == [0.25, 0.5, 1.0]
     assert [seen for seen, _ in refiner.seen] == [(100, 200), (200, 400), (400, 800)]
     share = [step.active / (step.scale**2 * before) for step in done.steps]
@@ -163,7 +163,7 @@ def test_cascade_opens_less_at_each_scale_and_ends_at_one() -> None:
 def test_cascade_is_cut_where_it_is_still_too_much() -> None:
     size = (400, 800)
     job, refiner = _job(size, _band(size, 500)), Sharpener()
-    done = refine_divided(refiner, job, np.zeros(size, np.float32), "cascade", UNIT.bytes(9000))
+    done = refine_with_budget(refiner, job, np.zeros(size, np.float32), "cascade", UNIT.bytes(9000))
     assert len(done.steps) == 3 and done.steps[-1].scale == 1.0 and done.steps[-1].parts > 1
     assert all(count <= 9000 for _, count in refiner.seen)
 
@@ -171,7 +171,7 @@ def test_cascade_is_cut_where_it_is_still_too_much() -> None:
 def test_scales_below_the_working_size_are_left_out() -> None:
     size = (400, 800)
     job = _job(size, _band(size, 500), short=150)
-    done = refine_divided(Sharpener(), job, np.zeros(size, np.float32), "cascade", UNIT.bytes(60_000))
+    done = refine_with_budget(Sharpener(), job, np.zeros(size, np.float32), "cascade", UNIT.bytes(60_000))
     assert [step.scale for step in done.steps] == [0.5, 1.0]
 
 

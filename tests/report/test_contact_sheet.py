@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from uhrmat.media import Picture
-from uhrmat.report.contact_sheet import preview
-from uhrmat.report.detail_crops import hairiest
+from uhrmat.report.contact_sheet import contact_sheet
+from uhrmat.report.detail_crops import detail_crops
 
 HEAD, GAP = 22, 6
 
@@ -38,7 +38,7 @@ def panels(sheet: np.ndarray, size: tuple[int, int]) -> list[np.ndarray]:
 @pytest.mark.parametrize("size", [(1, 1), (40, 60), (900, 1300), (2, 3000)])
 def test_all_foreground(dtype: Any, full: int, size: tuple[int, int]) -> None:
     """White and wholly there: white in every panel but the prior's, and no place is worth enlarging."""
-    sheet = preview(matte_of(np.full((*size, 3), full, dtype), np.ones(size, np.float32)))
+    sheet = contact_sheet(matte_of(np.full((*size, 3), full, dtype), np.ones(size, np.float32)))
     scale = min(1.0, 640 / max(size))
     small = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
     photo, prior, *others = panels(sheet, small)
@@ -51,7 +51,7 @@ def test_what_each_panel_shows() -> None:
     alpha = np.zeros((20, 30), np.float32)
     alpha[:, 10:20], alpha[:, 20:] = 0.5, 1
     trimap = np.rint(alpha * 255).astype(np.uint8)
-    sheet = preview(matte_of(np.full((20, 30, 3), 255, np.uint8), alpha, trimap))
+    sheet = contact_sheet(matte_of(np.full((20, 30, 3), 255, np.uint8), alpha, trimap))
     photo, hint, active, shown, cut, green = panels(sheet, (20, 30))
     assert photo.min() == 255
     assert [hint[5, x, 0] for x in (5, 15, 25)] == [0, 128, 255]
@@ -67,9 +67,9 @@ def test_hairy_places_are_enlarged() -> None:
     alpha = np.zeros((1200, 1600), np.float32)
     alpha[800:1100, 1200:1500] = rng.random((300, 300), np.float32)
     pixels = rng.integers(0, 256, (1200, 1600, 3), dtype=np.uint8)
-    made = panels(preview(matte_of(pixels, alpha), places=1), (480, 640))
+    made = panels(contact_sheet(matte_of(pixels, alpha), places=1), (480, 640))
     assert len(made) == 9
-    place = hairiest(alpha, (480, 640), 1)[0]
+    place = detail_crops(alpha, (480, 640), 1)[0]
     part = slice(place.top, place.top + 480), slice(place.left, place.left + 640)
     assert alpha[part].sum() == alpha.sum(), "all the hair is in it"
     assert np.array_equal(made[6], pixels[part])
@@ -79,9 +79,9 @@ def test_hairy_places_are_enlarged() -> None:
 def test_places_do_not_overlap_and_need_hair() -> None:
     rng = np.random.default_rng(1)
     alpha = np.zeros((700, 900), np.float32)
-    assert hairiest(alpha, (100, 100)) == [] and hairiest(alpha + 1, (100, 100)) == []
+    assert detail_crops(alpha, (100, 100)) == [] and detail_crops(alpha + 1, (100, 100)) == []
     alpha[::3] = rng.random((234, 900), np.float32)
-    found = hairiest(alpha, (150, 200), 3)
+    found = detail_crops(alpha, (150, 200), 3)
     assert len(found) == 3
     for i, a in enumerate(found):
         assert 0 <= a.top <= 550 and 0 <= a.left <= 700
@@ -90,5 +90,5 @@ def test_places_do_not_overlap_and_need_hair() -> None:
 
 def test_a_place_is_never_larger_than_the_picture() -> None:
     alpha = np.full((20, 30), 0.5, np.float32)
-    (only,) = hairiest(alpha, (100, 100))
+    (only,) = detail_crops(alpha, (100, 100))
     assert (only.top, only.left, only.height, only.width) == (0, 0, 20, 30)

@@ -14,28 +14,28 @@ import torch
 
 from uhrmat.core.errors import InputError
 from uhrmat.sparse import choose, make_engine
-from uhrmat.sparse.choose import Chosen, candidates, choose_engine, fastest, trial
+from uhrmat.sparse.choose import EngineChoice, candidate_engines, choose_engine, fastest, trial
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_on_the_cpu_only_tiles_is_right_and_sparse(dtype: torch.dtype) -> None:
-    assert candidates("cpu", dtype) == ("tiles",)
-    assert choose_engine("cpu", dtype) == Chosen("tiles")
+    assert candidate_engines("cpu", dtype) == ("tiles",)
+    assert choose_engine("cpu", dtype) == EngineChoice("tiles")
     assert make_engine("auto", np.ones((4, 4), bool), dtype).name == "tiles"
 
 
 def test_spconv_competes_on_cuda_in_what_it_can_compute(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choose.importlib.util, "find_spec", lambda name: object())
-    assert candidates("cuda:0", torch.float16) == ("tiles", "spconv")
-    assert candidates("cuda:0", torch.bfloat16) == ("tiles",)
+    assert candidate_engines("cuda:0", torch.float16) == ("tiles", "spconv")
+    assert candidate_engines("cuda:0", torch.bfloat16) == ("tiles",)
 
 
 def test_the_shorter_trial_wins(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choose, "candidates", lambda device, dtype: ("tiles", "spconv"))
+    monkeypatch.setattr(choose, "candidate_engines", lambda device, dtype: ("tiles", "spconv"))
     monkeypatch.setattr(choose, "trial", lambda name, device, dtype: {"tiles": 2e-3, "spconv": 1e-3}[name])
     choose_engine.cache_clear()
     try:
-        assert choose_engine("cuda", torch.float16) == Chosen("spconv")
+        assert choose_engine("cuda", torch.float16) == EngineChoice("spconv")
     finally:
         choose_engine.cache_clear()
     assert fastest({"tiles": 1.0, "spconv": 1.5}) == "tiles"
@@ -51,7 +51,7 @@ def test_a_trial_runs_every_kind_of_layer(monkeypatch: pytest.MonkeyPatch) -> No
 def spconv_there(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A GPU for which spconv is a candidate; trials of tiles take a millisecond."""
     real = choose.trial
-    monkeypatch.setattr(choose, "candidates", lambda device, dtype: ("tiles", "spconv"))
+    monkeypatch.setattr(choose, "candidate_engines", lambda device, dtype: ("tiles", "spconv"))
     monkeypatch.setattr(choose, "trial", lambda name, *rest: 1e-3 if name == "tiles" else real(name, *rest))
     monkeypatch.setattr(choose, "on_device", lambda device: nullcontext())
     choose_engine.cache_clear()
@@ -105,7 +105,7 @@ def test_where_every_trial_fails_the_first_engine_is_left_to_say_why(monkeypatch
     def trial(name: str, *_rest: Any) -> float:
         raise RuntimeError
 
-    monkeypatch.setattr(choose, "candidates", lambda device, dtype: ("tiles", "spconv"))
+    monkeypatch.setattr(choose, "candidate_engines", lambda device, dtype: ("tiles", "spconv"))
     monkeypatch.setattr(choose, "trial", trial)
     choose_engine.cache_clear()
     chosen = choose_engine("cuda:0", torch.float16)

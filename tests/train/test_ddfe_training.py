@@ -13,7 +13,7 @@ from torch.utils.data import default_collate
 
 from uhrmat.core.errors import InputError
 from uhrmat.media import Picture
-from uhrmat.refine.ddfe.network import CANDIDATES, DDFE, assemble
+from uhrmat.refine.ddfe.network import CANDIDATES, DDFE, assemble_features
 from uhrmat.refine.ddfe.refiner import DDFERefiner
 from uhrmat.refine.fuse import apply_trimap, upsampled_prior
 from uhrmat.refine.refiner import RefineInput
@@ -154,7 +154,7 @@ def test_recoloured_crops_keep_what_guided_filter_and_line_say(cache: Path) -> N
     def candidates(rng: object) -> torch.Tensor:
         crop = build_crop(views, place, SIDE, which, rng)  # type: ignore[arg-type]
         planes = (crop[name].permute(1, 2, 0) for name in ("image", "low", "prior", "known", "maps0"))
-        return assemble(*planes, factor=2.0)[..., CANDIDATES]  # type: ignore[arg-type]
+        return assemble_features(*planes, factor=2.0)[..., CANDIDATES]  # type: ignore[arg-type]
 
     plain, coloured = candidates(None), candidates(Still())
     # The guided model follows exactly; the line's soft threshold sees other distances.

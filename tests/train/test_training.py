@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from tests.docs.schema import compare
 from uhrmat.cli.app import app
 from uhrmat.core.errors import InputError
-from uhrmat.refine.features import BASE, start_of
+from uhrmat.refine.features import PROJECTION, residual_baseline
 from uhrmat.refine.refiner import load_shm
 from uhrmat.train import samples
 from uhrmat.train.crops import CropStream, SampleCrops, build_crop
@@ -85,10 +85,11 @@ def test_a_crop_sees_and_starts_from_what_inference_does(cache: Path, which: int
     ys, xs = torch.meshgrid(torch.arange(20, 20 + SIDE), torch.arange(9, 9 + SIDE), indexing="ij")
     seen = features(ys, xs)
     assert torch.allclose(crop["features"].permute(1, 2, 0), seen, atol=1e-5)
-    found = start_of(seen, crop["anchor"][0], crop["trust"][0])
+    found = residual_baseline(seen, crop["anchor"][0], crop["trust"][0])
     assert torch.allclose(found, torch.from_numpy(start[20 : 20 + SIDE, 9 : 9 + SIDE]), atol=1e-5)
     assert (
-        float(crop["trust"]) == pytest.approx(features.trust) and (found - seen[..., BASE] / 2 - 0.5).abs().max() > 0.01
+        float(crop["trust"]) == pytest.approx(features.trust)
+        and (found - seen[..., PROJECTION] / 2 - 0.5).abs().max() > 0.01
     )
 
 
@@ -108,7 +109,7 @@ def test_an_untrained_network_answers_where_it_starts(cache: Path) -> None:
     task = ShmTask(_recipe(), cache)
     batch, net = next(iter(task.stream(0))), task.build()
     found = outputs(net, batch, torch.float32)[-1][:, 0]
-    start = start_of(batch["features"].movedim(1, -1), batch["anchor"][:, 0], batch["trust"][:, 0])
+    start = residual_baseline(batch["features"].movedim(1, -1), batch["anchor"][:, 0], batch["trust"][:, 0])
     assert torch.equal(found, start)
 
 

@@ -10,7 +10,7 @@ from uhrmat.batch.settings import Settings
 from uhrmat.core.errors import InputError, UhrmatError
 from uhrmat.media import read_picture
 from uhrmat.report.page import Album, Exhibit, check_page
-from uhrmat.report.page.exhibit import side_of
+from uhrmat.report.page.exhibit import read_side
 from uhrmat.report.page.write import is_page
 from uhrmat.video.page import spread
 
@@ -61,6 +61,6 @@ class StillsPage:
     def _exhibit(self, event: Mapping[str, Any]) -> Exhibit:
         name = next(name for name in _SHOWN if name in event["files"])
         photo, made = read_picture(event["source"]), read_picture(self._out / event["files"][name])
-        side = side_of(name, made, self._premultiplied)
+        side = read_side(name, made, self._premultiplied)
         rows = [["", "value"], *([what, value] for what, value in self._rows(event))]
         return Exhibit(event["item"], (side,), photo.pixels, photo.info, table=rows)

@@ -27,7 +27,7 @@ from uhrmat.media.composite import parse_background
 from uhrmat.pipeline import StillPipeline
 from uhrmat.prior.choose import choose_prior
 from uhrmat.prior.closed_form.affinity import METHODS
-from uhrmat.refine.memory.budget import share_among
+from uhrmat.refine.memory.budget import set_workers_per_device
 
 if TYPE_CHECKING:
     from uhrmat.batch.segments import Clips
@@ -55,7 +55,7 @@ class Worker:
         self.computing, self.stopped = threading.Lock(), threading.Event()
         self._made: dict[tuple[Any, ...], StillPipeline] = {}
         self._device, devices = _device(settings.model.device, index)
-        share_among(len(range(index % devices, workers, devices)))
+        set_workers_per_device(len(range(index % devices, workers, devices)))
         self.matter().prepare(frozenset(settings.given))
         self._clips: Clips | None = None
 

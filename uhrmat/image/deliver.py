@@ -14,7 +14,7 @@ from uhrmat.image.plan import ImageTask
 from uhrmat.media import Picture, write_alpha, write_rgb, write_rgba
 from uhrmat.media.composite import Background, composite, composite_alpha
 from uhrmat.media.icc import srgb_profile
-from uhrmat.report.contact_sheet import preview
+from uhrmat.report.contact_sheet import contact_sheet
 
 if TYPE_CHECKING:
     from uhrmat.pipeline import StillResult
@@ -73,7 +73,7 @@ def _composite(path: Path, matte: StillResult, spec: OutputSpec, background: Bac
 
 
 def _preview(path: Path, matte: StillResult, spec: OutputSpec, background: Background | None) -> None:
-    sheet = preview(matte)  # sRGB, whatever the photograph is
+    sheet = contact_sheet(matte)  # sRGB, whatever the photograph is
     write_rgb(path, sheet, Picture.from_array(sheet, icc=srgb_profile()).info)
 
 

@@ -20,7 +20,7 @@ SOFT = 0.01
 """Squared colour distance at which projection and prior count the same."""
 
 
-def smooth_colours(image: Tensor, alpha: Tensor) -> tuple[Tensor, Tensor]:
+def estimate_smooth_colours(image: Tensor, alpha: Tensor) -> tuple[Tensor, Tensor]:
     """Smooth foreground and background colours of a small picture.
 
     image: (B, 3, H, W) in [0, 1]; alpha: (B, 1, H, W) in [0, 1]. Returns two (B, 3, H, W).

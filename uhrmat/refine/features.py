@@ -10,7 +10,7 @@ from torch import Tensor
 
 from uhrmat.media import Picture
 from uhrmat.media.colour import linear_to_display
-from uhrmat.refine.colorline import project, smooth_colours
+from uhrmat.refine.colorline import estimate_smooth_colours, project
 from uhrmat.refine.linear import guided_coefficients
 
 CHANNELS = 16
@@ -21,10 +21,10 @@ PRIOR = 3
 """Channel of the upsampled prior, stored as 2·alpha - 1."""
 NEAR_TRUST, FAR_TRUST, FREE_SCALE = 0.45, 0.25, 2.0
 """Trust in the network at scale 1, from FREE_SCALE on, and that scale."""
-BASE = 4
+PROJECTION = 4
 """Channel of the colour-line projection, stored as 2·base - 1: where the refiner's residual starts."""
 _LINE = (5, 6, 10, 11, 12, 13, 14, 15)
-"""Channels that only the colour line fills, beside BASE."""
+"""Channels that only the colour line fills, beside PROJECTION."""
 
 
 def context_maps(small: np.ndarray) -> Tensor:
@@ -99,7 +99,7 @@ class ColourLineFeatures:
     colours: of `size` (H, W); small: (h, w, 3) float32 in [0, 1], the area-averaged picture; alpha: float32 prior in
     [0, 1], of small's size or, from an earlier scale, finer; trimap: (H, W) uint8 {0, 128, 255} or None. `base`
     receives what `trust` times the residual is added to: the projection by `trust`, the anchor by the rest; line:
-    False hides the colour line, see `without_line`.
+    False hides the colour line, see `mask_colour_line`.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class ColourLineFeatures:
         prior = torch.from_numpy(alpha)
         same = alpha.shape == small.shape[:2]
         guide = prior if same else _shrunk(prior, small.shape[:2])
-        colour_maps = smooth_colours(torch.from_numpy(small).permute(2, 0, 1)[None], guide[None, None])
+        colour_maps = estimate_smooth_colours(torch.from_numpy(small).permute(2, 0, 1)[None], guide[None, None])
         maps = [prior[..., None], torch.cat(colour_maps, 1)[0].permute(1, 2, 0)]
         self.maps = [BilinearMaps(x.to(device), size) for x in ([torch.cat(maps, -1)] if same else maps)]
         self.colours, self.width, self.scale = colours, size[1], size[0] / alpha.shape[0]
@@ -128,17 +128,17 @@ class ColourLineFeatures:
         if self.trimap is not None:
             known = self.trimap.index_select(0, index.flatten().to(self.trimap.device)).view(ys.shape).to(ys.device)
         maps = torch.cat([read(ys, xs) for read in self.maps], -1)
-        found = assemble(self.colours(index), maps, known, self.scale)
+        found = assemble_features(self.colours(index), maps, known, self.scale)
         if not self.line:
-            found = without_line(found)
+            found = mask_colour_line(found)
         if self.base is not None:
             model = None if self.model is None else self.model(ys, xs)
-            start = start_of(found, anchor_of(found, model, self.guided), self.trust)
+            start = residual_baseline(found, fallback_alpha(found, model, self.guided), self.trust)
             self.base[ys.to(self.base.device), xs.to(self.base.device)] = start.to(self.base.device)
         return found
 
 
-def anchor_of(found: Tensor, model: Tensor | None, guided: float) -> Tensor:
+def fallback_alpha(found: Tensor, model: Tensor | None, guided: float) -> Tensor:
     """(...,) what the network's word is weighed against: the upsampled prior, or by the share `guided` the guided
     filter. found: features (..., CHANNELS); model: its coefficients (..., 4) there, see `linear`; None is the prior."""
     prior = (found[..., PRIOR] + 1) / 2
@@ -148,9 +148,9 @@ def anchor_of(found: Tensor, model: Tensor | None, guided: float) -> Tensor:
     return torch.lerp(prior, value.clamp(0, 1), guided)
 
 
-def start_of(found: Tensor, anchor: Tensor, trust: float | Tensor) -> Tensor:
+def residual_baseline(found: Tensor, anchor: Tensor, trust: float | Tensor) -> Tensor:
     """(...,) what `trust` times the residual is added to: the projection by `trust`, the anchor by the rest."""
-    base = (found[..., BASE] + 1) / 2
+    base = (found[..., PROJECTION] + 1) / 2
     return anchor + trust * (base - anchor)
 
 
@@ -158,15 +158,15 @@ def _shrunk(prior: Tensor, shape: tuple[int, int]) -> Tensor:
     return torch.nn.functional.interpolate(prior[None, None], shape, mode="area")[0, 0]
 
 
-def without_line(features: Tensor, axis: int = -1) -> Tensor:
+def mask_colour_line(features: Tensor, axis: int = -1) -> Tensor:
     """Features whose colour line tells nothing: the prior in place of the projection, zeros for the rest."""
     found = features.movedim(axis, -1).clone()
     found[..., _LINE] = 0
-    found[..., BASE] = found[..., PRIOR]
+    found[..., PROJECTION] = found[..., PRIOR]
     return found.movedim(-1, axis)
 
 
-def assemble(colour: Tensor, maps: Tensor, known: Tensor | None, scale: float) -> Tensor:
+def assemble_features(colour: Tensor, maps: Tensor, known: Tensor | None, scale: float) -> Tensor:
     """Features (..., CHANNELS) from colour (..., 3), maps (..., 7: alpha, F, B) and trimap values (...) or None."""
     alpha, front, back = maps.split((1, 3, 3), -1)
     base, confidence, away = project(colour, front, back, alpha)

@@ -11,7 +11,7 @@ import torch
 
 from uhrmat.refine.features import BilinearMaps, PictureColours
 from uhrmat.refine.linear import guided_coefficients
-from uhrmat.refine.refiner import RefineInput, places
+from uhrmat.refine.refiner import RefineInput, active_coordinates
 
 
 class GuidedRefiner:
@@ -22,6 +22,6 @@ class GuidedRefiner:
     def refine(self, job: RefineInput, alpha: np.ndarray) -> None:
         maps = BilinearMaps(torch.from_numpy(guided_coefficients(job.small, job.prior)), job.size)
         colours, target = PictureColours(job.picture), torch.from_numpy(alpha)
-        for ys, xs in places(job.active):
+        for ys, xs in active_coordinates(job.active):
             model = maps(ys, xs)
             target[ys, xs] = (model[..., :3] * colours(ys * job.size[1] + xs)).sum(-1) + model[..., 3]

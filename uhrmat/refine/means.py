@@ -19,14 +19,17 @@ _REGION = 64
 
 
 def restore_prior_mean(alpha: np.ndarray, active: np.ndarray, trimap: np.ndarray | None, prior: np.ndarray) -> None:
-    """Leaves what a region is to the `prior`, and what it has settled: `keep_means` and `keep_settled` at the `active`
-    pixels, (H, W) bool, that a `trimap`, (H, W) {0, 128, 255}, leaves open. In place."""
+    """Restores the mean of the `prior` in every region, and the prior itself where it is certain. In place.
+
+    `restore_region_means` and `restore_confident_prior` at the `active` pixels, (H, W) bool, that a `trimap`, (H, W)
+    {0, 128, 255}, leaves unknown.
+    """
     where = active if trimap is None else active & (trimap == 128)
-    keep_means(alpha, where, prior)
-    keep_settled(alpha, where, prior)
+    restore_region_means(alpha, where, prior)
+    restore_confident_prior(alpha, where, prior)
 
 
-def keep_means(alpha: np.ndarray, where: np.ndarray, prior: np.ndarray) -> None:
+def restore_region_means(alpha: np.ndarray, where: np.ndarray, prior: np.ndarray) -> None:
     """Undoes what a refiner did to the means of `alpha`, (H, W) float32, over the pixels `where`, (H, W) bool, in
     regions of the `prior`, (h, w) in [0, 1]: all of a large move, little of one below MOVE. In place, at those pixels.
     """
@@ -39,7 +42,7 @@ def keep_means(alpha: np.ndarray, where: np.ndarray, prior: np.ndarray) -> None:
         alpha[rows][inside] -= upsampled_rows(undone, alpha.shape, rows.start, rows.stop)[inside]
 
 
-def keep_settled(alpha: np.ndarray, where: np.ndarray, prior: np.ndarray) -> None:
+def restore_confident_prior(alpha: np.ndarray, where: np.ndarray, prior: np.ndarray) -> None:
     """Puts back the `prior`, (h, w), into `alpha`, (H, W) float32, in place, at those of the pixels `where`, (H, W)
     bool, where it is settled and leaves no pixel beside open: wholly within LOW of 0 or 1, less until twice that."""
     for rows in filled_strips(where):

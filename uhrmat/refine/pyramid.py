@@ -19,7 +19,7 @@ from uhrmat.sparsity.spatial import still_open
 
 
 @dataclass(frozen=True)
-class Level(RefineInput):
+class PyramidLevel(RefineInput):
     """One step. prior: the result of the step before; low: the picture at that size, None where it is `small`; maps:
     (h, w, 10) of the working size or None, see `ddfe_refiner.line_maps`."""
 
@@ -27,11 +27,11 @@ class Level(RefineInput):
     maps: np.ndarray | None = None
 
 
-Attempt = Callable[[RefineInput, np.ndarray], None]
+RefineLevel = Callable[[RefineInput, np.ndarray], None]
 """Refines the active pixels of one level's alpha in place."""
 
 
-def halvings(size: Shape, start: Shape) -> list[Shape]:
+def pyramid_shapes(size: Shape, start: Shape) -> list[Shape]:
     """The picture's halves that are larger than `start`, coarse to fine, `size` (H, W) last.
 
     None where `start` is no smaller than the picture; a difference of one pixel is rounding and no step.
@@ -45,9 +45,11 @@ def halvings(size: Shape, start: Shape) -> list[Shape]:
     return found[::-1]
 
 
-def climb(job: RefineInput, alpha: np.ndarray, attempt: Attempt, maps: np.ndarray | None = None) -> np.ndarray:
+def refine_pyramid(
+    job: RefineInput, alpha: np.ndarray, attempt: RefineLevel, maps: np.ndarray | None = None
+) -> np.ndarray:
     """Refines `alpha` (H, W) float32 in place, level by level; returns (H, W) bool, what the last level refined."""
-    shapes = halvings(job.size, job.prior.shape[:2])
+    shapes = pyramid_shapes(job.size, job.prior.shape[:2])
     if not shapes:
         return np.zeros(job.size, bool)
     trimap = np.full(job.size, 128, np.uint8) if job.trimap is None else job.trimap
@@ -57,14 +59,14 @@ def climb(job: RefineInput, alpha: np.ndarray, attempt: Attempt, maps: np.ndarra
         known = downsample_trimap(trimap, shape)
         active = still_open(downsample_mask(job.active, shape), prior, refined=number > 0)
         result = upsampled_prior(prior, known)
-        attempt(Level(copies[number], job.small, prior, known, active, low, maps), result)
+        attempt(PyramidLevel(copies[number], job.small, prior, known, active, low, maps), result)
         apply_trimap(result, known)
         prior, low = result, copies[number]
         copies[number] = job.picture  # lets the copy before go
     active = still_open(job.active, prior, refined=len(shapes) > 1)
     if len(shapes) > 1:
         upsampled_prior(prior, trimap, out=alpha)
-    attempt(Level(job.picture, job.small, prior, job.trimap, active, low, maps), alpha)
+    attempt(PyramidLevel(job.picture, job.small, prior, job.trimap, active, low, maps), alpha)
     return active
 
 

@@ -99,7 +99,7 @@ class ProjectionRefiner:
     def refine(self, job: RefineInput, alpha: np.ndarray) -> None:
         features = ColourLineFeatures(PictureColours(job.picture), job.size, job.small, job.prior, job.trimap, alpha)
         features.trust = 1.0
-        for ys, xs in places(job.active):
+        for ys, xs in active_coordinates(job.active):
             features(ys, xs)
 
 
@@ -112,7 +112,7 @@ class BilinearRefiner:
         del job, alpha
 
 
-def places(active: np.ndarray, step: int = 1 << 18) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def active_coordinates(active: np.ndarray, step: int = 1 << 18) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Coordinates (ys, xs) of the active pixels, int64, from about `step` pixels of the picture at a time."""
     rows = max(1, step // active.shape[1])
     for top in range(0, len(active), rows):

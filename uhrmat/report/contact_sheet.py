@@ -1,7 +1,7 @@
 """A sheet that shows at a glance what happened, and at 1:1 how well: for those who look at one file only.
 
 Photograph, trimap (or the prior, where no trimap was given) and open pixels in red; alpha, cut-out over checks and over
-green; then, row by row, the hairiest places pixel by pixel: photograph, alpha, cut-out over checks.
+green; then, row by row, the crops with most detail at 1:1: photograph, alpha, cut-out over checks.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from uhrmat.media.display import Screen, checkerboard, downsample_colour, fit_size
 from uhrmat.media.resample import downsample
-from uhrmat.report.detail_crops import Place, hairiest
+from uhrmat.report.detail_crops import Crop, detail_crops
 
 if TYPE_CHECKING:
     from uhrmat.pipeline import StillResult
@@ -26,7 +26,7 @@ _MARK = (255, 210, 0)
 _GAP, _LABEL = 6, 22
 
 
-def preview(matte: StillResult, panel: int = PANEL, places: int = PLACES) -> Array:
+def contact_sheet(matte: StillResult, panel: int = PANEL, places: int = PLACES) -> Array:
     """The sheet of `matte`: uint8 (h, w, 3), three panels wide, each at most `panel` pixels each way.
 
     places: rows of crops at 1:1, as many as there are hairy places; none where the panels are at 1:1 themselves.
@@ -34,7 +34,7 @@ def preview(matte: StillResult, panel: int = PANEL, places: int = PLACES) -> Arr
     height, width = matte.alpha.shape
     size = fit_size(height, width, panel)
     screen = Screen(matte.picture.info)
-    crops = hairiest(matte.alpha, size, places) if size != (height, width) else []
+    crops = detail_crops(matte.alpha, size, places) if size != (height, width) else []
     rows = [_overview(matte, screen, size, crops)]
     rows += [_crop(matte, screen, place, number) for number, place in enumerate(crops, 1)]
     return np.vstack([_row(panels) for panels in _pairs(rows)])
@@ -45,7 +45,7 @@ def _pairs(rows: list[list[tuple[str, Array]]]) -> list[list[tuple[str, Array]]]
     return [row[i : i + 3] for row in rows for i in range(0, len(row), 3)]
 
 
-def _overview(matte: StillResult, screen: Screen, size: tuple[int, int], crops: list[Place]) -> list[tuple[str, Array]]:
+def _overview(matte: StillResult, screen: Screen, size: tuple[int, int], crops: list[Crop]) -> list[tuple[str, Array]]:
     photo = _unit(screen(downsample(matte.picture.pixels, size)))
     alpha = downsample(matte.alpha, size)[..., None]
     colour = (
@@ -70,7 +70,7 @@ def _first_guess(matte: StillResult, size: tuple[int, int]) -> tuple[str, Array]
     return "prior", _grey(prior[..., None])
 
 
-def _crop(matte: StillResult, screen: Screen, place: Place, number: int) -> list[tuple[str, Array]]:
+def _crop(matte: StillResult, screen: Screen, place: Crop, number: int) -> list[tuple[str, Array]]:
     part = slice(place.top, place.top + place.height), slice(place.left, place.left + place.width)
     photo = screen(matte.picture.pixels[part])
     alpha = matte.alpha[part][..., None]
@@ -82,7 +82,7 @@ def _crop(matte: StillResult, screen: Screen, place: Place, number: int) -> list
     ]
 
 
-def _marked(photo: Array, full: tuple[int, ...], crops: list[Place]) -> Array:
+def _marked(photo: Array, full: tuple[int, ...], crops: list[Crop]) -> Array:
     """The photograph with the places of the crops."""
     scale = photo.shape[0] / full[0]
     for number, place in enumerate(crops, 1):

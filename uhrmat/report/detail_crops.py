@@ -1,4 +1,4 @@
-"""Where a matte is hairiest: the places worth looking at pixel by pixel."""
+"""Detail crops: the rectangles of a matte with most fine structure, to be looked at pixel by pixel."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _ROWS = 64 * _BLOCK
 
 
 @dataclass(frozen=True)
-class Place:
+class Crop:
     """A rectangle of a picture, in pixels."""
 
     top: int
@@ -20,21 +20,21 @@ class Place:
     width: int
 
 
-def hairiest(alpha: np.ndarray, size: tuple[int, int], count: int = 3) -> list[Place]:
-    """Up to `count` rectangles of `size` (height, width) that do not overlap and hold most hair, the hairiest first.
+def detail_crops(alpha: np.ndarray, size: tuple[int, int], count: int = 3) -> list[Crop]:
+    """Up to `count` rectangles of `size` (height, width) that do not overlap and hold most detail, in descending order.
 
-    alpha: (H, W) float32 in [0, 1]. Hair is where alpha is neither 0 nor 1 and changes from pixel to pixel: each pixel
-    counts 4 a (1 - a) plus the size of its gradient. Rectangles without any are left out, so an empty or a hard-edged
+    alpha: (H, W) float32 in [0, 1]. Detail is where alpha is neither 0 nor 1 and changes from pixel to pixel: each
+    pixel counts 4 a (1 - a) plus the size of its gradient. Rectangles without any are left out, so an empty or a hard-edged
     full matte gives none.
     """
     height, width = min(size[0], alpha.shape[0]), min(size[1], alpha.shape[1])
     rows, columns = -(-height // _BLOCK), -(-width // _BLOCK)
     sums = _window_sums(_hair(alpha), (rows, columns))
-    found: list[Place] = []
+    found: list[Crop] = []
     while len(found) < count and sums.max() > 0:
         y, x = (int(i) for i in np.unravel_index(int(np.argmax(sums)), sums.shape))
         top, left = min(y * _BLOCK, alpha.shape[0] - height), min(x * _BLOCK, alpha.shape[1] - width)
-        found.append(Place(top, left, height, width))
+        found.append(Crop(top, left, height, width))
         sums[max(0, y - rows) : y + rows + 1, max(0, x - columns) : x + columns + 1] = 0
     return found
 

@@ -184,11 +184,11 @@ def nvidia_driver() -> str:
 
 def _engines() -> Iterator[Row]:
     from uhrmat.core.devices import pick_device, pick_precision
-    from uhrmat.sparse.choose import candidates, fastest, trials
+    from uhrmat.sparse.choose import candidate_engines, fastest, run_trials
 
     device = pick_device("auto")
     name, dtype = pick_precision("auto", device)
-    seconds, failed = trials(candidates(device, dtype), device, dtype)
+    seconds, failed = run_trials(candidate_engines(device, dtype), device, dtype)
     for engine, time in seconds.items():
         yield engine, f"{1000 * time:.1f} ms for three layers on 50,000 active pixels, {name} on {device}"
     for engine, reason in failed.items():

@@ -22,7 +22,7 @@ SIDE, BAND, CHANNELS = 1024, 48, 32
 _REPEATS = 3
 
 
-def candidates(device: torch.device | str, dtype: torch.dtype) -> tuple[str, ...]:
+def candidate_engines(device: torch.device | str, dtype: torch.dtype) -> tuple[str, ...]:
     """Engines that give right results there and whose cost follows the active pixels.
 
     On the CPU only `tiles` does: spconv's build is racy above one thread, `dense` pays for the whole picture.
@@ -32,7 +32,7 @@ def candidates(device: torch.device | str, dtype: torch.dtype) -> tuple[str, ...
 
 
 @dataclass(frozen=True)
-class Chosen:
+class EngineChoice:
     """name: of the engine; note: for the user, why another one that is installed was left out, or empty."""
 
     name: str
@@ -40,18 +40,18 @@ class Chosen:
 
 
 @cache
-def choose_engine(device: torch.device | str, dtype: torch.dtype) -> Chosen:
+def choose_engine(device: torch.device | str, dtype: torch.dtype) -> EngineChoice:
     """The engine for `device` and arithmetic `dtype`: of several candidates the one whose trial is shorter. One whose
     trial fails is left out, with a note; where all fail, the first is taken, whose own error then says why."""
-    names = candidates(device, dtype)
+    names = candidate_engines(device, dtype)
     if len(names) == 1:
-        return Chosen(names[0])
-    seconds, failed = trials(names, device, dtype)
+        return EngineChoice(names[0])
+    seconds, failed = run_trials(names, device, dtype)
     note = "; ".join(f"engine {name} left out, because it cannot run here: {why}" for name, why in failed.items())
-    return Chosen(fastest(seconds) if seconds else names[0], note)
+    return EngineChoice(fastest(seconds) if seconds else names[0], note)
 
 
-def trials(
+def run_trials(
     names: Iterable[str], device: torch.device | str, dtype: torch.dtype
 ) -> tuple[dict[str, float], dict[str, str]]:
     """Seconds of each engine's trial, and of those that cannot run the reason, in one line."""

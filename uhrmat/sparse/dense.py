@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from uhrmat.core.errors import InputError
-from uhrmat.sparse.engine import Act, Engine, Feat, SampleFn, activate, put
+from uhrmat.sparse.engine import Act, Engine, Feat, SampleFn, activate, write_features
 
 
 def _as_mask(mask: Tensor | np.ndarray) -> Tensor:
@@ -86,7 +86,7 @@ class DenseEngine(Engine):
         values = x.data.select(0, 0).flatten(1).index_select(1, index).T.to(target)
         places = index.to(target.device)
         width = x.data.shape[-1]
-        put(target, (places // width, places % width), values, add)
+        write_features(target, (places // width, places % width), values, add)
 
     def values(self, x: Feat) -> Tensor:
         return x.data.permute(0, 2, 3, 1)[self.mask(x.level)[:, 0]]

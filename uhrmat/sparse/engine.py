@@ -40,7 +40,7 @@ def activate(x: Tensor, act: Act) -> Tensor:
     return torch.nn.functional.leaky_relu(x, slope, inplace)
 
 
-def put(target: Tensor, where: tuple[Tensor, ...], found: Tensor, add: bool) -> None:
+def write_features(target: Tensor, where: tuple[Tensor, ...], found: Tensor, add: bool) -> None:
     """target[where] = found, or += found; a target without channel axis takes the first channel."""
     found = found[:, 0] if target.ndim == 2 else found[:, : target.shape[2]]
     target[where] = target[where] + found if add else found

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from uhrmat.core.errors import InputError
 from uhrmat.sparse.active import ActiveSet
-from uhrmat.sparse.engine import Act, Engine, Feat, SampleFn, activate, put
+from uhrmat.sparse.engine import Act, Engine, Feat, SampleFn, activate, write_features
 
 SPCONV_TYPES = (torch.float32, torch.float16)
 """What it can compute in."""
@@ -89,7 +89,7 @@ class SpconvEngine(Engine):
         target = torch.as_tensor(out)
         _, ys, xs = self._indices[0].long().to(target.device).unbind(1)
         found = x.data.to(target)
-        put(target, (ys, xs), found, add)
+        write_features(target, (ys, xs), found, add)
 
     def values(self, x: Feat) -> Tensor:
         _, ys, xs = self._indices[x.level].long().unbind(1)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from uhrmat.sparse.active import ActiveSet
 from uhrmat.sparse.buffers import Buffers, TileFeat
-from uhrmat.sparse.engine import Act, Engine, Feat, SampleFn, activate, put
+from uhrmat.sparse.engine import Act, Engine, Feat, SampleFn, activate, write_features
 from uhrmat.sparse.kernels import four_phases, make_kernel
 
 _SITES = 1 << 16
@@ -133,7 +133,7 @@ class TilesEngine(Engine):
         for part in self._rows(0).split(_SITES):
             ys, xs = (c.to(target.device) for c in self._places(0, part))
             found = data[part].to(target)
-            put(target, (ys, xs), found, add)
+            write_features(target, (ys, xs), found, add)
 
     @torch.no_grad()
     def values(self, x: Feat) -> Tensor:

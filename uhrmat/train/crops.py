@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.utils.data import IterableDataset, default_collate
 
 from uhrmat.media.resample import area_average
-from uhrmat.refine.colorline import smooth_colours
-from uhrmat.refine.features import BilinearMaps, anchor_of, assemble, context_maps, trust
+from uhrmat.refine.colorline import estimate_smooth_colours
+from uhrmat.refine.features import BilinearMaps, assemble_features, context_maps, fallback_alpha, trust
 from uhrmat.refine.linear import guided_coefficients
 from uhrmat.sparsity.spatial import trimap_band
 from uhrmat.train.samples import Sample, SampleCache, with_true_priors
@@ -84,7 +84,7 @@ class SampleCrops:
     @staticmethod
     def _colours(small: np.ndarray, prior: np.ndarray) -> list[np.ndarray]:
         planes = torch.from_numpy(small).permute(2, 0, 1)[None], torch.from_numpy(prior)[None, None]
-        return [c[0].permute(1, 2, 0).numpy() for c in smooth_colours(*planes)]
+        return [c[0].permute(1, 2, 0).numpy() for c in estimate_smooth_colours(*planes)]
 
 
 def draw_crop(views: SampleCrops, side: int, rng: np.random.Generator) -> dict[str, Tensor]:
@@ -131,12 +131,12 @@ def build_crop(
     maps = torch.from_numpy(np.concatenate([prior[..., None], front, back], -1))
     ys, xs = torch.meshgrid(torch.arange(y, y + side), torch.arange(x, x + side), indexing="ij")
     trimap = torch.from_numpy(sample.trimap[part])
-    features = assemble(torch.from_numpy(image), BilinearMaps(maps, size)(ys, xs), trimap, scale)
+    features = assemble_features(torch.from_numpy(image), BilinearMaps(maps, size)(ys, xs), trimap, scale)
     word, guided = trust(scale)
     model = BilinearMaps(torch.from_numpy(guided_coefficients(small, prior)), size)(ys, xs) if guided else None
     crop = {
         "features": features.permute(2, 0, 1),
-        "anchor": anchor_of(features, model, guided)[None],
+        "anchor": fallback_alpha(features, model, guided)[None],
         "trust": torch.full((1, 1, 1), word),
         "mask": torch.from_numpy(trimap_band(sample.trimap[part])[None]),
         "unknown": (trimap == 128)[None],

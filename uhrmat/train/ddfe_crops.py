@@ -14,7 +14,7 @@ from torch.utils.data import IterableDataset, default_collate
 from uhrmat.media.resample import area_average
 from uhrmat.refine.ddfe.refiner import line_maps
 from uhrmat.refine.features import BilinearMaps
-from uhrmat.refine.pyramid import halvings
+from uhrmat.refine.pyramid import pyramid_shapes
 from uhrmat.sparsity.spatial import trimap_band
 from uhrmat.train.crops import blur_window, draw_blur
 from uhrmat.train.samples import Sample, SampleCache, with_true_priors
@@ -36,7 +36,7 @@ class DDFESampleCrops:
         self.sample = sample
         self.size = sample.trimap.shape[0], sample.trimap.shape[1]
         self.places = np.argwhere(sample.trimap == 128).astype(np.int32)
-        self.shapes = [halvings(self.size, prior.shape[:2]) for prior in sample.priors]
+        self.shapes = [pyramid_shapes(self.size, prior.shape[:2]) for prior in sample.priors]
         self._shared: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
     @property

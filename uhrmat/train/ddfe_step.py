@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from uhrmat.refine.ddfe.network import DDFE, assemble
+from uhrmat.refine.ddfe.network import DDFE, assemble_features
 from uhrmat.sparse import DenseEngine
 from uhrmat.train.ddfe_crops import Crop, active_mask, downsample, level_count
 
@@ -49,7 +49,7 @@ def _level(
     unknown, maps = 1 - known.sum(1, keepdim=True), batch[f"maps{level}"]
     planes = (downsample(batch["image"], level), low, alpha, known, maps)
     shown, below, prior, sure, model = (x.permute(0, 2, 3, 1) for x in planes)
-    x = assemble(shown, below, prior, sure, model if net.config.weighs else None, factor).permute(0, 3, 1, 2)
+    x = assemble_features(shown, below, prior, sure, model if net.config.weighs else None, factor).permute(0, 3, 1, 2)
     with torch.autocast(x.device.type, dtype, enabled=dtype != torch.float32):
         engine = DenseEngine(active_mask(batch, level))
         change, offset = net(engine, engine.wrap(x.contiguous(memory_format=torch.channels_last)))

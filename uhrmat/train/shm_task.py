@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from uhrmat.core.errors import InputError
-from uhrmat.refine.features import start_of, without_line
+from uhrmat.refine.features import mask_colour_line, residual_baseline
 from uhrmat.refine.shm.network import SHM
 from uhrmat.sparse import DenseEngine
 from uhrmat.train.crops import MAX_BLUR, CropStream, SampleCrops, build_crop
@@ -71,7 +71,7 @@ def outputs(net: nn.Module, batch: Batch, dtype: torch.dtype) -> list[Tensor]:
     its residual, for `paper` in training those at strides 4, 2 and 1 first, enlarged."""
     assert isinstance(net, SHM)
     features, side = batch["features"], batch["features"].shape[-2:]
-    features = features if net.config.line else without_line(features, 1)
+    features = features if net.config.line else mask_colour_line(features, 1)
     with torch.autocast(features.device.type, dtype, enabled=dtype != torch.float32):
         engine = DenseEngine(batch["mask"])
         seen = features[:, : net.config.inputs].contiguous(memory_format=torch.channels_last)
@@ -79,7 +79,7 @@ def outputs(net: nn.Module, batch: Batch, dtype: torch.dtype) -> list[Tensor]:
     found = [feat.data.float() for feat in (out if isinstance(out, list) else [out])]
     if net.config.residual:
         return [
-            start_of(features.movedim(1, -1), batch["anchor"][:, 0], batch["trust"][:, 0])[:, None]
+            residual_baseline(features.movedim(1, -1), batch["anchor"][:, 0], batch["trust"][:, 0])[:, None]
             + batch["trust"] * found[-1]
         ]
     return [nn.functional.interpolate(x, side, mode="bilinear", align_corners=False) for x in found]

@@ -12,7 +12,7 @@ import numpy as np
 
 from uhrmat.media.video import open_clip
 from uhrmat.report.page.encode import encode
-from uhrmat.report.page.exhibit import ClipFigures, Exhibit, side_of
+from uhrmat.report.page.exhibit import ClipFigures, Exhibit, read_side
 from uhrmat.report.page.write import write_page
 from uhrmat.video.shown import unpack
 
@@ -71,7 +71,7 @@ def _exhibits(report: ClipReport, numbers: list[int], table: list[list[str]]) ->
     with closing(open_clip(job.spec.source)) as source, closing(open_clip(report.files[name])) as matte:
         wanted = _shown(len(numbers), source.info.width * source.info.height)
         for index, photo, made in _pairs(source, matte, job.start, wanted):
-            side, number = side_of(name, made), numbers[index]
+            side, number = read_side(name, made), numbers[index]
             if number in report.active:
                 side = replace(side, active=unpack(report.active[number]))
             yield Exhibit(f"frame {number}", (side,), photo.pixels, photo.info, table=table, frame=number)

@@ -68,9 +68,9 @@ def reach(config: DDFEConfig) -> int:
 class DDFE(nn.Module):
     """size: one of SIZES.
 
-    forward(engine, x): x: level-0 features of `SIZES[size].inputs` channels, see `assemble`. Returns (change, offset),
-    level-0 features of one channel, zero outside the unknown region: what is to be added to the upsampled prior, and
-    the part of it that MDRD supervises.
+    forward(engine, x): x: level-0 features of `SIZES[size].inputs` channels, see `assemble_features`.
+    Returns (change, offset), level-0 features of one channel, zero outside the unknown region: what is to be added to
+    the upsampled prior, and the part of it that MDRD supervises.
 
     anchor (`line`): share of the guided filter in the result, 0 at first.
     """
@@ -143,7 +143,7 @@ def _pick(x: Feat, which: tuple[int, ...]) -> Feat:
     return Feat(x.data[:, list(which)], 0)
 
 
-def assemble(
+def assemble_features(
     high: Tensor, low: Tensor, alpha: Tensor, known: Tensor, maps: Tensor | None = None, factor: float = 2.0
 ) -> Tensor:
     """Features (..., BASIC) or, with `maps`, (..., LINE).

@@ -9,14 +9,14 @@ from torch import Tensor
 from uhrmat.hub import resolve
 from uhrmat.hub.tensors import load_into, load_tensors
 from uhrmat.media import Picture
-from uhrmat.refine.colorline import smooth_colours
-from uhrmat.refine.ddfe.network import DDFE, SIZES, assemble, reach
+from uhrmat.refine.colorline import estimate_smooth_colours
+from uhrmat.refine.ddfe.network import DDFE, SIZES, assemble_features, reach
 from uhrmat.refine.features import BilinearMaps, PictureColours
 from uhrmat.refine.linear import guided_coefficients
 from uhrmat.refine.means import restore_prior_mean
 from uhrmat.refine.memory.parts import Run
 from uhrmat.refine.memory.windows import Read, SparseRefiner, whole
-from uhrmat.refine.pyramid import Attempt, Level, climb
+from uhrmat.refine.pyramid import PyramidLevel, RefineLevel, refine_pyramid
 from uhrmat.refine.refiner import RefineInput
 
 
@@ -34,11 +34,11 @@ class DDFERefiner(SparseRefiner[DDFE]):
         super().__init__(net, reach(net.config), f"ddfe-{net.size}", engine, dtype, device)
 
     def refine(self, job: RefineInput, alpha: np.ndarray) -> None:
-        self.climb(job, alpha, lambda level, found: self.prepared(level, found)(whole(level.size)))
+        self.refine_pyramid(job, alpha, lambda level, found: self.prepared(level, found)(whole(level.size)))
 
-    def climb(self, job: RefineInput, alpha: np.ndarray, attempt: Attempt) -> np.ndarray:
-        """All steps from the working size to full resolution, see `pyramid.climb`, then `means.restore_prior_mean`."""
-        refined = climb(job, alpha, attempt, self._maps(job))
+    def refine_pyramid(self, job: RefineInput, alpha: np.ndarray, attempt: RefineLevel) -> np.ndarray:
+        """All levels from the working size to full resolution, then `means.restore_prior_mean`."""
+        refined = refine_pyramid(job, alpha, attempt, self._maps(job))
         restore_prior_mean(alpha, job.active, job.trimap, job.prior)
         return refined
 
@@ -50,7 +50,7 @@ class DDFERefiner(SparseRefiner[DDFE]):
         )
 
     def _features(self, job: RefineInput) -> Read:
-        level = job if isinstance(job, Level) else Level(**vars(job), maps=self._maps(job))
+        level = job if isinstance(job, PyramidLevel) else PyramidLevel(**vars(job), maps=self._maps(job))
         size, width = job.size, job.size[1]
         colours = PictureColours(job.picture)
         low = read_low(level, self.device)
@@ -63,7 +63,7 @@ class DDFERefiner(SparseRefiner[DDFE]):
             index = ys * width + xs
             known = _known(trimap, index)
             found = None if maps is None else maps(ys, xs)
-            return assemble(colours(index), low(ys, xs), prior(ys, xs), known, found, factor)
+            return assemble_features(colours(index), low(ys, xs), prior(ys, xs), known, found, factor)
 
         return features
 
@@ -86,11 +86,11 @@ def line_maps(small: np.ndarray, prior: np.ndarray) -> np.ndarray:
     small: (h, w, 3) in [0, 1]; prior: (h, w).
     """
     planes = torch.from_numpy(small).permute(2, 0, 1)[None], torch.from_numpy(prior)[None, None]
-    colours = [c[0].permute(1, 2, 0).numpy() for c in smooth_colours(*planes)]
+    colours = [c[0].permute(1, 2, 0).numpy() for c in estimate_smooth_colours(*planes)]
     return np.concatenate([*colours, guided_coefficients(small, prior)], -1)
 
 
-def read_low(level: Level, device: torch.device) -> Read:
+def read_low(level: PyramidLevel, device: torch.device) -> Read:
     """`fn(ys, xs)`: colours of the coarser picture of a step, enlarged bilinearly, (..., 3) in [0, 1]."""
     if level.low is None:
         return BilinearMaps(torch.from_numpy(level.small).to(device), level.size)

@@ -71,14 +71,14 @@ class Cost:
 
 
 @cache
-def calibration() -> dict[str, Any]:
+def load_calibration() -> dict[str, Any]:
     """cells: {"device/engine/precision/network": {"per_pixel", "fixed"}}, bytes; machine: where they were measured."""
     return json.loads(CALIBRATION.read_text())
 
 
 def cost_of(device: str, engine: str, dtype: torch.dtype, network: str) -> Cost:
     """The measured cost, or for what was not measured one estimated from the CPU's tiles by the size of a number."""
-    cells = calibration()["cells"]
+    cells = load_calibration()["cells"]
     kind, precision = torch.device(device).type, str(dtype).rpartition(".")[2]
     found = cells.get(f"{kind}/{engine}/{precision}/{network}")
     if found:
@@ -89,7 +89,7 @@ def cost_of(device: str, engine: str, dtype: torch.dtype, network: str) -> Cost:
     return Cost(engine, known["per_pixel"] * MARGIN * factor, fixed, estimated=True)
 
 
-def share_among(workers: int) -> None:
+def set_workers_per_device(workers: int) -> None:
     """Says how many processes, this one counted, refine on this one's device."""
     global _sharing
     _sharing = max(1, workers)
@@ -98,7 +98,7 @@ def share_among(workers: int) -> None:
 def refiner_limit(device: str, max_memory: int | None) -> int:
     """Bytes that the refiner may take now; on the CPU `max_memory` is the total of this process and of the prior's,
     elsewhere the device's. What torch holds in reserve counts as free: the limit does not depend on what ran before.
-    Several workers on one device (`share_among`) take equal parts of what is free."""
+    Several workers on one device (`set_workers_per_device`) take equal parts of what is free."""
     if device.startswith("cuda"):
         return max_memory or int(CUDA_SHARE * free_on_gpu(device) / _sharing)
     if max_memory is None:
@@ -125,7 +125,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(message in str(error).lower() for message in _MESSAGES)
 
 
-def with_less_each_time(
+def retry_with_less_memory(
     work: Callable[[int], T], budget: int, minimum: int, restore: Callable[[], None] = lambda: None
 ) -> T:
     """work(budget), and again with half of it each time that memory runs out, down to `minimum` bytes, and where that

@@ -18,9 +18,9 @@ from uhrmat.core.errors import MemoryBudgetError
 from uhrmat.core.units import format_bytes, roomy
 from uhrmat.media.resample import downsample_mask, downsample_picture, downsample_trimap
 from uhrmat.refine.fuse import apply_trimap, upsampled_prior
-from uhrmat.refine.memory.budget import MINIMUM, Cost, with_less_each_time
+from uhrmat.refine.memory.budget import MINIMUM, Cost, retry_with_less_memory
 from uhrmat.refine.memory.parts import Run, count_cells, cut, refine_parts
-from uhrmat.refine.pyramid import Attempt
+from uhrmat.refine.pyramid import RefineLevel
 from uhrmat.refine.refiner import RefineInput, Refiner
 from uhrmat.sparsity.spatial import still_open
 
@@ -29,7 +29,7 @@ MODES = ("cascade", "parts")
 
 
 @runtime_checkable
-class Divisible(Protocol):
+class TileableRefiner(Protocol):
     """A refiner whose work can be divided. reach: pixels of its receptive field's radius; cost: its memory."""
 
     reach: int
@@ -43,15 +43,15 @@ class Divisible(Protocol):
 
 
 @runtime_checkable
-class Climbing(Divisible, Protocol):
+class PyramidRefiner(TileableRefiner, Protocol):
     """A divisible refiner that goes by small factors."""
 
-    def climb(self, job: RefineInput, alpha: np.ndarray, attempt: Attempt) -> np.ndarray:
+    def refine_pyramid(self, job: RefineInput, alpha: np.ndarray, attempt: RefineLevel) -> np.ndarray:
         """All its steps, each one by `attempt`; returns (H, W) bool, what the last one refined."""
 
 
 @dataclass(frozen=True)
-class Step:
+class RefineStep:
     """What was done at one scale. load and capacity: see `budget.Cost`."""
 
     scale: float
@@ -65,7 +65,7 @@ class RefineOutcome:
     """active: (H, W) bool, what was refined at full size; steps: scale by scale; notes: lines for the user."""
 
     active: np.ndarray
-    steps: list[Step] = field(default_factory=list)
+    steps: list[RefineStep] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -75,15 +75,15 @@ def refine_within(refiner: Refiner, job: RefineInput, alpha: np.ndarray, mode: s
     mode: "cascade" or "parts", used only where one shot needs more. Raises MemoryBudgetError where the limit is below
     what the smallest parts need.
     """
-    if not isinstance(refiner, Divisible):
+    if not isinstance(refiner, TileableRefiner):
         refiner.refine(job, alpha)
         return RefineOutcome(job.active)
-    if isinstance(refiner, Climbing):
+    if isinstance(refiner, PyramidRefiner):
         return _climb_within(refiner, job, alpha, limit)
     return _within(refiner, job, alpha, mode, limit)
 
 
-def _climb_within(refiner: Climbing, job: RefineInput, alpha: np.ndarray, limit: int) -> RefineOutcome:
+def _climb_within(refiner: PyramidRefiner, job: RefineInput, alpha: np.ndarray, limit: int) -> RefineOutcome:
     """Every step of the climb within the limit beside the smaller copies, in parts where it needs more."""
     done = RefineOutcome(job.active)
 
@@ -93,11 +93,11 @@ def _climb_within(refiner: Climbing, job: RefineInput, alpha: np.ndarray, limit:
         done.steps += [replace(one, scale=scale) for one in outcome.steps]
         done.notes += [f"level {step.size[1]} x {step.size[0]}: {note}" for note in outcome.notes]
 
-    done.active = refiner.climb(job, alpha, attempt)
+    done.active = refiner.refine_pyramid(job, alpha, attempt)
     return done
 
 
-def _within(refiner: Divisible, job: RefineInput, alpha: np.ndarray, mode: str, limit: int) -> RefineOutcome:
+def _within(refiner: TileableRefiner, job: RefineInput, alpha: np.ndarray, mode: str, limit: int) -> RefineOutcome:
     """`refine_within` for one job of a divisible refiner."""
     cost: Cost = refiner.cost
     load = cost.load(count_cells(job.active)) if job.active.any() else 0
@@ -112,9 +112,9 @@ def _within(refiner: Divisible, job: RefineInput, alpha: np.ndarray, mode: str, 
         )
 
     def attempt(budget: int) -> RefineOutcome:
-        return refine_divided(refiner, job, alpha, mode, budget)
+        return refine_with_budget(refiner, job, alpha, mode, budget)
 
-    return with_less_each_time(attempt, min(limit, whole), min(whole, least), _restoring(job, alpha))
+    return retry_with_less_memory(attempt, min(limit, whole), min(whole, least), _restoring(job, alpha))
 
 
 def _restoring(job: RefineInput, alpha: np.ndarray) -> Callable[[], None]:
@@ -128,13 +128,15 @@ def _restoring(job: RefineInput, alpha: np.ndarray) -> Callable[[], None]:
     return restore
 
 
-def refine_divided(refiner: Divisible, job: RefineInput, alpha: np.ndarray, mode: str, budget: int) -> RefineOutcome:
+def refine_with_budget(
+    refiner: TileableRefiner, job: RefineInput, alpha: np.ndarray, mode: str, budget: int
+) -> RefineOutcome:
     """One attempt within `budget` bytes: in one shot if it fits, else as `mode` says."""
     cost = refiner.cost
     capacity = cost.capacity(budget)
     if cost.load(count_cells(job.active)) <= capacity:
         return RefineOutcome(job.active, [_refine(refiner, job, alpha, capacity, 1.0)])
-    steps: list[Step] = []
+    steps: list[RefineStep] = []
     beside_copies = cost.capacity(budget - _copies(job))
     if mode == "cascade" and beside_copies >= min(capacity // 2, MINIMUM):
         job, steps = _coarse_scales(refiner, job, alpha, beside_copies)
@@ -143,14 +145,14 @@ def refine_divided(refiner: Divisible, job: RefineInput, alpha: np.ndarray, mode
 
 
 def _coarse_scales(
-    refiner: Divisible, job: RefineInput, alpha: np.ndarray, capacity: int
-) -> tuple[RefineInput, list[Step]]:
+    refiner: TileableRefiner, job: RefineInput, alpha: np.ndarray, capacity: int
+) -> tuple[RefineInput, list[RefineStep]]:
     """The scales below 1; returns the job at 1 with what is still open, and `alpha` fused from the last result.
 
     A result says what is still open, and stands where nothing is. What is open is refined from the prior itself: the
     network knows the prior's errors, and taken for a prior its own would add up.
     """
-    steps: list[Step] = []
+    steps: list[RefineStep] = []
     trimap = np.full(job.size, 128, np.uint8) if job.trimap is None else job.trimap
     prior, active = job.prior, job.active
     for scale in SCALES:
@@ -170,13 +172,13 @@ def _coarse_scales(
     return replace(job, active=active), steps
 
 
-def _refine(refiner: Divisible, job: RefineInput, alpha: np.ndarray, capacity: int, scale: float) -> Step:
+def _refine(refiner: TileableRefiner, job: RefineInput, alpha: np.ndarray, capacity: int, scale: float) -> RefineStep:
     cells = count_cells(job.active)
     parts = list(cut(cells, job.size, refiner.reach, lambda window: refiner.cost.load(window) <= capacity))
     if parts:
         refine_parts(refiner.prepared(job, alpha), job.active, alpha, parts)
         refiner.finish(job, alpha)
-    return Step(scale, int(cells.sum(dtype=np.int64)), refiner.cost.load(cells), len(parts))
+    return RefineStep(scale, int(cells.sum(dtype=np.int64)), refiner.cost.load(cells), len(parts))
 
 
 def _copies(job: RefineInput) -> int:
@@ -184,7 +186,7 @@ def _copies(job: RefineInput) -> int:
     return job.picture.height * job.picture.width // 4 * (3 * job.picture.pixels.dtype.itemsize + 1 + 3 + 8)
 
 
-def describe(steps: list[Step], capacity: int, cost: Cost) -> str:
+def describe(steps: list[RefineStep], capacity: int, cost: Cost) -> str:
     """`memory budget: about 4,300,000 active pixels at once; cascade 0.25: 560,000, …, 1.0: 6,000,000 in 2 parts`."""
     last = max(steps, key=lambda step: step.load)
     room = round(capacity * last.active / max(1, last.load))

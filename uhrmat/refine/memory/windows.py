@@ -13,7 +13,7 @@ from uhrmat.core.devices import on_device
 from uhrmat.refine.memory.budget import cost_of
 from uhrmat.refine.memory.parts import Box, Run
 from uhrmat.sparse import ActiveSet, Engine, Feat, choose_engine, make_engine
-from uhrmat.sparse.choose import Chosen
+from uhrmat.sparse.choose import EngineChoice
 
 if TYPE_CHECKING:
     from uhrmat.refine.refiner import RefineInput
@@ -31,7 +31,7 @@ class SparseRefiner(Generic[Net]):
 
     def __init__(self, net: Net, reach: int, kind: str, engine: str, dtype: torch.dtype, device: str) -> None:
         self.dtype, self.device = dtype, torch.device(device)
-        chosen = choose_engine(self.device, dtype) if engine == "auto" else Chosen(engine)
+        chosen = choose_engine(self.device, dtype) if engine == "auto" else EngineChoice(engine)
         self.engine, self.notes = chosen.name, [chosen.note] if chosen.note else []
         self.net = net.to(self.device).eval()
         self.reach = reach

@@ -9,7 +9,7 @@
 
 from uhrmat.report.page.album import Album
 from uhrmat.report.page.encode import encode
-from uhrmat.report.page.exhibit import ClipFigures, Exhibit, Side, exhibit_of
+from uhrmat.report.page.exhibit import ClipFigures, Exhibit, Side, make_exhibit
 from uhrmat.report.page.write import check_page, write_page
 
-__all__ = ["Album", "ClipFigures", "Exhibit", "Side", "check_page", "encode", "exhibit_of", "write_page"]
+__all__ = ["Album", "ClipFigures", "Exhibit", "Side", "check_page", "encode", "make_exhibit", "write_page"]

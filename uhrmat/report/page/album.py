@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from uhrmat.report.page.encode import encode
-from uhrmat.report.page.exhibit import Exhibit, exhibit_of
+from uhrmat.report.page.exhibit import Exhibit, make_exhibit
 from uhrmat.report.page.write import write_page
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class Album:
 
     def add(self, matte: StillResult, title: str, table: list[tuple[str, str]]) -> None:
         """One photograph. title: for people; table: names and values shown below it."""
-        self.show(exhibit_of(matte, title, table))
+        self.show(make_exhibit(matte, title, table))
 
     def show(self, exhibit: Exhibit) -> None:
         """One photograph that is an exhibit already."""

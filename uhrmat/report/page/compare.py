@@ -12,7 +12,7 @@ from uhrmat.core.errors import InputError
 from uhrmat.hints.files import read_alpha, read_trimap
 from uhrmat.media import Picture, read_picture
 from uhrmat.metrics import as_unit, get_protocol, score
-from uhrmat.report.page.exhibit import Array, Exhibit, Side, Table, divided
+from uhrmat.report.page.exhibit import Array, Exhibit, Side, Table, unpremultiply
 
 STEP = 1 / 255
 """Difference of alpha from which on two pixels count as different, in 8 bits one step."""
@@ -74,7 +74,7 @@ def _side(name: str, path: Path) -> Side:
     if picture.alpha is None or picture.alpha.min() == picture.alpha.max() or _is_grey(picture):
         return Side(name, as_unit(read_alpha(path)).clip(0, 1))
     alpha = as_unit(picture.alpha).clip(0, 1)
-    colour = divided(picture.pixels, alpha) if picture.info.premultiplied else picture.pixels
+    colour = unpremultiply(picture.pixels, alpha) if picture.info.premultiplied else picture.pixels
     return Side(name, alpha, colour, info=picture.info)
 
 

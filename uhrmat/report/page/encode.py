@@ -18,7 +18,7 @@ import numpy.typing as npt
 from uhrmat.media import PictureInfo
 from uhrmat.media.display import Screen, downsample_colour, fit_size
 from uhrmat.media.resample import downsample
-from uhrmat.report.detail_crops import hairiest
+from uhrmat.report.detail_crops import detail_crops
 from uhrmat.report.page.exhibit import Array, Exhibit, Side
 
 TILE, SMALL, PLACE = 512, 1600, 900
@@ -45,7 +45,7 @@ def encode(exhibit: Exhibit, *, whole: bool = True, detail: bool = True) -> dict
             _png(_grey(downsample(exhibit.truth, size))), tiles, _cut(exhibit.truth, lambda part: _plain(_grey(part)))
         ),
         "sides": [_side(side, size, tiles, exhibit.photo is not None) for side in exhibit.sides],
-        "places": [[p.left, p.top, p.width, p.height] for p in hairiest(exhibit.sides[0].alpha, place)],
+        "places": [[p.left, p.top, p.width, p.height] for p in detail_crops(exhibit.sides[0].alpha, place)],
         "table": exhibit.table,
     }  # fmt: skip
 

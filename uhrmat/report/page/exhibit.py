@@ -61,7 +61,7 @@ class ClipFigures:
     cuts: list[int] = field(default_factory=list)
 
 
-def exhibit_of(matte: StillResult, title: str, table: list[tuple[str, str]]) -> Exhibit:
+def make_exhibit(matte: StillResult, title: str, table: list[tuple[str, str]]) -> Exhibit:
     """An exhibit of one matte. title: for people, like the photograph's name; table: names and values below it."""
     info = matte.picture.info
     side = Side("uhrmat", matte.alpha, matte.foreground, matte.active, info)
@@ -69,7 +69,7 @@ def exhibit_of(matte: StillResult, title: str, table: list[tuple[str, str]]) -> 
     return Exhibit(title, (side,), matte.picture.pixels, info, table=rows)
 
 
-def side_of(content: str, made: Picture, premultiplied: bool | None = None) -> Side:
+def read_side(content: str, made: Picture, premultiplied: bool | None = None) -> Side:
     """The matte in a file that uhrmat wrote. content: "alpha", else colours with or without an alpha; premultiplied:
     whether the colours were multiplied by it, None: what the file says."""
     if content == "alpha":
@@ -78,10 +78,10 @@ def side_of(content: str, made: Picture, premultiplied: bool | None = None) -> S
         return Side(content, np.ones(made.pixels.shape[:2], np.float32), made.pixels, info=made.info)
     alpha = as_unit(made.alpha).clip(0, 1)
     divide = made.info.premultiplied if premultiplied is None else premultiplied
-    return Side("uhrmat", alpha, divided(made.pixels, alpha) if divide else made.pixels, info=made.info)
+    return Side("uhrmat", alpha, unpremultiply(made.pixels, alpha) if divide else made.pixels, info=made.info)
 
 
-def divided(pixels: Array, alpha: Array) -> Array:
+def unpremultiply(pixels: Array, alpha: Array) -> Array:
     """Colours as they were before they were multiplied by alpha, in their own type."""
     straight = pixels / np.maximum(alpha, np.float32(1e-3))[..., None]
     if pixels.dtype.kind == "f":
