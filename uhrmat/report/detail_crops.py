@@ -24,8 +24,8 @@ def detail_crops(alpha: np.ndarray, size: tuple[int, int], count: int = 3) -> li
     """Up to `count` rectangles of `size` (height, width) that do not overlap and hold most detail, in descending order.
 
     alpha: (H, W) float32 in [0, 1]. Detail is where alpha is neither 0 nor 1 and changes from pixel to pixel: each
-    pixel counts 4 a (1 - a) plus the size of its gradient. Rectangles without any are left out, so an empty or a hard-edged
-    full matte gives none.
+    pixel counts 4 a (1 - a) plus the size of its gradient. Rectangles without any are left out, so an empty or a
+    hard-edged full matte gives none.
     """
     height, width = min(size[0], alpha.shape[0]), min(size[1], alpha.shape[1])
     rows, columns = -(-height // _BLOCK), -(-width // _BLOCK)
