@@ -31,11 +31,11 @@ from uhrmat.hints.files import read_matte, read_trimap
 from uhrmat.hints.read import Hints
 from uhrmat.media import read_picture
 from uhrmat.media.resample import area_average
-from uhrmat.prior.make import PriorRegistry
-from uhrmat.prior.prefetch import small_problem
+from uhrmat.prior.prefetch import prior_inputs
+from uhrmat.prior.registry import PriorRegistry
 from uhrmat.refine.refiner import RefineInput, Refiner, SHMRefiner, make_refiner
 from uhrmat.refine.shm.network import SHM
-from uhrmat.sparsity.spatial import K, trimap_band
+from uhrmat.sparsity.spatial import SPATIAL_SPARSITY, trimap_mask
 from uhrmat.train.bench.hrimf_amr import measure_refiner
 from uhrmat.train.bench.pictures import BenchPicture, find_items
 from uhrmat.train.recipe import RefinerRecipe, load_recipe
@@ -62,10 +62,10 @@ class Asked:
     job: RefineInput
     truth: np.ndarray
 
-    def measure(self, refiner: Refiner, k: int = K) -> Row:
+    def measure(self, refiner: Refiner, k: int = SPATIAL_SPARSITY.kernel) -> Row:
         """Measures, active pixels and seconds of one refiner with the band of `k`."""
         assert self.job.trimap is not None
-        job = replace(self.job, active=trimap_band(self.job.trimap, k))
+        job = replace(self.job, active=trimap_mask(self.job.trimap, k))
         row = measure_refiner(refiner, job, self.truth)
         return {**{name: row[name] for name in MEASURES}, "active": int(job.active.sum()), "seconds": row["seconds"]}
 
@@ -78,10 +78,10 @@ def asked(items: list[BenchPicture], method: str, side: int | None, half: bool =
         size = (picture.height, picture.width)
         hints = Hints(trimap=read_trimap(item.trimap, size))
         assert hints.trimap is not None
-        small, known = small_problem(picture, hints, side, halved=half)
+        small, known = prior_inputs(picture, hints, side, halved=half)
         truth = read_matte(item.truth)
         told = priors.choose(hints.given)[0](small, known).alpha if priors else area_average(truth, small.shape[:2])
-        yield Asked(RefineInput(picture, small, told, hints.trimap, trimap_band(hints.trimap)), truth)
+        yield Asked(RefineInput(picture, small, told, hints.trimap, trimap_mask(hints.trimap)), truth)
         print(f"  {item.name}", file=sys.stderr, flush=True)
 
 
@@ -112,7 +112,7 @@ def compared(options: argparse.Namespace, cases: Mapping[str, tuple[Refiner, int
 
 def ways(options: argparse.Namespace) -> list[Row]:
     """Ways up to full size behind one prior."""
-    return compared(options, {name: (_refiner(name), K) for name in WAYS})
+    return compared(options, {name: (_refiner(name), SPATIAL_SPARSITY.kernel) for name in WAYS})
 
 
 def dilation(options: argparse.Namespace) -> list[Row]:
@@ -136,7 +136,7 @@ def networks(options: argparse.Namespace) -> list[Row]:
         net = state.ema.eval()
         assert isinstance(net, SHM)
         refiner.net = net
-        cases[name] = (refiner, K)
+        cases[name] = (refiner, SPATIAL_SPARSITY.kernel)
         rows.append({"case": name, "steps": state.step, "held out": last["network"]})
         print(rows[-1], flush=True)
     return [*rows, *compared(options, cases)] if options.data else rows

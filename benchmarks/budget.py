@@ -30,12 +30,12 @@ from uhrmat.media import Picture, open_png, read_picture
 from uhrmat.media.resample import area_average
 from uhrmat.metrics import score
 from uhrmat.prior.base import working_shape
-from uhrmat.prior.prefetch import small_copy
+from uhrmat.prior.prefetch import downsample_picture
 from uhrmat.refine.fuse import upsampled_prior
 from uhrmat.refine.memory.overflow import refine_with_budget
 from uhrmat.refine.memory.parts import count_cells
 from uhrmat.refine.refiner import RefineInput, SHMRefiner
-from uhrmat.sparsity.spatial import trimap_band
+from uhrmat.sparsity.spatial import trimap_mask
 from uhrmat.train.synth import render_scene
 
 ROOM = 4_300_000
@@ -50,7 +50,7 @@ def sparsemat(quick: bool, folder: Path) -> dict[str, Any]:
     shape = working_shape(height, width, 64 if quick else None)
     # The exact alpha on the small copy: this case is about the active pixels, not about the prior.
     prior = area_average(found.alpha, shape)
-    job = RefineInput(picture, small_copy(picture, shape), prior, found.trimap, trimap_band(found.trimap))
+    job = RefineInput(picture, downsample_picture(picture, shape), prior, found.trimap, trimap_mask(found.trimap))
     refiner = SHMRefiner(None, "tiles", torch.float32, "cpu")
     active, load = int(job.active.sum()), refiner.cost.load(count_cells(job.active))
     room = active // 2 if quick else ROOM

@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks.common import header, parser, write
 from uhrmat.core.options import ModelOptions
 from uhrmat.hints.files import read_alpha, read_mask
-from uhrmat.prior.closed_form.affinity import METHODS
+from uhrmat.prior.choose import AFFINITY_PRIORS
 from uhrmat.prior.worker import PriorProcess
 from uhrmat.video.plan import ClipSpec, plan_clip
 from uhrmat.video.run import Tools, matte_clip
@@ -56,7 +56,7 @@ def measured(options: argparse.Namespace, name: str, mode: str, out: Path, scrat
     )  # fmt: skip
     job = plan_clip(spec, overwrite=True)
     with closing(PriorProcess()) as process:
-        report = matte_clip(job, Tools.of(job, process.solve if job.prior in METHODS else None))
+        report = matte_clip(job, Tools.of(job, process.solve if job.prior in AFFINITY_PRIORS else None))
     found = [iou(read_alpha(out / path.name) > 0.5, read_mask(path) > 0.5) for path in masks if path not in keys]
     until = {f"{share:.0%}": round(float(np.mean(found[: max(1, round(share * len(found)))])), 4) for share in _AT}
     return {"frames": len(masks), "hints": len(keys), "iou": round(float(np.mean(found)), 4), "until": until,

@@ -34,7 +34,7 @@ from uhrmat.refine.memory.budget import Cost, refiner_limit
 from uhrmat.refine.memory.overflow import refine_within
 from uhrmat.refine.memory.parts import count_cells
 from uhrmat.refine.refiner import RefineInput
-from uhrmat.sparsity.spatial import trimap_band
+from uhrmat.sparsity.spatial import trimap_mask
 
 SIDES = (768, 2304)
 
@@ -83,7 +83,7 @@ def scene(height: int, width: int, side: int) -> RefineInput:
     shape = (side, round(side * width / height)) if height < width else (round(side * height / width), side)
     small, low = area_average(pixels, shape, 255.0), area_average(alpha, shape)
     prior = np.where(downsample_trimap(trimap, shape) == 128, low, low > 0.5).astype(np.float32)
-    return RefineInput(Picture.from_array(pixels), small, prior, trimap, trimap_band(trimap))
+    return RefineInput(Picture.from_array(pixels), small, prior, trimap, trimap_mask(trimap))
 
 
 def memory(options: argparse.Namespace) -> None:

@@ -28,7 +28,7 @@ from uhrmat.media.resample import area_average
 from uhrmat.refine.features import BilinearMaps, PictureColours
 from uhrmat.refine.linear import EPSILON, RADIUS
 from uhrmat.refine.refiner import RefineInput, active_coordinates, make_refiner
-from uhrmat.sparsity.spatial import K
+from uhrmat.sparsity.spatial import SPATIAL_SPARSITY
 from uhrmat.train.crops import blur_window, draw_blur
 from uhrmat.train.recipe import RefinerRecipe, load_recipe
 from uhrmat.train.samples import Sample, SampleCache, with_true_priors
@@ -182,8 +182,11 @@ def main(arguments: list[str] | None = None) -> None:
     )
     net = state.ema.eval()
     assert isinstance(net, LearnedGuide)
-    plain = {name: (make_refiner(name, None, "auto", torch.float32, "cpu"), K) for name in ("bilinear", "guided")}
-    rows = compared(chosen, {**plain, "learned guide": (LearnedGuideRefiner(net), K)})
+    plain = {
+        name: (make_refiner(name, None, "auto", torch.float32, "cpu"), SPATIAL_SPARSITY.kernel)
+        for name in ("bilinear", "guided")
+    }
+    rows = compared(chosen, {**plain, "learned guide": (LearnedGuideRefiner(net), SPATIAL_SPARSITY.kernel)})
     write(chosen.results, chosen.name, {
         **header(chosen.threads, chosen.quick), "data": str(chosen.data), "steps": state.step, "ways": rows,
     })  # fmt: skip

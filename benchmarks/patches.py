@@ -25,15 +25,15 @@ from benchmarks.shot import Shot, hair
 from uhrmat.media import Picture
 from uhrmat.media.resample import downsample_trimap
 from uhrmat.metrics import differences, gradient_error
-from uhrmat.prior.base import SmallHints, working_shape
+from uhrmat.prior.base import LowResHints, working_shape
 from uhrmat.prior.closed_form.affinity import AffinityPrior
-from uhrmat.prior.prefetch import small_copy
+from uhrmat.prior.prefetch import downsample_picture
 from uhrmat.refine.features import context_maps
 from uhrmat.refine.refiner import RefineInput, load_shm
 from uhrmat.refine.shm.network import SIZES
 from uhrmat.sparse import ActiveSet, make_engine
 from uhrmat.sparse.engine import SampleFn
-from uhrmat.sparsity.spatial import trimap_band
+from uhrmat.sparsity.spatial import trimap_mask
 
 PATCH = 512
 Box = tuple[slice, slice]
@@ -103,9 +103,9 @@ def scene(height: int, width: int) -> tuple[RefineInput, np.ndarray]:
     found = hair(height, width)
     picture = Picture.from_array(np.rint(found.image * 255).astype(np.uint8))
     shape = working_shape(height, width)
-    small = small_copy(picture, shape)
-    prior = AffinityPrior()(small, SmallHints(downsample_trimap(found.trimap, shape))).alpha
-    return RefineInput(picture, small, prior, found.trimap, trimap_band(found.trimap)), found.alpha
+    small = downsample_picture(picture, shape)
+    prior = AffinityPrior()(small, LowResHints(downsample_trimap(found.trimap, shape))).alpha
+    return RefineInput(picture, small, prior, found.trimap, trimap_mask(found.trimap)), found.alpha
 
 
 def measure(

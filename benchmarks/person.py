@@ -21,7 +21,7 @@ import torch
 from benchmarks import common
 from benchmarks.person_others import others
 from uhrmat.hub.bundled import bundled_weights
-from uhrmat.prior.networks.lpn import SHORT_SIDE, load_person
+from uhrmat.prior.networks.lpn import PERSON, load_person
 from uhrmat.train.lpn.measure import Segmenter, held_out_people, largest_false_alpha, make_segmenter, measure_people
 from uhrmat.train.lpn.photo_cache import PhotoSource, find_sources
 
@@ -45,7 +45,7 @@ def main() -> None:
     parser = common.parser(__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--weights", type=Path, default=None, help="default: those in weights/")
-    parser.add_argument("--short", type=int, nargs="+", default=[SHORT_SIDE], help="working sizes of ours")
+    parser.add_argument("--short", type=int, nargs="+", default=[PERSON.working_size], help="working sizes of ours")
     parser.add_argument("--others", type=Path, default=None)
     parser.add_argument("--count", type=int, default=None, help="photographs, default all that are held out")
     options: argparse.Namespace = parser.parse_args()

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from uhrmat import hub
-from uhrmat.prior.base import SmallHints
+from uhrmat.prior.base import LowResHints
 from uhrmat.prior.networks.onnx import OnnxPrior
 from uhrmat.train.lpn.measure import Segmenter
 
@@ -36,7 +36,7 @@ def others(folder: Path, threads: int) -> dict[str, Segmenter]:
 def _sinet(path: Path, threads: int) -> Segmenter:
     """Asked as uhrmat's own prior asks it, by the catalogue."""
     prior = OnnxPrior(path, hub.find_entry("sinet"), threads)
-    return lambda picture: prior(picture.astype(np.float32) / 255, SmallHints()).alpha
+    return lambda picture: prior(picture.astype(np.float32) / 255, LowResHints()).alpha
 
 
 def _second(y: np.ndarray) -> np.ndarray:

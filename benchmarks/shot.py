@@ -11,7 +11,7 @@ from torch import Tensor
 from uhrmat.media import Picture
 from uhrmat.media.resample import area_average
 from uhrmat.prior.base import working_shape
-from uhrmat.prior.prefetch import small_copy
+from uhrmat.prior.prefetch import downsample_picture
 from uhrmat.refine.features import ColourLineFeatures, PictureColours, context_maps
 from uhrmat.refine.refiner import RefineInput
 from uhrmat.refine.shm.network import SHM
@@ -49,7 +49,7 @@ def synthetic(mask: np.ndarray) -> RefineInput:
     shape = working_shape(*mask.shape)
     prior = area_average(mask.view(np.uint8), shape)
     trimap = mask.view(np.uint8) * np.uint8(128)
-    return RefineInput(picture, small_copy(picture, shape), prior, trimap, mask)
+    return RefineInput(picture, downsample_picture(picture, shape), prior, trimap, mask)
 
 
 def hair(height: int, width: int) -> Scene:

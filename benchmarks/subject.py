@@ -25,7 +25,7 @@ from benchmarks import common
 from uhrmat.hub.bundled import bundled_weights
 from uhrmat.media.resample import area_average
 from uhrmat.prior.base import working_shape
-from uhrmat.prior.networks.lpn import SHORT_SIDE, PersonNet, load_person, load_subject
+from uhrmat.prior.networks.lpn import PERSON, PersonNet, load_person, load_subject
 from uhrmat.train.lpn.measure import mask_iou
 from uhrmat.train.subject.photos import find_photos, read_image
 from uhrmat.train.subject.teachers import Ensemble
@@ -126,7 +126,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--weights", type=Path, nargs="*", default=[], help="files of lpn-subject beside those in weights/"
     )
-    parser.add_argument("--short", type=int, nargs="+", default=[SHORT_SIDE], help="working sizes of ours")
+    parser.add_argument("--short", type=int, nargs="+", default=[PERSON.working_size], help="working sizes of ours")
     parser.add_argument("--count", type=int, default=None, help="photographs of each kind, default all")
     options: argparse.Namespace = parser.parse_args(argv)
     torch.set_num_threads(options.threads)

@@ -21,19 +21,18 @@ from uhrmat.foreground.solve import estimate_foreground
 from uhrmat.hints.files import ArrayOrPath
 from uhrmat.hints.read import Hints, PlateLike, read_hints
 from uhrmat.media import Picture, read_picture
-from uhrmat.prior.base import PriorMethod, PriorResult, Recurrent, SmallHints
+from uhrmat.prior.base import LowResHints, PriorMethod, PriorResult, RecurrentPrior
 from uhrmat.prior.closed_form.affinity import Solver
-from uhrmat.prior.make import PriorRegistry
-from uhrmat.prior.prefetch import PrefetchedPrior, small_problem
+from uhrmat.prior.prefetch import PrefetchedPrior, prior_inputs
+from uhrmat.prior.registry import PriorRegistry
 from uhrmat.refine.fuse import apply_trimap, upsampled_prior
 from uhrmat.refine.memory.budget import check_total, refiner_limit
 from uhrmat.refine.memory.overflow import MODES, PyramidRefiner, RefineOutcome, refine_within
 from uhrmat.refine.refiner import RefineInput, make_refiner
-from uhrmat.sparsity.spatial import HIGH, LOW, trimap_band
-from uhrmat.sparsity.thresholded import trimap_from_alpha
+from uhrmat.sparsity.spatial import SPATIAL_SPARSITY, trimap_from_alpha, trimap_mask
 
 ImageLike = Picture | np.ndarray | str | Path
-RunPrior = Callable[[PriorMethod, np.ndarray, SmallHints], PriorResult]
+RunPrior = Callable[[PriorMethod, np.ndarray, LowResHints], PriorResult]
 _WARM = 64
 """Side of the picture that `StillPipeline.warm_up` refines."""
 
@@ -68,7 +67,7 @@ class MattingStats:
 class StillResult:
     """alpha: (H, W) float32 in [0, 1]; foreground: (H, W, 3) straight colour in the picture's dtype, or None;
     prior_alpha: (h, w) float32; active: (H, W) bool, the pixels refined; trimap: (H, W) uint8 {0, 128, 255}, the
-    user's, or what the prior left open; given: names of the hints, see `hints.compatibility.NAMES`."""
+    user's, or what the prior left open; given: names of the hints, see `HINT_NAMES`."""
 
     alpha: np.ndarray
     foreground: np.ndarray | None
@@ -94,7 +93,7 @@ class PriorStage:
 class StillPipeline:
     """Mattes pictures. Options are checked here, weights are loaded once.
 
-    prior: "auto" (hints decide) or one of `prior.choose.NEEDS`; refiner: one of `refine.refiner.REFINERS`;
+    prior: "auto" (hints decide) or one of `prior.choose.REQUIRED_HINTS`; refiner: one of `refine.refiner.REFINERS`;
     working_size: short side of the small copy; engine: one of `sparse.ENGINES`; device: "auto", "cpu", "cuda[:n]",
     "mps"; precision: "auto", "fp32", "bf16", "fp16"; threads: of the CPU; max_memory: bytes, on the CPU of this process
     and its children, on CUDA of the device, None: a share of what is free; overflow: "cascade" or "parts", what to do
@@ -150,7 +149,7 @@ class StillPipeline:
             small, prior, settled = asked.small, asked.prior, asked.trimap
         with clock("refine"):
             found = upsampled_prior(prior.alpha, settled)
-            job = RefineInput(picture, small, prior.alpha, settled, trimap_band(settled))
+            job = RefineInput(picture, small, prior.alpha, settled, trimap_mask(settled))
             done = self.refine(job, found, foreground)
             apply_trimap(found, settled)
         colours = None
@@ -178,7 +177,7 @@ class StillPipeline:
         self.refiner.refine(job, upsampled_prior(job.prior, trimap))
 
     def prepare(self, given: frozenset[str]) -> None:
-        """Makes the prior for these hints (see `choose.NAMES`) now: what cannot be had is refused before any work."""
+        """Makes the prior for these hints (see `HINT_NAMES`) now: what cannot be had is refused before any work."""
         self.priors.choose(given)
 
     def run_prior(
@@ -194,13 +193,13 @@ class StillPipeline:
         answer: asks the prior, or knows better; begun: see `matte`."""
         refuse_fork()
         method, choice = self.priors.choose(hints.given)
-        if fresh and isinstance(method, Recurrent):
+        if fresh and isinstance(method, RecurrentPrior):
             method.reset()
         side = self.working_size or method.side
         if begun is not None and (begun.side, begun.halved) == (side, self.halved):
             small, known = begun.problem
         else:
-            small, known = small_problem(picture, hints, side, self.halved)
+            small, known = prior_inputs(picture, hints, side, self.halved)
         prior = method(small, known) if answer is None else answer(method, small, known)
         if not np.isfinite(prior.alpha).all():
             what = f"The prior {prior.name} gives values that are no numbers (NaN or infinity)."
@@ -261,9 +260,9 @@ def _as_picture(image: ImageLike) -> Picture:
 
 def empty_note(alpha: np.ndarray) -> list[str]:
     """A line on a matte (H, W) that holds nothing or everything, whatever led to it."""
-    if float(alpha.max()) < LOW:
+    if float(alpha.max()) < SPATIAL_SPARSITY.low:
         return ["the alpha is empty: nothing in the picture was found to be foreground"]
-    if float(alpha.min()) > HIGH:
+    if float(alpha.min()) > SPATIAL_SPARSITY.high:
         return ["the alpha is full: nothing in the picture was found to be background"]
     return []
 

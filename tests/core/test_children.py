@@ -19,7 +19,7 @@ from tests.batch.helpers import clip, mask, photo
 from uhrmat.core import children
 from uhrmat.core.errors import UhrmatError
 from uhrmat.pipeline import StillPipeline
-from uhrmat.prior.launch import ended, launch
+from uhrmat.prior.launch import launch_worker, stopping_worker
 from uhrmat.prior.worker import PriorProcess
 
 ROOT = Path(__file__).parents[2]
@@ -49,8 +49,8 @@ def test_the_trap_works(hostile: Callable[[], list[str]]) -> None:
 
 
 def test_the_priors_process_imports_nothing_from_the_current_folder(hostile: Callable[[], list[str]]) -> None:
-    process = launch()
-    with ended(process):
+    process = launch_worker()
+    with stopping_worker(process):
         image = np.random.default_rng(0).random((12, 16, 3), dtype=np.float32)
         trimap = np.full((12, 16), 128, np.uint8)
         trimap[:, :4], trimap[:, 12:] = 0, 255
@@ -252,7 +252,7 @@ def test_one_problem_may_end_two_processes_and_the_next_one_has_a_new_one(
         begun.append(subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
         return begun[-1]
 
-    monkeypatch.setattr("uhrmat.prior.worker.launch", start)
+    monkeypatch.setattr("uhrmat.prior.worker.launch_worker", start)
     owner = PriorProcess()
     flag.touch()
     if once:
@@ -276,7 +276,7 @@ def test_what_is_still_being_solved_at_the_end_starts_no_new_process(monkeypatch
         begun.append(subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE))
         return begun[-1]
 
-    monkeypatch.setattr("uhrmat.prior.worker.launch", start)
+    monkeypatch.setattr("uhrmat.prior.worker.launch_worker", start)
     owner = PriorProcess()
     with ThreadPoolExecutor(1) as pool:
         ahead = pool.submit(owner.solve, PROBLEM, _trimap(4), "closed-form")

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from uhrmat.core.errors import InputError
-from uhrmat.prior.base import SmallHints
+from uhrmat.prior.base import LowResHints
+from uhrmat.prior.choose import AFFINITY_PRIORS
 from uhrmat.prior.closed_form import affinity
-from uhrmat.prior.closed_form.affinity import METHODS, AffinityPrior, solve
+from uhrmat.prior.closed_form.affinity import AffinityPrior, solve
 
 
 def _scene(height: int = 40, width: int = 60) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -21,17 +22,17 @@ def _scene(height: int = 40, width: int = 60) -> tuple[np.ndarray, np.ndarray, n
     return true[..., None] * front + (1 - true[..., None]) * back, true, trimap
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", AFFINITY_PRIORS)
 def test_known_pixels_stay_exact_and_alpha_stays_in_range(name: str) -> None:
     image, _, trimap = _scene()
-    alpha = AffinityPrior(name)(image, SmallHints(trimap)).alpha
+    alpha = AffinityPrior(name)(image, LowResHints(trimap)).alpha
     assert alpha.dtype == np.float32 and alpha.min() >= 0 and alpha.max() <= 1
     assert (alpha[trimap == 0] == 0).all() and (alpha[trimap == 255] == 1).all()
 
 
 def test_closed_form_recovers_a_colour_line() -> None:
     image, true, trimap = _scene()
-    assert np.abs(AffinityPrior()(image, SmallHints(trimap)).alpha - true).max() < 0.02
+    assert np.abs(AffinityPrior()(image, LowResHints(trimap)).alpha - true).max() < 0.02
 
 
 def test_ties_carry_alpha_across_a_gap_that_stops_the_closed_form() -> None:
@@ -40,7 +41,7 @@ def test_ties_carry_alpha_across_a_gap_that_stops_the_closed_form() -> None:
     image[5:35, 6:10] = image[0, -1]
     image += np.random.default_rng(0).uniform(0, 0.1, image.shape).astype(np.float32)
     trimap[:, 2:20], trimap[:, 20:23] = 128, 0
-    hints = SmallHints(trimap)
+    hints = LowResHints(trimap)
     closed, tied = (AffinityPrior(name)(image, hints).alpha[5:35, 6:10] for name in ("closed-form", "closed-form+knn"))
     assert closed.mean() < 0.1 and tied.mean() > 0.6
 
@@ -50,21 +51,21 @@ def test_solving_in_the_bounding_box_changes_nothing() -> None:
     wide = np.pad(image, ((30, 30), (30, 30), (0, 0)), mode="edge")
     around = np.pad(trimap, 30, mode="edge")
     around[:30], around[-30:] = 0, 0
-    boxed = AffinityPrior()(wide, SmallHints(around)).alpha
+    boxed = AffinityPrior()(wide, LowResHints(around)).alpha
     whole, _ = affinity.solve(wide, around)
     assert np.abs(boxed - whole).max() < 1e-3
 
 
 @pytest.mark.parametrize(("value", "alpha"), [(0, 0.0), (255, 1.0), (128, 0.5)])
 def test_a_trimap_of_one_kind_needs_no_solver(value: int, alpha: float) -> None:
-    found = AffinityPrior()(np.zeros((5, 7, 3), np.float32), SmallHints(np.full((5, 7), value, np.uint8)))
+    found = AffinityPrior()(np.zeros((5, 7, 3), np.float32), LowResHints(np.full((5, 7), value, np.uint8)))
     assert (found.alpha == alpha).all()
 
 
 def test_without_foreground_the_closed_form_takes_what_is_open_for_background() -> None:
     trimap = np.zeros((6, 6), np.uint8)
     trimap[2:4, 2:4] = 128
-    found = AffinityPrior()(np.random.default_rng(0).random((6, 6, 3), np.float32), SmallHints(trimap))
+    found = AffinityPrior()(np.random.default_rng(0).random((6, 6, 3), np.float32), LowResHints(trimap))
     assert (found.alpha == 0).all() and found.notes
 
 
@@ -79,7 +80,7 @@ def test_a_failing_preconditioner_is_replaced(
 
     monkeypatch.setattr(importlib.import_module("pymatting.preconditioner.ichol"), "ichol", refuse)
     image, true, trimap = _scene()
-    assert np.abs(AffinityPrior()(image, SmallHints(trimap)).alpha - true).max() < 0.02
+    assert np.abs(AffinityPrior()(image, LowResHints(trimap)).alpha - true).max() < 0.02
     assert capsys.readouterr().out == ""
 
 
@@ -87,7 +88,7 @@ def test_refusals() -> None:
     with pytest.raises(InputError, match="no affinity prior"):
         AffinityPrior("magic")
     with pytest.raises(InputError, match="needs a trimap"):
-        AffinityPrior()(np.zeros((4, 4, 3), np.float32), SmallHints())
+        AffinityPrior()(np.zeros((4, 4, 3), np.float32), LowResHints())
 
 
 def test_large_kernels_have_no_room_in_a_tiny_picture() -> None:

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from uhrmat.core.errors import InputError, WeightsError
-from uhrmat.hints.compatibility import check_given
-from uhrmat.prior.base import PriorResult, SmallHints
-from uhrmat.prior.choose import NETWORK, PriorChoice, choose_prior
-from uhrmat.prior.make import PriorRegistry
+from uhrmat.hints.compatibility import check_hint_combination
+from uhrmat.prior.base import LowResHints, PriorResult
+from uhrmat.prior.choose import DEFAULT_NETWORK, PriorChoice, choose_prior
 from uhrmat.prior.networks import registry as networks
+from uhrmat.prior.registry import PriorRegistry
 
 
 def _given(*names: str) -> frozenset[str]:
@@ -27,7 +27,7 @@ def _given(*names: str) -> frozenset[str]:
         (_given("plate"), "plate"),
         (_given("trimap", "key"), "key"),
         (_given("alpha"), "alpha"),
-        (_given(), NETWORK),
+        (_given(), DEFAULT_NETWORK),
     ],
 )
 def test_hints_decide(given: frozenset[str], name: str) -> None:
@@ -57,16 +57,16 @@ def test_refusals(name: str, given: frozenset[str], message: str) -> None:
 
 
 def test_hints_that_do_not_go_together() -> None:
-    check_given(_given("trimap", "plate"))
+    check_hint_combination(_given("trimap", "plate"))
     for given in (_given("trimap", "mask"), _given("plate", "key"), _given("mask", "alpha")):
         with pytest.raises(InputError, match="were given"):
-            check_given(given)
+            check_hint_combination(given)
 
 
 class _Found:
     name, side = "found", None
 
-    def __call__(self, small: np.ndarray, hints: SmallHints) -> PriorResult:
+    def __call__(self, small: np.ndarray, hints: LowResHints) -> PriorResult:
         return PriorResult(small[..., 0], self.name)
 
 
@@ -80,12 +80,12 @@ def test_without_hints_a_network_says_why_it_was_chosen(
         return _Found()
 
     monkeypatch.setenv("UHRMAT_HUB", "allow")
-    monkeypatch.setattr(networks, "network", network)
+    monkeypatch.setattr(networks, "load_network", network)
     monkeypatch.setattr(networks, "is_cached", lambda entry: False)
     monkeypatch.setattr(networks.importlib.util, "find_spec", lambda name: object())
     method, choice = PriorRegistry().choose(frozenset())
     assert choice.name == answers[0] and said in choice.note
-    assert np.allclose(method(np.ones((4, 5, 3), np.float32), SmallHints()).alpha, 1)
+    assert np.allclose(method(np.ones((4, 5, 3), np.float32), LowResHints()).alpha, 1)
 
 
 @pytest.mark.parametrize("held", [True, False])
@@ -98,7 +98,7 @@ def test_the_hub_is_not_asked_for_what_nobody_named(monkeypatch: pytest.MonkeyPa
         return _Found()
 
     monkeypatch.setenv("UHRMAT_HUB", "deny")
-    monkeypatch.setattr(networks, "network", network)
+    monkeypatch.setattr(networks, "load_network", network)
     monkeypatch.setattr(networks, "is_cached", lambda entry: held)
     monkeypatch.setattr(networks.importlib.util, "find_spec", lambda name: object())
     _, choice = PriorRegistry().choose(frozenset())
@@ -117,9 +117,9 @@ def test_the_users_own_matte_and_mask(tmp_path: Path) -> None:
     small, own = np.zeros((6, 8, 3), np.float32), np.random.default_rng(0).random((6, 8), np.float32)
     trimap = np.full((6, 8), 128, np.uint8)
     trimap[0], trimap[1] = 255, 0
-    for name, hints in (("alpha", SmallHints(trimap, alpha=own)), ("mask", SmallHints(trimap, mask=own))):
+    for name, hints in (("alpha", LowResHints(trimap, alpha=own)), ("mask", LowResHints(trimap, mask=own))):
         method, _ = PriorRegistry(name).choose(_given(name))
         found = method(small, hints).alpha
         assert (found[0] == 1).all() and (found[1] == 0).all() and (found[2:] == own[2:]).all()
         with pytest.raises(InputError, match=f"Give --{name}"):
-            method(small, SmallHints())
+            method(small, LowResHints())

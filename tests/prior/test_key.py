@@ -13,9 +13,9 @@ from uhrmat.hints.key_colour import key_rgb, parse_key
 from uhrmat.media import read_picture
 from uhrmat.media.chroma import excess, hue_axes
 from uhrmat.media.resample import area_average
-from uhrmat.prior.base import SmallHints
+from uhrmat.prior.base import LowResHints
 from uhrmat.prior.chroma_key.key import KeyPrior
-from uhrmat.prior.chroma_key.screen import screen_colour
+from uhrmat.prior.chroma_key.screen import find_screen_colour
 
 from .composites import BLUE, GREEN, SHAPE, before_screen
 
@@ -26,7 +26,7 @@ STILLS = Path("/work/shared/data/train/keyable")
 @pytest.mark.parametrize("colour", [GREEN, BLUE, (0.75, 0.1, 0.6)])
 def test_alpha_before_an_uneven_noisy_screen_with_spill(kind: str, limit: float, colour: tuple[float, ...]) -> None:
     picture, true, _ = before_screen(kind, colour, noise=0.02, uneven=0.25, spill=0.12)
-    found = KeyPrior()(picture, SmallHints())
+    found = KeyPrior()(picture, LowResHints())
     assert found.alpha.dtype == np.float32 and found.alpha.min() >= 0 and found.alpha.max() <= 1
     assert np.abs(found.alpha - true).mean() < limit
     assert found.alpha[true == 0].mean() < 0.002 and found.alpha[true == 1].mean() > 0.995
@@ -34,33 +34,33 @@ def test_alpha_before_an_uneven_noisy_screen_with_spill(kind: str, limit: float,
 
 def test_the_empty_screen_gives_an_empty_matte() -> None:
     empty = np.random.default_rng(0).normal(GREEN, 0.015, (*SHAPE, 3)).clip(0, 1).astype(np.float32)
-    assert (KeyPrior()(empty, SmallHints(key="green")).alpha == 0).mean() > 0.99
+    assert (KeyPrior()(empty, LowResHints(key="green")).alpha == 0).mean() > 0.99
 
 
 def test_a_bright_spot_does_not_move_the_rest() -> None:
     picture, _, _ = before_screen("solid")
     changed = picture.copy()
     changed[2:4, 2:4] = 1
-    before, after = (KeyPrior()(x, SmallHints()).alpha for x in (picture, changed))
+    before, after = (KeyPrior()(x, LowResHints()).alpha for x in (picture, changed))
     assert np.abs(before - after)[12:].max() < 0.03
 
 
 def test_the_screens_colour_is_found_and_named() -> None:
     picture, _, _ = before_screen("hair", BLUE)
-    assert np.abs(screen_colour(picture, "auto") - BLUE).max() < 0.03
-    assert np.abs(screen_colour(picture, "#2050c0") - BLUE).max() < 0.03
-    found = KeyPrior()(picture, SmallHints(key="blue"))
+    assert np.abs(find_screen_colour(picture, "auto") - BLUE).max() < 0.03
+    assert np.abs(find_screen_colour(picture, "#2050c0") - BLUE).max() < 0.03
+    found = KeyPrior()(picture, LowResHints(key="blue"))
     assert found.screen is not None and "screen #" in found.notes[0]
     with pytest.raises(InputError, match="no green screen"):
-        KeyPrior()(np.full((40, 40, 3), 0.5, np.float32), SmallHints(key="green"))
+        KeyPrior()(np.full((40, 40, 3), 0.5, np.float32), LowResHints(key="green"))
     with pytest.raises(InputError, match="is grey"):
-        screen_colour(picture, "#808080")
+        find_screen_colour(picture, "#808080")
 
 
 def test_a_trimap_is_kept() -> None:
     picture, true, _ = before_screen("hair")
     trimap = np.where(true < 0.5, 0, 128).astype(np.uint8)
-    assert (KeyPrior()(picture, SmallHints(trimap, key="auto")).alpha[trimap == 0] == 0).all()
+    assert (KeyPrior()(picture, LowResHints(trimap, key="auto")).alpha[trimap == 0] == 0).all()
 
 
 def test_the_colour_difference_of_green_is_that_of_vlahos() -> None:
@@ -105,7 +105,7 @@ def test_words_for_colours() -> None:
 def test_on_photographs(name: str, hue: int, spots: list[tuple[float, float, int]]) -> None:
     picture = read_picture(STILLS / name)
     shape = (300, round(300 * picture.width / picture.height))
-    found = KeyPrior()(area_average(picture.pixels, shape, 255), SmallHints())
+    found = KeyPrior()(area_average(picture.pixels, shape, 255), LowResHints())
     assert found.screen is not None and int(np.argmax(found.screen)) == hue
     for y, x, value in spots:
         at = found.alpha[int(y * shape[0]) - 3 : int(y * shape[0]) + 3, int(x * shape[1]) - 3 : int(x * shape[1]) + 3]

@@ -7,18 +7,19 @@ import numpy as np
 import pytest
 
 from uhrmat.cli.start import main, needs_prior
-from uhrmat.prior.closed_form.affinity import METHODS, solve
-from uhrmat.prior.launch import ended, launch
+from uhrmat.prior.choose import AFFINITY_PRIORS
+from uhrmat.prior.closed_form.affinity import solve
+from uhrmat.prior.launch import launch_worker, stopping_worker
 from uhrmat.prior.worker import PriorProcess
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", AFFINITY_PRIORS)
 def test_a_process_that_runs_already_answers_and_ends_with_its_block(name: str) -> None:
     image = np.random.default_rng(0).random((30, 40, 3), dtype=np.float32)
     trimap = np.full((30, 40), 128, np.uint8)
     trimap[:, :8], trimap[:, 32:] = 0, 255
-    process = launch()
-    with ended(process):
+    process = launch_worker()
+    with stopping_worker(process):
         assert process.poll() is None
         found, notes = PriorProcess(process).solve(image, trimap, name)
         assert np.allclose(found, solve(image, trimap, name)[0], atol=1e-4) and not notes
@@ -26,17 +27,17 @@ def test_a_process_that_runs_already_answers_and_ends_with_its_block(name: str) 
 
 
 def test_a_refused_command_leaves_no_process() -> None:
-    process = launch()
-    with pytest.raises(ValueError, match="refused"), ended(process):
+    process = launch_worker()
+    with pytest.raises(ValueError, match="refused"), stopping_worker(process):
         raise ValueError("refused")
     assert process.poll() is not None
-    with ended(None):
+    with stopping_worker(None):
         pass
 
 
 def test_one_that_runs_already_is_taken() -> None:
-    early = launch()
-    with ended(early):
+    early = launch_worker()
+    with stopping_worker(early):
         worker = PriorProcess(early)
         assert worker._process is early and early.poll() is None
         worker.close()
@@ -62,12 +63,12 @@ def test_a_wrong_command_line_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[subprocess.Popen[bytes]] = []
 
     def noted() -> subprocess.Popen[bytes]:
-        begun.append(launch())
+        begun.append(launch_worker())
         return begun[0]
 
     monkeypatch.setattr("uhrmat.cli.start.protect", lambda: None)  # pytest's own streams and signals
     monkeypatch.setattr("uhrmat.cli.start.interrupt_process", lambda: None)
-    monkeypatch.setattr("uhrmat.prior.launch.launch", noted)
+    monkeypatch.setattr("uhrmat.prior.launch.launch_worker", noted)
     monkeypatch.setattr("uhrmat.cli.app.run_and_leave", lambda command: command())
     monkeypatch.setattr(sys, "argv", ["uhrmat", "image", "nowhere.jpg", "--trimap", "t.png", "--no-such-option"])
     with pytest.raises(SystemExit) as caught:

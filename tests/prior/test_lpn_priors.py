@@ -13,19 +13,19 @@ from uhrmat.core.errors import InputError, WeightsError
 from uhrmat.hub import bundled as bundled_module
 from uhrmat.hub.bundled import bundled_weights_dir
 from uhrmat.pipeline import StillPipeline
-from uhrmat.prior.base import SmallHints
+from uhrmat.prior.base import LowResHints
 from uhrmat.prior.closed_form.affinity import AffinityPrior
 from uhrmat.prior.closed_form.corrected import CorrectedPrior
-from uhrmat.prior.make import PriorRegistry
 from uhrmat.prior.networks.lpn import PersonNet, load_person
 from uhrmat.prior.networks.lpn_trimap import TrimapNet, load_trimap_net
+from uhrmat.prior.registry import PriorRegistry
 from uhrmat.train.synth import render_scene
 
 
 @pytest.fixture
-def problem() -> tuple[np.ndarray, SmallHints]:
+def problem() -> tuple[np.ndarray, LowResHints]:
     scene = render_scene(5, 96, 120, kind="hair", camera=False)
-    return scene.image.astype(np.float32), SmallHints(scene.trimap)
+    return scene.image.astype(np.float32), LowResHints(scene.trimap)
 
 
 def _saved(path: Path, bias: float) -> Path:
@@ -35,7 +35,7 @@ def _saved(path: Path, bias: float) -> Path:
     return path
 
 
-def test_untrained_it_is_the_affinity_prior(tmp_path: Path, problem: tuple[np.ndarray, SmallHints]) -> None:
+def test_untrained_it_is_the_affinity_prior(tmp_path: Path, problem: tuple[np.ndarray, LowResHints]) -> None:
     closed = AffinityPrior("closed-form+knn")(*problem)
     found = CorrectedPrior(_saved(tmp_path / "zero.safetensors", 0.0))(*problem)
     assert found.name == "lpn-trimap" and np.abs(found.alpha - closed.alpha).max() < 1e-6
@@ -43,7 +43,7 @@ def test_untrained_it_is_the_affinity_prior(tmp_path: Path, problem: tuple[np.nd
 
 
 def test_its_residual_is_added_where_the_trimap_is_unknown(
-    tmp_path: Path, problem: tuple[np.ndarray, SmallHints]
+    tmp_path: Path, problem: tuple[np.ndarray, LowResHints]
 ) -> None:
     trimap, closed = problem[1].trimap, AffinityPrior("closed-form+knn")(*problem)
     assert trimap is not None
@@ -63,15 +63,15 @@ def test_weights_of_another_input_version_are_refused(tmp_path: Path) -> None:
         load(path)
 
 
-def test_a_trimap_that_knows_all_or_is_missing(tmp_path: Path, problem: tuple[np.ndarray, SmallHints]) -> None:
+def test_a_trimap_that_knows_all_or_is_missing(tmp_path: Path, problem: tuple[np.ndarray, LowResHints]) -> None:
     prior, small = CorrectedPrior(_saved(tmp_path / "net.safetensors", 0.25)), problem[0]
-    assert (prior(small, SmallHints(np.full(small.shape[:2], 255, np.uint8))).alpha == 1).all()
+    assert (prior(small, LowResHints(np.full(small.shape[:2], 255, np.uint8))).alpha == 1).all()
     with pytest.raises(InputError, match="needs a trimap"):
-        prior(small, SmallHints())
+        prior(small, LowResHints())
 
 
 def test_by_name_from_the_bundled_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, problem: tuple[np.ndarray, SmallHints]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, problem: tuple[np.ndarray, LowResHints]
 ) -> None:
     monkeypatch.setattr(bundled_module, "bundled_weights_dir", lambda: tmp_path)
     with pytest.raises(WeightsError, match="no bundled weights named 'lpn-trimap'"):

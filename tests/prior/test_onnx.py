@@ -13,13 +13,13 @@ from uhrmat.hints.files import read_mask
 from uhrmat.hub import CatalogEntry, Network, WeightsFile
 from uhrmat.media import read_picture
 from uhrmat.media.resample import area_average
-from uhrmat.prior.base import Recurrent, SmallHints
+from uhrmat.prior.base import LowResHints, RecurrentPrior
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 from uhrmat.prior.networks.onnx import OnnxPrior  # noqa: E402
-from uhrmat.prior.networks.registry import network  # noqa: E402
+from uhrmat.prior.networks.registry import load_network  # noqa: E402
 
 PLAIN = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
 
@@ -69,7 +69,7 @@ def _ramp(height: int = 40, width: int = 64) -> np.ndarray:
 def test_a_catalogued_network_is_asked_as_the_catalogue_says(tmp_path: Path) -> None:
     path = _mean_network(tmp_path / "net.onnx")
     network = Network("square", 32, 1, "logits", (0.5,) * 3, (0.25,) * 3, input="image", output="alpha")
-    found = OnnxPrior(path, _entry(network, path))(_ramp(), SmallHints())
+    found = OnnxPrior(path, _entry(network, path))(_ramp(), LowResHints())
     expected = 1 / (1 + np.exp(-(np.linspace(0, 1, 64) - 0.5) / 0.25))
     assert found.alpha.shape == (40, 64) and found.name == "mine" and not found.notes
     assert np.abs(found.alpha - expected).max() < 0.02
@@ -88,7 +88,7 @@ def test_the_file_beside_says_what_the_graph_cannot(tmp_path: Path) -> None:
     _beside(path, "[network]", "mean = [0.5, 0.5, 0.5]", "std = [0.25, 0.25, 0.25]", 'activation = "logits"')
     prior = OnnxPrior(path)
     assert prior.network.fit == "square" and prior.network.side == 32 and prior.network.input == "image"
-    found, expected = prior(_ramp(), SmallHints()), 1 / (1 + np.exp(-(np.linspace(0, 1, 64) - 0.5) / 0.25))
+    found, expected = prior(_ramp(), LowResHints()), 1 / (1 + np.exp(-(np.linspace(0, 1, 64) - 0.5) / 0.25))
     assert found.name == "unknown" and not found.notes and np.abs(found.alpha - expected).max() < 0.04
 
 
@@ -116,7 +116,7 @@ def test_one_bright_pixel_moves_no_other(tmp_path: Path) -> None:
     prior, dark = OnnxPrior(path, _entry(network, path)), np.full((32, 32, 3), 0.1, np.float32)
     spot = dark.copy()
     spot[3, 4] = 1
-    assert np.argwhere(prior(spot, SmallHints()).alpha != prior(dark, SmallHints()).alpha).tolist() == [[3, 4]]
+    assert np.argwhere(prior(spot, LowResHints()).alpha != prior(dark, LowResHints()).alpha).tolist() == [[3, 4]]
 
 
 @pytest.mark.parametrize(("channels", "kind"), [(4, "channel"), (6, "one-hot")])
@@ -125,18 +125,18 @@ def test_trimaps_go_in_as_the_network_takes_them(tmp_path: Path, channels: int, 
     assert prior.network.trimap == kind and prior.needs_trimap
     trimap = np.zeros((30, 50), np.uint8)
     trimap[:, 10:40], trimap[:, 40:] = 128, 255
-    found = prior(np.zeros((30, 50, 3), np.float32), SmallHints(trimap)).alpha
+    found = prior(np.zeros((30, 50, 3), np.float32), LowResHints(trimap)).alpha
     assert (found[:, :10] == 0).all() and (found[:, 40:] == 1).all()
     assert np.allclose(found[:, 10:40], 0.5 if kind == "channel" else 0.0)
     with pytest.raises(InputError, match="needs a trimap"):
-        prior(np.zeros((30, 50, 3), np.float32), SmallHints())
+        prior(np.zeros((30, 50, 3), np.float32), LowResHints())
 
 
 def test_colours_go_in_in_the_networks_order(tmp_path: Path) -> None:
     """mean and std stay those of red, green and blue."""
     path = _mean_network(tmp_path / "net.onnx", pick=2)
     lines = ('order = "BGR"', "mean = [0.5, 0, 0]", "std = [0.25, 1, 1]", 'activation = "logits"')
-    found = OnnxPrior(_beside(path, *lines))(_ramp(), SmallHints()).alpha
+    found = OnnxPrior(_beside(path, *lines))(_ramp(), LowResHints()).alpha
     assert np.abs(found - 1 / (1 + np.exp(-(np.linspace(0, 1, 64) - 0.5) / 0.25))).max() < 0.02
 
 
@@ -147,7 +147,7 @@ def test_of_two_classes_in_nhwc_the_second_is_the_foreground(tmp_path: Path) -> 
     )  # fmt: skip
     network = Network("square", 48, 1, "alpha", **PLAIN, layout="NHWC")
     assert OnnxPrior(_beside(path)).network.layout == "NHWC"
-    found = OnnxPrior(path, _entry(network, path))(_ramp(), SmallHints()).alpha
+    found = OnnxPrior(path, _entry(network, path))(_ramp(), LowResHints()).alpha
     assert np.abs(found - np.linspace(0, 1, 64)).max() < 0.03
 
 
@@ -164,13 +164,13 @@ def test_states_are_carried_from_frame_to_frame_until_reset(tmp_path: Path) -> N
         w=np.array([0.25, 0, 0], np.float32).reshape(1, 3, 1, 1),
     )  # fmt: skip
     prior = OnnxPrior(_beside(path))
-    assert isinstance(prior, Recurrent) and prior.network.recurrence == (("r1i", "r1o"),)
+    assert isinstance(prior, RecurrentPrior) and prior.network.recurrence == (("r1i", "r1o"),)
     assert prior.network.ratio == "downsample_ratio" and prior.network.output == "pha"
     white = np.ones((32, 64, 3), np.float32)
-    means = [float(prior(white, SmallHints()).alpha.mean()) for _ in range(3)]
+    means = [float(prior(white, LowResHints()).alpha.mean()) for _ in range(3)]
     prior.reset()
-    assert means == pytest.approx([0.25, 0.5, 0.75]) and prior(white, SmallHints()).alpha.mean() == pytest.approx(0.25)
-    assert prior(np.ones((64, 64, 3), np.float32), SmallHints()).alpha.mean() == pytest.approx(0.25)  # another size
+    assert means == pytest.approx([0.25, 0.5, 0.75]) and prior(white, LowResHints()).alpha.mean() == pytest.approx(0.25)
+    assert prior(np.ones((64, 64, 3), np.float32), LowResHints()).alpha.mean() == pytest.approx(0.25)  # another size
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -225,9 +225,9 @@ def test_real_networks_find_a_person(tmp_path: Path, file: str, lines: tuple[str
     mask = area_average(read_mask(SHARED / "train" / "people" / "mask" / "0017.png"), (386, 256))
     if lines or source.suffix == ".tflite":
         _beside(path, *lines)
-    prior = network(str(path), threads=1)
+    prior = load_network(str(path), threads=1)
     assert isinstance(prior, OnnxPrior) and prior.name == ("sinet" if "SINet" in file else "net")
-    found, true = prior(small, SmallHints()).alpha > 0.5, mask > 0.5
+    found, true = prior(small, LowResHints()).alpha > 0.5, mask > 0.5
     assert prior.coarse == (source.suffix == ".onnx") and (found & true).sum() > 0.6 * (found | true).sum()
 
 

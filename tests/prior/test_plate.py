@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from uhrmat.core.errors import InputError
-from uhrmat.prior.base import SmallHints
+from uhrmat.prior.base import LowResHints
 from uhrmat.prior.clean_plate.plate import PlatePrior, known_background_alpha
-from uhrmat.prior.clean_plate.register import register
-from uhrmat.prior.spread import spread
+from uhrmat.prior.clean_plate.register import register_plate
+from uhrmat.prior.pull_push import pull_push
 
 from .composites import SHAPE, before_plate
 
@@ -20,7 +20,7 @@ WORST = {"noise": 0.02, "shift": (3.3, -2.2), "gains": (1.2, 1.1, 0.95)}
 def test_alpha_before_a_plate(kind: str, clean: float, worst: float) -> None:
     for trouble, limit in (({}, clean), (WORST, worst)):
         picture, plate, true = before_plate(kind, **trouble)  # type: ignore[arg-type]
-        found = PlatePrior()(picture, SmallHints(plate=plate))
+        found = PlatePrior()(picture, LowResHints(plate=plate))
         assert found.alpha.dtype == np.float32 and found.alpha.min() >= 0 and found.alpha.max() <= 1
         assert np.abs(found.alpha - true).mean() < limit
     assert "moved by 3." in found.notes[0] and "exposure ×" in found.notes[0]
@@ -28,7 +28,7 @@ def test_alpha_before_a_plate(kind: str, clean: float, worst: float) -> None:
 
 def test_register_undoes_shift_and_exposure() -> None:
     picture, plate, true = before_plate("fur", shift=(3.3, -2.2), gains=(1.2, 1.1, 0.95))
-    found, _ = register(picture, plate)
+    found, _ = register_plate(picture, plate)
     behind = np.zeros(SHAPE, bool)
     behind[12:-12, 12:-12] = True
     behind &= true == 0
@@ -37,7 +37,7 @@ def test_register_undoes_shift_and_exposure() -> None:
 
 def test_register_leaves_alone_what_fits() -> None:
     picture, plate, _ = before_plate("fur", noise=0.04)
-    found, notes = register(picture, plate)
+    found, notes = register_plate(picture, plate)
     assert np.abs(found - plate).mean() < 0.01 and not any("moved" in note for note in notes)
 
 
@@ -45,12 +45,12 @@ def test_register_leaves_alone_what_fits() -> None:
 def test_a_picture_of_the_plate_alone_gives_an_empty_matte(noise: float) -> None:
     _, plate, _ = before_plate("fur")
     again = plate + np.random.default_rng(5).normal(0, noise, plate.shape).astype(np.float32)
-    assert PlatePrior()(again.clip(0, 1), SmallHints(plate=plate)).alpha.max() < 0.02
+    assert PlatePrior()(again.clip(0, 1), LowResHints(plate=plate)).alpha.max() < 0.02
 
 
 def test_a_picture_of_another_place_is_all_foreground() -> None:
     dark, bright = np.full((*SHAPE, 3), 0.1, np.float32), np.full((*SHAPE, 3), 0.9, np.float32)
-    assert PlatePrior()(dark, SmallHints(plate=bright)).alpha.min() > 0.98
+    assert PlatePrior()(dark, LowResHints(plate=bright)).alpha.min() > 0.98
 
 
 def test_a_known_background_beats_the_closed_form_alone() -> None:
@@ -65,10 +65,10 @@ def test_a_trimap_is_kept_and_a_plate_is_needed() -> None:
     picture, plate, true = before_plate("solid")
     trimap = np.where(true > 0.5, 255, 128).astype(np.uint8)
     trimap[:20] = 0
-    alpha = PlatePrior()(picture, SmallHints(trimap, plate=plate)).alpha
+    alpha = PlatePrior()(picture, LowResHints(trimap, plate=plate)).alpha
     assert (alpha[trimap == 255] == 1).all() and (alpha[:20] == 0).all()
     with pytest.raises(InputError, match="clean plate"):
-        PlatePrior()(picture, SmallHints())
+        PlatePrior()(picture, LowResHints())
 
 
 def test_spread_carries_colours_and_keeps_them() -> None:
@@ -76,7 +76,7 @@ def test_spread_carries_colours_and_keeps_them() -> None:
     values[:, :20], values[:, 30:] = (1, 0, 0), (0, 0, 1)
     weight = np.ones((37, 51), np.float32)
     weight[:, 20:30] = 0
-    found = spread(values, weight)
+    found = pull_push(values, weight)
     assert np.abs(found - values)[weight > 0].max() < 0.1
     assert (found[:, 20, 0] > found[:, 20, 2]).all() and (found[:, 29, 2] > found[:, 29, 0]).all()
-    assert np.allclose(spread(values, np.zeros((37, 51))), values.mean((0, 1)), atol=1e-5)
+    assert np.allclose(pull_push(values, np.zeros((37, 51))), values.mean((0, 1)), atol=1e-5)

@@ -21,7 +21,7 @@ from uhrmat.image.plan import ImageTask, plan
 from uhrmat.media import Picture, limits
 from uhrmat.pipeline import StillPipeline
 from uhrmat.prior.closed_form.affinity import solve
-from uhrmat.prior.prefetch import Problem, prefetch_prior, small_problem
+from uhrmat.prior.prefetch import PriorInputs, prefetch_prior, prior_inputs
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
 
@@ -37,11 +37,11 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[int | None]:
     """The working sizes of the small copies that the matter made itself."""
     sides: list[int | None] = []
 
-    def counted(picture: Picture, hints: Any, side: int | None, halved: bool) -> Problem:
+    def counted(picture: Picture, hints: Any, side: int | None, halved: bool) -> PriorInputs:
         sides.append(side)
-        return small_problem(picture, hints, side, halved)
+        return prior_inputs(picture, hints, side, halved)
 
-    monkeypatch.setattr(matter, "small_problem", counted)
+    monkeypatch.setattr(matter, "prior_inputs", counted)
     return sides
 
 
@@ -75,7 +75,7 @@ def test_the_first_photograph_is_solved_while_nobody_waits(tmp_path: Path, monke
         return solve(image, trimap, name)
 
     with closing(Prefetcher(jobs)) as ahead:
-        ahead.begin_prior("auto", 20, solver)
+        ahead.prefetch_prior("auto", 20, solver)
         first, second = ahead.take(jobs[0]), ahead.take(jobs[1])
     assert first.begun is not None and (first.hints.trimap == _trimap()).all() and second.begun is None
     assert [shape[0] for shape in asked] == [20]
@@ -86,7 +86,7 @@ def test_what_cannot_be_read_is_told_when_it_is_taken(tmp_path: Path) -> None:
     job = plan([tmp_path / "one.png"], OutputSpec(("alpha",)), folder=tmp_path, key="green")[0]
     (tmp_path / "one.png").unlink()
     with closing(Prefetcher([job])) as ahead:
-        ahead.begin_prior("auto", None, solve)
+        ahead.prefetch_prior("auto", None, solve)
         with pytest.raises(InputError):
             ahead.take(job)
 

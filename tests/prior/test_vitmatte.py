@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from uhrmat.core.errors import InputError, WeightsError
-from uhrmat.prior.base import SmallHints
+from uhrmat.prior.base import LowResHints
 
 transformers = pytest.importorskip("transformers")
 
-from uhrmat.prior.networks.registry import network  # noqa: E402
+from uhrmat.prior.networks.registry import load_network  # noqa: E402
 from uhrmat.prior.networks.vitmatte import VitMattePrior  # noqa: E402
 
 
@@ -39,7 +39,7 @@ def test_it_answers_at_the_pictures_size_as_transformers_does(folder: Path) -> N
     small = np.random.default_rng(0).random((50, 71, 3), np.float32)
     trimap = np.full((50, 71), 128, np.uint8)
     trimap[:, :20], trimap[:, 60:] = 0, 255
-    found = network(str(folder))(small, SmallHints(trimap)).alpha
+    found = load_network(str(folder))(small, LowResHints(trimap)).alpha
     assert found.shape == (50, 71) and found.dtype == np.float32
     assert (found[:, :20] == 0).all() and (found[:, 60:] == 1).all()
 
@@ -56,7 +56,7 @@ def test_it_answers_at_the_pictures_size_as_transformers_does(folder: Path) -> N
 
 def test_refusals(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="needs a trimap"):
-        network(str(folder))(np.zeros((32, 32, 3), np.float32), SmallHints())
+        load_network(str(folder))(np.zeros((32, 32, 3), np.float32), LowResHints())
     alone = tmp_path / "model.safetensors"
     alone.write_bytes((folder / "model.safetensors").read_bytes())
     with pytest.raises(WeightsError, match=r"no config\.json"):

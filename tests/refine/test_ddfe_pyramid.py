@@ -19,7 +19,7 @@ from uhrmat.refine.memory.budget import Cost
 from uhrmat.refine.memory.overflow import refine_within
 from uhrmat.refine.pyramid import pyramid_shapes, refine_pyramid
 from uhrmat.refine.refiner import RefineInput
-from uhrmat.sparsity.spatial import trimap_band
+from uhrmat.sparsity.spatial import trimap_mask
 
 from .test_ddfe import stirred
 
@@ -43,7 +43,7 @@ def _job(size: tuple[int, int] = (203, 311), short: int = 37, dtype: type = np.u
     shape = (short, round(short * size[1] / size[0]))
     prior = area_average(alpha[..., 0], shape)
     prior = np.where(downsample_trimap(trimap, shape) == 128, prior, prior > 0.5).astype(np.float32)
-    return RefineInput(picture, area_average(pixels, shape), prior, trimap, trimap_band(trimap))
+    return RefineInput(picture, area_average(pixels, shape), prior, trimap, trimap_mask(trimap))
 
 
 def _start(job: RefineInput) -> np.ndarray:

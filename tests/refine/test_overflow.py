@@ -19,7 +19,7 @@ from uhrmat.refine.memory.parts import Box, Run, count_cells, cut
 from uhrmat.refine.refiner import RefineInput, SHMRefiner
 from uhrmat.refine.shm.network import SHM, SIZES, reach
 from uhrmat.sparse import DenseEngine
-from uhrmat.sparsity.spatial import trimap_band
+from uhrmat.sparsity.spatial import trimap_mask
 from uhrmat.train.synth import render_scene
 
 UNIT = Cost("spconv", 1e9, 0)
@@ -44,7 +44,7 @@ def _job(size: tuple[int, int], unknown: np.ndarray, short: int = 40) -> RefineI
     small = area_average(picture.pixels, shape, 255.0)
     ramp = np.broadcast_to(np.linspace(0, 1, shape[1], dtype=np.float32), shape).copy()
     prior = np.where(downsample_trimap(trimap, shape) == 128, ramp, ramp > 0.5).astype(np.float32)
-    return RefineInput(picture, small, prior, trimap, trimap_band(trimap))
+    return RefineInput(picture, small, prior, trimap, trimap_mask(trimap))
 
 
 def _band(size: tuple[int, int], width: int) -> np.ndarray:

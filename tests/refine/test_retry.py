@@ -18,7 +18,7 @@ from uhrmat.refine.memory.budget import Cost
 from uhrmat.refine.memory.overflow import refine_within
 from uhrmat.refine.refiner import RefineInput, make_refiner
 from uhrmat.sparse.tiles import TilesEngine
-from uhrmat.sparsity.spatial import trimap_band
+from uhrmat.sparsity.spatial import trimap_mask
 
 SIZE = (560, 200)
 UNIT = Cost("spconv", 1.0, 0)
@@ -53,7 +53,7 @@ def job(monkeypatch: pytest.MonkeyPatch) -> RefineInput:
     shape = (112, 40)
     ramp = np.broadcast_to(np.linspace(0, 1, shape[1], dtype=np.float32), shape)
     prior = np.where(downsample_trimap(trimap, shape) == 128, ramp, ramp > 0.5).astype(np.float32)
-    return RefineInput(picture, area_average(picture.pixels, shape, 255.0), prior, trimap, trimap_band(trimap))
+    return RefineInput(picture, area_average(picture.pixels, shape, 255.0), prior, trimap, trimap_mask(trimap))
 
 
 def _refined(refiner: Any, job: RefineInput, mode: str, limit: int) -> np.ndarray:

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from uhrmat.sparsity.temporal import (
-    SIGMAS,
-    active_pixels,
-    changed,
-    fuse,
+    TEMPORAL_SPARSITY,
+    changed_pixels,
+    fuse_temporal,
     is_cut,
     noise_level,
     noise_samples,
+    noise_scale,
+    temporal_mask,
     thresholds,
     thumbnail,
-    watchfulness,
 )
 
 SIZE = (24, 40)
@@ -32,12 +32,12 @@ def everywhere(value: bool = True) -> np.ndarray:
 def test_a_change_of_one_channel_counts_from_the_threshold_on() -> None:
     now, then = grey(100), grey(100)
     now[3, 4, 1], now[5, 6, 2] = 112, 113  # 0.05 of 255 is 12.75
-    found = changed(now, then, 0.025, 0.05, everywhere(False), everywhere())
+    found = changed_pixels(now, then, 0.025, 0.05, everywhere(False), everywhere())
     assert np.argwhere(found).tolist() == [[5, 6]]
 
 
 def test_changes_to_the_dark_count_like_changes_to_the_light() -> None:
-    assert changed(grey(80), grey(100), 0.05, 0.05, everywhere(False), everywhere()).all()
+    assert changed_pixels(grey(80), grey(100), 0.05, 0.05, everywhere(False), everywhere()).all()
 
 
 @pytest.mark.parametrize(("dtype", "full"), [(np.uint8, 255), (np.uint16, 65535), (np.float32, 1.0)])
@@ -45,27 +45,27 @@ def test_every_stored_type_has_the_same_threshold(dtype: type, full: float) -> N
     then = grey(0.4 * full, dtype)
     for step, expected in ((0.03, False), (0.07, True)):
         now = grey((0.4 + step) * full, dtype)
-        assert changed(now, then, 0.05, 0.05, everywhere(False), everywhere()).all() == expected
+        assert changed_pixels(now, then, 0.05, 0.05, everywhere(False), everywhere()).all() == expected
 
 
 def test_scene_linear_pixels_are_compared_as_a_screen_shows_them() -> None:
     dark, bright = grey(0.001, np.float32), grey(0.01, np.float32)
-    assert changed(dark, bright, 0.05, 0.05, everywhere(False), everywhere(), linear=True).all()
-    assert not changed(dark, bright, 0.05, 0.05, everywhere(False), everywhere()).any()
+    assert changed_pixels(dark, bright, 0.05, 0.05, everywhere(False), everywhere(), linear=True).all()
+    assert not changed_pixels(dark, bright, 0.05, 0.05, everywhere(False), everywhere()).any()
 
 
 def test_hysteresis_holds_what_was_computed_in_the_frame_before() -> None:
     held = everywhere(False)
     held[:, :10] = True
-    found = changed(grey(108), grey(100), 0.025, 0.05, held, everywhere())
+    found = changed_pixels(grey(108), grey(100), 0.025, 0.05, held, everywhere())
     assert (found == held).all()
-    assert not changed(grey(106), grey(100), 0.025, 0.05, held, everywhere()).any()
+    assert not changed_pixels(grey(106), grey(100), 0.025, 0.05, held, everywhere()).any()
 
 
 def test_nothing_is_looked_at_outside_the_band() -> None:
     band = everywhere(False)
     band[2:5, 2:5] = True
-    assert (changed(grey(200), grey(0), 0.05, 0.05, everywhere(), band) == band).all()
+    assert (changed_pixels(grey(200), grey(0), 0.05, 0.05, everywhere(), band) == band).all()
 
 
 def test_thresholds_lie_above_the_noise() -> None:
@@ -74,19 +74,19 @@ def test_thresholds_lie_above_the_noise() -> None:
     assert thresholds(0.05, 1.1 / 255) == pytest.approx((0.0259, 0.05), abs=1e-4)
     assert thresholds(0.09, 2 / 255)[1] == 0.09, "a higher one that the user gave"
     low, high = thresholds(0.05, 0.02)
-    assert low == high == pytest.approx(SIGMAS * 0.02)
+    assert low == high == pytest.approx(TEMPORAL_SPARSITY.sigmas * 0.02)
 
 
 def test_small_limits_fall_with_the_noise() -> None:
-    assert watchfulness(0.0) == pytest.approx(0.06) and watchfulness(1.1 / 255) == 1
-    assert 0.1 < watchfulness(0.25 / 255) < watchfulness(0.8 / 255) < 1
+    assert noise_scale(0.0) == pytest.approx(0.06) and noise_scale(1.1 / 255) == 1
+    assert 0.1 < noise_scale(0.25 / 255) < noise_scale(0.8 / 255) < 1
 
 
 def test_what_moved_is_widened_within_the_band_and_the_new_is_always_active() -> None:
     moved, band, never = everywhere(False), everywhere(), everywhere(False)
     moved[10, 20] = never[0, 0] = True
     band[:, 22:] = False
-    found = active_pixels(band, moved, never, k=5)
+    found = temporal_mask(band, moved, never, kernel=5)
     expected = everywhere(False)
     expected[8:13, 18:22] = expected[0, 0] = True
     assert (found == expected).all()
@@ -98,7 +98,7 @@ def test_fusion_is_equation_two() -> None:
     spatial = rng.random(SIZE) < 0.5
     active = spatial & (rng.random(SIZE) < 0.5)
     alpha = np.where(active, new, prior)
-    fuse(alpha, last, spatial, active)
+    fuse_temporal(alpha, last, spatial, active)
     m, s = active.astype(np.float32), spatial.astype(np.float32)
     assert np.allclose(alpha, (1 - m) * (1 - s) * prior + (1 - m) * s * last + m * new)
 

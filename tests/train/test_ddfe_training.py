@@ -17,7 +17,7 @@ from uhrmat.refine.ddfe.network import CANDIDATES, DDFE, assemble_features
 from uhrmat.refine.ddfe.refiner import DDFERefiner
 from uhrmat.refine.fuse import apply_trimap, upsampled_prior
 from uhrmat.refine.refiner import RefineInput
-from uhrmat.sparsity.spatial import trimap_band
+from uhrmat.sparsity.spatial import trimap_mask
 from uhrmat.train import samples
 from uhrmat.train.ddfe_crops import (
     GROUP,
@@ -113,7 +113,7 @@ def test_training_sees_what_inference_sees(
 ) -> None:
     """A whole scene as one crop climbs to the same alpha as the refiner, with copies that are not rounded to 8 bits,
     levels that are as active as the crop, and without what the prior is given back at the end."""
-    monkeypatch.setattr("uhrmat.sparsity.spatial.open_prior", lambda _, size: np.ones(size, bool))
+    monkeypatch.setattr("uhrmat.sparsity.spatial.spatial_mask", lambda _, size: np.ones(size, bool))
     monkeypatch.setattr("uhrmat.refine.ddfe.refiner.restore_prior_mean", lambda *_: None)
     views, which = _usable(cache, depth)
     torch.manual_seed(1)
@@ -129,7 +129,7 @@ def test_training_sees_what_inference_sees(
     assert len(results) == depth == level_count(batch)
     sample, prior = views.sample, views.sample.priors[which]
     picture, small = Picture.from_array(sample.image.astype(np.float32) / 255), views.shared(which)[0]
-    job = RefineInput(picture, small, prior, sample.trimap, trimap_band(sample.trimap))
+    job = RefineInput(picture, small, prior, sample.trimap, trimap_mask(sample.trimap))
     alpha = upsampled_prior(prior, sample.trimap)
     before = alpha.copy()
     DDFERefiner(str(tmp_path / "w.safetensors"), "tiles", torch.float32, "cpu").refine(job, alpha)

@@ -17,7 +17,7 @@ from tests.train.resuming import resumed_like_unbroken
 from uhrmat.cli.app import app
 from uhrmat.core.errors import InputError
 from uhrmat.hub.bundled import bundled_weights
-from uhrmat.prior.networks.lpn import CONTEXT, PersonNet, folded, found_people, load_person
+from uhrmat.prior.networks.lpn import CONTEXT, PersonNet, fold_batch_norm, load_person, person_alpha
 from uhrmat.train.lpn.measure import held_out_people, largest_false_alpha, make_segmenter, mask_iou, measure_people
 from uhrmat.train.lpn.person import PersonTask, person_loss
 from uhrmat.train.lpn.photo_cache import PhotoCache, fill_photo_cache, find_sources, held_out
@@ -88,10 +88,10 @@ def test_every_size_gets_an_alpha_of_its_size(size: tuple[int, int]) -> None:
 def test_a_mirror_image_gives_the_mirrored_answer() -> None:
     torch.manual_seed(2)
     net, image = PersonNet(norm=False).eval(), torch.rand(2, 3, 50, 70)
-    alpha, context = found_people(net, image)
+    alpha, context = person_alpha(net, image)
     assert alpha.shape == (2, 1, 50, 70) and context.shape == (2, CONTEXT, 4, 5)
     assert 0 < float(alpha.min()) < float(alpha.max()) < 1
-    torch.testing.assert_close(found_people(net, image.flip(-1))[0], alpha.flip(-1), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(person_alpha(net, image.flip(-1))[0], alpha.flip(-1), atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(context, net(image).context, atol=1e-4, rtol=1e-4)
 
 
@@ -102,7 +102,7 @@ def test_folding_changes_nothing() -> None:
         net(torch.rand(4, 3, 64, 64) * 0.5)
     image = torch.rand(1, 3, 70, 90)
     with torch.no_grad():
-        plain, whole = folded(net.eval())(image), net(image)
+        plain, whole = fold_batch_norm(net.eval())(image), net(image)
     torch.testing.assert_close(plain.logits, whole.logits, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(plain.context, whole.context, atol=1e-4, rtol=1e-4)
 

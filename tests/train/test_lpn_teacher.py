@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from tests.train.resuming import resumed_like_unbroken
 from uhrmat.cli.app import app
 from uhrmat.core.errors import InputError
-from uhrmat.prior.networks.lpn import folded
+from uhrmat.prior.networks.lpn import fold_batch_norm
 from uhrmat.train.lpn.person import PersonTask
 from uhrmat.train.lpn.photo_cache import fill_photo_cache
 from uhrmat.train.lpn.teacher import StudentNet, Teacher, hint_loss
@@ -96,7 +96,7 @@ def test_features_are_learned_and_left_out_of_the_weights(network: Path, data: P
     state = fit(task, tmp_path / "run", workers=0, every=10, report=lines.append)
     assert lines[-1]["hints"] < 0.7 * lines[0]["hints"] and lines[-1]["dice"] < lines[0]["dice"]
     assert isinstance(state.ema, StudentNet)
-    plain, image = folded(state.ema.eval()), torch.rand(1, 3, 70, 90)
+    plain, image = fold_batch_norm(state.ema.eval()), torch.rand(1, 3, 70, 90)
     with torch.no_grad():
         torch.testing.assert_close(plain(image).logits, state.ema(image).logits, atol=1e-4, rtol=1e-4)
     assert not any("readers" in name for name in plain.state_dict())

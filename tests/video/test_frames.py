@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -9,8 +11,8 @@ import pytest
 
 from tests.video.helpers import HEIGHT, WIDTH, frames, hints, matter, picture
 from uhrmat import InputError
-from uhrmat.sparsity import temporal
-from uhrmat.sparsity.spatial import trimap_band
+from uhrmat.sparsity.spatial import trimap_mask
+from uhrmat.sparsity.temporal import TEMPORAL_SPARSITY, thresholds
 from uhrmat.video.frames import ClipPipeline, FrameResult, TemporalOptions
 from uhrmat.video.state import PRIOR_KEEP, SteadyPrior
 
@@ -44,7 +46,8 @@ def test_only_what_changed_is_computed_again() -> None:
 
 
 def test_slow_drift_does_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(temporal, "CLEAN", temporal.THRESHOLD)  # as of a noisy clip
+    params = replace(TEMPORAL_SPARSITY, clean_threshold=TEMPORAL_SPARSITY.threshold)  # as of a noisy clip
+    monkeypatch.setattr("uhrmat.video.frames.thresholds", partial(thresholds, params=params))
     steps = [brighter(3.0 * n) for n in range(9)]
     found = run(ClipPipeline(matter()), steps)
     shares = [m.stats.reuse_share for m in found]
@@ -98,7 +101,7 @@ def test_a_pixel_that_enters_the_band_is_computed_even_if_it_did_not_change() ->
     clip = ClipPipeline(matter())
     run(clip, [SCENE.image])
     found = clip.frame(picture(SCENE.image), 1, hints(wider), foreground=False)
-    new = trimap_band(wider) & ~trimap_band(SCENE.trimap)
+    new = trimap_mask(wider) & ~trimap_mask(SCENE.trimap)
     assert new.any() and found.active[new].all() and found.stats.reuse_share > 0
 
 

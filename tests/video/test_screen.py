@@ -11,7 +11,7 @@ from PIL import Image
 
 from uhrmat import InputError
 from uhrmat.core.options import ModelOptions
-from uhrmat.prior.chroma_key.key import UNSEEN
+from uhrmat.prior.chroma_key.key import SCREEN_NOT_SEEN
 from uhrmat.video.plan import ClipSpec, plan_clip
 from uhrmat.video.run import Tools, matte_clip
 from uhrmat.video.screen import central, unseen_note
@@ -70,5 +70,5 @@ def test_the_central_colour_is_one_of_those_seen() -> None:
 
 
 def test_only_so_many_frames_are_listed() -> None:
-    frames: list[dict[str, object]] = [{"number": n, "notes": [UNSEEN]} for n in range(20)]
+    frames: list[dict[str, object]] = [{"number": n, "notes": [SCREEN_NOT_SEEN]} for n in range(20)]
     assert unseen_note(frames)[0].endswith("6, 7 …") and unseen_note([{"number": 1, "notes": []}]) == []

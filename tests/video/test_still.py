@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tests.video.helpers import frames, hints, matter, picture
-from uhrmat.prior.base import PriorResult, SmallHints
+from uhrmat.prior.base import LowResHints, PriorResult
 from uhrmat.video.frames import ClipPipeline, TemporalOptions
 from uhrmat.video.still import KeptPrior, unchanged
 
@@ -20,7 +20,7 @@ class Counting:
     def __init__(self) -> None:
         self.asked = 0
 
-    def __call__(self, small: np.ndarray, hints: SmallHints) -> PriorResult:
+    def __call__(self, small: np.ndarray, hints: LowResHints) -> PriorResult:
         self.asked += 1
         return PriorResult(np.full(small.shape[:2], 0.1 * self.asked, np.float32), self.name)
 
@@ -34,9 +34,9 @@ def noisy(seed: int, sigma: float = 2 / 255) -> np.ndarray:
     return SMALL + np.random.default_rng(seed).normal(0, sigma, SMALL.shape).astype(np.float32)
 
 
-def answers(method: Counting, smalls: list[np.ndarray], known: list[SmallHints] | None = None) -> list[float]:
+def answers(method: Counting, smalls: list[np.ndarray], known: list[LowResHints] | None = None) -> list[float]:
     kept = KeptPrior()
-    said = known or [SmallHints()] * len(smalls)
+    said = known or [LowResHints()] * len(smalls)
     return [round(float(kept(method, x, h).alpha[0, 0]), 3) for x, h in zip(smalls, said, strict=True)]
 
 
@@ -59,9 +59,9 @@ def test_slow_drift_is_noticed() -> None:
 
 
 def test_another_hint_is_another_question_and_a_memory_is_fed() -> None:
-    trimaps = [SmallHints(np.full((40, 60), value, np.uint8)) for value in (0, 0, 128)]
+    trimaps = [LowResHints(np.full((40, 60), value, np.uint8)) for value in (0, 0, 128)]
     assert answers(Counting(), [SMALL] * 3, trimaps) == [0.1, 0.1, 0.2]
-    assert answers(Counting(), [SMALL] * 3, [SmallHints(key=k) for k in ("auto", "auto", "blue")]) == [0.1, 0.1, 0.2]
+    assert answers(Counting(), [SMALL] * 3, [LowResHints(key=k) for k in ("auto", "auto", "blue")]) == [0.1, 0.1, 0.2]
     assert answers(Remembering(), [SMALL] * 3) == [0.1, 0.2, 0.3]
 
 

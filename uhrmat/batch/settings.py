@@ -11,12 +11,12 @@ from typing import Any
 
 from uhrmat._version import __version__
 from uhrmat.core.options import ModelOptions
-from uhrmat.hints.compatibility import check_given
+from uhrmat.hints.compatibility import check_hint_combination
 from uhrmat.hints.key_colour import parse_key
 from uhrmat.image.outputs import OutputSpec
 from uhrmat.media import MAX_PIXELS
 from uhrmat.media.video import find_codec
-from uhrmat.prior.choose import NEEDS, NETWORK, choose_prior
+from uhrmat.prior.choose import DEFAULT_NETWORK, REQUIRED_HINTS, choose_prior
 from uhrmat.video.segments import KEYFRAME_INTERVAL
 
 _VERSION = 1
@@ -31,7 +31,7 @@ _REFINERS = {"shm": "shm-lite", "ddfe": "ddfe-line"}
 class Settings:
     """model: prior, refiner, device and memory; outputs, alpha_format, background, premultiply, colour_format,
     keep_metadata: see `outputs.OutputSpec`; resize: trimaps of another size are scaled; given: names of the hints that
-    every file has (see `compatibility.NAMES`); key: the screen's colour; codec, bits, temporal, threshold, interval: of
+    every file has (see `HINT_NAMES`); key: the screen's colour; codec, bits, temporal, threshold, interval: of
     clips, see `video.plan.ClipSpec`.
 
     Raises InputError for what cannot work for any file.
@@ -56,7 +56,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         self.spec  # noqa: B018  refuses what it does not know
-        check_given(frozenset(self.given))
+        check_hint_combination(frozenset(self.given))
         choose_prior(self.prior, frozenset(self.given))
         if self.key is not None:
             parse_key(self.key)
@@ -109,18 +109,24 @@ class Settings:
     def _weights(self) -> list[str]:
         from uhrmat.hub import find_entry, is_cached, resolve
         from uhrmat.hub.verify import sha256
-        from uhrmat.prior.networks.registry import DEFAULTS, PERSON
+        from uhrmat.prior.networks.registry import DEFAULT_NETWORKS, PERSON_NETWORK
 
         named = self.model.weights or _REFINERS.get(self.model.refiner)
         names = [str(named)] if named else []
         prior = choose_prior(self.prior, frozenset(self.given)).name
-        if prior not in NEEDS and prior != NETWORK:
+        if prior not in REQUIRED_HINTS and prior != DEFAULT_NETWORK:
             names.append(prior)
         found = [sha256(resolve(name).path) for name in names]
-        if prior == NETWORK:
-            entries = [find_entry(name) for name in sorted({name for names in DEFAULTS.values() for name in names})]
+        if prior == DEFAULT_NETWORK:
+            entries = [
+                find_entry(name) for name in sorted({name for names in DEFAULT_NETWORKS.values() for name in names})
+            ]
             found += [entry.main.sha256 for entry in entries if entry is not None and is_cached(entry)]
-        return found + ([sha256(resolve(PERSON).path)] if prior in (PERSON, NETWORK) and find_entry(PERSON) else [])
+        return found + (
+            [sha256(resolve(PERSON_NETWORK).path)]
+            if prior in (PERSON_NETWORK, DEFAULT_NETWORK) and find_entry(PERSON_NETWORK)
+            else []
+        )
 
 
 def fingerprint(paths: list[Path]) -> str:

@@ -25,8 +25,7 @@ from uhrmat.image.load import load
 from uhrmat.image.plan import plan
 from uhrmat.media.composite import parse_background
 from uhrmat.pipeline import StillPipeline
-from uhrmat.prior.choose import choose_prior
-from uhrmat.prior.closed_form.affinity import METHODS
+from uhrmat.prior.choose import AFFINITY_PRIORS, choose_prior
 from uhrmat.refine.memory.budget import set_workers_per_device
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ class Worker:
             model, solver = replace(self.settings.model, device=self._device, **changed), None
             if (
                 "prior" not in changed
-                and choose_prior(self.settings.prior, frozenset(self.settings.given)).name in METHODS
+                and choose_prior(self.settings.prior, frozenset(self.settings.given)).name in AFFINITY_PRIORS
             ):
                 solver = self.prior.solve
             self._made[key] = StillPipeline.from_options(model, solver=solver)

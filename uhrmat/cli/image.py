@@ -90,7 +90,7 @@ def image(
         from uhrmat.core.quick import importing
         from uhrmat.image.load import Prefetcher
         from uhrmat.media.composite import need_opaque, parse_background
-        from uhrmat.prior.closed_form.affinity import METHODS
+        from uhrmat.prior.choose import AFFINITY_PRIORS
         from uhrmat.prior.worker import PriorProcess
 
         behind = None if background is None else parse_background(background)
@@ -102,7 +102,7 @@ def image(
             )  # fmt: skip
             # torch can wait until the prior is at work, but not the other way round
             at_work = hinted and begun_ahead.result() is not None
-            with importing(lean=prior in ("auto", *METHODS)):
+            with importing(lean=prior in ("auto", *AFFINITY_PRIORS)):
                 from uhrmat.pipeline import StillPipeline
 
             matter = StillPipeline.from_options(model, solver=process.solve)

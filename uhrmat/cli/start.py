@@ -22,10 +22,10 @@ def main() -> None:
 
 
 def _run() -> None:
-    from uhrmat.prior.launch import ended, launch
+    from uhrmat.prior.launch import launch_worker, stopping_worker
 
-    child = launch() if needs_prior(sys.argv[1:]) else None
-    with ended(child):
+    child = launch_worker() if needs_prior(sys.argv[1:]) else None
+    with stopping_worker(child):
         from uhrmat.cli.app import run
 
         run(child)

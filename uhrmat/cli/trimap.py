@@ -22,7 +22,7 @@ def trimap(
     Example: uhrmat trimap mask.png -o trimap.png --erode 10 --dilate 30
     """
     with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
-        from uhrmat.hints.masks import write_trimap
+        from uhrmat.hints.trimap_file import write_trimap
 
         made = write_trimap(mask, output, radius=radius, erode=erode, dilate=dilate, overwrite=overwrite)
         console.table([made.rows()])

@@ -91,11 +91,11 @@ def _run(console: Console, job: ClipPlan, resume: bool, report: Path | None) -> 
     """Mattes the clip and says so; False where it failed after the work had begun."""
     from uhrmat.cli.console import describe
     from uhrmat.core.quick import importing
-    from uhrmat.prior.closed_form.affinity import METHODS
+    from uhrmat.prior.choose import AFFINITY_PRIORS
     from uhrmat.prior.worker import PriorProcess
 
     with ExitStack() as stack:
-        process = stack.enter_context(closing(PriorProcess())) if job.prior in METHODS else None
+        process = stack.enter_context(closing(PriorProcess())) if job.prior in AFFINITY_PRIORS else None
         with importing():
             from uhrmat.video.run import Tools, matte_clip
 

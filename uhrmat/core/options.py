@@ -10,7 +10,7 @@ class ModelOptions:
     """Networks, device and memory of a `StillPipeline` (see there for what is checked, and when).
 
     Attributes:
-        prior: low-resolution method: "auto" (the hints decide), a name in `prior.choose.NEEDS`, a network of
+        prior: low-resolution method: "auto" (the hints decide), a name in `prior.choose.REQUIRED_HINTS`, a network of
             `uhrmat models list`, a file, a folder or owner/repository.
         refiner: one of `refine.refiner.REFINERS`.
         weights: of the refiner, a name or a .safetensors file; None: those that belong to it.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from uhrmat.core.errors import InputError
 
-NAMES = ("trimap", "mask", "plate", "key", "alpha")
+HINT_NAMES = ("trimap", "mask", "plate", "key", "alpha")
 """What a user can say about a picture, see `hints.HintFolders`."""
 
 
-def check_given(given: frozenset[str]) -> None:
+def check_hint_combination(given: frozenset[str]) -> None:
     """Which hints go together: one of mask, plate, key and alpha, or a trimap alone or beside one of the last three.
 
     Raises InputError for others.

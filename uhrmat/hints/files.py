@@ -49,7 +49,7 @@ def read_trimap(
     """
     values, lossy, name = _values(source, "trimap", max_pixels, notes)
     trimap = normalise_trimap(values, lossy=lossy, name=name, notes=notes)
-    if fits(name, "trimap", trimap.shape, size, resize, notes):
+    if check_hint_size(name, "trimap", trimap.shape, size, resize, notes):
         return trimap
     assert size is not None
     return resize_trimap(trimap, size)
@@ -66,7 +66,7 @@ def read_mask(
     """
     values, lossy, name = _values(source, "mask", max_pixels, notes)
     mask = normalise_mask(values, lossy=lossy, name=name, notes=notes)
-    if fits(name, "mask", mask.shape, size, resize, notes):
+    if check_hint_size(name, "mask", mask.shape, size, resize, notes):
         return mask
     assert size is not None
     return _resize_mask(mask, size)
@@ -87,7 +87,7 @@ def read_alpha(path: PathLike, max_pixels: int = MAX_PIXELS) -> FloatArray:
     return np.divide(values, np.float32(FULL_SCALE[values.dtype.name]), dtype=np.float32)
 
 
-def fits(
+def check_hint_size(
     name: str, kind: str, have: Sequence[int], size: tuple[int, int] | None, resize: bool = False,
     notes: list[str] | None = None, picture: str = "the picture",
 ) -> bool:  # fmt: skip

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from uhrmat.core.errors import InputError
-from uhrmat.hints.compatibility import NAMES, check_given
-from uhrmat.hints.files import ArrayOrPath, fits, read_mask, read_matte, read_trimap
+from uhrmat.hints.compatibility import HINT_NAMES, check_hint_combination
+from uhrmat.hints.files import ArrayOrPath, check_hint_size, read_mask, read_matte, read_trimap
 from uhrmat.hints.key_colour import parse_key
 from uhrmat.hints.trimap import default_radius, trimap_from_mask
 from uhrmat.media import MAX_PIXELS, Picture, read_picture
@@ -41,7 +41,7 @@ class Hints:
     @property
     def given(self) -> frozenset[str]:
         """Names of the hints that there are."""
-        return frozenset(name for name in NAMES if getattr(self, name) is not None)
+        return frozenset(name for name in HINT_NAMES if getattr(self, name) is not None)
 
 
 def read_hints(
@@ -63,7 +63,7 @@ def read_hints(
     """
     given = {"trimap": trimap, "mask": mask, "plate": plate, "key": key, "alpha": alpha}
     names = frozenset(name for name, value in given.items() if value is not None)
-    check_given(names)
+    check_hint_combination(names)
     notes, choices = list[str](), list[str]()
     known = coarse = matte = None
     if trimap is not None:
@@ -80,13 +80,13 @@ def read_hints(
         choices.append(f"trimap made from the mask with a radius of {radius} pixels")
     if alpha is not None:
         matte = read_matte(alpha, max_pixels, notes)
-        fits(named("alpha", alpha), "alpha", matte.shape, size)
+        check_hint_size(hint_label("alpha", alpha), "alpha", matte.shape, size)
         _report(_matte_fault(matte), "alpha", alpha, strict, notes)
     scene = None if plate is None else _read_plate(size, plate, max_pixels, notes)
     return Hints(known, coarse, scene, None if key is None else parse_key(key), matte, choices, notes)
 
 
-def named(kind: str, source: Any) -> str:
+def hint_label(kind: str, source: Any) -> str:
     """A hint as errors name it: by its file, where it has one."""
     return f"The {kind}" if isinstance(source, (np.ndarray, Picture)) else f"The {kind} '{source}'"
 
@@ -140,7 +140,7 @@ def _report(fault: tuple[str, str] | None, kind: str, source: Any, strict: bool,
         return
     what, cure = fault
     if strict:
-        raise InputError(f"{named(kind, source)} {what}.", cure)
+        raise InputError(f"{hint_label(kind, source)} {what}.", cure)
     notes.append(f"the {kind} {what}")
 
 
@@ -149,5 +149,5 @@ def _read_plate(size: tuple[int, int], plate: PlateLike, max_pixels: int, notes:
         found = plate
     else:
         found = Picture.from_array(plate) if isinstance(plate, np.ndarray) else read_picture(plate, max_pixels)
-    fits(named("plate", plate), "plate", (found.height, found.width), size, notes=notes)
+    check_hint_size(hint_label("plate", plate), "plate", (found.height, found.width), size, notes=notes)
     return found

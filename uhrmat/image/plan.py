@@ -14,8 +14,8 @@ from pathlib import Path
 from uhrmat.core.errors import InputError, OutputError
 from uhrmat.core.naming import Listing, existing, hints_of, list_folder
 from uhrmat.core.regular import check_name
-from uhrmat.hints.compatibility import check_given
-from uhrmat.hints.files import fits
+from uhrmat.hints.compatibility import check_hint_combination
+from uhrmat.hints.files import check_hint_size
 from uhrmat.hints.key_colour import parse_key
 from uhrmat.image.outputs import OutputSpec, check_sides
 from uhrmat.media import MAX_PIXELS, PictureInfo, check_writable, read_info, same_file
@@ -36,7 +36,7 @@ class ImageTask:
 
     @property
     def given(self) -> frozenset[str]:
-        """Names of the hints, see `choose.NAMES`."""
+        """Names of the hints, see `HINT_NAMES`."""
         return frozenset(self.hints) | ({"key"} if self.key is not None else frozenset())
 
     @property
@@ -70,7 +70,7 @@ def plan(
     """
     files_given = {"trimap": trimap, "mask": mask, "plate": plate, "alpha": alpha}
     given = frozenset(name for name, value in {**files_given, "key": key}.items() if value is not None)
-    check_given(given)
+    check_hint_combination(given)
     choose_prior(prior, given)
     colour = None if key is None else parse_key(key)
     photos = list(dict.fromkeys(photos))
@@ -127,7 +127,7 @@ def _check_hints(job: ImageTask, info: PictureInfo, resize: bool, max_pixels: in
             raise InputError(f"The {what} {hint} is the photograph itself.", f"Give a {what} in a file of its own.")
         have = read_info(hint, max_pixels)
         size, wanted = (have.height, have.width), (info.height, info.width)
-        fits(f"The {what} {hint}", what, size, wanted, resize, picture=f"the photograph {job.photo.name}")
+        check_hint_size(f"The {what} {hint}", what, size, wanted, resize, picture=f"the photograph {job.photo.name}")
 
 
 def _refuse_clashes(jobs: Sequence[ImageTask], spec: OutputSpec) -> None:

@@ -7,10 +7,25 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-SHORT_SIDE = 768
-"""Working size of a prior that does not say otherwise: pixels on the short side."""
-WORTH = 1.5
-"""Pictures of up to this times the working size are not worth a small copy, unless a size is asked for."""
+
+@dataclass(frozen=True, kw_only=True)
+class WorkingSizeParams:
+    """Working size of priors that name none of their own.
+
+    Attributes:
+        short_side: pixels on the short side of the downsampled picture. `--working-size` replaces it. 768 lost nothing
+            against 1024, and 512 was worse, with `closed-form+knn` on composites of 5 to 9 megapixels
+            (`python -m benchmarks.quality uhr`, docs/quality.md). Time and memory of affinity priors grow with its
+            square.
+        keep_up_to: pictures of up to this many times `short_side` are not downsampled unless a size is given. Not
+            tuned.
+    """
+
+    short_side: int = 768
+    keep_up_to: float = 1.5
+
+
+WORKING_SIZE = WorkingSizeParams()
 
 
 @dataclass(frozen=True)
@@ -28,7 +43,7 @@ class PriorResult:
 
 
 @dataclass(frozen=True)
-class SmallHints:
+class LowResHints:
     """What the user said, at working size; None is what was not said.
 
     trimap: (h, w) uint8 {0, 128, 255}; mask: (h, w) float32 in [0, 1]; plate: (h, w, 3) float32, the scene without its
@@ -52,30 +67,39 @@ class PriorMethod(Protocol):
     name: str
     side: int | None
 
-    def __call__(self, small: np.ndarray, hints: SmallHints) -> PriorResult: ...
+    def __call__(self, small: np.ndarray, hints: LowResHints) -> PriorResult: ...
 
 
 @runtime_checkable
-class Recurrent(Protocol):
+class RecurrentPrior(Protocol):
     """A prior that remembers the frames before: its first frame comes after a `reset`."""
 
     def reset(self) -> None:
         """Forgets the frames before."""
 
 
-def working_shape(height: int, width: int, short_side: int | None = None) -> tuple[int, int]:
-    """Size of the small copy: `short_side` on the short side, never larger than the picture, never below one pixel.
+def working_shape(
+    height: int, width: int, short_side: int | None = None, params: WorkingSizeParams = WORKING_SIZE
+) -> tuple[int, int]:
+    """Shape of the downsampled picture that a prior works on, in the picture's proportions.
 
-    None is SHORT_SIDE; a picture of up to WORTH times that stays as it is.
+    Args:
+        height: of the picture, pixels.
+        width: of the picture, pixels.
+        short_side: working size, pixels on the short side; None for that of `params`.
+        params: working size where none is given.
+
+    Returns:
+        (h, w), never larger than the picture, at least 1 each.
     """
     short = min(height, width)
     if short_side is None:
-        short_side = short if short <= WORTH * SHORT_SIDE else SHORT_SIDE
+        short_side = short if short <= params.keep_up_to * params.short_side else params.short_side
     scale = min(1.0, short_side / short)
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
-def constrained(alpha: np.ndarray, trimap: np.ndarray | None) -> np.ndarray:
+def constrain_alpha(alpha: np.ndarray, trimap: np.ndarray | None) -> np.ndarray:
     """The alpha (h, w) with 0 and 1 where a trimap of the same size, if there is one, knows it."""
     if trimap is None:
         return alpha

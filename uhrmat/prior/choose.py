@@ -7,11 +7,11 @@ from pathlib import Path
 
 from uhrmat.core.errors import InputError
 
-TIED = "closed-form+knn"
-AFFINITY = ("closed-form", TIED, "knn", "lbdm", "lkm", "rw")
+CLOSED_FORM_KNN = "closed-form+knn"
+AFFINITY_PRIORS = ("closed-form", CLOSED_FORM_KNN, "knn", "lbdm", "lkm", "rw")
 """Methods of `affinity`."""
-NEEDS = {
-    **dict.fromkeys(AFFINITY, "trimap"),
+REQUIRED_HINTS = {
+    **dict.fromkeys(AFFINITY_PRIORS, "trimap"),
     "mask": "mask",
     "plate": "plate",
     "key": "",
@@ -20,9 +20,16 @@ NEEDS = {
     "lpn-trimap": "trimap",
 }
 """Priors by name, each with the hint that it cannot do without; a mask makes a trimap. Networks come beside these."""
-NETWORK = "network"
-"""The choice where nothing was said: a network that finds the subject by itself, see `networks.default_network`."""
-_BY_HINT = (("plate", "plate"), ("key", "key"), ("alpha", "alpha"), ("mask", TIED), ("trimap", TIED))
+DEFAULT_NETWORK = "network"
+"""The choice where no hint is given: a network that finds the subject by itself, see
+`networks.registry.choose_default_network`."""
+_BY_HINT = (
+    ("plate", "plate"),
+    ("key", "key"),
+    ("alpha", "alpha"),
+    ("mask", CLOSED_FORM_KNN),
+    ("trimap", CLOSED_FORM_KNN),
+)
 _TAKEN_BY = {"plate": "plate", "key": "key", "alpha": "alpha"}
 
 
@@ -37,12 +44,12 @@ class PriorChoice:
 def choose_prior(name: str, given: frozenset[str]) -> PriorChoice:
     """The prior to ask where `given` hints (see `hints.compatibility`) were given.
 
-    name: "auto", one of NEEDS, or a network: a name of the catalogue, a file, a folder or owner/repository. Raises
-    InputError where a hint that it needs is missing, where it would ignore one, or where there is no such prior.
+    name: "auto", one of REQUIRED_HINTS, or a network: a name of the catalogue, a file, a folder or owner/repository.
+    Raises InputError where a hint that it needs is missing, where it would ignore one, or where there is no such prior.
     """
     if name == "auto":
         return _decided(given)
-    need = NEEDS.get(name)
+    need = REQUIRED_HINTS.get(name)
     if need is None:
         need = _network_need(name)
     if need and need not in given and not (need == "trimap" and "mask" in given):
@@ -58,7 +65,7 @@ def _decided(given: frozenset[str]) -> PriorChoice:
     for hint, name in _BY_HINT:
         if hint in given:
             return PriorChoice(name, f"prior {name}, because {'an' if hint == 'alpha' else 'a'} {hint} was given")
-    return PriorChoice(NETWORK)
+    return PriorChoice(DEFAULT_NETWORK)
 
 
 def _network_need(name: str) -> str:
@@ -72,5 +79,5 @@ def _network_need(name: str) -> str:
         return ""
     raise InputError(
         f"There is no prior called {name!r}.",
-        f"Choose auto, {', '.join(NEEDS)}, a name from `uhrmat models list`, a file or owner/repository.",
+        f"Choose auto, {', '.join(REQUIRED_HINTS)}, a name from `uhrmat models list`, a file or owner/repository.",
     )

@@ -9,13 +9,13 @@ from contextlib import contextmanager, suppress
 from uhrmat.core.children import command, environment
 
 
-def launch() -> subprocess.Popen[bytes]:
+def launch_worker() -> subprocess.Popen[bytes]:
     """A process that loads PyMatting and then answers `worker.PriorProcess`."""
     pipe = subprocess.PIPE
     return subprocess.Popen(command("uhrmat.prior.worker"), stdin=pipe, stdout=pipe, env=environment())
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
+def stop_worker(process: subprocess.Popen[bytes]) -> None:
     """Ends it; nothing happens where it has ended."""
     with suppress(OSError):  # what was not written when it died
         if process.stdin is not None:
@@ -27,10 +27,10 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def ended(process: subprocess.Popen[bytes] | None) -> Iterator[None]:
+def stopping_worker(process: subprocess.Popen[bytes] | None) -> Iterator[None]:
     """Ends the process, if there is one, when the block is left."""
     try:
         yield
     finally:
         if process is not None:
-            end(process)
+            stop_worker(process)

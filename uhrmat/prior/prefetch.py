@@ -9,30 +9,30 @@ import numpy as np
 from uhrmat.hints.read import Hints
 from uhrmat.media import Picture
 from uhrmat.media.resample import area_average, area_average_strips, downsample_trimap
-from uhrmat.prior.base import SHORT_SIDE, SmallHints, working_shape
-from uhrmat.prior.choose import TIED, choose_prior
-from uhrmat.prior.closed_form.affinity import METHODS, AffinityPrior, Solver
+from uhrmat.prior.base import WORKING_SIZE, LowResHints, working_shape
+from uhrmat.prior.choose import AFFINITY_PRIORS, CLOSED_FORM_KNN, choose_prior
+from uhrmat.prior.closed_form.affinity import AffinityPrior, Solver
 
-Problem = tuple[np.ndarray, SmallHints]
+PriorInputs = tuple[np.ndarray, LowResHints]
 """What a prior is asked: the small copy (h, w, 3) and the small hints."""
 
 
-_SOLVED_BY = {"lpn-trimap": TIED}
+_SOLVED_BY = {"lpn-trimap": CLOSED_FORM_KNN}
 """Priors that begin with another one's answer."""
 
 
 @dataclass(frozen=True)
 class PrefetchedPrior:
-    """A prior that was begun before the matter was there. method: one of `affinity.METHODS`; problem: what it is asked,
-    made with `side` and `halved`, see `small_problem`."""
+    """An affinity prior that is solved before the pipeline is there. method: one of `choose.AFFINITY_PRIORS`; problem:
+    its inputs, made with `side` and `halved`, see `prior_inputs`."""
 
     method: str
     side: int | None
     halved: bool
-    problem: Problem
+    problem: PriorInputs
 
 
-def small_copy(picture: Picture, shape: tuple[int, int]) -> np.ndarray:
+def downsample_picture(picture: Picture, shape: tuple[int, int]) -> np.ndarray:
     """(h, w, 3) float32 in [0, 1], display-referred: the picture averaged over the area of each small pixel."""
     if picture.pixels.dtype == np.float32:
         if picture.height < shape[0] or picture.width < shape[1]:
@@ -42,25 +42,25 @@ def small_copy(picture: Picture, shape: tuple[int, int]) -> np.ndarray:
     return area_average(picture.pixels, shape, float(np.iinfo(picture.pixels.dtype).max))
 
 
-def small_hints(hints: Hints, shape: tuple[int, int]) -> SmallHints:
+def downsample_hints(hints: Hints, shape: tuple[int, int]) -> LowResHints:
     """The hints averaged over the area of each small pixel; what is smaller than `shape` (h, w) is enlarged."""
-    return SmallHints(
+    return LowResHints(
         None if hints.trimap is None else downsample_trimap(hints.trimap, shape),
         None if hints.mask is None else area_average(hints.mask, shape),
-        None if hints.plate is None else small_copy(hints.plate, shape),
+        None if hints.plate is None else downsample_picture(hints.plate, shape),
         hints.key,
         None if hints.alpha is None else area_average(hints.alpha, shape),
     )
 
 
-def small_problem(picture: Picture, hints: Hints, side: int | None, halved: bool = False) -> Problem:
+def prior_inputs(picture: Picture, hints: Hints, side: int | None, halved: bool = False) -> PriorInputs:
     """What a prior is asked: the small copy and the small hints. side: see `working_shape`; halved: half the picture's
     size at most, for a refiner that lives on the difference (HRIMF-AMR)."""
     short = min(picture.height, picture.width)
     shape = working_shape(
-        picture.height, picture.width, min(side or SHORT_SIDE, max(1, short // 2)) if halved else side
+        picture.height, picture.width, min(side or WORKING_SIZE.short_side, max(1, short // 2)) if halved else side
     )
-    return small_copy(picture, shape), small_hints(hints, shape)
+    return downsample_picture(picture, shape), downsample_hints(hints, shape)
 
 
 def prefetch_prior(
@@ -68,13 +68,13 @@ def prefetch_prior(
 ) -> PrefetchedPrior | None:
     """What `StillPipeline.matte` will ask of the prior called `name`; None where that is no affinity prior.
 
-    side and halved: as for `small_problem`. Raises InputError.
+    side and halved: as for `prior_inputs`. Raises InputError.
     """
     chosen = choose_prior(name, hints.given).name
     method = _SOLVED_BY.get(chosen, chosen)
-    if method not in METHODS:
+    if method not in AFFINITY_PRIORS:
         return None
-    return PrefetchedPrior(method, side, halved, small_problem(picture, hints, side, halved))
+    return PrefetchedPrior(method, side, halved, prior_inputs(picture, hints, side, halved))
 
 
 def solve_prefetched(begun: PrefetchedPrior, solver: Solver) -> None:

@@ -26,7 +26,7 @@ from uhrmat.core.errors import UhrmatError
 from uhrmat.core.memory import give_back
 from uhrmat.core.quick import bare, importing
 from uhrmat.prior.closed_form.affinity import solve
-from uhrmat.prior.launch import end, launch
+from uhrmat.prior.launch import launch_worker, stop_worker
 
 TRIES = 2
 """Processes that one problem may end."""
@@ -40,14 +40,14 @@ class PriorProcess:
     """Starts at once and imports PyMatting; `solve` then answers like `affinity.solve`. Close it when done.
 
     The last answer is remembered: a prior begun ahead is not solved again. A process that dies is started again, and
-    the same problem is put to it once more. process: of `launch`, where it runs already.
+    the same problem is put to it once more. process: of `launch_worker`, where it runs already.
     """
 
     def __init__(self, process: subprocess.Popen[bytes] | None = None) -> None:
         if not _compiled():
             _LOG.info("PyMatting compiles its solvers now, at its first use on this machine: about a minute, once")
         self._lock, self._last = threading.Lock(), (b"", (np.empty(0), [""]))
-        self._process, self._owner, self._closed = process or launch(), os.getpid(), False
+        self._process, self._owner, self._closed = process or launch_worker(), os.getpid(), False
 
     def solve(self, image: np.ndarray, trimap: np.ndarray, name: str) -> tuple[np.ndarray, list[str]]:
         """See `affinity.solve`. Raises UhrmatError where the problem cannot be solved or has ended two processes; the
@@ -65,13 +65,13 @@ class PriorProcess:
             if self._closed:  # while a problem begun ahead was still being solved: no new process may outlive its owner
                 raise UhrmatError("The prior's process was closed before it had finished.", "Solve before closing it.")
             if self._process.poll() is not None:
-                self._process = launch()
+                self._process = launch_worker()
             answer = _asked(self._process, problem)
             if answer is not None:
                 break
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(_DYING)
-            end(self._process)
+            stop_worker(self._process)
         else:
             code = self._process.returncode
             what = f"The prior's process ended early, {TRIES} times one after another (exit code {code})."
@@ -84,7 +84,7 @@ class PriorProcess:
         """Ends the process; what it is still solving is given up, and no other process takes its place."""
         self._closed = True
         if self._owner == os.getpid():
-            end(self._process)
+            stop_worker(self._process)
 
 
 def _asked(process: subprocess.Popen[bytes], problem: Arrays) -> Arrays | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from uhrmat.sparsity.spatial import LOW, filled_strips, upsampled_rows
+from uhrmat.sparsity.spatial import SPATIAL_SPARSITY, nonempty_strips, upsampled_rows
 
 MOVE = 0.015
 """A move of a region's mean that is kept to a share of 1 / e."""
@@ -37,7 +37,7 @@ def restore_region_means(alpha: np.ndarray, where: np.ndarray, prior: np.ndarray
     moves, counts = (cv2.blur(x, (side, side), borderType=cv2.BORDER_REFLECT) for x in _moves(alpha, where, prior))
     mean = moves / np.maximum(counts, np.float32(1e-6))
     undone = mean * (1 - np.exp(-np.square(mean / MOVE)))
-    for rows in filled_strips(where):
+    for rows in nonempty_strips(where):
         inside = where[rows]
         alpha[rows][inside] -= upsampled_rows(undone, alpha.shape, rows.start, rows.stop)[inside]
 
@@ -45,10 +45,10 @@ def restore_region_means(alpha: np.ndarray, where: np.ndarray, prior: np.ndarray
 def restore_confident_prior(alpha: np.ndarray, where: np.ndarray, prior: np.ndarray) -> None:
     """Puts back the `prior`, (h, w), into `alpha`, (H, W) float32, in place, at those of the pixels `where`, (H, W)
     bool, where it is settled and leaves no pixel beside open: wholly within LOW of 0 or 1, less until twice that."""
-    for rows in filled_strips(where):
+    for rows in nonempty_strips(where):
         first, last = max(0, rows.start - 1), min(len(alpha), rows.stop + 1)
         word = upsampled_rows(prior, alpha.shape, first, last)
-        share = np.clip(np.minimum(word, 1 - word) / LOW - 1, 0, 1)
+        share = np.clip(np.minimum(word, 1 - word) / SPATIAL_SPARSITY.low - 1, 0, 1)
         inner = slice(rows.start - first, rows.stop - first)
         share = cv2.dilate(share, np.ones((3, 3), np.uint8), borderValue=0)[inner]
         back = where[rows] & (share < 1)
@@ -62,7 +62,7 @@ def _moves(alpha: np.ndarray, where: np.ndarray, prior: np.ndarray) -> tuple[np.
     (height, width), (h, w) = alpha.shape, prior.shape
     down, across = np.arange(height) * h // height, np.arange(width) * w // width
     moves, counts = np.zeros((h, w), np.float32), np.zeros((h, w), np.float32)
-    for rows in filled_strips(where):
+    for rows in nonempty_strips(where):
         inside = where[rows]
         first, last = down[rows.start], down[rows.stop - 1] + 1
         places = ((down[rows] - first) * w)[:, None] + across

@@ -15,7 +15,7 @@ from uhrmat.media import Picture
 from uhrmat.media.resample import Shape, downsample_mask, downsample_picture, downsample_trimap
 from uhrmat.refine.fuse import apply_trimap, upsampled_prior
 from uhrmat.refine.refiner import RefineInput
-from uhrmat.sparsity.spatial import still_open
+from uhrmat.sparsity.spatial import remaining_active
 
 
 @dataclass(frozen=True)
@@ -57,13 +57,13 @@ def refine_pyramid(
     prior, low = job.prior, None
     for number, shape in enumerate(shapes[:-1]):
         known = downsample_trimap(trimap, shape)
-        active = still_open(downsample_mask(job.active, shape), prior, refined=number > 0)
+        active = remaining_active(downsample_mask(job.active, shape), prior, refined=number > 0)
         result = upsampled_prior(prior, known)
         attempt(PyramidLevel(copies[number], job.small, prior, known, active, low, maps), result)
         apply_trimap(result, known)
         prior, low = result, copies[number]
         copies[number] = job.picture  # lets the copy before go
-    active = still_open(job.active, prior, refined=len(shapes) > 1)
+    active = remaining_active(job.active, prior, refined=len(shapes) > 1)
     if len(shapes) > 1:
         upsampled_prior(prior, trimap, out=alpha)
     attempt(PyramidLevel(job.picture, job.small, prior, job.trimap, active, low, maps), alpha)

@@ -1,1 +1,1 @@
-"""Which pixels are computed: by space (SparseMat, Eq. 1) and by time (Eq. 2)."""
+"""Which pixels the refiner computes: spatial and temporal sparsity (SparseMat §3.2), fusion (SparseMat Eq. 2)."""

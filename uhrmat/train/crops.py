@@ -17,7 +17,7 @@ from uhrmat.media.resample import area_average
 from uhrmat.refine.colorline import estimate_smooth_colours
 from uhrmat.refine.features import BilinearMaps, assemble_features, context_maps, fallback_alpha, trust
 from uhrmat.refine.linear import guided_coefficients
-from uhrmat.sparsity.spatial import trimap_band
+from uhrmat.sparsity.spatial import trimap_mask
 from uhrmat.train.samples import Sample, SampleCache, with_true_priors
 from uhrmat.train.task import batch_numbers
 
@@ -138,7 +138,7 @@ def build_crop(
         "features": features.permute(2, 0, 1),
         "anchor": fallback_alpha(features, model, guided)[None],
         "trust": torch.full((1, 1, 1), word),
-        "mask": torch.from_numpy(trimap_band(sample.trimap[part])[None]),
+        "mask": torch.from_numpy(trimap_mask(sample.trimap[part])[None]),
         "unknown": (trimap == 128)[None],
         "alpha": torch.from_numpy(alpha)[None],
         "small": context_maps(small),

@@ -15,7 +15,7 @@ from uhrmat.media.resample import area_average
 from uhrmat.refine.ddfe.refiner import line_maps
 from uhrmat.refine.features import BilinearMaps
 from uhrmat.refine.pyramid import pyramid_shapes
-from uhrmat.sparsity.spatial import trimap_band
+from uhrmat.sparsity.spatial import trimap_mask
 from uhrmat.train.crops import blur_window, draw_blur
 from uhrmat.train.samples import Sample, SampleCache, with_true_priors
 from uhrmat.train.task import batch_numbers
@@ -149,7 +149,7 @@ def build_crop(
     crop = {
         "image": torch.from_numpy(image).permute(2, 0, 1),
         "known": torch.from_numpy(np.stack([trimap == 255, trimap == 0]).astype(np.float32)),
-        "active": torch.from_numpy(trimap_band(trimap)[None]),
+        "active": torch.from_numpy(trimap_mask(trimap)[None]),
         "alpha": torch.from_numpy(alpha[None]),
         "factor": torch.tensor(shapes[0][0] / prior.shape[0]),
     }

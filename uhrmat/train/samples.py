@@ -10,8 +10,8 @@ import numpy as np
 
 from uhrmat.media import atomic
 from uhrmat.media.resample import area_average, downsample_trimap
-from uhrmat.prior.base import SmallHints
-from uhrmat.prior.choose import TIED
+from uhrmat.prior.base import LowResHints
+from uhrmat.prior.choose import CLOSED_FORM_KNN
 from uhrmat.prior.closed_form.affinity import AffinityPrior
 from uhrmat.train.synth import find_training_data, render_scene
 
@@ -64,12 +64,12 @@ def make_sample(seed: int, data: Path | None = None) -> Sample:
         difficulty=float(rng.uniform(0.2, 0.9)), size=float(rng.uniform(*view.size)),
     )  # fmt: skip
     image = np.rint(np.clip(scene.image, 0, 1) * 255).astype(np.uint8)
-    prior = AffinityPrior(TIED)
+    prior = AffinityPrior(CLOSED_FORM_KNN)
     priors = []
     for low, high in view.factors:
         side = round(view.side / float(np.exp(rng.uniform(np.log(low), np.log(high)))))
         small = area_average(image, (side, side), 255)
-        priors.append(prior(small, SmallHints(downsample_trimap(scene.trimap, (side, side)))).alpha)
+        priors.append(prior(small, LowResHints(downsample_trimap(scene.trimap, (side, side)))).alpha)
     return Sample(image, scene.alpha, scene.trimap, priors)
 
 

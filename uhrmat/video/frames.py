@@ -13,9 +13,8 @@ from uhrmat.media import Picture
 from uhrmat.pipeline import PriorStage, StageTimer, StillPipeline, empty_note
 from uhrmat.refine.fuse import apply_trimap, upsampled_prior
 from uhrmat.refine.refiner import RefineInput
-from uhrmat.sparsity.spatial import trimap_band, widen
-from uhrmat.sparsity.temporal import THRESHOLD, active_pixels, changed, fuse, thresholds
-from uhrmat.sparsity.thresholded import trimap_from_alpha
+from uhrmat.sparsity.spatial import dilate, trimap_from_alpha, trimap_mask
+from uhrmat.sparsity.temporal import TEMPORAL_SPARSITY, changed_pixels, fuse_temporal, temporal_mask, thresholds
 from uhrmat.video.blend import Moment, by_rule
 from uhrmat.video.state import NEVER, LastComputed, SteadyPrior, Watch
 from uhrmat.video.still import KeptPrior
@@ -31,7 +30,7 @@ class TemporalOptions:
     averaged with its last alpha where the subject stands (see `standing`)."""
 
     temporal: bool = True
-    threshold: float = THRESHOLD
+    threshold: float = TEMPORAL_SPARSITY.threshold
     halo: int = 12
     averaged: bool = True
 
@@ -166,9 +165,9 @@ class ClipPipeline:
 
     def _masks(self, picture: Picture, settled: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """M_s, M and M with its halo."""
-        spatial = trimap_band(settled)
+        spatial = trimap_mask(settled)
         active = spatial if self._last is None else self._changed(self._last, picture, spatial)
-        computed = spatial & widen(active, 2 * self.gate.halo + 1) if self.gate.halo else active
+        computed = spatial & dilate(active, 2 * self.gate.halo + 1) if self.gate.halo else active
         return spatial, active, computed
 
     def _average(self, alpha: np.ndarray, job: RefineInput, active: np.ndarray) -> None:
@@ -186,7 +185,7 @@ class ClipPipeline:
         if self._last is None:
             self._last = LastComputed(alpha, pixels.copy(), np.full(alpha.shape, NEVER, np.int16))
         else:
-            fuse(alpha, self._last.alpha, spatial, active)
+            fuse_temporal(alpha, self._last.alpha, spatial, active)
         assert job.trimap is not None
         apply_trimap(alpha, job.trimap)
         self._last.update(alpha, pixels, spatial, active, self._shot)
@@ -198,5 +197,7 @@ class ClipPipeline:
         low, high = thresholds(self.gate.threshold, self._watch.noise)
         held = last.number == self._shot - 1
         linear = picture.info.linear
-        moved = changed(picture.pixels, last.colours, low, high, held, spatial & (last.number >= 0), linear=linear)
-        return active_pixels(spatial, moved, last.number < 0)
+        moved = changed_pixels(
+            picture.pixels, last.colours, low, high, held, spatial & (last.number >= 0), linear=linear
+        )
+        return temporal_mask(spatial, moved, last.number < 0)

@@ -37,7 +37,7 @@ class ClipHints:
 
     @property
     def given(self) -> frozenset[str]:
-        """Names of the hints that every frame has, as priors ask for them (see `hints.NAMES`)."""
+        """Names of the hints that every frame has, as priors ask for them (see `HINT_NAMES`)."""
         named = {self.kind: True, "plate": self.plate is not None, "key": self.key is not None}
         return frozenset(name for name, there in named.items() if name and there)
 

@@ -10,8 +10,7 @@ from pathlib import Path
 from uhrmat.core.errors import InputError
 from uhrmat.core.options import ModelOptions
 from uhrmat.media.video import ClipInfo, ClipReader, Codec, open_clip
-from uhrmat.prior.choose import choose_prior
-from uhrmat.prior.closed_form.affinity import METHODS
+from uhrmat.prior.choose import AFFINITY_PRIORS, choose_prior
 from uhrmat.video.hints import ClipHints, find_hints, key_hints
 from uhrmat.video.segments import KEYFRAME_INTERVAL, Segment, split
 from uhrmat.video.targets import Target, check_targets, choose_targets
@@ -92,7 +91,7 @@ class ClipPlan:
     @property
     def side(self) -> int | None:
         """Working size of the prior: what was asked for, SHORT_SIDE for affinity priors, else the prior's own."""
-        return self.spec.model.working_size or (SHORT_SIDE if self.prior in METHODS else None)
+        return self.spec.model.working_size or (SHORT_SIDE if self.prior in AFFINITY_PRIORS else None)
 
     @property
     def needs_foreground(self) -> bool:
@@ -112,7 +111,7 @@ def plan_clip(spec: ClipSpec, *, overwrite: bool = False, resume: bool = False) 
     choose_prior(spec.model.prior, hints.given)
     if hints.keys:
         key_hints(hints, start, (info.height, info.width))  # what cannot be used is refused before any work
-    if hints.carried and spec.model.prior not in ("auto", *METHODS):
+    if hints.carried and spec.model.prior not in ("auto", *AFFINITY_PRIORS):
         raise InputError(
             f"The prior {spec.model.prior} cannot carry a hint from frame to frame.",
             "Leave --prior out, or give a hint for every frame.",

@@ -33,7 +33,7 @@ from uhrmat.media.video.stills import SequenceWriter, lost_in_stills
 from uhrmat.pipeline import StillPipeline
 from uhrmat.prior.chroma_key.key import KeyPrior
 from uhrmat.prior.closed_form.affinity import AffinityPrior, Solver
-from uhrmat.sparsity.temporal import THRESHOLD
+from uhrmat.sparsity.temporal import TEMPORAL_SPARSITY
 from uhrmat.video.frames import ClipPipeline, FrameResult, TemporalOptions
 from uhrmat.video.hints import HintReader
 from uhrmat.video.journal import Journal, Known
@@ -198,7 +198,7 @@ class _SegmentRun:
         self, job: ClipPlan, segment: Segment, tools: Tools, writers: list[tuple[Target, ClipWriter]],
         progress: Callable[[int], None] | None, shown: Collection[int],
     ) -> None:  # fmt: skip
-        threshold = THRESHOLD if job.spec.threshold is None else job.spec.threshold
+        threshold = TEMPORAL_SPARSITY.threshold if job.spec.threshold is None else job.spec.threshold
         gate = TemporalOptions(job.spec.temporal, threshold, averaged=job.spec.averaged)
         self._clip, self._job, self._tools = ClipPipeline(tools.matter, gate), job, tools
         self._writers, self._progress, self._shown = writers, progress, shown

@@ -11,9 +11,9 @@ from uhrmat.core.errors import InputError
 from uhrmat.hints.key_colour import key_rgb, parse_key
 from uhrmat.media.video import ClipReader
 from uhrmat.prior.base import working_shape
-from uhrmat.prior.chroma_key.key import UNSEEN
-from uhrmat.prior.chroma_key.screen import screen_colour
-from uhrmat.prior.prefetch import small_copy
+from uhrmat.prior.chroma_key.key import SCREEN_NOT_SEEN
+from uhrmat.prior.chroma_key.screen import find_screen_colour
+from uhrmat.prior.prefetch import downsample_picture
 
 FRAMES = 5
 """Frames looked at, spread evenly over the clip."""
@@ -34,8 +34,8 @@ def clip_screen(reader: ClipReader, start: int, stop: int, key: str) -> tuple[fl
             continue
         picture = frame.picture
         try:
-            small = small_copy(picture, working_shape(picture.height, picture.width, _SIDE))
-            found.append(screen_colour(small, wanted))
+            small = downsample_picture(picture, working_shape(picture.height, picture.width, _SIDE))
+            found.append(find_screen_colour(small, wanted))
         except InputError as error:
             last = error
     if found:
@@ -53,7 +53,7 @@ def central(colours: np.ndarray) -> np.ndarray:
 
 def unseen_note(frames: list[dict[str, object]]) -> list[str]:
     """A line that names the frames (see `FrameStats.as_dict`) which show no screen, if there are any."""
-    numbers = [frame["number"] for frame in frames if UNSEEN in frame["notes"]]  # type: ignore[operator]
+    numbers = [frame["number"] for frame in frames if SCREEN_NOT_SEEN in frame["notes"]]  # type: ignore[operator]
     if not numbers:
         return []
     listed = ", ".join(str(n) for n in numbers[:8]) + (" …" if len(numbers) > 8 else "")

@@ -17,8 +17,8 @@ import cv2
 import numpy as np
 
 from uhrmat.media import Picture
-from uhrmat.sparsity.spatial import LOW, filled_strips, upsampled_rows
-from uhrmat.sparsity.temporal import as_shown
+from uhrmat.sparsity.spatial import SPATIAL_SPARSITY, nonempty_strips, upsampled_rows
+from uhrmat.sparsity.temporal import display_pair
 from uhrmat.video.flow import flow
 
 V = TypeVar("V", bound=Any)
@@ -59,7 +59,7 @@ def stir(before: np.ndarray, now: np.ndarray, alpha: np.ndarray, noise: float) -
     beside it, for hair that moves would pass for a background that does. noise: standard deviation, in [0, 1], of
     before and now, whose change counts for nothing.
     """
-    empty = cv2.erode((alpha < LOW).astype(np.float32), np.ones((5, 5)))
+    empty = cv2.erode((alpha < SPATIAL_SPARSITY.low).astype(np.float32), np.ones((5, 5)))
     change = _spread(np.abs(now - before).mean(2, keepdims=True), empty)[..., 0]
     return np.asarray((change - np.float32(2 / math.sqrt(math.pi) * noise)).clip(min=0))
 
@@ -79,11 +79,11 @@ def steady(now: Picture, before: Picture, noise: float, where: np.ndarray) -> np
     this standard deviation in [0, 1]; at the pixels `where`, (H, W) bool, elsewhere 0."""
     found = np.zeros(where.shape, np.uint8)
     limit = max(LEAST, SAME * noise * float(np.sqrt(2)) / 3)
-    for rows in filled_strips(where):
+    for rows in nonempty_strips(where):
         left, _, width, _ = cv2.boundingRect(where[rows].view(np.uint8))
         box = rows, slice(left, left + width)
         around = tuple(slice(max(0, side.start - 1), side.stop + 1) for side in box)
-        shown, earlier, scale = as_shown(now.pixels[around], before.pixels[around], now.info.linear)
+        shown, earlier, scale = display_pair(now.pixels[around], before.pixels[around], now.info.linear)
         change = cv2.blur(cv2.subtract(shown, earlier, dtype=cv2.CV_32F), (3, 3), borderType=cv2.BORDER_REPLICATE)
         first, second, third = (np.abs(plane) for plane in cv2.split(change))
         most = cv2.max(cv2.max(first, second), third)
@@ -109,7 +109,7 @@ def average(
 
     motion: (h, w), lengths of `movement` in pixels of the picture; stirred: (h, w), of `stir`; same: of `steady`.
     """
-    for rows in filled_strips(where):
+    for rows in nonempty_strips(where):
         inside = where[rows]
         length, change = (upsampled_rows(x, alpha.shape, rows.start, rows.stop)[inside] for x in (motion, stirred))
         new = alpha[rows][inside]

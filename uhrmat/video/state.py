@@ -8,8 +8,16 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from uhrmat.sparsity.spatial import widen
-from uhrmat.sparsity.temporal import SIGMAS, change, is_cut, noise_level, noise_samples, thumbnail, watchfulness
+from uhrmat.sparsity.spatial import dilate
+from uhrmat.sparsity.temporal import (
+    TEMPORAL_SPARSITY,
+    is_cut,
+    noise_level,
+    noise_samples,
+    noise_scale,
+    thumbnail,
+    thumbnail_difference,
+)
 
 NEVER = -1
 """Age of a pixel that no refiner has computed in this shot."""
@@ -55,8 +63,8 @@ class SteadyPrior:
         if self.alpha is None or self.alpha.shape != alpha.shape:
             self.alpha, self._seen = alpha, small.copy()
             return alpha
-        step = max(_PRIOR_STEP * watchfulness(noise), SIGMAS * noise / scale)
-        moved = widen(np.abs(small - self._seen).max(2) > step, 5) | sure
+        step = max(_PRIOR_STEP * noise_scale(noise), TEMPORAL_SPARSITY.sigmas * noise / scale)
+        moved = dilate(np.abs(small - self._seen).max(2) > step, 5) | sure
         self._seen[moved] = small[moved]
         self.alpha = np.where(moved, alpha, PRIOR_KEEP * self.alpha + (1 - PRIOR_KEEP) * alpha).astype(np.float32)
         return self.alpha
@@ -85,7 +93,7 @@ class Watch:
             if cut:
                 self.changes.clear()
             else:
-                self.changes.append(change(thumb, self.thumb))
+                self.changes.append(thumbnail_difference(thumb, self.thumb))
                 self.levels.append(noise_level(samples, self.samples))
         self.samples, self.thumb = samples, thumb
         return cut

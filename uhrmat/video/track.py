@@ -18,9 +18,9 @@ from uhrmat.hints.files import read_alpha
 from uhrmat.media import write_alpha
 from uhrmat.media.resample import area_average, downsample_trimap
 from uhrmat.media.video import ClipReader, Frame
-from uhrmat.prior.base import PriorResult, SmallHints, working_shape
-from uhrmat.prior.prefetch import small_copy
-from uhrmat.sparsity.spatial import widen
+from uhrmat.prior.base import LowResHints, PriorResult, working_shape
+from uhrmat.prior.prefetch import downsample_picture
+from uhrmat.sparsity.spatial import dilate
 from uhrmat.sparsity.temporal import is_cut, thumbnail
 from uhrmat.video.evidence import believed
 from uhrmat.video.flow import flow, warped
@@ -28,7 +28,7 @@ from uhrmat.video.hints import ClipHints, carried_file, key_hints
 from uhrmat.video.segments import Segment
 from uhrmat.video.still import unchanged
 
-Method = Callable[[np.ndarray, SmallHints], PriorResult]
+Method = Callable[[np.ndarray, LowResHints], PriorResult]
 SURE = 0.05
 """A carried alpha this close to 0 or 1 is taken as known, away from its edges."""
 GIVEN, TAKEN = 0.9, 0.75
@@ -83,14 +83,14 @@ def _given(frame: Frame, here: _PropagatedFrame, hints: ClipHints, method: Metho
     given = key_hints(hints, frame.index, size)
     notes += [*given.choices, *given.warnings]
     assert given.trimap is not None
-    alpha = method(here.small, SmallHints(downsample_trimap(given.trimap, shape))).alpha
+    alpha = method(here.small, LowResHints(downsample_trimap(given.trimap, shape))).alpha
     return alpha if given.mask is None else believed(here.small, alpha, area_average(given.mask, shape), GIVEN)
 
 
 def _followed(last: _PropagatedFrame, here: _PropagatedFrame, method: Method) -> np.ndarray:
     """The alpha (h, w) carried on from the last frame: where the flow is in doubt the prior decides alone."""
     known, taken, doubt = carried(last.small, last.alpha, here.small)
-    alpha = method(here.small, SmallHints(known)).alpha
+    alpha = method(here.small, LowResHints(known)).alpha
     return np.where(doubt, alpha, believed(here.small, alpha, taken, TAKEN)).astype(np.float32)
 
 
@@ -103,7 +103,7 @@ class _PropagatedFrame:
     @classmethod
     def of(cls, frame: Frame, side: int) -> _PropagatedFrame:
         picture = frame.picture
-        small = small_copy(picture, working_shape(picture.height, picture.width, side))
+        small = downsample_picture(picture, working_shape(picture.height, picture.width, side))
         return cls(small, thumbnail(picture.pixels), np.empty((0, 0), np.float32))
 
     @classmethod
@@ -129,7 +129,7 @@ def carried(before: np.ndarray, alpha: np.ndarray, now: np.ndarray) -> tuple[np.
     doubt = np.linalg.norm(back + returned, axis=2) > _FOLD + _FOLD_SHARE * length
     doubt |= np.abs(colours - now).max(2) > _COLOUR
     edge = ((taken > SURE) & (taken < 1 - SURE)) | (np.abs(cv2.Laplacian(taken, cv2.CV_32F)) > SURE)
-    doubt &= widen(edge, 2 * round(_NEAR * min(alpha.shape)) + 1)
+    doubt &= dilate(edge, 2 * round(_NEAR * min(alpha.shape)) + 1)
     side = 2 * max(1, round(min(alpha.shape) * _MARGIN)) + 1
     shape = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     doubt = cv2.morphologyEx(doubt.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)) > 0

@@ -14,7 +14,7 @@ from uhrmat.cli.app import app
 from uhrmat.core.errors import InputError
 from uhrmat.hub.bundled import bundled_weights
 from uhrmat.hub.tensors import load_tensors
-from uhrmat.prior.networks.lpn import SubjectNet, folded, load_person, load_subject
+from uhrmat.prior.networks.lpn import SubjectNet, fold_batch_norm, load_person, load_subject
 from uhrmat.train.recipe import SubjectRecipe, load_recipe
 from uhrmat.train.subject.pool import Pool
 from uhrmat.train.subject.run import run_subject
@@ -52,7 +52,7 @@ def test_without_normalisation_the_network_is_the_same(size: str) -> None:
     net(torch.rand(2, 3, 64, 96))  # moves the running statistics
     image = torch.rand(1, 3, 70, 90)
     with torch.no_grad():
-        want, got = net.eval()(image).logits, folded(net)(image).logits
+        want, got = net.eval()(image).logits, fold_batch_norm(net)(image).logits
     assert want.shape == (1, 2, 70, 90)
     torch.testing.assert_close(got, want, atol=1e-4, rtol=1e-4)
 

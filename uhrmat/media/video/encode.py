@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SAMPLE_EVERY = 16
 SMALL = 512 * 512
 """Pixels up to which one thread encodes: more would only wait for each other. It does not change the result."""
-NEEDS = {"alpha": ("alpha",), "composite": ("colour",), "foreground": ("alpha", "colour")}
+REQUIRED_HINTS = {"alpha": ("alpha",), "composite": ("colour",), "foreground": ("alpha", "colour")}
 
 
 def pixel_format(codec: Codec, content: Content, bits: int, odd: bool) -> str:
@@ -58,7 +58,7 @@ def as_codes(alpha: Array, bits: int) -> Array:
 def check_parts(info: ClipInfo, content: Content, alpha: FloatArray | None, colour: Array | None) -> None:
     """Raise `ValueError` when `content` lacks a part, `InputError` when a part has not the clip's size."""
     for name, part in (("alpha", alpha), ("colour", colour)):
-        if part is None and name in NEEDS[content]:
+        if part is None and name in REQUIRED_HINTS[content]:
             raise ValueError(f"content '{content}' needs {name}")
         if part is not None and part.shape[:2] != (info.height, info.width):
             size = f"{part.shape[1]} × {part.shape[0]}"

@@ -15,13 +15,13 @@ import cv2
 import numpy as np
 
 from uhrmat.media.chroma import excess, hue_axes
-from uhrmat.prior.base import PriorResult, SmallHints, constrained
-from uhrmat.prior.chroma_key.screen import LEAST_SHARE, screen_colour, screen_field, screen_share
-from uhrmat.prior.spread import spread
+from uhrmat.prior.base import LowResHints, PriorResult, constrain_alpha
+from uhrmat.prior.chroma_key.screen import LEAST_SHARE, find_screen_colour, screen_field, screen_share
+from uhrmat.prior.pull_push import pull_push
 
 CLEAR, SOLID = 0.02, 0.97
 """Alphas up to which a pixel is pure screen, and from which it is pure subject."""
-UNSEEN = "no screen is seen"
+SCREEN_NOT_SEEN = "no screen is seen"
 """The note of a picture that does not show the screen whose colour was settled."""
 _CORE = 0.012
 """Depth of the subject's core, as a share of the short side: further in than that is no screen."""
@@ -40,24 +40,26 @@ class KeyPrior:
     def __init__(self, screen: tuple[float, ...] | None = None) -> None:
         self._screen = None if screen is None else np.array(screen, np.float32)
 
-    def __call__(self, small: np.ndarray, hints: SmallHints) -> PriorResult:
-        colour = screen_colour(small, hints.key or "auto") if self._screen is None else self._screen
+    def __call__(self, small: np.ndarray, hints: LowResHints) -> PriorResult:
+        colour = find_screen_colour(small, hints.key or "auto") if self._screen is None else self._screen
         if self._screen is None or screen_share(small, colour) >= LEAST_SHARE:
             field, sure = screen_field(small, colour)
-            note = f"screen {shown(colour)}, brighter and darker by {_unevenness(field):.0%} across the picture"
+            note = f"screen {hex_colour(colour)}, brighter and darker by {_unevenness(field):.0%} across the picture"
         else:
             field, sure = np.broadcast_to(colour, small.shape), np.zeros(small.shape[:2], bool)
-            note = UNSEEN
-        alpha = keyed(small, field, sure, hue_axes(colour))
-        return PriorResult(constrained(alpha, hints.trimap), self.name, [note], screen=tuple(float(c) for c in colour))
+            note = SCREEN_NOT_SEEN
+        alpha = chroma_key_alpha(small, field, sure, hue_axes(colour))
+        return PriorResult(
+            constrain_alpha(alpha, hints.trimap), self.name, [note], screen=tuple(float(c) for c in colour)
+        )
 
 
-def shown(colour: np.ndarray) -> str:
+def hex_colour(colour: np.ndarray) -> str:
     """A colour (3,) in [0, 1] as `#rrggbb`."""
     return "#" + "".join(f"{round(255 * float(c)):02x}" for c in colour)
 
 
-def keyed(picture: np.ndarray, field: np.ndarray, sure: np.ndarray, axes: np.ndarray) -> np.ndarray:
+def chroma_key_alpha(picture: np.ndarray, field: np.ndarray, sure: np.ndarray, axes: np.ndarray) -> np.ndarray:
     """(h, w) float32 alpha of a picture before a screen `field`, both (h, w, 3) in [0, 1], of the key's `axes`.
 
     sure: (h, w) bool, where the screen is seen; its spread there is what counts as noise.
@@ -67,7 +69,7 @@ def keyed(picture: np.ndarray, field: np.ndarray, sure: np.ndarray, axes: np.nda
     core = _core(share)
     if not core.any():
         core = share < 0.1
-    subject = np.minimum(spread(amount[..., None], core.astype(np.float32))[..., 0] if core.any() else 0, 0.5 * full)
+    subject = np.minimum(pull_push(amount[..., None], core.astype(np.float32))[..., 0] if core.any() else 0, 0.5 * full)
     alpha = (full - amount) / (full - subject)
     noise = float(np.quantile(alpha[sure], 0.995)) if sure.any() else 0.0
     floor = min(max(CLEAR, 1.2 * noise), 0.3)

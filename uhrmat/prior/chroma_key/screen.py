@@ -8,7 +8,7 @@ import numpy as np
 from uhrmat.core.errors import InputError
 from uhrmat.hints.key_colour import key_rgb
 from uhrmat.media.chroma import chroma, excess, hue_axes
-from uhrmat.prior.spread import spread
+from uhrmat.prior.pull_push import pull_push
 
 HUES = {"green": 0.0, "blue": -120.0}
 """Degrees in the chroma plane, green being 0 and red 120."""
@@ -19,7 +19,7 @@ LEAST_CHROMA, LEAST_SHARE = 0.08, 0.02
 _BINS, _RING = 72, 0.04
 
 
-def screen_colour(picture: np.ndarray, key: str) -> np.ndarray:
+def find_screen_colour(picture: np.ndarray, key: str) -> np.ndarray:
     """(3,) float32: the screen's colour in a picture (h, w, 3) in [0, 1]; key: see `parse_key`.
 
     The hue that saturated pixels have most often, those at the border counting most; its median colour. Raises
@@ -78,7 +78,7 @@ def screen_field(picture: np.ndarray, colour: np.ndarray) -> tuple[np.ndarray, n
     sure = sure if sure.any() else seen
     field = _quadratic(picture, sure)
     weight = sure.astype(np.float32)
-    rest = spread(cv2.blur((picture - field) * weight[..., None], (5, 5)), cv2.blur(weight, (5, 5)) * weight)
+    rest = pull_push(cv2.blur((picture - field) * weight[..., None], (5, 5)), cv2.blur(weight, (5, 5)) * weight)
     return np.clip(field + rest, 0, 1).astype(np.float32), sure
 
 

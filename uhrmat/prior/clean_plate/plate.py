@@ -1,6 +1,6 @@
 """Background matting from a clean plate: what differs from the plate is foreground, by as much as it differs.
 
-The plate is brought into line first (`register`). What differs less than noise, misplacement and compression explain is
+The plate is registered first (`register_plate`). What differs less than noise, misplacement and compression explain is
 background; what differs clearly is foreground; between them a closed form decides (Levin et al., see `affinity`), and
 the plate's own word is weighed in: with B known and F carried over from beside, alpha is the place of a pixel on the
 line between the two (Qian, Sezan, ICIP 1999, for the idea of differences as alpha).
@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 
 from uhrmat.core.errors import InputError
-from uhrmat.prior.base import PriorResult, SmallHints, constrained
-from uhrmat.prior.clean_plate.register import register
+from uhrmat.prior.base import LowResHints, PriorResult, constrain_alpha
+from uhrmat.prior.clean_plate.register import register_plate
 from uhrmat.prior.closed_form.affinity import Solver, solve
-from uhrmat.prior.spread import spread
+from uhrmat.prior.pull_push import pull_push
 
 BACK, FRONT = 3.0, 9.0
 """Differences in units of what noise explains, below which a pixel is background, above which it is foreground."""
@@ -38,17 +38,17 @@ class PlatePrior:
     def __init__(self, solver: Solver | None = None) -> None:
         self._solve: Solver = solver or solve
 
-    def __call__(self, small: np.ndarray, hints: SmallHints) -> PriorResult:
+    def __call__(self, small: np.ndarray, hints: LowResHints) -> PriorResult:
         if hints.plate is None:
             raise InputError("The prior plate needs a clean plate.", "Give --plate: the scene without its subject.")
-        plate, notes = register(small, hints.plate)
+        plate, notes = register_plate(small, hints.plate)
         trimap = difference_trimap(small, plate)
         if hints.trimap is not None:
             trimap = np.where(hints.trimap == 128, trimap, hints.trimap)
         if not (trimap == 128).any():
             return PriorResult((trimap == 255).astype(np.float32), self.name, notes)
         alpha, more = known_background_alpha(small, plate, trimap, self._solve)
-        return PriorResult(constrained(alpha, hints.trimap), self.name, [*notes, *more])
+        return PriorResult(constrain_alpha(alpha, hints.trimap), self.name, [*notes, *more])
 
 
 def difference_trimap(picture: np.ndarray, plate: np.ndarray) -> np.ndarray:
@@ -70,11 +70,11 @@ def _mixed(picture: np.ndarray, plate: np.ndarray, front: np.ndarray) -> np.ndar
     """(h, w) bool: what differs from the plate like foreground, but lies between it and the foreground further in."""
     depth = cv2.distanceTransform(front.astype(np.uint8), cv2.DIST_L2, 3)
     far = max(4.0, _DEEP * min(front.shape))
-    place, trust = on_line(picture, spread(picture, np.square(np.clip(depth / far, 0, 1))), plate)
+    place, trust = colour_line_alpha(picture, pull_push(picture, np.square(np.clip(depth / far, 0, 1))), plate)
     return (cv2.blur(place, (3, 3)) < 0.9) & (trust > 0.5) & (depth < far)
 
 
-def on_line(picture: np.ndarray, front: np.ndarray, back: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def colour_line_alpha(picture: np.ndarray, front: np.ndarray, back: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Where colours lie between a background and a foreground colour, in [0, 1], and how far that is to be trusted.
 
     All (h, w, 3) float32; returns two (h, w). Trust falls where the two colours are alike, and off their line.
@@ -97,10 +97,10 @@ def known_background_alpha(
     solved, notes = front.astype(np.float32), list[str]()
     if front.any() and (trimap == 0).any():
         solved, notes = solver(picture, trimap, "closed-form")
-    colour = spread(picture, (front | (solved > 0.95)).astype(np.float32))
-    place, share = on_line(picture, colour, background)
+    colour = pull_push(picture, (front | (solved > 0.95)).astype(np.float32))
+    place, share = colour_line_alpha(picture, colour, background)
     alpha = share * place + (1 - share) * solved
-    return constrained(alpha.astype(np.float32), trimap), notes
+    return constrain_alpha(alpha.astype(np.float32), trimap), notes
 
 
 def _noise(off: np.ndarray) -> float:

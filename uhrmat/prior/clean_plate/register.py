@@ -21,7 +21,7 @@ GAIN = 2.5
 _DARK = 0.004
 
 
-def register(picture: np.ndarray, plate: np.ndarray) -> tuple[np.ndarray, list[str]]:
+def register_plate(picture: np.ndarray, plate: np.ndarray) -> tuple[np.ndarray, list[str]]:
     """The plate (h, w, 3) as the picture's camera would have seen it, in [0, 1], and notes for the user.
 
     picture: (h, w, 3) float32 in [0, 1], of the same size. A motion is kept only where it explains the picture better.

@@ -20,15 +20,14 @@ import numpy as np
 
 from uhrmat.core.errors import InputError
 from uhrmat.core.printing import own_output
-from uhrmat.prior.base import PriorResult, SmallHints
-from uhrmat.prior.choose import AFFINITY, TIED
-from uhrmat.prior.closed_form.neighbours import like_pixels, neighbour_laplacian
-from uhrmat.prior.closed_form.outline import outline_pull
+from uhrmat.prior.base import LowResHints, PriorResult
+from uhrmat.prior.choose import AFFINITY_PRIORS, CLOSED_FORM_KNN
+from uhrmat.prior.closed_form.boundary_data_term import boundary_data_term
+from uhrmat.prior.closed_form.knn_affinities import knn_affinities, reweighted_laplacian
 
 RTOL, ROUGH = 1e-5, 1e-4
 """Relative residual at which the solver stops (PyMatting's own default is 1e-7), and where it only has to say which
 ties hold."""
-METHODS = AFFINITY
 Solver = Callable[[np.ndarray, np.ndarray, str], tuple[np.ndarray, list[str]]]
 TIES = ((0.03, np.inf), (0.024, 0.1), (0.018, 0.06))
 """Weights of `neighbours` beside the closed form's Laplacian, one solution after the other, and the difference of alpha
@@ -48,16 +47,18 @@ _SHIFTS = ((2e-3, (1e-4, 1e-3, 1e-2)), (1e-2, (1e-1, 1.0)))
 
 
 class AffinityPrior:
-    """One of `METHODS` as a prior. Needs a trimap. solver: what solves the system, by default `solve` right here."""
+    """One of `AFFINITY_PRIORS`. Needs a trimap. solver: what solves the system, by default `solve` in this process."""
 
     def __init__(self, name: str = "closed-form", solver: Solver | None = None) -> None:
-        if name not in METHODS:
-            raise InputError(f"There is no affinity prior called {name!r}.", f"Choose one of {', '.join(METHODS)}.")
+        if name not in AFFINITY_PRIORS:
+            raise InputError(
+                f"There is no affinity prior called {name!r}.", f"Choose one of {', '.join(AFFINITY_PRIORS)}."
+            )
         self.name = name
         self.side: int | None = None
         self._solve: Solver = solver or solve
 
-    def __call__(self, small: np.ndarray, hints: SmallHints) -> PriorResult:
+    def __call__(self, small: np.ndarray, hints: LowResHints) -> PriorResult:
         trimap = hints.trimap
         if trimap is None:
             raise InputError(f"The prior {self.name} needs a trimap or a mask.", "Give --trimap or --mask.")
@@ -67,7 +68,7 @@ class AffinityPrior:
             return PriorResult(alpha, self.name)
         known = trimap[~unknown]
         one_sided = len(known) > 0 and bool((known == known[0]).all())
-        if not len(known) or (one_sided and self.name != TIED):
+        if not len(known) or (one_sided and self.name != CLOSED_FORM_KNN):
             alpha[unknown] = alpha[~unknown][0] if one_sided else 0.5
             return PriorResult(
                 alpha, self.name, ["the trimap knows no foreground or no background: nothing to tell apart"]
@@ -99,7 +100,7 @@ def solve(image: np.ndarray, trimap: np.ndarray, name: str = "closed-form") -> t
     system = laplacian[:, unknown].tocsc()
     right = -(laplacian[:, ~unknown] @ (trimap.ravel()[~unknown] == 255).astype(np.float64))
     alpha = (trimap == 255).astype(np.float32).ravel()
-    if name == TIED:
+    if name == CLOSED_FORM_KNN:
         found, notes = _tied(system, right, image, trimap)
     elif right.any():
         found, notes = _conjugate_gradient(system, [lambda _: system], right)
@@ -137,7 +138,7 @@ def _large_kernels(image: np.ndarray, trimap: np.ndarray) -> tuple[np.ndarray, l
 
 
 def _laplacian(name: str) -> Callable[[np.ndarray, np.ndarray], Any]:
-    part = "cf_laplacian" if name in ("closed-form", TIED) else f"{name}_laplacian"
+    part = "cf_laplacian" if name in ("closed-form", CLOSED_FORM_KNN) else f"{name}_laplacian"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         make = getattr(importlib.import_module(f"pymatting.laplacian.{part}"), part)
@@ -153,12 +154,12 @@ def _tied(system: Any, right: np.ndarray, image: np.ndarray, trimap: np.ndarray)
     from scipy import sparse
 
     with ThreadPoolExecutor(1) as pool:
-        ties = pool.submit(like_pixels, image, trimap == 128)
-        pull, aim = outline_pull(trimap)
+        ties = pool.submit(knn_affinities, image, trimap == 128)
+        pull, aim = boundary_data_term(trimap)
         near = (system + _DIAGONAL * sparse.eye(len(right))).tocsc()
 
         def tied(alpha: np.ndarray, weight: float, spread: float) -> Callable[[np.ndarray], np.ndarray]:
-            held = neighbour_laplacian(ties.result(), alpha, spread)
+            held = reweighted_laplacian(ties.result(), alpha, spread)
             return lambda x: system @ x + weight * held(x) + pull * x
 
         steps = [partial(tied, weight=weight, spread=spread) for weight, spread in TIES]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from uhrmat.prior.base import PriorResult, SmallHints, constrained
-from uhrmat.prior.choose import TIED
+from uhrmat.prior.base import LowResHints, PriorResult, constrain_alpha
+from uhrmat.prior.choose import CLOSED_FORM_KNN
 from uhrmat.prior.closed_form.affinity import AffinityPrior, Solver
 
 
@@ -20,10 +20,10 @@ class CorrectedPrior:
     def __init__(self, path: Path, solver: Solver | None = None, device: str = "cpu") -> None:
         from uhrmat.prior.networks.lpn_trimap import load_trimap_net
 
-        self._closed = AffinityPrior(TIED, solver)
+        self._closed = AffinityPrior(CLOSED_FORM_KNN, solver)
         self._net, self._device = load_trimap_net(path).to(device), device
 
-    def __call__(self, small: np.ndarray, hints: SmallHints) -> PriorResult:
+    def __call__(self, small: np.ndarray, hints: LowResHints) -> PriorResult:
         closed = self._closed(small, hints)
         if hints.trimap is None or not (hints.trimap == 128).any():
             return PriorResult(closed.alpha, self.name, closed.notes)
@@ -34,4 +34,4 @@ class CorrectedPrior:
         with torch.inference_mode():
             answer = self._net(*(torch.from_numpy(plane[None]).to(self._device) for plane in planes))
             alpha = answer.logits.clamp(0, 1)[0, 0].cpu().numpy()
-        return PriorResult(constrained(alpha, hints.trimap), self.name, closed.notes, context=answer.context)
+        return PriorResult(constrain_alpha(alpha, hints.trimap), self.name, closed.notes, context=answer.context)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from uhrmat.hints.trimap import trimap_from_mask
-from uhrmat.prior.base import PriorMethod, PriorResult, SmallHints, constrained
+from uhrmat.prior.base import LowResHints, PriorMethod, PriorResult, constrain_alpha
 from uhrmat.prior.closed_form.affinity import Solver, solve
 
 BAND = 0.015
@@ -20,14 +20,14 @@ _ROUNDED = 0.02
 """The same of what is left of it, stretched to 0 and 1."""
 
 
-class Sharpened:
+class SharpenedPrior:
     """A coarse prior with its edge solved at working size. What it is not sure of inside stays as it said."""
 
     def __init__(self, method: PriorMethod, solver: Solver | None = None) -> None:
         self.name, self.side = method.name, method.side
         self._method, self._solve = method, solver or solve
 
-    def __call__(self, small: np.ndarray, hints: SmallHints) -> PriorResult:
+    def __call__(self, small: np.ndarray, hints: LowResHints) -> PriorResult:
         said = self._method(small, hints)
         radius = max(2, round(BAND * min(said.alpha.shape)))
         trimap = trimap_from_mask(np.clip((said.alpha - SURE) / (1 - 2 * SURE), 0, 1), radius, radius, _ROUNDED)
@@ -37,4 +37,4 @@ class Sharpened:
             return said
         alpha, notes = self._solve(small, trimap, "closed-form")
         told = f"the coarse edge of {self.name} solved by closed-form in a band of ±{radius} small pixels"
-        return PriorResult(constrained(alpha, hints.trimap), self.name, [*said.notes, told, *notes])
+        return PriorResult(constrain_alpha(alpha, hints.trimap), self.name, [*said.notes, told, *notes])

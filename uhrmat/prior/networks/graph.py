@@ -20,7 +20,7 @@ _SIDE = 512
 
 
 @dataclass(frozen=True)
-class Graph:
+class OnnxGraph:
     """image, output: tensor names; layout; channels: of the image input; fixed: (h, w) where the graph fixes them;
     classes: of the output; recurrence: state names (in, out); ratio: name of the downsampling ratio, or ""."""
 
@@ -35,7 +35,7 @@ class Graph:
     dtype: type
 
 
-def read_graph(session: Any, path: Path) -> Graph:
+def read_graph(session: Any, path: Path) -> OnnxGraph:
     """Inputs and outputs of an onnxruntime session. Raises WeightsError where no input can be a picture."""
     inputs, outputs = session.get_inputs(), session.get_outputs()
     images = [i for i in inputs if len(i.shape) == 4 and _channels(i.shape) in (3, 4, 6)]
@@ -47,7 +47,7 @@ def read_graph(session: Any, path: Path) -> Graph:
     sides = image.shape[2:] if first else image.shape[1:3]
     fixed = (int(sides[0]), int(sides[1])) if all(isinstance(n, int) and n > 0 for n in sides) else None
     output = _alpha_output(outputs)
-    return Graph(
+    return OnnxGraph(
         image.name, output.name, "NCHW" if first else "NHWC", _channels(image.shape), fixed, _classes(output.shape),
         _states([i.name for i in inputs], [o.name for o in outputs]),
         next((i.name for i in inputs if "ratio" in i.name), ""),
@@ -55,7 +55,7 @@ def read_graph(session: Any, path: Path) -> Graph:
     )  # fmt: skip
 
 
-def described(graph: Graph, path: Path) -> Network:
+def network_from_graph(graph: OnnxGraph, path: Path) -> Network:
     """How a network that no catalogue knows is asked: by `<file>.toml` beside it, with the keys of a catalogue's table
     `network`; those that the graph itself tells may be left out, but never mean, std and activation.
 
@@ -73,7 +73,7 @@ def described(graph: Graph, path: Path) -> Network:
     return parse_network(beside.read_text("utf-8"), told, str(beside))
 
 
-def _told(graph: Graph) -> dict[str, Any]:
+def _told(graph: OnnxGraph) -> dict[str, Any]:
     """Keys of a catalogue's table `network`, as far as the graph tells them."""
     trimap = {4: "channel", 6: "one-hot"}.get(graph.channels, "")
     fit, side = ("square", max(graph.fixed)) if graph.fixed else ("short", _SIDE)

@@ -7,7 +7,7 @@ stage, skips up to 1/2. What differs from the paper: 1.5 M parameters instead of
 averages more pixels than it drops (Zhang, ICML 2019), so that a moving edge changes the matte smoothly; the last
 doubling places the logits' sub-pixels (Shi et al., CVPR 2016).
 
-A network trained with batch normalisation is shipped without: `folded` moves it into the convolutions' weights.
+A network is trained with batch normalisation and shipped without: `fold_batch_norm` moves it into the convolutions.
 """
 
 from __future__ import annotations
@@ -22,12 +22,10 @@ from torch.nn import functional as F
 
 from uhrmat.hub.tensors import check_input_version, load_into, load_tensors
 
-SHORT_SIDE = 256
-"""Working size of `PersonNet`: pixels on the short side at which the bundled weights measure best."""
 INPUT_VERSION = 1
 """Version of the inputs that these networks' weights are trained on, kept in the files' metadata and checked on load.
-Version 1: RGB of a display-referred picture in [0, 1], scaled to [-1, 1] inside, at `SHORT_SIDE` pixels on the short
-side. Raise it with any change of these, and train the weights again."""
+Version 1: RGB of a display-referred picture in [0, 1], scaled to [-1, 1] inside, at `LpnConfig.working_size` pixels on
+the short side. Raise it with any change of these, and train the weights again."""
 STRIDE = 32
 """The deepest stage's stride: smaller pictures are padded up to a multiple of it inside."""
 CONTEXT = 64
@@ -45,6 +43,8 @@ class LpnConfig:
         stages: width, number of blocks and squeeze-and-excitation of the stages at 1/8, 1/16 and 1/32.
         decoder: channels of the decoder at 1/16, 1/8, 1/4 and 1/2.
         outputs: planes of logits.
+        working_size: pixels on the picture's short side at inference. 256 measured best with the bundled weights
+            (`python -m benchmarks.person --short ...`); weights are trained for it, see `INPUT_VERSION`.
     """
 
     half: int
@@ -52,6 +52,7 @@ class LpnConfig:
     stages: tuple[tuple[int, int, bool], ...]
     decoder: tuple[int, int, int, int]
     outputs: int = 1
+    working_size: int = 256
 
 
 PERSON = LpnConfig(
@@ -79,7 +80,7 @@ class PersonNet(nn.Module):
     config: LpnConfig = PERSON
 
     def __init__(self, norm: bool = True) -> None:
-        """norm: with batch normalisation, for training; without, as `folded` makes it."""
+        """norm: with batch normalisation, for training; without, as `fold_batch_norm` makes it."""
         super().__init__()
         size = self.config
         self.stem = _conv(3, size.half, 3, False, stride=2)
@@ -212,7 +213,7 @@ def _conv(
 
 
 @torch.inference_mode()
-def found_people(net: PersonNet, image: Tensor) -> tuple[Tensor, Tensor]:
+def person_alpha(net: PersonNet, image: Tensor) -> tuple[Tensor, Tensor]:
     """Of pictures (B, 3, H, W) in [0, 1] the alpha (B, 1, H, W) in [0, 1], the mean of what `net` says of a picture and
     of its mirror image, and the context features of the picture as it is."""
     answer = net(torch.cat([image, image.flip(-1)]).contiguous(memory_format=torch.channels_last))
@@ -221,7 +222,7 @@ def found_people(net: PersonNet, image: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def folded(net: PersonNet) -> PersonNet:
+def fold_batch_norm(net: PersonNet) -> PersonNet:
     """The same function of a picture as `net` in evaluation mode, with its normalisation inside the convolutions."""
     plain = PersonNet(norm=False)
     if isinstance(net, SubjectNet):

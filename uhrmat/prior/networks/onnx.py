@@ -2,7 +2,7 @@
 
 What the catalogue says of a network (`hub.entry.Network`) is followed to the letter. Of an unknown file the graph is
 asked: sizes that are fixed, the layout, how many channels go in and come out, state carried from frame to frame.
-What a graph cannot say (normalisation, logits) a file beside it must, see `graph.described`.
+What a graph cannot say (normalisation, logits) a file beside it must, see `graph.network_from_graph`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import numpy as np
 from uhrmat.core.errors import InputError, WeightsError
 from uhrmat.hub.entry import CatalogEntry, Network
 from uhrmat.media.resample import area_average
-from uhrmat.prior.base import PriorResult, SmallHints, constrained
-from uhrmat.prior.networks.graph import Graph, described, read_graph
+from uhrmat.prior.base import LowResHints, PriorResult, constrain_alpha
+from uhrmat.prior.networks.graph import OnnxGraph, network_from_graph, read_graph
 
 SPAN = 512
 """Long side at which a recurrent network's coarse branch looks (RVM's advice), by its downsampling ratio."""
@@ -33,9 +33,9 @@ class OnnxPrior:
     def __init__(self, path: Path, entry: CatalogEntry | None = None, threads: int | None = None) -> None:
         self._session = _session(path, threads)
         self.name = entry.name if entry is not None else path.stem
-        self._graph: Graph = read_graph(self._session, path)
+        self._graph: OnnxGraph = read_graph(self._session, path)
         known = entry.network if entry is not None else None
-        self.network: Network = known or described(self._graph, path)
+        self.network: Network = known or network_from_graph(self._graph, path)
         self._input = self.network.input or self._graph.image
         self.side: int | None = self.network.side if self.network.fit != "any" and self.network.side > 768 else None
         self._states: dict[str, np.ndarray] = {}
@@ -55,7 +55,7 @@ class OnnxPrior:
         """Forgets the frames before."""
         self._states = {}
 
-    def __call__(self, small: np.ndarray, hints: SmallHints) -> PriorResult:
+    def __call__(self, small: np.ndarray, hints: LowResHints) -> PriorResult:
         if self.needs_trimap and hints.trimap is None:
             raise InputError(f"The prior {self.name} needs a trimap or a mask.", "Give --trimap or --mask.")
         shape = self._shape(small.shape[:2])
@@ -63,7 +63,7 @@ class OnnxPrior:
         if self.network.fit == "any":
             found = found[: small.shape[0], : small.shape[1]]
         alpha = area_average(np.ascontiguousarray(found), small.shape[:2])
-        return PriorResult(constrained(alpha.clip(0, 1), hints.trimap), self.name)
+        return PriorResult(constrain_alpha(alpha.clip(0, 1), hints.trimap), self.name)
 
     def _shape(self, size: tuple[int, int]) -> tuple[int, int]:
         """(h, w) of the network's input for a small picture of `size`."""

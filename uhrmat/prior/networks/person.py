@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from uhrmat.prior.base import PriorResult, SmallHints, constrained
+from uhrmat.prior.base import LowResHints, PriorResult, constrain_alpha
 
 
 class PersonPrior:
@@ -15,16 +15,16 @@ class PersonPrior:
     name = "lpn-person"
 
     def __init__(self, path: Path, device: str = "cpu") -> None:
-        from uhrmat.prior.networks.lpn import SHORT_SIDE, load_person
+        from uhrmat.prior.networks.lpn import PERSON, load_person
 
-        self.side: int | None = SHORT_SIDE
+        self.side: int | None = PERSON.working_size
         self._net, self._device = load_person(path).to(device), device
 
-    def __call__(self, small: np.ndarray, hints: SmallHints) -> PriorResult:
+    def __call__(self, small: np.ndarray, hints: LowResHints) -> PriorResult:
         import torch
 
-        from uhrmat.prior.networks.lpn import found_people
+        from uhrmat.prior.networks.lpn import person_alpha
 
         planes = torch.from_numpy(np.ascontiguousarray(small.transpose(2, 0, 1)[None]))
-        alpha, context = found_people(self._net, planes.to(self._device))
-        return PriorResult(constrained(alpha[0, 0].cpu().numpy(), hints.trimap), self.name, context=context)
+        alpha, context = person_alpha(self._net, planes.to(self._device))
+        return PriorResult(constrain_alpha(alpha[0, 0].cpu().numpy(), hints.trimap), self.name, context=context)

@@ -11,21 +11,21 @@ from uhrmat.hub.consent import hub_allowed
 from uhrmat.prior.base import PriorMethod
 from uhrmat.prior.choose import PriorChoice
 
-DEFAULTS = {"cpu": ("modnet",), "cuda": ("birefnet-lite", "modnet")}
+DEFAULT_NETWORKS = {"cpu": ("modnet",), "cuda": ("birefnet-lite", "modnet")}
 """Networks of the catalogue that find a subject without any hint, by kind of device, best first."""
-PERSON = "lpn-person"
+PERSON_NETWORK = "lpn-person"
 
 
-def network(name: str, device: str = "cpu", threads: int | None = None) -> PriorMethod:
+def load_network(name: str, device: str = "cpu", threads: int | None = None) -> PriorMethod:
     """The network behind a catalogue's name, a file, a folder or owner/repository[@revision][:file].
 
     Raises WeightsError where it cannot be had or is none that a prior can be made of, InputError where the library that
     runs it is not installed.
     """
-    if name == PERSON:
+    if name == PERSON_NETWORK:
         from uhrmat.prior.networks.person import PersonPrior
 
-        return PersonPrior(bundled_weights(PERSON), device)
+        return PersonPrior(bundled_weights(PERSON_NETWORK), device)
     found = resolve(name)
     if found.path.suffix == ".onnx":
         from uhrmat.prior.networks.onnx import OnnxPrior
@@ -49,7 +49,7 @@ def _is_vitmatte(found: LocalWeights) -> bool:
     return found.path.suffix == ".safetensors" and (found.path.parent / "config.json").is_file()
 
 
-def default_network(device: str, threads: int | None = None) -> tuple[PriorMethod, PriorChoice]:
+def choose_default_network(device: str, threads: int | None = None) -> tuple[PriorMethod, PriorChoice]:
     """The network to ask where there are no hints, and why it is that one.
 
     The catalogue's default for the device if it is cached, or if the user has allowed asking the Hub (see
@@ -69,23 +69,27 @@ def default_network(device: str, threads: int | None = None) -> tuple[PriorMetho
             if not held and not allowed:
                 continue
             try:
-                made = network(entry.name, device, threads)
+                made = load_network(entry.name, device, threads)
             except WeightsError:
                 continue
             where = "which is on this machine" if held else "fetched from the Hub"
             return made, PriorChoice(entry.name, f"prior {entry.name}, {where}, because no hint was given")
     try:
-        made = network(PERSON, device, threads)
+        made = load_network(PERSON_NETWORK, device, threads)
     except WeightsError:
         raise InputError(
             f"Nothing says what the foreground is, and {why}.",
             "Give --trimap, or a coarse --mask from any segmentation tool, or a network with --prior.",
         ) from None
-    return made, PriorChoice(PERSON, f"prior {PERSON}, which finds people only, because no hint was given and {why}")
+    return made, PriorChoice(
+        PERSON_NETWORK, f"prior {PERSON_NETWORK}, which finds people only, because no hint was given and {why}"
+    )
 
 
 def _wanted(device: str) -> list[CatalogEntry]:
     """Defaults for the device; those on this machine come first."""
     kind = device.split(":")[0]
-    entries = [entry for entry in map(find_entry, DEFAULTS.get(kind, DEFAULTS["cpu"])) if entry is not None]
+    entries = [
+        entry for entry in map(find_entry, DEFAULT_NETWORKS.get(kind, DEFAULT_NETWORKS["cpu"])) if entry is not None
+    ]
     return sorted(entries, key=lambda entry: not is_cached(entry))

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 
 from uhrmat.core.errors import InputError, WeightsError
 from uhrmat.hub.tensors import check_values, load_tensors
-from uhrmat.prior.base import PriorResult, SmallHints, constrained
+from uhrmat.prior.base import LowResHints, PriorResult, constrain_alpha
 
 MULTIPLE = 32
 SIZES = {"vitmatte-small": (384, 6), "vitmatte-base": (768, 12)}
@@ -33,7 +33,7 @@ class VitMattePrior:
         self.name, self._device = name, device
         self._net = _load(path, architecture).to(device).eval()
 
-    def __call__(self, small: np.ndarray, hints: SmallHints) -> PriorResult:
+    def __call__(self, small: np.ndarray, hints: LowResHints) -> PriorResult:
         if hints.trimap is None:
             raise InputError(f"The prior {self.name} needs a trimap or a mask.", "Give --trimap or --mask.")
         import torch
@@ -45,7 +45,7 @@ class VitMattePrior:
         with torch.inference_mode():
             batch = torch.from_numpy(padded.transpose(2, 0, 1)[None]).to(self._device)
             found = self._net(pixel_values=batch).alphas[0, 0, :height, :width].float().cpu().numpy()
-        return PriorResult(constrained(np.clip(found, 0, 1), hints.trimap), self.name)
+        return PriorResult(constrain_alpha(np.clip(found, 0, 1), hints.trimap), self.name)
 
 
 def _load(path: Path, architecture: str) -> Any:

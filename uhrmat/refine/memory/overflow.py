@@ -22,7 +22,7 @@ from uhrmat.refine.memory.budget import MINIMUM, Cost, retry_with_less_memory
 from uhrmat.refine.memory.parts import Run, count_cells, cut, refine_parts
 from uhrmat.refine.pyramid import RefineLevel
 from uhrmat.refine.refiner import RefineInput, Refiner
-from uhrmat.sparsity.spatial import still_open
+from uhrmat.sparsity.spatial import remaining_active
 
 SCALES = (0.25, 0.5)
 MODES = ("cascade", "parts")
@@ -160,14 +160,14 @@ def _coarse_scales(
         if min(shape) <= min(job.prior.shape):
             continue
         known = downsample_trimap(trimap, shape)
-        found = still_open(downsample_mask(job.active, shape), prior, refined=bool(steps))
+        found = remaining_active(downsample_mask(job.active, shape), prior, refined=bool(steps))
         small_job = RefineInput(downsample_picture(job.picture, shape), job.small, job.prior, known, found)
         result = upsampled_prior(prior, known)
         steps.append(_refine(refiner, small_job, result, capacity, scale))
         apply_trimap(result, known)
         prior = result
     if steps:
-        active = still_open(job.active, prior, refined=True)
+        active = remaining_active(job.active, prior, refined=True)
         upsampled_prior(prior, trimap, out=alpha)
     return replace(job, active=active), steps
 

@@ -21,11 +21,11 @@ from uhrmat.media import Picture, read_picture
 from uhrmat.media.resample import area_average
 from uhrmat.metrics import score
 from uhrmat.prior.base import PriorResult
-from uhrmat.prior.make import PriorRegistry
-from uhrmat.prior.prefetch import small_problem
+from uhrmat.prior.prefetch import prior_inputs
+from uhrmat.prior.registry import PriorRegistry
 from uhrmat.refine.fuse import apply_trimap, upsampled_prior
 from uhrmat.refine.refiner import RefineInput, Refiner, make_refiner
-from uhrmat.sparsity.spatial import trimap_band
+from uhrmat.sparsity.spatial import trimap_mask
 from uhrmat.train.bench.pictures import BenchPicture
 from uhrmat.train.bench.work import count_macs
 
@@ -81,7 +81,7 @@ def measure(
         picture = read_picture(item.picture)
         size = (picture.height, picture.width)
         hints, truth = Hints(trimap=read_trimap(item.trimap, size)), read_matte(item.truth)
-        small, known = small_problem(picture, hints, side, halved=side is None)
+        small, known = prior_inputs(picture, hints, side, halved=side is None)
         for name, prior in priors.items():
             if name in found.skipped:
                 continue
@@ -136,7 +136,7 @@ def _measure_one(
     shape = low.alpha.shape[:2]
     open_share = area_average((trimap == 128).astype(np.float32), shape)
     found.low.setdefault(method, []).append(_low_error(low.alpha, area_average(truth, shape), open_share))
-    job = RefineInput(picture, small, low.alpha, trimap, trimap_band(trimap))
+    job = RefineInput(picture, small, low.alpha, trimap, trimap_mask(trimap))
     for way, refiner in ways.items():
         found.rows.setdefault((method, way), []).append(measure_refiner(refiner, job, truth))
 

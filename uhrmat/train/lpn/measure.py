@@ -11,7 +11,7 @@ import torch
 
 from uhrmat.media.resample import area_average
 from uhrmat.prior.base import working_shape
-from uhrmat.prior.networks.lpn import SHORT_SIDE, PersonNet, found_people
+from uhrmat.prior.networks.lpn import PERSON, PersonNet, person_alpha
 from uhrmat.train.lpn.photo_cache import PhotoSource, find_sources, held_out, read_source
 
 Segmenter = Callable[[np.ndarray], np.ndarray]
@@ -53,14 +53,14 @@ def largest_false_alpha(finder: Segmenter, sources: Sequence[PhotoSource], side:
     return max(shares)
 
 
-def make_segmenter(net: PersonNet, short: int = SHORT_SIDE, dtype: torch.dtype = torch.float32) -> Segmenter:
+def make_segmenter(net: PersonNet, short: int = PERSON.working_size, dtype: torch.dtype = torch.float32) -> Segmenter:
     """The network at a working size of `short` pixels on the short side, enlarged bilinearly."""
 
     def find(picture: np.ndarray) -> np.ndarray:
         height, width = picture.shape[:2]
         small = torch.from_numpy(area_average(picture, working_shape(height, width, short), 255))
         with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
-            found = found_people(net, small.permute(2, 0, 1)[None])[0][0, 0].numpy()
+            found = person_alpha(net, small.permute(2, 0, 1)[None])[0][0, 0].numpy()
         return np.asarray(cv2.resize(found, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 
     return find

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from uhrmat.core.errors import InputError
-from uhrmat.prior.networks.lpn import SHORT_SIDE, PersonNet
+from uhrmat.prior.networks.lpn import PERSON, PersonNet
 from uhrmat.train.losses import gradient
 from uhrmat.train.lpn.measure import held_out_people, mask_iou
 from uhrmat.train.lpn.photo_cache import PhotoSource, read_source
@@ -100,7 +100,7 @@ def person_loss(recipe: PersonRecipe, logits: Tensor, alpha: Tensor) -> tuple[Te
 
 def _prepared(source: PhotoSource) -> tuple[Tensor, np.ndarray]:
     pixels = read_source(source)
-    scale = min(1.0, SHORT_SIDE / min(pixels.shape[:2]))
+    scale = min(1.0, PERSON.working_size / min(pixels.shape[:2]))
     size = tuple(max(1, round(n * scale)) for n in pixels.shape[1::-1])
     small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     image = torch.from_numpy(np.ascontiguousarray(small[..., :3])).permute(2, 0, 1)[None].float() / 255

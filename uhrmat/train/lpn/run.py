@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from uhrmat.core.errors import InputError
-from uhrmat.prior.networks.lpn import PersonNet, folded
+from uhrmat.prior.networks.lpn import PersonNet, fold_batch_norm
 from uhrmat.train.lpn.measure import held_out_people, largest_false_alpha, make_segmenter, measure_people
 from uhrmat.train.lpn.person import PersonTask
 from uhrmat.train.lpn.photo_cache import fill_photo_cache, find_sources
@@ -53,7 +53,7 @@ def run_person(
     fill_photo_cache(data, folder)
     state = fit_task(PersonTask(recipe, folder, data, teacher), out, device, workers, minutes, every, None, report)
     assert isinstance(state.ema, PersonNet)
-    net = folded(state.ema.to("cpu"))
+    net = fold_batch_norm(state.ema.to("cpu"))
     note("measuring on photographs never trained on")
     crops = f"pictures of about {recipe.side} x {recipe.side}, or fewer of {recipe.large} x {recipe.large}"
     seen = material(data) + (f"; teacher: {teacher.name}" if teacher else "")

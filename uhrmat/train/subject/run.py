@@ -13,7 +13,7 @@ from torch import Tensor
 from uhrmat.core.devices import fast_bf16, pick_device
 from uhrmat.core.errors import InputError
 from uhrmat.hub.tensors import load_tensors
-from uhrmat.prior.networks.lpn import folded
+from uhrmat.prior.networks.lpn import fold_batch_norm
 from uhrmat.train.recipe import SubjectRecipe
 from uhrmat.train.run import finish
 from uhrmat.train.subject.photos import Photo, write_photos
@@ -78,7 +78,7 @@ def run_subject(
         report=report,
     )
     assert isinstance(state.ema, Student)
-    net = folded(state.ema.net.to("cpu").eval())
+    net = fold_batch_norm(state.ema.net.to("cpu").eval())
     views = f"views of about {recipe.side} x {recipe.side}"
     return finish(state, net, recipe, views, material(pool.photos), [], out / f"{recipe.network}.safetensors")
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from uhrmat.prior.base import SmallHints
-from uhrmat.prior.closed_form import outline
+from uhrmat.prior.base import LowResHints
 from uhrmat.prior.closed_form.affinity import AffinityPrior
-from uhrmat.prior.closed_form.outline import WEIGHT, outline_pull
+from uhrmat.prior.closed_form.boundary_data_term import WEIGHT, boundary_data_term
 
 
 def _from_middle() -> np.ndarray:
@@ -32,7 +31,7 @@ def _with_flag(rows: slice = slice(50, 70)) -> tuple[np.ndarray, np.ndarray]:
 
 def test_away_from_the_background_is_foreground() -> None:
     trimap = _disc()
-    weight, aim = outline_pull(trimap)
+    weight, aim = boundary_data_term(trimap)
     away = _from_middle()[trimap == 128] - 30  # 0 at the foreground, 10 at the background
     assert weight.shape == aim.shape == away.shape
     assert weight.min() >= 0 and weight.max() == WEIGHT
@@ -44,9 +43,9 @@ def test_away_from_the_background_is_foreground() -> None:
 def test_the_same_at_any_size_and_beside_empty_background() -> None:
     """Distances count in widths of the band."""
     trimap = _disc()
-    small = outline_pull(trimap)
-    assert np.array_equal(outline_pull(np.pad(trimap, 50)), small)
-    large = outline_pull(trimap.repeat(2, 0).repeat(2, 1))
+    small = boundary_data_term(trimap)
+    assert np.array_equal(boundary_data_term(np.pad(trimap, 50)), small)
+    large = boundary_data_term(trimap.repeat(2, 0).repeat(2, 1))
     for one, other in zip(small, large, strict=True):
         assert abs(one.mean() - other.mean()) < 0.1 * one.mean()
 
@@ -56,19 +55,19 @@ def test_strokes_say_nothing() -> None:
     trimap = np.full((120, 160), 128, np.uint8)
     trimap[:3], trimap[-3:], trimap[:, :3], trimap[:, -3:] = 0, 0, 0, 0
     trimap[59:61, 60:100] = 255
-    assert not outline_pull(trimap)[0].any()
+    assert not boundary_data_term(trimap)[0].any()
 
 
 def test_background_that_was_left_open_takes_the_pull_away() -> None:
     trimap = _disc()
-    assert outline_pull(trimap)[0].any()
+    assert boundary_data_term(trimap)[0].any()
     trimap[:, :50][trimap[:, :50] == 0] = 128
-    assert not outline_pull(trimap)[0].any()
+    assert not boundary_data_term(trimap)[0].any()
 
 
 def test_nothing_is_pulled_far_from_either_side() -> None:
     trimap, _ = _with_flag(slice(20, 70))
-    weight, _ = outline_pull(trimap)
+    weight, _ = boundary_data_term(trimap)
     rows, columns = np.nonzero(trimap == 128)
     front = _from_middle()[trimap == 128] - 30
     inner = (front > 14) & (columns > 113) & (columns < 126) & (rows > 21) & (rows < 65)
@@ -78,16 +77,16 @@ def test_nothing_is_pulled_far_from_either_side() -> None:
 def test_without_background_it_says_nothing() -> None:
     trimap = np.full((20, 20), 255, np.uint8)
     trimap[5:9, 5:9] = 128
-    weight, aim = outline_pull(trimap)
+    weight, aim = boundary_data_term(trimap)
     assert weight.shape == (16,) and not weight.any() and not aim.any()
 
 
 def test_without_foreground_the_middle_of_what_is_open_is_pulled_as_strongly_at_any_size() -> None:
     trimap = np.where(_from_middle() < 40, 128, 0).astype(np.uint8)
-    weight, aim = outline_pull(trimap)
+    weight, aim = boundary_data_term(trimap)
     away = _from_middle()[trimap == 128]
     assert (aim[away < 20] == 1).all() and (aim[away > 36] == 0).all() and weight[away < 5].min() > 0
-    large, _ = outline_pull(trimap.repeat(2, 0).repeat(2, 1))
+    large, _ = boundary_data_term(trimap.repeat(2, 0).repeat(2, 1))
     assert large.sum() == pytest.approx(weight.sum(), rel=0.1)
 
 
@@ -100,7 +99,7 @@ def test_lace_without_any_known_foreground_is_found(exchanged: bool) -> None:
     image = np.random.default_rng(1).uniform(0, 0.02, (90, 90, 3)).astype(np.float32) + np.float32((0.2, 0.4, 0.3))
     image[bars] += np.float32((0.5, 0.1, 0.2))
     trimap = np.where((np.abs(rows - 45) < 35) & (np.abs(columns - 45) < 35), 128, 255 if exchanged else 0)
-    found = AffinityPrior("closed-form+knn")(image, SmallHints(trimap.astype(np.uint8)))
+    found = AffinityPrior("closed-form+knn")(image, LowResHints(trimap.astype(np.uint8)))
     alpha = 1 - found.alpha if exchanged else found.alpha
     assert alpha[bars].mean() > 0.8 and alpha[~bars].mean() < 0.1
     assert found.alpha[trimap == 255].all() and not found.alpha[trimap == 0].any()
@@ -117,8 +116,8 @@ def test_a_part_of_no_known_colour_goes_to_the_subject(monkeypatch: pytest.Monke
     image[flag] = 0.1, 0.1, 0.9
     image += rng.uniform(0, 0.03, image.shape).astype(np.float32)
     around = (trimap == 128) & ~flag & (np.mgrid[:120, :160][1] > 117)
-    pulled = AffinityPrior("closed-form+knn")(image, SmallHints(trimap)).alpha
-    monkeypatch.setattr(outline, "WEIGHT", 0.0)
-    alone = AffinityPrior("closed-form+knn")(image, SmallHints(trimap)).alpha
+    pulled = AffinityPrior("closed-form+knn")(image, LowResHints(trimap)).alpha
+    monkeypatch.setattr("uhrmat.prior.closed_form.boundary_data_term.WEIGHT", 0.0)
+    alone = AffinityPrior("closed-form+knn")(image, LowResHints(trimap)).alpha
     assert alone[flag].mean() < 0.1 and pulled[flag].mean() > 0.6
     assert pulled[around].mean() < 0.05

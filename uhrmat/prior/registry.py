@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from uhrmat.prior.base import PriorMethod
-from uhrmat.prior.choose import NEEDS, NETWORK, PriorChoice, choose_prior
-from uhrmat.prior.closed_form.affinity import METHODS, AffinityPrior, Solver
-from uhrmat.prior.given import GivenAlpha, GivenMask
+from uhrmat.prior.choose import AFFINITY_PRIORS, DEFAULT_NETWORK, REQUIRED_HINTS, PriorChoice, choose_prior
+from uhrmat.prior.closed_form.affinity import AffinityPrior, Solver
+from uhrmat.prior.hint_priors import AlphaPrior, MaskPrior
 
 
 class PriorRegistry:
@@ -19,7 +19,7 @@ class PriorRegistry:
         self, name: str = "auto", solver: Solver | None = None, device: str = "cpu", threads: int | None = None
     ) -> None:
         if name != "auto":
-            choose_prior(name, frozenset({NEEDS.get(name) or "trimap"}))
+            choose_prior(name, frozenset({REQUIRED_HINTS.get(name) or "trimap"}))
         self.name, self._solver, self._device, self._threads = name, solver, device, threads
         self._made: dict[str, tuple[PriorMethod, PriorChoice]] = {}
 
@@ -29,7 +29,7 @@ class PriorRegistry:
         if choice.name not in self._made:
             self._made[choice.name] = self._make(choice)
         method, made = self._made[choice.name]
-        return method, made if choice.name == NETWORK else choice
+        return method, made if choice.name == DEFAULT_NETWORK else choice
 
     def use(self, name: str, method: PriorMethod) -> None:
         """Asks `method` from now on where the prior `name` is chosen."""
@@ -37,12 +37,12 @@ class PriorRegistry:
 
     def _make(self, choice: PriorChoice) -> tuple[PriorMethod, PriorChoice]:
         name = choice.name
-        if name == NETWORK:
-            from uhrmat.prior.networks.registry import default_network
+        if name == DEFAULT_NETWORK:
+            from uhrmat.prior.networks.registry import choose_default_network
 
-            method, choice = default_network(self._device, self._threads)
+            method, choice = choose_default_network(self._device, self._threads)
             return self._sharp(method), choice
-        if name in METHODS:
+        if name in AFFINITY_PRIORS:
             return AffinityPrior(name, self._solver), choice
         if name == "plate":
             from uhrmat.prior.clean_plate.plate import PlatePrior
@@ -57,14 +57,14 @@ class PriorRegistry:
             from uhrmat.prior.closed_form.corrected import CorrectedPrior
 
             return CorrectedPrior(bundled_weights(name), self._solver, self._device), choice
-        simple: dict[str, PriorMethod] = {"alpha": GivenAlpha(), "mask": GivenMask()}
+        simple: dict[str, PriorMethod] = {"alpha": AlphaPrior(), "mask": MaskPrior()}
         if name in simple:
             return simple[name], choice
-        from uhrmat.prior.networks.registry import network
+        from uhrmat.prior.networks.registry import load_network
 
-        return self._sharp(network(name, self._device, self._threads)), choice
+        return self._sharp(load_network(name, self._device, self._threads)), choice
 
     def _sharp(self, method: PriorMethod) -> PriorMethod:
-        from uhrmat.prior.closed_form.sharpen import Sharpened
+        from uhrmat.prior.closed_form.sharpen import SharpenedPrior
 
-        return Sharpened(method, self._solver) if getattr(method, "coarse", False) else method
+        return SharpenedPrior(method, self._solver) if getattr(method, "coarse", False) else method

@@ -22,7 +22,7 @@ _FORMATS = {".png": "png", ".tif": "tiff", ".tiff": "tiff"}
 
 
 @dataclass(frozen=True)
-class MadeTrimap:
+class TrimapFile:
     """A trimap that was written: its size, how far the edge was opened (pixels), how much of it is unknown, and what
     may not be as it was meant."""
 
@@ -59,7 +59,7 @@ def write_trimap(
     erode: int | None = None,
     dilate: int | None = None,
     overwrite: bool = False,
-) -> MadeTrimap:
+) -> TrimapFile:
     """Reads `mask`, opens its edge by `erode` pixels inside and `dilate` outside (each else `radius`, else
     `default_radius`) and writes the trimap. Raises InputError or OutputError before anything is written.
     """
@@ -80,7 +80,7 @@ def write_trimap(
     _write(output, trimap, overwrite)
     chosen = radius is None and (erode is None or dilate is None)
     share = float(np.mean(trimap == UNKNOWN))
-    return MadeTrimap(output, width, height, inside, outside, chosen, share, tuple(notes))
+    return TrimapFile(output, width, height, inside, outside, chosen, share, tuple(notes))
 
 
 def _made_notes(trimap: npt.NDArray[np.uint8], mask: npt.NDArray[np.float32]) -> list[str]:

@@ -18,7 +18,7 @@ NEAR = 0.03
 """Weight of a place, which goes from 0 to 1 across the picture, against colours in [0, 1]."""
 
 
-def like_pixels(image: np.ndarray, unknown: np.ndarray) -> Any:
+def knn_affinities(image: np.ndarray, unknown: np.ndarray) -> Any:
     """Ties of the n unknown pixels: (n, n) sparse in CSR, symmetric; those to a pixel's neighbours sum to about 1.
 
     image: (h, w, 3) in [0, 1]; unknown: (h, w) bool, with n ≥ 1 pixels set.
@@ -34,10 +34,10 @@ def like_pixels(image: np.ndarray, unknown: np.ndarray) -> Any:
     return (ties + ties.T).tocsr()
 
 
-def neighbour_laplacian(ties: Any, alpha: np.ndarray, spread: float) -> Callable[[np.ndarray], np.ndarray]:
+def reweighted_laplacian(ties: Any, alpha: np.ndarray, spread: float) -> Callable[[np.ndarray], np.ndarray]:
     """What multiplies (n,) or (n, k) by A: x' A x is half the sum of w (x_i - x_j)² over all pairs.
 
-    ties: of `like_pixels`; alpha: (n,), a solution. The weights w of ties that it contradicts fall as Geman and
+    ties: of `knn_affinities`; alpha: (n,), a solution. The weights w of ties that it contradicts fall as Geman and
     McClure's (1987) do, to a quarter at a difference of `spread`: hair and the twigs behind it may have one colour.
     One step of iteratively reweighted least squares; with an infinite `spread` the ties stay as they are.
     """

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from uhrmat.prior.closed_form import neighbours
-from uhrmat.prior.closed_form.neighbours import like_pixels, neighbour_laplacian
+from uhrmat.prior.closed_form.knn_affinities import COUNT, knn_affinities, reweighted_laplacian
 
 
 def _stripes() -> tuple[np.ndarray, np.ndarray]:
@@ -21,7 +20,7 @@ def _stripes() -> tuple[np.ndarray, np.ndarray]:
 def _matrix(image: np.ndarray, unknown: np.ndarray) -> np.ndarray:
     """The Laplacian of the ties, in full."""
     n = int(unknown.sum())
-    return neighbour_laplacian(like_pixels(image, unknown), np.zeros(n), np.inf)(np.eye(n))
+    return reweighted_laplacian(knn_affinities(image, unknown), np.zeros(n), np.inf)(np.eye(n))
 
 
 def test_a_symmetric_laplacian() -> None:
@@ -48,7 +47,7 @@ def test_fewer_pixels_than_neighbours() -> None:
     image, unknown = _stripes()
     unknown[:] = False
     unknown[5, 5:7] = True
-    assert neighbours.COUNT > 2
+    assert COUNT > 2
     found = _matrix(image, unknown)
     assert np.allclose(found, np.array([[1, -1], [-1, 1]]) * found[0, 0]) and found[0, 0] > 0
     unknown[5, 6] = False
@@ -58,9 +57,9 @@ def test_fewer_pixels_than_neighbours() -> None:
 def test_ties_that_a_solution_contradicts_fall() -> None:
     """Half the pixels of either colour at 0 and half at 1: ties within a half stay, those between them go."""
     image, unknown = _stripes()
-    ties = like_pixels(image, unknown)
+    ties = knn_affinities(image, unknown)
     alpha = (np.arange(int(unknown.sum())) // 2 % 2).astype(np.float64)
-    plain, held = (neighbour_laplacian(ties, alpha, spread)(np.eye(len(alpha))) for spread in (np.inf, 0.1))
+    plain, held = (reweighted_laplacian(ties, alpha, spread)(np.eye(len(alpha))) for spread in (np.inf, 0.1))
     assert np.abs(held - held.T).max() < 1e-12
     assert np.abs(held.sum(1)).max() < 1e-12
     tied = (plain != 0) & ~np.eye(len(alpha), dtype=bool)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from uhrmat.sparsity.spatial import widen
+from uhrmat.sparsity.spatial import dilate
 
 WEIGHT = 4.5e-5
 """Pull on a pixel beside the closed form's Laplacian: what a smooth region knows goes about 150 pixels against it."""
@@ -29,12 +29,12 @@ _DEEP = (0.35, 0.45)
 of the background was left open. Either way the outline says nothing of those pixels themselves."""
 
 
-def outline_pull(trimap: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def boundary_data_term(trimap: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Weights and alphas, (n,) float64 each, towards which the n unknown pixels of a trimap (h, w) {0, 128, 255} are
     pulled: 0 beside the known background, 1 away from it. The weights fall to zeros where the trimap is not drawn
     around anything."""
     unknown, front = trimap == 128, trimap == 255
-    rim = front & widen(unknown, 3)
+    rim = front & dilate(unknown, 3)
     if not (trimap == 0).any():
         nothing = np.zeros(int(unknown.sum()))
         return nothing, nothing

@@ -15,7 +15,7 @@ HOLD = 0.1
 """Weight of the coarser level against a pixel of weight 1."""
 
 
-def spread(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def pull_push(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """(h, w, C) float32: `values` (h, w, C) where `weight` (h, w) in [0, 1] is high, their surroundings elsewhere.
 
     Where nothing has any weight: the mean of all values.

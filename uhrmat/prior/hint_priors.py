@@ -5,28 +5,28 @@ from __future__ import annotations
 import numpy as np
 
 from uhrmat.core.errors import InputError
-from uhrmat.prior.base import PriorResult, SmallHints, constrained
+from uhrmat.prior.base import LowResHints, PriorResult, constrain_alpha
 
 
-class GivenAlpha:
+class AlphaPrior:
     """The user's own matte, of any resolution, at working size."""
 
     name = "alpha"
     side: int | None = None
 
-    def __call__(self, small: np.ndarray, hints: SmallHints) -> PriorResult:
+    def __call__(self, small: np.ndarray, hints: LowResHints) -> PriorResult:
         if hints.alpha is None:
             raise InputError("The prior alpha needs a matte.", "Give --alpha.")
-        return PriorResult(constrained(hints.alpha, hints.trimap), self.name)
+        return PriorResult(constrain_alpha(hints.alpha, hints.trimap), self.name)
 
 
-class GivenMask:
+class MaskPrior:
     """The mask itself as coarse alpha; only the band that it opens is refined."""
 
     name = "mask"
     side: int | None = None
 
-    def __call__(self, small: np.ndarray, hints: SmallHints) -> PriorResult:
+    def __call__(self, small: np.ndarray, hints: LowResHints) -> PriorResult:
         if hints.mask is None:
             raise InputError("The prior mask needs a mask.", "Give --mask.")
-        return PriorResult(constrained(hints.mask, hints.trimap), self.name)
+        return PriorResult(constrain_alpha(hints.mask, hints.trimap), self.name)
