@@ -22,8 +22,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks import plot
 from benchmarks.common import ROOT, best, header, parser, write
+from uhrmat.metrics.plots import plot_bars
 from uhrmat.sparse import ActiveSet, DenseEngine, Engine, Feat, TilesEngine
 from uhrmat.sparse.kernels import make_kernel
 from uhrmat.sparse.spconv_engine import SpconvEngine
@@ -168,7 +168,7 @@ def main(argv: list[str] | None = None) -> None:
     document = header(wanted.threads, wanted.quick) | {"case": case, "engines": found}
     path = write(wanted.results, "engines", document)
     values = {name: times["wall_ms"] for name, times in found.items() if times}
-    plot.bars(wanted.results / "engines.png", f"3x3, {CHANNELS} to {CHANNELS} channels, {count} pixels", "ms", values)
+    plot_bars(wanted.results / "engines.png", f"3x3, {CHANNELS} to {CHANNELS} channels, {count} pixels", "ms", values)
     print(path.read_text())
 
 

@@ -24,10 +24,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks import plot
 from benchmarks.common import Peak, header, median_ms, parser, why, write
 from benchmarks.shot import Shot, bands, synthetic
 from uhrmat.core.devices import PRECISIONS
+from uhrmat.metrics.plots import plot_bars
 from uhrmat.refine.refiner import RefineInput, load_shm
 from uhrmat.refine.shm.network import SHM
 from uhrmat.sparse import ActiveSet, make_engine
@@ -173,7 +173,7 @@ def main(argv: list[str] | None = None) -> None:
     path = write(wanted.results, "gpu", document)
     done = [row for row in document["speed"] if "refine_ms" in row]
     values = {f"{r['case']} {r['net']} {r['engine']} {r['precision']}": r["refine_ms"] for r in done}
-    plot.bars(wanted.results / "gpu.png", f"Refinement on {document['machine'].get('gpu', device)}", "ms", values)
+    plot_bars(wanted.results / "gpu.png", f"Refinement on {document['machine'].get('gpu', device)}", "ms", values)
     print(path)
 
 

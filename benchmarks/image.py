@@ -19,11 +19,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-from benchmarks import plot
 from benchmarks.common import header, parser, write
 from benchmarks.shot import hair
 from benchmarks.watch import Run, available, watch
 from uhrmat.metrics import score
+from uhrmat.metrics.plots import plot_bars
 
 SIZES = {"tiny": (128, 160), "4k": (2160, 3840), "8k": (4320, 7680)}
 METHODS = ("uhrmat", "cf", "knn", "lbdm")
@@ -93,7 +93,7 @@ def main(argv: list[str] | None = None) -> None:
                 write(wanted.results, "image", document)
     rows = [(scene["size"], run) for scene in document["scenes"] for run in scene["runs"]]
     values = {f"{size} {run['method']}" + (" (stopped)" if "error" in run else ""): run["wall_s"] for size, run in rows}
-    plot.bars(wanted.results / "image.png", "File to file", "s", values)
+    plot_bars(wanted.results / "image.png", "File to file", "s", values)
 
 
 if __name__ == "__main__":

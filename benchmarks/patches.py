@@ -18,13 +18,13 @@ import cv2
 import numpy as np
 import torch
 
-from benchmarks import plot
 from benchmarks.common import Peak, header, parser, write
 from benchmarks.macs import active_sites, dense_sites, macs
 from benchmarks.shot import Shot, hair
 from uhrmat.media import Picture
 from uhrmat.media.resample import downsample_trimap
 from uhrmat.metrics import differences, gradient_error
+from uhrmat.metrics.plots import plot_bars
 from uhrmat.prior.base import LowResHints, working_shape
 from uhrmat.prior.closed_form.affinity import AffinityPrior
 from uhrmat.prior.prefetch import downsample_picture
@@ -170,7 +170,7 @@ def main(argv: list[str] | None = None) -> None:
     }
     print(write(wanted.results, "patches", document))
     print(rows, changes, document["gmacs"], sep="\n")
-    plot.bars(wanted.results / "patches.png", "Refinement", "s", {name: row["seconds"] for name, row in rows.items()})
+    plot_bars(wanted.results / "patches.png", "Refinement", "s", {name: row["seconds"] for name, row in rows.items()})
 
 
 if __name__ == "__main__":

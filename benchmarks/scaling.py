@@ -17,10 +17,10 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from benchmarks import plot
 from benchmarks.common import Peak, header, parser, write
 from benchmarks.shot import Shot, bands, synthetic
 from uhrmat.core.devices import PRECISIONS, pick_precision
+from uhrmat.metrics.plots import plot_lines
 from uhrmat.refine.refiner import RefineInput, load_shm
 
 SIDE, ACTIVES = 4096, [50_000, 100_000, 200_000, 500_000, 1_000_000, 2_000_000, 4_000_000]
@@ -99,7 +99,7 @@ def main(argv: list[str] | None = None) -> None:
         "megabytes": [(row["active"] / 1e6, max(row["peak_bytes"], 1) / 1e6) for row in by_active],
     }
     title = f"SHM-lite, tiles, {precision}: {side} x {side}"
-    plot.lines(wanted.results / "scaling.png", title, "million active pixels", "ms / MB", series)
+    plot_lines(wanted.results / "scaling.png", title, "million active pixels", "ms / MB", series)
 
 
 if __name__ == "__main__":

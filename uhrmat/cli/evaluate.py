@@ -28,7 +28,9 @@ def evaluate(
     ] = None,
     clip: Annotated[bool, typer.Option("--clip", help="The folders hold a clip's numbered frames: dtSSD too.")] = False,
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the table as CSV.")] = None,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Also draw the table as PNG.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also draw the table as PNG (extra: plots).")
+    ] = None,
     overwrite: opt.Overwrite = False,
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
@@ -40,9 +42,12 @@ def evaluate(
     """
     with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
         from uhrmat.metrics import evaluation as ev
+        from uhrmat.metrics.plots import check_plots
 
         pairing = ev.find_pairs(pred, truth, trimap, clip=clip)
         ev.check_outputs([csv, plot], pairing, overwrite)
+        if plot:
+            check_plots()
         with console.working("measuring"):
             result = ev.evaluate(pairing, region=region, protocol=protocol, clip=clip)
         if csv:
