@@ -26,7 +26,7 @@ import numpy as np
 import torch
 
 from benchmarks.common import header, parser, write
-from uhrmat.core.devices import fast_bf16
+from uhrmat.core.devices import has_fast_bf16
 from uhrmat.hints.files import read_matte, read_trimap
 from uhrmat.hints.read import Hints
 from uhrmat.media import read_picture
@@ -129,7 +129,7 @@ def networks(options: argparse.Namespace) -> list[Row]:
     rows, cases = [], {}
     for name, size in NETWORKS.items():
         chosen, out = replace(recipe, size=size), options.runs / size
-        state = train(chosen, options.cache, out, bf16=fast_bf16(), every=max(1, recipe.steps // 6))
+        state = train(chosen, options.cache, out, bf16=has_fast_bf16(), every=max(1, recipe.steps // 6))
         held_out = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
         last = next(line for line in reversed(held_out) if "network" in line)
         refiner = SHMRefiner(None, "auto", torch.float32, "cpu")

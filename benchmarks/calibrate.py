@@ -25,7 +25,7 @@ import torch
 from safetensors.torch import save_file
 
 from uhrmat.core.devices import PRECISIONS
-from uhrmat.core.memory import held_memory
+from uhrmat.core.memory import resident_memory
 from uhrmat.media import Picture
 from uhrmat.refine.memory.budget import CALIBRATION, Cost
 from uhrmat.refine.memory.parts import count_cells
@@ -78,7 +78,7 @@ def _reset(device: str) -> int:
         torch.cuda.reset_peak_memory_stats(device)
         return int(torch.cuda.memory_allocated(device))
     Path("/proc/self/clear_refs").write_text("5")
-    return held_memory()
+    return resident_memory()
 
 
 def _peak(device: str) -> int:

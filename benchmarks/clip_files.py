@@ -13,7 +13,7 @@ import av
 import numpy as np
 from PIL import Image
 
-from uhrmat.core.memory import held_memory
+from uhrmat.core.memory import resident_memory
 from uhrmat.core.options import ModelOptions
 from uhrmat.train.synth.clip import ClipRecipe, render_clip
 from uhrmat.video.frames import TemporalOptions
@@ -70,7 +70,7 @@ def _matted(spec: ClipSpec) -> tuple[ClipReport, dict[int, int]]:
     held: dict[int, int] = {}
 
     def note(done: int, count: int) -> None:
-        held[done] = held_memory()
+        held[done] = resident_memory()
 
     return matte_clip(job, Tools.of(job), progress=note), held
 

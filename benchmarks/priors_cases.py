@@ -13,7 +13,7 @@ import numpy as np
 from uhrmat.foreground.solve import estimate_foreground
 from uhrmat.hints.files import read_mask, read_matte, read_trimap
 from uhrmat.media import read_picture, srgb_decode, srgb_encode
-from uhrmat.media.chroma import excess, hue_axes, pure
+from uhrmat.media.chroma import hue_axes, key_excess, pure_key_colour
 from uhrmat.media.resample import area_average
 from uhrmat.train.bench.pictures import BenchPicture, find_items
 
@@ -80,7 +80,7 @@ def before_screen(item: BenchPicture) -> Case:
     """Before an uneven green screen that spills on the subject, whose own green is taken out first; nothing is said."""
     pixels, truth, trimap = _read(item)
     axes, subject = hue_axes(GREEN), _subject(pixels, truth)
-    plain = subject - np.maximum(excess(subject, axes), 0)[..., None] * pure(axes)
+    plain = subject - np.maximum(key_excess(subject, axes), 0)[..., None] * pure_key_colour(axes)
     ys, xs = (np.linspace(0, 1, n)[tuple(None if i != axis else slice(None) for i in range(2))]
               for axis, n in enumerate(truth.shape))  # fmt: skip
     light = 1 - UNEVEN * (2 * (xs - 0.6) ** 2 + 2 * (ys - 0.4) ** 2)

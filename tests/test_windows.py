@@ -116,6 +116,6 @@ def test_what_windows_tells_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
     monkeypatch.delattr("os.sysconf", raising=False)
     assert memory.available_memory() == 5 << 30
-    assert memory.held_memory() == 3 << 20 and memory.most_held_memory() == 7 << 20
+    assert memory.resident_memory() == 3 << 20 and memory.peak_resident_memory() == 7 << 20
     monkeypatch.delattr(ctypes, "windll")
-    assert memory.available_memory() == 2 << 30 and memory.most_held_memory() == 0
+    assert memory.available_memory() == 2 << 30 and memory.peak_resident_memory() == 0

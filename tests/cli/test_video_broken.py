@@ -19,7 +19,7 @@ from tests.media.video.helpers import add_sound, encode, play
 from tests.media.video.test_failures import full_disk
 from uhrmat.cli.app import app
 from uhrmat.media.video import open_clip
-from uhrmat.media.video.fields import as_interlaced
+from uhrmat.media.video.fields import mark_interlaced
 
 EVERY = {"g": "1", "bf": "0"}
 INDEX_FIRST = {"movflags": "+faststart"}
@@ -135,7 +135,7 @@ def test_a_change_of_resolution_ends_the_run_and_leaves_no_matte(tmp_path: Path)
 
 @pytest.mark.parametrize(("codec", "kept"), [("ffv1", True), ("vp9", False), ("hevc", False)])
 def test_an_interlaced_clip_is_told(tmp_path: Path, codec: str, kept: bool) -> None:
-    frames = [as_interlaced(frame, "bottom") for frame in shots(2)]
+    frames = [mark_interlaced(frame, "bottom") for frame in shots(2)]
     path = encode(tmp_path / "a.mp4", frames, options={"flags": "+ildct+ilme", "field_order": "bt", "bf": "0"})
     result = run(path, "--outputs", "alpha", codec=codec)
     notes = " ".join(json.loads(result.stdout)["items"][0]["notes"])

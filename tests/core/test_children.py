@@ -188,7 +188,8 @@ def test_a_fork_of_a_process_with_a_matter_is_told_so() -> None:
     assert _matte(matter) == "(16, 16)"
     for given in (matter, None):
         assert (
-            "forked from one that had made a StillPipeline" in (told := _in_child("fork", given)) and "'spawn'" in told
+            "forked from one that had made a MattingPipeline" in (told := _in_child("fork", given))
+            and "'spawn'" in told
         )
 
 

@@ -13,7 +13,7 @@ import torch
 from uhrmat import InputError
 from uhrmat.batch import worker
 from uhrmat.core import devices
-from uhrmat.core.devices import device_note, free_on_gpu, pick_device, trial_failure
+from uhrmat.core.devices import device_note, free_gpu_memory, gpu_failure, pick_device
 from uhrmat.pipeline import StillPipeline
 from uhrmat.refine.memory import budget, windows
 from uhrmat.refine.memory.budget import CUDA_SHARE, refiner_limit, set_workers_per_device
@@ -41,9 +41,9 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     monkeypatch.setattr(torch, "ones", lambda *shape, device="cpu": ones(*shape))
     monkeypatch.setattr(torch.nn.functional, "conv2d", conv2d)
     monkeypatch.setattr(devices, "on_device", lambda device: nullcontext())
-    trial_failure.cache_clear()
+    gpu_failure.cache_clear()
     yield state
-    trial_failure.cache_clear()
+    gpu_failure.cache_clear()
     set_workers_per_device(1)
 
 
@@ -104,7 +104,7 @@ def test_the_budget_does_not_depend_on_what_ran_before(gpu: dict[str, Any]) -> N
     first = refiner_limit("cuda", None)
     assert first == int(CUDA_SHARE * 8 * GB)
     gpu |= {"free": 3 * GB, "reserved": 5 * GB}
-    assert free_on_gpu("cuda:0") == 8 * GB and refiner_limit("cuda", None) == first
+    assert free_gpu_memory("cuda:0") == 8 * GB and refiner_limit("cuda", None) == first
     gpu["allocated"] = GB
     assert refiner_limit("cuda", None) == int(CUDA_SHARE * 7 * GB)
     assert refiner_limit("cuda", 123) == 123

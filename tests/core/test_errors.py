@@ -8,7 +8,7 @@ import os
 import pytest
 
 from uhrmat.core.errors import InputError
-from uhrmat.core.printable import encodable, printable
+from uhrmat.core.printable import escape_surrogates, printable
 
 
 @pytest.mark.parametrize(
@@ -40,5 +40,5 @@ def test_what_cannot_be_printed_is_escaped(name: str, shown: str) -> None:
     ],
 )
 def test_json_keeps_what_it_can_escape_itself(value: object, written: object) -> None:
-    assert encodable(value) == written
-    assert json.loads(json.dumps(encodable(value), ensure_ascii=False).encode()) == written
+    assert escape_surrogates(value) == written
+    assert json.loads(json.dumps(escape_surrogates(value), ensure_ascii=False).encode()) == written

@@ -18,7 +18,7 @@ import pytest
 
 from uhrmat.core import lock
 from uhrmat.core.errors import OutputError
-from uhrmat.core.lock import STALE, Lock, is_held, locked
+from uhrmat.core.lock import STALE, Lock, find_holder, hold_lock
 
 _HOLD = """
 import sys, time
@@ -57,17 +57,17 @@ def owned(path: Path, age: float = 0.0, **owner: Any) -> Path:
 
 
 def refused(path: Path) -> OutputError:
-    with pytest.raises(OutputError, match="Another run is at work") as caught, locked(path, "the folder"):
+    with pytest.raises(OutputError, match="Another run is at work") as caught, hold_lock(path, "the folder"):
         pass
     return caught.value
 
 
 def test_a_second_one_is_refused_and_nothing_stays(path: Path) -> None:
-    with locked(path, "the folder"):
+    with hold_lock(path, "the folder"):
         assert f"the folder: process {os.getpid()} on" in refused(path).message
-        assert is_held(path) is not None
-    assert is_held(path) is None and list(path.parent.iterdir()) == []
-    with locked(path, "the folder"):
+        assert find_holder(path) is not None
+    assert find_holder(path) is None and list(path.parent.iterdir()) == []
+    with hold_lock(path, "the folder"):
         pass
 
 
@@ -75,7 +75,7 @@ def test_a_live_lock_of_another_container_is_held(path: Path, holder: subprocess
     """Its process number means nothing here, nor does the age of its file: the kernel knows."""
     owned(path, STALE + 30, host="container", machine=lock._machine(), pid=2**22 + 1)
     assert "process 4194305 on container" in refused(path).message
-    assert is_held(path) is not None
+    assert find_holder(path) is not None
 
 
 @pytest.mark.parametrize("owner", [{}, {"machine": "same"}, {"machine": "same", "host": "another container"}])
@@ -84,8 +84,8 @@ def test_a_lock_dies_with_its_process(path: Path, holder: subprocess.Popen[str],
         owned(path, **{**owner, "machine": lock._machine(), "pid": os.getpid()})
     holder.send_signal(signal.SIGKILL)
     holder.wait()
-    assert is_held(path) is None
-    with locked(path, "the folder"):
+    assert find_holder(path) is None
+    with hold_lock(path, "the folder"):
         assert json.loads(path.with_name("lock.json").read_text())["pid"] == os.getpid()
 
 
@@ -96,10 +96,10 @@ def test_of_another_machine_by_its_age(path: Path, kernel: bool, monkeypatch: py
     file = owned(path, STALE - 30, **ELSEWHERE)
     error = refused(path)
     assert "process 1 on elsewhere" in error.message and str(file) in error.hint and file.exists()
-    assert is_held(path) is not None
+    assert find_holder(path) is not None
     owned(path, STALE + 30, **ELSEWHERE)
-    assert is_held(path) is None
-    with locked(path, "the folder"):
+    assert find_holder(path) is None
+    with hold_lock(path, "the folder"):
         assert json.loads(file.read_text())["pid"] == os.getpid()
         refused(path)
 
@@ -116,7 +116,7 @@ def test_an_owner_that_says_nothing_is_young_or_dead(path: Path, text: str) -> N
     file.write_text(text)
     refused(path)
     os.utime(file, (time.time() - STALE - 30,) * 2)
-    with locked(path, "the folder"):
+    with hold_lock(path, "the folder"):
         pass
 
 
@@ -136,10 +136,10 @@ def test_a_file_system_without_locks(path: Path, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(filelock.FileLock, "acquire", acquire)
 
     refuse(errno.ENOSYS)
-    with locked(path, "the folder"):
+    with hold_lock(path, "the folder"):
         refused(path)
     refuse(errno.EROFS)
-    with pytest.raises(OutputError, match=r"cannot be written to .*Read-only"), locked(path, "the folder"):
+    with pytest.raises(OutputError, match=r"cannot be written to .*Read-only"), hold_lock(path, "the folder"):
         pass
 
 

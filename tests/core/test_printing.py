@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from uhrmat.core.printing import own_output
+from uhrmat.core.printing import capture_output
 
 
 def test_threads_that_overlap_put_back_the_one_stdout() -> None:
@@ -17,7 +17,7 @@ def test_threads_that_overlap_put_back_the_one_stdout() -> None:
     kept: list[str] = []
 
     def first() -> None:
-        with own_output() as printed:
+        with capture_output() as printed:
             print("first")
             begun.set()
             ended.wait(10)
@@ -27,7 +27,7 @@ def test_threads_that_overlap_put_back_the_one_stdout() -> None:
     thread = threading.Thread(target=first)
     thread.start()
     begun.wait(10)
-    with own_output() as printed:
+    with capture_output() as printed:
         print("second")
         ended.set()
         thread.join()
@@ -37,11 +37,11 @@ def test_threads_that_overlap_put_back_the_one_stdout() -> None:
 
 
 def test_other_threads_print_as_before(capsys: pytest.CaptureFixture[str]) -> None:
-    with own_output() as printed:
+    with capture_output() as printed:
         thread = threading.Thread(target=print, args=("of another thread",))
         thread.start()
         thread.join()
-        with own_output() as inner:
+        with capture_output() as inner:
             print("inner")
         print("outer")
     assert capsys.readouterr().out == "of another thread\n"
@@ -50,11 +50,11 @@ def test_other_threads_print_as_before(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_an_error_and_a_stdout_set_meanwhile() -> None:
     before, other = sys.stdout, io.StringIO()
-    with pytest.raises(ValueError, match="inside"), own_output():
+    with pytest.raises(ValueError, match="inside"), capture_output():
         raise ValueError("inside")
     assert sys.stdout is before
     try:
-        with own_output():
+        with capture_output():
             sys.stdout = other
         assert sys.stdout is other, "who sets it within the block keeps it"
     finally:

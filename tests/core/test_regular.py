@@ -19,7 +19,7 @@ from uhrmat.hub import resolve
 from uhrmat.hub.convert import read_checkpoint
 from uhrmat.hub.tensors import read_header
 from uhrmat.hub.verify import sha256
-from uhrmat.media import atomic, check_writable, read_info, read_picture, write_alpha
+from uhrmat.media import atomic_write, check_writable, read_info, read_picture, write_alpha
 from uhrmat.media.composite import parse_background
 from uhrmat.media.video import open_clip
 from uhrmat.train.recipe import load_recipe
@@ -115,7 +115,7 @@ def test_nothing_takes_the_place_of_what_is_no_file(tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path)
     os.mkfifo("pipe")
     os.symlink("/dev/zero", "zero")
-    with pytest.raises(OutputError, match="not a file or folder to write to"), atomic(name):
+    with pytest.raises(OutputError, match="not a file or folder to write to"), atomic_write(name):
         pytest.fail("it was opened")
     with pytest.raises(OutputError, match="not a file or folder to write to"):
         check_writable(name)

@@ -14,9 +14,9 @@ from uhrmat.core.signals import stop_on_signal
 
 _STUCK = """
 import os, sys, threading, time
-from uhrmat.core.quick import run_and_leave
-from uhrmat.core.signals import stop_on_signal, interrupt_process
-interrupt_process()
+from uhrmat.core.startup import run_and_exit
+from uhrmat.core.signals import stop_on_signal, install_interrupt_handler
+install_interrupt_handler()
 def stuck():
     time.sleep(300)
 def batch():
@@ -43,7 +43,7 @@ def command():
         {name}()
     except KeyboardInterrupt:
         sys.exit(130)
-run_and_leave(command)
+run_and_exit(command)
 """
 
 
@@ -66,7 +66,7 @@ def test_the_second_signal_ends_it(name: str, first: int, second: int) -> None:
 def test_one_signal_that_is_ignored_stays_ignored() -> None:
     body = (
         "import os, signal; signal.signal(signal.SIGINT, signal.SIG_IGN);"
-        "from uhrmat.core.signals import interrupt_process; interrupt_process();"
+        "from uhrmat.core.signals import install_interrupt_handler; install_interrupt_handler();"
         "os.kill(os.getpid(), signal.SIGINT); print('going on')"
     )
     done = subprocess.run([sys.executable, "-c", body], capture_output=True, text=True, check=True)

@@ -17,7 +17,7 @@ from uhrmat.core import durable, stage
 from uhrmat.core.errors import OutputError
 from uhrmat.core.lock import STALE, Lock
 from uhrmat.core.stage import all_or_none, recover
-from uhrmat.media import atomic, check_writable
+from uhrmat.media import atomic_write, check_writable
 
 NAMES = ("alpha", "foreground", "cutout")
 NEW = {f"x_{name}.png": f"new {name}" for name in NAMES}
@@ -105,21 +105,24 @@ def test_a_file_that_appears_meanwhile_is_kept(tmp_path: Path, links: bool, monk
             path.write_text("new")
         fill(tmp_path, {"x_cutout.png": "another's"})
     assert contents(tmp_path) == {"x_cutout.png": "another's"}
-    with pytest.raises(OutputError, match="has appeared"), atomic(tmp_path / "a.txt", overwrite=False) as temporary:
+    with (
+        pytest.raises(OutputError, match="has appeared"),
+        atomic_write(tmp_path / "a.txt", overwrite=False) as temporary,
+    ):
         temporary.write_text("new")
         fill(tmp_path, {"a.txt": "another's"})
     assert contents(tmp_path) == {"x_cutout.png": "another's", "a.txt": "another's"}
 
 
 def test_a_file_that_appears_in_the_last_instant_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = durable.move_new
+    real = durable.move_without_replacing
 
     def late(source: Path, target: Path) -> None:
         if target.name == "x_cutout.png":
             target.write_text("another's")
         real(source, target)
 
-    monkeypatch.setattr(stage, "move_new", late)
+    monkeypatch.setattr(stage, "move_without_replacing", late)
     with pytest.raises(OutputError, match="has appeared"):
         write_all(tmp_path, overwrite=False)
     assert contents(tmp_path) == {"x_cutout.png": "another's"}
@@ -233,7 +236,7 @@ def contents_of_set(folder: Path) -> list[str]:
 
 def test_everything_is_flushed_before_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     steps: list[str] = []
-    for name in ("sync_file", "sync_folder", "move_new"):
+    for name in ("sync_file", "sync_folder", "move_without_replacing"):
         real = getattr(durable, name)
 
         def noted(path: Path, *rest: Any, name: str = name, real: Any = real) -> None:
@@ -242,7 +245,7 @@ def test_everything_is_flushed_before_it_is_named(tmp_path: Path, monkeypatch: p
 
         monkeypatch.setattr(stage, name, noted)
     write_all(tmp_path)
-    moved = steps.index("move_new x_alpha.png")
+    moved = steps.index("move_without_replacing x_alpha.png")
     assert steps[:3] == [f"sync_file {name}" for name in NEW] and steps[3].startswith("sync_file .uhrmat-journal")
     assert steps[moved - 1].startswith("sync_folder .uhrmat-") and steps[-1] == f"sync_folder {tmp_path.name}"
 

@@ -24,8 +24,8 @@ NEEDED = 40 * 50 * 3
 @pytest.fixture
 def held(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that holds 1000 bytes, its helper 100, on a machine where 5000 are free."""
-    monkeypatch.setattr(limits, "held_memory", lambda: 1000)
-    monkeypatch.setattr(limits, "helpers_memory", lambda: 100)
+    monkeypatch.setattr(limits, "resident_memory", lambda: 1000)
+    monkeypatch.setattr(limits, "prior_process_memory", lambda: 100)
     monkeypatch.setattr(limits, "available_memory", lambda: 5000)
     monkeypatch.setattr(memory, "has_nvidia", lambda: True)
 

@@ -21,7 +21,7 @@ from uhrmat.media import (
     ALPHA_SUFFIX,
     Picture,
     PictureInfo,
-    atomic,
+    atomic_write,
     check_writable,
     open_png,
     quantise,
@@ -262,7 +262,7 @@ def test_a_failure_leaves_the_old_file_and_no_other(tmp_path: Path, error: type[
     path = tmp_path / "a.png"
     path.write_bytes(b"old")
     wanted = OutputError if error is OSError else error
-    with pytest.raises(wanted), atomic(path) as temporary:
+    with pytest.raises(wanted), atomic_write(path) as temporary:
         temporary.write_bytes(b"half")
         assert temporary.parent == tmp_path and temporary.suffix == ".png"
         raise error

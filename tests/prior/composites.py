@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from uhrmat.media import srgb_decode, srgb_encode
-from uhrmat.media.chroma import excess, hue_axes, pure
+from uhrmat.media.chroma import hue_axes, key_excess, pure_key_colour
 from uhrmat.media.resample import area_average
 from uhrmat.train.synth import Scene, render_scene
 
@@ -48,7 +48,7 @@ def before_screen(
     uneven: how far the screen's light falls off; spill: share of the screen's colour added to the subject.
     """
     found, axes = scene(kind), hue_axes(np.float32(colour))
-    plain = found.foreground - np.maximum(excess(found.foreground, axes), 0)[..., None] * pure(axes)
+    plain = found.foreground - np.maximum(key_excess(found.foreground, axes), 0)[..., None] * pure_key_colour(axes)
     height, width = found.alpha.shape
     ys, xs = np.mgrid[:height, :width]
     light = 1 - uneven * (2 * (xs / width - 0.6) ** 2 + 2 * (ys / height - 0.4) ** 2 + 0.15 * np.sin(xs / 40))

@@ -11,7 +11,7 @@ from uhrmat.core.errors import InputError
 from uhrmat.foreground.despill import despill
 from uhrmat.hints.key_colour import key_rgb, parse_key
 from uhrmat.media import read_picture
-from uhrmat.media.chroma import excess, hue_axes
+from uhrmat.media.chroma import hue_axes, key_excess
 from uhrmat.media.resample import area_average
 from uhrmat.prior.base import LowResHints
 from uhrmat.prior.chroma_key.key import KeyPrior
@@ -66,7 +66,7 @@ def test_a_trimap_is_kept() -> None:
 def test_the_colour_difference_of_green_is_that_of_vlahos() -> None:
     colours = np.random.default_rng(1).random((50, 3), np.float32)
     expected = colours[:, 1] - np.maximum(colours[:, 0], colours[:, 2])
-    assert np.allclose(excess(colours, hue_axes(np.float32([0, 1, 0]))), expected, atol=1e-5)
+    assert np.allclose(key_excess(colours, hue_axes(np.float32([0, 1, 0]))), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
@@ -80,7 +80,7 @@ def test_despill_takes_off_what_the_screen_added(dtype: type, colour: tuple[floa
     freed = stored.astype(dtype)
     assert despill(freed, colour) > 0
     axes = hue_axes(np.float32(colour))
-    assert excess(freed.astype(np.float32) / top, axes).max() < 2.5 / 255
+    assert key_excess(freed.astype(np.float32) / top, axes).max() < 2.5 / 255
     off = [float(np.abs(x.astype(np.float32) / top - plain).mean()) for x in (stored.astype(dtype), freed)]
     assert off[1] < 0.75 * off[0]
     skin = np.full((1, 1, 3), [0.8, 0.6, 0.5], np.float32)

@@ -67,9 +67,9 @@ def test_a_wrong_command_line_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
         return begun[0]
 
     monkeypatch.setattr("uhrmat.cli.start.protect", lambda: None)  # pytest's own streams and signals
-    monkeypatch.setattr("uhrmat.cli.start.interrupt_process", lambda: None)
+    monkeypatch.setattr("uhrmat.cli.start.install_interrupt_handler", lambda: None)
     monkeypatch.setattr("uhrmat.prior.launch.launch_worker", noted)
-    monkeypatch.setattr("uhrmat.cli.app.run_and_leave", lambda command: command())
+    monkeypatch.setattr("uhrmat.cli.app.run_and_exit", lambda command: command())
     monkeypatch.setattr(sys, "argv", ["uhrmat", "image", "nowhere.jpg", "--trimap", "t.png", "--no-such-option"])
     with pytest.raises(SystemExit) as caught:
         main()

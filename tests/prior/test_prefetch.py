@@ -101,7 +101,7 @@ def test_what_finds_no_room_beside_the_photograph_before_it_is_read_after_it(
 
     def loaded(job: ImageTask, *options: Any) -> Any:
         now = held[job.photo.name].pop(0)
-        monkeypatch.setattr(limits, "held_memory", lambda: now)
+        monkeypatch.setattr(limits, "resident_memory", lambda: now)
         return load(job, *options)
 
     monkeypatch.setattr(load_module, "load", loaded)

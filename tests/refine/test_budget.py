@@ -8,7 +8,7 @@ import torch
 
 from uhrmat import MemoryBudgetError
 from uhrmat.core.devices import peak_memory
-from uhrmat.core.memory import available_memory, held_memory
+from uhrmat.core.memory import available_memory, resident_memory
 from uhrmat.refine.memory import budget
 from uhrmat.refine.memory.budget import MARGIN, Cost, check_total, cost_of, refiner_limit, retry_with_less_memory
 
@@ -117,7 +117,7 @@ def test_calibration_says_where_it_was_measured() -> None:
 
 
 def test_the_cpu_limit_is_the_processes_total() -> None:
-    held = held_memory()
+    held = resident_memory()
     # The kernel counts the two apart and in batches of pages.
     assert 0 < held <= 1.05 * peak_memory("cpu") and available_memory() > 0
     assert refiner_limit("cpu", held + 10**9) == pytest.approx(10**9, abs=10**8)
@@ -126,7 +126,7 @@ def test_the_cpu_limit_is_the_processes_total() -> None:
 
 def test_a_total_that_cannot_be_kept() -> None:
     check_total("cpu", None, 10**15, "the foreground")
-    check_total("cpu", held_memory() + 10**9, 1000, "the foreground")
+    check_total("cpu", resident_memory() + 10**9, 1000, "the foreground")
     with pytest.raises(MemoryBudgetError, match=r"the foreground needs .* in all. Give --max-memory"):
         check_total("cpu", 10**6, 1000, "the foreground")
 

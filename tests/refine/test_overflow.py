@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from uhrmat import InputError, MemoryBudgetError
-from uhrmat.core.memory import held_memory
+from uhrmat.core.memory import resident_memory
 from uhrmat.media import Picture
 from uhrmat.media.resample import area_average, downsample_trimap
 from uhrmat.pipeline import StillPipeline, StillResult
@@ -208,7 +208,7 @@ def photo() -> tuple[np.ndarray, np.ndarray]:
 
 def _matted(photo: tuple[np.ndarray, np.ndarray], overflow: str, room: int | None) -> StillResult:
     """As `uhrmat image` would; `room`: megabytes beside what the process holds."""
-    limit = None if room is None else held_memory() + room * 10**6
+    limit = None if room is None else resident_memory() + room * 10**6
     matter = StillPipeline(working_size=150, precision="fp32", overflow=overflow, max_memory=limit)
     return matter.matte(photo[0], trimap=photo[1], foreground=False)
 

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from uhrmat.core.errors import InputError
-from uhrmat.core.naming import companions, split_ending
+from uhrmat.core.naming import companion_names, split_ending
 from uhrmat.core.regular import special_kind
 
 STILLS = frozenset((".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".exr"))
@@ -135,7 +135,7 @@ def _walk(
         here = Path(folder)
         below = PurePosixPath(here.relative_to(root).as_posix())
         inside = []
-        beside = companions([*(name for name in files if _kind(name)), *folders])
+        beside = companion_names([*(name for name in files if _kind(name)), *folders])
         for name in sorted(folders):
             path = here / name
             if name.startswith(".") or name.lower() in _JUNK or (skip and path.resolve() in skip):

@@ -17,7 +17,7 @@ from string import Formatter
 
 from uhrmat.batch.find import BatchItem
 from uhrmat.core.errors import InputError
-from uhrmat.core.naming import existing, hints_of, is_picture, list_folder
+from uhrmat.core.naming import find_existing, find_hints, is_picture, list_folder
 from uhrmat.media import same_file
 
 _FIELDS = ("folder", "tree", "stem", "name")
@@ -80,13 +80,13 @@ class HintFolders:
         if Path(text).is_file():
             return Path(text)
         if _is_pattern(text):
-            path = existing(_filled(text, item))
+            path = find_existing(_filled(text, item))
             if path.is_file() or (item.kind == "clip" and path.is_dir()):
                 return path
             raise InputError(f"There is no {kind} {path}.", "Add it, or correct the pattern.")
         for folder in dict.fromkeys((Path(text) / item.folder, Path(text))):
             names, beside = self._listing(folder), same_file(folder, item.source.parent)
-            fitting = hints_of(item.stem, kind, folder, names, beside=beside, usable=partial(_usable, item))
+            fitting = find_hints(item.stem, kind, folder, names, beside=beside, usable=partial(_usable, item))
             if len(fitting) > 1:
                 what = f"{folder} has {len(fitting)} {kind}s for it: {', '.join(p.name for p in fitting)}."
                 raise InputError(what, "Keep one of them.")

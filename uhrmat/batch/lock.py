@@ -26,7 +26,7 @@ def locked(out: Path, shard: tuple[int, int] = (1, 1)) -> Iterator[Callable[[], 
     Shards of one number go side by side; anything else is refused with OutputError that names who is at work.
     """
     mine = out / FOLDER / f"lock-{part_name(shard)}"
-    with lock.locked(mine, out):
+    with lock.hold_lock(mine, out):
         _only(mine, out, shard[1])
         yield partial(_only, mine, out, shard[1])
 
@@ -36,9 +36,9 @@ def _only(mine: Path, out: Path, parts: int) -> bool:
     alone = True
     for owner_file in sorted(mine.parent.glob("lock-*.json")):
         path, match = owner_file.with_suffix(""), _NAME.fullmatch(owner_file.name)
-        if path == mine or match is None or (held := lock.is_held(path)) is None:
+        if path == mine or match is None or (held := lock.find_holder(path)) is None:
             continue
         if int(match[2]) != parts:
-            raise lock.refused(held, out)
+            raise lock.lock_error(held, out)
         alone = False
     return alone

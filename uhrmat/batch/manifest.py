@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Literal
 
 from uhrmat.core.errors import OutputError
-from uhrmat.media import atomic
+from uhrmat.media import atomic_write
 
 State = Literal["begun", "done", "failed"]
 FOLDER = ".uhrmat"
@@ -132,7 +132,7 @@ class Manifest:
     def _shorten(self, path: Path) -> None:
         """Rewrites a part with the last line of each item."""
         last = {record.key: record for record in _records(path) if record is not None}
-        with atomic(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text("".join(_line(record) for record in last.values()), "utf-8")
 
     def done(self, key: str, given: str, settings: str) -> bool:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from uhrmat.core.printable import encodable
-from uhrmat.media import atomic
+from uhrmat.core.printable import escape_surrogates
+from uhrmat.media import atomic_write
 
 Tell = Callable[[dict[str, Any]], None]
 """Told every event, see `docs/batch.md`: a mapping with the key "event", as JSON takes it."""
@@ -52,5 +52,5 @@ def write_failures(path: Path, summary: Summary) -> None:
         path.unlink(missing_ok=True)
         return
     found = [{key: text for key, text in item.items() if key != "source"} for item in summary.failures.values()]
-    with atomic(path) as temporary:
-        temporary.write_text(json.dumps(encodable(found), indent=2) + "\n", "utf-8")
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(escape_surrogates(found), indent=2) + "\n", "utf-8")

@@ -21,8 +21,8 @@ from uhrmat.batch.manifest import FOLDER, Manifest, Record, measure, name_hash
 from uhrmat.batch.report import Summary, Tell
 from uhrmat.batch.select import has_results, input_of
 from uhrmat.batch.tasks import Kind, TaskResult, WorkerTask
-from uhrmat.core.delivered import by_name, without_folders
 from uhrmat.core.errors import OutputError
+from uhrmat.core.redact import names_by_path, redact_folders
 from uhrmat.core.signals import StopRequest
 
 TRIES = 3
@@ -56,7 +56,7 @@ class Batch:
         folders: Sequence[Path] = (), overwrite: bool = False,
     ) -> None:  # fmt: skip
         self.executor, self.manifest, self.digests, self.tell = executor, manifest, digests, tell
-        self._folders = by_name(folders)
+        self._folders = names_by_path(folders)
         self.summary, self.eta, self.overwrite = Summary(), Eta(), overwrite
         self._waiting, self._ready = deque[BatchItem](), deque[WorkerTask]()
         self._works, self._tries = dict[str, _Work](), dict[int, int]()
@@ -217,7 +217,7 @@ class Batch:
 
     def _fail(self, work: _Work, error: str, hint: str) -> None:
         item = work.item
-        error, hint = without_folders((error, hint), self._names(item))
+        error, hint = redact_folders((error, hint), self._names(item))
         failure = {"item": item.key, "source": str(item.source), "error": error, "hint": hint}
         self.summary.failures[item.key] = failure
         self.eta.finish(item.kind, item.size, counts=False)
@@ -243,7 +243,12 @@ class Batch:
     def _names(self, item: BatchItem) -> dict[Path, str]:
         """What its files are called where no folder is named: see `delivered`."""
         out = self.manifest.out
-        own = {item.source: item.key, **by_name(item.hints.values()), out / item.folder: str(item.folder), out: "."}
+        own = {
+            item.source: item.key,
+            **names_by_path(item.hints.values()),
+            out / item.folder: str(item.folder),
+            out: ".",
+        }
         return {**self._folders, **own}
 
     def _check_disk(self) -> None:

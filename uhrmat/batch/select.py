@@ -12,7 +12,7 @@ from uhrmat.batch.find import BatchItem, root_names
 from uhrmat.batch.manifest import FOLDER, Manifest, name_hash
 from uhrmat.batch.settings import Settings, fingerprint
 from uhrmat.core.errors import InputError, OutputError
-from uhrmat.core.naming import composed
+from uhrmat.core.naming import normalise_name
 from uhrmat.core.stage import recover
 from uhrmat.media import check_writable, same_file
 from uhrmat.media.video import CODECS
@@ -76,7 +76,7 @@ def collisions(items: Iterable[BatchItem], manifest: Manifest) -> dict[str, Batc
     found = {}
     for item in ordered:
         owner = owners.setdefault(
-            (item.kind, composed(str(item.folder)).casefold(), composed(item.stem).casefold()), item
+            (item.kind, normalise_name(str(item.folder)).casefold(), normalise_name(item.stem).casefold()), item
         )
         if owner is not item:
             found[item.key] = owner

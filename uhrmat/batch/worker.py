@@ -17,7 +17,7 @@ import numpy as np
 from uhrmat.batch.manifest import digest
 from uhrmat.batch.settings import Settings, fingerprint
 from uhrmat.batch.tasks import TaskResult, WorkerTask, failed
-from uhrmat.core.devices import peak_memory, trial_failure
+from uhrmat.core.devices import gpu_failure, peak_memory
 from uhrmat.core.errors import InputError, MemoryBudgetError
 from uhrmat.core.memory import memory_limit
 from uhrmat.image.deliver import deliver
@@ -148,7 +148,7 @@ def _device(name: str, index: int) -> tuple[str, int]:
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     own = f"cuda:{index % count}" if count > 1 else name
-    return (own, count) if count > 1 and not trial_failure(own) else (name, max(1, count))
+    return (own, count) if count > 1 and not gpu_failure(own) else (name, max(1, count))
 
 
 @dataclass

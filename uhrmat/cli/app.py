@@ -19,7 +19,7 @@ from uhrmat.cli.models import models
 from uhrmat.cli.train import train
 from uhrmat.cli.trimap import trimap
 from uhrmat.cli.video import video
-from uhrmat.core.quick import run_and_leave
+from uhrmat.core.startup import run_and_exit
 
 app = typer.Typer(
     name="uhrmat",
@@ -64,4 +64,4 @@ dress(app)
 
 def run(child: subprocess.Popen[bytes] | None) -> None:
     """Runs the command line. child: a process of the prior that was begun for it, see `prior.launch`."""
-    run_and_leave(lambda: app(obj=child))
+    run_and_exit(lambda: app(obj=child))

@@ -21,7 +21,7 @@ import typer
 
 from uhrmat.core.errors import UhrmatError
 from uhrmat.core.memory import memory_limit
-from uhrmat.core.printable import encodable, printable
+from uhrmat.core.printable import escape_surrogates, printable
 from uhrmat.core.signals import INTERRUPTED
 
 Rows = Sequence[tuple[str, str]]
@@ -63,7 +63,7 @@ class Console:
     def document(self, value: dict[str, Any]) -> None:
         """The result for programs, to stdout: one JSON document."""
         if self.as_json:
-            print(json.dumps(encodable(value), indent=2))
+            print(json.dumps(escape_surrogates(value), indent=2))
 
     def working(self, text: str) -> AbstractContextManager[Any]:
         """A spinner while something runs, on terminals only."""

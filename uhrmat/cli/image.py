@@ -87,7 +87,7 @@ def image(
             check_page(report, overwrite, [path for job in jobs for path in (job.photo, *job.hints.values())])
 
         # Only now, so that what can be refused is refused before torch is loaded.
-        from uhrmat.core.quick import importing
+        from uhrmat.core.startup import fast_import
         from uhrmat.image.load import Prefetcher
         from uhrmat.media.composite import need_opaque, parse_background
         from uhrmat.prior.choose import AFFINITY_PRIORS
@@ -102,7 +102,7 @@ def image(
             )  # fmt: skip
             # torch can wait until the prior is at work, but not the other way round
             at_work = hinted and begun_ahead.result() is not None
-            with importing(lean=prior in ("auto", *AFFINITY_PRIORS)):
+            with fast_import(lean=prior in ("auto", *AFFINITY_PRIORS)):
                 from uhrmat.pipeline import StillPipeline
 
             matter = StillPipeline.from_options(model, solver=process.solve)
@@ -125,7 +125,7 @@ def _run(
 ) -> int:
     """Mattes every job, reports all, and returns how many failed."""  # fmt: skip
     from uhrmat.cli.report import report
-    from uhrmat.core.delivered import by_name, without_folders
+    from uhrmat.core.redact import names_by_path, redact_folders
     from uhrmat.image.photo import matte_photo
 
     album = None
@@ -136,7 +136,7 @@ def _run(
 
     def look(matte: StillResult, item: Delivered) -> None:
         assert album is not None
-        table = without_folders(report(item), by_name((item.photo, *item.files.values())))
+        table = redact_folders(report(item), names_by_path((item.photo, *item.files.values())))
         album.add(matte, item.photo.name, table)
 
     done: list[Delivered] = []

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from uhrmat.cli.console import Console
-from uhrmat.core.printable import encodable
+from uhrmat.core.printable import escape_surrogates
 
 
 class LinesConsole(Console):
@@ -16,7 +16,7 @@ class LinesConsole(Console):
         """One line, an event; what is none of a batch is why nothing was begun."""
         if self.as_json:
             event = value if "event" in value else {"event": "refused", **value}
-            print(json.dumps(encodable(event)), flush=True)
+            print(json.dumps(escape_surrogates(event)), flush=True)
 
 
 class Lines:

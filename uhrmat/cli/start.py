@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import sys
 
-from uhrmat.core.signals import INTERRUPTED, interrupt_process
+from uhrmat.core.signals import INTERRUPTED, install_interrupt_handler
 from uhrmat.core.streams import protect
 
 
 def main() -> None:
     """Runs `uhrmat`. With a trimap or a mask for `uhrmat image`, the prior's process starts at once: it loads while
     this one does."""
-    interrupt_process()
+    install_interrupt_handler()
     protect()
     try:
         _run()

@@ -90,13 +90,13 @@ def video(
 def _run(console: Console, job: ClipPlan, resume: bool, report: Path | None) -> bool:
     """Mattes the clip and says so; False where it failed after the work had begun."""
     from uhrmat.cli.console import describe
-    from uhrmat.core.quick import importing
+    from uhrmat.core.startup import fast_import
     from uhrmat.prior.choose import AFFINITY_PRIORS
     from uhrmat.prior.worker import PriorProcess
 
     with ExitStack() as stack:
         process = stack.enter_context(closing(PriorProcess())) if job.prior in AFFINITY_PRIORS else None
-        with importing():
+        with fast_import():
             from uhrmat.video.run import Tools, matte_clip
 
         solver = None if process is None else process.solve
@@ -128,12 +128,12 @@ def _is_page(path: Path) -> bool:
 
 def _write(path: Path, done: ClipReport, table: list[tuple[str, str]]) -> tuple[Path, ...]:
     """The page, or JSON and plot, by the name's extension."""
-    from uhrmat.core.delivered import without_folders
+    from uhrmat.core.redact import redact_folders
 
     if _is_page(path):
         from uhrmat.video.page import write_clip_page
 
-        return (write_clip_page(path, done, without_folders(table, done.names())),)
+        return (write_clip_page(path, done, redact_folders(table, done.names())),)
     from uhrmat.video.report import write_report
 
     return write_report(path, done)

@@ -8,7 +8,7 @@ from functools import cache
 import torch
 
 from uhrmat.core.errors import InputError
-from uhrmat.core.memory import most_held_memory
+from uhrmat.core.memory import peak_resident_memory
 from uhrmat.core.units import format_bytes
 
 LEAST_ON_GPU = 1 << 30
@@ -30,7 +30,7 @@ def pick_device(name: str) -> str:
         raise InputError(f"This machine has no usable {kind} device.", cure)
     if kind == "cuda" and number and int(number) >= torch.cuda.device_count():
         raise InputError(f"There is no device {name}; {torch.cuda.device_count()} are here.", "Choose a lower number.")
-    if kind == "cuda" and (failure := trial_failure(name)):
+    if kind == "cuda" and (failure := gpu_failure(name)):
         cure = "Use --device cpu; `uhrmat doctor` says what the GPU needs."
         raise InputError(f"The GPU {name} cannot be used: {failure}.", cure)
     return name
@@ -46,15 +46,15 @@ def device_note(name: str) -> str:
 
 def _unfit(device: str) -> str:
     """Why a GPU that is there is left alone by "auto"; empty where it is taken."""
-    failure = trial_failure(device)
+    failure = gpu_failure(device)
     if failure:
         return failure
-    free = free_on_gpu(device)
+    free = free_gpu_memory(device)
     return f"only {format_bytes(free)} of its memory are free" if free < LEAST_ON_GPU else ""
 
 
 @cache
-def trial_failure(device: str) -> str:
+def gpu_failure(device: str) -> str:
     """What goes wrong with one convolution on a GPU (no kernel for its architecture, a driver that is too old, no
     memory for the context), in one line; empty where nothing does. Tried once per process."""
     try:
@@ -68,7 +68,7 @@ def trial_failure(device: str) -> str:
     return ""
 
 
-def free_on_gpu(device: str) -> int:
+def free_gpu_memory(device: str) -> int:
     """Bytes of a GPU that this process may take: what is free, and what torch holds in reserve without using it."""
     where = torch.device(device)
     unused = torch.cuda.memory_reserved(where) - torch.cuda.memory_allocated(where)
@@ -85,7 +85,7 @@ def on_device(device: str | torch.device) -> AbstractContextManager[object]:
 def pick_precision(name: str, device: str) -> tuple[str, torch.dtype]:
     """Name and type of the arithmetic. "auto": fp16 on CUDA, bf16 on CPUs that multiply it in hardware, else fp32."""
     if name == "auto":
-        name = "fp16" if device.startswith("cuda") else "bf16" if device == "cpu" and fast_bf16() else "fp32"
+        name = "fp16" if device.startswith("cuda") else "bf16" if device == "cpu" and has_fast_bf16() else "fp32"
     if name not in PRECISIONS:
         raise InputError(f"There is no precision called {name!r}.", f"Choose auto, {', '.join(PRECISIONS)}.")
     if name == "fp16" and device == "cpu":
@@ -93,7 +93,7 @@ def pick_precision(name: str, device: str) -> tuple[str, torch.dtype]:
     return name, PRECISIONS[name]
 
 
-def fast_bf16() -> bool:
+def has_fast_bf16() -> bool:
     """Whether this CPU multiplies bfloat16 matrices in hardware (AVX512-BF16 or AMX)."""
     names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, name, lambda: False)() for name in names)
@@ -109,7 +109,7 @@ def set_threads(threads: int | None) -> None:
 
 
 def peak_memory(device: str) -> int:
-    """Bytes: on CUDA the most allocated there so far; else see `memory.most_held_memory`."""
+    """Bytes: on CUDA the most allocated there so far; else see `memory.peak_resident_memory`."""
     if device.startswith("cuda"):
         return int(torch.cuda.max_memory_allocated(device))
-    return most_held_memory()
+    return peak_resident_memory()

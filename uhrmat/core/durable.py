@@ -58,7 +58,7 @@ def _flush(descriptor: int) -> None:
     os.fsync(descriptor)
 
 
-def move_new(source: Path, target: Path) -> None:
+def move_without_replacing(source: Path, target: Path) -> None:
     """Gives a file another name on its disk, if nothing has that name. Raises FileExistsError, OSError.
 
     A link is refused where the name is taken, in one step. Without hard links (FAT, some network folders) the question
@@ -76,7 +76,7 @@ def move_new(source: Path, target: Path) -> None:
     os.unlink(source)
 
 
-def keep_copy(source: Path, copy: Path) -> None:
+def link_or_copy(source: Path, copy: Path) -> None:
     """A second name for a file that stays where it is: a hard link, or else a copy that is on the disk."""
     if not source.is_symlink():
         try:
@@ -90,7 +90,7 @@ def keep_copy(source: Path, copy: Path) -> None:
 
 
 @contextlib.contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
+def lock_folder(folder: Path) -> Iterator[None]:
     """Holds the kernel's lock on the folder itself, where there is one, so that two sets of files that are put in
     place at the same time do not mix. Held for an instant, so others wait."""
     with contextlib.ExitStack() as stack:

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
-from uhrmat.core.durable import move_new, sync_file, sync_folder
+from uhrmat.core.durable import move_without_replacing, sync_file, sync_folder
 from uhrmat.core.errors import OutputError
 from uhrmat.core.regular import need_place
 from uhrmat.core.stage import final_path, is_staged, recover
@@ -17,7 +17,7 @@ PathLike = str | os.PathLike[str]
 
 
 @contextlib.contextmanager
-def atomic(path: PathLike, *, overwrite: bool = True) -> Iterator[Path]:
+def atomic_write(path: PathLike, *, overwrite: bool = True) -> Iterator[Path]:
     """Give a temporary path beside `path`; it gets that name, on the disk, when the block ends well, and vanishes when
     it does not. Without `overwrite` a file that is there by then is not replaced.
 
@@ -36,7 +36,7 @@ def atomic(path: PathLike, *, overwrite: bool = True) -> Iterator[Path]:
         yield temporary
         if not staged:
             sync_file(temporary)
-            (os.replace if overwrite else move_new)(temporary, target)
+            (os.replace if overwrite else move_without_replacing)(temporary, target)
             sync_folder(target.parent)
     except FileExistsError as error:
         raise OutputError(

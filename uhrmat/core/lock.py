@@ -22,7 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from uhrmat.core.durable import move_new
+from uhrmat.core.durable import move_without_replacing
 from uhrmat.core.errors import OutputError
 
 if TYPE_CHECKING:
@@ -32,13 +32,13 @@ STALE = 300.0
 """Seconds without a sign of life after which another machine's lock counts no more; it may only have been paused."""
 _BEAT = 10.0
 _PATIENCE = 0.2
-"""Seconds to wait for a lock that another process only looks at, see `is_held`."""
+"""Seconds to wait for a lock that another process only looks at, see `find_holder`."""
 
 _NO_LOCKS = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL}
 """What a file system answers that knows no locks."""
 
 
-class Held(Exception):
+class LockHeld(Exception):
     """The lock is held. owner: what its file says of the holder, which may be nothing; file: that file where it alone
     says so, and None where the kernel does."""
 
@@ -56,10 +56,10 @@ class Lock:
         self._owner: dict[str, Any] | None = None
 
     def acquire(self) -> None:
-        """Takes the lock. Raises Held, OSError."""
+        """Takes the lock. Raises LockHeld, OSError."""
         kernel = _kernel_lock(self.path)
         if kernel is False:
-            raise Held(read_owner(self.owner_file))
+            raise LockHeld(read_owner(self.owner_file))
         self._kernel = kernel
         try:
             self._owner = _own(self.owner_file, self._kernel is not None)
@@ -88,7 +88,7 @@ class Lock:
 
 
 @contextmanager
-def locked(path: Path, place: Path | str) -> Iterator[None]:
+def hold_lock(path: Path, place: Path | str) -> Iterator[None]:
     """Holds the lock `path`, whose folder is made. place: what is locked, for the message.
 
     Raises OutputError that names who is at work, or says that nothing can be written there.
@@ -97,8 +97,8 @@ def locked(path: Path, place: Path | str) -> Iterator[None]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
-    except Held as held:
-        raise refused(held, place) from None
+    except LockHeld as held:
+        raise lock_error(held, place) from None
     except OSError as error:
         text = f"The folder {path.parent} cannot be written to ({error.strerror or error})."
         raise OutputError(text, "Choose another one with -o.") from error
@@ -108,7 +108,7 @@ def locked(path: Path, place: Path | str) -> Iterator[None]:
         lock.release()
 
 
-def refused(held: Held, place: Path | str) -> OutputError:
+def lock_error(held: LockHeld, place: Path | str) -> OutputError:
     """The error for a lock that is held."""
     cure = "Wait for it, or choose another folder with -o."
     if held.file is not None:
@@ -116,17 +116,17 @@ def refused(held: Held, place: Path | str) -> OutputError:
     return OutputError(f"Another run is at work in {place}: {held}.", cure)
 
 
-def is_held(path: Path) -> Held | None:
+def find_holder(path: Path) -> LockHeld | None:
     """Who holds the lock `path`, or None. Raises OSError."""
     lock = Lock(path)
     kernel = _kernel_lock(path) if path.exists() else None
     if kernel is False:
-        return Held(read_owner(lock.owner_file))
+        return LockHeld(read_owner(lock.owner_file))
     try:
         owner = read_owner(lock.owner_file)
         if not lock.owner_file.exists() or _is_dead(lock.owner_file, owner, kernel is not None):
             return None
-        return Held(owner, lock.owner_file)
+        return LockHeld(owner, lock.owner_file)
     finally:
         if kernel is not None:
             kernel.release()
@@ -160,21 +160,21 @@ def _kernel_lock(path: Path) -> Any:
 
 
 def _own(path: Path, kernel: bool) -> dict[str, Any]:
-    """Writes the owner's file, in the place of a dead owner's if there is one. Raises Held, OSError."""
+    """Writes the owner's file, in the place of a dead owner's if there is one. Raises LockHeld, OSError."""
     owner = {"host": socket.gethostname(), "machine": _machine(), "pid": os.getpid(), "token": secrets.token_hex(8)}
     part = path.with_name(f"{path.name}.{owner['token']}")
     try:
         part.write_text(json.dumps(owner), "utf-8")
         for _ in range(3):
             try:
-                move_new(part, path)
+                move_without_replacing(part, path)
                 return owner
             except FileExistsError:
                 found = read_owner(path)
                 if not _is_dead(path, found, kernel):
-                    raise Held(found, path) from None
+                    raise LockHeld(found, path) from None
                 _put_aside(path, found)
-        raise Held(read_owner(path), path)
+        raise LockHeld(read_owner(path), path)
     finally:
         part.unlink(missing_ok=True)
 

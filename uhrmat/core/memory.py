@@ -18,13 +18,13 @@ TRIM_EVERY = 5
 """Frames of a clip."""
 
 
-def bound_kernels() -> None:
+def limit_kernel_cache() -> None:
     """Keeps oneDNN, which makes a kernel for each shape and keeps 1 024, to 128: each frame has active sets of other
     sizes. To be called before the first convolution; what the user has set counts."""
     os.environ.setdefault(*_KERNELS)
 
 
-def give_back() -> None:
+def trim_heap() -> None:
     """Hands freed memory back to the system where glibc would hold it, in pieces, for each thread."""
     if sys.platform != "linux":
         return
@@ -33,18 +33,18 @@ def give_back() -> None:
         trim(0)
 
 
-def held_memory() -> int:
+def resident_memory() -> int:
     """Bytes that this process holds now; where the system does not tell, the most it has held."""
     return _proc_bytes("self/status", "VmRSS") or int(_windows_process().held) or _peak_of_process()
 
 
-def helpers_memory() -> int:
+def prior_process_memory() -> int:
     """Bytes that the prior's processes hold now, without the libraries that they share with this one; 0 where the
     system does not tell."""
     return sum(_proc_bytes(f"{pid}/status", "RssAnon") for pid in _prior_processes())
 
 
-def most_held_memory() -> int:
+def peak_resident_memory() -> int:
     """Bytes: the most that this process has held, plus the most that the prior's process has, which lives beside it.
     The two peaks need not fall together: the sum is never too small."""
     # Not ru_maxrss where there is better: it begins with what the process held that started this one.

@@ -20,7 +20,7 @@ EXTENSION = re.compile(r"\.(?!v?\d+$)[a-z0-9]{2,4}", re.ASCII)
 """What looks like a file's extension: not the `.v2` or `.001` that folders are named with."""
 
 
-def composed(name: str) -> str:
+def normalise_name(name: str) -> str:
     """The name with accented letters in one form."""
     return unicodedata.normalize("NFC", name)
 
@@ -46,7 +46,7 @@ def list_folder(folder: Path) -> Listing:
         stem = PurePosixPath(name).stem
         base, ending = split_ending(stem)
         keys = [stem, name, f"{base}_{ending}" if ending else stem]
-        for key in dict.fromkeys(composed(key) for key in keys):
+        for key in dict.fromkeys(normalise_name(key) for key in keys):
             found[key].append(name)
     return found
 
@@ -56,7 +56,7 @@ def is_picture(path: Path) -> bool:
     return path.suffix.lower() in HINT_SUFFIXES
 
 
-def hints_of(
+def find_hints(
     stem: str, kind: str, folder: Path, names: Listing, *, beside: bool, usable: Callable[[Path], bool] = is_picture
 ) -> list[Path]:
     """What in `folder` (`names`: its `list_folder`) may be the hint of a photograph or clip named `stem`.
@@ -64,7 +64,7 @@ def hints_of(
     A hint has that stem, or the stem and `_trimap` (`_mask`, …); beside the photograph itself (`beside`) only the
     latter, as there the plain stem is the photograph's own.
     """
-    plain = composed(stem)
+    plain = normalise_name(stem)
     for key in (f"{plain}_{kind}",) if beside else (plain, f"{plain}_{kind}"):
         found = [path for name in names.get(key, ()) if usable(path := folder / name)]
         if found:
@@ -72,23 +72,23 @@ def hints_of(
     return []
 
 
-def existing(path: Path) -> Path:
+def find_existing(path: Path) -> Path:
     """The path, or the one in its folder whose name reads the same."""
     if os.path.exists(path):
         return path
-    wanted = composed(path.name)
+    wanted = normalise_name(path.name)
     try:
-        alike = [name for name in os.listdir(path.parent) if composed(name) == wanted]
+        alike = [name for name in os.listdir(path.parent) if normalise_name(name) == wanted]
     except OSError:
         return path
     return path.with_name(alike[0]) if len(alike) == 1 else path
 
 
-def companions(names: Iterable[str]) -> set[str]:
+def companion_names(names: Iterable[str]) -> set[str]:
     """Those of the names of pictures and clips in one folder that are hints or results of another one, as `X_mask.png`
     beside `X.JPG`. Large and small letters count as one."""
     names = list(names)
-    stems = {name: composed(PurePosixPath(name).stem) for name in names}
+    stems = {name: normalise_name(PurePosixPath(name).stem) for name in names}
     there = {stem.casefold() for stem in stems.values()}
     found = set()
     for name, stem in stems.items():

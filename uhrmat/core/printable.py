@@ -37,7 +37,7 @@ def _escaped(character: str) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
-def encodable(value: Any) -> Any:
+def escape_surrogates(value: Any) -> Any:
     """A JSON value in which bytes of file names that are not UTF-8 are escaped as by `printable`, in all its strings.
 
     JSON escapes control characters itself, and its readers want them back; but lone surrogates many of them refuse.
@@ -45,5 +45,5 @@ def encodable(value: Any) -> Any:
     if isinstance(value, str):
         return _SURROGATES.sub(lambda found: _escaped(found[0]), value)
     if isinstance(value, dict):
-        return {encodable(key): encodable(item) for key, item in value.items()}
-    return [encodable(item) for item in value] if isinstance(value, (list, tuple)) else value
+        return {escape_surrogates(key): escape_surrogates(item) for key, item in value.items()}
+    return [escape_surrogates(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -34,7 +34,7 @@ class _ByThread:
 
 
 @contextmanager
-def own_output() -> Iterator[io.StringIO]:
+def capture_output() -> Iterator[io.StringIO]:
     """What this thread prints within the block is in the buffer; other threads print as before.
 
     When the last block of any thread has ended, `sys.stdout` is what it was before the first, unless somebody else has

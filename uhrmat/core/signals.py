@@ -25,7 +25,7 @@ class StopRequest:
 @contextmanager
 def stop_on_signal() -> Iterator[StopRequest]:
     """Within it the first SIGINT or SIGTERM sets the flag that is yielded. The next raises KeyboardInterrupt, and
-    ends the process soon if the block cannot be left (see `end_soon`). Does nothing outside the main thread."""
+    ends the process soon if the block cannot be left (see `exit_after_grace`). Does nothing outside the main thread."""
     asked = StopRequest()
     last: list[threading.Timer] = []
     if threading.current_thread() is not threading.main_thread():
@@ -34,7 +34,7 @@ def stop_on_signal() -> Iterator[StopRequest]:
 
     def hear(number: int, frame: FrameType | None) -> None:
         if asked.value:
-            last.append(end_soon())
+            last.append(exit_after_grace())
             raise KeyboardInterrupt
         asked.value = True
 
@@ -48,7 +48,7 @@ def stop_on_signal() -> Iterator[StopRequest]:
             timer.cancel()
 
 
-def end_soon() -> threading.Timer:
+def exit_after_grace() -> threading.Timer:
     """Ends the process in `_GRACE` seconds if it has not ended by then: other threads are not waited for."""
     last = threading.Timer(_GRACE, os._exit, (INTERRUPTED,))
     last.daemon = True
@@ -56,7 +56,7 @@ def end_soon() -> threading.Timer:
     return last
 
 
-def interrupt_process() -> None:
+def install_interrupt_handler() -> None:
     """From now on the first SIGINT or SIGTERM raises KeyboardInterrupt, the second ends the process. A signal that
     whoever started the process wants ignored, as `nohup` does, stays ignored."""
     asked = StopRequest()

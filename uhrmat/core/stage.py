@@ -24,14 +24,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from uhrmat.core.durable import alone_in, keep_copy, move_new, sync_file, sync_folder
+from uhrmat.core.durable import link_or_copy, lock_folder, move_without_replacing, sync_file, sync_folder
 from uhrmat.core.errors import OutputError
-from uhrmat.core.lock import STALE, Held, Lock
+from uhrmat.core.lock import STALE, Lock, LockHeld
 
 _PREFIX = ".uhrmat-"
 _NAME = re.compile(r"\.uhrmat-[a-z0-9_]{8}")
 TEMPORARY = re.compile(r"\..*\.[0-9a-f]{8}\.tmp(\.\w+)?", re.DOTALL)
-"""Of a single file that is being written, see `files.atomic`."""
+"""Of a single file that is being written, see `files.atomic_write`."""
 _LOCK, _JOURNAL, _UNDO, _OLD = ".uhrmat-lock", ".uhrmat-journal.json", ".uhrmat-undo.json", ".uhrmat-old-"
 _TRIES = 5
 
@@ -68,7 +68,7 @@ def all_or_none(files: Mapping[str, Path], *, overwrite: bool = True) -> Iterato
         names = list(dict.fromkeys(path.name for path in staged.values()))
         for name in names:
             sync_file(stage / name)
-        with alone_in(folder):
+        with lock_folder(folder):
             _deliver(stage, names, overwrite)
     except FileExistsError as error:
         raise OutputError(
@@ -115,7 +115,7 @@ def _open_stage(folder: Path) -> tuple[Path, Lock]:
         try:
             lock.acquire()
             return stage, lock
-        except (Held, FileNotFoundError):
+        except (LockHeld, FileNotFoundError):
             continue
         except OSError:
             with suppress(OSError):
@@ -145,7 +145,7 @@ def _deliver(stage: Path, names: list[str], overwrite: bool) -> None:
             continue
         if not overwrite:
             raise _taken(stage.parent / move.name)
-        keep_copy(stage.parent / move.name, stage / move.kept)
+        link_or_copy(stage.parent / move.name, stage / move.kept)
     try:
         if len(moves) > 1:  # one move is whole by itself
             _write_journal(stage, moves)
@@ -210,7 +210,7 @@ def _move_all(stage: Path, moves: Iterable[Move]) -> None:
         if there == move.new and os.path.samefile(source, target):  # killed between its two names
             os.unlink(source)
         elif there is None:
-            move_new(source, target)
+            move_without_replacing(source, target)
         elif there == move.old:
             os.replace(source, target)
         else:
@@ -251,10 +251,10 @@ def _recover(stage: Path) -> bool:
     lock = Lock(stage / _LOCK)
     try:
         lock.acquire()
-    except (Held, OSError):
+    except (LockHeld, OSError):
         return False
     try:
-        with alone_in(stage.parent):
+        with lock_folder(stage.parent):
             _finish(stage)
             _forget(stage)
     except (OSError, ValueError, TypeError):

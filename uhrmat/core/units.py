@@ -28,6 +28,6 @@ def format_bytes(value: int) -> str:
     return f"{value} B"
 
 
-def roomy(total: int) -> str:
+def suggest_limit(total: int) -> str:
     """An amount a little above `total` bytes, as --max-memory takes it."""
     return f"{-(-total * 21 // 20 // 10**7) * 10}MB"

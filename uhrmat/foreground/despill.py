@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from uhrmat.media.chroma import excess, hue_axes, pure
+from uhrmat.media.chroma import hue_axes, key_excess, pure_key_colour
 
 _ROWS = 256
 
@@ -21,15 +21,15 @@ def despill(colours: np.ndarray, screen: tuple[float, ...]) -> int:
     Returns how many pixels have changed. Integers are rounded; works in strips.
     """
     axes = hue_axes(np.array(screen, np.float32))
-    direction, changed = pure(axes), 0
+    direction, changed = pure_key_colour(axes), 0
     for top in range(0, len(colours), _ROWS):
         rows: Any = colours[top : top + _ROWS]
-        spilt = np.flatnonzero(excess(rows.reshape(-1, 3).astype(np.float32), axes) > 0)
+        spilt = np.flatnonzero(key_excess(rows.reshape(-1, 3).astype(np.float32), axes) > 0)
         if not spilt.size:
             continue
         flat = rows.reshape(-1, 3)
         values = flat[spilt].astype(np.float32)
-        values = np.maximum(values - excess(values, axes)[:, None] * direction, 0)
+        values = np.maximum(values - key_excess(values, axes)[:, None] * direction, 0)
         flat[spilt] = values if flat.dtype == np.float32 else np.rint(values).astype(flat.dtype)
         changed += spilt.size
     return changed

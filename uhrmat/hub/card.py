@@ -25,14 +25,14 @@ class Card:
 
 def write_card(path: Path, card: Card) -> None:
     """Writes the card whole or not at all."""
-    from uhrmat.core.files import atomic
+    from uhrmat.core.files import atomic_write
 
     table = "\n".join(f"| {name} | {value} |" for name, value in card.rows)
     notes = "".join(f"* {line}\n" for line in card.notes)
     text = f"{front_matter(card.licence)}\n# {card.title}\n\n| | |\n|---|---|\n{table}\n\nUsable for {card.use}\n"
     if notes:
         text += f"\n## Conversion\n\n{notes}"
-    with atomic(path) as part:
+    with atomic_write(path) as part:
         part.write_text(text, "utf-8")
 
 

@@ -40,11 +40,11 @@ def hub_setting() -> tuple[str, str]:
 
 def save_hub_setting(value: str) -> Path:
     """Keeps ALLOW or DENY for all later commands of this user. Returns the file; raises OutputError."""
-    from uhrmat.core.files import atomic
+    from uhrmat.core.files import atomic_write
 
     path = settings_file()
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic(path) as part:
+    with atomic_write(path) as part:
         part.write_text(json.dumps({"hub": value}) + "\n", "utf-8")
     return path
 

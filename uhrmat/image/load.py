@@ -17,7 +17,7 @@ from uhrmat.core.errors import MemoryBudgetError
 from uhrmat.hints.read import Hints, read_hints
 from uhrmat.image.plan import ImageTask
 from uhrmat.media import MAX_PIXELS, Picture, PictureInfo, read_picture
-from uhrmat.media.overscan import continued, continued_picture, shown_size
+from uhrmat.media.overscan import display_size, extend_over_overscan, extend_picture_over_overscan
 from uhrmat.prior.closed_form.affinity import Solver
 from uhrmat.prior.prefetch import PrefetchedPrior, prefetch_prior, solve_prefetched
 
@@ -37,7 +37,7 @@ def load(job: ImageTask, resize: bool = False, max_pixels: int = MAX_PIXELS) -> 
     start = time.perf_counter()
     picture = read_picture(job.photo, max_pixels, overscan=True)
     hints = read_hints(
-        shown_size(picture.info), job.trimap, job.mask, plate=job.plate, key=job.key, alpha=job.alpha,
+        display_size(picture.info), job.trimap, job.mask, plate=job.plate, key=job.key, alpha=job.alpha,
         resize=resize, max_pixels=max_pixels,
     )  # fmt: skip
     return Loaded(picture, _over_all(hints, picture.info), time.perf_counter() - start)
@@ -48,8 +48,8 @@ def _over_all(hints: Hints, info: PictureInfo) -> Hints:
     if info.exr is None or info.exr.data == info.exr.display:
         return hints
     given = {"trimap": hints.trimap, "mask": hints.mask, "alpha": hints.alpha}
-    arrays = {name: continued(array, info) for name, array in given.items() if array is not None}
-    plate = None if hints.plate is None else continued_picture(hints.plate, info)
+    arrays = {name: extend_over_overscan(array, info) for name, array in given.items() if array is not None}
+    plate = None if hints.plate is None else extend_picture_over_overscan(hints.plate, info)
     return replace(hints, plate=plate, trimap=arrays.get("trimap"), mask=arrays.get("mask"), alpha=arrays.get("alpha"))
 
 

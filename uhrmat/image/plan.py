@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from uhrmat.core.errors import InputError, OutputError
-from uhrmat.core.naming import Listing, existing, hints_of, list_folder
+from uhrmat.core.naming import Listing, find_existing, find_hints, list_folder
 from uhrmat.core.regular import check_name
 from uhrmat.hints.compatibility import check_hint_combination
 from uhrmat.hints.files import check_hint_size
@@ -103,7 +103,7 @@ def _hint(
         return None
     if os.path.isdir(hint):
         beside = same_file(hint, photo.parent)
-        found = hints_of(photo.stem, what, hint, listed(hint), beside=beside)
+        found = find_hints(photo.stem, what, hint, listed(hint), beside=beside)
         if len(found) == 1:
             return found[0]
         names = f"{photo.stem}_{what}.png" if beside else f"{photo.stem}.png or {photo.stem}_{what}.png"
@@ -111,7 +111,7 @@ def _hint(
             f"The folder {hint} has {len(found) or 'no'} {what}s for {photo.name}.",
             f"It must have exactly one, named {names} or the like.",
         )
-    hint = existing(hint)
+    hint = find_existing(hint)
     if len(photos) > 1 and what != "plate":
         raise InputError(
             f"There are {len(photos)} photographs, but one {what}: {hint}.",

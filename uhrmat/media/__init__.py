@@ -1,6 +1,6 @@
 """Stills in and out: bit depth, colour profile, orientation, atomic writing. Importing it loads only numpy."""
 
-from uhrmat.core.files import atomic, check_writable, same_file
+from uhrmat.core.files import atomic_write, check_writable, same_file
 from uhrmat.media.coding import normalise_mask, normalise_trimap
 from uhrmat.media.colour import srgb_decode, srgb_encode
 from uhrmat.media.convert import quantise
@@ -17,7 +17,7 @@ __all__ = [
     "Picture",
     "PictureInfo",
     "PngWriter",
-    "atomic",
+    "atomic_write",
     "check_writable",
     "normalise_mask",
     "normalise_trimap",

@@ -26,13 +26,13 @@ def hue_axes(colour: np.ndarray) -> np.ndarray:
     return np.stack([along @ _PLANE, across @ _PLANE])
 
 
-def excess(pixels: np.ndarray, axes: np.ndarray) -> np.ndarray:
+def key_excess(pixels: np.ndarray, axes: np.ndarray) -> np.ndarray:
     """(...) float32: how much of a key of these `axes` is in colours (..., 3); at most 0 where there is none."""
     along, across = pixels @ axes[0], pixels @ axes[1]
     return along - np.abs(across) / np.float32(3**0.5)
 
 
-def pure(axes: np.ndarray) -> np.ndarray:
-    """(3,): what a unit of `excess` adds to a colour: green for green, without any grey."""
+def pure_key_colour(axes: np.ndarray) -> np.ndarray:
+    """(3,): what a unit of `key_excess` adds to a colour: green for green, without any grey."""
     direction = axes[0] * np.float32(2 / 3)
     return direction - direction.min()

@@ -19,9 +19,9 @@ import numpy as np
 from uhrmat.media.colour import grey_icc, rgb_icc
 from uhrmat.media.exif import read_orientation, strip_prefix
 from uhrmat.media.limits import check_count, check_plausible
-from uhrmat.media.png_colour import carried, png_profile
+from uhrmat.media.png_colour import colour_chunks, png_profile
 from uhrmat.media.raster import cv2_decode, pillow_decode
-from uhrmat.media.source import Decoded, DecodedHeader, damaged, load_bytes, unsupported
+from uhrmat.media.source import Decoded, DecodedHeader, damaged_error, load_bytes, unsupported_error
 
 _MAX_ICC = 1 << 24
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
@@ -52,7 +52,7 @@ def _png_chunks(data: memoryview, path: Path) -> Iterator[tuple[bytes, memoryvie
         yield kind, body
         if kind == b"IEND":
             return
-    raise damaged(path, "PNG")
+    raise damaged_error(path, "PNG")
 
 
 def _png_profile(body: bytes) -> bytes | None:
@@ -102,10 +102,10 @@ def _keyed_grey(path: Path, shape: tuple[int, int], key: int) -> Decoded:
 def _png_header(path: Path, body: bytes, stored: int) -> tuple[int, int, int, int]:
     """Width, height, bits and colour type; `InputError` for a header that no PNG has, or too few `stored` bytes."""
     if len(body) != 13:
-        raise damaged(path, "PNG")
+        raise damaged_error(path, "PNG")
     width, height, bits, colour, packing, filters, interlace = struct.unpack(">IIBBBBB", body)
     if bits not in _DEPTHS.get(colour, ()) or packing or filters or interlace > 1:
-        raise damaged(path, "PNG")
+        raise damaged_error(path, "PNG")
     unpacked = width * height * bits * _SAMPLES[colour] // 8
     check_plausible(path, "PNG", stored, unpacked // _DEFLATE_MOST)
     check_count(path, stored, 4 * (unpacked + height) + _SLACK, "bytes of pixel data")
@@ -124,7 +124,7 @@ def open_png_source(path: Path) -> DecodedHeader:
             check_count(path, others, _MAX_CHUNKS, "chunks beside the pixels")
             chunks.setdefault(kind, bytes(body))
     if b"CgBI" in chunks:
-        raise unsupported(path, "a PNG in the variety of iPhone programs (CgBI)")
+        raise unsupported_error(path, "a PNG in the variety of iPhone programs (CgBI)")
     width, height, bits, colour = _png_header(path, chunks.get(b"IHDR", b""), stored)
     keyed = b"tRNS" in chunks
     icc = _png_profile(chunks[b"iCCP"]) if b"iCCP" in chunks else None
@@ -134,7 +134,7 @@ def open_png_source(path: Path) -> DecodedHeader:
     decode: Callable[[], Decoded]
     wide = max(width, height) > _LIBPNG_SIDE
     if wide and bits == 16:
-        raise unsupported(path, f"a PNG of 16 bits with a side of more than {_LIBPNG_SIDE} pixels")
+        raise unsupported_error(path, f"a PNG of 16 bits with a side of more than {_LIBPNG_SIDE} pixels")
     if colour == 3 or (keyed and bits <= 8) or wide:
         decode, taken = partial(_pillow_png, path), (8 if alpha else 7)
     else:
@@ -144,7 +144,7 @@ def open_png_source(path: Path) -> DecodedHeader:
     if keyed and colour == 0 and bits == 16:
         decode, taken = partial(_keyed_grey, path, (height, width), int.from_bytes(chunks[b"tRNS"][:2], "big")), 12
     is_grey = colour in (0, 4)
-    stated = carried(chunks, icc, is_grey)
+    stated = colour_chunks(chunks, icc, is_grey)
     icc = png_profile(chunks, icc, is_grey)
     profile, grey = rgb_icc(icc), grey_icc(icc) if is_grey else None
     orientation = read_orientation(exif)
@@ -174,7 +174,7 @@ def _webp_chunks(data: memoryview, path: Path) -> dict[bytes, memoryview]:
         chunks.setdefault(kind, data[position + 8 : position + 8 + length])
         position += 8 + length + length % 2
     if position < end or not chunks:
-        raise damaged(path, "WebP")
+        raise damaged_error(path, "WebP")
     return chunks
 
 
@@ -200,7 +200,7 @@ def open_webp_source(path: Path) -> DecodedHeader:
     try:
         width, height, alpha = _webp_size(chunks)
     except (struct.error, KeyError) as error:
-        raise damaged(path, "WebP") from error
+        raise damaged_error(path, "WebP") from error
     icc = bytes(chunks[b"ICCP"]) if b"ICCP" in chunks else None
     exif = strip_prefix(bytes(chunks[b"EXIF"])) if b"EXIF" in chunks else None
     decode = partial(cv2_decode, path, "WebP", (height, width, 4 if alpha else 3))

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from uhrmat.core.errors import InputError
-from uhrmat.core.files import PathLike, atomic
+from uhrmat.core.files import PathLike, atomic_write
+from uhrmat.media.decoder_output import capture_decoder_output
 from uhrmat.media.exr_header import FLOAT, HALF, Header, Window, read_header, size_of
 from uhrmat.media.icc import Chromaticities
-from uhrmat.media.names import readable, writable
-from uhrmat.media.noise import captured
+from uhrmat.media.names import readable_name, writable_name
 from uhrmat.media.picture import ExrFrame, check_finite
-from uhrmat.media.source import Array, Decoded, DecodedHeader, damaged, unsupported
+from uhrmat.media.source import Array, Decoded, DecodedHeader, damaged_error, unsupported_error
 
 ALPHA_ATTRIBUTE = "uhrmat:alpha"
 
@@ -33,7 +33,7 @@ def open_exr_source(path: Path, overscan: bool = False) -> DecodedHeader:
     header = read_header(path, ALPHA_ATTRIBUTE)
     names = _channel_names(path, set(header.channels))
     if any(header.channels[name] not in (HALF, FLOAT) for name in (*names, *(["A"] if "A" in header.channels else []))):
-        raise unsupported(path, "an EXR of integer channels")
+        raise unsupported_error(path, "an EXR of integer channels")
     frame = ExrFrame(header.display, _covered(header, overscan), header.pixel_aspect)
     width, height = size_of(frame.data)
     has_alpha = "A" in header.channels
@@ -79,12 +79,16 @@ def _decode(path: Path, names: tuple[str, ...], has_alpha: bool, data: Window, c
     import OpenEXR
 
     try:
-        with captured(), readable(path) as name, OpenEXR.File(name or str(path), separate_channels=True) as file:
+        with (
+            capture_decoder_output(),
+            readable_name(path) as name,
+            OpenEXR.File(name or str(path), separate_channels=True) as file,
+        ):
             planes = file.channels()
             wanted = [_placed(planes[name].pixels, data, covered) for name in names]
             alpha = _placed(planes["A"].pixels, data, covered) if has_alpha else None
     except Exception as error:  # the binding raises whatever the C++ library threw, RuntimeError in most cases
-        raise damaged(path, "EXR") from error
+        raise damaged_error(path, "EXR") from error
     colour = np.empty((*wanted[0].shape, len(wanted)), np.float32)
     for index, plane in enumerate(wanted):
         colour[..., index] = plane
@@ -118,7 +122,7 @@ def write_exr(
     frame: ExrFrame | None = None,
     chromaticities: Chromaticities | None = None,
 ) -> None:
-    """Write float16 or float32 (H, W) as `Y`, (H, W, 3) as `RGB` or (H, W, 4) as `RGBA`; ZIP, atomic.
+    """Write float16 or float32 (H, W) as `Y`, (H, W, 3) as `RGB` or (H, W, 4) as `RGBA`; ZIP, atomic_write.
 
     `frame` places the pixels, which must be of its data window's size. Without `chromaticities` they are Rec. 709's.
     """
@@ -133,9 +137,9 @@ def write_exr(
         header["pixelAspectRatio"] = frame.pixel_aspect
     if chromaticities is not None:
         header["chromaticities"] = chromaticities
-    with atomic(path) as temporary:
+    with atomic_write(path) as temporary:
         try:
-            with writable(temporary) as place, OpenEXR.File(header, {name: np.ascontiguousarray(pixels)}) as file:
+            with writable_name(temporary) as place, OpenEXR.File(header, {name: np.ascontiguousarray(pixels)}) as file:
                 file.write(place)
         except RuntimeError as error:
             raise OSError(str(error)) from error

@@ -14,7 +14,7 @@ from typing import BinaryIO
 from uhrmat.core.errors import InputError
 from uhrmat.media.icc import REC709, Chromaticities, differs, is_plausible
 from uhrmat.media.limits import MAX_CHANNELS, check_count, check_plausible
-from uhrmat.media.source import damaged, unsupported
+from uhrmat.media.source import damaged_error, unsupported_error
 
 HALF, FLOAT = 1, 2
 _MAX_ATTRIBUTES = 4096
@@ -61,12 +61,12 @@ def read_header(path: Path, alpha_attribute: str) -> Header:
     except InputError:
         raise
     except (struct.error, KeyError, ValueError, IndexError) as error:
-        raise damaged(path, "EXR") from error
+        raise damaged_error(path, "EXR") from error
     check_count(path, len(header.channels), MAX_CHANNELS, "channels")
     if any(sampling != (1, 1) for sampling in samplings):
-        raise unsupported(path, "an EXR of subsampled channels")
+        raise unsupported_error(path, "an EXR of subsampled channels")
     if min(*size_of(header.data), *size_of(header.display)) < 1:
-        raise damaged(path, "EXR")
+        raise damaged_error(path, "EXR")
     if len(parts) == 1:
         _check_length(path, header, compression, "tiles" in found)
     return header
@@ -84,7 +84,7 @@ def _parts(path: Path, file: BinaryIO) -> list[dict[str, bytes]]:
     """The attributes of each part: of the first only where the file has but one."""
     _, version = struct.unpack("<II", file.read(8))
     if version & _DEEP_DATA and not version & _MULTI_PART:
-        raise unsupported(path, "an EXR of deep data")
+        raise unsupported_error(path, "an EXR of deep data")
     parts = [_attributes(path, file)]
     while version & _MULTI_PART and (more := _attributes(path, file)):
         parts.append(more)
@@ -116,7 +116,7 @@ def _attributes(path: Path, file: BinaryIO) -> dict[str, bytes]:
             found[name] = b""
             file.seek(length, 1)
     if found.get("type", b"").startswith(b"deep"):
-        raise unsupported(path, "an EXR of deep data")
+        raise unsupported_error(path, "an EXR of deep data")
     return found
 
 

@@ -17,88 +17,94 @@ _RENDER = "Export one page or view of it as PNG first."
 
 
 @dataclass(frozen=True)
-class Foreign:
+class ForeignFormat:
     """name: with its article; cure: what to do."""
 
     name: str
     cure: str
 
 
-_HEIC = Foreign("a HEIC photograph", "Export it as JPEG or TIFF first; phones offer 'Most Compatible' for new ones.")
-_AVIF = Foreign("an AVIF picture", _EXPORT)
-_MOVIE = Foreign("a movie", _CLIP)
+_HEIC = ForeignFormat(
+    "a HEIC photograph", "Export it as JPEG or TIFF first; phones offer 'Most Compatible' for new ones."
+)
+_AVIF = ForeignFormat("an AVIF picture", _EXPORT)
+_MOVIE = ForeignFormat("a movie", _CLIP)
 _BRANDS = {
     **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), _HEIC),
     **dict.fromkeys((b"avif", b"avis"), _AVIF),
-    b"crx ": Foreign("a raw photograph (CR3)", _DEVELOP),
+    b"crx ": ForeignFormat("a raw photograph (CR3)", _DEVELOP),
 }
-_STARTS: tuple[tuple[int, bytes, Foreign], ...] = (
-    (0, b"GIF8", Foreign("a GIF picture", _EXPORT)),
-    (0, b"BM", Foreign("a BMP picture", _EXPORT)),
-    (0, b"8BPS", Foreign("a Photoshop document", "Export it from Photoshop or another editor as TIFF or PNG first.")),
-    (0, b"gimp xcf", Foreign("a GIMP document", "Export it from GIMP as TIFF or PNG first.")),
-    (0, b"\x00\x00\x00\x0cjP  ", Foreign("a JPEG 2000 picture", _EXPORT)),
-    (0, b"\xff\x4f\xff\x51", Foreign("a JPEG 2000 picture", _EXPORT)),
-    (0, b"\x00\x00\x00\x0cJXL ", Foreign("a JPEG XL picture", _EXPORT)),
-    (0, b"\xff\x0a", Foreign("a JPEG XL picture", _EXPORT)),
-    (0, b"II\xbc\x01", Foreign("a JPEG XR picture", _EXPORT)),
-    (0, b"#?RADIANCE", Foreign("a Radiance HDR picture", "Convert it to EXR first.")),
-    (0, b"#?RGBE", Foreign("a Radiance HDR picture", "Convert it to EXR first.")),
-    (0, b"SDPX", Foreign("a DPX picture", "Convert it to EXR or TIFF first.")),
-    (0, b"XPDS", Foreign("a DPX picture", "Convert it to EXR or TIFF first.")),
-    (0, b"\x80\x2a\x5f\xd7", Foreign("a Cineon picture", "Convert it to EXR or TIFF first.")),
-    (0, b"\x00\x00\x01\x00", Foreign("an icon", _EXPORT)),
-    (0, b"\x8aMNG", Foreign("an MNG animation", _EXPORT)),
-    (0, b"IIRO", Foreign("a raw photograph (ORF)", _DEVELOP)),
-    (0, b"IIRS", Foreign("a raw photograph (ORF)", _DEVELOP)),
-    (0, b"MMOR", Foreign("a raw photograph (ORF)", _DEVELOP)),
-    (0, b"IIU\x00", Foreign("a raw photograph (RW2)", _DEVELOP)),
-    (0, b"FUJIFILMCCD-RAW", Foreign("a raw photograph (RAF)", _DEVELOP)),
-    (0, b"FOVb", Foreign("a raw photograph (X3F)", _DEVELOP)),
-    (0, b"\x00MRM", Foreign("a raw photograph (MRW)", _DEVELOP)),
-    (6, b"HEAPCCDR", Foreign("a raw photograph (CRW)", _DEVELOP)),
-    (0, b"%PDF", Foreign("a PDF document", _RENDER)),
-    (0, b"%!PS", Foreign("a PostScript document", _RENDER)),
-    (0, b"\xc5\xd0\xd3\xc6", Foreign("a PostScript document", _RENDER)),
-    (0, b"\x1a\x45\xdf\xa3", Foreign("a Matroska or WebM movie", _CLIP)),
-    (8, b"AVI ", Foreign("an AVI movie", _CLIP)),
+_STARTS: tuple[tuple[int, bytes, ForeignFormat], ...] = (
+    (0, b"GIF8", ForeignFormat("a GIF picture", _EXPORT)),
+    (0, b"BM", ForeignFormat("a BMP picture", _EXPORT)),
+    (
+        0,
+        b"8BPS",
+        ForeignFormat("a Photoshop document", "Export it from Photoshop or another editor as TIFF or PNG first."),
+    ),
+    (0, b"gimp xcf", ForeignFormat("a GIMP document", "Export it from GIMP as TIFF or PNG first.")),
+    (0, b"\x00\x00\x00\x0cjP  ", ForeignFormat("a JPEG 2000 picture", _EXPORT)),
+    (0, b"\xff\x4f\xff\x51", ForeignFormat("a JPEG 2000 picture", _EXPORT)),
+    (0, b"\x00\x00\x00\x0cJXL ", ForeignFormat("a JPEG XL picture", _EXPORT)),
+    (0, b"\xff\x0a", ForeignFormat("a JPEG XL picture", _EXPORT)),
+    (0, b"II\xbc\x01", ForeignFormat("a JPEG XR picture", _EXPORT)),
+    (0, b"#?RADIANCE", ForeignFormat("a Radiance HDR picture", "Convert it to EXR first.")),
+    (0, b"#?RGBE", ForeignFormat("a Radiance HDR picture", "Convert it to EXR first.")),
+    (0, b"SDPX", ForeignFormat("a DPX picture", "Convert it to EXR or TIFF first.")),
+    (0, b"XPDS", ForeignFormat("a DPX picture", "Convert it to EXR or TIFF first.")),
+    (0, b"\x80\x2a\x5f\xd7", ForeignFormat("a Cineon picture", "Convert it to EXR or TIFF first.")),
+    (0, b"\x00\x00\x01\x00", ForeignFormat("an icon", _EXPORT)),
+    (0, b"\x8aMNG", ForeignFormat("an MNG animation", _EXPORT)),
+    (0, b"IIRO", ForeignFormat("a raw photograph (ORF)", _DEVELOP)),
+    (0, b"IIRS", ForeignFormat("a raw photograph (ORF)", _DEVELOP)),
+    (0, b"MMOR", ForeignFormat("a raw photograph (ORF)", _DEVELOP)),
+    (0, b"IIU\x00", ForeignFormat("a raw photograph (RW2)", _DEVELOP)),
+    (0, b"FUJIFILMCCD-RAW", ForeignFormat("a raw photograph (RAF)", _DEVELOP)),
+    (0, b"FOVb", ForeignFormat("a raw photograph (X3F)", _DEVELOP)),
+    (0, b"\x00MRM", ForeignFormat("a raw photograph (MRW)", _DEVELOP)),
+    (6, b"HEAPCCDR", ForeignFormat("a raw photograph (CRW)", _DEVELOP)),
+    (0, b"%PDF", ForeignFormat("a PDF document", _RENDER)),
+    (0, b"%!PS", ForeignFormat("a PostScript document", _RENDER)),
+    (0, b"\xc5\xd0\xd3\xc6", ForeignFormat("a PostScript document", _RENDER)),
+    (0, b"\x1a\x45\xdf\xa3", ForeignFormat("a Matroska or WebM movie", _CLIP)),
+    (8, b"AVI ", ForeignFormat("an AVI movie", _CLIP)),
     (4, b"moov", _MOVIE),
     (4, b"mdat", _MOVIE),
     (4, b"wide", _MOVIE),
-    (0, b"\x00\x00\x01\xba", Foreign("an MPEG movie", _CLIP)),
-    (0, b"\x00\x00\x01\xb3", Foreign("an MPEG movie", _CLIP)),
-    (0, b"FLV\x01", Foreign("a Flash movie", _CLIP)),
-    (0, b"OggS", Foreign("an Ogg file", _CLIP)),
-    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", Foreign("a Windows Media movie", _CLIP)),
-    (0, b"\x06\x0e\x2b\x34", Foreign("an MXF movie", _CLIP)),
-    (0, b"PK\x03\x04", Foreign("a ZIP archive", "Unpack it first.")),
-    (0, b"Rar!", Foreign("a RAR archive", "Unpack it first.")),
-    (0, b"7z\xbc\xaf\x27\x1c", Foreign("a 7z archive", "Unpack it first.")),
-    (0, b"\x1f\x8b", Foreign("a gzip archive", "Unpack it first.")),
-    (0, b"version https://git-lfs", Foreign("a Git LFS pointer, not the file itself", "Run 'git lfs pull'.")),
+    (0, b"\x00\x00\x01\xba", ForeignFormat("an MPEG movie", _CLIP)),
+    (0, b"\x00\x00\x01\xb3", ForeignFormat("an MPEG movie", _CLIP)),
+    (0, b"FLV\x01", ForeignFormat("a Flash movie", _CLIP)),
+    (0, b"OggS", ForeignFormat("an Ogg file", _CLIP)),
+    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", ForeignFormat("a Windows Media movie", _CLIP)),
+    (0, b"\x06\x0e\x2b\x34", ForeignFormat("an MXF movie", _CLIP)),
+    (0, b"PK\x03\x04", ForeignFormat("a ZIP archive", "Unpack it first.")),
+    (0, b"Rar!", ForeignFormat("a RAR archive", "Unpack it first.")),
+    (0, b"7z\xbc\xaf\x27\x1c", ForeignFormat("a 7z archive", "Unpack it first.")),
+    (0, b"\x1f\x8b", ForeignFormat("a gzip archive", "Unpack it first.")),
+    (0, b"version https://git-lfs", ForeignFormat("a Git LFS pointer, not the file itself", "Run 'git lfs pull'.")),
 )
 _SVG = re.compile(rb"<svg[\s>]", re.IGNORECASE)
 _HTML = re.compile(rb"^\s*(<!doctype html|<html)", re.IGNORECASE)
 
 
-def identify(head: bytes) -> Foreign | None:
+def identify(head: bytes) -> ForeignFormat | None:
     """What a file is by its first `HEAD` bytes; None for what is not in the tables, pictures that are read included."""
     if head[4:8] == b"ftyp":
         return _by_brand(head)
     if head[:1] == b"\x47" and head[188:189] == b"\x47":
-        return Foreign("an MPEG transport stream", _CLIP)
+        return ForeignFormat("an MPEG transport stream", _CLIP)
     for offset, magic, foreign in _STARTS:
         if head.startswith(magic, offset):
             return foreign
     text = head.removeprefix(b"\xef\xbb\xbf")
     if _HTML.match(text):
-        return Foreign("a web page, not a picture", "Download the picture itself.")
+        return ForeignFormat("a web page, not a picture", "Download the picture itself.")
     if text.lstrip().startswith(b"<") and _SVG.search(text):
-        return Foreign("an SVG drawing", _RENDER)
+        return ForeignFormat("an SVG drawing", _RENDER)
     return None
 
 
-def _by_brand(head: bytes) -> Foreign:
+def _by_brand(head: bytes) -> ForeignFormat:
     """The major brand if it is known, else the first known compatible one: `mif1` stands before `avif` in both."""
     size = min(int.from_bytes(head[:4], "big"), len(head))
     compatible = [head[at : at + 4] for at in range(16, size - 3, 4)]

@@ -17,7 +17,7 @@ from uhrmat.media.colour import grey_icc, rgb_icc
 from uhrmat.media.exif import read_orientation, strip_prefix
 from uhrmat.media.limits import MAX_SCANS, check_count, check_plausible
 from uhrmat.media.raster import cv2_decode, pillow_decode
-from uhrmat.media.source import Decoded, DecodedHeader, damaged, unsupported
+from uhrmat.media.source import Decoded, DecodedHeader, damaged_error, unsupported_error
 
 _MARKER = re.compile(rb"\xff([^\x00\xff])")
 _AFTER_SCAN = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
@@ -77,11 +77,11 @@ def read_frame(path: Path, data: bytes) -> JpegFrame:
             scans, stored = scans + 1, stored + end - start
         ended = marker == _EOI
     if not (ended and scans) or len(frame) < 6 or len(frame) < 6 + 3 * frame[5]:
-        raise damaged(path, "JPEG")
+        raise damaged_error(path, "JPEG")
     precision, height, width, components = struct.unpack_from(">BHHB", frame)
     sampling = [(frame[7 + 3 * n] >> 4, frame[7 + 3 * n] & 15) for n in range(components)]
     if not sampling or any(h not in range(1, 5) or v not in range(1, 5) for h, v in sampling):
-        raise damaged(path, "JPEG")
+        raise damaged_error(path, "JPEG")
     most_h, most_v = (max(factors) for factors in zip(*sampling, strict=True))
     blocks = sum(_blocks(width * h, most_h) * _blocks(height * v, most_v) for h, v in sampling)
     return JpegFrame(kind, precision, width, height, blocks, scans, stored)
@@ -95,7 +95,7 @@ def _check(path: Path, frame: JpegFrame) -> None:
     """Raise for what libjpeg cannot decode, or only by much work, or to nothing but grey."""
     if frame.precision != 8 or frame.kind in _HIERARCHICAL:
         what = "hierarchical JPEG" if frame.kind in _HIERARCHICAL else f"JPEG of {frame.precision} bits"
-        raise unsupported(path, f"a {what}")
+        raise unsupported_error(path, f"a {what}")
     check_count(path, frame.scans, MAX_SCANS, "scans")
     if frame.kind in _HUFFMAN:  # arithmetic coding can do with less than a bit a block
         check_plausible(path, "JPEG", frame.stored, frame.blocks // 8)
@@ -114,9 +114,9 @@ def open_jpeg_source(path: Path) -> DecodedHeader:
     except MemoryError:
         raise
     except Exception as error:  # as in pillow_decode
-        raise damaged(path, "JPEG") from error
+        raise damaged_error(path, "JPEG") from error
     if (width, height) != (frame.width, frame.height):
-        raise damaged(path, "JPEG")
+        raise damaged_error(path, "JPEG")
     pixels = width * height
     coefficients = frame.blocks * _SIDE * _SIDE * 2 if frame.scans > 1 or frame.kind in _PROGRESSIVE else 0
     notes: list[str] = []
@@ -147,7 +147,7 @@ def _decode(path: Path, shape: tuple[int, ...], notes: list[str]) -> Decoded:
     printed: list[str] = []
     decoded = cv2_decode(path, "JPEG", shape, printed=printed)
     if any(line.startswith("Premature end of JPEG") for line in printed):
-        raise damaged(path, "JPEG")
+        raise damaged_error(path, "JPEG")
     corrupt = [line for line in printed if line.startswith(("Corrupt JPEG data", "Inconsistent progression"))]
     if corrupt:
         notes.append(f"{path.name} is damaged inside ({corrupt[0]}): a part of the picture may be wrong")

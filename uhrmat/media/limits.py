@@ -10,8 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from uhrmat.core.errors import InputError, MemoryBudgetError
-from uhrmat.core.memory import allowed_memory, available_memory, held_memory, helpers_memory
-from uhrmat.core.units import format_bytes, roomy
+from uhrmat.core.memory import allowed_memory, available_memory, prior_process_memory, resident_memory
+from uhrmat.core.units import format_bytes, suggest_limit
 
 MAX_CHANNELS = 64
 """Channels of one picture: deep compositing files have up to forty."""
@@ -33,12 +33,12 @@ def check_decode(path: Path, needed: int, what: str = "decoding it") -> None:
                 f"Close other programs, or make the picture smaller. {_BOMB}",
             )
         return
-    total = held_memory() + helpers_memory() + needed
+    total = resident_memory() + prior_process_memory() + needed
     if total > allowed:
         raise MemoryBudgetError(
             f"'{path}': {what} needs {format_bytes(needed)} of memory, {format_bytes(total)} with what is held "
             f"already, and {format_bytes(allowed)} are allowed.",
-            f"Give --max-memory {roomy(total)} or more. {_BOMB}",
+            f"Give --max-memory {suggest_limit(total)} or more. {_BOMB}",
         )
 
 

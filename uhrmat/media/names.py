@@ -25,7 +25,7 @@ def safe_name(path: Path) -> str | None:
 
 
 @contextmanager
-def readable(path: Path, parts: Parts | None = None) -> Iterator[str | None]:
+def readable_name(path: Path, parts: Parts | None = None) -> Iterator[str | None]:
     """A name under which the file can be opened, or one that holds `parts` instead; None where there is none.
 
     On Linux open files have names, and files without a name can be made in memory.
@@ -41,7 +41,7 @@ def readable(path: Path, parts: Parts | None = None) -> Iterator[str | None]:
 
 
 @contextmanager
-def writable(path: Path) -> Iterator[str]:
+def writable_name(path: Path) -> Iterator[str]:
     """A name under which the file, which is made, can be written; its own where no other is needed or known."""
     if safe_name(path) is not None or not _OPEN_FILES.is_dir():
         yield str(path)

@@ -13,7 +13,7 @@ from uhrmat.media.picture import Picture, PictureInfo
 Array = npt.NDArray[Any]
 
 
-def shown_size(info: PictureInfo) -> tuple[int, int]:
+def display_size(info: PictureInfo) -> tuple[int, int]:
     """Height and width of what is shown of a picture: its display window."""
     if info.exr is None:
         return info.height, info.width
@@ -21,11 +21,11 @@ def shown_size(info: PictureInfo) -> tuple[int, int]:
     return bottom - top + 1, right - left + 1
 
 
-def continued(array: Array, info: PictureInfo) -> Array:
+def extend_over_overscan(array: Array, info: PictureInfo) -> Array:
     """An array over the display window, of any resolution, over the whole picture: its outermost values go on."""
     if info.exr is None or info.exr.data == info.exr.display:
         return array
-    height, width = shown_size(info)
+    height, width = display_size(info)
     rows, columns = info.exr.shown
     down, across = array.shape[0] / height, array.shape[1] / width
     margins = [
@@ -35,8 +35,8 @@ def continued(array: Array, info: PictureInfo) -> Array:
     return np.pad(array, [*margins, (0, 0)][: array.ndim], mode="edge")
 
 
-def continued_picture(picture: Picture, info: PictureInfo) -> Picture:
-    """As `continued`, for a picture taken from the same place."""
-    pixels = continued(picture.pixels, info)
-    alpha = None if picture.alpha is None else continued(picture.alpha, info)
+def extend_picture_over_overscan(picture: Picture, info: PictureInfo) -> Picture:
+    """As `extend_over_overscan`, for a picture taken from the same place."""
+    pixels = extend_over_overscan(picture.pixels, info)
+    alpha = None if picture.alpha is None else extend_over_overscan(picture.alpha, info)
     return Picture(pixels, alpha, replace(picture.info, height=pixels.shape[0], width=pixels.shape[1], exr=None))

@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from uhrmat.core.errors import OutputError
-from uhrmat.core.files import PathLike, atomic
-from uhrmat.media.strips import MakeRows, deltas, in_strips
+from uhrmat.core.files import PathLike, atomic_write
+from uhrmat.media.strips import MakeRows, horizontal_differences, map_strips
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOUR_TYPE = {1: 0, 2: 4, 3: 2, 4: 6}
@@ -73,7 +73,7 @@ class PngWriter:
             raise ValueError(f"{count} rows for a PNG that lacks {self._rows_left}")
         self._rows_left -= count
         row_bytes = self._shape[0] * self._shape[1] * self._dtype.itemsize
-        for block in in_strips(partial(self._encode, make), count, max(1, _BLOCK_BYTES // row_bytes)):
+        for block in map_strips(partial(self._encode, make), count, max(1, _BLOCK_BYTES // row_bytes)):
             self._append(*block)
 
     def _encode(self, make: MakeRows, y0: int, y1: int) -> tuple[bytes, int, int]:
@@ -81,7 +81,7 @@ class PngWriter:
         pixel = self._shape[1] * self._dtype.itemsize
         filtered = np.empty((y1 - y0, rows.shape[1] + 1), np.uint8)
         filtered[:, 0] = 1  # the Sub filter
-        deltas(rows, pixel, filtered[:, 1:])
+        horizontal_differences(rows, pixel, filtered[:, 1:])
         deflate = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS, 9, zlib.Z_RLE)
         return (
             deflate.compress(filtered.data) + deflate.flush(zlib.Z_SYNC_FLUSH),
@@ -130,7 +130,7 @@ def open_png(
     `text` keys and values are Latin-1; `exif` is a bare TIFF blob; `colour` are chunks that say what the
     colours mean, in place of `icc`. Memory: a few blocks of half a megabyte.
     """
-    with atomic(path) as temporary, open(temporary, "wb") as file:
+    with atomic_write(path) as temporary, open(temporary, "wb") as file:
         writer = PngWriter(file, width, height, channels, bit_depth)
         file.write(_ancillary(icc, exif, text, colour))
         yield writer

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from uhrmat.media.colour import icc_space
 from uhrmat.media.icc import REC709, Chromaticities, differs, is_plausible, make_grey_profile, make_profile
 
-CARRIED = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"mDCV", b"cLLI")
+COLOUR_CHUNKS = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"mDCV", b"cLLI")
 """Chunks of colour, in the order in which they are written; all stand before the palette and the pixels."""
 _SRGB_GAMMA, _GAMMA_SLACK = 45455, 700
 _D65, _C = (0.3127, 0.3290), (0.310, 0.316)
@@ -38,7 +38,7 @@ _WHITE_NITS = 203.0
 _WHITE = {_PQ: 0.5807, _HLG: 0.75}
 
 
-def carried(chunks: Mapping[bytes, bytes], icc: bytes | None, grey: bool) -> tuple[tuple[bytes, bytes], ...]:
+def colour_chunks(chunks: Mapping[bytes, bytes], icc: bytes | None, grey: bool) -> tuple[tuple[bytes, bytes], ...]:
     """The chunks that stay true of RGB in a PNG made of this one; `icc` is what iCCP unpacks to, or None.
 
     There are none for grey whose own curve has been replaced.
@@ -46,7 +46,7 @@ def carried(chunks: Mapping[bytes, bytes], icc: bytes | None, grey: bool) -> tup
     own = png_profile(chunks, icc, grey)
     if grey and icc_space(own) == "GRAY":
         return ()
-    kept = (kind for kind in CARRIED if kind in chunks and (kind != b"iCCP" or icc_space(icc) == "RGB"))
+    kept = (kind for kind in COLOUR_CHUNKS if kind in chunks and (kind != b"iCCP" or icc_space(icc) == "RGB"))
     return tuple((kind, chunks[kind]) for kind in kept)
 
 

@@ -19,9 +19,9 @@ import numpy.typing as npt
 from uhrmat.core.errors import InputError
 from uhrmat.core.files import PathLike
 from uhrmat.media.colour import convert_to_srgb
-from uhrmat.media.names import Parts, readable
-from uhrmat.media.noise import captured
-from uhrmat.media.source import Array, Decoded, DecodedHeader, damaged, load_bytes, unsupported
+from uhrmat.media.decoder_output import capture_decoder_output
+from uhrmat.media.names import Parts, readable_name
+from uhrmat.media.source import Array, Decoded, DecodedHeader, damaged_error, load_bytes, unsupported_error
 
 
 def cv2_module() -> Any:
@@ -59,14 +59,14 @@ def cv2_decode(
     Raises:
         InputError: cv2 finds no whole picture in it.
     """
-    with captured() as lines, _silent(cv2_module()):
+    with capture_decoder_output() as lines, _silent(cv2_module()):
         pixels = _into(blank(shape, dtype), path, parts)
         if pixels is None:  # another shape than the header led us to expect, or a broken file, which fails here too
             pixels = _from_memory(path, parts)
     if printed is not None:
         printed += lines
     if pixels is None:
-        raise damaged(path, kind)
+        raise damaged_error(path, kind)
     return to_rgb(pixels)
 
 
@@ -91,7 +91,7 @@ def _into(target: Array, path: Path, parts: Parts | None) -> Array | None:
     cv2 = cv2_module()
     mark = np.random.default_rng(0).integers(0, 256, target[:1].nbytes, np.uint8).view(target.dtype)
     target[:1] = mark.reshape(target[:1].shape)
-    with readable(path, parts) as name:
+    with readable_name(path, parts) as name:
         if name is None:
             return None
         try:
@@ -116,7 +116,7 @@ def _from_memory(path: Path, parts: Parts | None) -> Array | None:
 def cv2_read(path: PathLike, flags: int) -> Array | None:
     """As `cv2.imread(path, flags)`, for files of any name; None for what is no picture. Orders channels as BGR."""
     try:
-        with captured(), _silent(cv2_module()):
+        with capture_decoder_output(), _silent(cv2_module()):
             found: Array | None = cv2_module().imdecode(load_bytes(Path(path)), flags)
     except (OSError, cv2_module().error):
         return None
@@ -162,11 +162,11 @@ def pillow_decode(path: Path, kind: str, opener: Any, icc: bytes | None, parts: 
     except MemoryError:
         raise
     except Exception as error:  # Pillow's plugins raise what they stumble over: struct, index, value, assertion
-        raise damaged(path, kind) from error
+        raise damaged_error(path, kind) from error
     if image.mode == "CMYK":
         return pillow_array(convert_to_srgb(image, icc)), None
     if image.mode in ("LAB", "HSV", "F", "I") or image.mode.startswith("I;"):
-        raise unsupported(path, f"a {image.mode} {kind}")
+        raise unsupported_error(path, f"a {image.mode} {kind}")
     if transparent:
         return _split(pillow_array(image, "RGBA"))
     return pillow_array(image, "L" if image.mode in ("1", "L") else "RGB"), None

@@ -17,7 +17,7 @@ from uhrmat.media.jpeg import open_jpeg_source
 from uhrmat.media.limits import check_decode
 from uhrmat.media.picture import Picture, PictureInfo
 from uhrmat.media.raster import check_size
-from uhrmat.media.source import Decoded, DecodedHeader, checked_file, sniff
+from uhrmat.media.source import Decoded, DecodedHeader, check_file, sniff
 from uhrmat.media.tiff import open_tiff_source
 
 MAX_PIXELS = 2**30
@@ -36,7 +36,7 @@ def open_source(path: PathLike, max_pixels: int = MAX_PIXELS, overscan: bool = F
 
     Raises InputError, MemoryBudgetError.
     """
-    file = checked_file(path)
+    file = check_file(path)
     kind = sniff(file)
     source = open_exr_source(file, overscan) if kind == "exr" else _OPENERS[kind](file)
     pixels = source.width * source.height

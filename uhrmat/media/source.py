@@ -71,17 +71,17 @@ class DecodedHeader:
         return max(self.decode_bytes, upright * (2 if self.orientation >= 5 else 1))
 
 
-def damaged(path: Path, kind: str) -> InputError:
+def damaged_error(path: Path, kind: str) -> InputError:
     """The file is of the kind it claims, but broken or cut off."""
     return InputError(f"'{path}' is a damaged or incomplete {kind} file.", "It may be cut off: copy it again.")
 
 
-def unsupported(path: Path, what: str, cure: str = "Save it as RGB in PNG or TIFF first.") -> InputError:
+def unsupported_error(path: Path, what: str, cure: str = "Save it as RGB in PNG or TIFF first.") -> InputError:
     """The file is sound, but of a variety that is not read."""
     return InputError(f"'{path}' is {what}, which is not supported.", cure)
 
 
-def checked_file(path: PathLike) -> Path:
+def check_file(path: PathLike) -> Path:
     """The path, if it names a readable, non-empty, regular file; `InputError` otherwise."""
     file = Path(path)
     need_regular(file)

@@ -16,7 +16,7 @@ MakeRows = Callable[[int, int], npt.NDArray[Any]]
 """`make(y0, y1)` gives rows y0..y1 of a picture; it is called on several threads."""
 
 
-def in_strips(work: Callable[[int, int], T], rows: int, step: int) -> Iterator[T]:
+def map_strips(work: Callable[[int, int], T], rows: int, step: int) -> Iterator[T]:
     """`work(y0, y1)` for strips of `step` rows, results in order. At most a dozen strips are in memory at a time."""
     pool = ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1), thread_name_prefix="strips")
     pending: deque[Future[T]] = deque()
@@ -31,7 +31,7 @@ def in_strips(work: Callable[[int, int], T], rows: int, step: int) -> Iterator[T
         pool.shutdown(cancel_futures=True)
 
 
-def deltas(rows: npt.NDArray[Any], pixel: int, out: npt.NDArray[Any]) -> None:
+def horizontal_differences(rows: npt.NDArray[Any], pixel: int, out: npt.NDArray[Any]) -> None:
     """Into `out`: (n, samples) rows minus the samples `pixel` places to the left, modulo the type; the first stay."""
     out[:, :pixel] = rows[:, :pixel]
     np.subtract(rows[:, pixel:], rows[:, :-pixel], out=out[:, pixel:])

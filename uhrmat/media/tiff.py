@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 
 from uhrmat.core.errors import InputError
-from uhrmat.core.files import PathLike, atomic
+from uhrmat.core.files import PathLike, atomic_write
 from uhrmat.media import raster
 from uhrmat.media.colour import grey_icc, rgb_icc
 from uhrmat.media.icc import chromaticities_of, is_linear
-from uhrmat.media.source import Decoded, DecodedHeader, damaged
-from uhrmat.media.strips import MakeRows, deltas, in_strips
+from uhrmat.media.source import Decoded, DecodedHeader, damaged_error
+from uhrmat.media.strips import MakeRows, horizontal_differences, map_strips
 from uhrmat.media.tiff_pages import check_jpeg_segments, check_segments, main_page
-from uhrmat.media.tiff_samples import RGB, YCBCR, Layout, interpret, layout
+from uhrmat.media.tiff_samples import RGB, YCBCR, Layout, interpret, read_layout
 
 _STRIP_BYTES = 1 << 19
 _BIGTIFF_BYTES = 0xF000_0000
@@ -45,13 +45,13 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
     except InputError:
         raise
     except Exception as error:  # damage surfaces as whatever the parser stumbled over: struct, index, key, memory
-        raise damaged(path, "TIFF") from error
+        raise damaged_error(path, "TIFF") from error
 
 
 def open_tiff_source(path: Path) -> DecodedHeader:
     """Header of a TIFF's picture, which need not be its first page."""
     with _opened(path) as (first, page):
-        meaning = layout(path, page)
+        meaning = read_layout(path, page)
         check_segments(path, page)
         orientation = _inherited(first, page, _ORIENTATION)
         icc = _inherited(first, page, _ICC)
@@ -115,7 +115,7 @@ def _deflate(make: MakeRows, dtype: np.dtype[Any], y0: int, y1: int) -> bytes:
     pixel = rows.shape[2] if rows.ndim == 3 else 1
     rows = rows.reshape(y1 - y0, -1)
     differences = np.empty_like(rows)
-    deltas(rows, pixel, differences)
+    horizontal_differences(rows, pixel, differences)
     deflate = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_RLE)
     return deflate.compress(differences.data) + deflate.flush()
 
@@ -139,10 +139,10 @@ def write_tiff(
     step = max(1, _STRIP_BYTES // row_bytes)
     colour = len(shape) == 3
     extra = ["assocalpha" if premultiplied else "unassalpha"] if colour and shape[2] == 4 else None
-    with atomic(path) as temporary:
+    with atomic_write(path) as temporary:
         tifffile.imwrite(
             temporary,
-            in_strips(partial(_deflate, make, dtype), shape[0], step),
+            map_strips(partial(_deflate, make, dtype), shape[0], step),
             shape=shape,
             dtype=dtype,
             byteorder="<",

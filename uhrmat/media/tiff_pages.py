@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from uhrmat.media.limits import MAX_SEGMENTS, check_count, check_plausible
-from uhrmat.media.source import damaged, unsupported
+from uhrmat.media.source import damaged_error, unsupported_error
 
 _MAX_IMAGES = 32
 """Images of one file that are looked at, in the chain and below each of its members."""
@@ -66,7 +66,7 @@ def main_page(path: Path, tiff: Any) -> Any:
 
 def _raw(path: Path, kind: str) -> Exception:
     named = "a camera's raw photograph" if kind == "raw" else f"a raw photograph ({kind})"
-    return unsupported(path, named, "Develop it first, and export it as 16-bit TIFF or PNG.")
+    return unsupported_error(path, named, "Develop it first, and export it as 16-bit TIFF or PNG.")
 
 
 def _is_secondary(page: Any) -> bool:
@@ -99,16 +99,16 @@ def check_segments(path: Path, page: Any) -> None:
     tifffile would leave out what is missing.
     """
     if page.planarconfig not in (_CONTIGUOUS, _SEPARATE) or prod(page.chunked) != _segments(page):
-        raise damaged(path, "TIFF")
+        raise damaged_error(path, "TIFF")
     size = path.stat().st_size
     count = _segments(page)
     check_count(path, max(count, len(page.dataoffsets)), MAX_SEGMENTS, "strips or tiles")
     places = list(zip(page.dataoffsets, page.databytecounts, strict=False))
     if len(places) < count or any(length < 1 or offset < 1 or offset + length > size for offset, length in places):
-        raise damaged(path, "TIFF")
+        raise damaged_error(path, "TIFF")
     stored = sum(length for _, length in places)
     if stored > size:
-        raise damaged(path, "TIFF")
+        raise damaged_error(path, "TIFF")
     bits = int(page.imagewidth) * int(page.imagelength) * int(page.samplesperpixel) * int(page.bitspersample)
     check_count(path, stored, bits // 2 + _SLACK * count, "bytes of pixel data")
     ratio = _MOST_TO_ONE.get(int(page.compression))
@@ -132,7 +132,7 @@ def check_jpeg_segments(path: Path, page: Any) -> None:
         for offset, length in zip(page.dataoffsets, page.databytecounts, strict=False):
             file.seek(offset)
             if not _sound_jpeg(file.read(length), *limit):
-                raise damaged(path, "TIFF")
+                raise damaged_error(path, "TIFF")
 
 
 def _sound_jpeg(data: bytes, width: int, height: int) -> bool:

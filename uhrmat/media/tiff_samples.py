@@ -18,7 +18,7 @@ from uhrmat.media.colour import convert_to_srgb
 from uhrmat.media.limits import MAX_CHANNELS, check_count
 from uhrmat.media.picture import check_finite
 from uhrmat.media.raster import pillow_array
-from uhrmat.media.source import Array, Decoded, damaged, unsupported
+from uhrmat.media.source import Array, Decoded, damaged_error, unsupported_error
 
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, MASK, CMYK, YCBCR = range(7)
 GREY = (WHITE_IS_ZERO, BLACK_IS_ZERO, MASK)
@@ -54,7 +54,7 @@ class Layout:
         return self.photometric in GREY
 
 
-def layout(path: Path, page: Any) -> Layout:
+def read_layout(path: Path, page: Any) -> Layout:
     """Raises `InputError` that names what is not read: colour models, sample types, compressions."""
     photometric, bits = int(page.photometric), page.bitspersample
     check_count(path, int(page.samplesperpixel), MAX_CHANNELS, "channels")
@@ -63,7 +63,7 @@ def layout(path: Path, page: Any) -> Layout:
     colour = _CHANNELS[photometric]
     extra = int(page.samplesperpixel) - colour
     if extra < 0 or (extra and int(page.compression) == _JPEG and photometric == YCBCR):
-        raise unsupported(path, f"a TIFF of {page.samplesperpixel} channels in {_name(page.photometric)}")
+        raise unsupported_error(path, f"a TIFF of {page.samplesperpixel} channels in {_name(page.photometric)}")
     if extra and not kinds:
         kinds = (_UNASSOCIATED,)
     found = next((n for n, kind in enumerate(kinds[:extra]) if kind in (_ASSOCIATED, _UNASSOCIATED)), None)
@@ -80,27 +80,27 @@ def layout(path: Path, page: Any) -> Layout:
 def _check_readable(path: Path, page: Any, photometric: int) -> None:
     dtype, bits, codec = str(page.dtype), page.bitspersample, int(page.compression)
     if photometric not in _CHANNELS:
-        raise unsupported(path, f"a TIFF in the colour model {_name(page.photometric)}")
+        raise unsupported_error(path, f"a TIFF in the colour model {_name(page.photometric)}")
     if dtype not in ("bool", "uint8", "uint16", "float16", "float32", "float64") or not isinstance(bits, int):
-        raise unsupported(path, f"a TIFF of {bits}-bit samples of the type {page.dtype}")
+        raise unsupported_error(path, f"a TIFF of {bits}-bit samples of the type {page.dtype}")
     if codec not in _CODECS:
-        raise unsupported(path, f"a TIFF with {_name(page.compression)} compression")
+        raise unsupported_error(path, f"a TIFF with {_name(page.compression)} compression")
     if int(page.predictor) not in _PREDICTORS:
-        raise unsupported(path, f"a TIFF with the predictor {_name(page.predictor)}")
+        raise unsupported_error(path, f"a TIFF with the predictor {_name(page.predictor)}")
     if bits < 8 and int(page.predictor) != 1:
-        raise unsupported(path, f"a TIFF of {bits}-bit samples with a predictor")
+        raise unsupported_error(path, f"a TIFF of {bits}-bit samples with a predictor")
     if page.imagedepth != 1 or page.jpegheader is not None:
-        raise unsupported(path, "a TIFF of a volume or a microscope slide")
+        raise unsupported_error(path, "a TIFF of a volume or a microscope slide")
     if codec == _JPEG and bits != 8:
-        raise unsupported(path, f"a TIFF with JPEG compression of {bits} bits")
+        raise unsupported_error(path, f"a TIFF with JPEG compression of {bits} bits")
     if photometric == CMYK and (dtype != "uint8" or page.tags.valueof(_INK_SET, 1) != 1):
-        raise unsupported(path, "a TIFF of CMYK with more than 8 bits or of other inks")
+        raise unsupported_error(path, "a TIFF of CMYK with more than 8 bits or of other inks")
     if photometric == PALETTE and not dtype.startswith(("bool", "uint")):
-        raise unsupported(path, f"a palette TIFF of samples of the type {page.dtype}")
+        raise unsupported_error(path, f"a palette TIFF of samples of the type {page.dtype}")
     if photometric == YCBCR and (page.planarconfig != 1 if codec == _JPEG else page.is_subsampled):
-        raise unsupported(path, "a TIFF of subsampled YCbCr without JPEG compression or in separate planes")
+        raise unsupported_error(path, "a TIFF of subsampled YCbCr without JPEG compression or in separate planes")
     if photometric == YCBCR and (dtype != "uint8" or bits != 8):
-        raise unsupported(path, f"a YCbCr TIFF of {bits}-bit samples of the type {page.dtype}")
+        raise unsupported_error(path, f"a YCbCr TIFF of {bits}-bit samples of the type {page.dtype}")
 
 
 def _name(value: Any) -> str:
@@ -111,10 +111,10 @@ def _name(value: Any) -> str:
 def _palette(path: Path, page: Any) -> Array:
     """(entries, 3) uint8 where that holds every entry, else uint16."""
     if page.colormap is None:
-        raise damaged(path, "TIFF")
+        raise damaged_error(path, "TIFF")
     table = np.ascontiguousarray(np.asarray(page.colormap).T.astype(np.uint16))
     if table.ndim != 2 or table.shape[1] != 3 or len(table) < 1 << int(page.bitspersample):
-        raise damaged(path, "TIFF")
+        raise damaged_error(path, "TIFF")
     if int(table.max()) <= 255:
         return table.astype(np.uint8)  # not by the book, which asks for 16 bits, but met
     high = table >> 8

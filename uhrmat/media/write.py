@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from uhrmat.core.errors import OutputError
-from uhrmat.core.files import PathLike, atomic
+from uhrmat.core.files import PathLike, atomic_write
 from uhrmat.media.convert import pack_rgba, quantise, to_integer, to_linear
 from uhrmat.media.exif import PREFIX
 from uhrmat.media.exif_clean import clean_exif
@@ -240,5 +240,5 @@ def _write_pillow(path: PathLike, kind: str, pixels: Array, info: PictureInfo) -
         options["icc_profile"] = info.icc
     if info.exif and len(info.exif) < 65000:
         options["exif"] = PREFIX + info.exif
-    with atomic(path) as temporary:
+    with atomic_write(path) as temporary:
         image.save(temporary, kind, **options)

@@ -23,8 +23,8 @@ import numpy as np
 
 from uhrmat.core.children import FORKED
 from uhrmat.core.errors import UhrmatError
-from uhrmat.core.memory import give_back
-from uhrmat.core.quick import bare, importing
+from uhrmat.core.memory import trim_heap
+from uhrmat.core.startup import fast_import, import_without_init
 from uhrmat.prior.closed_form.affinity import solve
 from uhrmat.prior.launch import launch_worker, stop_worker
 
@@ -129,8 +129,10 @@ def _receive(pipe: IO[bytes]) -> Arrays | None:
 def main() -> None:
     """Answers requests on standard input until it closes. What libraries print goes to standard error."""
     replies, sys.stdout = sys.stdout.buffer, sys.stderr
-    with importing():
-        bare("pymatting", *(f"pymatting.{part}" for part in ("laplacian", "preconditioner", "solver", "util")))
+    with fast_import():
+        import_without_init(
+            "pymatting", *(f"pymatting.{part}" for part in ("laplacian", "preconditioner", "solver", "util"))
+        )
         import pymatting.laplacian.cf_laplacian
         import pymatting.preconditioner.ichol
         import pymatting.solver.cg
@@ -140,7 +142,7 @@ def main() -> None:
         while (request := _receive(sys.stdin.buffer)) is not None:
             _send(replies, _solved(request))
             del request
-            give_back()  # this process waits while the refiner needs it
+            trim_heap()  # this process waits while the refiner needs it
     except (KeyboardInterrupt, BrokenPipeError):
         return
 

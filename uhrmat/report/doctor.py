@@ -127,15 +127,15 @@ def _machine() -> Iterator[Row]:
 def _card(number: int) -> Row:
     import torch
 
-    from uhrmat.core.devices import LEAST_ON_GPU, free_on_gpu, trial_failure
+    from uhrmat.core.devices import LEAST_ON_GPU, free_gpu_memory, gpu_failure
 
     card, name = torch.cuda.get_device_properties(number), f"cuda:{number}"
     value = f"{card.name}, {format_bytes(card.total_memory)}, compute capability {card.major}.{card.minor}"
-    if failure := trial_failure(name):
+    if failure := gpu_failure(name):
         what = f"{card.name} cannot run torch {torch.__version__}: {failure}."
         built = ", ".join(torch.cuda.get_arch_list())
         return name, value, what, f"{gpu_cure(torch.version.cuda, nvidia_driver())} This build is for {built}."
-    free = free_on_gpu(name)
+    free = free_gpu_memory(name)
     value += f", {format_bytes(free)} free"
     if free < LEAST_ON_GPU:
         what = f"Only {format_bytes(free)} of {card.name} are free, so it is left alone."
@@ -202,7 +202,7 @@ def _codecs() -> Iterator[Row]:
     from uhrmat.media.video import CODECS
 
     for codec in CODECS.values():
-        kind = "carries alpha" if codec.carries_alpha else "no alpha: a grey matte or a composite"
+        kind = "carries alpha" if codec.has_alpha else "no alpha: a grey matte or a composite"
         value = f"{kind}; {' or '.join(map(str, codec.bits))} bits{', lossless' if codec.lossless else ''}"
         if codec.sequence or codec.encoder in av.codecs_available:
             yield codec.name, value

@@ -14,9 +14,9 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from uhrmat.core.children import protect_children
-from uhrmat.core.devices import fast_bf16, pick_device
+from uhrmat.core.devices import has_fast_bf16, pick_device
 from uhrmat.core.errors import UhrmatError
-from uhrmat.media import atomic
+from uhrmat.media import atomic_write
 from uhrmat.train.ddfe_task import DdfeTask
 from uhrmat.train.export import Provenance, export
 from uhrmat.train.lpn.trimap import TrimapTask
@@ -71,7 +71,7 @@ def fit_task(
     """`fit` on the wanted device, in its fast arithmetic, from the weights of a file where one is given."""
     where = pick_device(device)
     start = None if weights is None else _tensors(weights)
-    bf16 = where != "cpu" or fast_bf16()
+    bf16 = where != "cpu" or has_fast_bf16()
     return fit(
         task, out, device=where, bf16=bf16, workers=workers, start=start, seconds=60 * minutes, every=every,
         report=report,
@@ -153,5 +153,5 @@ def draw_curves(log: Path, path: Path) -> None:
         draw.text(
             (10, row * panel + 4), f"{name}: {values[0]:.4g} to {values[-1]:.4g}, step {lines[-1]['step']}", "black"
         )
-    with atomic(path) as part:
+    with atomic_write(path) as part:
         image.save(part, "PNG")

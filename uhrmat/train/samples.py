@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from uhrmat.media import atomic
+from uhrmat.media import atomic_write
 from uhrmat.media.resample import area_average, downsample_trimap
 from uhrmat.prior.base import LowResHints
 from uhrmat.prior.choose import CLOSED_FORM_KNN
@@ -89,7 +89,7 @@ class SeedFiles:
 
     def write(self, seed: int, **arrays: np.ndarray) -> None:
         """Write a seed's file."""
-        with atomic(self.path(seed)) as part:
+        with atomic_write(self.path(seed)) as part:
             np.savez(part, **arrays)  # type: ignore[arg-type]
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from uhrmat.core.children import protect_children
-from uhrmat.media import atomic
+from uhrmat.media import atomic_write
 from uhrmat.train.recipe import Recipe
 
 Batch = dict[str, Tensor]
@@ -64,7 +64,7 @@ class TrainingState:
         found = {"net": self.net.state_dict(), "ema": self.ema.state_dict(), "step": self.step}
         found["seconds"] = self.seconds
         found["optimiser"] = self.optimiser.state_dict()
-        with atomic(path) as part:
+        with atomic_write(path) as part:
             torch.save(found, part)
 
     def load(self, path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from uhrmat.media import atomic
+from uhrmat.media import atomic_write
 from uhrmat.media.video import Frame
 from uhrmat.media.video.stills import SequenceWriter
 
@@ -65,7 +65,7 @@ class Journal:
         if not self._stills:
             return
         self._folder.mkdir(exist_ok=True)
-        with atomic(self._file(frame.index)) as temporary:
+        with atomic_write(self._file(frame.index)) as temporary:
             np.savez(temporary, alpha=known.alpha, row=np.array(json.dumps(known.row)))
 
     def remove(self) -> None:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from uhrmat.core.delivered import by_name, without_folders
-from uhrmat.core.printable import encodable
+from uhrmat.core.printable import escape_surrogates
+from uhrmat.core.redact import names_by_path, redact_folders
 from uhrmat.core.units import format_bytes
-from uhrmat.media import atomic
+from uhrmat.media import atomic_write
 
 if TYPE_CHECKING:
     from uhrmat.pipeline import StillPipeline
@@ -69,8 +69,8 @@ class ClipReport:
         return (len(self.frames) - self.kept) / max(self.seconds, 1e-9)
 
     def names(self) -> dict[Path, str]:
-        """Of its files, for `delivered.without_folders`."""
-        return by_name((self.job.spec.source, *self.files.values(), *self.job.hints.files()))
+        """Of its files, for `redact_folders`."""
+        return names_by_path((self.job.spec.source, *self.files.values(), *self.job.hints.files()))
 
     def as_dict(self, *, frames: bool = True) -> dict[str, Any]:
         """As JSON takes it. frames: with the figures of every frame."""
@@ -134,8 +134,10 @@ def rows(report: ClipReport) -> list[tuple[str, str]]:
 
 def write_report(path: Path, report: ClipReport) -> tuple[Path, Path]:
     """`path` as JSON and the same name as PNG; both appear whole. Raises OutputError."""
-    with atomic(path) as temporary:
-        temporary.write_text(json.dumps(encodable(without_folders(report.as_dict(), report.names())), indent=1) + "\n")
+    with atomic_write(path) as temporary:
+        temporary.write_text(
+            json.dumps(escape_surrogates(redact_folders(report.as_dict(), report.names())), indent=1) + "\n"
+        )
     plot = path.with_suffix(".png")
     write_plot(plot, report.frames, report.cuts)
     return path, plot
@@ -154,7 +156,7 @@ def write_plot(path: Path, frames: list[dict[str, Any]], cuts: list[int]) -> Non
         _panel(draw, row * (_PANEL + _GAP) + _GAP, title, values, [cut - first for cut in cuts])
     text = f"frames {first} to {first + len(frames) - 1}"
     draw.text((_LEFT, image.height - 18), text, _INK, ImageFont.load_default(12))
-    with atomic(path) as temporary:
+    with atomic_write(path) as temporary:
         image.save(temporary, "PNG")
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from uhrmat.core.devices import peak_memory
-from uhrmat.core.memory import TRIM_EVERY, bound_kernels, give_back
+from uhrmat.core.memory import TRIM_EVERY, limit_kernel_cache, trim_heap
 from uhrmat.core.stage import all_or_none
 from uhrmat.hints.read import Hints
 from uhrmat.media.composite import Background, composite, need_opaque, parse_background
@@ -29,7 +29,7 @@ from uhrmat.media.video import (
     open_writer,
 )
 from uhrmat.media.video.light import light_note
-from uhrmat.media.video.stills import SequenceWriter, lost_in_stills
+from uhrmat.media.video.stills import SequenceWriter, pixel_aspect_note
 from uhrmat.pipeline import StillPipeline
 from uhrmat.prior.chroma_key.key import KeyPrior
 from uhrmat.prior.closed_form.affinity import AffinityPrior, Solver
@@ -67,7 +67,7 @@ class Tools:
     @classmethod
     def of(cls, job: ClipPlan, solver: Solver | None = None) -> Tools:
         """Loads the networks. A hint that is carried has been to the prior already: it comes as an alpha."""
-        bound_kernels()
+        limit_kernel_cache()
         model = replace(job.spec.model, working_size=job.side)
         if job.hints.carried:
             model = replace(model, prior="alpha")
@@ -236,7 +236,7 @@ class _SegmentRun:
             self.frames.append({**matte.stats.as_dict(), "seconds": taken})
             self.journal.write(done.frame, Known(matte.alpha[matte.active], self.frames[-1]))
         if len(self.frames) % TRIM_EVERY == 0:
-            give_back()
+            trim_heap()
         if self._progress is not None:
             self._progress(len(self.frames))
 
@@ -290,7 +290,7 @@ def finish(job: ClipPlan) -> list[str]:
         )
     if job.codec.name == "exr" and job.needs_foreground:
         notes += light_note(job.info.colour)
-    notes += lost_in_stills(job.codec, job.info) if job.codec.sequence else _join(job)
+    notes += pixel_aspect_note(job.codec, job.info) if job.codec.sequence else _join(job)
     if job.codec.sequence and job.info.has_audio:
         notes += _sound_beside(job)
     job.work.remove()

@@ -15,8 +15,8 @@ from uhrmat.core.regular import check_name, need_place
 from uhrmat.media import check_writable
 from uhrmat.media.video import CODECS, ClipInfo, Codec, Content, find_codec, open_writer
 from uhrmat.media.video.names import FrameNames
-from uhrmat.media.video.sequence import would_be_read
-from uhrmat.media.video.sound import ASIDE, plan_sound
+from uhrmat.media.video.sequence import is_frame_of
+from uhrmat.media.video.sound import SIDECAR_SUFFIX, plan_sound
 from uhrmat.media.video.stills import SequenceWriter
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def _contents(spec: ClipSpec, codec: str, *, one_file: bool) -> tuple[Content, .
     if given is None and one_file and spec.background is not None:
         given = ("composite",)
     elif given is None:
-        given = ("foreground",) if one_file and codec in CODECS and CODECS[codec].carries_alpha else ("alpha",)
+        given = ("foreground",) if one_file and codec in CODECS and CODECS[codec].has_alpha else ("alpha",)
     wanted = dict.fromkeys([*given, *(["composite"] if spec.background is not None else [])])
     unknown = [content for content in wanted if content not in CONTENTS]
     if unknown or not wanted:
@@ -146,7 +146,7 @@ def sound_beside(path: Path) -> Path:
     """The file for a clip's sound beside the stills of `path`, a folder or a pattern."""
     names = FrameNames.parse(path) if path.suffix.lower() in _STILLS and not path.is_dir() else None
     stem = path.name if names is None else names.head.rstrip("_-. ")
-    return path.with_name(f"{stem or path.absolute().parent.name}{ASIDE}")
+    return path.with_name(f"{stem or path.absolute().parent.name}{SIDECAR_SUFFIX}")
 
 
 def check_targets(
@@ -169,7 +169,7 @@ def check_targets(
         if isinstance(writer, SequenceWriter):
             numbers = info.numbers or frames
             files = [writer.file(numbers[index] if info.numbers else index) for index in frames]
-            if info.kind == "sequence" and would_be_read(info.path, files[0]):
+            if info.kind == "sequence" and is_frame_of(info.path, files[0]):
                 raise OutputError(
                     f"The output {files[0]} would be taken for a frame of the input.",
                     "Write to another folder, or name the input by a pattern such as 'f_%04d.png'.",
@@ -177,7 +177,7 @@ def check_targets(
             if info.has_audio and number == 0:
                 files.append(sound_beside(target.path))
         elif info.has_audio and plan_sound(info.path, target.path).aside:
-            files.append(target.path.with_suffix(ASIDE))
+            files.append(target.path.with_suffix(SIDECAR_SUFFIX))
         there = _existing(files)
         for path in there:
             if _identity(path) in read:

@@ -13,8 +13,8 @@ from typing import Any
 
 from uhrmat._version import __version__
 from uhrmat.core.errors import InputError, OutputError
-from uhrmat.core.lock import locked
-from uhrmat.media import atomic
+from uhrmat.core.lock import hold_lock
+from uhrmat.media import atomic_write
 from uhrmat.video.segments import Segment
 
 _MANIFEST = "manifest.json"
@@ -68,7 +68,7 @@ class WorkFolder:
         if self._holds:
             yield
             return
-        with locked(self.folder / _LOCK, self.folder):
+        with hold_lock(self.folder / _LOCK, self.folder):
             self._holds = True
             try:
                 yield
@@ -91,7 +91,7 @@ class WorkFolder:
             raise OutputError(
                 f"The folder {self.folder} cannot be made ({error.strerror}).", "Choose another place with -o."
             ) from error
-        with atomic(self.folder / _MANIFEST) as temporary:
+        with atomic_write(self.folder / _MANIFEST) as temporary:
             temporary.write_text(json.dumps({"settings": settings}))
         return False
 
@@ -116,7 +116,7 @@ class WorkFolder:
 
     def finish(self, segment: Segment, report: dict[str, Any]) -> None:
         """Marks a segment as done; its files must be whole."""
-        with atomic(self._report(segment)) as temporary:
+        with atomic_write(self._report(segment)) as temporary:
             temporary.write_text(json.dumps(report))
 
     def _report(self, segment: Segment) -> Path:

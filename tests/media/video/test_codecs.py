@@ -122,7 +122,7 @@ def test_foreground_keeps_its_colour_at_the_edge_and_drops_the_background(tmp_pa
 @pytest.mark.parametrize("codec", STREAMS, ids=lambda c: c.name)
 @pytest.mark.parametrize("size", [(65, 33), (97, 64)])
 def test_odd_sizes_keep_their_size_and_their_alpha(tmp_path: Path, codec: Codec, size: tuple[int, int]) -> None:
-    content: Content = "foreground" if codec.carries_alpha else "alpha"
+    content: Content = "foreground" if codec.has_alpha else "alpha"
     path = tmp_path / f"a{codec.suffix}"
     alphas, _ = write(path, codec, clip_info(*size), content, 1)
     with open_clip(path) as clip:

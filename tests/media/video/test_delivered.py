@@ -14,7 +14,7 @@ import pytest
 from tests.media.video.helpers import clip_info, encode, grey_frame, scenery, soft_alpha, some_frame
 from uhrmat.media.video import CODECS, ClipInfo, Content, check_alpha, join_segments, open_clip, open_writer
 from uhrmat.media.video.labels import Chapter, Labels, advance_timecode
-from uhrmat.media.video.stills import lost_in_stills
+from uhrmat.media.video.stills import pixel_aspect_note
 
 WIDE = Fraction(4, 3)
 DELIVERED = [  # codec, suffix, tag, profile, layout with and without alpha
@@ -119,10 +119,10 @@ def test_exr_frames_carry_the_pixel_aspect_and_give_it_back(tmp_path: Path, cont
 def test_what_stills_cannot_say_is_said_in_a_note() -> None:
     wide, square = clip_info(66, 48, sample_aspect=WIDE), clip_info(66, 48)
     for name in ("png", "tiff"):
-        (note,) = lost_in_stills(CODECS[name], wide)
+        (note,) = pixel_aspect_note(CODECS[name], wide)
         assert "4:3" in note and name.upper() in note
-        assert lost_in_stills(CODECS[name], square) == []
-    assert lost_in_stills(CODECS["exr"], wide) == []
+        assert pixel_aspect_note(CODECS[name], square) == []
+    assert pixel_aspect_note(CODECS["exr"], wide) == []
 
 
 LABELS = Labels(

@@ -12,7 +12,7 @@ import pytest
 
 from tests.media.video.helpers import clip_info, encode, plane, some_frame
 from uhrmat.media.video import ClipInfo, join_segments, open_clip, open_writer
-from uhrmat.media.video.fields import as_interlaced, field_order, halve_by_field, turned_order
+from uhrmat.media.video.fields import field_order, halve_by_field, mark_interlaced, rotate_field_order
 from uhrmat.media.video.types import FieldOrder
 
 W, H = 48, 32
@@ -33,7 +33,7 @@ def coded(order: FieldOrder, fmt: str = "yuv420p") -> Any:
     frame = av.VideoFrame(W, H, fmt)
     for index, (top, bottom) in enumerate(((90, 60), (100, 180), (190, 110))):
         plane(frame, index)[0::2], plane(frame, index)[1::2] = top, bottom
-    return as_interlaced(frame, order) if order else frame
+    return mark_interlaced(frame, order) if order else frame
 
 
 def interlaced_clip(path: Path, order: FieldOrder, codec: str = "ffv1", fmt: str = "yuv420p", **options: Any) -> Path:
@@ -145,7 +145,7 @@ def test_chroma_of_a_field_is_sited_within_it() -> None:
     ],
 )
 def test_turned_frames(order: FieldOrder, rotation: int, height: int, found: FieldOrder) -> None:
-    assert turned_order(order, rotation, height) == found
+    assert rotate_field_order(order, rotation, height) == found
 
 
 def test_a_rotated_clip_is_read_by_field_and_written_as_progressive(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from uhrmat.core.errors import OutputError
 from uhrmat.media import read_picture, srgb_decode
 from uhrmat.media.composite import composite
 from uhrmat.media.video import ColourTags, open_clip, open_writer
-from uhrmat.media.video.light import curve, light_note, stated
+from uhrmat.media.video.light import curve, light_note, png_colour_of
 
 H, W = 6, 8
 PQ, HLG, LOG100, LOG316 = 16, 18, 9, 10
@@ -120,7 +120,7 @@ def test_stills_of_ordinary_video_say_nothing(tmp_path: Path, codes: tuple[int, 
 
 @pytest.mark.parametrize(("transfer", "white"), [(PQ, 0.5807), (HLG, 0.75), (14, 1.0)])
 def test_a_white_background_is_the_reference_white_of_the_clip(transfer: int, white: float) -> None:
-    chunks, icc = stated(tags(transfer))
+    chunks, icc = png_colour_of(tags(transfer))
     frame = some_frame(0, np.zeros((H, W, 3), np.uint16)).picture
     info = replace(frame.info, icc=icc, png_colour=chunks)
     made = composite(frame.pixels, np.zeros((H, W), np.float32), (1.0, 1.0, 1.0), info)

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 from uhrmat.batch.settings import Settings
 from uhrmat.batch.tasks import WorkerTask
 from uhrmat.core.errors import UhrmatError
-from uhrmat.core.quick import importing
+from uhrmat.core.startup import fast_import
 
 if TYPE_CHECKING:
     from uhrmat.batch.worker import Worker
@@ -55,7 +55,7 @@ def main() -> None:
     logger.addHandler(_Notes(reply))
     config = json.loads(sys.stdin.readline())
     try:
-        with importing():
+        with fast_import():
             from uhrmat.batch.worker import SLOTS, Worker
 
         worker = Worker(Settings.from_dict(config["settings"]), config["index"], config["workers"])

@@ -27,7 +27,7 @@ class Codec:
 
     name: str
     suffix: str
-    carries_alpha: bool
+    has_alpha: bool
     lossless: bool
     bits: tuple[int, ...]
     contents: tuple[Content, ...] = ALL

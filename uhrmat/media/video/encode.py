@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from uhrmat.core.errors import InputError, OutputError
-from uhrmat.core.files import atomic, check_writable
+from uhrmat.core.files import atomic_write, check_writable
 from uhrmat.media.convert import to_integer
 from uhrmat.media.icc import Chromaticities
 from uhrmat.media.video.codecs import Codec
 from uhrmat.media.video.colour import grey_codes, output_tags, range_code
 from uhrmat.media.video.container import open_muxer
 from uhrmat.media.video.extend import extend_colour
-from uhrmat.media.video.fields import as_interlaced, encoder_options
+from uhrmat.media.video.fields import encoder_options, mark_interlaced
 from uhrmat.media.video.planes import fill_colour, fill_neutral, fill_plane
 from uhrmat.media.video.types import Array, ClipInfo, ClipWriter, Content, FieldOrder, FloatArray, Frame
 
@@ -147,7 +147,7 @@ class StreamWriter(ClipWriter):
     def _open(self) -> None:
         with contextlib.ExitStack() as stack:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = stack.enter_context(atomic(self.path))
+            temporary = stack.enter_context(atomic_write(self.path))
             self._container = open_muxer(temporary, self._info.time_base)
             self._stream = self._add_stream()
             self._stack = stack.pop_all()
@@ -192,7 +192,7 @@ class StreamWriter(ClipWriter):
             fill_colour(frame, self._prepared(colour, codes, chromaticities), self._tags, bits, bool(self._fields))
             if codes is not None:
                 fill_plane(frame, 3, codes, bits)
-        return as_interlaced(frame, self._fields) if self._fields else frame
+        return mark_interlaced(frame, self._fields) if self._fields else frame
 
     def _prepared(self, colour: Array, codes: Array | None, chromaticities: Chromaticities | None) -> Array:
         """Colour as integers; where alpha is 0, black in lossless files, the nearest foreground's in the others."""

@@ -30,7 +30,7 @@ def field_order(frame: VideoFrame) -> FieldOrder:
     return "bottom" if passed is None else "top"
 
 
-def turned_order(order: FieldOrder, rotation: int, height: int) -> FieldOrder:
+def rotate_field_order(order: FieldOrder, rotation: int, height: int) -> FieldOrder:
     """The order of fields in a frame of `height` rows after a rotation: upside down the rows of an even number change
     their fields, and turned to the side there are none."""
     if not order or rotation % 180:
@@ -40,7 +40,7 @@ def turned_order(order: FieldOrder, rotation: int, height: int) -> FieldOrder:
     return order
 
 
-def as_interlaced(frame: VideoFrame, order: FieldOrder) -> VideoFrame:
+def mark_interlaced(frame: VideoFrame, order: FieldOrder) -> VideoFrame:
     """The same frame, marked as interlaced for the encoder."""
     marked = _filtered(frame, ("setfield", "tff" if order == "top" else "bff"))
     assert marked is not None

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from uhrmat.core.errors import InputError, OutputError
-from uhrmat.core.files import PathLike, atomic
+from uhrmat.core.files import PathLike, atomic_write
 from uhrmat.core.stage import final_path
 from uhrmat.media.video import matroska
 from uhrmat.media.video.codecs import CODECS, Codec
 from uhrmat.media.video.container import open_container, open_muxer, video_stream
 from uhrmat.media.video.labels import Labels
-from uhrmat.media.video.sound import ASIDE, Sound, SoundPlan, all_aside, plan_sound, shift
+from uhrmat.media.video.sound import SIDECAR_SUFFIX, Sound, SoundPlan, move_all_to_sidecar, plan_sound, shift
 from uhrmat.media.video.types import ClipInfo, JoinReport
 
 
@@ -55,10 +55,10 @@ def join_segments(
         pictures = _Pictures(files, origin, info, labels)
         written = _written(target, pictures, source, plan.inside, span)
         if written is None:
-            plan = all_aside(plan, target)
+            plan = move_all_to_sidecar(plan, target)
             written = _written(target, pictures, None, (), span)
             assert written is not None
-        path, copied, notes = _aside(target.with_suffix(ASIDE), pictures.without(), source, plan, span)
+        path, copied, notes = _aside(target.with_suffix(SIDECAR_SUFFIX), pictures.without(), source, plan, span)
     return JoinReport(written[0], written[1] + copied, path, notes)
 
 
@@ -124,7 +124,7 @@ def _mux(target: Path, pictures: _Pictures, sound: Sound) -> tuple[int, int]:
     """Mux pictures and sound in order of time; how many packets of each."""
     counts, info = {"video": 0, "audio": 0}, pictures.info
     patched = bool(pictures.files) and info.sample_aspect != 1 and target.suffix.lower() in matroska.SUFFIXES
-    with atomic(target) as temporary:
+    with atomic_write(target) as temporary:
         with open_muxer(temporary, info.time_base) as muxer:
             stream = _picture_stream(muxer, pictures.files[0], info) if pictures.files else None
             if stream is not None and patched:

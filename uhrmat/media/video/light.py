@@ -27,7 +27,7 @@ _NAMED: dict[int, Chromaticities] = {
     22: (0.630, 0.340, 0.295, 0.605, 0.155, 0.077, 0.3127, 0.3290),
 }
 _LIKE_SRGB = (0, 1, 2, 3, 6, 11, 12, 13, 14, 15)
-"""sRGB's curve itself, the BT.709 family, and what is not stated."""
+"""sRGB's curve itself, the BT.709 family, and what is not png_colour_of."""
 _PLAIN_PRIMARIES = (0, 1, 2, 3)
 _POWER = {4: 2.2, 5: 2.8, 8: 1.0}
 _LOG = {9: 2.0, 10: 2.5}
@@ -62,7 +62,7 @@ def primaries_of(tags: ColourTags) -> Chromaticities | None:
     return None if found == REC709 else found
 
 
-def to_light(rgb: Array, transfer: int) -> FloatArray:
+def to_scene_linear(rgb: Array, transfer: int) -> FloatArray:
     """A signal (H, W, 3), uint8, uint16 or floats in [0, 1], as scene-linear float32."""
     if rgb.dtype.kind == "f":
         return curve(np.clip(rgb, 0.0, 1.0), transfer)
@@ -102,9 +102,9 @@ def _hlg(x: npt.NDArray[np.float64] | np.float64) -> npt.NDArray[np.float64]:
     return np.asarray(np.where(x <= 0.5, x * x / 3, (np.exp((x - c) / a) + b) / 12))
 
 
-def stated(tags: ColourTags | None) -> tuple[tuple[tuple[bytes, bytes], ...], bytes | None]:
+def png_colour_of(tags: ColourTags | None) -> tuple[tuple[tuple[bytes, bytes], ...], bytes | None]:
     """The colour chunks of a PNG made of full-range RGB with these tags, and the profile that says the same, as far
-    as one can; nothing where the signal is BT.709's, standard definition's, or not stated."""
+    as one can; nothing where the signal is BT.709's, standard definition's, or not png_colour_of."""
     if tags is None or (tags.transfer in _LIKE_SRGB and tags.primaries in (*_PLAIN_PRIMARIES, *_SMALL)):
         return (), None
     primaries = 1 if tags.primaries in _PLAIN_PRIMARIES else tags.primaries

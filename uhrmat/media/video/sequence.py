@@ -101,7 +101,7 @@ def _expression(pattern: Path) -> re.Pattern[str]:
     return re.compile(star_expression(pattern.name), re.DOTALL) if names is None else names.expression
 
 
-def would_be_read(source: Path, still: Path) -> bool:
+def is_frame_of(source: Path, still: Path) -> bool:
     """Whether a still that is written to that path would be looked at as a frame of the sequence `source`."""
     folder = source if source.is_dir() else source.parent
     if not same_file(folder, still.parent) or still.suffix.lower() not in SUFFIXES:

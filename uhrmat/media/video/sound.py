@@ -17,7 +17,7 @@ from uhrmat.media.video.container import FORMATS, open_container
 
 PRIMING = Fraction(1, 10)
 """Sound may start this much before the picture without moving it: an encoder's run-in, which players skip."""
-ASIDE = ".mka"
+SIDECAR_SUFFIX = ".mka"
 """Where sound goes that the pictures' container cannot hold: Matroska takes most codecs."""
 _TRIAL_PACKETS = 3
 _TRIAL_READS = 4096
@@ -46,7 +46,7 @@ def plan_sound(source: Path | None, target: Path, *, stills: bool = False) -> So
     with Sound(source) as sound:
         tracks = sound.streams
         inside = () if stills else sound.taken(target.suffix.lower())
-        aside = tuple(index for index in sound.taken(ASIDE) if index not in inside)
+        aside = tuple(index for index in sound.taken(SIDECAR_SUFFIX) if index not in inside)
         lost = [
             f"sound track {number} ({_kind(track)}) cannot be copied and is left out"
             for number, track in enumerate(tracks, 1)
@@ -55,14 +55,15 @@ def plan_sound(source: Path | None, target: Path, *, stills: bool = False) -> So
         moved = [f"{n} ({_kind(t)})" for n, t in enumerate(tracks, 1) if t.index in aside and not stills]
     if moved:
         which = f"track {moved[0]}, which is" if len(moved) == 1 else f"tracks {', '.join(moved)}, which are"
-        name = target.with_suffix(ASIDE).name
+        name = target.with_suffix(SIDECAR_SUFFIX).name
         lost.insert(0, f"'{target.name}' cannot hold sound {which} in '{name}', packets untouched")
     return SoundPlan(inside, aside, tuple(lost))
 
 
-def all_aside(plan: SoundPlan, target: Path) -> SoundPlan:
+def move_all_to_sidecar(plan: SoundPlan, target: Path) -> SoundPlan:
     """The plan for a container that refused packets further on than a trial goes: nothing in it, all beside it."""
-    note = f"'{target.name}' cannot hold the sound, which is in '{target.with_suffix(ASIDE).name}', packets untouched"
+    name = target.with_suffix(SIDECAR_SUFFIX).name
+    note = f"'{target.name}' cannot hold the sound, which is in '{name}', packets untouched"
     return SoundPlan((), tuple(sorted((*plan.inside, *plan.aside))), (*plan.notes, note))
 
 

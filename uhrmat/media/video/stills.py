@@ -13,7 +13,7 @@ from uhrmat.media.convert import to_integer
 from uhrmat.media.picture import ExrFrame, PictureInfo
 from uhrmat.media.video.codecs import Codec
 from uhrmat.media.video.encode import SAMPLE_EVERY, check_parts
-from uhrmat.media.video.light import check_known, is_plain, primaries_of, to_light
+from uhrmat.media.video.light import check_known, is_plain, primaries_of, to_scene_linear
 from uhrmat.media.video.names import FrameNames
 from uhrmat.media.video.types import Array, ClipInfo, ClipWriter, Content, FloatArray, Frame
 from uhrmat.media.write import write_alpha, write_rgb, write_rgba
@@ -89,7 +89,9 @@ class SequenceWriter(ClipWriter):
         """Colour in the depth that was asked for, and what a still's header says of it."""
         if self._light is not None:
             info = replace(self._header(frame), dtype="float32", linear=True, icc=None, png_colour=())
-            return to_light(colour, self._light.transfer), replace(info, chromaticities=primaries_of(self._light))
+            return to_scene_linear(colour, self._light.transfer), replace(
+                info, chromaticities=primaries_of(self._light)
+            )
         if self._bits in self._codec.bits and self._codec.lossless:
             colour = to_integer(colour, self._clip.linear, self._bits, frame.picture.info.chromaticities)
         depth = frame.picture.info.bit_depth if colour.dtype == np.float32 else 8 * colour.dtype.itemsize
@@ -113,7 +115,7 @@ class SequenceWriter(ClipWriter):
         """Nothing is half written, so nothing has to go."""
 
 
-def lost_in_stills(codec: Codec, info: ClipInfo) -> list[str]:
+def pixel_aspect_note(codec: Codec, info: ClipInfo) -> list[str]:
     """Notes on what the files of a sequence do not say of their clip."""
     if info.sample_aspect == 1 or codec.name == "exr":
         return []

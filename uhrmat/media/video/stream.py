@@ -22,9 +22,9 @@ from uhrmat.media.video.container import (
     video_stream,
     video_streams,
 )
-from uhrmat.media.video.fields import field_order, turned_order
+from uhrmat.media.video.fields import field_order, rotate_field_order
 from uhrmat.media.video.labels import read_labels
-from uhrmat.media.video.light import stated
+from uhrmat.media.video.light import png_colour_of
 from uhrmat.media.video.planes import depth_of, has_alpha, to_rgb
 from uhrmat.media.video.timeline import FrameClock, make_clock, measure_rate, scan
 from uhrmat.media.video.types import UNSPECIFIED, Array, ClipInfo, ColourTags, Frame
@@ -61,7 +61,7 @@ class StreamReader:
             first = self._first()
             self._interlaced = first.interlaced_frame
             self._tags, self.info = self._describe(stream, first, bool(container.streams.audio))
-            self._stated = stated(self._tags)
+            self._stated = png_colour_of(self._tags)
             self.info = replace(self.info, labels=read_labels(container, stream))
             if first.interlaced_frame:
                 self._note(
@@ -219,8 +219,8 @@ class StreamReader:
         codec = stream.codec_context.name
         codes = _codes(frame, stream.codec_context)
         tags = read_tags(self.path, (frame.width, frame.height), frame.format.name, codec, codes)
-        rotation, mirrored = orientation_of(frame)
-        fields = turned_order(field_order(frame), rotation, frame.height)
+        rotation, mirrored = display_orientation(frame)
+        fields = rotate_field_order(field_order(frame), rotation, frame.height)
         turned = rotation % 180 == 90
         aspect = Fraction(stream.sample_aspect_ratio or 1)
         clock, last = self._clock, len(self._timeline) - 1
@@ -275,7 +275,7 @@ class StreamReader:
             self.notes.append(text)
 
 
-def orientation_of(frame: VideoFrame) -> tuple[int, bool]:
+def display_orientation(frame: VideoFrame) -> tuple[int, bool]:
     """By how many degrees counterclockwise, a multiple of 90, a frame is to be turned, and whether it is to be mirrored
     left to right before: the nearest of eight to its display matrix, which maps (x, y) to (ax + cy, bx + dy)."""
     found: Any = frame.side_data.get("DISPLAYMATRIX")

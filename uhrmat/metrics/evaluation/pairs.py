@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uhrmat.core.errors import InputError
-from uhrmat.core.naming import HINTS, RESULTS, composed, split_ending
+from uhrmat.core.naming import HINTS, RESULTS, normalise_name, split_ending
 
 _ENDINGS = {"prediction": ("alpha",), "ground truth": ("gt", "alpha"), "trimap": ("trimap",)}
 _ALL = ("gt", *HINTS, *RESULTS)
@@ -79,7 +79,7 @@ def _folder(folder: Path, role: str, clip: bool) -> dict[str, Path]:
     found: dict[str, tuple[int, Path]] = {}
     for rank, path in ranked:
         key = _number(path) if clip else _key(path, role)
-        if rank == _OTHER and (key if clip else composed(split_ending(path.stem, _ALL)[0])) in found:
+        if rank == _OTHER and (key if clip else normalise_name(split_ending(path.stem, _ALL)[0])) in found:
             continue
         before, other = found.setdefault(key, (rank, path))
         if other is not path and before == rank:
@@ -96,7 +96,7 @@ def _rank(path: Path, role: str) -> int:
 
 
 def _key(path: Path, role: str) -> str:
-    return composed(split_ending(path.stem, _ENDINGS[role])[0])
+    return normalise_name(split_ending(path.stem, _ENDINGS[role])[0])
 
 
 def _number(path: Path) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from uhrmat.core.errors import InputError, OutputError
 from uhrmat.hints.files import read_alpha, read_trimap
-from uhrmat.media import atomic, check_writable, same_file
+from uhrmat.media import atomic_write, check_writable, same_file
 from uhrmat.metrics import ClipScores, Scores, get_protocol, mean_scores, score
 from uhrmat.metrics.arrays import Array, same_size
 from uhrmat.metrics.evaluation.pairs import Pair, Pairing
@@ -96,7 +96,10 @@ def check_outputs(outputs: Sequence[Path | None], pairing: Pairing, overwrite: b
 def write_csv(path: Path, evaluation: Evaluation, overwrite: bool = True) -> None:
     """One row per picture and one named `mean`; protocol and region in every row, scales in the header."""
     header = evaluation.mean.header
-    with atomic(path, overwrite=overwrite) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with (
+        atomic_write(path, overwrite=overwrite) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as file,
+    ):
         writer = csv.writer(file)
         writer.writerow(["name", "protocol", "region", "pixels", *header.values()])
         for name, s in [*evaluation.scores.items(), ("mean", evaluation.mean)]:

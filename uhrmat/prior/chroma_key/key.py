@@ -1,7 +1,7 @@
 """Chroma key: the less of the screen's colour is in a pixel, the more of the subject is.
 
 With the screen B known everywhere (`screen_field`) and F carried from the subject's inside, alpha is where the pixel's
-colour difference (`chroma.excess`; Vlahos, 1971) lies between those of B and F:
+colour difference (`chroma.key_excess`; Vlahos, 1971) lies between those of B and F:
 
     alpha = (e(B) - e(I)) / (e(B) - e(F))
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from uhrmat.media.chroma import excess, hue_axes
+from uhrmat.media.chroma import hue_axes, key_excess
 from uhrmat.prior.base import LowResHints, PriorResult, constrain_alpha
 from uhrmat.prior.chroma_key.screen import LEAST_SHARE, find_screen_colour, screen_field, screen_share
 from uhrmat.prior.pull_push import pull_push
@@ -64,7 +64,7 @@ def chroma_key_alpha(picture: np.ndarray, field: np.ndarray, sure: np.ndarray, a
 
     sure: (h, w) bool, where the screen is seen; its spread there is what counts as noise.
     """
-    amount, full = excess(picture, axes), np.maximum(excess(field, axes), 0.02)
+    amount, full = key_excess(picture, axes), np.maximum(key_excess(field, axes), 0.02)
     share = amount / full
     core = _core(share)
     if not core.any():

@@ -7,7 +7,7 @@ import numpy as np
 
 from uhrmat.core.errors import InputError
 from uhrmat.hints.key_colour import key_rgb
-from uhrmat.media.chroma import chroma, excess, hue_axes
+from uhrmat.media.chroma import chroma, hue_axes, key_excess
 from uhrmat.prior.pull_push import pull_push
 
 HUES = {"green": 0.0, "blue": -120.0}
@@ -46,15 +46,15 @@ def find_screen_colour(picture: np.ndarray, key: str) -> np.ndarray:
     peak = _peak(hue, strength * allowed * _ring(allowed.shape))
     near = allowed & (np.abs(_turned(hue - peak)) < 20)
     colours = picture[near]
-    strong = excess(colours, hue_axes(np.median(colours, 0)))
+    strong = key_excess(colours, hue_axes(np.median(colours, 0)))
     return np.median(colours[strong >= 0.6 * np.quantile(strong, 0.9)], 0).astype(np.float32)
 
 
 def screen_share(picture: np.ndarray, colour: np.ndarray) -> float:
     """Share of a picture (h, w, 3) in [0, 1] that may be a screen of that `colour` (3,)."""
     axes = hue_axes(colour)
-    level = max(float(excess(colour, axes)), 1e-3)
-    return float((excess(picture, axes) > 0.55 * level).mean())
+    level = max(float(key_excess(colour, axes)), 1e-3)
+    return float((key_excess(picture, axes) > 0.55 * level).mean())
 
 
 def screen_field(picture: np.ndarray, colour: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -64,12 +64,12 @@ def screen_field(picture: np.ndarray, colour: np.ndarray) -> tuple[np.ndarray, n
     cloth has folds. Certain are pixels whose excess stays within their neighbourhood's.
     """
     axes = hue_axes(colour)
-    strength = excess(picture, axes)
-    level = max(float(excess(colour, axes)), 1e-3)
+    strength = key_excess(picture, axes)
+    level = max(float(key_excess(colour, axes)), 1e-3)
     seen = strength > 0.55 * level
     for _ in range(3):
         field = _quadratic(picture, seen)
-        expected = np.maximum(excess(field, axes), 0.25 * level)
+        expected = np.maximum(key_excess(field, axes), 0.25 * level)
         seen = (strength > 0.75 * expected) & (np.abs(picture - field).max(-1) < 0.25)
         if not seen.any():
             seen = strength > 0.55 * level

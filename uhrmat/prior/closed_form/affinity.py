@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from uhrmat.core.errors import InputError
-from uhrmat.core.printing import own_output
+from uhrmat.core.printing import capture_output
 from uhrmat.prior.base import LowResHints, PriorResult
 from uhrmat.prior.choose import AFFINITY_PRIORS, CLOSED_FORM_KNN
 from uhrmat.prior.closed_form.boundary_data_term import boundary_data_term
@@ -190,7 +190,7 @@ def _conjugate_gradient(
 
     for discard, shifts in _SHIFTS:
         try:
-            with own_output():  # it prints a line for each shift that it tries
+            with capture_output():  # it prints a line for each shift that it tries
                 inverse = ichol(near, discard_threshold=discard, shifts=list(shifts))
             return solved(inverse, 2000), []
         except ValueError:

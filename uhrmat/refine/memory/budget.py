@@ -18,10 +18,10 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from uhrmat.core.devices import free_on_gpu
+from uhrmat.core.devices import free_gpu_memory
 from uhrmat.core.errors import MemoryBudgetError
-from uhrmat.core.memory import available_memory, held_memory, helpers_memory
-from uhrmat.core.units import format_bytes, roomy
+from uhrmat.core.memory import available_memory, prior_process_memory, resident_memory
+from uhrmat.core.units import format_bytes, suggest_limit
 from uhrmat.refine.memory.parts import CELL
 
 T = TypeVar("T")
@@ -100,21 +100,21 @@ def refiner_limit(device: str, max_memory: int | None) -> int:
     elsewhere the device's. What torch holds in reserve counts as free: the limit does not depend on what ran before.
     Several workers on one device (`set_workers_per_device`) take equal parts of what is free."""
     if device.startswith("cuda"):
-        return max_memory or int(CUDA_SHARE * free_on_gpu(device) / _sharing)
+        return max_memory or int(CUDA_SHARE * free_gpu_memory(device) / _sharing)
     if max_memory is None:
         return int(CPU_SHARE * available_memory() / _sharing)
-    return max_memory - held_memory() - helpers_memory()
+    return max_memory - resident_memory() - prior_process_memory()
 
 
 def check_total(device: str, max_memory: int | None, needed: int, what: str) -> None:
     """Raises MemoryBudgetError where `needed` bytes more than are held now would pass `max_memory` on the CPU."""
     if max_memory is None or device != "cpu":
         return
-    total = held_memory() + helpers_memory() + needed
+    total = resident_memory() + prior_process_memory() + needed
     if total > max_memory:
         raise MemoryBudgetError(
             f"{format_bytes(max_memory)} of memory are too little: {what} needs {format_bytes(total)} in all.",
-            f"Give --max-memory {roomy(total)} or more.",
+            f"Give --max-memory {suggest_limit(total)} or more.",
         )
 
 

@@ -15,7 +15,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from uhrmat.core.errors import MemoryBudgetError
-from uhrmat.core.units import format_bytes, roomy
+from uhrmat.core.units import format_bytes, suggest_limit
 from uhrmat.media.resample import downsample_mask, downsample_picture, downsample_trimap
 from uhrmat.refine.fuse import apply_trimap, upsampled_prior
 from uhrmat.refine.memory.budget import MINIMUM, Cost, retry_with_less_memory
@@ -108,7 +108,7 @@ def _within(refiner: TileableRefiner, job: RefineInput, alpha: np.ndarray, mode:
         missing = min(whole, least) - limit
         raise MemoryBudgetError(
             f"The memory budget leaves the refiner {format_bytes(max(0, limit))}; it needs {format_bytes(least)}.",
-            f"Raise --max-memory by {roomy(missing)} or more.",
+            f"Raise --max-memory by {suggest_limit(missing)} or more.",
         )
 
     def attempt(budget: int) -> RefineOutcome:

@@ -12,9 +12,9 @@ from typing import Any
 
 from uhrmat._version import __version__
 from uhrmat.core.errors import OutputError
-from uhrmat.core.printable import encodable, printable
+from uhrmat.core.printable import escape_surrogates, printable
 from uhrmat.core.regular import check_name
-from uhrmat.media import atomic, check_writable, same_file
+from uhrmat.media import atomic_write, check_writable, same_file
 from uhrmat.report.page.exhibit import ClipFigures
 
 _MARK = b'<meta name="generator" content="uhrmat">'
@@ -36,11 +36,11 @@ def write_page(path: Path, title: str, encoded: list[dict[str, Any]], clip: Clip
     parts = {
         "@TITLE@": html.escape(printable(title)),
         "@STYLE@": _part("page.css"),
-        "@DATA@": _as_script(encodable(data)),
+        "@DATA@": _as_script(escape_surrogates(data)),
         "@SCRIPT@": "\n".join(_part(name) for name in _SCRIPTS),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         for text in _filled(page, parts):
             file.write(text)
     return path

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from uhrmat.core.errors import InputError
-from uhrmat.media import atomic
+from uhrmat.media import atomic_write
 from uhrmat.media.raster import cv2_read
 from uhrmat.train.synth import find_training_data
 
@@ -83,7 +83,7 @@ def fill_photo_cache(data: Path, folder: Path) -> PhotoCache:
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
         for level, pixels in reversed(list(enumerate(_sizes(source)))):
-            with atomic(path.with_name(f"{source.name}.{level}.npy")) as part:
+            with atomic_write(path.with_name(f"{source.name}.{level}.npy")) as part:
                 np.save(part, pixels)
     return PhotoCache(folder)
 

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from uhrmat.core.errors import InputError
-from uhrmat.media import atomic
+from uhrmat.media import atomic_write
 from uhrmat.media.raster import cv2_read
 from uhrmat.train.lpn.photo_cache import held_out
 from uhrmat.train.synth import find_training_data
@@ -152,7 +152,7 @@ def write_photos(data: Path, path: Path) -> None:
     if "people" not in sets or len(sets) < 3:
         raise InputError(f"{data} holds no people/ or no photos_free/.", "Give the folder that contains both.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic(path) as part:
+    with atomic_write(path) as part:
         save_file(blobs, part, {"photos": json.dumps(photos)})
 
 

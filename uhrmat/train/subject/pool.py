@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from uhrmat.media import atomic
+from uhrmat.media import atomic_write
 from uhrmat.train.subject.photos import TAGS, Photo, read_photos
 from uhrmat.train.subject.teachers import Ensemble, label
 
@@ -96,7 +96,7 @@ def _looks(ensemble: Ensemble, image: Tensor, dtype: torch.dtype, path: Path) ->
         with torch.autocast(image.device.type, dtype, enabled=dtype != torch.float32):
             found = label(ensemble, image.float() / 255)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic(path) as part, open(part, "wb") as file:
+        with atomic_write(path) as part, open(part, "wb") as file:
             np.savez(file, **{name: _bytes(plane[0, 0].float()).cpu().numpy() for name, plane in found.items()})  # type: ignore[arg-type]
     with np.load(path) as stored:
         return {name: stored[name] for name in stored.files}

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from uhrmat.core.devices import fast_bf16, pick_device
+from uhrmat.core.devices import has_fast_bf16, pick_device
 from uhrmat.core.errors import InputError
 from uhrmat.hub.tensors import load_tensors
 from uhrmat.prior.networks.lpn import fold_batch_norm
@@ -60,7 +60,7 @@ def run_subject(
         note("reading the photographs")
         write_photos(data, photos)
     where = torch.device(pick_device(device))
-    bf16 = where.type != "cpu" or fast_bf16()
+    bf16 = where.type != "cpu" or has_fast_bf16()
     ensemble = Ensemble(teachers or folder, folder).to(where)
     note("labelling photographs without masks")
     pool = load_pool(photos, ensemble, where, torch.bfloat16 if bf16 else torch.float32, folder / "labels")

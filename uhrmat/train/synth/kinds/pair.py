@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from uhrmat.core.errors import InputError
-from uhrmat.media import atomic
+from uhrmat.media import atomic_write
 from uhrmat.media.raster import cv2_read
 from uhrmat.train.synth.canvas import blank, over, to_bytes
 from uhrmat.train.synth.stage import Bytes, Floats, Stage
@@ -81,7 +81,7 @@ def _subject(photo: Path, alpha: Path) -> Bytes:
         return np.asarray(np.load(store, mmap_mode="r"), np.uint8)
     subject = _estimated(photo, alpha)
     store.parent.mkdir(parents=True, exist_ok=True)
-    with atomic(store) as part:
+    with atomic_write(store) as part:
         np.save(part, subject)
     return subject
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from uhrmat.core.delivered import by_name, without_folders
+from uhrmat.core.redact import names_by_path, redact_folders
 from uhrmat.report.page.compare import _names
 
 
@@ -14,13 +14,13 @@ def test_paths_become_names_in_every_string(tmp_path: Path) -> None:
     photo, mask = tmp_path / "in" / "a.png", tmp_path / "in" / "masks" / "a.png"
     value = {"file": str(photo), "notes": [f"'{mask}' is grey.", "nothing"], "pair": (str(photo), 3), str(photo): None}
     names = {photo: "shoot/a.png", mask: "a.png", tmp_path / "in": "in"}
-    assert without_folders(value, names) == {
+    assert redact_folders(value, names) == {
         "file": "shoot/a.png",
         "notes": ["'a.png' is grey.", "nothing"],
         "pair": ("shoot/a.png", 3),
         "shoot/a.png": None,
     }
-    assert without_folders(f"{tmp_path}/in/other.png", names) == "in/other.png"
+    assert redact_folders(f"{tmp_path}/in/other.png", names) == "in/other.png"
 
 
 def test_paths_are_known_however_they_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,12 +29,12 @@ def test_paths_are_known_however_they_are_written(tmp_path: Path, monkeypatch: p
     (tmp_path / "real").mkdir()
     path = Path("link/a.png")
     for form in ("link/a.png", tmp_path / "link" / "a.png", tmp_path / "real" / "a.png"):
-        assert without_folders(f"<{form}>", by_name([path])) == "<a.png>"
+        assert redact_folders(f"<{form}>", names_by_path([path])) == "<a.png>"
 
 
 def test_a_plain_name_changes_no_word(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    assert without_folders("alpha beta", by_name([Path("a")])) == "alpha beta"
+    assert redact_folders("alpha beta", names_by_path([Path("a")])) == "alpha beta"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 
-def without_folders(value: Any, names: Mapping[Path, str]) -> Any:
+def redact_folders(value: Any, names: Mapping[Path, str]) -> Any:
     """A JSON value in whose strings each path of `names`, as it was given, as absolute or as resolved path, stands as
     its name. Longer paths go first, so that a file in one of the folders keeps the name of its own."""
     forms: dict[str, str] = {}
@@ -18,8 +18,8 @@ def without_folders(value: Any, names: Mapping[Path, str]) -> Any:
     return _replaced(value, sorted(forms.items(), key=lambda form: -len(form[0])))
 
 
-def by_name(paths: Iterable[Path]) -> dict[Path, str]:
-    """Each path with its own name, for `without_folders`."""
+def names_by_path(paths: Iterable[Path]) -> dict[Path, str]:
+    """Each path with its own name, for `redact_folders`."""
     return {path: path.name or str(path) for path in paths}
 
 

@@ -21,10 +21,10 @@ _leaving = False
 
 
 @contextmanager
-def importing(lean: bool = False) -> Iterator[None]:
+def fast_import(lean: bool = False) -> Iterator[None]:
     """For the import of a large package. Nothing that it makes is garbage: the collector does not look for it, then or
     later; and threads that work meanwhile get their turns in short intervals. lean: what imports only runs networks;
-    in a process that ends with its command (`run_and_leave`), what torch loads for its compiler is left out."""
+    in a process that ends with its command (`run_and_exit`), what torch loads for its compiler is left out."""
     if lean and _leaving and "torch" not in sys.modules:
         sys.modules[_COMPILER_ONLY] = ModuleType(_COMPILER_ONLY)
     turn, collecting = sys.getswitchinterval(), gc.isenabled()
@@ -39,7 +39,7 @@ def importing(lean: bool = False) -> Iterator[None]:
             gc.enable()
 
 
-def bare(*packages: str) -> None:
+def import_without_init(*packages: str) -> None:
     """Packages without what they import at their top: a part of them loads alone when it is asked for. For a process of
     our own that asks for few parts; the outer package first. Raises ImportError where one is not installed."""
     for name in packages:
@@ -49,10 +49,10 @@ def bare(*packages: str) -> None:
         sys.modules[name] = importlib.util.module_from_spec(spec)
 
 
-def run_and_leave(command: Callable[[], object]) -> None:
+def run_and_exit(command: Callable[[], object]) -> None:
     """Runs `command` and ends the process with its exit code once threads and exit handlers are done, without taking
     every module apart: with torch loaded that alone is half a second."""
-    from uhrmat.core.signals import INTERRUPTED, end_soon
+    from uhrmat.core.signals import INTERRUPTED, exit_after_grace
     from uhrmat.core.streams import exit_code
 
     global _leaving
@@ -69,5 +69,5 @@ def run_and_leave(command: Callable[[], object]) -> None:
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
         if code == INTERRUPTED:
-            end_soon()
+            exit_after_grace()
         raise

@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
-from uhrmat.core.quick import bare, importing
+from uhrmat.core.startup import fast_import, import_without_init
 
 _BODY = """
 import atexit, sys, threading, time
-from uhrmat.core.quick import run_and_leave
+from uhrmat.core.startup import run_and_exit
 def late():
     time.sleep(0.2)
     print("thread")
@@ -19,7 +19,7 @@ def command():
     threading.Thread(target=late).start()
     print("command")
     {end}
-run_and_leave(command)
+run_and_exit(command)
 """
 
 
@@ -43,7 +43,7 @@ def test_a_reader_that_has_gone_is_told_by_the_exit_code() -> None:
 
 def test_the_collector_and_the_turns_are_as_before_even_after_a_failure() -> None:
     turn = sys.getswitchinterval()
-    with pytest.raises(ImportError), importing():
+    with pytest.raises(ImportError), fast_import():
         assert not gc.isenabled() and sys.getswitchinterval() < turn
         raise ImportError
     assert gc.isenabled() and sys.getswitchinterval() == turn
@@ -53,9 +53,9 @@ def test_the_collector_and_the_turns_are_as_before_even_after_a_failure() -> Non
 _MATTE = """
 import hashlib, sys
 import numpy as np
-from uhrmat.core.quick import importing, run_and_leave
+from uhrmat.core.startup import fast_import, run_and_exit
 def command():
-    with importing(lean={lean}):
+    with fast_import(lean={lean}):
         from uhrmat.pipeline import StillPipeline
     image = np.random.default_rng(0).integers(0, 256, (40, 48, 3), np.uint8)
     trimap = np.full((40, 48), 128, np.uint8)
@@ -66,7 +66,7 @@ def command():
 """
 
 
-@pytest.mark.parametrize(("start", "left_out"), [("run_and_leave(command)", True), ("command()", False)])
+@pytest.mark.parametrize(("start", "left_out"), [("run_and_exit(command)", True), ("command()", False)])
 def test_what_torch_loads_for_its_compiler_is_not_missed(start: str, left_out: bool) -> None:
     def said(lean: bool) -> list[str]:
         code = _MATTE.format(lean=lean, start=start)
@@ -77,13 +77,14 @@ def test_what_torch_loads_for_its_compiler_is_not_missed(start: str, left_out: b
     assert (lean[1], whole[1]) == (str(not left_out), "True")
 
 
-def test_a_bare_package_loads_the_parts_that_are_asked_for() -> None:
+def test_import_without_init_loads_only_the_submodules_that_are_imported() -> None:
     code = (
-        "import sys; from uhrmat.core.quick import bare; [sys.modules.pop(n) for n in list(sys.modules) if n[:4] == "
-        "'json'];"
-        "bare('json'); import json.scanner; print(callable(json.scanner.make_scanner), 'json.decoder' in sys.modules)"
+        "import sys; from uhrmat.core.startup import import_without_init\n"
+        "[sys.modules.pop(n) for n in list(sys.modules) if n[:4] == 'json']\n"
+        "import_without_init('json'); import json.scanner\n"
+        "print(callable(json.scanner.make_scanner), 'json.decoder' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["True", "False"]
     with pytest.raises(ImportError, match="no_such_package is not installed"):
-        bare("no_such_package")
+        import_without_init("no_such_package")

@@ -16,19 +16,19 @@ from contextlib import contextmanager, nullcontext
 from functools import cache
 from typing import Any
 
-from uhrmat.core.printing import own_output
+from uhrmat.core.printing import capture_output
 
 _LOG = logging.getLogger("uhrmat.decoders")
 _LOCK = threading.RLock()
 
 
 @contextmanager
-def captured() -> Iterator[list[str]]:
+def capture_decoder_output() -> Iterator[list[str]]:
     """The list has, once the block has ended, the lines that libraries printed in it; they are also logged, at
     the level DEBUG. One thread at a time."""
     lines: list[str] = []
     stream = _stream()
-    with _LOCK, own_output() as printed:
+    with _LOCK, capture_output() as printed:
         try:
             with nullcontext() if stream is None else stream.in_place():
                 yield lines
