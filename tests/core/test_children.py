@@ -183,7 +183,7 @@ def _answer(pipe, matter) -> None:  # type: ignore[no-untyped-def]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
-def test_a_fork_of_a_process_with_a_matter_is_told_so() -> None:
+def test_a_fork_of_a_process_with_a_pipeline_is_refused() -> None:
     matter = StillPipeline("closed-form", "bilinear", threads=1, device="cpu")
     assert _matte(matter) == "(16, 16)"
     for given in (matter, None):
