@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from uhrmat.core.errors import UhrmatError
-from uhrmat.media import atomic
+from uhrmat.media import atomic_write
 
 _DPI = 100
 _BLUE, _RED = "#4678b4", "#c83c28"
@@ -156,5 +156,5 @@ def _figure(width: float, height: float) -> Any:
 
 def _save(figure: Any, path: Path, overwrite: bool = True) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic(path, overwrite=overwrite) as temporary:
+    with atomic_write(path, overwrite=overwrite) as temporary:
         figure.savefig(temporary, format="png")
