@@ -36,7 +36,7 @@ from uhrmat.batch import worker
 from uhrmat.batch.executors.inline import InlineExecutor
 from uhrmat.batch.find import Selection
 from uhrmat.batch.hints import HintFolders
-from uhrmat.batch.session import BatchRun, run
+from uhrmat.batch.run import BatchRun, run_batch
 from uhrmat.batch.settings import Settings
 from uhrmat.core.options import ModelOptions
 from uhrmat.hints.files import read_alpha
@@ -206,11 +206,16 @@ def _kill(words: list[str], chance: random.Random, most: int) -> set[str]:
 
 
 def _inline(root: Path, model: ModelOptions, tell: Callable[[dict[str, Any]], None]) -> None:
-    settings = Settings(model, ("alpha",), given=("mask",))
+    settings = Settings(model=model, outputs=("alpha",), given=("mask",))
     job = BatchRun(
-        [root / "in"], root / "out", settings, Selection(), HintFolders({"mask": str(root / "masks")}), overwrite=True
+        roots=[root / "in"],
+        out=root / "out",
+        settings=settings,
+        selection=Selection(),
+        hints=HintFolders({"mask": str(root / "masks")}),
+        overwrite=True,
     )
-    run(job, lambda: InlineExecutor(settings), tell)
+    run_batch(job, lambda: InlineExecutor(settings), tell)
 
 
 def overlap(quick: bool, root: Path) -> dict[str, Any]:

@@ -37,9 +37,15 @@ def speed(options: argparse.Namespace, wanted: ClipRecipe) -> Iterator[dict[str,
         source, trimaps = encoded(wanted, folder)
         for temporal in options.modes:
             gate = MODES[temporal]
-            spec = ClipSpec(source, folder / "out.mp4", ("alpha",), trimap=trimaps, temporal=gate.temporal,
-                            averaged=gate.averaged,
-                            model=ModelOptions(threads=options.threads, refiner=options.refiner))  # fmt: skip
+            spec = ClipSpec(
+                source=source,
+                output=folder / "out.mp4",
+                outputs=("alpha",),
+                trimap=trimaps,
+                temporal=gate.temporal,
+                averaged=gate.averaged,
+                model=ModelOptions(threads=options.threads, refiner=options.refiner),
+            )
             report, _ = _matted(spec)
             print(f"{wanted.height} lines, temporal {temporal}: {report.rate:.2f} frames per second", flush=True)
             yield {"height": wanted.height, "frames": wanted.frames, "temporal": temporal,
@@ -53,7 +59,7 @@ def memory(options: argparse.Namespace, wanted: ClipRecipe) -> Iterator[dict[str
     the end, and at some frames between."""
     with _folder(options.keep) as folder:
         source, masks = encoded(wanted, folder, masks=True)
-        spec = ClipSpec(source, folder / "out.mp4", ("alpha",), mask=masks, interval=60,
+        spec = ClipSpec(source=source, output=folder / "out.mp4", outputs=("alpha",), mask=masks, interval=60,
                         model=ModelOptions(threads=options.threads, refiner=options.refiner, prior="mask"))  # fmt: skip
         _, held = _matted(spec)
     count, early = wanted.frames, min(EARLY, wanted.frames // 2)

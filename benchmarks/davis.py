@@ -51,7 +51,7 @@ def measured(options: argparse.Namespace, name: str, mode: str, out: Path, scrat
     for path in keys:
         shutil.copy(path, hints)
     spec = ClipSpec(
-        options.folder / "JPEGImages" / name, out, ("alpha",), codec="png", frames=len(masks),
+        source=options.folder / "JPEGImages" / name, output=out, outputs=("alpha",), codec="png", frames=len(masks),
         mask=hints if keys else None, model=ModelOptions(threads=options.threads, refiner=options.refiner),
     )  # fmt: skip
     job = plan_clip(spec, overwrite=True)

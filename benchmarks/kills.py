@@ -3,8 +3,8 @@
 Each kill begins with a whole set of old results and the command that replaces them (`--overwrite`). It comes at a
 moment of the run drawn evenly, or, every other time, some milliseconds after a set of files has its stage, which is
 where they take their names. It ends the command alone or, every third time, with all that it started. Then each item's
-set is looked at: as it lies there, and after what the next run in the folder does first (`check_writable`, and `sweep`
-for a batch). Every tenth time the command is run again to its end.
+set is looked at: as it lies there, and after what the next run in the folder does first (`check_writable`, and for a
+batch `recover_outputs`). Every tenth time the command is run again to its end.
 
     python -m benchmarks.kills --runs 100
 
@@ -30,7 +30,7 @@ from pathlib import Path
 
 from benchmarks.common import ROOT, header, parser, write
 from tests.batch.helpers import clip, clip_masks, mask, photo
-from uhrmat.batch.select import sweep
+from uhrmat.batch.select import recover_outputs
 from uhrmat.media import check_writable
 
 LIGHT = ["--prior", "mask", "--refiner", "bilinear", "--device", "cpu", "--threads", "1", "--quiet"]
@@ -190,7 +190,7 @@ def one(case: Case, root: Path, rng: random.Random, number: int, count: Counter[
     count[kill(case, out, rng, aimed=number // 3 % 2 == 1, group=number % 9 < 3)] += 1
     judge(case, contents(out), count, "at once")
     check_writable(out)
-    sweep(out)
+    recover_outputs(out)
     judge(case, contents(out), count, "after recovery")
     if number % 10 == 9:
         run(case, out)

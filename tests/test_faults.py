@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.batch.helpers import LIGHT, FakeExecutor, job, light, mask, photo
+from tests.batch.helpers import LIGHT, FakeExecutor, batch_run, light, mask, photo
 from tests.faults import MODES, Mode, every_step, small_files
 from tests.video.helpers import frames, matter, write_masks, write_stream
-from uhrmat.batch.session import run
+from uhrmat.batch.run import run_batch
 from uhrmat.batch.settings import Settings
 from uhrmat.batch.verify import verify
 from uhrmat.batch.worker import Worker
@@ -87,8 +87,8 @@ def test_batch(tmp_path: Path, mode: Mode) -> None:
     worker = Worker(settings)
 
     def work(folder: Path) -> None:
-        wanted = replace(job(tmp_path, settings=settings), out=folder, overwrite=True)
-        if not run(wanted, lambda: FakeExecutor(worker.run), lambda event: None)[0].good:
+        wanted = replace(batch_run(tmp_path, settings=settings), out=folder, overwrite=True)
+        if not run_batch(wanted, lambda: FakeExecutor(worker.run), lambda event: None)[0].good:
             raise OutputError("something failed")
 
     def prepare(folder: Path) -> None:
@@ -113,8 +113,8 @@ def results(folder: Path) -> dict[str, bytes]:
 
 
 def made(root: Path, out: Path, settings: Settings) -> dict[str, bytes]:
-    wanted = replace(job(root, settings=settings), out=out)
-    assert run(wanted, lambda: FakeExecutor(Worker(settings).run), lambda event: None)[0].good
+    wanted = replace(batch_run(root, settings=settings), out=out)
+    assert run_batch(wanted, lambda: FakeExecutor(Worker(settings).run), lambda event: None)[0].good
     return visible(out)
 
 
@@ -124,9 +124,14 @@ def joinable(tmp_path_factory: pytest.TempPathFactory) -> ClipPlan:
     root = tmp_path_factory.mktemp("clip")
     scene = frames(4)
     spec = ClipSpec(
-        write_stream(root / "c.mkv", scene), root / "out", ("alpha", "foreground"), "ffv1", interval=2,
-        mask=write_masks(root / "masks", scene, 0), model=LIGHT,
-    )  # fmt: skip
+        source=write_stream(root / "c.mkv", scene),
+        output=root / "out",
+        outputs=("alpha", "foreground"),
+        codec="ffv1",
+        interval=2,
+        mask=write_masks(root / "masks", scene, 0),
+        model=LIGHT,
+    )
     found = plan_clip(spec, overwrite=True)
     found.work.begin(found.settings, resume=False)
     tools = Tools(matter("bilinear"), None)
@@ -136,7 +141,7 @@ def joinable(tmp_path_factory: pytest.TempPathFactory) -> ClipPlan:
 
 
 def moved(joinable: ClipPlan, folder: Path) -> ClipPlan:
-    """The same job with its outputs in `folder`."""
+    """The same batch_run with its outputs in `folder`."""
     targets = tuple(Target(target.content, folder / target.path.name) for target in joinable.targets)
     return replace(joinable, targets=targets)
 

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from uhrmat.batch.executors.inline import InlineExecutor
 from uhrmat.batch.find import BatchItem, Selection
 from uhrmat.batch.hints import HintFolders
-from uhrmat.batch.session import BatchRun
+from uhrmat.batch.report import Summary
+from uhrmat.batch.run import BatchRun, run_batch
 from uhrmat.batch.settings import Settings
 from uhrmat.batch.tasks import TaskResult, WorkerTask
 from uhrmat.core.options import ModelOptions
@@ -77,10 +79,12 @@ def light(**changed: Any) -> Settings:
     return Settings(**{**values, **changed})
 
 
-def job(root: Path, out: str = "out", settings: Settings | None = None, **chosen: Any) -> BatchRun:
+def batch_run(root: Path, out: str = "out", settings: Settings | None = None, **chosen: Any) -> BatchRun:
     """A run over `root`/in with `root`/masks."""
     hints = HintFolders({"mask": str(root / "masks")})
-    return BatchRun([root / "in"], root / out, settings or light(), Selection(**chosen), hints)
+    return BatchRun(
+        roots=[root / "in"], out=root / out, settings=settings or light(), selection=Selection(**chosen), hints=hints
+    )
 
 
 def files(folder: Path) -> dict[str, str]:
@@ -95,11 +99,11 @@ def files(folder: Path) -> dict[str, str]:
 
 def item(tmp_path: Path, key: str = "a.png") -> BatchItem:
     """An item whose file is there."""
-    return BatchItem(key, photo(tmp_path / "in" / key), "still", 10)
+    return BatchItem(key=key, source=photo(tmp_path / "in" / key), kind="still", size=10)
 
 
 class FakeExecutor:
-    """Answers each task with `answer` in the order of submission; what it was asked is kept in `tasks`."""
+    """Returns the result that `answer` makes of each task, in the order of submission; keeps the tasks in `tasks`."""
 
     def __init__(self, answer: Callable[[WorkerTask], TaskResult], slots: int = 3) -> None:
         self._answer, self._slots = answer, slots
@@ -134,4 +138,17 @@ def write_result(task: WorkerTask) -> TaskResult:
     path = Path(task.folder) / f"{Path(task.source).stem}_alpha.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(task.source)
-    return TaskResult(task.id, "done", {"files": {"alpha": str(path)}})
+    return TaskResult(id=task.id, status="done", value={"files": {"alpha": str(path)}})
+
+
+Events = list[dict[str, Any]]
+
+
+def done(run: BatchRun, emit: Callable[[dict[str, Any]], None] = lambda event: None) -> Summary:
+    """The summary of a run in this process."""
+    return run_batch(run, lambda: InlineExecutor(run.settings), emit)[0]
+
+
+def begun(events: Events) -> list[str]:
+    """Keys of the items that a run began, from its events."""
+    return [event["item"] for event in events if event["event"] == "begin"]

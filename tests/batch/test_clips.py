@@ -13,7 +13,7 @@ from PIL import Image
 from uhrmat.batch.executors.inline import InlineExecutor
 from uhrmat.batch.find import Selection
 from uhrmat.batch.hints import HintFolders
-from uhrmat.batch.session import BatchRun, run
+from uhrmat.batch.run import BatchRun, run_batch
 from uhrmat.batch.settings import Settings
 from uhrmat.video.plan import ClipSpec, plan_clip
 from uhrmat.video.run import Tools, matte_clip
@@ -37,7 +37,7 @@ def screens(folder: Path) -> Path:
 
 def alone(source: Path, out: Path, **more: Any) -> dict[str, str]:
     """As `uhrmat video` does it."""
-    planned = plan_clip(ClipSpec(source, out, ("alpha", "foreground"), interval=3, **more))
+    planned = plan_clip(ClipSpec(source=source, output=out, outputs=("alpha", "foreground"), interval=3, **more))
     matte_clip(planned, Tools.of(planned))
     return files(out)
 
@@ -47,8 +47,10 @@ def in_a_folder(
 ) -> tuple[dict[str, str], list[dict[str, Any]]]:
     """As `uhrmat batch` does it; with its events."""
     events: list[dict[str, Any]] = []
-    job = BatchRun([root / "in"], root / "out", settings, Selection(sequences=("shot",)), hints)
-    assert run(job, lambda: InlineExecutor(settings), events.append)[0].good
+    batch_run = BatchRun(
+        roots=[root / "in"], out=root / "out", settings=settings, selection=Selection(sequences=("shot",)), hints=hints
+    )
+    assert run_batch(batch_run, lambda: InlineExecutor(settings), events.append)[0].good
     return files(root / "out"), events
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from uhrmat.batch.find import BatchItem, Selection, find, parse_shard
+from uhrmat.batch.find import BatchItem, Selection, find_items, parse_shard
 from uhrmat.batch.hints import HintFolders
 from uhrmat.core.errors import InputError
 
@@ -24,11 +24,11 @@ def root(tmp_path: Path) -> Path:
 
 
 def keys(root: Path, **options: object) -> list[str]:
-    return [item.key for item in find([root], Selection(**options)).items]  # type: ignore[arg-type]
+    return [item.key for item in find_items([root], Selection(**options)).items]  # type: ignore[arg-type]
 
 
 def test_stills_and_clips_are_found_and_junk_is_not(root: Path) -> None:
-    found = find([root], Selection(skip=[root / "out"]))
+    found = find_items([root], Selection(skip=[root / "out"]))
     assert [(item.key, item.kind) for item in found.items] == [
         ("a/deep/y.tif", "still"), ("a/x.mov", "clip"), ("a/x.png", "still"), ("b.JPG", "still"),
         ("shot/f_001.png", "still"), ("shot/f_002.png", "still"),
@@ -42,17 +42,17 @@ def test_include_and_exclude(root: Path) -> None:
 
 
 def test_a_named_folder_is_a_sequence(root: Path) -> None:
-    found = [item for item in find([root], Selection(sequences=["shot"])).items if "shot" in item.key]
+    found = [item for item in find_items([root], Selection(sequences=["shot"])).items if "shot" in item.key]
     assert [(item.key, item.kind, item.stem) for item in found] == [("shot", "clip", "shot")]
 
 
 def test_several_folders_keep_their_names(root: Path, tmp_path: Path) -> None:
     (tmp_path / "more").mkdir()
     (tmp_path / "more" / "b.jpg").touch()
-    found = find([root, tmp_path / "more"], Selection(include=["b.*"]))
+    found = find_items([root, tmp_path / "more"], Selection(include=["b.*"]))
     assert [item.key for item in found.items] == ["in/b.JPG", "more/b.jpg"]
     with pytest.raises(InputError, match="named in"):
-        find([root, root], Selection())
+        find_items([root, root], Selection())
 
 
 def test_shards_part_everything_once_whatever_else_is_there(root: Path) -> None:
@@ -65,21 +65,21 @@ def test_shards_part_everything_once_whatever_else_is_there(root: Path) -> None:
 
 @pytest.mark.parametrize("text", ["0/4", "5/4", "x", "1/", "1-4", "-1/4", ""])
 def test_what_is_no_shard(text: str) -> None:
-    with pytest.raises(InputError, match="--shard i/n"):
+    with pytest.raises(InputError, match="must be a share i/n"):
         parse_shard(text)
 
 
 def test_files_are_no_folders(root: Path) -> None:
     for path in (root / "b.JPG", root / "none"):
         with pytest.raises(InputError, match="The folder"):
-            find([path], Selection())
+            find_items([path], Selection())
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_folder_that_may_not_be_read_is_named(root: Path) -> None:
     (root / "a").chmod(0)
     try:
-        found = {item.key: item.error for item in find([root], Selection()).items}
+        found = {item.key: item.error for item in find_items([root], Selection()).items}
     finally:
         (root / "a").chmod(0o755)
     assert found["a"] is not None and "cannot be read" in found["a"][0] and found["b.JPG"] is None
@@ -94,14 +94,17 @@ def test_a_folder_that_cannot_be_listed_is_named(root: Path, monkeypatch: pytest
         return inner(path)
 
     monkeypatch.setattr(os, "scandir", scandir)
-    found = {item.key: item.error for item in find([root], Selection()).items}
+    found = {item.key: item.error for item in find_items([root], Selection()).items}
     assert found["a/deep"] is not None and "Permission denied" in found["a/deep"][0]
 
 
 def given(where: str, tmp_path: Path, *keys: str) -> dict[str, str]:
     """HintFolders, or what is wrong, of files below in/."""
-    items = [BatchItem(key, tmp_path / "in" / key, "clip" if key.endswith(".mov") else "still") for key in keys]
-    found = HintFolders({"trimap": where}).give(items)
+    items = [
+        BatchItem(key=key, source=tmp_path / "in" / key, kind="clip" if key.endswith(".mov") else "still")
+        for key in keys
+    ]
+    found = HintFolders({"trimap": where}).assign(items)
     return {
         item.key: item.error[0] if item.error else item.hints["trimap"].relative_to(tmp_path).as_posix()
         for item in found
@@ -136,9 +139,11 @@ def test_hints_that_are_not_clear(tmp_path: Path) -> None:
 def test_a_pattern_that_says_where_is_taken_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     touch(tmp_path, "in/a/p.png", "hints/a/p.png")
-    item = BatchItem("a/p.png", Path("in/a/p.png"), "still")
+    item = BatchItem(key="a/p.png", source=Path("in/a/p.png"), kind="still")
     for pattern in ("hints/{tree}/{name}", "{folder}/../../hints/a/{stem}.png"):
-        assert HintFolders({"trimap": pattern}).give([item])[0].hints["trimap"].resolve() == tmp_path / "hints/a/p.png"
+        assert (
+            HintFolders({"trimap": pattern}).assign([item])[0].hints["trimap"].resolve() == tmp_path / "hints/a/p.png"
+        )
 
 
 def test_hints_by_pattern_are_no_inputs(tmp_path: Path) -> None:
@@ -168,10 +173,10 @@ COMPANIONS = {
 @pytest.mark.parametrize("name", COMPANIONS)
 def test_hints_and_results_beside_what_they_belong_to_are_no_inputs(tmp_path: Path, name: str) -> None:
     touch(tmp_path, *(f"in/a/{file}" for file in (name, *COMPANIONS[name], "lonely_mask.png", "Y_final.png")))
-    found = find([tmp_path / "in"], Selection())
+    found = find_items([tmp_path / "in"], Selection())
     assert {item.key for item in found.items} == {f"a/{name}", "a/lonely_mask.png", "a/Y_final.png"}
     assert sorted(found.companions) == sorted(f"a/{file}" for file in COMPANIONS[name])
-    assert f"{len(COMPANIONS[name])} files are passed over" in found.about_companions()
+    assert f"{len(COMPANIONS[name])} files are passed over" in found.companions_note()
 
 
 @pytest.mark.parametrize(
@@ -180,13 +185,13 @@ def test_hints_and_results_beside_what_they_belong_to_are_no_inputs(tmp_path: Pa
 )
 def test_folders_of_frames_beside_what_they_were_made_of_are_no_inputs(tmp_path: Path, clip: str, results: str) -> None:
     touch(tmp_path, f"in/{clip}", f"in/{results}/f_0001.png", "in/other_alpha/g.png")
-    found = find([tmp_path / "in"], Selection())
+    found = find_items([tmp_path / "in"], Selection())
     assert {item.key for item in found.items} == {clip, "other_alpha/g.png"}
     assert found.companions == [results]
     assert keys(tmp_path / "in", sequences=["*"])[-1] != results
 
 
-def test_what_is_asked_for_by_its_ending_is_an_input(tmp_path: Path) -> None:
+def test_a_pattern_with_the_ending_makes_a_companion_an_input(tmp_path: Path) -> None:
     touch(tmp_path, "in/car.jpg", "in/car_plate.jpg", "in/car_mask.png")
     assert keys(tmp_path / "in", include=["*_plate.jpg"]) == ["car_plate.jpg"]
     assert keys(tmp_path / "in", include=["car*"]) == ["car.jpg"]

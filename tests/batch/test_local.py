@@ -39,7 +39,7 @@ for line in sys.stdin:
     task = message["task"]
     if task["key"] == "poison":
         os._exit(9)
-    say({"outcome": {"id": task["id"], "status": "done", "result": {"alone": task["alone"]}}})
+    say({"result": {"id": task["id"], "status": "done", "value": {"alone": task["alone"]}}})
 """
 
 
@@ -50,7 +50,7 @@ def light(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def task(number: int, key: str = "k", alone: bool = False) -> WorkerTask:
-    return WorkerTask(number, "still", key, "s", "f", alone=alone)
+    return WorkerTask(id=number, kind="still", key=key, source="s", folder="f", alone=alone)
 
 
 def all_of(executor: LocalExecutor, count: int) -> dict[int, TaskResult]:
@@ -81,7 +81,7 @@ def test_a_worker_that_dies_is_replaced() -> None:
     executor.submit(task(1, "poison"))
     assert all_of(executor, 1)[1].status == "lost"
     executor.submit(task(2, alone=True))
-    assert all_of(executor, 1)[2].result == {"alone": True}
+    assert all_of(executor, 1)[2].value == {"alone": True}
     executor.kill()
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from uhrmat.batch.lock import locked
 from uhrmat.batch.manifest import Manifest, Record, is_inside, measure, parse_record
+from uhrmat.batch.run import lock_shard
 from uhrmat.core.errors import OutputError
 
 
@@ -23,7 +23,7 @@ def out(tmp_path: Path) -> Path:
 
 def record(**changed: Any) -> Record:
     values: dict[str, Any] = {"state": "done", "input": "i", "settings": "s", "outputs": {"a_alpha.png": 5}}
-    return Record("a.png", source="/in/a.png", **{**values, **changed})
+    return Record(key="a.png", source="/in/a.png", **{**values, **changed})
 
 
 def written(out: Path, *records: Record) -> Manifest:
@@ -51,10 +51,10 @@ def test_the_last_line_counts(out: Path) -> None:
 
 
 def test_a_line_cut_short_harms_only_itself(out: Path) -> None:
-    written(out, record(), Record("b.png", "done", "/in/b.png"))
+    written(out, record(), Record(key="b.png", state="done", source="/in/b.png"))
     path = out / ".uhrmat" / "manifest-1of1.jsonl"
     path.write_bytes(path.read_bytes()[:-20])
-    manifest = written(out, Record("c.png", "done", "/in/c.png"))
+    manifest = written(out, Record(key="c.png", state="done", source="/in/c.png"))
     assert set(manifest.records) == {"a.png", "c.png"} and manifest.ignored == 1
 
 
@@ -88,7 +88,7 @@ def test_what_is_no_record(changed: dict[str, Any]) -> None:
 def test_parts_of_shards_are_read_together(out: Path) -> None:
     for part in ("1of2", "2of2"):
         manifest = Manifest(out, part)
-        manifest.write(Record(f"{part}.png", "done", "/in"))
+        manifest.write(Record(key=f"{part}.png", state="done", source="/in"))
         manifest.close()
     assert set(Manifest(out).records) == {"1of2.png", "2of2.png"}
 
@@ -120,19 +120,19 @@ def test_measure_counts_folders_by_their_files(out: Path) -> None:
 
 
 def test_a_second_run_is_refused_and_the_lock_goes(tmp_path: Path) -> None:
-    with locked(tmp_path) as alone:
+    with lock_shard(tmp_path) as alone:
         assert alone()
-        with pytest.raises(OutputError, match=f"process {os.getpid()} on"), locked(tmp_path):
+        with pytest.raises(OutputError, match=f"process {os.getpid()} on"), lock_shard(tmp_path):
             pass
-    with locked(tmp_path):
+    with lock_shard(tmp_path):
         pass
     assert not list((tmp_path / ".uhrmat").iterdir())
 
 
 def test_shards_of_one_number_go_side_by_side(tmp_path: Path) -> None:
-    with locked(tmp_path, (1, 2)), locked(tmp_path, (2, 2)) as alone:
+    with lock_shard(tmp_path, (1, 2)), lock_shard(tmp_path, (2, 2)) as alone:
         assert not alone()
         for other in ((1, 1), (1, 3), (1, 2)):
-            with pytest.raises(OutputError, match="at work"), locked(tmp_path, other):
+            with pytest.raises(OutputError, match="at work"), lock_shard(tmp_path, other):
                 pass
     assert not list((tmp_path / ".uhrmat").glob("lock*"))

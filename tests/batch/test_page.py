@@ -18,12 +18,12 @@ from typer.testing import CliRunner
 from uhrmat.batch import page as module
 from uhrmat.batch.executors.inline import InlineExecutor
 from uhrmat.batch.page import StillsPage
-from uhrmat.batch.session import run
+from uhrmat.batch.run import run_batch
 from uhrmat.cli.app import app
 from uhrmat.core.errors import InputError, OutputError
 from uhrmat.report.page import album
 
-from .helpers import files, job, light, tree
+from .helpers import batch_run, files, light, tree
 
 BOTH = light(outputs=("alpha", "foreground"))
 
@@ -31,7 +31,7 @@ BOTH = light(outputs=("alpha", "foreground"))
 def paged(root: Path, page: Path, settings: Any = BOTH, **chosen: Any) -> dict[str, Any]:
     """Runs over `root`, and writes the page; its event."""
     made = StillsPage(page, root / "out", settings, lambda event: [("seconds", str(event["seconds"]))])
-    run(job(root, settings=settings, **chosen), lambda: InlineExecutor(settings), made)
+    run_batch(batch_run(root, settings=settings, **chosen), lambda: InlineExecutor(settings), made)
     return made.write()
 
 
@@ -80,7 +80,7 @@ def test_many_are_thinned_out_and_that_is_said(tmp_path: Path, monkeypatch: pyte
 def test_a_result_that_is_gone_is_left_out(tmp_path: Path) -> None:
     tree(tmp_path, 2)
     made = StillsPage(tmp_path / "page.html", tmp_path / "out", BOTH, lambda event: [])
-    run(job(tmp_path, settings=BOTH), lambda: InlineExecutor(BOTH), made)
+    run_batch(batch_run(tmp_path, settings=BOTH), lambda: InlineExecutor(BOTH), made)
     (tmp_path / "out" / "p0_foreground.png").unlink()
     assert made.write()["shown"] == 1
 

@@ -12,14 +12,14 @@ import pytest
 
 from uhrmat.batch.executors.inline import InlineExecutor
 from uhrmat.batch.executors.ray_actors import RayExecutor, _Actor, _layout
-from uhrmat.batch.report import Summary, Tell
-from uhrmat.batch.session import BatchRun, run
+from uhrmat.batch.report import EventHandler, Summary
+from uhrmat.batch.run import BatchRun, run_batch
 from uhrmat.batch.settings import Settings
 from uhrmat.core.options import ModelOptions
 from uhrmat.video.plan import ClipSpec, plan_clip
 from uhrmat.video.run import Tools, matte_clip
 
-from .helpers import LIGHT, clip, clip_masks, files, job, light, tree
+from .helpers import LIGHT, batch_run, clip, clip_masks, files, light, tree
 
 slow = pytest.mark.skipif(not os.environ.get("UHRMAT_SLOW"), reason="takes minutes: UHRMAT_SLOW=1")
 
@@ -68,40 +68,40 @@ class Seen(RayExecutor):
         self.had |= {(actor, task.kind) for actor in self._actors for task in actor.tasks.values()}
 
 
-def over_nodes(wanted: BatchRun, tell: Tell) -> tuple[Summary, Seen]:
-    """Does the job on the cluster; with the executor that did it."""
+def over_nodes(wanted: BatchRun, emit: EventHandler) -> tuple[Summary, Seen]:
+    """Does the batch_run on the cluster; with the executor that did it."""
     made: list[Seen] = []
 
     def make() -> Seen:
         made.append(Seen(wanted.settings))
         return made[0]
 
-    return run(wanted, make, tell)[0], made[0]
+    return run_batch(wanted, make, emit)[0], made[0]
 
 
-def killing(cluster: Any, moment: str) -> Tell:
+def killing(cluster: Any, moment: str) -> EventHandler:
     """Kills the second node at the first event of that name."""
 
-    def tell(event: dict[str, Any]) -> None:
+    def emit(event: dict[str, Any]) -> None:
         if event["event"] == moment and cluster.node is not None:
             node, cluster.node = cluster.node, None
             cluster.remove_node(node, allow_graceful=False)
 
-    return tell
+    return emit
 
 
 @slow
 def test_two_nodes_give_the_same_bytes_and_one_may_die(cluster: Any, tmp_path: Path) -> None:
     tree(tmp_path, 12)
     settings = light(model=replace(LIGHT, threads=1))
-    run(job(tmp_path, "local", settings), lambda: InlineExecutor(settings), lambda event: None)
-    summary, _ = run(job(tmp_path, "two", settings), lambda: RayExecutor(settings), lambda event: None)
+    run_batch(batch_run(tmp_path, "local", settings), lambda: InlineExecutor(settings), lambda event: None)
+    summary, _ = run_batch(batch_run(tmp_path, "two", settings), lambda: RayExecutor(settings), lambda event: None)
     assert (summary.done, summary.good, summary.retries) == (13, True, 0)
     assert files(tmp_path / "two") == files(tmp_path / "local")
 
     retries = 0
     for moment in ("done", "segment"):
-        summary, executor = over_nodes(job(tmp_path, moment, settings), killing(cluster, moment))
+        summary, executor = over_nodes(batch_run(tmp_path, moment, settings), killing(cluster, moment))
         assert cluster.node is None and (summary.done, summary.good) == (13, True)
         assert files(tmp_path / moment) == files(tmp_path / "local")
         assert executor.workers == 2
@@ -115,10 +115,20 @@ def test_two_nodes_give_the_same_bytes_and_one_may_die(cluster: Any, tmp_path: P
 def test_a_clip_split_over_nodes_is_the_clip_of_one_process(cluster: Any, tmp_path: Path) -> None:
     source = clip(tmp_path / "in", count=13)
     masks = clip_masks(tmp_path / "masks" / "take", 13)
-    planned = plan_clip(ClipSpec(source, tmp_path / "one", ("alpha",), "ffv1", mask=masks, interval=3, model=LIGHT))
+    planned = plan_clip(
+        ClipSpec(
+            source=source,
+            output=tmp_path / "one",
+            outputs=("alpha",),
+            codec="ffv1",
+            mask=masks,
+            interval=3,
+            model=LIGHT,
+        )
+    )
     matte_clip(planned, Tools.of(planned))
     settings = light(model=replace(LIGHT, threads=1))
-    _, executor = over_nodes(job(tmp_path, "two", settings), lambda event: None)
+    _, executor = over_nodes(batch_run(tmp_path, "two", settings), lambda event: None)
     assert {kind for _, kind in executor.had} == {"clip", "segment", "join"}
     assert len({actor for actor, kind in executor.had if kind == "segment"}) == 2
     assert files(tmp_path / "two") == files(tmp_path / "one") and len(files(tmp_path / "one")) == 1

@@ -1,193 +1,310 @@
-"""The coordinator, with a worker's stand-in: order, failures, retries, stopping, halting."""
+"""Whole runs in this process: what is done, what is done again, and that it is the same every time."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterable
+import json
+import os
+import signal
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from uhrmat.batch.clips import ClipSteps
-from uhrmat.batch.eta import Eta, spoken
-from uhrmat.batch.find import BatchItem
-from uhrmat.batch.manifest import Manifest
-from uhrmat.batch.report import Summary
-from uhrmat.batch.run import TRIES, Batch
-from uhrmat.batch.tasks import TaskResult, WorkerTask, failed
+from uhrmat.batch.executors.inline import InlineExecutor
+from uhrmat.batch.run import plan_run, run_batch, watch_folders
+from uhrmat.batch.tasks import TaskResult, WorkerTask
+from uhrmat.batch.worker import Worker
+from uhrmat.cli.app import app
 from uhrmat.core.errors import InputError, OutputError
-from uhrmat.core.signals import StopRequest
 
-from .helpers import DIGESTS, FakeExecutor, clip, item, write_result
-
-
-@pytest.fixture
-def manifest(tmp_path: Path) -> Manifest:
-    (tmp_path / "out" / ".uhrmat").mkdir(parents=True)
-    return Manifest(tmp_path / "out", "1of1")
-
-
-def done(batch: Batch, items: Iterable[BatchItem]) -> Summary:
-    """As `job.run` does it."""
-    batch.add(items)
-    return batch.finish(StopRequest())
-
-
-def batch(manifest: Manifest, answer: Any, **options: Any) -> Batch:
-    return Batch(FakeExecutor(answer, **options), manifest, DIGESTS)
+from .helpers import (
+    LIGHT,
+    Events,
+    FakeExecutor,
+    batch_run,
+    begun,
+    clip,
+    clip_masks,
+    done,
+    files,
+    light,
+    mask,
+    photo,
+    tree,
+    write_result,
+)
 
 
-def test_items_become_files_and_records(manifest: Manifest, tmp_path: Path) -> None:
-    made = batch(manifest, write_result)
-    summary = done(made, [item(tmp_path, "a.png"), item(tmp_path, "b/c.png")])
-    assert (summary.done, summary.good) == (2, True)
-    assert (tmp_path / "out" / "b" / "c_alpha.png").exists()
-    assert {key: record.state for key, record in manifest.records.items()} == {"a.png": "done", "b/c.png": "done"}
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder done once: inputs in in/, results in out/."""
+    root = tmp_path_factory.mktemp("whole")
+    tree(root)
+    assert done(batch_run(root)).good
+    return root
 
 
-def test_one_bad_file_stops_nothing(manifest: Manifest, tmp_path: Path) -> None:
-    def answer(task: WorkerTask) -> TaskResult:
-        return failed(task.id, InputError("It is broken.", "Mend it.")) if "b." in task.key else write_result(task)
+def test_stills_and_clips_are_mirrored(whole: Path) -> None:
+    assert list(files(whole / "out")) == [
+        "a/p1_alpha.png", "a/p3_alpha.png", "b/take_alpha.mkv", "p0_alpha.png", "p2_alpha.png"
+    ]  # fmt: skip
+    assert not (whole / "out" / "failures.json").exists()
 
-    items = [item(tmp_path, name) for name in ("a.png", "b.png", "c.png")]
-    items[2] = BatchItem("gone.png", tmp_path / "gone.png", "still")
-    items.append(BatchItem("known.png", tmp_path / "x", "still", error=("No trimap.", "Add it.")))
-    summary = done(batch(manifest, answer), items)
-    assert summary.done == 1 and set(summary.failures) == {"b.png", "gone.png", "known.png"}
-    assert summary.failures["b.png"] | {"source": ""} == {
-        "item": "b.png", "source": "", "error": "It is broken.", "hint": "Mend it."
+
+def test_a_second_run_does_nothing(whole: Path) -> None:
+    before = files(whole / "out")
+    wanted = batch_run(whole)
+
+    def never() -> Any:
+        raise AssertionError("nothing is to do, so no worker is needed")
+
+    summary, _ = run_batch(wanted, never, lambda event: None)
+    assert (summary.kept, summary.done) == (5, 0) and files(whole / "out") == before
+
+
+def test_what_is_missing_or_changed_is_done_again(tmp_path: Path) -> None:
+    tree(tmp_path)
+    done(batch_run(tmp_path))
+    first = files(tmp_path / "out")
+    (tmp_path / "out" / "p0_alpha.png").unlink()
+    mask(tmp_path / "masks" / "a" / "p1.png").touch()
+    os.utime(tmp_path / "masks" / "a" / "p1.png", (1, 1))
+    photo(tmp_path / "in" / "new.png")
+    mask(tmp_path / "masks" / "new.png")
+    events: Events = []
+    assert done(batch_run(tmp_path), events.append).kept == 3
+    assert sorted(begun(events)) == ["a/p1.png", "new.png", "p0.png"]
+    assert files(tmp_path / "out") == {**first, "new_alpha.png": files(tmp_path / "out")["new_alpha.png"]}
+
+
+def test_other_settings_change_only_their_kind(whole: Path) -> None:
+    todo = {
+        name: [item.key for item in plan_run(batch_run(whole, settings=light(**changed)))[1]]
+        for name, changed in {
+            "clip": {"interval": 4}, "still": {"alpha_format": "png16"}, "none": {"max_pixels": 10**6},
+            "threads": {"model": replace(LIGHT, threads=2)}, "both": {"model": replace(LIGHT, working_size=32)},
+        }.items()
     }  # fmt: skip
-    assert manifest.records["b.png"].state == "failed" and not summary.good
+    assert todo["clip"] == ["b/take.mkv"] and len(todo["still"]) == 4 and len(todo["both"]) == 5
+    assert todo["none"] == todo["threads"] == []
 
 
-def test_no_more_is_handed_out_than_there_is_room_for(manifest: Manifest, tmp_path: Path) -> None:
-    made = batch(manifest, write_result, slots=2)  # the stand-in asserts that there is room
-    assert done(made, [item(tmp_path, f"{n}.png") for n in range(7)]).done == 7
-
-
-def test_what_a_dead_worker_had_is_tried_again_alone(manifest: Manifest, tmp_path: Path) -> None:
-    tries: list[bool] = []
-
+def test_what_a_dead_worker_left_is_removed_at_the_end(tmp_path: Path) -> None:
     def answer(task: WorkerTask) -> TaskResult:
-        tries.append(task.alone)
-        return TaskResult(task.id, "lost", error="exit code -9") if len(tries) < TRIES else write_result(task)
+        (tmp_path / "out" / ".uhrmat-deadbeef").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "out" / ".uhrmat-deadbeef" / ".uhrmat-lock").touch()
+        return write_result(task)
 
-    summary = done(batch(manifest, answer), [item(tmp_path)])
-    assert (summary.done, summary.retries, tries) == (1, TRIES - 1, [False] + [True] * (TRIES - 1))
-
-
-def test_what_kills_every_worker_fails(manifest: Manifest, tmp_path: Path) -> None:
-    made = batch(manifest, lambda task: TaskResult(task.id, "lost", error="exit code -9"))
-    summary = done(made, [item(tmp_path)])
-    assert "ended early (exit code -9)" in summary.failures["a.png"]["error"]
-    assert len(made.executor.tasks) == TRIES  # type: ignore[attr-defined]
+    photo(tmp_path / "in" / "p.png")
+    mask(tmp_path / "masks" / "p.png")
+    assert run_batch(batch_run(tmp_path), lambda: FakeExecutor(answer), lambda event: None)[0].good
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [".uhrmat", "p_alpha.png"]
 
 
-def test_stopping_drops_what_waits_and_keeps_what_ends(manifest: Manifest, tmp_path: Path) -> None:
-    made = batch(manifest, write_result, slots=1)
-    made.add([item(tmp_path, f"{n}.png") for n in range(4)])
-    made.step()
-    made.step()
-    asked = StopRequest()
-    asked.value = True
-    summary = made.finish(asked)
-    assert (summary.done, summary.dropped) == (2, 2) and made.executor.stopped  # type: ignore[attr-defined]
+def test_shards_together_are_the_whole(whole: Path) -> None:
+    counts = [done(batch_run(whole, "parts", shard=(number, 2))).done for number in (1, 2)]
+    assert sum(counts) == 5 and files(whole / "parts") == files(whole / "out")
+    assert len(plan_run(batch_run(whole, "parts"))[1]) == 0
 
 
-def test_a_full_disk_ends_the_run(manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
-    error = OutputError("Writing failed (No space left on device).", "Check its space.")
-    summary = done(
-        batch(manifest, lambda task: failed(task.id, error), slots=1), [item(tmp_path, f"{n}.png") for n in range(5)]
-    )
-    assert "is full" in summary.halted and summary.dropped == 4 and len(summary.failures) == 1
+def test_collisions_are_refused_before_anything_is_done(tmp_path: Path) -> None:
+    for name in ("p.png", "p.tif"):
+        photo(tmp_path / "in" / name)
+    mask(tmp_path / "masks" / "p.png")
+    with pytest.raises(InputError, match=r"p\.png and p\.tif would give files of the same name"):
+        done(batch_run(tmp_path))
+    assert files(tmp_path / "out") == {} and done(batch_run(tmp_path, exclude=["*.tif"])).done == 1
 
 
-def test_a_file_that_cannot_be_written_ends_only_itself(manifest: Manifest, tmp_path: Path) -> None:
-    def answer(task: WorkerTask) -> TaskResult:
-        bad = task.key == "0.png"
-        return failed(task.id, OutputError("It is a folder.", "")) if bad else write_result(task)
-
-    summary = done(batch(manifest, answer), [item(tmp_path, f"{n}.png") for n in range(5)])
-    assert (summary.done, summary.halted, list(summary.failures)) == (4, "", ["0.png"])
-
-
-def test_a_lost_manifest_ends_the_run(manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(record: Any) -> None:
-        raise OutputError("The manifest cannot be kept: Permission denied.", "")
-
-    made = batch(manifest, write_result, slots=2)
-    made.add([item(tmp_path, f"{n}.png") for n in range(4)])
-    made._fill()
-    monkeypatch.setattr(manifest, "write", refuse)
-    assert "Permission denied" in made.finish(StopRequest()).halted and made.summary.done == 0
+@pytest.mark.parametrize("names", [("caf\u00e9.png", "cafe\u0301.png"), ("CAF\u00c9.png", "cafe\u0301.png")])
+def test_names_that_read_the_same_collide(tmp_path: Path, names: tuple[str, str]) -> None:
+    for name in names:
+        photo(tmp_path / "in" / name)
+        mask(tmp_path / "masks" / name)
+    with pytest.raises(InputError, match="would give files of the same name"):
+        plan_run(batch_run(tmp_path))
 
 
-def segments(count: int, done: tuple[int, ...] = (), carried: bool = False) -> dict[str, Any]:
-    rows = [[n, 3 * n, 3 * n + 3, n in done] for n in range(count)]
-    return {"settings": "x", "segments": rows, "carried": carried}
+def test_files_of_others_are_not_replaced(tmp_path: Path) -> None:
+    photo(tmp_path / "in" / "p.png")
+    mask(tmp_path / "masks" / "p.png")
+    mine = photo(tmp_path / "out" / "p_alpha.png")
+    before = mine.read_bytes()
+    with pytest.raises(OutputError, match="not a result of"):
+        done(batch_run(tmp_path))
+    assert mine.read_bytes() == before
+    assert done(replace(batch_run(tmp_path), overwrite=True)).done == 1 and mine.read_bytes() != before
 
 
-def steps(result: dict[str, Any]) -> list[str]:
-    """The order in which the pieces of a clip become ready, each done at once, first come first served."""
-    numbers = iter(range(100))
-    clip = ClipSteps(lambda kind, body: WorkerTask(next(numbers), kind, "k", "s", "f", {}, body))
-    ready, seen = [clip.first()], []
-    while ready:
-        task = ready.pop(0)
-        seen.append(f"{task.kind}{task.body.get('segment', [''])[0]}")
-        ready += clip.after(task, result)
-    assert clip.share == 1
-    return seen
+@pytest.mark.parametrize(("key", "name"), [("p.png", "p_alpha.png"), ("c.mkv", "c_alpha.mkv")])
+def test_a_file_that_appears_while_an_item_is_done_is_kept(tmp_path: Path, key: str, name: str) -> None:
+    """And the next run does not take it for its own."""
+    if key == "p.png":
+        photo(tmp_path / "in" / key)
+        mask(tmp_path / "masks" / "p.png")
+    else:
+        clip(tmp_path / "in", key)
+        clip_masks(tmp_path / "masks" / "c")
+
+    def appear(event: dict[str, Any]) -> None:
+        if event["event"] == "begin":
+            (tmp_path / "out" / name).write_text("another's")
+
+    summary = done(batch_run(tmp_path), appear)
+    assert list(summary.failures) == [key] and f"{name} " in summary.failures[key]["error"]
+    with pytest.raises(OutputError, match="not a result of"):
+        done(batch_run(tmp_path))
+    assert (tmp_path / "out" / name).read_text() == "another's"
+    assert done(replace(batch_run(tmp_path), overwrite=True)).good and len(files(tmp_path / "out")) == 1
 
 
-def test_pieces_of_a_clip() -> None:
-    assert steps(segments(2)) == ["clip", "segment0", "segment1", "join"]
-    assert steps(segments(3, done=(0, 2))) == ["clip", "segment1", "join"]
-    assert steps(segments(2, done=(0, 1))) == ["clip", "join"]
+def test_results_that_failed_later_are_replaced(tmp_path: Path) -> None:
+    source = photo(tmp_path / "in" / "p.png")
+    mask(tmp_path / "masks" / "p.png")
+    first = done(batch_run(tmp_path))
+    source.write_bytes(b"\x89PNG\r\n\x1a\nand no more")
+    assert first.good and not done(batch_run(tmp_path)).good
+    photo(source, 9)
+    assert done(batch_run(tmp_path)).good
 
 
-def test_hints_are_carried_in_order_from_the_first_that_is_not_done() -> None:
-    assert steps(segments(2, carried=True)) == ["clip", "carry0", "segment0", "carry1", "segment1", "join"]
-    assert steps(segments(4, done=(0, 2), carried=True)) == [
-        "clip", "carry1", "segment1", "carry2", "carry3", "segment3", "join"
-    ]  # fmt: skip
+def test_results_of_another_folder_are_not_replaced(tmp_path: Path) -> None:
+    photo(tmp_path / "in" / "p.png")
+    mask(tmp_path / "masks" / "p.png")
+    done(batch_run(tmp_path))
+    photo(tmp_path / "other" / "p.png", 9)
+    other = replace(batch_run(tmp_path), roots=[tmp_path / "other"])
+    with pytest.raises(OutputError, match="not a result of"):
+        done(other)
+    (tmp_path / "in").rename(tmp_path / "moved")
+    moved = replace(batch_run(tmp_path), roots=[tmp_path / "moved"])
+    assert done(moved).kept == 1
 
 
-def test_a_clip_that_fails_takes_its_other_pieces_along(manifest: Manifest, tmp_path: Path) -> None:
-    def answer(task: WorkerTask) -> TaskResult:
-        if task.kind == "clip":
-            return TaskResult(task.id, "done", segments(6))
-        return failed(task.id, InputError("Frame 3 is damaged.", ""))
-
-    made = batch(manifest, answer)
-    take = BatchItem("take.mkv", clip(tmp_path), "clip", 10)
-    summary = done(made, [take])
-    assert list(summary.failures) == ["take.mkv"] and summary.dropped == 0
-    assert len(made.executor.tasks) == 4  # type: ignore[attr-defined]
+@pytest.mark.parametrize("out", [".", "in"])
+def test_results_do_not_go_among_the_inputs(tmp_path: Path, out: str) -> None:
+    photo(tmp_path / "in" / "p.png")
+    (tmp_path / "masks").mkdir()
+    with pytest.raises(OutputError, match="input folder"):
+        done(batch_run(tmp_path, out))
 
 
-def test_time_left_is_said_only_when_it_is_known() -> None:
-    now = [0.0]
-    eta = Eta(lambda: now[0])
-    for _ in range(10):
-        eta.add("still", 100)
-    eta.add("clip", 5000)
-    for _ in range(4):
-        now[0] += 2
-        eta.finish("still", 100)
-    assert eta.seconds() is None  # nobody knows what a clip costs
-    now[0] += 50
-    eta.finish("clip", 5000)
-    assert eta.seconds() == pytest.approx(6 * 2)
-    now[0] += 1
-    eta.finish("still", 100, counts=False)
-    assert eta.seconds() == pytest.approx(5 * 2)
+def test_an_output_folder_inside_the_input_is_passed_over(tmp_path: Path) -> None:
+    photo(tmp_path / "in" / "p.png")
+    mask(tmp_path / "masks" / "p.png")
+    assert done(batch_run(tmp_path, "in/out")).done == 1 == done(batch_run(tmp_path, "in/out")).kept
 
 
-def test_time_left_in_words() -> None:
-    assert [spoken(seconds) for seconds in (None, 0.2, 80, 600, 9000)] == [
-        "time left not known yet", "about 1 s left", "about 80 s left", "about 10 min left", "about 2.5 h left"
-    ]  # fmt: skip
+def test_an_empty_folder_says_what_was_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "in" / "a.nef").touch()
+    with pytest.raises(InputError, match=r"nothing to matte.*1 \.nef"):
+        done(batch_run(tmp_path))
+
+
+def test_a_stopped_worker_leaves_a_segment(whole: Path) -> None:
+    """Of a clip whose segment is left nothing stays but the segments that were done."""
+    wanted, events = batch_run(whole, "stopped", include=["take.mkv"]), Events()
+
+    def emit(event: dict[str, Any]) -> None:
+        if event["event"] == "segment" and not events:
+            events.append(event)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    summary, interrupted = run_batch(wanted, lambda: InlineExecutor(wanted.settings), emit)
+    assert interrupted and summary.done == 0
+    work = whole / "stopped" / "b" / ".take_alpha.mkv.uhrmat"
+    kept = {path.name: path.stat().st_mtime_ns for path in work.glob("segment-*.mkv")}
+    assert kept and done(wanted).done == 1
+    assert (whole / "stopped" / "b" / "take_alpha.mkv").read_bytes() == (
+        whole / "out" / "b" / "take_alpha.mkv"
+    ).read_bytes()
+
+
+def test_watching_an_inbox(tmp_path: Path) -> None:
+    """A file arrives in two halves, then another one with the name of the first; a signal ends it."""
+    (tmp_path / "in").mkdir()
+    whole = photo(tmp_path / "full.png").read_bytes()
+    inbox, events = tmp_path / "in" / "p.png", Events()
+    mask(tmp_path / "masks" / "p.png")
+    inbox.write_bytes(whole[:10])
+
+    class Slow(FakeExecutor):
+        def __init__(self) -> None:
+            super().__init__(write_result)
+
+    def emit(event: dict[str, Any]) -> None:
+        events.append(event)
+        if event["event"] == "done":
+            photo(tmp_path / "in" / "p.tif")
+        if event["event"] == "failed":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def arrive() -> FakeExecutor:
+        inbox.write_bytes(whole)
+        return Slow()
+
+    summary = watch_folders(batch_run(tmp_path), arrive, emit, settle=0.2, poll=0.1)
+    assert (summary.done, list(summary.failures)) == (1, ["p.tif"])
+    assert begun(events) == ["p.png"]
+    assert json.loads((tmp_path / "out" / "failures.json").read_text())[0]["item"] == "p.tif"
+
+
+def test_networks_are_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from uhrmat.batch import context
+
+    made: list[dict[str, Any]] = []
+
+    class Counted(context.StillPipeline):
+        def __init__(self, **options: Any) -> None:
+            made.append(options)
+            super().__init__(**options)
+
+    monkeypatch.setattr(context, "StillPipeline", Counted)
+    one = Worker(light())
+    assert one.context.pipeline() is one.context.pipeline() and len(made) == 1
+
+
+def test_the_command_line(whole: Path, tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    def call(*words: Any) -> Any:
+        line = ["batch", whole / "in", "--masks", whole / "masks", "--prior", "mask", "--refiner", "bilinear", *words]
+        line += ["--precision", "fp32", "--device", "cpu", "--codec", "ffv1", "--outputs", "alpha", "--jobs", "0"]
+        return CliRunner().invoke(app, [str(word) for word in [*line, "--keyframe-interval", 3]])
+
+    dry = call("-o", tmp_path / "o", "--dry-run", "--json")
+    assert dry.exit_code == 0 and len(json.loads(dry.stdout)["todo"]) == 5 and not (tmp_path / "o").exists()
+    result = call("-o", tmp_path / "o", "--json")
+    events = [json.loads(line) for line in result.stdout.splitlines()]
+    assert result.exit_code == 0, result.output
+    assert [events[0]["event"], events[-1]["event"]] == ["start", "summary"] and events[-1]["done"] == 5
+    assert files(tmp_path / "o") == files(whole / "out")
+    refused = call("-o", whole / "in", "--json")
+    assert refused.exit_code == 2 and json.loads(refused.stdout)["event"] == "refused"
+    assert "done before  5" in call("-o", tmp_path / "o").stdout
+    assert call("-o", tmp_path / "o", "--shard", "3/2").exit_code == 2
+    (tmp_path / "o" / "b" / "take_alpha.mkv").unlink()
+    (tmp_path / "m").mkdir()
+    failed = call("-o", tmp_path / "o", "--masks", tmp_path / "m", "--quiet")
+    assert failed.exit_code == 1 and failed.stdout == "" and "has no mask for it" in failed.stderr
+
+
+def test_a_still_whose_hint_may_be_meant_otherwise_is_noted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from PIL import Image
+
+    from uhrmat.cli.console import Console
+    from uhrmat.cli.progress import Lines
+
+    for name in ("plain", "small", "none"):
+        photo(tmp_path / "in" / f"{name}.png")
+        mask(tmp_path / "masks" / f"{name}.png", (24, 16) if name == "small" else (48, 32))
+    Image.new("L", (48, 32), 0).save(tmp_path / "masks" / "none.png")
+    mask(tmp_path / "in" / "plain_MASK.png")
+    summary = done(batch_run(tmp_path), Lines(Console()))
+    told = capsys.readouterr().err
+    assert "marks no subject" in summary.failures["none.png"]["error"] and summary.done == 2
+    assert "note: small.png: the mask is 24x16 and was scaled to the picture's 48x32" in told
+    assert "note: plain.png" not in told and "1 file is passed over" in told

@@ -13,11 +13,11 @@ from typer.testing import CliRunner
 
 from uhrmat.batch.executors.inline import InlineExecutor
 from uhrmat.batch.manifest import Manifest, digest
-from uhrmat.batch.session import run
+from uhrmat.batch.run import run_batch
 from uhrmat.cli.app import app
 from uhrmat.cli.help import with_optional_values
 
-from .helpers import clip, clip_masks, job, light, tree
+from .helpers import batch_run, clip, clip_masks, light, tree
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +26,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tree(root)
     clip(root / "in" / "b", "seq.mkv")
     clip_masks(root / "masks" / "b" / "seq")
-    assert run(job(root), lambda: InlineExecutor(light()), lambda event: None)[0].good
-    sequences = job(root, settings=light(codec="png"), include=["seq.mkv"])
-    assert run(sequences, lambda: InlineExecutor(sequences.settings), lambda event: None)[0].good
+    assert run_batch(batch_run(root), lambda: InlineExecutor(light()), lambda event: None)[0].good
+    sequences = batch_run(root, settings=light(codec="png"), include=["seq.mkv"])
+    assert run_batch(sequences, lambda: InlineExecutor(sequences.settings), lambda event: None)[0].good
     return root
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from uhrmat.batch.find import Selection, find
+from uhrmat.batch.find import Selection, find_items
 from uhrmat.core.errors import InputError, OutputError, UhrmatError
 from uhrmat.core.regular import need_regular
 from uhrmat.hints.files import read_mask, read_trimap
@@ -127,7 +127,7 @@ def test_a_folder_with_a_pipe_is_matted_without_it(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "b.png")
     os.mkfifo(tmp_path / "c.mov")
     os.mkfifo(tmp_path / "notes.txt")
-    items = find([tmp_path], Selection()).items
+    items = find_items([tmp_path], Selection()).items
     assert [(item.key, item.error and item.error[0]) for item in items] == [
         ("a.png", None),
         ("b.png", "It is a pipe, and only files are read."),

@@ -109,7 +109,7 @@ def stop(job: Any) -> list[str]:
 
 
 def test_frames_whose_active_pixels_nobody_kept_are_shown_without(shot: Path, tmp_path: Path) -> None:
-    job = plan_clip(ClipSpec(shot, tmp_path / "cut.mkv", mask=shot.with_name("masks"), model=MODEL))
+    job = plan_clip(ClipSpec(source=shot, output=tmp_path / "cut.mkv", mask=shot.with_name("masks"), model=MODEL))
     done = matte_clip(job, Tools.of(job), shown=(1,))
     assert set(done.active) == {1} and shown(job) == {0, 1, 2}
     write_clip_page(tmp_path / "page.html", done, [])

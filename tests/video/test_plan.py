@@ -21,14 +21,14 @@ CLIP = frames(5)
 @pytest.fixture
 def shot(tmp_path: Path) -> ClipSpec:
     pictures, trimaps = write_frames(tmp_path, CLIP)
-    return ClipSpec(pictures, trimap=trimaps)
+    return ClipSpec(source=pictures, trimap=trimaps)
 
 
 @pytest.fixture
 def stream(tmp_path: Path) -> ClipSpec:
     path = write_stream(tmp_path / "take.mkv", CLIP)
     Image.fromarray(CLIP[0].trimap).save(tmp_path / "first.png")
-    return ClipSpec(path, trimap=tmp_path / "first.png")
+    return ClipSpec(source=path, trimap=tmp_path / "first.png")
 
 
 def test_segments_cover_the_range_once() -> None:
@@ -114,7 +114,7 @@ def test_settings_are_those_that_show_in_the_frames(stream: ClipSpec) -> None:
 
 
 def test_ranges() -> None:
-    spec = ClipSpec(Path("x"), start=2)
+    spec = ClipSpec(source=Path("x"), start=2)
     assert frame_range(spec, 9) == (2, 9)
     assert frame_range(replace(spec, frames=3), 9) == (2, 5)
     assert frame_range(replace(spec, end=99), 9) == (2, 9)

@@ -37,7 +37,7 @@ def spec(tmp_path: Path) -> ClipSpec:
     """A stream with a mask for each frame, in segments of three frames."""
     masks = write_masks(tmp_path / "masks", CLIP, 0)
     source = write_stream(tmp_path / "take.mkv", CLIP)
-    return ClipSpec(source, tmp_path / "out.mkv", ("alpha",), mask=masks, interval=3, model=LIGHT)
+    return ClipSpec(source=source, output=tmp_path / "out.mkv", outputs=("alpha",), mask=masks, interval=3, model=LIGHT)
 
 
 def matte(spec: ClipSpec, **options: bool) -> ClipReport:
@@ -181,7 +181,9 @@ def test_a_full_disk_leaves_nothing_under_the_final_name(
 def test_a_sequence_keeps_its_numbers(tmp_path: Path) -> None:
     pictures, trimaps = write_frames(tmp_path, CLIP)
     matte(
-        ClipSpec(pictures, trimap=trimaps, start=2, frames=2, model=ModelOptions(refiner="bilinear", working_size=40))
+        ClipSpec(
+            source=pictures, trimap=trimaps, start=2, frames=2, model=ModelOptions(refiner="bilinear", working_size=40)
+        )
     )
     names = [path.name for path in sorted((tmp_path / "shot_alpha").iterdir())]
     assert names == ["shot_1003.png", "shot_1004.png"]

@@ -31,7 +31,7 @@ def spec(tmp_path: Path) -> ClipSpec:
         if number == 2:
             image[:] = (90, 60, 50)
         Image.fromarray(image).save(folder / f"f_{number:03d}.png")
-    return ClipSpec(folder, key="auto", outputs=("alpha", "foreground"), model=LIGHT)
+    return ClipSpec(source=folder, key="auto", outputs=("alpha", "foreground"), model=LIGHT)
 
 
 def still(spec: ClipSpec, content: str, number: int) -> np.ndarray:

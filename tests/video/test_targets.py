@@ -21,13 +21,13 @@ CLIP = frames(3)
 def stream(tmp_path: Path) -> ClipSpec:
     path = write_stream(tmp_path / "take 50%.mkv", CLIP)
     Image.fromarray(CLIP[0].trimap).save(tmp_path / "first.png")
-    return ClipSpec(path, trimap=tmp_path / "first.png")
+    return ClipSpec(source=path, trimap=tmp_path / "first.png")
 
 
 @pytest.fixture
 def shot(tmp_path: Path) -> ClipSpec:
     pictures, trimaps = write_frames(tmp_path, CLIP)
-    return ClipSpec(pictures, trimap=trimaps)
+    return ClipSpec(source=pictures, trimap=trimaps)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
-"""Folders: what is in them, what is done already, and who does the rest.
+"""Folders of stills and clips: what they contain, what is done already, and who does the rest.
 
-`find` and `select` say what there is to do, `run` hands it to an executor (see `uhrmat.batch.executors`), `manifest`
-remembers what was done. Only `worker` loads networks; everything else runs without torch.
+`find` and `select` decide what there is to do, `run` and `dispatch` hand it to an executor (`uhrmat.batch.executors`),
+`manifest` records what was done. Only `worker` loads networks; everything else runs without torch.
 """

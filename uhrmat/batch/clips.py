@@ -1,4 +1,4 @@
-"""In which order the pieces of one clip can be done: each becomes ready when those that it needs are done."""
+"""The order of a clip's tasks: each becomes ready when those that it depends on are done."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ from typing import Any
 from uhrmat.batch.tasks import Kind, WorkerTask
 
 MakeTask = Callable[[Kind, Mapping[str, Any]], WorkerTask]
-"""From kind and body to a task of this clip."""
+"""Makes a task of this clip from its kind and body."""
 
 
 class ClipSteps:
-    """Opened once, then carried from segment to segment where hints have to be, matted in any order, joined at the end.
-
-    `share` says which part of the work is done, from 0 to 1.
-    """
+    """A clip is planned once; where its hints are propagated, they go from segment to segment in order; segments are
+    matted in any order; at the end all are joined."""
 
     def __init__(self, make: MakeTask) -> None:
         self._make = make
@@ -26,38 +24,38 @@ class ClipSteps:
 
     @property
     def share(self) -> float:
-        """Of the segments."""
+        """Share of the segments that are done, from 0 to 1."""
         return 1 - len(self._left) / self._count if self._settings else 0.0
 
     def first(self) -> WorkerTask:
-        """To begin with."""
+        """The task that begins the clip."""
         return self._make("clip", {})
 
-    def after(self, task: WorkerTask, result: Mapping[str, Any]) -> list[WorkerTask]:
-        """What has become ready, now that `task` is done. After "join" there is nothing more."""
+    def after(self, task: WorkerTask, value: Mapping[str, Any]) -> list[WorkerTask]:
+        """The tasks that are ready now that `task` is done with this `TaskResult.value`; none after "join"."""
         if task.kind == "clip":
-            return self._opened(result)
-        if task.kind == "carry":
+            return self._begin(value)
+        if task.kind == "propagate":
             segment = self._chain.pop(0)
-            ready = [self._piece("segment", segment)] if segment[0] in self._left else []
-            return ready + [self._piece("carry", following) for following in self._chain[:1]]
+            ready = [self._task("segment", segment)] if segment[0] in self._left else []
+            return ready + [self._task("propagate", following) for following in self._chain[:1]]
         if task.kind == "segment":
             self._left.discard(task.body["segment"][0])
-            return [] if self._left else [self._piece("join")]
+            return [] if self._left else [self._task("join")]
         return []
 
-    def _opened(self, result: Mapping[str, Any]) -> list[WorkerTask]:
-        segments = [[int(n), int(start), int(stop)] for n, start, stop, _ in result["segments"]]
-        todo = [segment for segment, row in zip(segments, result["segments"], strict=True) if not row[3]]
-        self._settings, self._count = str(result["settings"]), len(segments)
+    def _begin(self, value: Mapping[str, Any]) -> list[WorkerTask]:
+        segments = [[int(n), int(start), int(stop)] for n, start, stop, _ in value["segments"]]
+        todo = [segment for segment, row in zip(segments, value["segments"], strict=True) if not row[3]]
+        self._settings, self._count = str(value["settings"]), len(segments)
         self._left = {segment[0] for segment in todo}
         if not todo:
-            return [self._piece("join")]
-        if result["carried"]:
+            return [self._task("join")]
+        if value["propagated"]:
             self._chain = segments[todo[0][0] :]
-            return [self._piece("carry", self._chain[0])]
-        return [self._piece("segment", segment) for segment in todo]
+            return [self._task("propagate", self._chain[0])]
+        return [self._task("segment", segment) for segment in todo]
 
-    def _piece(self, kind: Kind, segment: list[int] | None = None) -> WorkerTask:
+    def _task(self, kind: Kind, segment: list[int] | None = None) -> WorkerTask:
         body = {"settings": self._settings} | ({} if segment is None else {"segment": segment})
         return self._make(kind, body)

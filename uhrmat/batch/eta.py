@@ -1,4 +1,4 @@
-"""How long it still takes, said only when it is known: stills and clips are measured apart, by their bytes."""
+"""Estimates the time left; stills and clips are measured separately, by their bytes."""
 
 from __future__ import annotations
 
@@ -6,14 +6,20 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 
-_LEAST_DONE, _LEAST_SECONDS = 3, 5.0
+_MIN_ITEMS, _MIN_SECONDS = 3, 5.0
+"""Items that must be done, and seconds that must have passed, before there is an estimate."""
 
 
 class Eta:
-    """The time between two completions is what an item costs, however many are done side by side. The first one counts
-    for nothing: before it workers were started and networks loaded.
+    """Time left, from the mean seconds per byte of each kind of item.
 
-    left: bytes to do, by kind. A kind of which nothing is done yet has no price, and then there is no estimate.
+    The cost of an item is the time between two completions, so that it includes what runs in parallel. The first
+    completion is not counted: workers were started and networks loaded before it. There is no estimate while items are
+    left of a kind of which none is done.
+
+    Attributes:
+        left: bytes to do, by kind.
+        items: items that were measured.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -24,11 +30,11 @@ class Eta:
         self.left, self.items = defaultdict[str, int](int), 0
 
     def add(self, kind: str, size: int) -> None:
-        """There is more to do: `size` bytes."""
+        """Adds an item of `size` bytes."""
         self.left[kind] += max(1, size)
 
     def finish(self, kind: str, size: int, *, counts: bool = True) -> None:
-        """An item is done. counts: not for one that failed, which says nothing of what the others cost."""
+        """Marks an item as done. counts: False for one that failed: its duration says nothing about the others."""
         now = self._clock()
         self.left[kind] -= max(1, size)
         if counts and self._last is not None:
@@ -38,8 +44,8 @@ class Eta:
         self._last = now
 
     def seconds(self) -> float | None:
-        """To the end, or None while that is a guess."""
-        if self.items < _LEAST_DONE or self._clock() - self._begun < _LEAST_SECONDS:
+        """Seconds left, or None while there is no estimate."""
+        if self.items < _MIN_ITEMS or self._clock() - self._begun < _MIN_SECONDS:
             return None
         left = {kind: size for kind, size in self.left.items() if size > 0}
         if any(not self._done[kind] for kind in left):
@@ -47,8 +53,8 @@ class Eta:
         return sum(size * self._seconds[kind] / self._done[kind] for kind, size in left.items())
 
 
-def spoken(seconds: float | None) -> str:
-    """For people: no more digits than are known."""
+def format_remaining(seconds: float | None) -> str:
+    """Text for people, rounded to what is known."""
     if seconds is None:
         return "time left not known yet"
     if seconds < 90:

@@ -1,4 +1,4 @@
-"""What lies in folders: stills and clips in the order of their paths; everything else is passed over."""
+"""Finds stills and clips in folders, in the order of their paths; everything else is passed over."""
 
 from __future__ import annotations
 
@@ -20,16 +20,24 @@ CLIPS = frozenset(
     (".mov", ".mp4", ".m4v", ".mkv", ".webm", ".avi", ".mxf", ".mpg", ".mpeg", ".mts", ".m2ts", ".wmv", ".flv", ".ogv")
 )
 _NAMED = 3
-"""So many files are named where many are meant."""
+"""Files that a message names at most."""
 _JUNK = frozenset(
-    ("thumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found")
+    ("thumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+listing")
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BatchItem:
-    """One still or clip. key: its path below the output folder, with "/"; hints: files by name; size: bytes;
-    error: what is wrong and what to do, of one that is known to fail."""
+    """One still or clip.
+
+    Attributes:
+        key: path below the output folder, with "/"; identifies the item in the manifest.
+        source: the file, or the folder of a sequence.
+        kind: "still" or "clip".
+        size: bytes.
+        hints: files or folders by the name of the hint.
+        error: what is wrong and what to do, if the item is known to fail.
+    """
 
     key: str
     source: Path
@@ -40,20 +48,26 @@ class BatchItem:
 
     @property
     def folder(self) -> PurePosixPath:
-        """Of its outputs, below the output folder."""
+        """Folder of its outputs, below the output folder."""
         return PurePosixPath(self.key).parent
 
     @property
     def stem(self) -> str:
-        """What its outputs are named after."""
+        """Stem of its outputs' names."""
         return self.source.name if self.source.is_dir() else self.source.stem
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which of the files count. include, exclude: patterns with `*` and `?`, for the name, or with "/" for the path
-    below the folder; sequences: such patterns for folders whose numbered stills are one clip; skip: folders that are
-    no inputs; shard: (i, n), the i-th of n parts, from 1."""
+    """Which files of the folders count.
+
+    Attributes:
+        include, exclude: patterns with `*` and `?` for the name, or, where they contain "/", for the path below the
+            folder. An empty `include` includes everything.
+        sequences: such patterns for folders whose numbered stills are one clip.
+        skip: folders that are no inputs.
+        shard: (i, n), the i-th of n parts, from 1.
+    """
 
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
@@ -64,15 +78,21 @@ class Selection:
 
 @dataclass
 class FoundItems:
-    """items: in the order of their keys; ignored: how many files of which extension were passed over; companions: paths
-    below the folder of hints and results that lie beside what they belong to, and are passed over, too."""
+    """Result of `find_items`.
+
+    Attributes:
+        items: in the order of their keys.
+        ignored: number of files passed over, by extension.
+        companions: paths, below their input folder, of hints and results that lie beside the file that they belong to;
+            they are passed over, too.
+    """
 
     items: list[BatchItem] = field(default_factory=list)
     ignored: Counter[str] = field(default_factory=Counter)
     companions: list[str] = field(default_factory=list)
 
-    def about_companions(self) -> str:
-        """A line for the user; empty where there are none."""
+    def companions_note(self) -> str:
+        """A line for the user about `companions`; empty if there are none."""
         if not self.companions:
             return ""
         count = len(self.companions)
@@ -84,15 +104,15 @@ class FoundItems:
 
 
 def parse_shard(text: str) -> tuple[int, int]:
-    """`2/8` → (2, 8). Raises InputError."""
+    """(i, n) of a text such as `2/8`. Raises InputError unless 1 ≤ i ≤ n."""
     first, _, second = text.partition("/")
     if first.isdigit() and second.isdigit() and 1 <= int(first) <= int(second):
         return int(first), int(second)
-    raise InputError(f"The shard {text!r} is none.", "Give --shard i/n with i from 1 to n, like 2/8.")
+    raise InputError(f"{text!r} must be a share i/n with i from 1 to n.", "Give one like 2/8.")
 
 
 def root_names(roots: Sequence[Path]) -> list[str]:
-    """Names of the input folders. Raises InputError for what is no folder, and for two folders of one name."""
+    """Names of the input folders. Raises InputError if one is no folder, or if two have the same name."""
     for root in roots:
         if not root.is_dir():
             what = "is a file" if root.exists() else "does not exist"
@@ -104,31 +124,39 @@ def root_names(roots: Sequence[Path]) -> list[str]:
     return names
 
 
-def find(roots: Sequence[Path], chosen: Selection) -> FoundItems:
-    """What `roots` hold. One folder is mirrored as it is, of several each has its name in front.
+def find_items(roots: Sequence[Path], selection: Selection) -> FoundItems:
+    """The stills and clips below `roots`.
 
-    Raises InputError as `root_names` does.
+    The tree of one folder is mirrored in the keys as it is; with several, each key begins with its folder's name.
+
+    Raises:
+        InputError: see `root_names`.
     """
     names = root_names(roots)
-    found = FoundItems()
-    skip = {path.resolve() for path in chosen.skip}
+    listing = FoundItems()
+    skip = {path.resolve() for path in selection.skip}
     for root, name in zip(roots, names, strict=True):
         before = PurePosixPath(name if len(roots) > 1 else "")
-        for item in _walk(root, before, chosen, skip, found):
-            if in_shard(item.key, chosen.shard):
-                found.items.append(item)
-    found.items.sort(key=lambda item: item.key)
-    return found
+        for item in _walk(root, before, selection, skip, listing):
+            if in_shard(item.key, selection.shard):
+                listing.items.append(item)
+    listing.items.sort(key=lambda item: item.key)
+    return listing
+
+
+def shard_name(shard: tuple[int, int]) -> str:
+    """`2of8` for (2, 8), for names of files."""
+    return f"{shard[0]}of{shard[1]}"
 
 
 def in_shard(key: str, shard: tuple[int, int]) -> bool:
-    """Whether the item belongs to this shard, (i, n): decided by its path alone, whatever else lies in the folder."""
+    """Whether the item belongs to the shard (i, n). Depends on its key alone, not on what else lies in the folder."""
     digest = hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
     return int.from_bytes(digest[:8], "big") % shard[1] == shard[0] - 1
 
 
 def _walk(
-    root: Path, before: PurePosixPath, chosen: Selection, skip: set[Path], found: FoundItems
+    root: Path, before: PurePosixPath, selection: Selection, skip: set[Path], listing: FoundItems
 ) -> Iterator[BatchItem]:
     unreadable: list[OSError] = []
     for folder, folders, files in os.walk(root, onerror=unreadable.append):
@@ -140,39 +168,49 @@ def _walk(
             path = here / name
             if name.startswith(".") or name.lower() in _JUNK or (skip and path.resolve() in skip):
                 continue
-            if name in beside and not _named(below / name, chosen):
-                found.companions.append((below / name).as_posix())
+            if name in beside and not _named(below / name, selection):
+                listing.companions.append((below / name).as_posix())
                 continue
-            if _matches(below / name, chosen.sequences):
-                if _wanted(below / name, chosen):
-                    yield BatchItem((before / below / name).as_posix(), path, "clip", _size(path))
+            if _matches(below / name, selection.sequences):
+                if _wanted(below / name, selection):
+                    yield BatchItem(key=(before / below / name).as_posix(), source=path, kind="clip", size=_size(path))
                 continue
             inside.append(name)
         folders[:] = inside
         for name in sorted(files):
             kind = _kind(name)
             if kind is None:
-                found.ignored.update([Path(name).suffix.lower()] if not _junk(name) else [])
-            elif name in beside and not _named(below / name, chosen):
-                found.companions.append((below / name).as_posix())
-            elif _wanted(below / name, chosen):
+                listing.ignored.update([Path(name).suffix.lower()] if not _junk(name) else [])
+            elif name in beside and not _named(below / name, selection):
+                listing.companions.append((below / name).as_posix())
+            elif _wanted(below / name, selection):
                 yield _item((before / below / name).as_posix(), here / name, kind)
     for error in unreadable:
         lost = Path(str(error.filename))
         key = (before / lost.relative_to(root).as_posix()).as_posix()
         yield BatchItem(
-            key, lost, "still", 0, {}, (f"The folder cannot be read: {error.strerror}.", "See its permissions.")
+            key=key,
+            source=lost,
+            kind="still",
+            size=0,
+            hints={},
+            error=(f"The folder cannot be read: {error.strerror}.", "See its permissions."),
         )
 
 
 def _item(key: str, path: Path, kind: Literal["still", "clip"]) -> BatchItem:
-    """A pipe, a device or a socket that is named like a picture is an item that fails, and is not opened."""
+    """The item of a file. A pipe, a device or a socket becomes an item that fails, and is not opened."""
     special = special_kind(path)
     if special is not None:
         return BatchItem(
-            key, path, kind, 0, {}, (f"It is {special}, and only files are read.", "Leave it out: --exclude.")
+            key=key,
+            source=path,
+            kind=kind,
+            size=0,
+            hints={},
+            error=(f"It is {special}, and only files are read.", "Leave it out: --exclude."),
         )
-    return BatchItem(key, path, kind, _size(path))
+    return BatchItem(key=key, source=path, kind=kind, size=_size(path))
 
 
 def _junk(name: str) -> bool:
@@ -186,14 +224,14 @@ def _kind(name: str) -> Literal["still", "clip"] | None:
     return "still" if suffix in STILLS else "clip" if suffix in CLIPS else None
 
 
-def _wanted(path: PurePosixPath, chosen: Selection) -> bool:
-    return (not chosen.include or _matches(path, chosen.include)) and not _matches(path, chosen.exclude)
+def _wanted(path: PurePosixPath, selection: Selection) -> bool:
+    return (not selection.include or _matches(path, selection.include)) and not _matches(path, selection.exclude)
 
 
-def _named(path: PurePosixPath, chosen: Selection) -> bool:
-    """Whether a pattern asks for files with this ending, as `*_plate.jpg` does."""
+def _named(path: PurePosixPath, selection: Selection) -> bool:
+    """Whether a pattern of `include` names this ending explicitly, as `*_plate.jpg` does."""
     _, ending = split_ending(path.stem)
-    return _matches(path, [pattern for pattern in chosen.include if f"_{ending}" in pattern.lower()])
+    return _matches(path, [pattern for pattern in selection.include if f"_{ending}" in pattern.lower()])
 
 
 def _matches(path: PurePosixPath, patterns: Sequence[str]) -> bool:

@@ -1,4 +1,4 @@
-"""Which trimap, mask or plate belongs to which file: by a rule that a person can say in one sentence.
+"""Assigns trimaps, masks and plates to items by name.
 
 A folder is searched at the file's own place in the tree, then at its top; the hint has the file's stem, or the stem and
 `_trimap` (`_mask`, `_plate`), and only that where it lies beside the file. A pattern names the place: beside
@@ -24,8 +24,14 @@ _FIELDS = ("folder", "tree", "stem", "name")
 
 
 class HintFolders:
-    """Finds the hints of items. where: by name ("trimap", "mask", "plate") a folder or a pattern; for a plate also one
-    file for all. Raises InputError for what is none of these."""
+    """Finds the hints of items.
+
+    Args:
+        where: by name of the hint ("trimap", "mask", "plate") a folder or a pattern; for a plate also one file for all.
+
+    Raises:
+        InputError: a value of `where` is none of these.
+    """
 
     def __init__(self, where: Mapping[str, str]) -> None:
         self._where = dict(where)
@@ -43,32 +49,32 @@ class HintFolders:
         """Folders that hold nothing but hints."""
         return [Path(text) for text in self._where.values() if not _is_pattern(text) and Path(text).is_dir()]
 
-    def give(self, items: Sequence[BatchItem]) -> list[BatchItem]:
-        """The items with their hints, or with what is wrong; without those that are hints themselves."""
+    def assign(self, items: Sequence[BatchItem]) -> list[BatchItem]:
+        """The items with their hints, or with an error; items that are hints themselves are left out."""
         self._listing.cache_clear()
         for kind, text in self._where.items():
-            items = self._one(kind, text, items)
+            items = self._assign_kind(kind, text, items)
         used = set[str]()
         for item in items:
             used |= {_identity(path) for path in item.hints.values()} - {_identity(item.source)}
         return [item for item in items if not used or _identity(item.source) not in used]
 
-    def _one(self, kind: str, text: str, items: Sequence[BatchItem]) -> list[BatchItem]:
-        found, users = [], defaultdict[Path, list[str]](list)
+    def _assign_kind(self, kind: str, text: str, items: Sequence[BatchItem]) -> list[BatchItem]:
+        assigned, users = [], defaultdict[Path, list[str]](list)
         for item in items:
             try:
                 path = self._find(kind, text, item)
             except InputError as error:
-                found.append(replace(item, error=item.error or (error.message, error.hint)))
+                assigned.append(replace(item, error=item.error or (error.message, error.hint)))
                 continue
             users[path].append(item.key)
-            found.append(replace(item, hints={**item.hints, kind: path}))
+            assigned.append(replace(item, hints={**item.hints, kind: path}))
         if Path(text).is_file():
-            return found
-        return [self._alone(kind, item, users) for item in found]
+            return assigned
+        return [self._unambiguous(kind, item, users) for item in assigned]
 
-    def _alone(self, kind: str, item: BatchItem, users: Mapping[Path, list[str]]) -> BatchItem:
-        """The item, unless a file in another folder has the same hint."""
+    def _unambiguous(self, kind: str, item: BatchItem, users: Mapping[Path, list[str]]) -> BatchItem:
+        """The item; with an error if an item in another folder has the same hint."""
         others = users.get(item.hints[kind], []) if kind in item.hints else []
         folders = {PurePosixPath(key).parent: key for key in others}
         if len(folders) < 2:

@@ -1,8 +1,8 @@
-"""What was done in an output folder: JSON lines, appended by one writer, read with suspicion.
+"""The record of what was done in an output folder: JSON lines, appended by one writer and validated by every reader.
 
-A line is the whole state of one item; the last one counts. A line that cannot be read, that is cut short by a crash, or
-that names a path outside the output folder is passed over: its item is then done again, which harms nothing. The paths
-are only ever looked at, never opened, moved or removed.
+A line is the whole state of one item; the last one counts. A line that cannot be read, that a crash cut short, or that
+names a path outside the output folder is passed over: its item is then done again. Files are only checked by these
+paths, never opened for writing, moved or removed.
 """
 
 from __future__ import annotations
@@ -28,11 +28,21 @@ _SLACK = 1000
 _BLOCK = 1 << 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Record:
-    """One item. source: `name_hash` of its path; input: `settings.fingerprint` of it and its hints before they were
-    read; settings: hash; outputs: path below the output folder → bytes, as `measure` counts; sha256: path → `digest`
-    of what was written; time: seconds since 1970; error: of one that failed."""
+    """State of one item.
+
+    Attributes:
+        key: see `BatchItem.key`.
+        state: "begun", "done" or "failed".
+        source: `name_hash` of its path.
+        input: `settings.fingerprint` of the file and its hints, before they were read.
+        settings: hash of the settings, see `Settings.digests`.
+        outputs: path below the output folder → bytes (see `measure`).
+        time: seconds since 1970.
+        error: message of an item that failed.
+        sha256: path below the output folder → `digest` of what was written.
+    """
 
     key: str
     state: State
@@ -46,7 +56,7 @@ class Record:
 
 
 def is_inside(text: str) -> bool:
-    """Whether a path is relative and leads nowhere but down, on any system."""
+    """Whether a path is relative and stays below its folder, on any system."""
     if not text or "\0" in text:
         return False
     ways = (PurePosixPath(text), PureWindowsPath(text))
@@ -56,24 +66,24 @@ def is_inside(text: str) -> bool:
 def parse_record(line: str) -> Record | None:
     """The record of a line, or None for anything that is not exactly one."""
     try:
-        found = json.loads(line)
+        record = json.loads(line)
     except (ValueError, RecursionError):
         return None
     names = Record.__dataclass_fields__.keys()
-    if not isinstance(found, dict) or found.keys() not in (names, names - {"sha256"}):  # those of 0.1 had no sums
+    if not isinstance(record, dict) or record.keys() not in (names, names - {"sha256"}):  # those of 0.1 had no sums
         return None
-    texts = all(isinstance(found[name], str) for name in ("key", "state", "source", "input", "settings", "error"))
-    if not texts or found["state"] not in ("begun", "done", "failed") or not is_inside(found["key"]):
+    texts = all(isinstance(record[name], str) for name in ("key", "state", "source", "input", "settings", "error"))
+    if not texts or record["state"] not in ("begun", "done", "failed") or not is_inside(record["key"]):
         return None
-    outputs, when = found["outputs"], found["time"]
+    outputs, when = record["outputs"], record["time"]
     if not isinstance(outputs, dict) or not all(is_inside(k) and type(v) is int and v >= 0 for k, v in outputs.items()):
         return None
-    sums = found.get("sha256", {})
+    sums = record.get("sha256", {})
     if not isinstance(sums, dict) or not all(isinstance(v, str) and k in outputs for k, v in sums.items()):
         return None
     if isinstance(when, bool) or not isinstance(when, (int, float)):
         return None
-    return Record(**found)
+    return Record(**record)
 
 
 def measure(path: Path) -> int:
@@ -88,21 +98,32 @@ def digest(path: Path) -> str:
     if path.is_dir():
         files = sorted((entry.name, Path(entry.path)) for entry in os.scandir(path) if entry.is_file())
         return hashlib.sha256(json.dumps([[name, digest(file)] for name, file in files]).encode()).hexdigest()
-    found = hashlib.sha256()
+    checksum = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
-            found.update(block)
-    return found.hexdigest()
+            checksum.update(block)
+    return checksum.hexdigest()
 
 
 def name_hash(path: Path) -> str:
-    """What stands for a path: the manifest may be given away with the results, and says nothing of whose they were."""
+    """Hash of a path; the manifest may be given away with the results, and must not reveal paths of inputs."""
     return hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:32]
 
 
 class Manifest:
-    """The records of an output folder. With `part`, the name of the run's part, it can be written; others' parts are
-    read along. `ignored` counts lines that were passed over."""
+    """The records of an output folder.
+
+    Args:
+        out: output folder.
+        part: name of the shard whose file is appended to; None: read only. Files of other shards are read in any case.
+
+    Attributes:
+        records: by key of the item.
+        ignored: number of lines that were passed over.
+
+    Raises:
+        OutputError: the manifest cannot be read or written.
+    """
 
     def __init__(self, out: Path, part: str | None = None) -> None:
         self.out, self.ignored = out, 0
@@ -156,7 +177,7 @@ class Manifest:
         return path
 
     def write(self, record: Record) -> None:
-        """Adds a line; one that says "done" or "failed" is on the disk when this returns. Raises OutputError."""
+        """Appends a record; "done" and "failed" are flushed to the disk before this returns. Raises OutputError."""
         assert self._file is not None
         record = Record(**{**asdict(record), "time": time.time()})
         try:
@@ -169,7 +190,7 @@ class Manifest:
         self.records[record.key] = record
 
     def close(self) -> None:
-        """Ends writing. What could not be written has been told by `write`."""
+        """Ends writing; errors have been raised by `write`."""
         if self._file is not None:
             with suppress(OSError):
                 self._file.close()

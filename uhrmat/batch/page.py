@@ -1,4 +1,4 @@
-"""A page of the stills that a run did, read back from what was written, so that it does not matter who wrote it."""
+"""An HTML page of the stills of a run, made from the written files, whichever process wrote them."""
 
 from __future__ import annotations
 
@@ -15,18 +15,26 @@ from uhrmat.report.page.write import is_page
 from uhrmat.video.page import spread
 
 MOST = 40
-"""Stills on a page. Of more, so many are shown, evenly spread over their paths, the first and the last among them."""
+"""Stills on a page at most; evenly spread over the sorted paths, with the first and the last."""
 _SHOWN = ("foreground", "cutout", "alpha")
 """Outputs that a page can show, the best first."""
 Rows = Callable[[Mapping[str, Any]], list[tuple[str, str]]]
-"""From the event of a still that is done to names and values, shown below it."""
+"""Makes names and values, shown below a still, from the event that reports it as done."""
 
 
 class StillsPage:
-    """Told the events of a run (see `report.Tell`), it makes a page of the stills that were done; clips are not on it.
+    """A page of the stills that a run has done, made from its events (it is a `report.EventHandler`). Without clips.
 
-    path: of the page; one that uhrmat made is replaced; out: the output folder; rows: see there. Raises InputError or
-    OutputError where there will be nothing to show or the page cannot be written.
+    Args:
+        path: of the page; one that uhrmat made is replaced.
+        out: output folder of the run.
+        settings: of the run.
+        rows: names and values shown below a still, from its event.
+        overwrite: replace any file of that name.
+
+    Raises:
+        InputError: no output that a page can show is written.
+        OutputError: the page cannot be written.
     """
 
     def __init__(self, path: Path, out: Path, settings: Settings, rows: Rows, overwrite: bool = False) -> None:
@@ -37,14 +45,14 @@ class StillsPage:
         self._done: dict[str, dict[str, Any]] = {}
 
     def __call__(self, event: dict[str, Any]) -> None:
-        """An event."""
+        """Receives an event."""
         if event["event"] == "done" and event["kind"] == "still":
             self._done[event["item"]] = event
 
     def write(self) -> dict[str, Any]:
-        """Writes the page, unless no still was done, and tells of it as an event. Raises OutputError.
+        """Writes the page, unless no still was done; returns an event about it. Raises OutputError.
 
-        A still that cannot be read any more, or whose result cannot, is left out.
+        A still that can no longer be read, or whose result cannot, is left out.
         """
         events = [self._done[key] for key in sorted(self._done)]
         album, shown = Album(self._path, len(events), detail=False), 0

@@ -1,4 +1,4 @@
-"""What a run says: events while it goes, a summary at its end, and a file that names what failed."""
+"""What a run reports: events while it runs, a summary at its end, and a file with the failures."""
 
 from __future__ import annotations
 
@@ -11,14 +11,23 @@ from typing import Any
 from uhrmat.core.printable import escape_surrogates
 from uhrmat.media import atomic_write
 
-Tell = Callable[[dict[str, Any]], None]
-"""Told every event, see `docs/batch.md`: a mapping with the key "event", as JSON takes it."""
+EventHandler = Callable[[dict[str, Any]], None]
+"""Receives every event of a run, see `docs/batch.md`: a mapping with the key "event", in plain values for JSON."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Summary:
-    """kept: items that were done before; done, dropped: of this run; failures: by key, what is wrong and what to do;
-    halted: why the run ended early, if it did; seconds: of this run."""
+    """Counts of a run.
+
+    Attributes:
+        found: items in the folders.
+        kept: items that were done before.
+        done, dropped: items of this run that were done, and that were left when it was stopped.
+        retries: attempts after a worker had died.
+        failures: by key of the item: what is wrong and what to do.
+        halted: why the run ended early; empty: it did not.
+        seconds: duration of this run.
+    """
 
     found: int = 0
     kept: int = 0
@@ -31,26 +40,28 @@ class Summary:
 
     @property
     def good(self) -> bool:
-        """Whether everything is done."""
+        """Whether nothing failed."""
         return not (self.failures or self.halted)
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON takes it."""
+        """As plain values for JSON."""
         names = ("found", "kept", "done", "dropped", "retries", "halted", "seconds")
         return {**{name: getattr(self, name) for name in names}, "failed": list(self.failures.values())}
 
 
 def failures_path(out: Path, shard: tuple[int, int]) -> Path:
-    """`failures.json`, of a shard with its number."""
+    """`failures.json`; for a shard (i, n) with its number in the name."""
     return out / ("failures.json" if shard == (1, 1) else f"failures-{shard[0]}of{shard[1]}.json")
 
 
 def write_failures(path: Path, summary: Summary) -> None:
-    """The failures as a JSON list, whole or not at all; none, no file. Without the paths of inputs, as the file lies
-    with the results. Raises OutputError."""
+    """Writes the failures as a JSON list, atomically; without failures the file is removed. Raises OutputError.
+
+    The file lies with the results and may be given away, so that it holds no paths of inputs.
+    """
     if not summary.failures:
         path.unlink(missing_ok=True)
         return
-    found = [{key: text for key, text in item.items() if key != "source"} for item in summary.failures.values()]
+    failures = [{key: text for key, text in item.items() if key != "source"} for item in summary.failures.values()]
     with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(escape_surrogates(found), indent=2) + "\n", "utf-8")
+        temporary.write_text(json.dumps(escape_surrogates(failures), indent=2) + "\n", "utf-8")

@@ -1,4 +1,4 @@
-"""Everything that decides what the files look like, as plain values, and its hash."""
+"""All that decides what the results of a batch look like, as plain values, and its hash."""
 
 from __future__ import annotations
 
@@ -22,19 +22,27 @@ from uhrmat.video.segments import KEYFRAME_INTERVAL
 _VERSION = 1
 _STILLS_ONLY = ("alpha_format", "premultiply", "resize", "colour_format", "keep_metadata")
 _CLIPS_ONLY = ("codec", "bits", "temporal", "threshold", "interval")
-_NOT_SEEN = ("threads", "max_pixels")
-"""What may differ between two runs without making anything anew."""
+_NOT_HASHED = ("threads", "max_pixels")
+"""Settings that may differ between two runs without a recomputation: they do not change the results."""
 _REFINERS = {"shm": "shm-lite", "ddfe": "ddfe-line"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
-    """model: prior, refiner, device and memory; outputs, alpha_format, background, premultiply, colour_format,
-    keep_metadata: see `outputs.OutputSpec`; resize: trimaps of another size are scaled; given: names of the hints that
-    every file has (see `HINT_NAMES`); key: the screen's colour; codec, bits, temporal, threshold, interval: of
-    clips, see `video.plan.ClipSpec`.
+    """Settings of a batch run.
 
-    Raises InputError for what cannot work for any file.
+    Attributes:
+        model: prior, refiner, device and memory.
+        outputs, alpha_format, background, premultiply, colour_format, keep_metadata: of stills, see
+            `image.outputs.OutputSpec`.
+        resize: scale trimaps of another size.
+        max_pixels: pictures with more pixels are refused.
+        given: names of the hints that every file has, see `hints.compatibility.HINT_NAMES`.
+        key: colour of the screen, see `hints.key_colour.parse_key`.
+        codec, bits, temporal, threshold, interval: of clips, see `video.plan.ClipSpec`.
+
+    Raises:
+        InputError: what cannot work for any file.
     """
 
     model: ModelOptions = field(default_factory=ModelOptions)
@@ -66,12 +74,12 @@ class Settings:
 
     @property
     def prior(self) -> str:
-        """The prior asked for, by name or "auto"."""
+        """Name of the prior, or "auto"."""
         return self.model.prior
 
     @property
     def spec(self) -> OutputSpec:
-        """Of stills. Whether a file may be replaced has been asked before."""
+        """Outputs of stills. Files in the way were refused before (`select.refuse_foreign_outputs`)."""
         return OutputSpec(
             self.outputs, self.alpha_format, self.background, self.premultiply, True, self.colour_format,
             self.keep_metadata,
@@ -79,12 +87,12 @@ class Settings:
 
     @property
     def contents(self) -> tuple[str, ...]:
-        """Outputs of clips: those asked for that clips have, else the alpha."""
-        found = tuple(name for name in self.outputs if name in ("alpha", "foreground")) or ("alpha",)
-        return (*found, "composite") if self.background is not None else found
+        """Outputs of clips: those of `outputs` that clips have, else the alpha."""
+        contents = tuple(name for name in self.outputs if name in ("alpha", "foreground")) or ("alpha",)
+        return (*contents, "composite") if self.background is not None else contents
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON takes it."""
+        """As plain values for JSON."""
         return asdict(self)
 
     @classmethod
@@ -94,16 +102,17 @@ class Settings:
         return cls(**{**values, "model": ModelOptions(**values["model"]), "outputs": outputs, "given": given})
 
     def digests(self) -> dict[str, str]:
-        """A hash for each kind, "still" and "clip", of all that decides what its files look like.
+        """Hash, for "still" and for "clip", of all settings that decide what the results look like.
 
-        Weights count by their content, so this may fetch them. Raises WeightsError.
+        Weights count by their content, so that this may download them. Independent of the order of fields. Raises
+        WeightsError.
         """
         values = self.as_dict()
-        values["model"] = {k: v for k, v in values["model"].items() if k not in _NOT_SEEN}
+        values["model"] = {k: v for k, v in values["model"].items() if k not in _NOT_HASHED}
         if self.background is not None and Path(self.background).is_file():
             values["behind"] = fingerprint([Path(self.background)])
         values |= {"uhrmat": __version__, "batch": _VERSION, "weights": self._weights()}
-        leave = {"still": (*_CLIPS_ONLY, *_NOT_SEEN), "clip": (*_STILLS_ONLY, *_NOT_SEEN)}
+        leave = {"still": (*_CLIPS_ONLY, *_NOT_HASHED), "clip": (*_STILLS_ONLY, *_NOT_HASHED)}
         return {kind: _hash({k: v for k, v in values.items() if k not in out}) for kind, out in leave.items()}
 
     def _weights(self) -> list[str]:
@@ -116,28 +125,25 @@ class Settings:
         prior = choose_prior(self.prior, frozenset(self.given)).name
         if prior not in REQUIRED_HINTS and prior != DEFAULT_NETWORK:
             names.append(prior)
-        found = [sha256(resolve(name).path) for name in names]
+        sums = [sha256(resolve(name).path) for name in names]
         if prior == DEFAULT_NETWORK:
-            entries = [
-                find_entry(name) for name in sorted({name for names in DEFAULT_NETWORKS.values() for name in names})
-            ]
-            found += [entry.main.sha256 for entry in entries if entry is not None and is_cached(entry)]
-        return found + (
-            [sha256(resolve(PERSON_NETWORK).path)]
-            if prior in (PERSON_NETWORK, DEFAULT_NETWORK) and find_entry(PERSON_NETWORK)
-            else []
-        )
+            networks = sorted({name for names in DEFAULT_NETWORKS.values() for name in names})
+            entries = [find_entry(name) for name in networks]
+            sums += [entry.main.sha256 for entry in entries if entry is not None and is_cached(entry)]
+        if prior in (PERSON_NETWORK, DEFAULT_NETWORK) and find_entry(PERSON_NETWORK):
+            sums.append(sha256(resolve(PERSON_NETWORK).path))
+        return sums
 
 
 def fingerprint(paths: list[Path]) -> str:
-    """Of files and folders of files: changes when a name, a size or a time of change does. Raises OSError."""
-    seen = []
+    """Hash of the names, sizes and times of change of files and of the files in folders. Raises OSError."""
+    states = []
     for path in paths:
         files = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
         for file in files:
             state = file.stat()
-            seen.append([file.name, state.st_size, state.st_mtime_ns])
-    return _hash(seen)[:32]
+            states.append([file.name, state.st_size, state.st_mtime_ns])
+    return _hash(states)[:32]
 
 
 def _hash(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Are the results still what was written? Each file's SHA-256 against the manifest's, for all items or for a share."""
+"""Checks whether results are still what was written: each file's SHA-256 against the manifest's."""
 
 from __future__ import annotations
 
@@ -7,27 +7,37 @@ from pathlib import Path
 
 from uhrmat.batch.find import in_shard
 from uhrmat.batch.manifest import FOLDER, Manifest, digest, measure
-from uhrmat.batch.report import Tell
+from uhrmat.batch.report import EventHandler
 from uhrmat.core.errors import InputError
 
 
 @dataclass
-class Verified:
-    """files: how many were looked at; unsummed: how many of these have no sum in the manifest, so that only their size
-    is known; wrong: path below the output folder → "missing", "changed" or why it cannot be read."""
+class VerifyResult:
+    """What `verify` result.
+
+    Attributes:
+        files: how many were checked.
+        unsummed: how many of these have no SHA-256 in the manifest, so that only their size was compared.
+        wrong: path below the output folder → "missing", "changed" or why it cannot be read.
+    """
 
     files: int = 0
     unsummed: int = 0
     wrong: dict[str, str] = field(default_factory=dict)
 
 
-def verify(out: Path, share: tuple[int, int], tell: Tell) -> Verified:
-    """Reads the results that the manifest knows, of the i-th of n shares of the items. Writes nothing.
+def verify(out: Path, share: tuple[int, int], emit: EventHandler) -> VerifyResult:
+    """Checks the results that the manifest lists. Writes nothing.
 
-    Tells an event "verify" for each file that is wrong, at last one with the counts. Raises InputError where there is
-    no manifest.
+    Args:
+        out: output folder.
+        share: (i, n), the i-th of n shares of the items, from 1.
+        emit: receives an event "verify" for each file that is wrong, and at the end "verified" with the counts.
+
+    Raises:
+        InputError: there is no manifest.
     """
-    manifest, found = Manifest(out), Verified()
+    manifest, result = Manifest(out), VerifyResult()
     if not manifest.records:
         raise InputError(f"{out} has no manifest ({FOLDER}/manifest-*.jsonl) that says what was written.", "See -o.")
     for key, record in sorted(manifest.records.items()):
@@ -35,17 +45,17 @@ def verify(out: Path, share: tuple[int, int], tell: Tell) -> Verified:
             continue
         for name, size in record.outputs.items():
             wanted = record.sha256.get(name)
-            found.files += 1
-            found.unsummed += wanted is None
-            wrong = _look(manifest, name, size, wanted)
+            result.files += 1
+            result.unsummed += wanted is None
+            wrong = _check_file(manifest, name, size, wanted)
             if wrong:
-                found.wrong[name] = wrong
-                tell({"event": "verify", "item": key, "file": name, "state": wrong})
-    tell({"event": "verified", "files": found.files, "unsummed": found.unsummed, "wrong": len(found.wrong)})
-    return found
+                result.wrong[name] = wrong
+                emit({"event": "verify", "item": key, "file": name, "state": wrong})
+    emit({"event": "verified", "files": result.files, "unsummed": result.unsummed, "wrong": len(result.wrong)})
+    return result
 
 
-def _look(manifest: Manifest, name: str, size: int, wanted: str | None) -> str:
+def _check_file(manifest: Manifest, name: str, size: int, wanted: str | None) -> str:
     """What is wrong with a file, or nothing."""
     try:
         path = manifest.path_of(name)

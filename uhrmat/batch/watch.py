@@ -1,4 +1,4 @@
-"""An inbox that is looked at again and again: a file is taken when it has stood still for a while and can be opened."""
+"""An inbox that is scanned repeatedly: a file is ready when it has not changed for a while and can be opened."""
 
 from __future__ import annotations
 
@@ -7,50 +7,59 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from uhrmat.batch.find import BatchItem
-from uhrmat.batch.select import input_of
+from uhrmat.batch.select import input_fingerprint
 from uhrmat.core.errors import UhrmatError
 from uhrmat.media import read_info
 from uhrmat.media.video import open_clip
 
 
 @dataclass
-class _Sighting:
+class _FileState:
     fingerprint: str
     since: float
     tried: bool = False
 
 
 class Inbox:
-    """Which items of a scan can be taken. settle: seconds for which size and time of change must not have moved.
+    """Decides which items of a scan are ready.
 
-    A file is given once for each of its states: one that failed is given again when it has changed, as is one whose
-    hint has changed or appeared. One that lacks its hint, or cannot be opened, is waited for.
+    An item is returned once for each of its states: one that failed is returned again when it, or its hint, has
+    changed. One that lacks its hint, or cannot be opened, is waited for.
+
+    Args:
+        settle: seconds for which size and time of change must have stayed the same.
+        clock: in seconds.
     """
 
     def __init__(self, settle: float = 5.0, clock: Callable[[], float] = time.monotonic) -> None:
         self._settle, self._clock = settle, clock
-        self._seen: dict[str, _Sighting] = {}
+        self._states: dict[str, _FileState] = {}
 
     def ready(self, items: list[BatchItem], busy: Collection[str] = ()) -> list[BatchItem]:
-        """Those of `items`, all that are there now, that are complete and new in this state, and not `busy` (keys)."""
-        self._seen = {item.key: self._seen[item.key] for item in items if item.key in self._seen}
+        """The items that are complete and new in this state.
+
+        Args:
+            items: all that are present now.
+            busy: keys of items that are being processed.
+        """
+        self._states = {item.key: self._states[item.key] for item in items if item.key in self._states}
         return [item for item in items if item.key not in busy and self._is_ready(item)]
 
     def _is_ready(self, item: BatchItem) -> bool:
         try:
-            state = input_of(item)
+            state = input_fingerprint(item)
         except OSError:
             return False
-        now, seen = self._clock(), self._seen.get(item.key)
-        if seen is None or seen.fingerprint != state:
-            self._seen[item.key] = seen = _Sighting(state, now)
-        if seen.tried or item.error is not None or now - seen.since < self._settle or not opens(item):
+        now, last = self._clock(), self._states.get(item.key)
+        if last is None or last.fingerprint != state:
+            self._states[item.key] = last = _FileState(state, now)
+        if last.tried or item.error is not None or now - last.since < self._settle or not can_open(item):
             return False
-        seen.tried = True
+        last.tried = True
         return True
 
 
-def opens(item: BatchItem) -> bool:
+def can_open(item: BatchItem) -> bool:
     """Whether the file's header can be read."""
     try:
         if item.kind == "still":

@@ -12,10 +12,10 @@ from uhrmat.cli import options as opt
 from uhrmat.cli.console import FAILED, Console, session
 from uhrmat.core.signals import INTERRUPTED
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # start-up: `uhrmat --help` loads none of these
     from uhrmat.batch.page import StillsPage
-    from uhrmat.batch.report import Tell
-    from uhrmat.batch.session import BatchRun, MakeExecutor
+    from uhrmat.batch.report import EventHandler
+    from uhrmat.batch.run import BatchRun, MakeExecutor
     from uhrmat.batch.settings import Settings
 
 
@@ -84,7 +84,7 @@ def batch(
 
             raise InputError("No folder of photographs or clips was named.", "Name one or more.")
         from uhrmat.batch.hints import HintFolders
-        from uhrmat.batch.session import BatchRun
+        from uhrmat.batch.run import BatchRun
         from uhrmat.batch.settings import Settings
         from uhrmat.image.outputs import parse_outputs
         from uhrmat.media import MAX_PIXELS
@@ -96,70 +96,90 @@ def batch(
             precision=precision, threads=threads, max_memory=max_memory, overflow=overflow,
         )  # fmt: skip
         settings = Settings(
-            model, parse_outputs(outputs), alpha_format.value, background, premultiply, resize_trimap,
-            max_pixels or MAX_PIXELS, tuple([*named, *(["key"] if key else [])]), key, codec, bits, temporal, threshold,
-            keyframe_interval, None if colour_format is None else colour_format.value, keep_metadata,
-        )  # fmt: skip
-        chosen = Selection(include or (), exclude or (), sequences or (), (), parse_shard(shard))
-        job = BatchRun(folders, out, settings, chosen, HintFolders(named) if named else None, overwrite)
-        page = None if report is None else _page(report, job)
+            model=model,
+            outputs=parse_outputs(outputs),
+            alpha_format=alpha_format.value,
+            background=background,
+            premultiply=premultiply,
+            resize=resize_trimap,
+            max_pixels=max_pixels or MAX_PIXELS,
+            given=tuple([*named, *(["key"] if key else [])]),
+            key=key,
+            codec=codec,
+            bits=bits,
+            temporal=temporal,
+            threshold=threshold,
+            interval=keyframe_interval,
+            colour_format=None if colour_format is None else colour_format.value,
+            keep_metadata=keep_metadata,
+        )
+        selection = Selection(include or (), exclude or (), sequences or (), (), parse_shard(shard))
+        run = BatchRun(
+            roots=folders,
+            out=out,
+            settings=settings,
+            selection=selection,
+            hints=HintFolders(named) if named else None,
+            overwrite=overwrite,
+        )
+        page = None if report is None else _page(report, run)
         if dry_run:
-            _show(console, job)
+            _show(console, run)
             return
-        made = _executor(settings, jobs, runner, address, lines.note)
-        code = _run(job, made, lines if page is None else _both(lines, page), settle if watch else None)
+        make_executor = _executor(settings, jobs, runner, address, lines.note)
+        code = _run(run, make_executor, lines if page is None else _both(lines, page), settle if watch else None)
         if page is not None:
-            failed = _written(page, lines)
-            code = code or failed
+            page_code = _write_page(page, lines)
+            code = code or page_code
     if code:
         raise typer.Exit(code)
 
 
-def _verify(out: Path, share: tuple[int, int], tell: Tell) -> None:
-    """Ends with FAILED where a result is not what was written."""
+def _verify(out: Path, share: tuple[int, int], emit: EventHandler) -> None:
+    """Checks the results; exits with FAILED if one is not what was written."""
     from uhrmat.batch.verify import verify
 
-    if verify(out, share, tell).wrong:
+    if verify(out, share, emit).wrong:
         raise typer.Exit(FAILED)
 
 
-def _run(job: BatchRun, executor: MakeExecutor, tell: Tell, settle: float | None) -> int:
+def _run(run: BatchRun, executor: MakeExecutor, emit: EventHandler, settle: float | None) -> int:
     """The exit code."""
-    from uhrmat.batch.session import run, watch
+    from uhrmat.batch.run import run_batch, watch_folders
 
     if settle is not None:
-        return 0 if watch(job, executor, tell, settle=settle).good else FAILED
-    summary, asked = run(job, executor, tell)
-    return INTERRUPTED if asked else 0 if summary.good else FAILED
+        return 0 if watch_folders(run, executor, emit, settle=settle).good else FAILED
+    summary, interrupted = run_batch(run, executor, emit)
+    return INTERRUPTED if interrupted else 0 if summary.good else FAILED
 
 
-def _page(path: Path, job: BatchRun) -> StillsPage:
-    """Refuses a page that cannot be written."""
+def _page(path: Path, run: BatchRun) -> StillsPage:
+    """The page; raises UhrmatError if it cannot be written."""
     from uhrmat.batch.page import StillsPage
     from uhrmat.cli.report import rows
 
     def table(event: Mapping[str, Any]) -> list[tuple[str, str]]:
         return rows(event["item"], event["stats"], event["files"])
 
-    return StillsPage(path, job.out, job.settings, table, job.overwrite)
+    return StillsPage(path, run.out, run.settings, table, run.overwrite)
 
 
-def _both(first: Tell, second: Tell) -> Tell:
-    def tell(event: dict[str, Any]) -> None:
+def _both(first: EventHandler, second: EventHandler) -> EventHandler:
+    def emit(event: dict[str, Any]) -> None:
         first(event)
         second(event)
 
-    return tell
+    return emit
 
 
-def _written(page: StillsPage, tell: Tell) -> int:
-    """The exit code: a page that cannot be written is a failure, told as an event."""
+def _write_page(page: StillsPage, emit: EventHandler) -> int:
+    """Writes the page and emits an event about it; returns the exit code."""
     from uhrmat.core.errors import UhrmatError
 
     try:
-        tell(page.write())
+        emit(page.write())
     except UhrmatError as error:
-        tell({"event": "page", "path": None, "error": error.message, "hint": error.hint})
+        emit({"event": "page", "path": None, "error": error.message, "hint": error.hint})
         return FAILED
     return 0
 
@@ -183,22 +203,22 @@ def _executor(settings: Settings, jobs: int | None, runner: opt.Runner, address:
     return lambda: LocalExecutor(settings, jobs or 1, note)
 
 
-def _show(console: Console, job: BatchRun) -> None:
-    """What a run would do."""
-    from uhrmat.batch.session import look
+def _show(console: Console, run: BatchRun) -> None:
+    """Prints what a run would do."""
+    from uhrmat.batch.run import plan_run
 
-    found, todo = look(job)
+    listing, todo = plan_run(run)
     rows = [("would do" if item.error is None else "would fail", _about(item)) for item in todo]
-    rows += [("done", f"{len(found.items) - len(todo)} already")]
-    rows += [("passed over", f"{n} {suffix or 'without extension'}") for suffix, n in found.ignored.most_common()]
-    rows += [("passed over", name) for name in found.companions]
+    rows += [("done", f"{len(listing.items) - len(todo)} already")]
+    rows += [("passed over", f"{n} {suffix or 'without extension'}") for suffix, n in listing.ignored.most_common()]
+    rows += [("passed over", name) for name in listing.companions]
     console.table([rows])
     items = [
         {"item": item.key, "kind": item.kind, "hints": {k: str(v) for k, v in item.hints.items()}, "error": item.error}
         for item in todo
     ]
-    kept = len(found.items) - len(todo)
-    console.document({"event": "dry-run", "todo": items, "kept": kept, "companions": found.companions})
+    kept = len(listing.items) - len(todo)
+    console.document({"event": "dry-run", "todo": items, "kept": kept, "companions": listing.companions})
 
 
 def _about(item: Any) -> str:

@@ -51,7 +51,7 @@ class Lines:
         self._console.note(f"{event['item']}: {event['share']:.0%}")
 
     def _done(self, event: dict[str, Any]) -> None:
-        from uhrmat.batch.eta import spoken
+        from uhrmat.batch.eta import format_remaining
 
         # of a still only what may not be as it was meant; of a clip everything, such as that it is cut off
         for note in event["notes"] if event["kind"] == "clip" else event["stats"].get("warnings", ()):
@@ -59,7 +59,7 @@ class Lines:
         if self._human:
             share = event["stats"].get("active_share")
             size = "" if share is None else f", {share:.1%} active"
-            left = f"; {spoken(event['eta'])}" if event["ended"] < event["of"] else ""
+            left = f"; {format_remaining(event['eta'])}" if event["ended"] < event["of"] else ""
             ended = f"{event['ended']} of {event['of']}"
             self._console.line(f"done  {event['item']}  {event['seconds']:.1f} s{size}  ({ended}{left})")
 

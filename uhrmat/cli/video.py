@@ -73,10 +73,26 @@ def video(
             precision=precision, threads=threads, max_memory=max_memory, overflow=overflow,
         )  # fmt: skip
         spec = ClipSpec(
-            clip, output, None if outputs is None else parse_outputs(outputs), codec, bits, background, start, end,
-            frames, None if rate is None else parse_rate(rate), trimap, mask, plate, key, temporal, threshold,
-            keyframe_interval, model, not frame_by_frame,
-        )  # fmt: skip
+            source=clip,
+            output=output,
+            outputs=None if outputs is None else parse_outputs(outputs),
+            codec=codec,
+            bits=bits,
+            background=background,
+            start=start,
+            end=end,
+            frames=frames,
+            rate=None if rate is None else parse_rate(rate),
+            trimap=trimap,
+            mask=mask,
+            plate=plate,
+            key=key,
+            temporal=temporal,
+            threshold=threshold,
+            interval=keyframe_interval,
+            model=model,
+            averaged=not frame_by_frame,
+        )
         job = plan_clip(spec, overwrite=overwrite, resume=resume)
         if background is not None:
             parse_background(background)

@@ -39,7 +39,7 @@ class TemporalOptions:
             raise InputError(f"The threshold {self.threshold:g} is no share.", "Give one from 0 to 1, like 0.05.")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FrameStats:
     """One frame. band: pixels of M_s; active: of M; computed: of M with its halo; reuse_share: of the band that was
     kept; noise and threshold: in [0, 1]; seconds: by stage; key: computed whole; cut: a new shot begins here; warnings:
@@ -71,7 +71,7 @@ class FrameStats:
         return {**asdict(self), "active_share": self.active_share, "reuse_share": self.reuse_share}
 
 
-@dataclass
+@dataclass(kw_only=True)
 class FrameResult:
     """alpha: (H, W) float32 in [0, 1]; foreground: (H, W, 3) straight colour in the picture's type or None; active,
     computed: (H, W) bool, M and what the refiner saw, M with its halo; recalled: whether the alpha was known. Do not
@@ -137,11 +137,28 @@ class ClipPipeline:
         band, active, computed = (int(np.count_nonzero(mask)) for mask in masks)
         warnings = [*picture.info.notes, *hints.warnings, *empty_note(alpha)]
         stats = FrameStats(
-            number, alpha.size, band, active, computed, self._watch.noise,
-            thresholds(self.gate.threshold, self._watch.noise)[1], key, cut, clock.seconds, [*asked.notes, *notes],
-            warnings,
-        )  # fmt: skip
-        return FrameResult(picture, alpha, colours, masks[1], masks[2], stats, recalled)
+            number=number,
+            pixels=alpha.size,
+            band=band,
+            active=active,
+            computed=computed,
+            noise=self._watch.noise,
+            threshold=thresholds(self.gate.threshold, self._watch.noise)[1],
+            key=key,
+            cut=cut,
+            seconds=clock.seconds,
+            notes=[*asked.notes, *notes],
+            warnings=warnings,
+        )
+        return FrameResult(
+            picture=picture,
+            alpha=alpha,
+            foreground=colours,
+            active=masks[1],
+            computed=masks[2],
+            stats=stats,
+            recalled=recalled,
+        )
 
     def _forget(self) -> None:
         self._last: LastComputed | None = None

@@ -20,7 +20,7 @@ SHORT_SIDE = 512
 """Working size of the affinity priors on clips: a clip's priors cost more than its refinements."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ClipSpec:
     """What is wanted of a clip; paths and plain values only, so that it can be sent to another machine.
 
@@ -53,7 +53,7 @@ class ClipSpec:
     apart: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ClipPlan:
     """A clip whose every question is answered. start, stop: indices of its frames; work: the folder for its segments;
     settings: hash of all that decides what the frames look like; inputs: the files that the clip is made from, as they
@@ -125,8 +125,18 @@ def plan_clip(spec: ClipSpec, *, overwrite: bool = False, resume: bool = False) 
     settings = _settings(spec, hints, codec, targets, start, stop, inputs)
     screen = _screen(spec, start, stop)
     return ClipPlan(
-        spec, info, start, stop, codec, targets, hints, settings, inputs, screen, replace=overwrite or resume
-    )  # fmt: skip
+        spec=spec,
+        info=info,
+        start=start,
+        stop=stop,
+        codec=codec,
+        targets=targets,
+        hints=hints,
+        settings=settings,
+        inputs=inputs,
+        screen=screen,
+        replace=overwrite or resume,
+    )
 
 
 def _inputs(spec: ClipSpec, info: ClipInfo, hints: ClipHints) -> list[Path]:

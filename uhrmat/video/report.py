@@ -23,7 +23,7 @@ _LEFT, _WIDTH, _PANEL, _GAP = 70, 1100, 130, 34
 _INK, _PAPER, _LINE, _CUT = (30, 30, 30), (255, 255, 255), (70, 120, 180), (200, 60, 40)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ClipReport:
     """frames: what `FrameStats.as_dict` says of each, in order; kept: frames that an earlier run had done; seconds: of
     this run; peak_memory: bytes; files: by output; active: by number, some frames' active pixels (see `shown`)."""

@@ -124,9 +124,16 @@ def _matte_clip(
     files: dict[str, Path] = {target.content: target.path for target in job.targets}
     notes += finish(job)
     return ClipReport(
-        job, tools.matter, files, frames, kept, time.perf_counter() - began, peak_memory(tools.matter.device),
-        list(dict.fromkeys(notes)), active,
-    )  # fmt: skip
+        job=job,
+        matter=tools.matter,
+        files=files,
+        frames=frames,
+        kept=kept,
+        seconds=time.perf_counter() - began,
+        peak_memory=peak_memory(tools.matter.device),
+        notes=list(dict.fromkeys(notes)),
+        active=active,
+    )
 
 
 def _tell(progress: Progress | None, before: int, job: ClipPlan, done: int) -> None:

@@ -1,2 +1,2 @@
-"""Who does the work: this process, processes on this machine, or Ray's actors on many. None of them schedules: they
-take tasks while they have room, and say what became of each."""
+"""Executors: this process, processes on this machine, or Ray actors on many. None of them schedules: an executor takes
+tasks while it has room, and returns a result for each."""

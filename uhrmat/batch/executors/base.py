@@ -1,4 +1,4 @@
-"""What every executor is asked."""
+"""The interface of executors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ from uhrmat.batch.tasks import TaskResult, WorkerTask
 
 
 class Executor(Protocol):
-    """room: how many more tasks it takes now, the back-pressure of the whole; workers: how many work."""
+    """Runs tasks on workers.
+
+    Attributes:
+        room: number of tasks that may be submitted now; this limits how much is in progress.
+        workers: number of workers.
+    """
 
     @property
     def room(self) -> int: ...
@@ -17,16 +22,20 @@ class Executor(Protocol):
     def workers(self) -> int: ...
 
     def submit(self, task: WorkerTask) -> None:
-        """Takes a task; only while there is room."""
+        """Takes a task. Only to be called while there is room."""
 
     def wait(self, timeout: float) -> list[TaskResult]:
-        """What has ended, after at most `timeout` seconds. Raises UhrmatError where no worker can be had at all."""
+        """The results of tasks that have ended, after at most `timeout` seconds.
+
+        Raises:
+            UhrmatError: no worker can be started.
+        """
 
     def stop(self) -> None:
-        """Finish or drop what is in hand; every task still gets its outcome."""
+        """Finishes or drops the submitted tasks; `wait` still returns a result for each."""
 
     def close(self) -> None:
-        """Nothing is in hand any more: end the workers."""
+        """Ends the workers, when all tasks have ended."""
 
     def kill(self) -> None:
-        """End at once, whatever is in hand."""
+        """Ends at once, whatever is in progress."""

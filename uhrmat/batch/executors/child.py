@@ -1,5 +1,7 @@
-"""A worker in a process of its own: tasks come as JSON lines on standard input, outcomes go as JSON lines to standard
-output. When the input ends it ends at once, even in the middle of a file: whoever started it is gone."""
+"""A worker in a process of its own: JSON lines with tasks on standard input, with results on standard output.
+
+It ends at once when its input ends, even in the middle of a file: its parent is gone then.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +19,12 @@ from uhrmat.batch.tasks import WorkerTask
 from uhrmat.core.errors import UhrmatError
 from uhrmat.core.startup import fast_import
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # loads torch, after `fast_import()` only
     from uhrmat.batch.worker import Worker
 
 
 class _Replies:
-    """Writes whole lines, from any thread. When nobody reads them any more this process ends."""
+    """Writes whole lines from any thread; ends the process when nobody reads them any more."""
 
     def __init__(self, file: IO[str]) -> None:
         self._file, self._lock = file, threading.Lock()
@@ -46,8 +48,8 @@ class _Notes(logging.Handler):
 
 
 def main() -> None:
-    """Answers until standard input ends. What libraries print goes to standard error."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the coordinator hears it and says what to do
+    """Runs tasks until standard input ends. What libraries print goes to standard error."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent receives it, too, and sends what to do
     reply = _Replies(os.fdopen(os.dup(1), "w", encoding="utf-8"))
     os.dup2(2, 1)
     logger = logging.getLogger("uhrmat")
@@ -67,11 +69,11 @@ def main() -> None:
     for line in sys.stdin:
         message = json.loads(line)
         if "task" in message:
-            pool.submit(_answer, worker, WorkerTask(**message["task"]), reply)
+            pool.submit(_run_task, worker, WorkerTask(**message["task"]), reply)
         else:
             worker.stop()
     os._exit(0)
 
 
-def _answer(worker: Worker, task: WorkerTask, reply: _Replies) -> None:
-    reply({"outcome": worker.run(task).as_dict()})
+def _run_task(worker: Worker, task: WorkerTask, reply: _Replies) -> None:
+    reply({"result": worker.run(task).as_dict()})

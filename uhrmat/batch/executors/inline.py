@@ -1,4 +1,4 @@
-"""In this process: for notebooks, debuggers, and where no process may be started. It cannot survive a crash."""
+"""Runs tasks in this process: for notebooks, debuggers, and where no process may be started."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ class InlineExecutor:
     def __init__(self, settings: Settings) -> None:
         from uhrmat.batch.worker import SLOTS, Worker
 
-        self._worker, self._slots, self._flying = Worker(settings), SLOTS, 0
+        self._worker, self._slots, self._in_flight = Worker(settings), SLOTS, 0
         self._pool = ThreadPoolExecutor(SLOTS)
         self._ended: queue.SimpleQueue[TaskResult] = queue.SimpleQueue()
         self.workers = 1
 
     @property
     def room(self) -> int:
-        """Of the SLOTS of one worker."""
-        return self._slots - self._flying
+        """The free ones of a worker's SLOTS."""
+        return self._slots - self._in_flight
 
     def submit(self, task: WorkerTask) -> None:
-        """Begins the task in a thread."""
-        self._flying += 1
+        """Starts the task in a thread."""
+        self._in_flight += 1
         self._pool.submit(lambda: self._ended.put(self._worker.run(task)))
 
     def wait(self, timeout: float) -> list[TaskResult]:
         """See `base.Executor`."""
-        found: list[TaskResult] = []
+        results: list[TaskResult] = []
         try:
-            found.append(self._ended.get(timeout=timeout))
+            results.append(self._ended.get(timeout=timeout))
             while True:
-                found.append(self._ended.get_nowait())
+                results.append(self._ended.get_nowait())
         except queue.Empty:
-            self._flying -= len(found)
-            return found
+            self._in_flight -= len(results)
+            return results
 
     def stop(self) -> None:
         """See `Worker.stop`."""
@@ -51,7 +51,7 @@ class InlineExecutor:
         self._worker.close()
 
     def kill(self) -> None:
-        """A thread cannot be ended: what is being matted is finished, but nobody waits for it."""
+        """Threads cannot be killed: what is being matted is finished, but nobody waits for it."""
         self._worker.stop()
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._worker.close()

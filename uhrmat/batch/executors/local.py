@@ -1,4 +1,4 @@
-"""Processes on this machine. One that dies takes its tasks with it and nothing else: another takes its place."""
+"""Worker processes on this machine. A process that dies loses its own tasks only, and is replaced."""
 
 from __future__ import annotations
 
@@ -20,13 +20,20 @@ from uhrmat.core.children import command, environment
 from uhrmat.core.errors import InputError, UhrmatError
 
 SLOTS = 3
-_DEATHS = 3
-"""Workers that may die one after another before any has become ready."""
+"""Tasks per worker, see `worker.SLOTS`; repeated here because that module loads torch."""
+_MAX_DEATHS = 3
+"""Workers that may die one after another without any becoming ready."""
 COMMAND = command("uhrmat.batch.executors.child")
 
 
 class LocalExecutor:
-    """See `base.Executor`. jobs: how many processes; note: told what workers log."""
+    """Runs tasks in worker processes; see `base.Executor`.
+
+    Args:
+        settings: of the run.
+        jobs: number of processes.
+        note: receives what workers log.
+    """
 
     def __init__(self, settings: Settings, jobs: int = 1, note: Callable[[str], None] = lambda text: None) -> None:
         self._config, self._note, self.workers = _shared(settings, jobs).as_dict(), note, jobs
@@ -37,58 +44,58 @@ class LocalExecutor:
 
     @property
     def room(self) -> int:
-        """SLOTS for each worker."""
+        """SLOTS for each worker, less the tasks that have not ended."""
         held = sum(len(child.tasks) for child in self._children)
         return self.workers * SLOTS - held - len(self._pending)
 
     def submit(self, task: WorkerTask) -> None:
         """See `base.Executor`."""
         self._pending.append(task)
-        self._hand_out()
+        self._distribute()
 
     def wait(self, timeout: float) -> list[TaskResult]:
         """See `base.Executor`. Raises InputError for what workers refuse, UhrmatError where none can be started."""
-        found: list[TaskResult] = []
+        results: list[TaskResult] = []
         with contextlib.suppress(queue.Empty):
             child, message = self._messages.get(timeout=timeout)
             while True:
-                found += self._heard(child, message)
+                results += self._receive(child, message)
                 child, message = self._messages.get_nowait()
-        self._hand_out()
-        return found
+        self._distribute()
+        return results
 
-    def _heard(self, child: _Child, message: dict[str, Any] | None) -> list[TaskResult]:
+    def _receive(self, child: _Child, message: dict[str, Any] | None) -> list[TaskResult]:
         if message is None:
-            return self._died(child)
+            return self._replace_dead(child)
         if "refused" in message:
             raise InputError(*message["refused"])
         if "ready" in message:
             self._deaths = 0
         if "note" in message:
             self._note(str(message["note"]))
-        if "outcome" not in message:
+        if "result" not in message:
             return []
-        outcome = TaskResult(**message["outcome"])
-        child.tasks.pop(outcome.id, None)
-        return [outcome]
+        result = TaskResult(**message["result"])
+        child.tasks.pop(result.id, None)
+        return [result]
 
-    def _died(self, child: _Child) -> list[TaskResult]:
+    def _replace_dead(self, child: _Child) -> list[TaskResult]:
         code = child.process.wait()
         self._deaths += 1
-        if self._deaths >= _DEATHS:
+        if self._deaths >= _MAX_DEATHS:
             raise UhrmatError(
-                f"{_DEATHS} workers ended early, one after another (exit code {code}).", "Is the memory exhausted?"
+                f"{_MAX_DEATHS} workers ended early, one after another (exit code {code}).", "Is the memory exhausted?"
             )
-        lost = [TaskResult(number, "lost", error=f"exit code {code}") for number in child.tasks]
+        lost = [TaskResult(id=number, status="lost", error=f"exit code {code}") for number in child.tasks]
         self._children.remove(child)
         if not self._stopped:
             self._children.append(self._start(child.index))
         else:
-            lost += [TaskResult(task.id, "dropped") for task in self._pending]
+            lost += [TaskResult(id=task.id, status="dropped") for task in self._pending]
             self._pending.clear()
         return lost
 
-    def _hand_out(self) -> None:
+    def _distribute(self) -> None:
         while self._pending:
             task = self._pending[0]
             free = [child for child in self._children if child.takes(task)]
@@ -113,48 +120,48 @@ class LocalExecutor:
             child.end()
 
     def kill(self) -> None:
-        """Ends the workers' processes, with all that they started."""
+        """Kills the workers' processes and their children."""
         for child in self._children:
             child.kill()
 
 
 class _Child:
-    """One process and the thread that listens to it."""
+    """A worker process, and the thread that reads its messages."""
 
-    def __init__(self, index: int, heard: queue.SimpleQueue[tuple[_Child, dict[str, Any] | None]]) -> None:
+    def __init__(self, index: int, messages: queue.SimpleQueue[tuple[_Child, dict[str, Any] | None]]) -> None:
         self.index, self.tasks = index, dict[int, WorkerTask]()
         self.process = subprocess.Popen(
             COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8", env=environment(),
             start_new_session=True,
         )  # fmt: skip
-        threading.Thread(target=self._listen, args=(heard,), daemon=True).start()
+        threading.Thread(target=self._listen, args=(messages,), daemon=True).start()
 
-    def _listen(self, heard: queue.SimpleQueue[tuple[_Child, dict[str, Any] | None]]) -> None:
+    def _listen(self, messages: queue.SimpleQueue[tuple[_Child, dict[str, Any] | None]]) -> None:
         assert self.process.stdout is not None
         with contextlib.suppress(ValueError):  # a line cut short by its death
             for line in self.process.stdout:
-                heard.put((self, json.loads(line)))
-        heard.put((self, None))
+                messages.put((self, json.loads(line)))
+        messages.put((self, None))
 
     def takes(self, task: WorkerTask) -> bool:
-        """Whether it has room for this task."""
+        """Whether it has a slot for this task."""
         crowded = any(held.alone for held in self.tasks.values())
         return not self.tasks if task.alone else len(self.tasks) < SLOTS and not crowded
 
     def give(self, task: WorkerTask) -> None:
-        """Hands it the task."""
+        """Sends it the task."""
         self.tasks[task.id] = task
         self.send({"task": task.as_dict()})
 
     def send(self, message: dict[str, Any]) -> None:
-        """One that is dying hears nothing; the thread that listens will say so."""
+        """Writes a message. Errors are ignored: the reading thread reports a dead process."""
         assert self.process.stdin is not None
         with contextlib.suppress(OSError, ValueError):
             self.process.stdin.write(json.dumps(message) + "\n")
             self.process.stdin.flush()
 
     def end(self) -> None:
-        """Lets it end, or ends it."""
+        """Closes its input and waits; kills it after ten seconds."""
         assert self.process.stdin is not None
         with contextlib.suppress(OSError):
             self.process.stdin.close()
@@ -164,7 +171,7 @@ class _Child:
             self.kill()
 
     def kill(self) -> None:
-        """It and its own children."""
+        """Kills it and its children."""
         with contextlib.suppress(OSError):
             if hasattr(os, "killpg"):
                 os.killpg(self.process.pid, signal.SIGKILL)
@@ -174,7 +181,7 @@ class _Child:
 
 
 def _shared(settings: Settings, jobs: int) -> Settings:
-    """Several workers share the processor's cores, unless the user said how many each takes."""
+    """The settings of each worker: several share the processor's cores equally, unless `threads` is given."""
     if jobs == 1 or settings.model.threads is not None:
         return settings
     threads = max(1, (os.cpu_count() or 1) // jobs)

@@ -1,7 +1,7 @@
-"""Ray: one actor for each GPU of the cluster, or for each share of its processors; Ray finds the places.
+"""Ray actors: one for each GPU of the cluster, or for each share of its processors; Ray places them.
 
 All nodes must see the same files under the same paths and have uhrmat installed. An actor that is lost with its node
-takes its tasks with it and nothing else; a new one takes its place as soon as Ray has room for it.
+loses its own tasks only, and is replaced as soon as Ray has room for another.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ from uhrmat.core.children import protect_children
 from uhrmat.core.errors import InputError, UhrmatError
 
 SLOTS = 3
-_SHARE = 4
-"""Processors of an actor without a GPU, unless --threads says another number."""
-_PATIENCE = 300.0
-"""Seconds to wait while no actor at all is to be had."""
+"""Tasks per actor, see `worker.SLOTS`; repeated here because that module loads torch."""
+_CPU_SHARE = 4
+"""Processors of an actor without a GPU, unless `threads` is given."""
+_TIMEOUT = 300.0
+"""Seconds to wait while no actor is ready."""
 
 
 def need_ray() -> None:
@@ -36,7 +37,7 @@ def need_ray() -> None:
 
 
 class Remote:
-    """What runs on a node: a `Worker` behind methods that Ray can call. Made by `RayExecutor`."""
+    """A `Worker` on a node, behind methods that Ray can call. Made by `RayExecutor`."""
 
     def __init__(self, settings: dict[str, Any], folder: str) -> None:
         from uhrmat.batch.worker import Worker
@@ -50,7 +51,7 @@ class Remote:
             self._refused = error.message, error.hint
 
     def ready(self) -> tuple[str, str] | None:
-        """Message and hint of what the worker refused, None when it is ready."""
+        """None, or the message and hint of the error that the worker raised at its start."""
         return self._refused
 
     def run(self, task: dict[str, Any]) -> dict[str, Any]:
@@ -68,8 +69,17 @@ class _Actor:
 
 
 class RayExecutor:
-    """See `base.Executor`. jobs: how many actors, None: as many as fit; address: of the head node, None: RAY_ADDRESS or
-    this machine alone; note: told how many there are. Raises InputError for a cluster that cannot be reached."""
+    """Runs tasks on Ray actors; see `base.Executor`.
+
+    Args:
+        settings: of the run.
+        jobs: number of actors; None: as many as fit.
+        address: of the head node; None: RAY_ADDRESS, or this machine alone.
+        note: receives a line about the number of actors.
+
+    Raises:
+        InputError: Ray is not installed, or the cluster cannot be reached.
+    """
 
     def __init__(
         self, settings: Settings, jobs: int | None = None, address: str | None = None,
@@ -95,37 +105,37 @@ class RayExecutor:
 
     @property
     def room(self) -> int:
-        """SLOTS for each actor."""
+        """SLOTS for each actor, less the tasks that have not ended."""
         return self.workers * SLOTS - len(self._pending) - sum(len(actor.tasks) for actor in self._actors)
 
     def submit(self, task: WorkerTask) -> None:
         """See `base.Executor`."""
         self._pending.append(task)
-        self._hand_out()
+        self._distribute()
 
     def wait(self, timeout: float) -> list[TaskResult]:
         """See `base.Executor`. Raises InputError for what actors refuse, UhrmatError where Ray has no room for any."""
         refs = {ref: actor for actor in self._actors for ref in (actor.beginning, *actor.tasks) if ref is not None}
         ready, _ = self._ray.wait(list(refs), num_returns=1, timeout=timeout) if refs else ([], [])
         for ref in ready:
-            self._heard(refs[ref], ref)
+            self._receive(refs[ref], ref)
         if all(actor.beginning is not None for actor in self._actors):
-            if time.monotonic() - self._alive > _PATIENCE:
-                what = f"Ray had no room for any actor for {_PATIENCE:.0f} s."
+            if time.monotonic() - self._alive > _TIMEOUT:
+                what = f"Ray had no room for any actor for {_TIMEOUT:.0f} s."
                 raise UhrmatError(what, "Look at `ray status`: are there free processors or GPUs?")
         else:
             self._alive = time.monotonic()
-        self._hand_out()
-        found, self._ended = self._ended, []
-        return found
+        self._distribute()
+        results, self._ended = self._ended, []
+        return results
 
-    def _heard(self, actor: _Actor, ref: Any) -> None:
+    def _receive(self, actor: _Actor, ref: Any) -> None:
         if actor not in self._actors:
             return
         try:
             value = self._ray.get(ref)
         except self._ray.exceptions.RayError as error:
-            self._lost(actor, type(error).__name__)
+            self._replace_lost(actor, type(error).__name__)
             return
         if ref == actor.beginning:
             actor.beginning = None
@@ -135,18 +145,18 @@ class RayExecutor:
             del actor.tasks[ref]
             self._ended.append(TaskResult(**value))
 
-    def _lost(self, actor: _Actor, why: str) -> None:
-        """The node is gone, or the actor's process. What it had is lost, and another is asked for."""
+    def _replace_lost(self, actor: _Actor, why: str) -> None:
+        """Handles an actor whose node or process is gone: its tasks are lost, and another actor is requested."""
         self._actors.remove(actor)
         with contextlib.suppress(self._ray.exceptions.RayError):
             self._ray.kill(actor.handle)
-        self._ended += [TaskResult(task.id, "lost", error=why) for task in actor.tasks.values()]
+        self._ended += [TaskResult(id=task.id, status="lost", error=why) for task in actor.tasks.values()]
         if not self._stopped:
             self._actors.append(self._make())
         elif not self._actors:
-            self._drop()
+            self._drop_pending()
 
-    def _hand_out(self) -> None:
+    def _distribute(self) -> None:
         while self._pending:
             task = self._pending[0]
             free = [actor for actor in self._actors if actor.beginning is None and _takes(actor, task)]
@@ -159,19 +169,19 @@ class RayExecutor:
         handle: Any = self._class.remote(self._settings, os.getcwd())
         return _Actor(handle, handle.ready.remote())
 
-    def _drop(self) -> None:
-        self._ended += [TaskResult(task.id, "dropped") for task in self._pending]
+    def _drop_pending(self) -> None:
+        self._ended += [TaskResult(id=task.id, status="dropped") for task in self._pending]
         self._pending.clear()
 
     def stop(self) -> None:
         """See `base.Executor`."""
         self._stopped = True
-        self._drop()
+        self._drop_pending()
         for actor in self._actors:
             actor.handle.stop.remote()
 
     def close(self) -> None:
-        """Ends the actors, and leaves the cluster if it was entered here."""
+        """Ends the actors, and disconnects from the cluster if this executor connected to it."""
         for actor in self._actors:
             with contextlib.suppress(self._ray.exceptions.RayError):
                 self._ray.kill(actor.handle)
@@ -179,7 +189,7 @@ class RayExecutor:
             self._ray.shutdown()
 
     def kill(self) -> None:
-        """The same: Ray ends actors at once."""
+        """The same as `close`: Ray ends actors at once."""
         self.close()
 
 
@@ -192,7 +202,7 @@ def _connect(ray: Any, address: str | None) -> None:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     protect_children()
     try:
-        with _elsewhere():
+        with _in_neutral_folder():
             ray.init(address=address, log_to_driver=False, logging_level="error", include_dashboard=False if address is
                      None and "RAY_ADDRESS" not in os.environ else None)  # fmt: skip
     except (ConnectionError, ValueError, RuntimeError) as error:
@@ -203,9 +213,9 @@ def _connect(ray: Any, address: str | None) -> None:
 
 
 @contextmanager
-def _elsewhere() -> Iterator[None]:
-    """In the interpreter's folder: Ray puts the current one, as it is when it starts, first on the `sys.path` of all
-    workers, and a `tempfile.py` lying there would run."""
+def _in_neutral_folder() -> Iterator[None]:
+    """Makes the interpreter's folder the current one: Ray puts the current folder first on the `sys.path` of all
+    workers, where a file named like a module, such as `tempfile.py`, would run."""
     folder = os.getcwd()
     os.chdir(os.path.dirname(sys.executable))
     try:
@@ -215,9 +225,9 @@ def _elsewhere() -> Iterator[None]:
 
 
 def _layout(resources: dict[str, float], settings: Settings) -> tuple[dict[str, float], int]:
-    """What each actor takes, and how many fit: one for each GPU, unless the processor was asked for."""
+    """Resources of an actor, and how many fit: one for each GPU, unless `device` is "cpu"."""
     cpus, gpus = resources.get("CPU", 1.0), resources.get("GPU", 0.0)
     if gpus >= 1 and settings.model.device != "cpu":
         return {"num_cpus": min(1.0, cpus / gpus), "num_gpus": 1.0}, int(gpus)
-    share = float(min(settings.model.threads or _SHARE, cpus))
+    share = float(min(settings.model.threads or _CPU_SHARE, cpus))
     return {"num_cpus": share, "num_gpus": 0.0}, int(cpus // share)
