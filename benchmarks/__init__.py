@@ -1,1 +1,1 @@
-"""Measurements of speed, memory and quality; see docs/performance.md."""
+"""Measurements of speed, memory and quality; see docs/reference/performance.md."""

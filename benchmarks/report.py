@@ -1,4 +1,4 @@
-"""Writes the tables of docs/performance.md from benchmarks/results/*.json: `python -m benchmarks.report`.
+"""Writes the tables of docs/reference/performance.md from benchmarks/results/*.json: `python -m benchmarks.report`.
 
 A table stands between `<!-- table NAME -->` and `<!-- end -->`; what is between them is replaced. No figure is typed.
 """
@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks.common import RESULTS, ROOT
 
-PAGE = ROOT / "docs" / "performance.md"
+PAGE = ROOT / "docs" / "reference" / "performance.md"
 _BLOCK = re.compile(r"(<!-- table (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 Document = dict[str, Any]
 

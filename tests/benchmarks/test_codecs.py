@@ -1,4 +1,4 @@
-"""Every codec there and back holds what is promised of it; the tables of docs/clips.md come from the same run."""
+"""Every codec there and back holds what is promised of it; the tables of docs/research/clips.md come from the same run."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class LinesConsole(Console):
 
 
 class Lines:
-    """Told the events of a batch, see `docs/batch.md`. Failures go to stderr in every mode."""
+    """Told the events of a batch, see `docs/reference/json.md`. Failures go to stderr in every mode."""
 
     def __init__(self, console: Console) -> None:
         self._console, self._human = console, not (console.as_json or console.quiet)

@@ -87,7 +87,7 @@ def trust(scale: float) -> tuple[float, float]:
     """Share of the network's word against its anchor's, and of the guided filter in the anchor, by the scale.
 
     scale: full-resolution pixels per prior pixel. The anchor is the prior where that has seen every pixel, and the
-    guided filter from FREE_SCALE on (docs/quality.md).
+    guided filter from FREE_SCALE on (docs/research/refiners.md).
     """
     share = min(1.0, math.log(max(scale, 1.0)) / math.log(FREE_SCALE))
     return NEAR_TRUST + (FAR_TRUST - NEAR_TRUST) * share, share

@@ -2,7 +2,7 @@
 
 What is open lies within a margin around the subject, so what is open and not just beside the known background is the
 subject's, unless the picture says otherwise. A flag that hangs wholly in the open region, before a background as dark,
-is told by nothing else. Ours; constants chosen on photographs, see docs/quality.md.
+is told by nothing else. Ours; constants chosen on photographs, see docs/research/prior.md.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Neighbours in colour and place were used by Chen, Li, Tang, "KNN Matting", CVPR 2012; beside the matting Laplacian of
 Levin et al. in one energy, and among unknown pixels only, they are the "intra-U flow" of Aksoy, Aydin, Pollefeys,
-CVPR 2017, §3.3. Numbers and weights here were chosen on photographs, see docs/quality.md.
+CVPR 2017, §3.3. Numbers and weights here were chosen on photographs, see docs/research/prior.md.
 """
 
 from __future__ import annotations
