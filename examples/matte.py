@@ -12,7 +12,7 @@ here = Path(__file__).parent
 out = Path(sys.argv[1] if len(sys.argv) > 1 else "out")
 out.mkdir(parents=True, exist_ok=True)
 
-result = MattingPipeline().matte(here / "raccoon.png", trimap=here / "raccoon_trimap.png")
+result = MattingPipeline().matte(here / "kitten.jpg", trimap=here / "kitten_trimap.png")
 
 assert result.foreground is not None
 write_alpha(out / "alpha.png", result.alpha)

@@ -33,3 +33,11 @@ def _replacement(match: re.Match[str]) -> str:
     if "://" in target or target.startswith("#") or target.partition("#")[0] in PAGES:
         return match[0]
     return f"[{label}]({target.removeprefix('docs/')})" if target.startswith("docs/") else f"{label}"
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Links from docs/ to PAGES, which lie one level higher in the repository than on the site."""
+    above = "../" * page.file.src_uri.count("/")
+    for name in PAGES:
+        markdown = markdown.replace(f"]({above}../{name}", f"]({above}{name}")
+    return markdown
