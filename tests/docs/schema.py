@@ -1,4 +1,4 @@
-"""The tables of docs/json.md, to compare a command's document with: which keys there are, and of which type."""
+"""The tables of docs/reference/json.md, to compare a command's document with: which keys there are, and of which type."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TYPES: dict[str, tuple[type, ...]] = {
 
 def documented(section: str) -> dict[str, str]:
     """Keys of a section's table, with their `?`, and their types."""
-    text = (ROOT / "docs" / "json.md").read_text("utf-8")
+    text = (ROOT / "docs" / "reference" / "json.md").read_text("utf-8")
     (part,) = re.findall(rf"^## uhrmat {section}$(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
     rows = [[cell.strip() for cell in line.split("|")[1:3]] for line in part.splitlines() if line.startswith("| `")]
     return {key: kind for keys, kind in rows for key in re.findall(r"`([^`]+)`", keys)}

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from tests.docs.conftest import ROOT
 from uhrmat.cli.app import app
 
-DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "examples" / "README.md"])
 REASONS = {"network", "training", "install", "machines", "shell"}
 _FENCE = re.compile(r"^```(sh|python)( skip=(\w+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -72,7 +72,7 @@ def execute(command: str) -> None:
     assert done.exit_code in fine, f"{command}\n{done.output}"
 
 
-@pytest.mark.parametrize("document", WITH_CODE, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", WITH_CODE, ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_documents_code_runs(
     document: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,7 +101,7 @@ def test_every_link_leads_somewhere() -> None:
 
 def test_the_troubles_are_ours() -> None:
     """Every message that troubleshooting.md explains is one that uhrmat can print."""
-    text = (ROOT / "docs" / "troubleshooting.md").read_text("utf-8")
+    text = (ROOT / "docs" / "guide" / "troubleshooting.md").read_text("utf-8")
     messages = re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE)
     source = "\n".join(path.read_text("utf-8") for path in (ROOT / "uhrmat").rglob("*.py"))
     assert messages and not [message for message in messages if message not in source]

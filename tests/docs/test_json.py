@@ -1,4 +1,4 @@
-"""What docs/json.md says about each command's document is what the command prints."""
+"""What docs/reference/json.md says about each command's document is what the command prints."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_others_are_compared_where_they_run(words: tuple[str, str]) -> None:
 
 
 def test_every_command_with_json_has_a_section() -> None:
-    text = (ROOT / "docs" / "json.md").read_text("utf-8")
+    text = (ROOT / "docs" / "reference" / "json.md").read_text("utf-8")
     command = typer.main.get_command(app)
     for name, one in command.commands.items():
         kids = getattr(one, "commands", {})
