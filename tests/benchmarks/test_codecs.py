@@ -1,4 +1,4 @@
-"""Every codec there and back holds what is promised of it; the tables of docs/research/clips.md come from the same run."""
+"""Every codec, written and read back, keeps what is promised of it (docs/research/clips.md has its tables)."""
 
 from __future__ import annotations
 

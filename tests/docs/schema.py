@@ -1,4 +1,4 @@
-"""The tables of docs/reference/json.md, to compare a command's document with: which keys there are, and of which type."""
+"""The tables of docs/reference/json.md, to compare a command's document with: its keys, and the type of each."""
 
 from __future__ import annotations
 
