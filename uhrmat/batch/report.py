@@ -12,7 +12,7 @@ from uhrmat.core.printable import escape_surrogates
 from uhrmat.media import atomic_write
 
 EventHandler = Callable[[dict[str, Any]], None]
-"""Receives every event of a run, see `docs/reference/json.md`: a mapping with the key "event", in plain values for JSON."""
+"""Receives every event of a run, see `docs/reference/json.md`: a mapping with the key "event"."""
 
 
 @dataclass(kw_only=True)
