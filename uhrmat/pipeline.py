@@ -195,9 +195,9 @@ class StillPipeline:
         method, choice = self.priors.choose(hints.given)
         if fresh and isinstance(method, RecurrentPrior):
             method.reset()
-        side = self.working_size or method.side
-        if begun is not None and (begun.side, begun.halved) == (side, self.halved):
-            small, known = begun.problem
+        side = self.working_size or method.working_size
+        if begun is not None and (begun.working_size, begun.halved) == (side, self.halved):
+            small, known = begun.inputs
         else:
             small, known = prior_inputs(picture, hints, side, self.halved)
         prior = method(small, known) if answer is None else answer(method, small, known)

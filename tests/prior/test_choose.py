@@ -64,7 +64,7 @@ def test_hints_that_do_not_go_together() -> None:
 
 
 class _Found:
-    name, side = "found", None
+    name, working_size = "found", None
 
     def __call__(self, small: np.ndarray, hints: LowResHints) -> PriorResult:
         return PriorResult(small[..., 0], self.name)
@@ -121,5 +121,5 @@ def test_the_users_own_matte_and_mask(tmp_path: Path) -> None:
         method, _ = PriorRegistry(name).choose(_given(name))
         found = method(small, hints).alpha
         assert (found[0] == 1).all() and (found[1] == 0).all() and (found[2:] == own[2:]).all()
-        with pytest.raises(InputError, match=f"Give --{name}"):
+        with pytest.raises(InputError, match=f"needs a {name}|needs a matte|needs a clean plate"):
             method(small, LowResHints())

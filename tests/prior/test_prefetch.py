@@ -54,7 +54,7 @@ def test_a_matte_begun_ahead_is_the_same_matte(made: list[int | None], side: int
     )
     plain = matter.matte(picture, trimap=trimap, foreground=False)
     begun = prefetch_prior(picture, Hints(trimap=trimap), "auto", side)
-    assert begun is not None and len(begun.problem[0]) == side
+    assert begun is not None and len(begun.inputs[0]) == side
     ahead = matter.matte(picture, trimap=trimap, foreground=False, begun=begun)
     assert made == ([20] if side == 20 else [20, 20]) and (ahead.alpha == plain.alpha).all()
 

@@ -12,7 +12,7 @@ from .composites import before_screen
 
 
 class _Coarse:
-    name, side = "coarse", None
+    name, working_size = "coarse", None
 
     def __init__(self, alpha: np.ndarray) -> None:
         self.alpha = alpha

@@ -15,7 +15,7 @@ SMALL = np.random.default_rng(0).random((40, 60, 3), dtype=np.float32)
 class Counting:
     """A prior that counts how often it is asked."""
 
-    name, side = "counting", None
+    name, working_size = "counting", None
 
     def __init__(self) -> None:
         self.asked = 0

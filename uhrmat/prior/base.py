@@ -1,9 +1,12 @@
-"""What every prior answers, and the small copies it works on."""
+"""What a prior takes and returns, and the working size.
+
+A prior estimates a low-resolution alpha: what is foreground. A refiner then computes how much, at full resolution.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -30,24 +33,31 @@ WORKING_SIZE = WorkingSizeParams()
 
 @dataclass(frozen=True)
 class PriorResult:
-    """alpha: (h, w) float32 in [0, 1] at working size; name: of the method; notes: lines for the user; context: what a
-    network has seen beside its alpha, for refiners that know it; screen: the colour (3 values in [0, 1]) of which the
-    foreground is to be freed, see `despill`.
+    """What a prior returns.
+
+    Attributes:
+        alpha: (h, w) float32 in [0, 1] at working size.
+        name: of the prior.
+        notes: lines for the user.
+        screen: RGB in [0, 1] of a chroma key's screen, whose spill is to be removed from the foreground (`despill`).
     """
 
     alpha: np.ndarray
     name: str
     notes: list[str] = field(default_factory=list)
-    context: Any = None
     screen: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
 class LowResHints:
-    """What the user said, at working size; None is what was not said.
+    """The hints of a picture at working size. None is a hint that was not given.
 
-    trimap: (h, w) uint8 {0, 128, 255}; mask: (h, w) float32 in [0, 1]; plate: (h, w, 3) float32, the scene without its
-    subject, in [0, 1]; key: the screen's colour, see `key.parse_key`; alpha: (h, w) float32 in [0, 1].
+    Attributes:
+        trimap: (h, w) uint8 {0, 128, 255}.
+        mask: (h, w) float32 in [0, 1].
+        plate: (h, w, 3) float32 in [0, 1], the scene without its subject.
+        key: the screen's colour, see `hints.key_colour.parse_key`.
+        alpha: (h, w) float32 in [0, 1], a matte made elsewhere.
     """
 
     trimap: np.ndarray | None = None
@@ -58,24 +68,36 @@ class LowResHints:
 
 
 class PriorMethod(Protocol):
-    """A prior: what it is called, and the short side of the small copy it wants where the user names none.
+    """A prior: it estimates the low-resolution alpha of a picture.
 
-    Asked with the small picture (h, w, 3) float32 in [0, 1], display-referred, and the hints at the same size. Raises
-    InputError where a hint that it needs is missing.
+    Attributes:
+        name: of the prior.
+        working_size: pixels on the short side of the picture that it takes, None for that of `WORKING_SIZE`. A size
+            that the user names goes before it.
     """
 
     name: str
-    side: int | None
+    working_size: int | None
 
-    def __call__(self, small: np.ndarray, hints: LowResHints) -> PriorResult: ...
+    def __call__(self, small: np.ndarray, hints: LowResHints) -> PriorResult:
+        """Estimate the alpha of a picture.
+
+        Args:
+            small: (h, w, 3) float32 in [0, 1], the downsampled picture, display-referred.
+            hints: at the same size.
+
+        Raises:
+            InputError: a hint that the prior needs is missing.
+        """
+        ...
 
 
 @runtime_checkable
 class RecurrentPrior(Protocol):
-    """A prior that remembers the frames before: its first frame comes after a `reset`."""
+    """A prior that keeps state from frame to frame."""
 
     def reset(self) -> None:
-        """Forgets the frames before."""
+        """Forget the frames before: the next one is the first of a shot."""
 
 
 def working_shape(
@@ -100,7 +122,15 @@ def working_shape(
 
 
 def constrain_alpha(alpha: np.ndarray, trimap: np.ndarray | None) -> np.ndarray:
-    """The alpha (h, w) with 0 and 1 where a trimap of the same size, if there is one, knows it."""
+    """Set an alpha to 0 and 1 where a trimap knows it.
+
+    Args:
+        alpha: (h, w) float32 in [0, 1].
+        trimap: (h, w) uint8 {0, 128, 255}, or None, which leaves the alpha as it is.
+
+    Returns:
+        (h, w) float32 in [0, 1].
+    """
     if trimap is None:
         return alpha
     return np.where(trimap == 128, alpha, trimap > 128).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Which prior is asked: the one that was named, or the one that the hints decide on. Names only, nothing is loaded."""
+"""Which prior is used: the one that the user names, or the one that the hints decide. Names only, nothing is loaded."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from uhrmat.core.errors import InputError
 
 CLOSED_FORM_KNN = "closed-form+knn"
 AFFINITY_PRIORS = ("closed-form", CLOSED_FORM_KNN, "knn", "lbdm", "lkm", "rw")
-"""Methods of `affinity`."""
+"""Names of the priors in `closed_form.affinity`."""
 REQUIRED_HINTS = {
     **dict.fromkeys(AFFINITY_PRIORS, "trimap"),
     "mask": "mask",
@@ -19,57 +19,68 @@ REQUIRED_HINTS = {
     "lpn-person": "",
     "lpn-trimap": "trimap",
 }
-"""Priors by name, each with the hint that it cannot do without; a mask makes a trimap. Networks come beside these."""
+"""Priors by name, each with the hint that it requires, or "". A mask serves as a trimap. Networks come beside these."""
 DEFAULT_NETWORK = "network"
-"""The choice where no hint is given: a network that finds the subject by itself, see
-`networks.registry.choose_default_network`."""
-_BY_HINT = (
-    ("plate", "plate"),
-    ("key", "key"),
-    ("alpha", "alpha"),
-    ("mask", CLOSED_FORM_KNN),
-    ("trimap", CLOSED_FORM_KNN),
-)
-_TAKEN_BY = {"plate": "plate", "key": "key", "alpha": "alpha"}
+"""The prior where no hint is given: a network that finds the subject, see `networks.registry`."""
+_PRIOR_OF_HINT = {
+    "plate": "plate",
+    "key": "key",
+    "alpha": "alpha",
+    "mask": CLOSED_FORM_KNN,
+    "trimap": CLOSED_FORM_KNN,
+}
+"""The prior that "auto" means for a hint. Of several hints the first in this order decides."""
+_ONLY_USER = {"plate": "plate", "key": "key", "alpha": "alpha"}
+"""Hints that one prior alone takes, and that prior."""
 
 
 @dataclass(frozen=True)
 class PriorChoice:
-    """name: of the prior; note: why, for the user, empty where the user named it."""
+    """A chosen prior.
+
+    Attributes:
+        name: of the prior.
+        note: why it was chosen, for the user; empty where the user named it.
+    """
 
     name: str
     note: str = ""
 
 
 def choose_prior(name: str, given: frozenset[str]) -> PriorChoice:
-    """The prior to ask where `given` hints (see `hints.compatibility`) were given.
+    """Choose the prior for a picture's hints.
 
-    name: "auto", one of REQUIRED_HINTS, or a network: a name of the catalogue, a file, a folder or owner/repository.
-    Raises InputError where a hint that it needs is missing, where it would ignore one, or where there is no such prior.
+    Args:
+        name: "auto", one of `REQUIRED_HINTS`, or a network: a name of the catalogue, a file, a folder or
+            owner/repository.
+        given: names of the hints that are given, see `hints.compatibility`.
+
+    Raises:
+        InputError: a hint that the prior requires is missing, the prior would ignore one, or there is no such prior.
     """
     if name == "auto":
-        return _decided(given)
-    need = REQUIRED_HINTS.get(name)
-    if need is None:
-        need = _network_need(name)
-    if need and need not in given and not (need == "trimap" and "mask" in given):
-        what, cure = ("a trimap or a mask", "--trimap or --mask") if need == "trimap" else (f"a {need}", f"--{need}")
-        raise InputError(f"The prior {name} needs {what}.", f"Give {cure}, or choose another prior.")
-    for hint, user in _TAKEN_BY.items():
+        return _choose_by_hints(given)
+    required = REQUIRED_HINTS.get(name)
+    if required is None:
+        required = _network_hint(name)
+    if required and required not in given and not (required == "trimap" and "mask" in given):
+        what = {"trimap": "a trimap or a mask", "alpha": "an alpha"}.get(required, f"a {required}")
+        raise InputError(f"The prior {name} needs {what}.", "Give it, or choose another prior.")
+    for hint, user in _ONLY_USER.items():
         if hint in given and name != user:
-            raise InputError(f"The prior {name} takes no {hint}.", f"Leave --prior or --{hint} out.")
+            raise InputError(f"The prior {name} takes no {hint}.", f"Leave the prior or the {hint} out.")
     return PriorChoice(name)
 
 
-def _decided(given: frozenset[str]) -> PriorChoice:
-    for hint, name in _BY_HINT:
+def _choose_by_hints(given: frozenset[str]) -> PriorChoice:
+    for hint, name in _PRIOR_OF_HINT.items():
         if hint in given:
             return PriorChoice(name, f"prior {name}, because {'an' if hint == 'alpha' else 'a'} {hint} was given")
     return PriorChoice(DEFAULT_NETWORK)
 
 
-def _network_need(name: str) -> str:
-    """The hint that a network needs, as far as its name tells. InputError where it cannot be one."""
+def _network_hint(name: str) -> str:
+    """The hint that a network requires, as far as its name tells. InputError where the name cannot be a network."""
     from uhrmat.hub import find_entry
 
     entry = find_entry(name)

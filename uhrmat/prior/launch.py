@@ -1,4 +1,7 @@
-"""Starting the prior's process before anything else is imported: it needs longer to load than the rest of a command."""
+"""Start and stop the process of the affinity priors (`worker`).
+
+It is started before anything else is imported, since PyMatting takes longer to load than the rest of a command.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,14 @@ from uhrmat.core.children import command, environment
 
 
 def launch_worker() -> subprocess.Popen[bytes]:
-    """A process that loads PyMatting and then answers `worker.PriorProcess`."""
+    """Start a process that loads PyMatting and then solves what `worker.PriorProcess` sends it."""
     pipe = subprocess.PIPE
     return subprocess.Popen(command("uhrmat.prior.worker"), stdin=pipe, stdout=pipe, env=environment())
 
 
 def stop_worker(process: subprocess.Popen[bytes]) -> None:
-    """Ends it; nothing happens where it has ended."""
-    with suppress(OSError):  # what was not written when it died
+    """Stop the process and wait for its end. One that has ended already is left as it is."""
+    with suppress(OSError):  # the pipe of a dead process may hold unwritten bytes
         if process.stdin is not None:
             process.stdin.close()
     process.terminate()
@@ -28,7 +31,7 @@ def stop_worker(process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def stopping_worker(process: subprocess.Popen[bytes] | None) -> Iterator[None]:
-    """Ends the process, if there is one, when the block is left."""
+    """Stop the process, if there is one, when the block is left."""
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""What a prior is asked, and the first one begun before torch is there. Nothing here imports torch."""
+"""The inputs of a prior, and affinity priors that are solved while torch still loads. Nothing here imports torch."""
 
 from __future__ import annotations
 
@@ -14,26 +14,38 @@ from uhrmat.prior.choose import AFFINITY_PRIORS, CLOSED_FORM_KNN, choose_prior
 from uhrmat.prior.closed_form.affinity import AffinityPrior, Solver
 
 PriorInputs = tuple[np.ndarray, LowResHints]
-"""What a prior is asked: the small copy (h, w, 3) and the small hints."""
-
-
-_SOLVED_BY = {"lpn-trimap": CLOSED_FORM_KNN}
-"""Priors that begin with another one's answer."""
+"""The downsampled picture (h, w, 3) float32 in [0, 1] and the hints at its size."""
+_FIRST_SOLVES = {"lpn-trimap": CLOSED_FORM_KNN}
+"""Priors that begin by solving an affinity prior, with that prior's name."""
 
 
 @dataclass(frozen=True)
 class PrefetchedPrior:
-    """An affinity prior that is solved before the pipeline is there. method: one of `choose.AFFINITY_PRIORS`; problem:
-    its inputs, made with `side` and `halved`, see `prior_inputs`."""
+    """An affinity prior that is being solved before the pipeline exists.
+
+    Attributes:
+        method: one of `choose.AFFINITY_PRIORS`.
+        working_size: that `inputs` was made with, see `prior_inputs`.
+        halved: that `inputs` was made with, see `prior_inputs`.
+        inputs: of the prior.
+    """
 
     method: str
-    side: int | None
+    working_size: int | None
     halved: bool
-    problem: PriorInputs
+    inputs: PriorInputs
 
 
 def downsample_picture(picture: Picture, shape: tuple[int, int]) -> np.ndarray:
-    """(h, w, 3) float32 in [0, 1], display-referred: the picture averaged over the area of each small pixel."""
+    """Downsample a picture by area averaging, as a display shows it.
+
+    Args:
+        picture: of any stored type.
+        shape: (h, w). A picture that is smaller is enlarged bilinearly.
+
+    Returns:
+        (h, w, 3) float32 in [0, 1].
+    """
     if picture.pixels.dtype == np.float32:
         if picture.height < shape[0] or picture.width < shape[1]:
             return area_average(picture.to_float(), shape)
@@ -43,7 +55,7 @@ def downsample_picture(picture: Picture, shape: tuple[int, int]) -> np.ndarray:
 
 
 def downsample_hints(hints: Hints, shape: tuple[int, int]) -> LowResHints:
-    """The hints averaged over the area of each small pixel; what is smaller than `shape` (h, w) is enlarged."""
+    """Downsample hints by area averaging to `shape` (h, w). A trimap's pixel stays known only where all of it is."""
     return LowResHints(
         None if hints.trimap is None else downsample_trimap(hints.trimap, shape),
         None if hints.mask is None else area_average(hints.mask, shape),
@@ -53,30 +65,48 @@ def downsample_hints(hints: Hints, shape: tuple[int, int]) -> LowResHints:
     )
 
 
-def prior_inputs(picture: Picture, hints: Hints, side: int | None, halved: bool = False) -> PriorInputs:
-    """What a prior is asked: the small copy and the small hints. side: see `working_shape`; halved: half the picture's
-    size at most, for a refiner that lives on the difference (HRIMF-AMR)."""
+def prior_inputs(picture: Picture, hints: Hints, working_size: int | None, halved: bool = False) -> PriorInputs:
+    """The downsampled picture and hints that a prior takes.
+
+    Args:
+        picture: at full resolution.
+        hints: of the picture.
+        working_size: pixels on the short side, see `working_shape`.
+        halved: at most half the picture's size, for refiners that predict the difference between two scales
+            (HRIMF-AMR).
+    """
     short = min(picture.height, picture.width)
-    shape = working_shape(
-        picture.height, picture.width, min(side or WORKING_SIZE.short_side, max(1, short // 2)) if halved else side
-    )
+    if halved:
+        working_size = min(working_size or WORKING_SIZE.short_side, max(1, short // 2))
+    shape = working_shape(picture.height, picture.width, working_size)
     return downsample_picture(picture, shape), downsample_hints(hints, shape)
 
 
 def prefetch_prior(
-    picture: Picture, hints: Hints, name: str, side: int | None, halved: bool = False
+    picture: Picture, hints: Hints, name: str, working_size: int | None, halved: bool = False
 ) -> PrefetchedPrior | None:
-    """What `StillPipeline.matte` will ask of the prior called `name`; None where that is no affinity prior.
+    """Prepare the affinity prior that `StillPipeline.matte` is going to run on a picture.
 
-    side and halved: as for `prior_inputs`. Raises InputError.
+    Args:
+        picture: at full resolution.
+        hints: of the picture.
+        name: of the prior, or "auto".
+        working_size: see `prior_inputs`.
+        halved: see `prior_inputs`.
+
+    Returns:
+        The prior with its inputs, or None where the prior is no affinity prior.
+
+    Raises:
+        InputError: the prior cannot be used with these hints, see `choose_prior`.
     """
     chosen = choose_prior(name, hints.given).name
-    method = _SOLVED_BY.get(chosen, chosen)
+    method = _FIRST_SOLVES.get(chosen, chosen)
     if method not in AFFINITY_PRIORS:
         return None
-    return PrefetchedPrior(method, side, halved, prior_inputs(picture, hints, side, halved))
+    return PrefetchedPrior(method, working_size, halved, prior_inputs(picture, hints, working_size, halved))
 
 
-def solve_prefetched(begun: PrefetchedPrior, solver: Solver) -> None:
-    """Has `solver`, which remembers its last answer, answer what the matter will ask it."""
-    AffinityPrior(begun.method, solver)(*begun.problem)
+def solve_prefetched(prefetched: PrefetchedPrior, solver: Solver) -> None:
+    """Solve a prior now, by a solver that keeps its last solution (`worker.PriorProcess`) for the pipeline."""
+    AffinityPrior(prefetched.method, solver)(*prefetched.inputs)

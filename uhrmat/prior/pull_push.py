@@ -1,36 +1,62 @@
-"""Colours carried from where they are known to where they are not: a weighted pull-push on a pyramid.
+"""Hole filling: values are extended from where they are known to where they are not, by weighted pull-push.
 
-Gortler, Grzeszczuk, Szeliski, Cohen, "The Lumigraph", SIGGRAPH 1996, §3.4: halve with weights until all is covered,
-then fill each level's gaps from the one above.
+Gortler, Grzeszczuk, Szeliski, Cohen, "The Lumigraph", SIGGRAPH 1996, §3.4, https://doi.org/10.1145/237170.237200:
+a pyramid of weighted means is built until everything is covered, then each level's gaps are filled from the coarser
+one. Here a coarser level also counts a little where a pixel has a weight. `media.video.extend` and `refine.colorline`
+fill by other rules (known pixels keep their values; on tensors), with other results.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from uhrmat.media.resample import half_shape, halve
 
-HOLD = 0.1
-"""Weight of the coarser level against a pixel of weight 1."""
+
+@dataclass(frozen=True, kw_only=True)
+class PullPushParams:
+    """Parameters of hole filling.
+
+    Attributes:
+        coarse_weight: weight of the coarser level against a pixel of weight 1; positive. A larger one smooths known
+            values more. Not tuned.
+    """
+
+    coarse_weight: float = 0.1
 
 
-def pull_push(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """(h, w, C) float32: `values` (h, w, C) where `weight` (h, w) in [0, 1] is high, their surroundings elsewhere.
+PULL_PUSH = PullPushParams()
 
-    Where nothing has any weight: the mean of all values.
+
+def pull_push(values: np.ndarray, weight: np.ndarray, params: PullPushParams = PULL_PUSH) -> np.ndarray:
+    """Fill values where their weight is low from where it is high.
+
+    Args:
+        values: (h, w, C), of any float type.
+        weight: (h, w) in [0, 1], how far each value is known.
+        params: how much coarser levels count.
+
+    Returns:
+        (h, w, C) float32: near `values` where the weight is high, a mean of their surroundings elsewhere. Where no
+        pixel has a weight, the mean of all values.
     """
     weight = weight.astype(np.float32)
     if not weight.any():
         return np.broadcast_to(values.mean((0, 1), dtype=np.float64), values.shape).astype(np.float32)
-    return _filled(values * weight[..., None], weight)
+    return _fill(values * weight[..., None], weight, params.coarse_weight)
 
 
-def _filled(sums: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def _fill(sums: np.ndarray, weight: np.ndarray, coarse_weight: float) -> np.ndarray:
+    """One level, of weighted sums (h, w, C)."""
     height, width = weight.shape
     if max(height, width) <= 2:
         mean = sums.sum((0, 1)) / max(float(weight.sum()), 1e-12)
         return np.broadcast_to(mean, sums.shape).astype(np.float32)
-    smaller = (halve(x).reshape(*half_shape(height, width), *x.shape[2:]) for x in (sums, weight))
-    coarse = cv2.resize(_filled(*smaller), (width, height), interpolation=cv2.INTER_LINEAR).reshape(sums.shape)
-    return (sums + HOLD * coarse) / (weight + HOLD)[..., None]
+    half = half_shape(height, width)
+    small_sums, small_weight = halve(sums).reshape(*half, *sums.shape[2:]), halve(weight).reshape(half)
+    coarse = _fill(small_sums, small_weight, coarse_weight)
+    coarse = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR).reshape(sums.shape)
+    return np.asarray((sums + coarse_weight * coarse) / (weight + coarse_weight)[..., None])

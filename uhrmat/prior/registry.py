@@ -1,4 +1,4 @@
-"""From a name to a prior that can be asked, made once."""
+"""The priors of a pipeline by name, each made once."""
 
 from __future__ import annotations
 
@@ -9,10 +9,16 @@ from uhrmat.prior.hint_priors import AlphaPrior, MaskPrior
 
 
 class PriorRegistry:
-    """The priors of one `StillPipeline`: each is made, and its weights are loaded, when it is first asked for.
+    """The priors of one pipeline. Each is made, and its weights are loaded, when it is first used.
 
-    name: "auto" or what the user named, see `choose.choose_prior`; solver: of the affinity priors; device, threads: of
-    networks. Raises InputError where there is no such prior.
+    Args:
+        name: "auto" or the prior that the user names, see `choose.choose_prior`.
+        solver: of the affinity priors, by default `closed_form.affinity.solve` in this process.
+        device: torch device of networks.
+        threads: of onnxruntime, None for its own choice.
+
+    Raises:
+        InputError: there is no such prior.
     """
 
     def __init__(
@@ -24,7 +30,15 @@ class PriorRegistry:
         self._made: dict[str, tuple[PriorMethod, PriorChoice]] = {}
 
     def choose(self, given: frozenset[str]) -> tuple[PriorMethod, PriorChoice]:
-        """The prior for these hints and why it is that one. Raises InputError, see `choose_prior`, and WeightsError."""
+        """The prior for these hints, and why it is that one.
+
+        Args:
+            given: names of the hints, see `hints.compatibility`.
+
+        Raises:
+            InputError: no prior can be used with these hints, see `choose_prior`.
+            WeightsError: a network cannot be loaded.
+        """
         choice = choose_prior(self.name, given)
         if choice.name not in self._made:
             self._made[choice.name] = self._make(choice)
@@ -32,7 +46,7 @@ class PriorRegistry:
         return method, made if choice.name == DEFAULT_NETWORK else choice
 
     def use(self, name: str, method: PriorMethod) -> None:
-        """Asks `method` from now on where the prior `name` is chosen."""
+        """Put `method` in the place of the prior `name`."""
         self._made[name] = (method, PriorChoice(name))
 
     def _make(self, choice: PriorChoice) -> tuple[PriorMethod, PriorChoice]:
@@ -41,7 +55,7 @@ class PriorRegistry:
             from uhrmat.prior.networks.registry import choose_default_network
 
             method, choice = choose_default_network(self._device, self._threads)
-            return self._sharp(method), choice
+            return self._sharpen(method), choice
         if name in AFFINITY_PRIORS:
             return AffinityPrior(name, self._solver), choice
         if name == "plate":
@@ -62,9 +76,9 @@ class PriorRegistry:
             return simple[name], choice
         from uhrmat.prior.networks.registry import load_network
 
-        return self._sharp(load_network(name, self._device, self._threads)), choice
+        return self._sharpen(load_network(name, self._device, self._threads)), choice
 
-    def _sharp(self, method: PriorMethod) -> PriorMethod:
+    def _sharpen(self, method: PriorMethod) -> PriorMethod:
         from uhrmat.prior.closed_form.sharpen import SharpenedPrior
 
         return SharpenedPrior(method, self._solver) if getattr(method, "coarse", False) else method

@@ -1,7 +1,7 @@
-"""The affinity prior in a process of its own: PyMatting and its compiler load there while torch loads here.
+"""The affinity priors in a process of their own: PyMatting and its compiler load there while torch loads here.
 
-Both take seconds to import and hold Python's lock while they do; two processes do it side by side. Messages are .npz
-archives behind their length, so that nothing is ever unpickled.
+Both take seconds to import and hold Python's global interpreter lock while they do; two processes import side by side.
+A message is an .npz archive preceded by its length, so that nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -28,19 +28,22 @@ from uhrmat.core.startup import fast_import, import_without_init
 from uhrmat.prior.closed_form.affinity import solve
 from uhrmat.prior.launch import launch_worker, stop_worker
 
-TRIES = 2
-"""Processes that one problem may end."""
-_DYING = 5.0
-"""Seconds that a process which has closed its output is given to end by itself."""
+MAX_ATTEMPTS = 2
+"""Processes that may die on one problem before it is given up."""
+_EXIT_SECONDS = 5.0
+"""How long a process that has closed its output may take to exit before it is terminated."""
 Arrays = dict[str, np.ndarray]
 _LOG = logging.getLogger("uhrmat")
 
 
 class PriorProcess:
-    """Starts at once and imports PyMatting; `solve` then answers like `affinity.solve`. Close it when done.
+    """A process that solves affinity priors, as `closed_form.affinity.solve` does here. Close it when done.
 
-    The last answer is remembered: a prior begun ahead is not solved again. A process that dies is started again, and
-    the same problem is put to it once more. process: of `launch_worker`, where it runs already.
+    The last solution is kept: a prefetched prior is not solved twice. A process that dies is replaced, and the problem
+    is sent to the new one once more.
+
+    Args:
+        process: of `launch_worker`, where one runs already; else one is started.
     """
 
     def __init__(self, process: subprocess.Popen[bytes] | None = None) -> None:
@@ -50,45 +53,49 @@ class PriorProcess:
         self._process, self._owner, self._closed = process or launch_worker(), os.getpid(), False
 
     def solve(self, image: np.ndarray, trimap: np.ndarray, name: str) -> tuple[np.ndarray, list[str]]:
-        """See `affinity.solve`. Raises UhrmatError where the problem cannot be solved or has ended two processes; the
-        next problem is put to a new one."""
+        """Solve a prior, see `closed_form.affinity.solve`.
+
+        Raises:
+            UhrmatError: it cannot be solved, or `MAX_ATTEMPTS` processes have died on it. The next one goes to a new
+                process.
+        """
         if self._owner != os.getpid():
             raise UhrmatError("The prior's process belongs to the process that this one was forked from.", FORKED)
-        asked = hashlib.sha256(image.tobytes() + trimap.tobytes() + name.encode()).digest()
+        digest = hashlib.sha256(image.tobytes() + trimap.tobytes() + name.encode()).digest()
         with self._lock:
-            if asked != self._last[0]:
-                self._last = asked, self._ask({"image": image, "trimap": trimap, "name": np.array(name)})
+            if digest != self._last[0]:
+                self._last = digest, self._request({"image": image, "trimap": trimap, "name": np.array(name)})
             return self._last[1]
 
-    def _ask(self, problem: Arrays) -> tuple[np.ndarray, list[str]]:
-        for _ in range(TRIES):
-            if self._closed:  # while a problem begun ahead was still being solved: no new process may outlive its owner
+    def _request(self, problem: Arrays) -> tuple[np.ndarray, list[str]]:
+        for _ in range(MAX_ATTEMPTS):
+            if self._closed:  # by another thread, during a prefetch: no new process may outlive its owner
                 raise UhrmatError("The prior's process was closed before it had finished.", "Solve before closing it.")
             if self._process.poll() is not None:
                 self._process = launch_worker()
-            answer = _asked(self._process, problem)
-            if answer is not None:
+            reply = _exchange(self._process, problem)
+            if reply is not None:
                 break
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(_DYING)
+                self._process.wait(_EXIT_SECONDS)
             stop_worker(self._process)
         else:
             code = self._process.returncode
-            what = f"The prior's process ended early, {TRIES} times one after another (exit code {code})."
-            raise UhrmatError(what, "Is the memory exhausted? Close other programs, or set --working-size 512.")
-        if "failed" in answer:
-            raise UhrmatError(*map(str, answer["failed"]))
-        return answer["alpha"], [str(note) for note in answer["notes"]]
+            what = f"The prior's process ended early, {MAX_ATTEMPTS} times one after another (exit code {code})."
+            raise UhrmatError(what, "Is the memory exhausted? Close other programs, or set the working size to 512.")
+        if "failed" in reply:
+            raise UhrmatError(*map(str, reply["failed"]))
+        return reply["alpha"], [str(note) for note in reply["notes"]]
 
     def close(self) -> None:
-        """Ends the process; what it is still solving is given up, and no other process takes its place."""
+        """Stop the process. A problem that it is still solving is given up; no other process takes its place."""
         self._closed = True
         if self._owner == os.getpid():
             stop_worker(self._process)
 
 
-def _asked(process: subprocess.Popen[bytes], problem: Arrays) -> Arrays | None:
-    """What the process answers, None where it dies meanwhile."""
+def _exchange(process: subprocess.Popen[bytes], problem: Arrays) -> Arrays | None:
+    """The process's reply to a problem, None where it dies before it has replied."""
     assert process.stdin is not None and process.stdout is not None
     try:
         _send(process.stdin, problem)
@@ -98,10 +105,10 @@ def _asked(process: subprocess.Popen[bytes], problem: Arrays) -> Arrays | None:
 
 
 def _compiled() -> bool:
-    """Whether numba's cache of PyMatting's solvers is there."""
-    found = importlib.util.find_spec("pymatting")
-    places = [os.environ.get("NUMBA_CACHE_DIR"), *(found.submodule_search_locations or [] if found else [])]
-    return any(next(Path(place).rglob("*.nbi"), None) is not None for place in places if place)
+    """Whether numba's cache holds PyMatting's solvers."""
+    spec = importlib.util.find_spec("pymatting")
+    folders = [os.environ.get("NUMBA_CACHE_DIR"), *(spec.submodule_search_locations or [] if spec else [])]
+    return any(next(Path(folder).rglob("*.nbi"), None) is not None for folder in folders if folder)
 
 
 def _send(pipe: IO[bytes], arrays: Arrays) -> None:
@@ -122,12 +129,12 @@ def _receive(pipe: IO[bytes]) -> Arrays | None:
     data = pipe.read(length)
     if len(data) < length:
         return None
-    with np.load(io.BytesIO(data)) as found:
-        return {name: found[name] for name in found.files}
+    with np.load(io.BytesIO(data)) as archive:
+        return {name: archive[name] for name in archive.files}
 
 
 def main() -> None:
-    """Answers requests on standard input until it closes. What libraries print goes to standard error."""
+    """Solve what comes on standard input until that closes. What libraries print goes to standard error."""
     replies, sys.stdout = sys.stdout.buffer, sys.stderr
     with fast_import():
         import_without_init(
@@ -140,20 +147,20 @@ def main() -> None:
 
     try:
         while (request := _receive(sys.stdin.buffer)) is not None:
-            _send(replies, _solved(request))
+            _send(replies, _reply(request))
             del request
             trim_heap()  # this process waits while the refiner needs it
     except (KeyboardInterrupt, BrokenPipeError):
         return
 
 
-def _solved(request: Arrays) -> Arrays:
-    """The answer to a request; `failed`, message and hint, where there is none: this process lives on."""
+def _reply(request: Arrays) -> Arrays:
+    """The reply to a request: alpha and notes, or `failed` with message and hint. An error does not end the process."""
     try:
         alpha, notes = solve(request["image"], request["trimap"], str(request["name"]))
     except UhrmatError as error:
         return {"failed": np.array([error.message, error.hint])}
     except Exception as error:
         what = f"The prior {request['name']} failed: {type(error).__name__}: {error}"
-        return {"failed": np.array([what, "Try another prior, or another --working-size."])}
+        return {"failed": np.array([what, "Try another prior, or another working size."])}
     return {"alpha": alpha, "notes": np.array(notes, dtype=str)}

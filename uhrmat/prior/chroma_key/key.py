@@ -35,7 +35,7 @@ class KeyPrior:
     """
 
     name = "key"
-    side: int | None = None
+    working_size: int | None = None
 
     def __init__(self, screen: tuple[float, ...] | None = None) -> None:
         self._screen = None if screen is None else np.array(screen, np.float32)

@@ -33,7 +33,7 @@ class PlatePrior:
     """A clean plate as a prior. solver: what solves the closed form in the unsure region."""
 
     name = "plate"
-    side: int | None = None
+    working_size: int | None = None
 
     def __init__(self, solver: Solver | None = None) -> None:
         self._solve: Solver = solver or solve

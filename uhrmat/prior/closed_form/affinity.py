@@ -55,7 +55,7 @@ class AffinityPrior:
                 f"There is no affinity prior called {name!r}.", f"Choose one of {', '.join(AFFINITY_PRIORS)}."
             )
         self.name = name
-        self.side: int | None = None
+        self.working_size: int | None = None
         self._solve: Solver = solver or solve
 
     def __call__(self, small: np.ndarray, hints: LowResHints) -> PriorResult:

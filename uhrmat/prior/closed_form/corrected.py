@@ -15,7 +15,7 @@ class CorrectedPrior:
     """The network of a .safetensors file behind an affinity prior. Needs a trimap. solver: of that prior."""
 
     name = "lpn-trimap"
-    side: int | None = None
+    working_size: int | None = None
 
     def __init__(self, path: Path, solver: Solver | None = None, device: str = "cpu") -> None:
         from uhrmat.prior.networks.lpn_trimap import load_trimap_net
@@ -34,4 +34,4 @@ class CorrectedPrior:
         with torch.inference_mode():
             answer = self._net(*(torch.from_numpy(plane[None]).to(self._device) for plane in planes))
             alpha = answer.logits.clamp(0, 1)[0, 0].cpu().numpy()
-        return PriorResult(constrain_alpha(alpha, hints.trimap), self.name, closed.notes, context=answer.context)
+        return PriorResult(constrain_alpha(alpha, hints.trimap), self.name, closed.notes)

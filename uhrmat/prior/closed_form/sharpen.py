@@ -24,7 +24,7 @@ class SharpenedPrior:
     """A coarse prior with its edge solved at working size. What it is not sure of inside stays as it said."""
 
     def __init__(self, method: PriorMethod, solver: Solver | None = None) -> None:
-        self.name, self.side = method.name, method.side
+        self.name, self.working_size = method.name, method.working_size
         self._method, self._solve = method, solver or solve
 
     def __call__(self, small: np.ndarray, hints: LowResHints) -> PriorResult:

@@ -37,7 +37,9 @@ class OnnxPrior:
         known = entry.network if entry is not None else None
         self.network: Network = known or network_from_graph(self._graph, path)
         self._input = self.network.input or self._graph.image
-        self.side: int | None = self.network.side if self.network.fit != "any" and self.network.side > 768 else None
+        self.working_size: int | None = (
+            self.network.side if self.network.fit != "any" and self.network.side > 768 else None
+        )
         self._states: dict[str, np.ndarray] = {}
         self._frame = (0, 0)
 

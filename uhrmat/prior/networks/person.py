@@ -10,14 +10,14 @@ from uhrmat.prior.base import LowResHints, PriorResult, constrain_alpha
 
 
 class PersonPrior:
-    """The network of a .safetensors file. Its answer's context goes along. Raises WeightsError for other files."""
+    """The network of a .safetensors file. Raises WeightsError for other files."""
 
     name = "lpn-person"
 
     def __init__(self, path: Path, device: str = "cpu") -> None:
         from uhrmat.prior.networks.lpn import PERSON, load_person
 
-        self.side: int | None = PERSON.working_size
+        self.working_size: int | None = PERSON.working_size
         self._net, self._device = load_person(path).to(device), device
 
     def __call__(self, small: np.ndarray, hints: LowResHints) -> PriorResult:
@@ -26,5 +26,5 @@ class PersonPrior:
         from uhrmat.prior.networks.lpn import person_alpha
 
         planes = torch.from_numpy(np.ascontiguousarray(small.transpose(2, 0, 1)[None]))
-        alpha, context = person_alpha(self._net, planes.to(self._device))
-        return PriorResult(constrain_alpha(alpha[0, 0].cpu().numpy(), hints.trimap), self.name, context=context)
+        alpha, _ = person_alpha(self._net, planes.to(self._device))
+        return PriorResult(constrain_alpha(alpha[0, 0].cpu().numpy(), hints.trimap), self.name)

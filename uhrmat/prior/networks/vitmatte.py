@@ -27,7 +27,7 @@ class VitMattePrior:
     Raises InputError where transformers is missing and WeightsError where the file holds no such network.
     """
 
-    side: int | None = None
+    working_size: int | None = None
 
     def __init__(self, path: Path, name: str = "vitmatte", architecture: str = "", device: str = "cpu") -> None:
         self.name, self._device = name, device
