@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def render(wanted: argparse.Namespace) -> Scene:
-    """Render; a subject whose open pixels alone exceed the wanted share is made smaller."""
+    """Render; a subject whose unknown pixels alone exceed the wanted share is made smaller."""
     backgrounds, subjects = find_training_data(wanted.data) if wanted.data else ([], [])
     size, share = 1.0, wanted.unknown_share
     for _ in range(_TRIES):
