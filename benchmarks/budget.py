@@ -1,7 +1,7 @@
 """Work that is larger than its memory: SparseMat's own case, 8K within 1 GB, and 16384 x 16384, all on the CPU.
 
 Run from the repository: `python -m benchmarks.budget [--cases sparsemat 8k 16k]`; it writes results/budget.json.
-sparsemat: 6800 x 3825 with about 9 million active pixels and room for 4.3 million (SparseMat §3.5): the cascade's
+sparsemat: 6800 x 3825 with about 9 million active pixels and room for 4.3 million (SparseMat §3.3): the cascade's
 active pixels at each scale, and its SAD beside that of the same budget in parts, which equals one shot. 8k: `uhrmat
 image --outputs alpha` on a rendered scene of 7680 x 4320 without a limit and with --max-memory 1GB, in parts (largest
 difference of the alphas, 16-bit TIFF) and as a cascade (SAD against the exact alpha). 16k: a rendered scene of 4096 x

@@ -104,7 +104,7 @@ GATES = ("masked", "whole", "none")
 
 
 class MaskedSE(nn.Module):
-    """Masked squeeze-and-excitation (SparseMat §3.4): channel gates from the context inside and outside the prior.
+    """Masked squeeze-and-excitation (SparseMat Fig. 5): channel gates from the context inside and outside the prior.
 
     Unlike the release, pooling divides by the mask's area, so that small subjects count, and the gate is 2·sigmoid
     with a zero-initialised last layer: it starts as one.

@@ -1,6 +1,6 @@
 """Work that is larger than the memory: from coarse to fine with fewer active pixels each time, and in parts.
 
-Cascade (SparseMat §3.5): the picture is refined at 0.25, 0.5 and 1.0 of its size, and each result decides what is still
+Cascade (SparseMat §3.3): the picture is refined at 0.25, 0.5 and 1.0 of its size, and each result decides what is still
 open at the next. Unlike the release it always ends at 1.0: what does not fit there, or at any scale, is done in parts,
 which changes nothing but the time. Foreground and background colours stay those of the working size, so that no map of
 three channels grows with the scale.

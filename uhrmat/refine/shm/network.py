@@ -1,6 +1,6 @@
 """Sparse high-resolution module (SHM).
 
-Sun, Tang, Tai: "Ultrahigh Resolution Image/Video Matting with Spatio-Temporal Sparsity", CVPR 2023, §3.3-3.4. A sparse
+Sun, Tang, Tai: "Ultrahigh Resolution Image/Video Matting with Spatio-Temporal Sparsity", CVPR 2023, §3.3. A sparse
 U-Net on the active pixels: strides 1, 2, 4, 8, a gate from Masked-SE at the bottom, skips at 1/4, 1/2 and 1/1.
 
 What differs from the paper. `paper` has its widths (64/64/128/256/512, decoder 256-256-64, head 67-32-16-1) and batch
