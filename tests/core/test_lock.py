@@ -122,9 +122,9 @@ def test_an_owner_that_says_nothing_is_young_or_dead(path: Path, text: str) -> N
 
 def test_an_owner_that_took_it_meanwhile_is_given_back(path: Path) -> None:
     file = owned(path, pid=7)
-    lock._put_aside(file, {"pid": 6})
+    lock._remove_dead(file, {"pid": 6})
     assert json.loads(file.read_text()) == {"pid": 7}
-    lock._put_aside(file, {"pid": 7})
+    lock._remove_dead(file, {"pid": 7})
     assert list(path.parent.iterdir()) == []
 
 
@@ -144,8 +144,8 @@ def test_a_file_system_without_locks(path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_locks_are_touched_while_they_are_held(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lock, "_BEAT", 0.01)
-    monkeypatch.setattr(lock, "_BEATING", lock._Beating())
+    monkeypatch.setattr(lock, "_TOUCH_INTERVAL", 0.01)
+    monkeypatch.setattr(lock, "_HEARTBEAT", lock._Heartbeat())
     path.parent.mkdir()
     held = Lock(path)
     held.acquire()

@@ -1,1 +1,1 @@
-"""What everything else stands on: errors, units, devices, memory, files that appear whole, processes, start-up."""
+"""Foundations of all other packages: errors, units, devices, memory, atomic files, locks, processes, start-up."""

@@ -1,4 +1,4 @@
-"""Where to compute and how precisely: what "auto" means on this machine, and how much memory was taken."""
+"""Devices, precision and threads: what "auto" means on this machine, and how much memory was used."""
 
 from __future__ import annotations
 
@@ -12,13 +12,20 @@ from uhrmat.core.memory import peak_resident_memory
 from uhrmat.core.units import format_bytes
 
 LEAST_ON_GPU = 1 << 30
-"""Bytes that must be free on a GPU for "auto" to take it: weights, the libraries' workspaces and the smallest parts."""
+"""Bytes that must be free on a GPU for "auto" to take it: weights, the libraries' workspaces and the smallest tiles.
+An estimate, not measured."""
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def pick_device(name: str) -> str:
-    """A usable device: "auto" is CUDA, then MPS, then the CPU, see `device_note`. Raises InputError for one that is not
-    there, and for a GPU that cannot run what is compiled for it."""
+    """A usable torch device for a name that a user gives.
+
+    Args:
+        name: "auto" (CUDA, then MPS, then the CPU; see `device_note`), "cpu", "cuda", "cuda:1", … or "mps".
+
+    Raises:
+        InputError: The device does not exist, or is a GPU on which a trial convolution fails.
+    """
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     if name == "auto":
         return "cuda" if cuda and not _unfit("cuda") else "mps" if mps else "cpu"
@@ -37,7 +44,7 @@ def pick_device(name: str) -> str:
 
 
 def device_note(name: str) -> str:
-    """For the user: why "auto" leaves a GPU alone that is there; empty in all other cases."""
+    """A note for the user on why "auto" does not use an existing GPU; empty in all other cases."""
     if name != "auto" or not torch.cuda.is_available():
         return ""
     reason = _unfit("cuda")
@@ -45,7 +52,7 @@ def device_note(name: str) -> str:
 
 
 def _unfit(device: str) -> str:
-    """Why a GPU that is there is left alone by "auto"; empty where it is taken."""
+    """Why "auto" does not use an existing GPU; empty where it does."""
     failure = gpu_failure(device)
     if failure:
         return failure
@@ -55,13 +62,15 @@ def _unfit(device: str) -> str:
 
 @cache
 def gpu_failure(device: str) -> str:
-    """What goes wrong with one convolution on a GPU (no kernel for its architecture, a driver that is too old, no
-    memory for the context), in one line; empty where nothing does. Tried once per process."""
+    """Why one small convolution fails on a GPU, in one line; empty where it succeeds. Tried once per process.
+
+    Usual causes: no kernel for its architecture, a driver that is too old, no memory for the context.
+    """
     try:
         with on_device(device):
             x = torch.ones(1, 8, 8, 8, device=device)
-            found = torch.nn.functional.conv2d(x, torch.ones(8, 8, 3, 3, device=device), padding=1)
-            if found[0, 0, 4, 4].item() != 72:
+            y = torch.nn.functional.conv2d(x, torch.ones(8, 8, 3, 3, device=device), padding=1)
+            if y[0, 0, 4, 4].item() != 72:  # 8 channels × 3 × 3
                 return "it computes wrong results"
     except Exception as error:  # torch has no class for these
         return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")[:160]
@@ -69,21 +78,31 @@ def gpu_failure(device: str) -> str:
 
 
 def free_gpu_memory(device: str) -> int:
-    """Bytes of a GPU that this process may take: what is free, and what torch holds in reserve without using it."""
+    """Bytes of a GPU that this process may use: what is free, and what torch has reserved without using it."""
     where = torch.device(device)
     unused = torch.cuda.memory_reserved(where) - torch.cuda.memory_allocated(where)
     return int(torch.cuda.mem_get_info(where)[0] + unused)
 
 
 def on_device(device: str | torch.device) -> AbstractContextManager[object]:
-    """Makes a GPU the current one of this thread for a block: libraries beside torch (spconv) compute on the current
-    one, wherever their tensors are. Nothing happens for other devices."""
+    """Make a GPU this thread's current one within a block; does nothing for other devices.
+
+    Libraries beside torch (spconv) compute on the current GPU, wherever their tensors are.
+    """
     where = torch.device(device)
     return torch.cuda.device(where) if where.type == "cuda" else nullcontext()
 
 
 def pick_precision(name: str, device: str) -> tuple[str, torch.dtype]:
-    """Name and type of the arithmetic. "auto": fp16 on CUDA, bf16 on CPUs that multiply it in hardware, else fp32."""
+    """The name and type of the arithmetic for a name that a user gives.
+
+    Args:
+        name: "auto" (fp16 on CUDA, bf16 on CPUs that multiply it in hardware, else fp32), "fp32", "bf16" or "fp16".
+        device: As `pick_device` returns it.
+
+    Raises:
+        InputError: There is no such precision, or it is fp16 on the CPU.
+    """
     if name == "auto":
         name = "fp16" if device.startswith("cuda") else "bf16" if device == "cpu" and has_fast_bf16() else "fp32"
     if name not in PRECISIONS:
@@ -100,7 +119,7 @@ def has_fast_bf16() -> bool:
 
 
 def set_threads(threads: int | None) -> None:
-    """CPU threads of torch and OpenCV; None leaves their defaults, one per core."""
+    """Set the CPU threads of torch and OpenCV; None leaves their defaults, one per core."""
     if threads is not None:
         import cv2
 
@@ -109,7 +128,7 @@ def set_threads(threads: int | None) -> None:
 
 
 def peak_memory(device: str) -> int:
-    """Bytes: on CUDA the most allocated there so far; else see `memory.peak_resident_memory`."""
+    """The most bytes that torch has allocated on a CUDA device; for others see `memory.peak_resident_memory`."""
     if device.startswith("cuda"):
         return int(torch.cuda.max_memory_allocated(device))
     return peak_resident_memory()

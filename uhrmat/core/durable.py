@@ -1,4 +1,4 @@
-"""Single steps of which safe writing is made: on the disk before the next step, and never over a file by accident."""
+"""Single steps of durable writing: flush to the disk, move without replacing, keep a copy, lock a folder."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ except ImportError:  # Windows
     fcntl = None
 
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL, errno.EACCES}
-"""What a file system answers that has no hard links, or none for this file."""
+"""Error numbers of a file system that has no hard links, or none for this file."""
 _NO_SYNC = {errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF, errno.EACCES, errno.EPERM}
-"""What it answers where a folder cannot be flushed (Windows opens none)."""
+"""Error numbers where a folder cannot be flushed (Windows cannot open one as a file)."""
 _NO_LOCKS = {errno.EBADF, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL}
-"""What it answers where a folder cannot be locked."""
+"""Error numbers where a folder cannot be locked."""
 
 
 def sync_file(path: Path) -> None:
-    """Returns when the file's bytes are on the disk. Raises OSError."""
+    """Flush a file's bytes to the disk. Raises OSError."""
     descriptor = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
     try:
         _flush(descriptor)
@@ -34,7 +34,7 @@ def sync_file(path: Path) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Returns when the folder's names are on the disk, where its file system can do that. Raises OSError."""
+    """Flush a folder's entries to the disk, where its file system can do that. Raises OSError."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except OSError as error:
@@ -51,7 +51,7 @@ def sync_folder(path: Path) -> None:
 
 
 def _flush(descriptor: int) -> None:
-    """On macOS fsync leaves the bytes in the drive's cache; F_FULLFSYNC does not."""
+    """Flush a descriptor. On macOS fsync leaves the bytes in the drive's cache; F_FULLFSYNC does not."""
     with contextlib.suppress(AttributeError, OSError):
         fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
         return
@@ -59,10 +59,14 @@ def _flush(descriptor: int) -> None:
 
 
 def move_without_replacing(source: Path, target: Path) -> None:
-    """Gives a file another name on its disk, if nothing has that name. Raises FileExistsError, OSError.
+    """Rename a file on its disk, unless the new name exists already.
 
-    A link is refused where the name is taken, in one step. Without hard links (FAT, some network folders) the question
-    comes before the move, which leaves an instant between the two.
+    Linking refuses an existing name in one step. Without hard links (FAT, some network folders) the name is checked
+    before the move, so that another process could take it in between.
+
+    Raises:
+        FileExistsError: The target exists.
+        OSError: The file cannot be moved.
     """
     try:
         os.link(source, target)
@@ -77,7 +81,7 @@ def move_without_replacing(source: Path, target: Path) -> None:
 
 
 def link_or_copy(source: Path, copy: Path) -> None:
-    """A second name for a file that stays where it is: a hard link, or else a copy that is on the disk."""
+    """Give a file a second name: a hard link, or else a copy that is flushed to the disk."""
     if not source.is_symlink():
         try:
             return os.link(source, copy)
@@ -91,8 +95,10 @@ def link_or_copy(source: Path, copy: Path) -> None:
 
 @contextlib.contextmanager
 def lock_folder(folder: Path) -> Iterator[None]:
-    """Holds the kernel's lock on the folder itself, where there is one, so that two sets of files that are put in
-    place at the same time do not mix. Held for an instant, so others wait."""
+    """Hold the kernel's lock on a folder within the block, where the file system has locks; others wait.
+
+    It keeps two sets of files that are delivered at the same time from mixing.
+    """
     with contextlib.ExitStack() as stack:
         if fcntl is not None:
             descriptor = os.open(folder, os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""Errors that a user can act on: every one says what is wrong and what to do about it."""
+"""Errors for users: each says what is wrong and what to do about it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class InputError(UhrmatError):
 
 
 class OutputError(UhrmatError):
-    """A result that cannot be written where it was asked for."""
+    """A result that cannot be written where it should be."""
 
 
 class WeightsError(UhrmatError):

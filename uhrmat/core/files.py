@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and the questions asked about paths before any work begins."""
+"""Atomic files, and checks of output paths before any work begins."""
 
 from __future__ import annotations
 
@@ -18,12 +18,18 @@ PathLike = str | os.PathLike[str]
 
 @contextlib.contextmanager
 def atomic_write(path: PathLike, *, overwrite: bool = True) -> Iterator[Path]:
-    """Give a temporary path beside `path`; it gets that name, on the disk, when the block ends well, and vanishes when
-    it does not. Without `overwrite` a file that is there by then is not replaced.
+    """Write a file that appears whole or not at all: yields a temporary path, which is renamed when the block ends.
 
     The temporary name keeps the extension, because encoders choose their format by it. In a stage, whose files have no
-    final names yet, it is `path` itself (see `stage.all_or_none`). Any failure, Ctrl-C included, removes it. An
-    operating system's refusal (full disk, no permission, no such folder) becomes `OutputError`.
+    final names yet, it is `path` itself (see `stage.all_or_none`). Any exception, Ctrl-C included, removes it.
+
+    Args:
+        path: The file to write.
+        overwrite: Replace a file of that name.
+
+    Raises:
+        OutputError: The operating system refuses (full disk, no permission, no such folder), or without `overwrite`
+            a file of that name exists when the block ends.
     """
     target = Path(path)
     need_place(target)
@@ -54,14 +60,20 @@ def atomic_write(path: PathLike, *, overwrite: bool = True) -> Iterator[Path]:
 
 
 def check_writable(folder: PathLike) -> int:
-    """Raise `OutputError` unless files can be made in `folder`, or in the nearest existing folder above a missing one.
+    """Check that files can be made in `folder`, or in the nearest existing folder above a missing one.
 
-    Tried by making and removing an empty file: permission bits say nothing to root or on a read-only disk. Before it,
-    what a process that was killed left there is finished or removed, see `stage.recover`; returns how much that was.
+    An empty file is made and removed: permission bits say nothing to root or on a read-only disk. Before that, what a
+    killed process left there is finished or removed.
+
+    Returns:
+        How many stages and temporary files were recovered, see `stage.recover`.
+
+    Raises:
+        OutputError: No file can be made.
     """
-    asked = Path(folder)
-    need_place(asked)
-    nearest = asked.absolute()
+    target = Path(folder)
+    need_place(target)
+    nearest = target.absolute()
     while not nearest.exists() and nearest != nearest.parent:
         nearest = nearest.parent
     if not nearest.is_dir():
@@ -74,7 +86,7 @@ def check_writable(folder: PathLike) -> int:
     except OSError as error:
         reason = error.strerror or str(error)
         raise OutputError(
-            f"Cannot write to the folder '{asked}': {reason}.", "Choose another output folder."
+            f"Cannot write to the folder '{target}': {reason}.", "Choose another output folder."
         ) from error
     return recovered
 

@@ -1,11 +1,11 @@
-"""One process at a time: a lock file that the kernel holds, and a rule for machines that its lock does not reach.
+"""File locks that work across processes, containers and machines.
 
-The lock is the kernel's (`filelock`: flock, on Windows LockFileEx): it ends with its process, whatever ended it and in
-whatever container it ran. Beside it a file says who holds it (host, machine, process) and is touched every few seconds.
-Where the kernel's lock has been obtained, an owner that is named there for the same machine is dead. Of an owner on
-another machine that is not certain (on some network folders a lock is only seen by the machine that holds it), nor of
-any where the file system knows no locks: they count as dead when nobody touched the file for STALE seconds. Ages are
-taken on the file system's own clock, so that two machines need not agree on the time.
+The lock itself is the kernel's (`filelock`: flock, on Windows LockFileEx): it ends with its process, however that ends
+and in whatever container it runs. Beside it an owner file names the holder (host, machine, process) and is touched
+every few seconds. Whoever gets the kernel's lock while the owner file names the same machine knows that this owner is
+dead. For an owner on another machine that is not certain (on some network folders only the machine that holds a lock
+sees it), nor for any owner on a file system without locks: they count as dead when nobody has touched the owner file
+for STALE seconds. Ages are measured by the file system's own clock, so that machines need not agree on the time.
 """
 
 from __future__ import annotations
@@ -26,21 +26,30 @@ from uhrmat.core.durable import move_without_replacing
 from uhrmat.core.errors import OutputError
 
 if TYPE_CHECKING:
-    from filelock import FileLock
+    from filelock import FileLock  # its import takes 40 ms, and most commands lock nothing
 
 STALE = 300.0
-"""Seconds without a sign of life after which another machine's lock counts no more; it may only have been paused."""
-_BEAT = 10.0
-_PATIENCE = 0.2
-"""Seconds to wait for a lock that another process only looks at, see `find_holder`."""
+"""Seconds after which a lock of another machine whose owner file was not touched is ignored: 30 missed touches. Long,
+because its process may only have been paused."""
+_TOUCH_INTERVAL = 10.0
+"""Seconds between two touches of an owner file."""
+_KERNEL_TIMEOUT = 0.2
+"""Seconds to wait for the kernel's lock: another process may hold it for an instant to look, see `find_holder`."""
+_POLL_INTERVAL = _KERNEL_TIMEOUT / 8
+_ATTEMPTS = 3
+"""How often a dead owner's file is replaced before another process, which was quicker each time, gets the lock."""
 
 _NO_LOCKS = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL}
-"""What a file system answers that knows no locks."""
+"""Error numbers of a file system without locks."""
 
 
 class LockHeld(Exception):
-    """The lock is held. owner: what its file says of the holder, which may be nothing; file: that file where it alone
-    says so, and None where the kernel does."""
+    """Another process holds the lock.
+
+    Attributes:
+        owner: The contents of the owner file: host, machine, pid and token; empty where it cannot be read.
+        file: The owner file where it alone says that the lock is held; None where the kernel does.
+    """
 
     def __init__(self, owner: dict[str, Any], file: Path | None = None) -> None:
         self.owner, self.file = owner, file
@@ -48,7 +57,7 @@ class LockHeld(Exception):
 
 
 class Lock:
-    """A lock named by `path`: the kernel's on that file, the owner in `<path>.json`. The folder must exist."""
+    """A lock: the kernel's on the file `path`, with the owner file `<path>.json`. The folder must exist."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.owner_file = path, path.with_name(f"{path.name}.json")
@@ -56,28 +65,28 @@ class Lock:
         self._owner: dict[str, Any] | None = None
 
     def acquire(self) -> None:
-        """Takes the lock. Raises LockHeld, OSError."""
+        """Take the lock. Raises LockHeld, OSError."""
         kernel = _kernel_lock(self.path)
         if kernel is False:
             raise LockHeld(read_owner(self.owner_file))
         self._kernel = kernel
         try:
-            self._owner = _own(self.owner_file, self._kernel is not None)
+            self._owner = _write_owner(self.owner_file, self._kernel is not None)
         except BaseException:
-            self._let_go()
+            self._release_kernel()
             raise
-        _BEATING.add(self.owner_file)
+        _HEARTBEAT.add(self.owner_file)
 
     def release(self) -> None:
-        """Gives the lock back, and removes its files."""
-        _BEATING.remove(self.owner_file)
+        """Release the lock and remove its files."""
+        _HEARTBEAT.remove(self.owner_file)
         if self._owner is not None and read_owner(self.owner_file) == self._owner:
             self.owner_file.unlink(missing_ok=True)
         self._owner = None
-        self._let_go()
+        self._release_kernel()
 
-    def _let_go(self) -> None:
-        """Removed while it is held: who waits for the file finds it gone, and makes a new one."""
+    def _release_kernel(self) -> None:
+        """Release the kernel's lock, having removed its file: a process that waits for it makes a new one."""
         if self._kernel is None:
             return
         with suppress(OSError):  # Windows removes no file that is open
@@ -89,9 +98,14 @@ class Lock:
 
 @contextmanager
 def hold_lock(path: Path, place: Path | str) -> Iterator[None]:
-    """Holds the lock `path`, whose folder is made. place: what is locked, for the message.
+    """Hold a lock within the block.
 
-    Raises OutputError that names who is at work, or says that nothing can be written there.
+    Args:
+        path: The lock file; its folder is made.
+        place: What is locked, for the error.
+
+    Raises:
+        OutputError: Another process holds it, which the error names, or nothing can be written there.
     """
     lock = Lock(path)
     try:
@@ -109,7 +123,7 @@ def hold_lock(path: Path, place: Path | str) -> Iterator[None]:
 
 
 def lock_error(held: LockHeld, place: Path | str) -> OutputError:
-    """The error for a lock that is held."""
+    """The error for a lock of `place` that another process holds."""
     cure = "Wait for it, or choose another folder with -o."
     if held.file is not None:
         cure = f"Wait for it, choose another folder with -o, or remove {held.file} if you are sure that it has ended."
@@ -117,7 +131,7 @@ def lock_error(held: LockHeld, place: Path | str) -> OutputError:
 
 
 def find_holder(path: Path) -> LockHeld | None:
-    """Who holds the lock `path`, or None. Raises OSError."""
+    """Who holds the lock `path`, without taking it; None if nobody does. Raises OSError."""
     lock = Lock(path)
     kernel = _kernel_lock(path) if path.exists() else None
     if kernel is False:
@@ -133,21 +147,21 @@ def find_holder(path: Path) -> LockHeld | None:
 
 
 def read_owner(path: Path) -> dict[str, Any]:
-    """What an owner's file says; nothing where it is missing or says nothing sensible."""
+    """The contents of an owner file; empty where it is missing or no JSON object."""
     try:
-        found = json.loads(path.read_text("utf-8"))
+        owner = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return owner if isinstance(owner, dict) else {}
 
 
 def _kernel_lock(path: Path) -> Any:
-    """The kernel's lock on the file, False where another holds it, None where the file system has none."""
+    """The kernel's lock on the file; False where another process holds it, None where the file system has none."""
     from filelock import FileLock, Timeout
 
-    lock = FileLock(str(path), timeout=_PATIENCE, thread_local=False, fallback_to_soft=False)
+    lock = FileLock(str(path), timeout=_KERNEL_TIMEOUT, thread_local=False, fallback_to_soft=False)
     try:
-        lock.acquire(poll_interval=_PATIENCE / 8)
+        lock.acquire(poll_interval=_POLL_INTERVAL)
     except Timeout:
         return False
     except NotImplementedError:
@@ -159,28 +173,28 @@ def _kernel_lock(path: Path) -> Any:
     return lock
 
 
-def _own(path: Path, kernel: bool) -> dict[str, Any]:
-    """Writes the owner's file, in the place of a dead owner's if there is one. Raises LockHeld, OSError."""
+def _write_owner(path: Path, kernel: bool) -> dict[str, Any]:
+    """Write the owner file, replacing a dead owner's. Raises LockHeld, OSError."""
     owner = {"host": socket.gethostname(), "machine": _machine(), "pid": os.getpid(), "token": secrets.token_hex(8)}
     part = path.with_name(f"{path.name}.{owner['token']}")
     try:
         part.write_text(json.dumps(owner), "utf-8")
-        for _ in range(3):
+        for _ in range(_ATTEMPTS):
             try:
                 move_without_replacing(part, path)
                 return owner
             except FileExistsError:
-                found = read_owner(path)
-                if not _is_dead(path, found, kernel):
-                    raise LockHeld(found, path) from None
-                _put_aside(path, found)
+                other = read_owner(path)
+                if not _is_dead(path, other, kernel):
+                    raise LockHeld(other, path) from None
+                _remove_dead(path, other)
         raise LockHeld(read_owner(path), path)
     finally:
         part.unlink(missing_ok=True)
 
 
-def _put_aside(path: Path, dead: dict[str, Any]) -> None:
-    """Removes a dead owner's file. Should another process have been quicker, what it put there is given back."""
+def _remove_dead(path: Path, dead: dict[str, Any]) -> None:
+    """Remove a dead owner's file; one that another process has put there meanwhile is put back."""
     aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     with suppress(FileNotFoundError):
         os.replace(path, aside)
@@ -191,7 +205,7 @@ def _put_aside(path: Path, dead: dict[str, Any]) -> None:
 
 
 def _is_dead(path: Path, owner: dict[str, Any], kernel: bool) -> bool:
-    """The rule above. kernel: whether the kernel's lock is ours; owner: what the file says."""
+    """Whether an owner is dead, by the rule of this module. kernel: this process has the kernel's lock."""
     if kernel and owner.get("machine") == _machine():
         return True
     probe = path.with_name(f"clock-{secrets.token_hex(4)}")
@@ -205,14 +219,14 @@ def _is_dead(path: Path, owner: dict[str, Any], kernel: bool) -> bool:
 
 
 def _machine() -> str:
-    """One kernel, from its start to its end: all its containers share it. Where none is told, the host's name."""
+    """An id of the running kernel, which all its containers share; the host's name where there is none."""
     with suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     return socket.gethostname()
 
 
-class _Beating:
-    """Owner's files of this process, touched by one thread as long as there are any."""
+class _Heartbeat:
+    """Touches the owner files of this process from one thread, as long as there are any."""
 
     def __init__(self) -> None:
         self._paths: set[Path] = set()
@@ -232,7 +246,7 @@ class _Beating:
 
     def _run(self) -> None:
         while True:
-            time.sleep(_BEAT)
+            time.sleep(_TOUCH_INTERVAL)
             with self._guard:
                 paths = list(self._paths)
                 self._runs = bool(paths)
@@ -243,4 +257,4 @@ class _Beating:
                     os.utime(path)
 
 
-_BEATING = _Beating()
+_HEARTBEAT = _Heartbeat()

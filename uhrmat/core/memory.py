@@ -1,5 +1,4 @@
-"""Memory: how much this process holds and may take, and what two libraries keep without need (oneDNN its kernels,
-glibc what was freed). Imports no torch."""
+"""Memory: how much this process uses and may use, and limits on what oneDNN and glibc keep. Imports no torch."""
 
 from __future__ import annotations
 
@@ -13,19 +12,23 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-_KERNELS = "ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128"
+_KERNEL_CACHE = "ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128"
+"""The variable by which oneDNN limits its cache of compiled kernels, and their number; its own default is 1024."""
 TRIM_EVERY = 5
-"""Frames of a clip."""
+"""Frames of a clip after which `trim_heap` is called."""
 
 
 def limit_kernel_cache() -> None:
-    """Keeps oneDNN, which makes a kernel for each shape and keeps 1 024, to 128: each frame has active sets of other
-    sizes. To be called before the first convolution; what the user has set counts."""
-    os.environ.setdefault(*_KERNELS)
+    """Limit oneDNN's cache of compiled kernels; call it before the first convolution.
+
+    oneDNN compiles a kernel for each shape, and the active set of each frame has another size. A limit that the user
+    has set in the environment stays.
+    """
+    os.environ.setdefault(*_KERNEL_CACHE)
 
 
 def trim_heap() -> None:
-    """Hands freed memory back to the system where glibc would hold it, in pieces, for each thread."""
+    """Return freed memory to the system, which glibc would keep in pieces for each thread."""
     if sys.platform != "linux":
         return
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
@@ -34,20 +37,24 @@ def trim_heap() -> None:
 
 
 def resident_memory() -> int:
-    """Bytes that this process holds now; where the system does not tell, the most it has held."""
+    """Bytes of memory in use by this process now; the most so far where the system does not report that."""
     return _proc_bytes("self/status", "VmRSS") or int(_windows_process().held) or _peak_of_process()
 
 
 def prior_process_memory() -> int:
-    """Bytes that the prior's processes hold now, without the libraries that they share with this one; 0 where the
-    system does not tell."""
+    """Bytes in use by this process's prior workers now, without the libraries that they share with it.
+
+    0 where the system does not report that.
+    """
     return sum(_proc_bytes(f"{pid}/status", "RssAnon") for pid in _prior_processes())
 
 
 def peak_resident_memory() -> int:
-    """Bytes: the most that this process has held, plus the most that the prior's process has, which lives beside it.
-    The two peaks need not fall together: the sum is never too small."""
-    # Not ru_maxrss where there is better: it begins with what the process held that started this one.
+    """The most bytes that this process has used, plus the most that its prior worker has.
+
+    The two peaks need not coincide, so the sum may be too large but never too small.
+    """
+    # Not ru_maxrss where there is better: it begins with the memory of the process that started this one.
     own = _proc_bytes("self/status", "VmHWM") or _peak_of_process()
     return own + sum(_proc_bytes(f"{pid}/status", "VmHWM") for pid in _prior_processes())
 
@@ -62,10 +69,10 @@ def _peak_of_process() -> int:
 
 
 def available_memory() -> int:
-    """Bytes that new work may take without swapping; half of the machine's where the system does not tell."""
-    found = _proc_bytes("meminfo", "MemAvailable")
-    if found or not hasattr(os, "sysconf"):
-        return found or _windows_available()
+    """Bytes that new work may use without swapping; half of the machine's where the system does not report that."""
+    available = _proc_bytes("meminfo", "MemAvailable")
+    if available or not hasattr(os, "sysconf"):
+        return available or _windows_available()
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
 
 
@@ -88,25 +95,25 @@ class _ProcessMemory(ctypes.Structure):
 
 
 def _windows_available() -> int:
-    """Bytes of physical memory that are free on Windows; 2 GiB where it does not tell."""
+    """Bytes of physical memory that are free on Windows; 2 GiB where it does not report that."""
     status = _MemoryStatus(length=ctypes.sizeof(_MemoryStatus))
     libraries: Any = getattr(ctypes, "windll", None)
-    told = libraries is not None and libraries.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))
-    return int(status.available) if told else 2 << 30
+    known = libraries is not None and libraries.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))
+    return int(status.available) if known else 2 << 30
 
 
 def _windows_process() -> _ProcessMemory:
-    """What this process holds on Windows; zeros where it does not tell."""
-    found = _ProcessMemory(size=ctypes.sizeof(_ProcessMemory))
+    """Memory counters of this process on Windows; zeros elsewhere."""
+    counters = _ProcessMemory(size=ctypes.sizeof(_ProcessMemory))
     libraries: Any = getattr(ctypes, "windll", None)
     if libraries is not None:
         this = ctypes.c_void_p(-1)
-        libraries.psapi.GetProcessMemoryInfo(this, ctypes.byref(found), ctypes.c_uint32(found.size))
-    return found
+        libraries.psapi.GetProcessMemoryInfo(this, ctypes.byref(counters), ctypes.c_uint32(counters.size))
+    return counters
 
 
 def has_nvidia() -> bool:
-    """Whether an NVIDIA GPU is there, by its driver: what can be known before torch is loaded."""
+    """Whether an NVIDIA driver is installed, which can be known before torch is loaded."""
     return Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi") is not None
 
 
@@ -121,27 +128,31 @@ def _proc_bytes(file: str, key: str) -> int:
 
 def _prior_processes() -> list[str]:
     """Process ids of this process's `uhrmat.prior.worker`s."""
-    found = []
+    ids = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
             if parent == str(os.getpid()) and b"uhrmat.prior.worker" in (folder / "cmdline").read_bytes():
-                found.append(folder.name)
+                ids.append(folder.name)
         except OSError:
             continue
-    return found
+    return ids
 
 
 allowed_memory: ContextVar[int | None] = ContextVar("memory that decoding must stay within", default=None)
+"""Bytes that the process may use, see `memory_limit`; None: what is free."""
 
 
 @contextmanager
 def memory_limit(max_bytes: int | None, device: str = "cpu") -> Iterator[None]:
-    """Within the block, pictures are decoded only where the whole process stays within `max_bytes` of memory.
+    """Within the block, decode pictures only where the whole process stays within a limit.
 
-    None changes nothing: then what an outer block says counts, and without one the memory that is free. So does a CUDA
-    `device` ("auto": where there is one), because there `max_bytes` are of the device. A thread that is started within
-    the block must be given its context (`contextvars.copy_context`).
+    A thread that is started within the block must be given its context (`contextvars.copy_context`).
+
+    Args:
+        max_bytes: The limit. None changes nothing: the limit of an outer block holds, else the memory that is free.
+        device: Where networks run. With CUDA ("auto": where there is an NVIDIA GPU) nothing changes either, because
+            there `max_bytes` limits the device's memory.
     """
     token = allowed_memory.set(allowed_memory.get())
     try:
@@ -152,6 +163,6 @@ def memory_limit(max_bytes: int | None, device: str = "cpu") -> Iterator[None]:
 
 
 def set_memory_limit(max_bytes: int | None, device: str = "cpu") -> None:
-    """As `memory_limit`, until the block of that ends in which this is called."""
+    """As `memory_limit`, until the end of the `memory_limit` block in which this is called."""
     if max_bytes is not None and not device.startswith("cuda") and not (device == "auto" and has_nvidia()):
         allowed_memory.set(max_bytes)

@@ -17,11 +17,11 @@ HINTS = ("trimap", "mask", "plate")
 RESULTS = ("alpha", "foreground", "cutout", "preview", "composite")
 Listing = Mapping[str, list[str]]
 EXTENSION = re.compile(r"\.(?!v?\d+$)[a-z0-9]{2,4}", re.ASCII)
-"""What looks like a file's extension: not the `.v2` or `.001` that folders are named with."""
+"""A file's extension: not the `.v2` or `.001` that folders are named with."""
 
 
 def normalise_name(name: str) -> str:
-    """The name with accented letters in one form."""
+    """A file name with accented letters in composed form (NFC), for comparing."""
     return unicodedata.normalize("NFC", name)
 
 
@@ -33,9 +33,15 @@ def split_ending(stem: str, endings: Iterable[str] = (*HINTS, *RESULTS)) -> tupl
 
 
 def list_folder(folder: Path) -> Listing:
-    """Names in a folder by stem; files with a hint's ending also by the stem with that ending in small letters.
-    Folders count with their whole name, too. Hidden ones are left out; empty for a folder that cannot be read."""
-    found = defaultdict[str, list[str]](list)
+    """The names in a folder, by the stems under which they are looked for.
+
+    Each name is listed under its stem, under its whole name (which is how folders are looked for), and where it has a
+    hint's ending also with that ending in lower case. Hidden files are left out.
+
+    Returns:
+        Names by normalised stem; empty for a folder that cannot be read.
+    """
+    listing = defaultdict[str, list[str]](list)
     try:
         names = sorted(os.listdir(folder))
     except OSError:
@@ -47,33 +53,43 @@ def list_folder(folder: Path) -> Listing:
         base, ending = split_ending(stem)
         keys = [stem, name, f"{base}_{ending}" if ending else stem]
         for key in dict.fromkeys(normalise_name(key) for key in keys):
-            found[key].append(name)
-    return found
+            listing[key].append(name)
+    return listing
 
 
 def is_picture(path: Path) -> bool:
-    """Whether a hint may be in that file, by its name."""
+    """Whether a file may be a hint, by its extension."""
     return path.suffix.lower() in HINT_SUFFIXES
 
 
 def find_hints(
     stem: str, kind: str, folder: Path, names: Listing, *, beside: bool, usable: Callable[[Path], bool] = is_picture
 ) -> list[Path]:
-    """What in `folder` (`names`: its `list_folder`) may be the hint of a photograph or clip named `stem`.
+    """Files that may be the hint of a photograph or clip.
 
-    A hint has that stem, or the stem and `_trimap` (`_mask`, …); beside the photograph itself (`beside`) only the
-    latter, as there the plain stem is the photograph's own.
+    A hint is named like the photograph, or with `_trimap`, `_mask` or `_plate` behind its stem.
+
+    Args:
+        stem: Of the photograph or clip.
+        kind: "trimap", "mask" or "plate".
+        folder: Where to look.
+        names: `list_folder` of it.
+        beside: The photograph lies in the same folder: then only names with the ending count.
+        usable: Which files count.
+
+    Returns:
+        The files of the first form of name that has any.
     """
     plain = normalise_name(stem)
     for key in (f"{plain}_{kind}",) if beside else (plain, f"{plain}_{kind}"):
-        found = [path for name in names.get(key, ()) if usable(path := folder / name)]
-        if found:
-            return found
+        hints = [path for name in names.get(key, ()) if usable(path := folder / name)]
+        if hints:
+            return hints
     return []
 
 
 def find_existing(path: Path) -> Path:
-    """The path, or the one in its folder whose name reads the same."""
+    """The path itself if it exists, else the one file in its folder whose name differs only in its Unicode form."""
     if os.path.exists(path):
         return path
     wanted = normalise_name(path.name)
@@ -85,14 +101,16 @@ def find_existing(path: Path) -> Path:
 
 
 def companion_names(names: Iterable[str]) -> set[str]:
-    """Those of the names of pictures and clips in one folder that are hints or results of another one, as `X_mask.png`
-    beside `X.JPG`. Large and small letters count as one."""
+    """The names that are hints or results of another name in the same folder, as `X_mask.png` beside `X.JPG`.
+
+    Case does not count.
+    """
     names = list(names)
     stems = {name: normalise_name(PurePosixPath(name).stem) for name in names}
     there = {stem.casefold() for stem in stems.values()}
-    found = set()
+    result = set()
     for name, stem in stems.items():
         base, ending = split_ending(stem)
         if ending and base.casefold() in there:
-            found.add(name)
-    return found
+            result.add(name)
+    return result

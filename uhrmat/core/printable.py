@@ -1,4 +1,4 @@
-"""File names and messages as a terminal, a log or a page may show them: what is no visible character is escaped."""
+"""Escapes control characters in file names and messages for terminals, logs and pages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def printable(text: str, keep: str = "") -> str:
-    """`text` with control characters escaped as in Python: ESC as `\\x1b`, a byte that is not UTF-8 as `\\xff`.
+    """Escape control characters as Python does: ESC as `\\x1b`, a byte that is not UTF-8 as `\\xff`.
 
     Terminals act on control characters, so a file name must not reach one as it is. Letters of all scripts, accents,
     emoji and blanks are left alone. The result can be encoded as UTF-8.
@@ -25,10 +25,10 @@ def printable(text: str, keep: str = "") -> str:
         text: A file name, or a message that holds one.
         keep: Characters that are not escaped, like the line ends of a traceback.
     """
-    return _HIDDEN.sub(lambda found: found[0] if found[0] in keep else _escaped(found[0]), text)
+    return _HIDDEN.sub(lambda match: match[0] if match[0] in keep else _escape(match[0]), text)
 
 
-def _escaped(character: str) -> str:
+def _escape(character: str) -> str:
     code = ord(character)
     if 0xDC80 <= code <= 0xDCFF:  # PEP 383: the byte 0x80..0xff
         return f"\\x{code - 0xDC00:02x}"
@@ -38,12 +38,12 @@ def _escaped(character: str) -> str:
 
 
 def escape_surrogates(value: Any) -> Any:
-    """A JSON value in which bytes of file names that are not UTF-8 are escaped as by `printable`, in all its strings.
+    """Escape, in all strings of a JSON value, bytes of file names that are not UTF-8, as `printable` does.
 
-    JSON escapes control characters itself, and its readers want them back; but lone surrogates many of them refuse.
+    JSON escapes control characters itself, but many of its readers refuse lone surrogates.
     """
     if isinstance(value, str):
-        return _SURROGATES.sub(lambda found: _escaped(found[0]), value)
+        return _SURROGATES.sub(lambda match: _escape(match[0]), value)
     if isinstance(value, dict):
         return {escape_surrogates(key): escape_surrogates(item) for key, item in value.items()}
     return [escape_surrogates(item) for item in value] if isinstance(value, (list, tuple)) else value

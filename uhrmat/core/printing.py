@@ -1,4 +1,4 @@
-"""What a library prints to Python's `sys.stdout`, kept apart by thread.
+"""Captures what one thread prints to Python's `sys.stdout`.
 
 `contextlib.redirect_stdout` exchanges the one `sys.stdout` of the process: of two threads that overlap, the one that
 ends last puts back the other's replacement, and nothing is ever seen of what is printed after that.
@@ -15,12 +15,13 @@ from typing import Any
 
 _LOCK = threading.Lock()
 _KEPT: dict[int, list[io.StringIO]] = {}
-"""By thread, what it prints in its open blocks, the innermost last."""
+"""By thread, the buffers of its blocks, the innermost last."""
 _placed: _ByThread | None = None
+"""The replacement of `sys.stdout` while there is any block."""
 
 
 class _ByThread:
-    """A `sys.stdout` that keeps what threads with an open block write, and hands on what all others write."""
+    """A `sys.stdout` that writes to the buffer of a thread that has one, and to `real` for all others."""
 
     def __init__(self, real: Any) -> None:
         self.real = real
@@ -35,7 +36,7 @@ class _ByThread:
 
 @contextmanager
 def capture_output() -> Iterator[io.StringIO]:
-    """What this thread prints within the block is in the buffer; other threads print as before.
+    """Capture what this thread prints within the block; other threads print as before. Yields the buffer.
 
     When the last block of any thread has ended, `sys.stdout` is what it was before the first, unless somebody else has
     set it meanwhile.

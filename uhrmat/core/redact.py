@@ -1,4 +1,4 @@
-"""What is written beside the results, and given away with them, names no folder of the machine it was made on."""
+"""Removes folder names of this machine from reports that are delivered with the results."""
 
 from __future__ import annotations
 
@@ -8,26 +8,35 @@ from typing import Any
 
 
 def redact_folders(value: Any, names: Mapping[Path, str]) -> Any:
-    """A JSON value in whose strings each path of `names`, as it was given, as absolute or as resolved path, stands as
-    its name. Longer paths go first, so that a file in one of the folders keeps the name of its own."""
+    """Replace paths by names in all strings of a JSON value.
+
+    Args:
+        value: Any JSON value; keys are treated like values.
+        names: What to write for each path. The path is replaced as it is spelt here, as absolute and as resolved path.
+            Longer paths go first, so that a file in a listed folder gets its own name.
+
+    Returns:
+        A new value of the same structure.
+    """
     forms: dict[str, str] = {}
     for path, name in names.items():
         for form in (str(path), str(path.absolute()), str(path.resolve())):
             if Path(form).name != form:  # a plain name has no folder
                 forms.setdefault(form, name)
-    return _replaced(value, sorted(forms.items(), key=lambda form: -len(form[0])))
+    return _replace(value, sorted(forms.items(), key=lambda form: -len(form[0])))
 
 
 def names_by_path(paths: Iterable[Path]) -> dict[Path, str]:
-    """Each path with its own name, for `redact_folders`."""
+    """Map each path to its own file name, for `redact_folders`."""
     return {path: path.name or str(path) for path in paths}
 
 
-def _replaced(value: Any, forms: list[tuple[str, str]]) -> Any:
+def _replace(value: Any, forms: list[tuple[str, str]]) -> Any:
+    """`value` with each form replaced by its name, in the order given."""
     if isinstance(value, str):
         for form, name in forms:
             value = value.replace(form, name)
         return value
     if isinstance(value, dict):
-        return {_replaced(key, forms): _replaced(item, forms) for key, item in value.items()}
-    return type(value)(_replaced(item, forms) for item in value) if isinstance(value, (list, tuple)) else value
+        return {_replace(key, forms): _replace(item, forms) for key, item in value.items()}
+    return type(value)(_replace(item, forms) for item in value) if isinstance(value, (list, tuple)) else value

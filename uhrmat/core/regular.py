@@ -1,6 +1,6 @@
-"""What is read is a regular file: a pipe or a device may keep its reader waiting for ever, and cannot be read twice.
+"""Checks that paths name regular files, before they are opened.
 
-Asked of every path that the user names or that lies in a folder, before it is opened.
+A pipe or a device may block its reader for ever, and cannot be read twice.
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ STANDARD_INPUT = "-"
 
 
 def special_kind(path: str | os.PathLike[str]) -> str | None:
-    """What a path leads to, links followed, if it is neither a file nor a folder: "a pipe", "a device", "a socket";
-    None for all others, also where nothing is there."""
+    """The kind of a path, links followed, that is neither a file nor a folder; None for all others.
+
+    Returns:
+        "a pipe", "a device", "a socket", or "standard input" for `-` where no file has that name.
+    """
     try:
         mode = os.stat(path).st_mode
     except (OSError, ValueError):
@@ -29,14 +32,14 @@ def special_kind(path: str | os.PathLike[str]) -> str | None:
 
 
 def need_regular(path: str | os.PathLike[str], error: type[UhrmatError] = InputError) -> None:
-    """Raises `error` for a pipe, a device, a socket, or `-` for standard input; what is not there passes."""
+    """Raise `error` for a pipe, a device, a socket, or `-` for standard input; a missing file passes."""
     kind = special_kind(path)
     if kind is not None:
         raise error(f"'{os.fspath(path)}' is {kind}, and only files are read.", "Save it as a file, and name that.")
 
 
 def need_place(path: str | os.PathLike[str]) -> None:
-    """Raises OutputError where a file or folder is to be written to a pipe, a device, a socket, or `-`."""
+    """Raise OutputError where an output path is a pipe, a device, a socket, or `-`."""
     kind = special_kind(path)
     if kind is not None:
         kind = "standard output" if kind == "standard input" else kind
@@ -44,7 +47,7 @@ def need_place(path: str | os.PathLike[str]) -> None:
 
 
 def check_name(path: Path) -> None:
-    """Raises OutputError where a file cannot be written because a name in its path is too long for the disk.
+    """Raise OutputError where a name in a path is too long for its disk.
 
     Names count in bytes: 255 on most disks, fewer on encrypted ones.
     """

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first asks for an orderly end, the second ends the process at once."""
+"""Ctrl-C and SIGTERM: the first requests an orderly end, the second ends the process at once."""
 
 from __future__ import annotations
 
@@ -13,34 +13,37 @@ INTERRUPTED = 130
 """The exit code of a process that was interrupted."""
 _NUMBERS = (signal.SIGINT, signal.SIGTERM)
 _GRACE = 2.0
-"""Seconds that an orderly end may take after the second signal: a thread that is stuck can keep it waiting for ever."""
+"""Seconds that an orderly end may take after the second signal; without a limit a stuck thread would block it."""
 
 
 class StopRequest:
-    """`value` is True from the first signal on."""
+    """Whether a signal has requested the end: `value` is True from the first signal on."""
 
     value = False
 
 
 @contextmanager
 def stop_on_signal() -> Iterator[StopRequest]:
-    """Within it the first SIGINT or SIGTERM sets the flag that is yielded. The next raises KeyboardInterrupt, and
-    ends the process soon if the block cannot be left (see `exit_after_grace`). Does nothing outside the main thread."""
-    asked = StopRequest()
+    """Within the block, the first SIGINT or SIGTERM sets the request that is yielded, and the next one interrupts.
+
+    The second signal raises KeyboardInterrupt, and ends the process after a grace time if the block cannot be left (see
+    `exit_after_grace`). Does nothing outside the main thread.
+    """
+    request = StopRequest()
     last: list[threading.Timer] = []
     if threading.current_thread() is not threading.main_thread():
-        yield asked
+        yield request
         return
 
-    def hear(number: int, frame: FrameType | None) -> None:
-        if asked.value:
+    def handle(number: int, frame: FrameType | None) -> None:
+        if request.value:
             last.append(exit_after_grace())
             raise KeyboardInterrupt
-        asked.value = True
+        request.value = True
 
-    before = {number: signal.signal(number, hear) for number in _NUMBERS}
+    before = {number: signal.signal(number, handle) for number in _NUMBERS}
     try:
-        yield asked
+        yield request
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -49,7 +52,7 @@ def stop_on_signal() -> Iterator[StopRequest]:
 
 
 def exit_after_grace() -> threading.Timer:
-    """Ends the process in `_GRACE` seconds if it has not ended by then: other threads are not waited for."""
+    """End the process in `_GRACE` seconds, without waiting for other threads, if it has not ended by then."""
     last = threading.Timer(_GRACE, os._exit, (INTERRUPTED,))
     last.daemon = True
     last.start()
@@ -57,16 +60,18 @@ def exit_after_grace() -> threading.Timer:
 
 
 def install_interrupt_handler() -> None:
-    """From now on the first SIGINT or SIGTERM raises KeyboardInterrupt, the second ends the process. A signal that
-    whoever started the process wants ignored, as `nohup` does, stays ignored."""
-    asked = StopRequest()
+    """From now on the first SIGINT or SIGTERM raises KeyboardInterrupt, and the second ends the process.
 
-    def hear(number: int, frame: FrameType | None) -> None:
-        if asked.value:
+    A signal that the parent process has set to be ignored, as `nohup` does, stays ignored.
+    """
+    request = StopRequest()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if request.value:
             os._exit(INTERRUPTED)
-        asked.value = True
+        request.value = True
         raise KeyboardInterrupt
 
     for number in _NUMBERS:
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, hear)
+            signal.signal(number, handle)

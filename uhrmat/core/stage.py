@@ -1,15 +1,14 @@
-"""Sets of files that take their names together or not at all, whenever the process is killed or the power fails.
+"""Sets of files that are delivered together or not at all, even if the process is killed or the power fails.
 
-They are written into a hidden folder beside their targets, the stage, and flushed. Then `_JOURNAL` is written there,
-which says what each target was (its size and time of change, or that it was not there) and what it becomes; what is to
-be replaced is kept in the stage under a second name and does not leave its place. From then on the set counts as
-delivered: each file is moved over its target. A move that fails turns the journal into `_UNDO`, and what was moved is
-put back.
+The files are written into a hidden folder beside their targets, the stage, and flushed. Then `_JOURNAL` is written
+there: for each target its size and time of change before (or that it did not exist) and after. A file that is to be
+replaced gets a second name in the stage and stays in its place. From then on the set counts as delivered, and each
+file is moved over its target. If a move fails, the journal is renamed to `_UNDO`, and the moves are undone.
 
-A stage is locked by its process (`core.lock`). One that nobody holds was left by a process that was killed, and
-`recover` finishes it: with a journal the remaining moves are made (or all are taken back, where something else has
-changed a target meanwhile), with `_UNDO` they are taken back, with neither nothing had been moved. So after the next
-run in the folder all targets are of the old set, or all of the new one.
+A stage is locked by its process (`core.lock`). An unlocked one was left by a process that was killed, and `recover`
+finishes it: with a journal the remaining moves are made (or all are undone, where something else has changed a target
+meanwhile), with `_UNDO` all are undone, with neither nothing had been moved. So after the next run in the folder all
+targets are of the old set, or all of the new one.
 """
 
 from __future__ import annotations
@@ -31,15 +30,22 @@ from uhrmat.core.lock import STALE, Lock, LockHeld
 _PREFIX = ".uhrmat-"
 _NAME = re.compile(r"\.uhrmat-[a-z0-9_]{8}")
 TEMPORARY = re.compile(r"\..*\.[0-9a-f]{8}\.tmp(\.\w+)?", re.DOTALL)
-"""Of a single file that is being written, see `files.atomic_write`."""
+"""The temporary name of a single file that is being written, see `files.atomic_write`."""
 _LOCK, _JOURNAL, _UNDO, _OLD = ".uhrmat-lock", ".uhrmat-journal.json", ".uhrmat-undo.json", ".uhrmat-old-"
-_TRIES = 5
+_ATTEMPTS = 5
+"""How often a stage is made anew whose folder a concurrent `recover` has removed before it was locked."""
 
 
 @dataclass(frozen=True)
 class Move:
-    """One file of a set. old, new: [bytes, time of change in ns] of the target before and after; old None: nothing was
-    there; kept: the name in the stage under which the old file stays."""
+    """One file of a set, as the journal records it.
+
+    Attributes:
+        name: The file's name, in the stage and at its target.
+        new: Bytes and time of change in ns of the new file.
+        old: Those of the target before; None where it did not exist.
+        kept: The name in the stage of the file that is replaced.
+    """
 
     name: str
     new: list[int]
@@ -49,10 +55,17 @@ class Move:
 
 @contextmanager
 def all_or_none(files: Mapping[str, Path], *, overwrite: bool = True) -> Iterator[dict[str, Path]]:
-    """Yields a path to write for each of `files`, all in one folder; puts them in place when the block ends well.
+    """Write a set of files of one folder that appear together or not at all when the block ends.
 
-    The block may add more files of the same stage to what is yielded. Without `overwrite` a target that is there by
-    then is not replaced. Raises OutputError; then no file has changed.
+    Args:
+        files: The targets by any name, all in one folder, which is made.
+        overwrite: Replace existing targets.
+
+    Yields:
+        The path to write for each name. The block may add more files of the same stage.
+
+    Raises:
+        OutputError: The files cannot be written, or without `overwrite` a target exists; no file has changed.
     """
     folder = next(iter(files.values())).parent
     try:
@@ -84,7 +97,7 @@ def all_or_none(files: Mapping[str, Path], *, overwrite: bool = True) -> Iterato
 
 
 def is_staged(path: Path) -> bool:
-    """Whether a path lies in a stage: what is written there has no final name yet."""
+    """Whether a path lies in a stage, so that it has no final name yet."""
     return _NAME.fullmatch(path.parent.name) is not None
 
 
@@ -94,22 +107,25 @@ def final_path(path: Path) -> Path:
 
 
 def recover(folder: Path) -> int:
-    """Finishes or removes what processes that were killed left in `folder`; how many there were.
+    """Finish or remove the stages and temporary files that killed processes left in `folder`.
 
-    What a live process is writing is left alone. So is, with no error, what cannot be finished or removed now.
+    What a live process is writing is not touched; neither is, without an error, what cannot be finished or removed.
+
+    Returns:
+        How many were finished or removed.
     """
     try:
         names = [entry.name for entry in os.scandir(folder) if entry.name.startswith(".")]
     except OSError:
         return 0
     stages = [folder / name for name in sorted(names) if _NAME.fullmatch(name)]
-    count = sum(_recover(stage) for stage in stages if _is_stage(stage))
+    count = sum(_recover(stage) for stage in stages if _looks_like_stage(stage))
     return count + sum(_remove_old(folder / name) for name in names if TEMPORARY.fullmatch(name))
 
 
 def _open_stage(folder: Path) -> tuple[Path, Lock]:
     """A new stage, locked. A `recover` that comes just before the lock removes the folder: then another is made."""
-    for _ in range(_TRIES):
+    for _ in range(_ATTEMPTS):
         stage = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=folder))
         lock = Lock(stage / _LOCK)
         try:
@@ -125,7 +141,7 @@ def _open_stage(folder: Path) -> tuple[Path, Lock]:
 
 
 def _close_stage(stage: Path, lock: Lock) -> None:
-    """Removes the stage, its lock last; only unlocks one whose moves could be neither made nor taken back."""
+    """Remove the stage, its lock last; only unlock one whose moves could be neither made nor undone."""
     with suppress(OSError):
         if not (os.path.lexists(stage / _JOURNAL) or os.path.lexists(stage / _UNDO)):
             for entry in os.scandir(stage):
@@ -138,13 +154,13 @@ def _close_stage(stage: Path, lock: Lock) -> None:
 
 
 def _deliver(stage: Path, names: list[str], overwrite: bool) -> None:
-    """Moves the files of a stage to their targets, or none of them. Raises OSError."""
+    """Move all files of a stage to their targets, or none. Raises OSError."""
     moves = [_plan_move(stage, name, number) for number, name in enumerate(names)]
     for move in moves:
         if move.old is None:
             continue
         if not overwrite:
-            raise _taken(stage.parent / move.name)
+            raise _exists_error(stage.parent / move.name)
         link_or_copy(stage.parent / move.name, stage / move.kept)
     try:
         if len(moves) > 1:  # one move is whole by itself
@@ -152,36 +168,37 @@ def _deliver(stage: Path, names: list[str], overwrite: bool) -> None:
         _move_all(stage, moves)
     except BaseException:
         with suppress(OSError):
-            _turn_back(stage)
+            _mark_undo(stage)
             _move_back(stage, moves)
-            _forget(stage)
+            _remove_journal(stage)
         raise
-    _forget(stage)
+    _remove_journal(stage)
 
 
-def _turn_back(stage: Path) -> None:
-    """From here on the set is not delivered any more."""
+def _mark_undo(stage: Path) -> None:
+    """Mark the set as one to undo."""
     if (stage / _JOURNAL).exists():
         os.replace(stage / _JOURNAL, stage / _UNDO)
         sync_folder(stage)
 
 
-def _forget(stage: Path) -> None:
-    """Nothing is left to do for the set. A journal that stays does no harm: its moves are found made."""
+def _remove_journal(stage: Path) -> None:
+    """Mark the set as finished. A journal that cannot be removed does no harm: its moves are already made."""
     for name in (_JOURNAL, _UNDO):
         with suppress(OSError):
             (stage / name).unlink()
 
 
 def _plan_move(stage: Path, name: str, number: int) -> Move:
-    new, old = _state(stage / name), _state(stage.parent / name)
+    """The move of one file of a stage. Raises FileNotFoundError where it was not written."""
+    new, old = _file_state(stage / name), _file_state(stage.parent / name)
     if new is None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
     return Move(name, new, old, f"{_OLD}{number}")
 
 
 def _write_journal(stage: Path, moves: Iterable[Move]) -> None:
-    """From here on the set is delivered, whatever comes."""
+    """Write the journal: from here on the set counts as delivered."""
     part = stage / f"{_JOURNAL}.part"
     part.write_text(json.dumps([asdict(move) for move in moves]), "utf-8")
     sync_file(part)
@@ -190,8 +207,8 @@ def _write_journal(stage: Path, moves: Iterable[Move]) -> None:
 
 
 def _read_journal(path: Path) -> list[Move]:
-    """The moves of a journal. Raises OSError, ValueError for what none of ours says: names must lead nowhere else."""
-    moves = [Move(**found) for found in json.loads(path.read_text("utf-8"))]
+    """The moves of a journal. Raises OSError, and ValueError for names that lead out of the folder."""
+    moves = [Move(**entry) for entry in json.loads(path.read_text("utf-8"))]
     for move in moves:
         if not all(
             isinstance(n, str) and n not in ("", ".", "..") and Path(n).name == n for n in (move.name, move.kept)
@@ -201,12 +218,12 @@ def _read_journal(path: Path) -> list[Move]:
 
 
 def _move_all(stage: Path, moves: Iterable[Move]) -> None:
-    """Makes the moves that have not been made. Raises FileExistsError where a target is not what it was, OSError."""
+    """Make the moves that are left. Raises FileExistsError where a target has changed, OSError."""
     for move in moves:
         source, target = stage / move.name, stage.parent / move.name
         if not os.path.lexists(source):
             continue
-        there = _state(target)
+        there = _file_state(target)
         if there == move.new and os.path.samefile(source, target):  # killed between its two names
             os.unlink(source)
         elif there is None:
@@ -214,18 +231,18 @@ def _move_all(stage: Path, moves: Iterable[Move]) -> None:
         elif there == move.old:
             os.replace(source, target)
         else:
-            raise _taken(target)
+            raise _exists_error(target)
     sync_folder(stage.parent)
 
 
 def _move_back(stage: Path, moves: list[Move]) -> None:
-    """Takes back the moves that were made, but not where something else has changed the target since. Raises OSError.
+    """Undo the moves that were made, except where something else has changed the target since. Raises OSError.
 
-    May be broken off and done again.
+    It can be interrupted and run again.
     """
     for move in reversed(moves):
         source, target, kept = stage / move.name, stage.parent / move.name, stage / move.kept
-        if _state(target) != move.new:
+        if _file_state(target) != move.new:
             continue
         if move.old is None:
             if os.path.lexists(source) and os.path.samefile(source, target):
@@ -237,8 +254,8 @@ def _move_back(stage: Path, moves: list[Move]) -> None:
     sync_folder(stage.parent)
 
 
-def _is_stage(path: Path) -> bool:
-    """Whether a folder of such a name is one of ours: it holds something that only a stage holds, or nothing yet."""
+def _looks_like_stage(path: Path) -> bool:
+    """Whether a folder with a stage's name is one: it holds a file that only a stage holds, or nothing yet."""
     try:
         names = os.listdir(path) if not path.is_symlink() else ["?"]
     except OSError:
@@ -247,7 +264,7 @@ def _is_stage(path: Path) -> bool:
 
 
 def _recover(stage: Path) -> bool:
-    """Finishes one stage; whether that was there to do."""
+    """Finish one stage; False where it is locked or cannot be finished."""
     lock = Lock(stage / _LOCK)
     try:
         lock.acquire()
@@ -256,7 +273,7 @@ def _recover(stage: Path) -> bool:
     try:
         with lock_folder(stage.parent):
             _finish(stage)
-            _forget(stage)
+            _remove_journal(stage)
     except (OSError, ValueError, TypeError):
         return False
     finally:
@@ -265,18 +282,18 @@ def _recover(stage: Path) -> bool:
 
 
 def _finish(stage: Path) -> None:
-    """Raises OSError, and ValueError or TypeError for a journal that is none."""
+    """Make or undo the moves of a stage. Raises OSError, and ValueError or TypeError for a damaged journal."""
     if (stage / _JOURNAL).exists():
         try:
             return _move_all(stage, _read_journal(stage / _JOURNAL))
         except FileExistsError:
-            _turn_back(stage)
+            _mark_undo(stage)
     if (stage / _UNDO).exists():
         _move_back(stage, _read_journal(stage / _UNDO))
 
 
 def _remove_old(path: Path) -> bool:
-    """Removes a temporary file that nobody has written to for STALE seconds; whether it did."""
+    """Remove a temporary file that nobody has written to for STALE seconds; whether it was removed."""
     probe = path.parent / f"{_PREFIX}clock-{os.getpid()}"
     with suppress(OSError):
         try:
@@ -289,14 +306,15 @@ def _remove_old(path: Path) -> bool:
     return False
 
 
-def _state(path: Path) -> list[int] | None:
-    """Bytes and time of change of what has this name, or None."""
+def _file_state(path: Path) -> list[int] | None:
+    """Bytes and time of change in ns of the file at `path`; None where there is none."""
     try:
-        found = os.lstat(path)
+        status = os.lstat(path)
     except FileNotFoundError:
         return None
-    return [found.st_size, found.st_mtime_ns]
+    return [status.st_size, status.st_mtime_ns]
 
 
-def _taken(path: Path) -> FileExistsError:
+def _exists_error(path: Path) -> FileExistsError:
+    """The error for a target that exists or has changed."""
     return FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))

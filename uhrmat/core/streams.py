@@ -1,4 +1,4 @@
-"""Standard output and error that are closed, full or no longer read: the work goes on, and the exit code tells."""
+"""Standard output and error that are closed, full or no longer read: the work goes on, and the exit code shows it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer as Buffer
+    from _typeshed import ReadableBuffer as Buffer  # exists for type checkers only; collections.abc.Buffer: Python 3.12
 
 _CLOSED = OSError(errno.EBADF, "it is closed")
 
 
-class _Kept(io.RawIOBase):
-    """Takes all that is written to it. What `raw` does not take is dropped, and `lost` is the first reason.
+class _Tolerant(io.RawIOBase):
+    """A stream that never fails: what `raw` refuses is dropped, and `lost` is the first error.
 
-    closed: nothing is passed on, because the stream was closed when the process began.
+    Args:
+        raw: The stream below.
+        closed: Pass nothing on, because the stream was closed when the process began.
     """
 
     def __init__(self, raw: io.RawIOBase, closed: bool) -> None:
@@ -56,12 +58,12 @@ class _Kept(io.RawIOBase):
 
 
 def protect() -> None:
-    """Puts `_Kept` below sys.stdout and sys.stderr. To be called once, before any file is opened.
+    """Make sys.stdout and sys.stderr tolerate errors; call it once, before any file is opened.
 
-    A standard stream that was closed (`>&-`) leads to the null device afterwards: otherwise the next file that is
-    opened would get its number, and what a library prints would be written into that file.
+    A standard stream that was closed (`>&-`) is the null device afterwards: otherwise the next file that is opened
+    would get its number, and what a library prints would be written into that file.
     """
-    closed = _reopened()
+    closed = _reopen()
     if sys.stdin is None:
         sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
     sys.stdout = _stream(sys.stdout, 1, 1 in closed)
@@ -69,8 +71,10 @@ def protect() -> None:
 
 
 def exit_code(code: int) -> int:
-    """`code`, or 1 where that is 0 and results for standard output were lost. What was lost is said on standard error,
-    but for a reader that has seen enough (`| head`). Notes that were lost change nothing."""
+    """The exit code of the process: `code`, or 1 where that is 0 and results for standard output were lost.
+
+    The loss is reported on standard error, unless the reader has closed the pipe (`| head`). Lost notes change nothing.
+    """
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -86,31 +90,31 @@ def exit_code(code: int) -> int:
     return code or 1
 
 
-def _reopened() -> set[int]:
-    """The numbers of the standard streams that were closed; each is the null device now."""
+def _reopen() -> set[int]:
+    """Open the null device for each standard stream that is closed; returns their numbers."""
     closed = set()
     for number in (0, 1, 2):
         try:
             os.fstat(number)
         except OSError:
-            found = os.open(os.devnull, os.O_RDWR)
-            if found != number:
-                os.dup2(found, number)
-                os.close(found)
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
             os.set_inheritable(number, True)
             closed.add(number)
     return closed
 
 
 def _stream(stream: TextIO | None, number: int, closed: bool) -> TextIO:
-    """The stream, with the same settings, above a `_Kept`; a name that it cannot encode is no reason to fail."""
+    """The stream, with the same settings, above a `_Tolerant`; a name that it cannot encode is no reason to fail."""
     if stream is not None and not isinstance(stream, io.TextIOWrapper):
         return stream  # an environment of its own, such as a notebook
     if stream is None:
-        kept = _Kept(io.FileIO(number, "w", closefd=False), closed)
+        kept = _Tolerant(io.FileIO(number, "w", closefd=False), closed)
         return io.TextIOWrapper(io.BufferedWriter(kept), "utf-8", "backslashreplace")
     buffer: Any = stream.buffer
-    kept = _Kept(getattr(buffer, "raw", buffer), closed)
+    kept = _Tolerant(getattr(buffer, "raw", buffer), closed)
     layer: Any = io.BufferedWriter(kept) if hasattr(buffer, "raw") else kept  # `python -u` has no buffer
     return io.TextIOWrapper(
         layer, stream.encoding, "backslashreplace",

@@ -1,4 +1,4 @@
-"""Bytes as people write them."""
+"""Amounts of memory as people write them."""
 
 from __future__ import annotations
 
@@ -29,5 +29,5 @@ def format_bytes(value: int) -> str:
 
 
 def suggest_limit(total: int) -> str:
-    """An amount a little above `total` bytes, as --max-memory takes it."""
+    """An amount about 5 % above `total` bytes, rounded up to 10 MB, as `parse_bytes` reads it."""
     return f"{-(-total * 21 // 20 // 10**7) * 10}MB"
