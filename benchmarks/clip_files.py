@@ -19,7 +19,7 @@ from uhrmat.train.synth.clip import ClipRecipe, render_clip
 from uhrmat.video.frames import TemporalOptions
 from uhrmat.video.plan import ClipSpec, plan_clip
 from uhrmat.video.report import ClipReport
-from uhrmat.video.run import Tools, matte_clip
+from uhrmat.video.run import ClipResources, matte_clip
 
 MODES = {
     "off": TemporalOptions(temporal=False),
@@ -72,13 +72,13 @@ def memory(options: argparse.Namespace, wanted: ClipRecipe) -> Iterator[dict[str
 
 def _matted(spec: ClipSpec) -> tuple[ClipReport, dict[int, int]]:
     """A clip's report, and the bytes held after each of its frames."""
-    job = plan_clip(spec, overwrite=True)
+    plan = plan_clip(spec, overwrite=True)
     held: dict[int, int] = {}
 
     def note(done: int, count: int) -> None:
         held[done] = resident_memory()
 
-    return matte_clip(job, Tools.of(job), progress=note), held
+    return matte_clip(plan, ClipResources.load(plan), progress=note), held
 
 
 @contextmanager

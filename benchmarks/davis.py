@@ -24,7 +24,7 @@ from uhrmat.hints.files import read_alpha, read_mask
 from uhrmat.prior.choose import AFFINITY_PRIORS
 from uhrmat.prior.worker import PriorProcess
 from uhrmat.video.plan import ClipSpec, plan_clip
-from uhrmat.video.run import Tools, matte_clip
+from uhrmat.video.run import ClipResources, matte_clip
 
 _AT = (0.1, 0.25, 0.5, 1.0)
 """Shares of a sequence over whose frames the IoU is given: a carried hint gets worse."""
@@ -54,9 +54,9 @@ def measured(options: argparse.Namespace, name: str, mode: str, out: Path, scrat
         source=options.folder / "JPEGImages" / name, output=out, outputs=("alpha",), codec="png", frames=len(masks),
         mask=hints if keys else None, model=ModelOptions(threads=options.threads, refiner=options.refiner),
     )  # fmt: skip
-    job = plan_clip(spec, overwrite=True)
+    plan = plan_clip(spec, overwrite=True)
     with closing(PriorProcess()) as process:
-        report = matte_clip(job, Tools.of(job, process.solve if job.prior in AFFINITY_PRIORS else None))
+        report = matte_clip(plan, ClipResources.load(plan, process.solve if plan.prior in AFFINITY_PRIORS else None))
     found = [iou(read_alpha(out / path.name) > 0.5, read_mask(path) > 0.5) for path in masks if path not in keys]
     until = {f"{share:.0%}": round(float(np.mean(found[: max(1, round(share * len(found)))])), 4) for share in _AT}
     return {"frames": len(masks), "hints": len(keys), "iou": round(float(np.mean(found)), 4), "until": until,

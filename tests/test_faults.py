@@ -15,7 +15,7 @@ import pytest
 
 from tests.batch.helpers import LIGHT, FakeExecutor, batch_run, light, mask, photo
 from tests.faults import MODES, Mode, every_step, small_files
-from tests.video.helpers import frames, matter, write_masks, write_stream
+from tests.video.helpers import frames, pipeline, write_masks, write_stream
 from uhrmat.batch.run import run_batch
 from uhrmat.batch.settings import Settings
 from uhrmat.batch.verify import verify
@@ -27,7 +27,7 @@ from uhrmat.image.plan import plan
 from uhrmat.media import check_writable
 from uhrmat.pipeline import StillPipeline, StillResult
 from uhrmat.video.plan import ClipPlan, ClipSpec, plan_clip
-from uhrmat.video.run import Tools, finish, matte_segment
+from uhrmat.video.run import ClipResources, finish_clip, matte_segment
 from uhrmat.video.targets import Target
 
 
@@ -134,9 +134,9 @@ def joinable(tmp_path_factory: pytest.TempPathFactory) -> ClipPlan:
     )
     found = plan_clip(spec, overwrite=True)
     found.work.begin(found.settings, resume=False)
-    tools = Tools(matter("bilinear"), None)
+    resources = ClipResources(pipeline("bilinear"), None)
     for segment in found.segments:
-        matte_segment(found, segment, tools)
+        matte_segment(found, segment, resources)
     return found
 
 
@@ -154,7 +154,7 @@ def prepared(folder: Path, joinable: ClipPlan, old: Mapping[str, bytes]) -> None
 @pytest.mark.parametrize("mode", MODES)
 def test_the_clip_joiner(tmp_path: Path, joinable: ClipPlan, mode: Mode) -> None:
     def work(folder: Path) -> None:
-        finish(moved(joinable, folder))
+        finish_clip(moved(joinable, folder))
 
     new = joined(joinable, tmp_path / "new")
     old = {name: b"old " + name.encode() for name in new}
@@ -173,7 +173,7 @@ def test_the_clip_joiner(tmp_path: Path, joinable: ClipPlan, mode: Mode) -> None
 def joined(joinable: ClipPlan, folder: Path) -> dict[str, bytes]:
     folder.mkdir()
     prepared(folder, joinable, {})
-    finish(moved(joinable, folder))
+    finish_clip(moved(joinable, folder))
     return visible(folder)
 
 
@@ -188,7 +188,7 @@ def test_the_clip_joiner_on_a_full_disk(tmp_path: Path, joinable: ClipPlan) -> N
         prepared(folder, joinable, old)
         with small_files(most):
             try:
-                finish(moved(joinable, folder))
+                finish_clip(moved(joinable, folder))
             except OutputError:
                 assert visible(folder) == old and most < largest
             else:

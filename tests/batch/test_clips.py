@@ -16,7 +16,7 @@ from uhrmat.batch.hints import HintFolders
 from uhrmat.batch.run import BatchRun, run_batch
 from uhrmat.batch.settings import Settings
 from uhrmat.video.plan import ClipSpec, plan_clip
-from uhrmat.video.run import Tools, matte_clip
+from uhrmat.video.run import ClipResources, matte_clip
 
 from .helpers import LIGHT, clip, clip_masks, files, light
 
@@ -38,7 +38,7 @@ def screens(folder: Path) -> Path:
 def alone(source: Path, out: Path, **more: Any) -> dict[str, str]:
     """As `uhrmat video` does it."""
     planned = plan_clip(ClipSpec(source=source, output=out, outputs=("alpha", "foreground"), interval=3, **more))
-    matte_clip(planned, Tools.of(planned))
+    matte_clip(planned, ClipResources.load(planned))
     return files(out)
 
 

@@ -17,7 +17,7 @@ from uhrmat.batch.run import BatchRun, run_batch
 from uhrmat.batch.settings import Settings
 from uhrmat.core.options import ModelOptions
 from uhrmat.video.plan import ClipSpec, plan_clip
-from uhrmat.video.run import Tools, matte_clip
+from uhrmat.video.run import ClipResources, matte_clip
 
 from .helpers import LIGHT, batch_run, clip, clip_masks, files, light, tree
 
@@ -126,7 +126,7 @@ def test_a_clip_split_over_nodes_is_the_clip_of_one_process(cluster: Any, tmp_pa
             model=LIGHT,
         )
     )
-    matte_clip(planned, Tools.of(planned))
+    matte_clip(planned, ClipResources.load(planned))
     settings = light(model=replace(LIGHT, threads=1))
     _, executor = over_nodes(batch_run(tmp_path, "two", settings), lambda event: None)
     assert {kind for _, kind in executor.had} == {"clip", "segment", "join"}

@@ -123,7 +123,7 @@ def test_a_second_run_is_told_who_is_at_work(shot: Path, tmp_path: Path) -> None
     from uhrmat.video.work import WorkFolder
 
     before = sorted(tmp_path.rglob("*"))
-    with WorkFolder(tmp_path / "new" / ".cut.mov.uhrmat").held():
+    with WorkFolder(tmp_path / "new" / ".cut.mov.uhrmat").locked():
         result = light(shot, "-o", tmp_path / "new" / "cut.mov")
     assert result.exit_code == 2 and "Another run is at work" in result.stderr and "process" in result.stderr
     assert sorted(tmp_path.rglob("*")) == sorted([*before, tmp_path / "new"])

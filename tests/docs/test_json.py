@@ -61,7 +61,7 @@ def test_what_failed_is_in_the_document(
         raise OutputError("The disk is full.", "Make room.")
 
     monkeypatch.setattr("uhrmat.image.photo.deliver", fail)
-    monkeypatch.setattr("uhrmat.video.run.finish", fail)
+    monkeypatch.setattr("uhrmat.video.run.finish_clip", fail)
     words = RUNS[command].replace("out", str(tmp_path / "out")).split()
     monkeypatch.chdir(pictures)
     found = printed(*words, code=1)

@@ -1,4 +1,4 @@
-"""Clips small enough for tests, and a matter whose refiner needs no network."""
+"""Clips small enough for tests, and a pipeline whose refiner needs no network."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def frames(count: int = 6, **options: float) -> list[ClipFrame]:
     return list(render_clip(ClipRecipe(HEIGHT, WIDTH, count, **recipe)))  # type: ignore[arg-type]
 
 
-def matter(refiner: str = "guided") -> StillPipeline:
+def pipeline(refiner: str = "guided") -> StillPipeline:
     return StillPipeline(refiner=refiner, precision="fp32", working_size=40)
 
 

@@ -9,12 +9,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from tests.video.helpers import HEIGHT, WIDTH, frames, hints, matter, picture
+from tests.video.helpers import HEIGHT, WIDTH, frames, hints, picture, pipeline
 from uhrmat import InputError
 from uhrmat.sparsity.spatial import trimap_mask
 from uhrmat.sparsity.temporal import TEMPORAL_SPARSITY, thresholds
 from uhrmat.video.frames import ClipPipeline, FrameResult, TemporalOptions
-from uhrmat.video.state import PRIOR_KEEP, SteadyPrior
+from uhrmat.video.state import PRIOR_KEEP, SmoothedPrior
 
 SCENE = frames(1)[0]
 
@@ -28,7 +28,7 @@ def brighter(step: float) -> np.ndarray:
 
 
 def test_an_unchanged_frame_costs_nothing_and_changes_nothing() -> None:
-    first, second = run(ClipPipeline(matter()), [SCENE.image] * 2)
+    first, second = run(ClipPipeline(pipeline()), [SCENE.image] * 2)
     assert first.stats.key and first.stats.active == first.stats.band > 0
     assert not second.stats.key and second.stats.active == 0 and second.stats.reuse_share == 1
     assert np.array_equal(first.alpha, second.alpha)
@@ -39,7 +39,7 @@ def test_only_what_changed_is_computed_again() -> None:
     ys, xs = np.nonzero(SCENE.trimap == 128)
     y, x = int(ys[len(ys) // 2]), int(xs[len(ys) // 2])
     moved[y, x] = 255 - moved[y, x]
-    second = run(ClipPipeline(matter()), [SCENE.image, moved])[1]
+    second = run(ClipPipeline(pipeline()), [SCENE.image, moved])[1]
     ys, xs = np.nonzero(second.active)
     assert second.active[y, x] and 0 < second.stats.active < second.stats.band
     assert max(np.abs(ys - y).max(), np.abs(xs - x).max()) <= 7
@@ -49,21 +49,21 @@ def test_slow_drift_does_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
     params = replace(TEMPORAL_SPARSITY, clean_threshold=TEMPORAL_SPARSITY.threshold)  # as of a noisy clip
     monkeypatch.setattr("uhrmat.video.frames.thresholds", partial(thresholds, params=params))
     steps = [brighter(3.0 * n) for n in range(9)]
-    found = run(ClipPipeline(matter()), steps)
+    found = run(ClipPipeline(pipeline()), steps)
     shares = [m.stats.reuse_share for m in found]
     assert shares[1] == 1  # 3 of 255 lie below 0.05
     assert min(shares[1:6]) < 0.2  # what they add up to does not
-    fresh = run(ClipPipeline(matter(), TemporalOptions(temporal=False)), steps)[-1]
+    fresh = run(ClipPipeline(pipeline(), TemporalOptions(temporal=False)), steps)[-1]
     assert np.abs(found[-1].alpha - fresh.alpha).mean() < 0.01
 
 
 def test_without_temporal_every_frame_is_a_key_frame() -> None:
-    found = run(ClipPipeline(matter(), TemporalOptions(temporal=False)), [SCENE.image] * 2)
+    found = run(ClipPipeline(pipeline(), TemporalOptions(temporal=False)), [SCENE.image] * 2)
     assert all(m.stats.key and m.stats.active == m.stats.band for m in found)
 
 
 def test_what_the_prior_is_sure_of_heals() -> None:
-    clip, wrong = ClipPipeline(matter()), SCENE.trimap.copy()
+    clip, wrong = ClipPipeline(pipeline()), SCENE.trimap.copy()
     wrong[:20, :20] = 255
     assert run(clip, [SCENE.image], wrong)[0].alpha[:12, :12].min() == 1
     healed = clip.frame(picture(SCENE.image), 1, hints(SCENE.trimap), foreground=False)
@@ -72,24 +72,24 @@ def test_what_the_prior_is_sure_of_heals() -> None:
 
 
 def test_a_cut_begins_anew() -> None:
-    found = run(ClipPipeline(matter()), [SCENE.image, 255 - SCENE.image])
+    found = run(ClipPipeline(pipeline()), [SCENE.image, 255 - SCENE.image])
     assert [m.stats.cut for m in found] == [False, True] and found[1].stats.key
-    alone = run(ClipPipeline(matter()), [255 - SCENE.image])[0]
+    alone = run(ClipPipeline(pipeline()), [255 - SCENE.image])[0]
     assert np.array_equal(found[1].alpha, alone.alpha)
 
 
 def test_after_a_reset_nothing_before_it_counts() -> None:
-    clip, images = ClipPipeline(matter()), [frame.image for frame in frames(4, noise=2.0)]
+    clip, images = ClipPipeline(pipeline()), [frame.image for frame in frames(4, noise=2.0)]
     run(clip, images[:2])
     clip.reset()
-    again, alone = run(clip, images[2:]), run(ClipPipeline(matter()), images[2:])
+    again, alone = run(clip, images[2:]), run(ClipPipeline(pipeline()), images[2:])
     for a, b in zip(again, alone, strict=True):
         assert np.array_equal(a.alpha, b.alpha) and a.stats.active == b.stats.active
 
 
 def test_reuse_under_noise_steadies_the_matte() -> None:
     images = [frame.image for frame in frames(5, gust=0.0, noise=2.0)]
-    still, fresh = (run(ClipPipeline(matter("shm"), TemporalOptions(temporal=t)), images) for t in (True, False))
+    still, fresh = (run(ClipPipeline(pipeline("shm"), TemporalOptions(temporal=t)), images) for t in (True, False))
     assert np.mean([m.stats.reuse_share for m in still[1:]]) > 0.5
     jitter = [np.mean([np.abs(b.alpha - a.alpha).mean() for a, b in pairwise(x)]) for x in (still, fresh)]
     assert jitter[0] < 0.5 * jitter[1]
@@ -98,7 +98,7 @@ def test_reuse_under_noise_steadies_the_matte() -> None:
 def test_a_pixel_that_enters_the_band_is_computed_even_if_it_did_not_change() -> None:
     wider = SCENE.trimap.copy()
     wider[:20, :20] = 128
-    clip = ClipPipeline(matter())
+    clip = ClipPipeline(pipeline())
     run(clip, [SCENE.image])
     found = clip.frame(picture(SCENE.image), 1, hints(wider), foreground=False)
     new = trimap_mask(wider) & ~trimap_mask(SCENE.trimap)
@@ -106,12 +106,12 @@ def test_a_pixel_that_enters_the_band_is_computed_even_if_it_did_not_change() ->
 
 
 def test_foreground_is_asked_for() -> None:
-    found = ClipPipeline(matter()).frame(picture(SCENE.image), 0, hints(SCENE.trimap))
+    found = ClipPipeline(pipeline()).frame(picture(SCENE.image), 0, hints(SCENE.trimap))
     assert found.foreground is not None and found.foreground.shape == (HEIGHT, WIDTH, 3)
 
 
 def test_one_size_for_all_frames() -> None:
-    clip = ClipPipeline(matter())
+    clip = ClipPipeline(pipeline())
     run(clip, [SCENE.image])
     with pytest.raises(InputError, match="49x33, the frames before 98x66"):
         clip.frame(picture(SCENE.image[::2, ::2]), 1, hints(SCENE.trimap[::2, ::2]))
@@ -123,7 +123,7 @@ def test_a_threshold_is_a_share() -> None:
 
 
 def test_the_prior_is_steady_where_the_picture_stands_still_and_follows_where_it_moves() -> None:
-    small, steady = np.full((20, 20, 3), 0.5, np.float32), SteadyPrior()
+    small, steady = np.full((20, 20, 3), 0.5, np.float32), SmoothedPrior()
     nowhere = np.zeros((20, 20), bool)
     steady(small, np.zeros((20, 20), np.float32), nowhere, 0.0, 1.0)
     moved = small.copy()
@@ -135,7 +135,7 @@ def test_the_prior_is_steady_where_the_picture_stands_still_and_follows_where_it
 
 @pytest.mark.parametrize(("noise", "share"), [(0.0, 1.0), (1.1 / 255, 1 - PRIOR_KEEP)])
 def test_a_small_change_moves_the_prior_where_there_is_no_noise_to_take_it_for(noise: float, share: float) -> None:
-    small, steady = np.full((20, 20, 3), 0.5, np.float32), SteadyPrior()
+    small, steady = np.full((20, 20, 3), 0.5, np.float32), SmoothedPrior()
     nowhere = np.zeros((20, 20), bool)
     steady(small, np.zeros((20, 20), np.float32), nowhere, noise, 8.0)
     found = steady(small + np.float32(0.01), np.full((20, 20), 0.8, np.float32), nowhere, noise, 8.0)

@@ -51,7 +51,7 @@ def found(clip: ClipInfo, folder: Path, start: int = 0) -> ClipHints:
 def test_numbers_of_hints(tmp_path: Path, clip: ClipInfo, names: list[str], keys: dict[int, str], note: str) -> None:
     hints = found(clip, masks(tmp_path / "m", names))
     assert {at: path.stem for at, path in hints.keys.items()} == keys
-    assert hints.carried == (len(keys) < (clip.frames or 0))
+    assert hints.propagated == (len(keys) < (clip.frames or 0))
     assert any(note in text for text in hints.notes) if note else not hints.notes
 
 

@@ -17,10 +17,10 @@ from tests.report.page.test_write import picture_at
 from uhrmat.cli.app import app
 from uhrmat.core.errors import OutputError
 from uhrmat.core.options import ModelOptions
+from uhrmat.video.active_masks import pack, unpack
 from uhrmat.video.page import _pairs, shown, spread, write_clip_page
 from uhrmat.video.plan import ClipSpec, plan_clip
-from uhrmat.video.run import Tools, matte_clip
-from uhrmat.video.shown import pack, unpack
+from uhrmat.video.run import ClipResources, matte_clip
 
 MODEL = ModelOptions(prior="mask", refiner="bilinear", precision="fp32")
 LIGHT = ("--prior", "mask", "--refiner", "bilinear", "--precision", "fp32")
@@ -84,7 +84,7 @@ def test_a_run_that_goes_on_shows_what_the_one_before_computed(
     words = ("-o", "cut.mkv", "--codec", "ffv1", "--keyframe-interval", "2")
     unbroken = page_of(shot, *words)
     with monkeypatch.context() as patched:
-        patched.setattr("uhrmat.video.run.finish", stop)
+        patched.setattr("uhrmat.video.run.finish_clip", stop)
         line = [
             "video",
             shot,
@@ -104,14 +104,14 @@ def test_a_run_that_goes_on_shows_what_the_one_before_computed(
     assert "3 of them by an earlier run" in facts[1]["frames"] and "earlier" not in facts[0]["frames"]
 
 
-def stop(job: Any) -> list[str]:
+def stop(plan: Any) -> list[str]:
     raise OutputError("The disk is full.", "")
 
 
 def test_frames_whose_active_pixels_nobody_kept_are_shown_without(shot: Path, tmp_path: Path) -> None:
-    job = plan_clip(ClipSpec(source=shot, output=tmp_path / "cut.mkv", mask=shot.with_name("masks"), model=MODEL))
-    done = matte_clip(job, Tools.of(job), shown=(1,))
-    assert set(done.active) == {1} and shown(job) == {0, 1, 2}
+    plan = plan_clip(ClipSpec(source=shot, output=tmp_path / "cut.mkv", mask=shot.with_name("masks"), model=MODEL))
+    done = matte_clip(plan, ClipResources.load(plan), keep_active=(1,))
+    assert set(done.active) == {1} and shown(plan) == {0, 1, 2}
     write_clip_page(tmp_path / "page.html", done, [])
     data = data_of(tmp_path / "page.html")
     assert [one["sides"][0]["active"] for one in data["exhibits"]] == [False, True, False]

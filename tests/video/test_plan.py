@@ -36,15 +36,15 @@ def test_segments_cover_the_range_once() -> None:
 
 
 def test_a_sequence_gives_a_sequence_beside_it(shot: ClipSpec) -> None:
-    job = plan_clip(shot)
-    assert job.codec.name == "png" and (job.start, job.stop) == (0, 5)
-    assert [t.path.name for t in job.targets] == ["shot_alpha"] and not job.hints.carried
-    assert job.side == SHORT_SIDE and job.prior == "closed-form+knn" and not job.needs_foreground
+    plan = plan_clip(shot)
+    assert plan.codec.name == "png" and (plan.start, plan.stop) == (0, 5)
+    assert [t.path.name for t in plan.targets] == ["shot_alpha"] and not plan.hints.propagated
+    assert plan.side == SHORT_SIDE and plan.prior == "closed-form+knn" and not plan.needs_foreground
 
 
 def test_a_stream_gives_its_alpha_beside_it_and_both_into_a_file_that_carries_alpha(stream: ClipSpec) -> None:
     beside = plan_clip(stream)
-    assert beside.targets[0].path == stream.source.with_name("take_alpha.mov") and beside.hints.carried
+    assert beside.targets[0].path == stream.source.with_name("take_alpha.mov") and beside.hints.propagated
     into = plan_clip(replace(stream, output=stream.source.with_name("out.mov")))
     assert into.codec.name == "prores4444" and [t.content for t in into.targets] == ["foreground"]
     grey = plan_clip(replace(stream, output=stream.source.with_name("out.mp4")))
@@ -55,16 +55,16 @@ def test_several_outputs_lie_in_a_folder(stream: ClipSpec) -> None:
     wanted = replace(
         stream, output=stream.source.parent / "out", outputs=("alpha", "foreground"), background="white", codec="ffv1"
     )
-    job = plan_clip(wanted)
-    assert [t.path.name for t in job.targets] == ["take_alpha.mkv", "take_foreground.mkv", "take_composite.mkv"]
-    assert job.needs_foreground
+    plan = plan_clip(wanted)
+    assert [t.path.name for t in plan.targets] == ["take_alpha.mkv", "take_foreground.mkv", "take_composite.mkv"]
+    assert plan.needs_foreground
 
 
 def test_numbers_of_hints_are_those_of_the_frames(shot: ClipSpec) -> None:
     assert shot.trimap is not None
     (shot.trimap / "trimap_1003.png").unlink()
-    job = plan_clip(replace(shot, start=1, frames=3))
-    assert sorted(job.hints.keys) == [1, 3] and job.hints.carried
+    plan = plan_clip(replace(shot, start=1, frames=3))
+    assert sorted(plan.hints.keys) == [1, 3] and plan.hints.propagated
     with pytest.raises(InputError, match="no trimap for the first frame, number 1003"):
         plan_clip(replace(shot, start=2))
 
@@ -142,5 +142,5 @@ def test_sound_that_will_lie_beside_the_output_replaces_nothing_unasked(
 
 def test_a_rate_on_a_file_is_the_rate_of_the_job(stream: ClipSpec) -> None:
     with_sound(stream.source)
-    job = plan_clip(replace(stream, rate=Fraction(12)))
-    assert (job.info.rate, job.info.duration, job.info.has_audio) == (12, 5 / 12, False)
+    plan = plan_clip(replace(stream, rate=Fraction(12)))
+    assert (plan.info.rate, plan.info.duration, plan.info.has_audio) == (12, 5 / 12, False)

@@ -26,7 +26,7 @@ from uhrmat.video import run
 from uhrmat.video.frames import ClipPipeline
 from uhrmat.video.plan import ClipSpec, plan_clip
 from uhrmat.video.report import ClipReport, write_report
-from uhrmat.video.run import Tools, matte_clip, matte_segment
+from uhrmat.video.run import ClipResources, matte_clip, matte_segment
 
 CLIP = frames(7, noise=1.0)
 LIGHT = ModelOptions(prior="mask", refiner="guided", precision="fp32")
@@ -41,8 +41,8 @@ def spec(tmp_path: Path) -> ClipSpec:
 
 
 def matte(spec: ClipSpec, **options: bool) -> ClipReport:
-    job = plan_clip(spec, overwrite=True)
-    return matte_clip(job, Tools.of(job), **options)
+    plan = plan_clip(spec, overwrite=True)
+    return matte_clip(plan, ClipResources.load(plan), **options)
 
 
 def alphas(path: Path) -> list[np.ndarray]:
@@ -87,11 +87,11 @@ def test_one_frame(spec: ClipSpec, tmp_path: Path) -> None:
 def test_segments_need_nothing_of_each_other(spec: ClipSpec, tmp_path: Path) -> None:
     matte(spec)
     whole = (tmp_path / "out.mkv").read_bytes()
-    job = plan_clip(spec, overwrite=True)
-    job.work.begin(job.settings, False)
-    for segment in reversed(job.segments):
-        matte_segment(job, segment, Tools.of(job))
-    run.finish(job)
+    plan = plan_clip(spec, overwrite=True)
+    plan.work.begin(plan.settings, False)
+    for segment in reversed(plan.segments):
+        matte_segment(plan, segment, ClipResources.load(plan))
+    run.finish_clip(plan)
     assert (tmp_path / "out.mkv").read_bytes() == whole
 
 
@@ -111,10 +111,10 @@ def frame(self, picture, number, *rest, **named):
         os.kill(os.getpid(), signal.SIGKILL)
     return inner(self, picture, number, *rest, **named)
 run.ClipPipeline.frame = frame
-spec = ClipSpec(Path({str(spec.source)!r}), Path({str(spec.output)!r}), ("alpha",), mask=Path({str(spec.mask)!r}),
-    interval=3, model={spec.model!r})
-job = plan_clip(spec)
-run.matte_clip(job, run.Tools.of(job))
+spec = ClipSpec(source=Path({str(spec.source)!r}), output=Path({str(spec.output)!r}), outputs=("alpha",),
+    mask=Path({str(spec.mask)!r}), interval=3, model={spec.model!r})
+plan = plan_clip(spec)
+run.matte_clip(plan, run.ClipResources.load(plan))
 """
     killed = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True)
     assert killed.returncode < 0, killed.stderr
@@ -125,18 +125,18 @@ run.matte_clip(job, run.Tools.of(job))
 
 
 def test_stale_work_is_not_resumed(spec: ClipSpec, tmp_path: Path) -> None:
-    job = plan_clip(spec)
-    job.work.begin(job.settings, False)
-    matte_segment(job, job.segments[0], Tools.of(job))
+    plan = plan_clip(spec)
+    plan.work.begin(plan.settings, False)
+    matte_segment(plan, plan.segments[0], ClipResources.load(plan))
     other = matte(replace(spec, threshold=0.2), resume=True)
     assert other.kept == 0 and "begun anew" in other.notes[0]
 
 
 def test_without_resume_work_left_behind_is_removed(spec: ClipSpec) -> None:
-    job = plan_clip(spec)
-    job.work.begin(job.settings, False)
-    (job.work.folder / "old").touch()
-    assert matte(spec).kept == 0 and not job.work.folder.exists()
+    plan = plan_clip(spec)
+    plan.work.begin(plan.settings, False)
+    (plan.work.folder / "old").touch()
+    assert matte(spec).kept == 0 and not plan.work.folder.exists()
 
 
 def interrupt(
@@ -204,10 +204,10 @@ def test_the_sound_of_a_clip_that_becomes_stills_lies_beside_them(spec: ClipSpec
     assert "3 packets" in next(n for n in part.notes if "sound" in n)
 
 
-def test_a_mask_of_the_first_frame_is_carried(spec: ClipSpec, tmp_path: Path) -> None:
+def test_a_mask_of_the_first_frame_is_propagated(spec: ClipSpec, tmp_path: Path) -> None:
     Image.fromarray((CLIP[0].alpha > 0.5).astype(np.uint8) * 255).save(tmp_path / "first.png")
     done = matte(replace(spec, mask=tmp_path / "first.png", model=ModelOptions(refiner="guided", working_size=48)))
-    assert done.job.hints.carried and len(done.frames) == 7
+    assert done.plan.hints.propagated and len(done.frames) == 7
     for alpha, frame in zip(alphas(tmp_path / "out.mkv"), CLIP, strict=True):
         found, truth = alpha > 0.5, frame.alpha > 0.5
         assert (found & truth).sum() / (found | truth).sum() > 0.85
@@ -266,7 +266,7 @@ def test_a_sequence_goes_on_after_its_last_whole_frame(
     done = matte(wanted, resume=True)
     assert (done.kept, len(done.frames), len(computed)) == (4, 7, 3)
     assert [f["number"] for f in done.frames] == list(range(7)) and done.notes == []
-    assert pixels(tmp_path / "out") == whole and not done.job.work.folder.exists()
+    assert pixels(tmp_path / "out") == whole and not done.plan.work.folder.exists()
 
 
 def test_a_still_that_is_gone_is_made_again(spec: ClipSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -305,38 +305,38 @@ def test_an_input_that_is_replaced_on_the_way_is_not_mixed(
             swapped(path)
         return inner(self, picture, number, *rest, **named)  # type: ignore[arg-type]
 
-    job = plan_clip(wanted)
+    plan = plan_clip(wanted)
     monkeypatch.setattr(ClipPipeline, "frame", frame)
     with pytest.raises(InputError, match=rf"{path.name}' was changed or replaced"):
-        run.matte_clip(job, Tools.of(job))
+        run.matte_clip(plan, ClipResources.load(plan))
     assert "out.mkv" not in left(tmp_path)
-    assert job.work.report(job.segments[at // spec.interval]) is None
+    assert plan.work.report(plan.segments[at // spec.interval]) is None
     monkeypatch.undo()
     assert matte(wanted, resume=True).kept == 0
 
 
 def test_a_clip_that_is_replaced_before_joining_is_not_mixed(spec: ClipSpec, tmp_path: Path) -> None:
-    job = plan_clip(spec)
-    job.work.begin(job.settings, False)
-    for segment in job.segments:
-        matte_segment(job, segment, Tools.of(job))
+    plan = plan_clip(spec)
+    plan.work.begin(plan.settings, False)
+    for segment in plan.segments:
+        matte_segment(plan, segment, ClipResources.load(plan))
     spec.source.unlink()
     with pytest.raises(InputError, match="changed or replaced"):
-        run.finish(job)
-    assert "out.mkv" not in left(tmp_path) and job.work.folder.is_dir()
+        run.finish_clip(plan)
+    assert "out.mkv" not in left(tmp_path) and plan.work.folder.is_dir()
 
 
 def test_a_work_folder_is_for_one_run_at_a_time(spec: ClipSpec, tmp_path: Path) -> None:
     first, second = plan_clip(spec), plan_clip(spec)
-    with first.work.held():
+    with first.work.locked():
         first.work.begin(first.settings, False)
-        matte_segment(first, first.segments[0], Tools.of(first))
+        matte_segment(first, first.segments[0], ClipResources.load(first))
         with pytest.raises(
             OutputError, match=rf"Another run is at work in .*\.out\.mkv\.uhrmat: process {os.getpid()}"
         ):
-            run.matte_clip(second, Tools.of(second))
+            run.matte_clip(second, ClipResources.load(second))
         assert first.work.report(first.segments[0]) is not None
-        assert run.matte_clip(first, Tools.of(first), resume=True).kept == 3
+        assert run.matte_clip(first, ClipResources.load(first), resume=True).kept == 3
     assert left(tmp_path) == {"out.mkv"}
     assert len(matte(replace(spec, output=tmp_path / "other.mkv")).frames) == 7
 
@@ -346,7 +346,7 @@ def test_the_lock_of_a_dead_run_counts_no_more(spec: ClipSpec, tmp_path: Path) -
 import os
 from pathlib import Path
 from uhrmat.video.work import WorkFolder
-with WorkFolder(Path({str(plan_clip(spec).work.folder)!r})).held():
+with WorkFolder(Path({str(plan_clip(spec).work.folder)!r})).locked():
     os._exit(9)
 """
     root = Path(__file__).parents[2]

@@ -13,8 +13,8 @@ from uhrmat import InputError
 from uhrmat.core.options import ModelOptions
 from uhrmat.prior.chroma_key.key import SCREEN_NOT_SEEN
 from uhrmat.video.plan import ClipSpec, plan_clip
-from uhrmat.video.run import Tools, matte_clip
-from uhrmat.video.screen import central, unseen_note
+from uhrmat.video.run import ClipResources, matte_clip
+from uhrmat.video.screen import central, missing_screen_note
 
 GREEN, SPILT = (40, 180, 60), (150, 170, 90)
 LIGHT = ModelOptions(refiner="bilinear", precision="fp32")
@@ -53,8 +53,8 @@ def test_a_clip_without_a_screen_is_refused_unless_its_colour_is_given(spec: Cli
 
 
 def test_a_frame_without_a_screen_is_noted_and_the_foreground_is_free_of_green(spec: ClipSpec) -> None:
-    job = plan_clip(spec)
-    done = matte_clip(job, Tools.of(job))
+    plan = plan_clip(spec)
+    done = matte_clip(plan, ClipResources.load(plan))
     assert [note for note in done.notes if "screen" in note] == [
         "1 frames show no screen and were keyed with the clip's colour: 2"
     ]
@@ -71,4 +71,4 @@ def test_the_central_colour_is_one_of_those_seen() -> None:
 
 def test_only_so_many_frames_are_listed() -> None:
     frames: list[dict[str, object]] = [{"number": n, "notes": [SCREEN_NOT_SEEN]} for n in range(20)]
-    assert unseen_note(frames)[0].endswith("6, 7 …") and unseen_note([{"number": 1, "notes": []}]) == []
+    assert missing_screen_note(frames)[0].endswith("6, 7 …") and missing_screen_note([{"number": 1, "notes": []}]) == []

@@ -110,8 +110,8 @@ def test_an_extension_that_is_not_the_codecs_is_refused(
 def test_a_background_and_one_file_make_the_composite(
     stream: ClipSpec, tmp_path: Path, output: str, background: str | None, contents: list[str]
 ) -> None:
-    job = plan_clip(replace(stream, output=tmp_path / output, background=background))
-    assert [target.content for target in job.targets] == contents
+    plan = plan_clip(replace(stream, output=tmp_path / output, background=background))
+    assert [target.content for target in plan.targets] == contents
 
 
 def test_only_frames_that_would_be_written_are_in_the_way(shot: ClipSpec, tmp_path: Path) -> None:
@@ -180,10 +180,10 @@ def test_apart_takes_a_folder_as_it_is_named(stream: ClipSpec, tmp_path: Path) -
     ],
 )
 def test_a_report_replaces_no_input_and_no_output(stream: ClipSpec, tmp_path: Path, name: str, words: str) -> None:
-    job = plan_clip(replace(stream, output=tmp_path / "cut.mov"))
-    check_report(tmp_path / "report.json", job)
+    plan = plan_clip(replace(stream, output=tmp_path / "cut.mov"))
+    check_report(tmp_path / "report.json", plan)
     with pytest.raises(OutputError, match=words):
-        check_report(tmp_path / name, job)
+        check_report(tmp_path / name, plan)
 
 
 @pytest.mark.parametrize("name", ["z" * 252 + ".mov", "z" * 300, "ü" * 130 + "/x.mov", "f_%04d" + "y" * 250 + ".png"])

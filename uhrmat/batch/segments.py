@@ -19,7 +19,7 @@ from uhrmat.batch.context import WorkerContext
 from uhrmat.batch.tasks import WorkerTask
 from uhrmat.core.errors import InputError
 from uhrmat.video.plan import ClipPlan, ClipSpec, plan_clip
-from uhrmat.video.run import Tools, carry_hints, finish, matte_segment
+from uhrmat.video.run import ClipResources, finish_clip, matte_segment, propagate_hints
 from uhrmat.video.segments import Segment
 
 _KEPT_PLANS = 4
@@ -47,11 +47,11 @@ class ClipTasks:
             raise InputError(f"Its frames have {pixels} pixels, and the limit is {limit}.", "Raise --max-pixels.")
         plan.work.begin(plan.settings, resume=True)
         segments = [[s.number, s.start, s.stop, plan.work.report(s) is not None] for s in plan.segments]
-        return {"settings": plan.settings, "segments": segments, "propagated": plan.hints.carried}
+        return {"settings": plan.settings, "segments": segments, "propagated": plan.hints.propagated}
 
     def _propagate(self, task: WorkerTask) -> dict[str, Any]:
         plan, segment = self._plan(task), _segment(task)
-        notes = carry_hints(plan, segment, self._context.prior.solve, self._context.stopped)
+        notes = propagate_hints(plan, segment, self._context.prior.solve, self._context.stopped)
         self._context.check()
         return {"notes": notes}
 
@@ -68,16 +68,16 @@ class ClipTasks:
         plan = self._plan(task)
         if self._make_plan(task).settings != plan.settings:
             raise InputError(f"{task.source} changed while it was read.", "Run again when nothing writes to it.")
-        notes = finish(plan)
+        notes = finish_clip(plan)
         with contextlib.suppress(KeyError):
             del self._plans[task.key, plan.settings]
         return {"files": {target.content: str(target.path) for target in plan.targets}, "notes": notes}
 
-    def _resources(self, plan: ClipPlan) -> Tools:
+    def _resources(self, plan: ClipPlan) -> ClipResources:
         """Propagated hints are alphas that the prior has made already."""
-        changed = {"prior": "alpha"} if plan.hints.carried else {}
+        changed = {"prior": "alpha"} if plan.hints.propagated else {}
         pipeline = self._context.pipeline(working_size=plan.side, **changed)
-        return Tools(pipeline, self._context.background, self._context.prior.solve)
+        return ClipResources(pipeline, self._context.background, self._context.prior.solve)
 
     def _plan(self, task: WorkerTask) -> ClipPlan:
         """The plan that the clip began with. Raises InputError where the clip has changed since."""

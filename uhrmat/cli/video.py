@@ -93,17 +93,17 @@ def video(
             model=model,
             averaged=not frame_by_frame,
         )
-        job = plan_clip(spec, overwrite=overwrite, resume=resume)
+        plan = plan_clip(spec, overwrite=overwrite, resume=resume)
         if background is not None:
             parse_background(background)
         if report is not None:
-            check_report(report, job)
-        failed = not _run(console, job, resume, report)
+            check_report(report, plan)
+        failed = not _run(console, plan, resume, report)
     if failed:
         raise typer.Exit(FAILED)
 
 
-def _run(console: Console, job: ClipPlan, resume: bool, report: Path | None) -> bool:
+def _run(console: Console, plan: ClipPlan, resume: bool, report: Path | None) -> bool:
     """Mattes the clip and says so; False where it failed after the work had begun."""
     from uhrmat.cli.console import describe
     from uhrmat.core.startup import fast_import
@@ -111,31 +111,33 @@ def _run(console: Console, job: ClipPlan, resume: bool, report: Path | None) -> 
     from uhrmat.prior.worker import PriorProcess
 
     with ExitStack() as stack:
-        process = stack.enter_context(closing(PriorProcess())) if job.prior in AFFINITY_PRIORS else None
+        process = stack.enter_context(closing(PriorProcess())) if plan.prior in AFFINITY_PRIORS else None
         with fast_import():
-            from uhrmat.video.run import Tools, matte_clip
+            from uhrmat.video.run import ClipResources, matte_clip
 
         solver = None if process is None else process.solve
-        tools = Tools.of(job, solver)  # refused here or in the next line: exit code 2, nothing was begun
-        stack.enter_context(job.work.held())
+        resources = ClipResources.load(plan, solver)  # refused here or in the next line: exit code 2, nothing was begun
+        stack.enter_context(plan.work.locked())
         try:
-            with console.progress(job.spec.source.name, "frames") as progress:
-                done = matte_clip(job, tools, resume=resume, progress=progress, shown=_shown(job, report))
+            with console.progress(plan.spec.source.name, "frames") as progress:
+                done = matte_clip(
+                    plan, resources, resume=resume, progress=progress, keep_active=_page_frames(plan, report)
+                )
             _tell(console, done, report)
         except Exception as error:
-            console.error(error, item=str(job.spec.source))
-            console.document({"items": [{"clip": str(job.spec.source), "status": "failed", "error": describe(error)}]})
+            console.error(error, item=str(plan.spec.source))
+            console.document({"items": [{"clip": str(plan.spec.source), "status": "failed", "error": describe(error)}]})
             return False
     return True
 
 
-def _shown(job: ClipPlan, report: Path | None) -> frozenset[int]:
+def _page_frames(plan: ClipPlan, report: Path | None) -> frozenset[int]:
     """Frames whose active pixels the page shows."""
     if report is None or not _is_page(report):
         return frozenset()
     from uhrmat.video.page import shown
 
-    return shown(job)
+    return shown(plan)
 
 
 def _is_page(path: Path) -> bool:

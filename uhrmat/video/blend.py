@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from uhrmat.refine.refiner import RefineInput
-from uhrmat.video.standing import STIRS, average, movement, steady, stir
+from uhrmat.video.averaging import STIRS, average, movement, steady, stir
 
 
 @dataclass(frozen=True)

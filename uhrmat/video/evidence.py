@@ -17,7 +17,7 @@ _REACH = 0.025
 """Radius of the neighbourhood whose colours are compared, as a share of the short side."""
 
 
-def believed(small: np.ndarray, solved: np.ndarray, mask: np.ndarray, most: float) -> np.ndarray:
+def combine_with_mask(small: np.ndarray, solved: np.ndarray, mask: np.ndarray, most: float) -> np.ndarray:
     """(h, w) float32: `solved` drawn towards `mask`, both (h, w) in [0, 1], where the colours of `small` (h, w, 3) in
     [0, 1] do not speak for it. most: that the mask weighs, in [0, 1]."""
     weight = most * (1 - support(small, solved, mask))

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 
-def flow(start: np.ndarray, end: np.ndarray) -> np.ndarray:
+def optical_flow(start: np.ndarray, end: np.ndarray) -> np.ndarray:
     """(h, w, 2) float32: where each pixel of `start` (h, w, 3) in [0, 1] lies in `end`, as (x, y) in pixels."""
     pair = [cv2.cvtColor(np.rint(x * 255).astype(np.uint8), cv2.COLOR_RGB2GRAY) for x in (start, end)]
     if min(pair[0].shape) < 16:  # smaller than the patches that DIS compares
@@ -16,7 +16,7 @@ def flow(start: np.ndarray, end: np.ndarray) -> np.ndarray:
     return np.asarray(search.calc(pair[0], pair[1], None), np.float32)
 
 
-def warped(image: np.ndarray, move: np.ndarray) -> np.ndarray:
+def warp(image: np.ndarray, move: np.ndarray) -> np.ndarray:
     """`image` (h, w[, C]) read at each pixel's place plus `move` (h, w, 2); edges repeated."""
     ys, xs = np.indices(move.shape[:2], np.float32)
     return np.asarray(

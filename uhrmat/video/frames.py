@@ -16,8 +16,8 @@ from uhrmat.refine.refiner import RefineInput
 from uhrmat.sparsity.spatial import dilate, trimap_from_alpha, trimap_mask
 from uhrmat.sparsity.temporal import TEMPORAL_SPARSITY, changed_pixels, fuse_temporal, temporal_mask, thresholds
 from uhrmat.video.blend import Moment, by_rule
-from uhrmat.video.state import NEVER, LastComputed, SteadyPrior, Watch
-from uhrmat.video.still import KeptPrior
+from uhrmat.video.reuse import ReusedPrior
+from uhrmat.video.state import NEVER, ClipMonitor, LastComputed, SmoothedPrior
 
 KEYFRAME_INTERVAL = 60
 """Frames from one key frame, which is computed anew, to the next: 2.4 seconds at 25 frames a second."""
@@ -74,7 +74,7 @@ class FrameStats:
 @dataclass(kw_only=True)
 class FrameResult:
     """alpha: (H, W) float32 in [0, 1]; foreground: (H, W, 3) straight colour in the picture's type or None; active,
-    computed: (H, W) bool, M and what the refiner saw, M with its halo; recalled: whether the alpha was known. Do not
+    computed: (H, W) bool, M and what the refiner saw, M with its halo; restored: whether the alpha was known. Do not
     change them: the next frame is compared with them."""
 
     picture: Picture
@@ -83,57 +83,57 @@ class FrameResult:
     active: np.ndarray
     computed: np.ndarray
     stats: FrameStats
-    recalled: bool = False
+    restored: bool = False
 
 
 class ClipPipeline:
-    """Mattes the frames of one clip in their order, with the prior, refiner and budget of `matter`.
+    """Mattes the frames of one clip in their order, with the prior, refiner and budget of `pipeline`.
 
     `reset` forgets everything: what follows then depends on nothing that came before. Raises what the pipeline does,
     and InputError where the frames change their size.
     """
 
-    def __init__(self, matter: StillPipeline, gate: TemporalOptions | None = None) -> None:
-        self.matter, self.gate = matter, gate or TemporalOptions()
+    def __init__(self, pipeline: StillPipeline, options: TemporalOptions | None = None) -> None:
+        self.pipeline, self.options = pipeline, options or TemporalOptions()
         self.reset()
 
     def reset(self) -> None:
         """The next frame is a key frame, and no frame before it counts."""
-        self._watch, self._begun = Watch(), False
+        self._watch, self._begun = ClipMonitor(), False
         self._forget()
 
     def frame(
         self, picture: Picture, number: int, hints: Hints, *, foreground: bool = True, known: np.ndarray | None = None
     ) -> FrameResult:
         """The matte of the next frame, called `number` in reports. hints: of this frame, see `hints.read_hints`; known:
-        (n,) float32, the alpha of its active pixels from an earlier run; where there are n of them, it is recalled,
+        (n,) float32, the alpha of its active pixels from an earlier run; where there are n of them, it is restored,
         and no foreground is made."""
         clock = StageTimer()
         self._check_size(picture, number)
         with clock("prior"):
-            cut = self._watch.see(picture.pixels)
-            if cut or not self.gate.temporal:
+            cut = self._watch.update(picture.pixels)
+            if cut or not self.options.temporal:
                 self._forget()
             key = self._last is None
-            answer = self._kept if self.gate.temporal else None
-            asked = self.matter.run_prior(picture, hints, fresh=cut or not self._begun, answer=answer)
+            answer = self._kept if self.options.temporal else None
+            asked = self.pipeline.run_prior(picture, hints, fresh=cut or not self._begun, answer=answer)
             self._begun = True
             prior, settled = self._steady(asked, picture, hints)
         with clock("refine"):
             masks = self._masks(picture, settled)
-            recalled = known is not None and len(known) == np.count_nonzero(masks[1])
+            restored = known is not None and len(known) == np.count_nonzero(masks[1])
             alpha, notes = upsampled_prior(prior, settled), list[str]()
-            job = RefineInput(picture, asked.small, prior, settled, masks[2])
-            if known is not None and recalled:
+            plan = RefineInput(picture, asked.small, prior, settled, masks[2])
+            if known is not None and restored:
                 alpha[masks[1]] = known
             else:
-                notes = self.matter.refine(job, alpha, foreground).notes
-                self._average(alpha, job, masks[1])
-            self._remember(alpha, job, masks)
+                notes = self.pipeline.refine(plan, alpha, foreground).notes
+                self._average(alpha, plan, masks[1])
+            self._remember(alpha, plan, masks)
         colours = None
-        if foreground and not recalled:
+        if foreground and not restored:
             with clock("foreground"):
-                colours = self.matter.colours(picture, alpha, asked.prior)
+                colours = self.pipeline.colours(picture, alpha, asked.prior)
         band, active, computed = (int(np.count_nonzero(mask)) for mask in masks)
         warnings = [*picture.info.notes, *hints.warnings, *empty_note(alpha)]
         stats = FrameStats(
@@ -143,7 +143,7 @@ class ClipPipeline:
             active=active,
             computed=computed,
             noise=self._watch.noise,
-            threshold=thresholds(self.gate.threshold, self._watch.noise)[1],
+            threshold=thresholds(self.options.threshold, self._watch.noise)[1],
             key=key,
             cut=cut,
             seconds=clock.seconds,
@@ -157,12 +157,12 @@ class ClipPipeline:
             active=masks[1],
             computed=masks[2],
             stats=stats,
-            recalled=recalled,
+            restored=restored,
         )
 
     def _forget(self) -> None:
         self._last: LastComputed | None = None
-        self._prior, self._kept, self._shot = SteadyPrior(), KeptPrior(), 0
+        self._prior, self._kept, self._shot = SmoothedPrior(), ReusedPrior(), 0
         self._before: RefineInput | None = None
 
     def _check_size(self, picture: Picture, number: int) -> None:
@@ -184,34 +184,34 @@ class ClipPipeline:
         """M_s, M and M with its halo."""
         spatial = trimap_mask(settled)
         active = spatial if self._last is None else self._changed(self._last, picture, spatial)
-        computed = spatial & dilate(active, 2 * self.gate.halo + 1) if self.gate.halo else active
+        computed = spatial & dilate(active, 2 * self.options.halo + 1) if self.options.halo else active
         return spatial, active, computed
 
-    def _average(self, alpha: np.ndarray, job: RefineInput, active: np.ndarray) -> None:
+    def _average(self, alpha: np.ndarray, plan: RefineInput, active: np.ndarray) -> None:
         """Draws what is new towards what was there in the last frame; in place."""
-        if self._last is None or self._before is None or not self.gate.averaged:
+        if self._last is None or self._before is None or not self.options.averaged:
             return
         where = active & (self._last.number >= 0)
         if where.any():
             np.clip(alpha, 0, 1, out=alpha)
-            by_rule(Moment(job, self._before, self._last.alpha, where, self._watch.noise), alpha)
+            by_rule(Moment(plan, self._before, self._last.alpha, where, self._watch.noise), alpha)
 
-    def _remember(self, alpha: np.ndarray, job: RefineInput, masks: tuple[np.ndarray, ...]) -> None:
+    def _remember(self, alpha: np.ndarray, plan: RefineInput, masks: tuple[np.ndarray, ...]) -> None:
         """Joins `alpha` with what is kept, in place, for this frame and the next."""
-        (spatial, active, _), pixels = masks, job.picture.pixels
+        (spatial, active, _), pixels = masks, plan.picture.pixels
         if self._last is None:
             self._last = LastComputed(alpha, pixels.copy(), np.full(alpha.shape, NEVER, np.int16))
         else:
             fuse_temporal(alpha, self._last.alpha, spatial, active)
-        assert job.trimap is not None
-        apply_trimap(alpha, job.trimap)
+        assert plan.trimap is not None
+        apply_trimap(alpha, plan.trimap)
         self._last.update(alpha, pixels, spatial, active, self._shot)
         self._shot += 1
-        self._before = job
+        self._before = plan
 
     def _changed(self, last: LastComputed, picture: Picture, spatial: np.ndarray) -> np.ndarray:
         """M: what changed since it was last computed, or never was."""
-        low, high = thresholds(self.gate.threshold, self._watch.noise)
+        low, high = thresholds(self.options.threshold, self._watch.noise)
         held = last.number == self._shot - 1
         linear = picture.info.linear
         moved = changed_pixels(

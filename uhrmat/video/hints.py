@@ -1,4 +1,4 @@
-"""Hints of a clip: for all frames alike, for every frame, or for key frames from which they are carried on.
+"""Hints of a clip: for all frames alike, for every frame, or for key frames from which they are propagated on.
 
 Nothing here imports torch.
 """
@@ -21,18 +21,22 @@ from uhrmat.media.video.names import number_files
 
 @dataclass(frozen=True)
 class ClipHints:
-    """What the user said about a clip, by file.
+    """The hints of a clip, by file.
 
-    kind: "trimap" or "mask" where `keys` (index of a frame → file) are given, else ""; plate: the scene without its
-    subject; key: the screen's colour; carried: whether frames without a file of their own are tracked; notes: what the
-    user should know of the files' numbers.
+    Attributes:
+        kind: "trimap" or "mask" if there are `keys`, else "".
+        keys: index of a key frame → its trimap or mask.
+        plate: the scene without its subject.
+        key: colour of the screen.
+        propagated: frames without a file of their own get theirs by mask propagation (`video.propagate`).
+        notes: lines for the user about the files' numbers.
     """
 
     kind: str = ""
     keys: dict[int, Path] = field(default_factory=dict)
     plate: Path | None = None
     key: str | None = None
-    carried: bool = False
+    propagated: bool = False
     notes: tuple[str, ...] = ()
 
     @property
@@ -151,24 +155,24 @@ def _no_first(folder: Path, kind: str, hints: Sequence[int], frames: Sequence[in
 
 
 class HintReader:
-    """The hints of each frame of a clip of `size` (H, W). carried: the folder of what was tracked (see `track`)."""
+    """The hints of each frame of a clip of `size` (H, W). propagated: the folder of what was tracked (see `track`)."""
 
-    def __init__(self, hints: ClipHints, size: tuple[int, int], carried: Path) -> None:
-        self._hints, self._size, self._carried = hints, size, carried
+    def __init__(self, hints: ClipHints, size: tuple[int, int], propagated: Path) -> None:
+        self._hints, self._size, self._propagated = hints, size, propagated
         self._plate: Picture | None = None if hints.plate is None else read_picture(hints.plate)
 
     def __call__(self, index: int) -> Hints:
         """Raises InputError for files that cannot be used."""
         path = self._hints.keys.get(index)
         trimap = path if self._hints.kind == "trimap" else None
-        if not self._hints.carried:
+        if not self._hints.propagated:
             mask = path if self._hints.kind == "mask" else None
             return read_hints(self._size, trimap, mask, plate=self._plate, key=self._hints.key, strict=False)
         found = read_hints(self._size, trimap, strict=False)
-        return replace(found, alpha=read_alpha(carried_file(self._carried, index)))
+        return replace(found, alpha=read_alpha(propagated_file(self._propagated, index)))
 
 
-def carried_file(folder: Path, index: int) -> Path:
+def propagated_file(folder: Path, index: int) -> Path:
     """Where a frame's tracked alpha is kept."""
     return folder / f"{index:06d}.png"
 

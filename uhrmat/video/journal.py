@@ -22,7 +22,7 @@ from uhrmat.media.video.stills import SequenceWriter
 
 
 @dataclass(frozen=True)
-class Known:
+class FrameRecord:
     """alpha: (n,) float32 of a frame's active pixels; row: what was reported of it."""
 
     alpha: np.ndarray
@@ -36,7 +36,7 @@ class Journal:
         self._folder, self._stills = folder, stills
         self._whole = bool(stills)
 
-    def read(self, frame: Frame) -> Known | None:
+    def read(self, frame: Frame) -> FrameRecord | None:
         """What is known of a frame, asked for in their order; None from the first one on that is not whole."""
         found = self._read(frame) if self._whole else None
         self._whole = found is not None
@@ -51,16 +51,16 @@ class Journal:
         for writer in self._stills:
             writer.written += 1
 
-    def _read(self, frame: Frame) -> Known | None:
+    def _read(self, frame: Frame) -> FrameRecord | None:
         if not all(writer.file_of(frame).is_file() for writer in self._stills):
             return None
         try:
             with np.load(self._file(frame.index)) as found:
-                return Known(found["alpha"], json.loads(str(found["row"])))
+                return FrameRecord(found["alpha"], json.loads(str(found["row"])))
         except (OSError, ValueError, KeyError, zipfile.BadZipFile):
             return None
 
-    def write(self, frame: Frame, known: Known) -> None:
+    def write(self, frame: Frame, known: FrameRecord) -> None:
         """After the stills of the frame are in place. Raises OutputError."""
         if not self._stills:
             return

@@ -14,7 +14,7 @@ from uhrmat.media.video import open_clip
 from uhrmat.report.page.encode import encode
 from uhrmat.report.page.exhibit import ClipFigures, Exhibit, read_side
 from uhrmat.report.page.write import write_page
-from uhrmat.video.shown import unpack
+from uhrmat.video.active_masks import unpack
 
 if TYPE_CHECKING:
     from uhrmat.media.video import ClipReader
@@ -35,7 +35,7 @@ def write_clip_page(path: Path, report: ClipReport, table: list[tuple[str, str]]
     numbers = [int(frame["number"]) for frame in report.frames]
     rows = [["", "value"], *([name, value] for name, value in table)]
     encoded = [encode(one, whole=False) for one in _exhibits(report, numbers, rows)]
-    source = Path(report.job.spec.source).name
+    source = Path(report.plan.spec.source).name
     return write_page(path, source, encoded, figures(report))
 
 
@@ -55,9 +55,9 @@ def spread(count: int, most: int = FRAMES) -> list[int]:
     return sorted({round(i) for i in np.linspace(0, count - 1, min(count, most))})
 
 
-def shown(job: ClipPlan) -> frozenset[int]:
+def shown(plan: ClipPlan) -> frozenset[int]:
     """Numbers of the frames that the page of a clip will show, if all of them can be read."""
-    return frozenset(job.start + i for i in _shown(job.stop - job.start, job.info.width * job.info.height))
+    return frozenset(plan.start + i for i in _shown(plan.stop - plan.start, plan.info.width * plan.info.height))
 
 
 def _shown(count: int, pixels: int) -> list[int]:
@@ -66,11 +66,11 @@ def _shown(count: int, pixels: int) -> list[int]:
 
 
 def _exhibits(report: ClipReport, numbers: list[int], table: list[list[str]]) -> Iterator[Exhibit]:
-    job = report.job
+    plan = report.plan
     name = next((name for name in ("foreground", "alpha") if name in report.files), next(iter(report.files)))
-    with closing(open_clip(job.spec.source)) as source, closing(open_clip(report.files[name])) as matte:
+    with closing(open_clip(plan.spec.source)) as source, closing(open_clip(report.files[name])) as matte:
         wanted = _shown(len(numbers), source.info.width * source.info.height)
-        for index, photo, made in _pairs(source, matte, job.start, wanted):
+        for index, photo, made in _pairs(source, matte, plan.start, wanted):
             side, number = read_side(name, made), numbers[index]
             if number in report.active:
                 side = replace(side, active=unpack(report.active[number]))

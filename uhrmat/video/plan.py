@@ -100,7 +100,7 @@ class ClipPlan:
 
 
 def plan_clip(spec: ClipSpec, *, overwrite: bool = False, resume: bool = False) -> ClipPlan:
-    """The job of a clip. Opens the clip and writes nothing. Raises InputError or OutputError for what cannot work."""
+    """The plan of a clip. Opens the clip and writes nothing. Raises InputError or OutputError for what cannot work."""
     if spec.interval < 1:
         raise InputError("A key frame interval below 1 makes no sense.", "Give --keyframe-interval 1 or more.")
     seen = fingerprint(spec.source)  # before it is read: what changes from here on is noticed at the end
@@ -111,7 +111,7 @@ def plan_clip(spec: ClipSpec, *, overwrite: bool = False, resume: bool = False) 
     choose_prior(spec.model.prior, hints.given)
     if hints.keys:
         key_hints(hints, start, (info.height, info.width))  # what cannot be used is refused before any work
-    if hints.carried and spec.model.prior not in ("auto", *AFFINITY_PRIORS):
+    if hints.propagated and spec.model.prior not in ("auto", *AFFINITY_PRIORS):
         raise InputError(
             f"The prior {spec.model.prior} cannot carry a hint from frame to frame.",
             "Leave --prior out, or give a hint for every frame.",

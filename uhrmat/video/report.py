@@ -28,8 +28,8 @@ class ClipReport:
     """frames: what `FrameStats.as_dict` says of each, in order; kept: frames that an earlier run had done; seconds: of
     this run; peak_memory: bytes; files: by output; active: by number, some frames' active pixels (see `shown`)."""
 
-    job: ClipPlan
-    matter: StillPipeline
+    plan: ClipPlan
+    pipeline: StillPipeline
     files: dict[str, Path]
     frames: list[dict[str, Any]]
     kept: int
@@ -70,18 +70,18 @@ class ClipReport:
 
     def names(self) -> dict[Path, str]:
         """Of its files, for `redact_folders`."""
-        return names_by_path((self.job.spec.source, *self.files.values(), *self.job.hints.files()))
+        return names_by_path((self.plan.spec.source, *self.files.values(), *self.plan.hints.files()))
 
     def as_dict(self, *, frames: bool = True) -> dict[str, Any]:
         """As JSON takes it. frames: with the figures of every frame."""
-        job, matter = self.job, self.matter
+        plan, pipeline = self.plan, self.pipeline
         found: dict[str, Any] = {
-            "clip": str(job.spec.source), "status": "done", "width": job.info.width, "height": job.info.height,
-            "first": job.start, "count": job.stop - job.start, "kept": self.kept, "codec": job.codec.name,
-            "files": {name: str(path) for name, path in self.files.items()}, "prior": job.prior,
-            "carried": job.hints.carried, "refiner": matter.refiner.name, "engine": matter.refiner.engine,
-            "device": matter.device, "precision": matter.precision, "temporal": job.spec.temporal,
-            "averaged": job.spec.averaged, "interval": job.spec.interval,
+            "clip": str(plan.spec.source), "status": "done", "width": plan.info.width, "height": plan.info.height,
+            "first": plan.start, "count": plan.stop - plan.start, "kept": self.kept, "codec": plan.codec.name,
+            "files": {name: str(path) for name, path in self.files.items()}, "prior": plan.prior,
+            "propagated": plan.hints.propagated, "refiner": pipeline.refiner.name, "engine": pipeline.refiner.engine,
+            "device": pipeline.device, "precision": pipeline.precision, "temporal": plan.spec.temporal,
+            "averaged": plan.spec.averaged, "interval": plan.spec.interval,
             "active_share": self.mean("active_share"), "reuse_share": self.reuse_share,
             "noise": self.mean("noise"), "cuts": self.cuts, "frames_per_second": self.rate, "seconds": self.seconds,
             "stage_seconds": self.stage_seconds, "peak_memory": self.peak_memory, "notes": self.notes,
@@ -107,23 +107,23 @@ def _listed(numbers: Sequence[int], count: int) -> str:
 
 def rows(report: ClipReport) -> list[tuple[str, str]]:
     """Names and values for the table that ends a run."""
-    job, matter = report.job, report.matter
+    plan, pipeline = report.plan, report.pipeline
     stages = ", ".join(f"{name} {value:.1f}" for name, value in report.stage_seconds.items())
-    carried = ", carried from frame to frame" if job.hints.carried else ""
+    propagated = ", propagated from frame to frame" if plan.hints.propagated else ""
     again = f", {report.kept} of them by an earlier run" if report.kept else ""
-    reuse = f"{report.reuse_share:.1%} of the band" if job.spec.temporal else "off"
+    reuse = f"{report.reuse_share:.1%} of the band" if plan.spec.temporal else "off"
     return [
-        ("clip", str(job.spec.source)),
-        ("size", f"{job.info.width} × {job.info.height}"),
-        ("frames", f"{job.stop - job.start} from {job.start}{again}"),
+        ("clip", str(plan.spec.source)),
+        ("size", f"{plan.info.width} × {plan.info.height}"),
+        ("frames", f"{plan.stop - plan.start} from {plan.start}{again}"),
         ("active pixels", f"{report.mean('active_share'):.1%}"),
         ("reused", reuse),
         ("noise", f"{255 * report.mean('noise'):.1f} levels of 255"),
         ("cuts", ", ".join(map(str, report.cuts)) or "none"),
-        ("prior", job.prior + carried),
-        ("refiner", matter.refiner.name),
-        ("engine", f"{matter.refiner.engine}, {matter.precision}"),
-        ("device", matter.device),
+        ("prior", plan.prior + propagated),
+        ("refiner", pipeline.refiner.name),
+        ("engine", f"{pipeline.refiner.engine}, {pipeline.precision}"),
+        ("device", pipeline.device),
         ("seconds", f"{report.seconds:.1f}: {stages} (they overlap)"),
         ("frames per second", f"{report.rate:.2f}"),
         ("peak memory", format_bytes(report.peak_memory)),

@@ -1,4 +1,4 @@
-"""A clip from its files to its files: segments one by one, each in three overlapping stages, joined at the end."""
+"""Mattes a clip from files to files: segment by segment, each in three overlapping stages, joined at the end."""
 
 from __future__ import annotations
 
@@ -34,51 +34,58 @@ from uhrmat.pipeline import StillPipeline
 from uhrmat.prior.chroma_key.key import KeyPrior
 from uhrmat.prior.closed_form.affinity import AffinityPrior, Solver
 from uhrmat.sparsity.temporal import TEMPORAL_SPARSITY
+from uhrmat.video.active_masks import pack
 from uhrmat.video.frames import ClipPipeline, FrameResult, TemporalOptions
 from uhrmat.video.hints import HintReader
-from uhrmat.video.journal import Journal, Known
+from uhrmat.video.journal import FrameRecord, Journal
 from uhrmat.video.plan import ClipPlan
+from uhrmat.video.propagate import track_segment
 from uhrmat.video.report import ClipReport, frame_warnings
-from uhrmat.video.screen import unseen_note
+from uhrmat.video.screen import missing_screen_note
 from uhrmat.video.segments import Segment
-from uhrmat.video.shown import pack
 from uhrmat.video.stages import run_stages
 from uhrmat.video.targets import Target, sound_beside
-from uhrmat.video.track import track_segment
 from uhrmat.video.work import check_unchanged
 
 Progress = Callable[[int, int], None]
-"""Told after each frame: how many of how many are done."""
+"""Called after each frame with the number of frames that are done, and of all frames."""
 
 
 @dataclass
-class Tools:
-    """What a machine needs to matte segments of a job, made once: networks, and what stands behind the subject."""
+class ClipResources:
+    """What a machine needs to matte the segments of a clip, loaded once.
 
-    matter: StillPipeline
+    Attributes:
+        pipeline: prior, refiner and budget of every frame.
+        background: of the composite; None: none is written.
+        solver: of the affinity priors; None: they run in this process.
+
+    Raises:
+        InputError: the background is not opaque.
+    """
+
+    pipeline: StillPipeline
     background: Background | None
     solver: Solver | None = None
 
     def __post_init__(self) -> None:
-        """Raises InputError for a background that can be seen through."""
         if self.background is not None:
             need_opaque(self.background)
 
     @classmethod
-    def of(cls, job: ClipPlan, solver: Solver | None = None) -> Tools:
-        """Loads the networks. A hint that is carried has been to the prior already: it comes as an alpha."""
+    def load(cls, plan: ClipPlan, solver: Solver | None = None) -> ClipResources:
+        """Loads the networks. Propagated hints are alphas that the prior has made already."""
         limit_kernel_cache()
-        model = replace(job.spec.model, working_size=job.side)
-        if job.hints.carried:
+        model = replace(plan.spec.model, working_size=plan.side)
+        if plan.hints.propagated:
             model = replace(model, prior="alpha")
-        background = None if job.spec.background is None else parse_background(job.spec.background)
+        background = None if plan.spec.background is None else parse_background(plan.spec.background)
         return cls(StillPipeline.from_options(model, solver=solver), background, solver)
 
 
 @dataclass(frozen=True)
-class _Done:
-    """A frame that was matted; seconds: that reading it took; row: its line of the report where an earlier run wrote
-    its stills."""
+class _MattedFrame:
+    """A matted frame. seconds: of reading it; row: its line of the report if an earlier run wrote its stills."""
 
     frame: Frame
     matte: FrameResult
@@ -87,134 +94,178 @@ class _Done:
 
 
 def matte_clip(
-    job: ClipPlan, tools: Tools, *, resume: bool = False, progress: Progress | None = None, shown: Collection[int] = ()
-) -> ClipReport:
-    """Mattes all segments that are not done yet and puts the results in place. Raises UhrmatError, OSError.
+    plan: ClipPlan, resources: ClipResources, *, resume: bool = False, progress: Progress | None = None,
+    keep_active: Collection[int] = (),
+) -> ClipReport:  # fmt: skip
+    """Mattes all segments that are not done yet and puts the results in place.
 
-    shown: numbers of the frames whose active pixels are kept for the report.
+    Whatever goes wrong, only complete files get their final names. Segments that are done, and what a sequence needs to
+    go on after its last still, stay in the work folder for `resume`. The work folder is locked against other runs.
 
-    Whatever goes wrong, no file has a final name but whole stills of a sequence; segments that are done, and what a
-    sequence needs to go on after its last still, stay in the work folder for `resume`. One run at a time holds it.
+    Args:
+        plan: of the clip.
+        resources: networks, loaded once.
+        resume: go on where an earlier run with the same settings ended.
+        progress: called after each frame.
+        keep_active: numbers of the frames whose active pixels are kept in the report.
+
+    Returns:
+        What was done, with the figures of each frame.
+
+    Raises:
+        UhrmatError, OSError: what stopped the run.
     """
-    with job.work.held():
-        return _matte_clip(job, tools, resume, progress, shown)
+    with plan.work.locked():
+        return _matte_clip(plan, resources, resume, progress, keep_active)
 
 
 def _matte_clip(
-    job: ClipPlan, tools: Tools, resume: bool, progress: Progress | None, shown: Collection[int]
+    plan: ClipPlan, resources: ClipResources, resume: bool, progress: Progress | None, keep_active: Collection[int]
 ) -> ClipReport:
-    work, began = job.work, time.perf_counter()
-    resumed = work.begin(job.settings, resume)
+    work, began = plan.work, time.perf_counter()
+    resumed = work.begin(plan.settings, resume)
     notes = [] if resumed or not resume else ["nothing to resume was left by the same settings: begun anew"]
-    segments, frames, done = job.segments, [], 0
+    segments, frames, done = plan.segments, [], 0
     active: dict[int, str] = {}
     todo = [segment for segment in segments if work.report(segment) is None]
-    kept = job.stop - job.start - sum(s.stop - s.start for s in todo)
-    with _tracking(job, tools, segments, todo) as tracked:
+    kept = plan.stop - plan.start - sum(s.stop - s.start for s in todo)
+    with _propagation(plan, resources, segments, todo) as propagated:
         for segment in segments:
-            found = work.report(segment)
-            if found is None:
-                notes += tracked[segment.number].result() if segment.number in tracked else []
-                found = matte_segment(job, segment, tools, partial(_tell, progress, done, job), shown)
-                kept += found["kept"]
+            report = work.report(segment)
+            if report is None:
+                notes += propagated[segment.number].result() if segment.number in propagated else []
+                report = matte_segment(
+                    plan, segment, resources, partial(_report_progress, progress, done, plan), keep_active
+                )
+                kept += report["kept"]
             done += segment.stop - segment.start
-            frames += found["frames"]
-            notes += found["notes"]
-            active |= {int(number): mask for number, mask in found["active"].items()}
-    files: dict[str, Path] = {target.content: target.path for target in job.targets}
-    notes += finish(job)
+            frames += report["frames"]
+            notes += report["notes"]
+            active |= {int(number): mask for number, mask in report["active"].items()}
+    files: dict[str, Path] = {target.content: target.path for target in plan.targets}
+    notes += finish_clip(plan)
     return ClipReport(
-        job=job,
-        matter=tools.matter,
+        plan=plan,
+        pipeline=resources.pipeline,
         files=files,
         frames=frames,
         kept=kept,
         seconds=time.perf_counter() - began,
-        peak_memory=peak_memory(tools.matter.device),
+        peak_memory=peak_memory(resources.pipeline.device),
         notes=list(dict.fromkeys(notes)),
         active=active,
     )
 
 
-def _tell(progress: Progress | None, before: int, job: ClipPlan, done: int) -> None:
+def _report_progress(progress: Progress | None, before: int, plan: ClipPlan, done: int) -> None:
     if progress is not None:
-        progress(before + done, job.stop - job.start)
+        progress(before + done, plan.stop - plan.start)
 
 
 @contextmanager
-def _tracking(
-    job: ClipPlan, tools: Tools, segments: list[Segment], todo: list[Segment]
+def _propagation(
+    plan: ClipPlan, resources: ClipResources, segments: list[Segment], todo: list[Segment]
 ) -> Iterator[Mapping[int, Future[list[str]]]]:
-    """Carries hints through every segment from the first that is not done, in order, while earlier ones are matted."""
+    """Propagates hints through every segment from the first that is not done, in order, while earlier ones are matted.
+
+    Yields:
+        By the number of the segment, the notes of its propagation.
+    """
     stop = threading.Event()
     with ThreadPoolExecutor(1) as pool:
-        wanted = [s for s in segments if todo and s.number >= todo[0].number] if job.hints.carried else []
+        wanted = [s for s in segments if todo and s.number >= todo[0].number] if plan.hints.propagated else []
         try:
-            yield {s.number: pool.submit(carry_hints, job, s, tools.solver, stop) for s in wanted}
+            yield {s.number: pool.submit(propagate_hints, plan, s, resources.solver, stop) for s in wanted}
         finally:
             stop.set()
             pool.shutdown(cancel_futures=True)
 
 
-def carry_hints(
-    job: ClipPlan, segment: Segment, solver: Solver | None = None, stop: threading.Event | None = None
+def propagate_hints(
+    plan: ClipPlan, segment: Segment, solver: Solver | None = None, stop: threading.Event | None = None
 ) -> list[str]:
-    """The sequential half of a segment whose hints are carried: the segments before must have been through it."""
-    name = job.spec.model.prior
+    """Propagates hints through one segment. The segments before it must have been through this.
+
+    Args:
+        plan: of the clip; its hints are of key frames (`ClipHints.propagated`).
+        segment: the frames.
+        solver: of the affinity prior; None: it runs in this process.
+        stop: ends the work early when it is set.
+
+    Returns:
+        Notes for the user.
+
+    Raises:
+        InputError: the clip or a hint cannot be read.
+    """
+    name = plan.spec.model.prior
     prior = AffinityPrior("closed-form" if name == "auto" else name, solver)
-    assert job.side is not None
-    with open_clip(job.spec.source, rate=job.spec.rate) as reader:
-        return track_segment(reader, segment, job.hints, prior, job.side, job.work.hints, stop)
+    assert plan.side is not None
+    with open_clip(plan.spec.source, rate=plan.spec.rate) as reader:
+        return track_segment(reader, segment, plan.hints, prior, plan.side, plan.work.hints, stop)
 
 
 def matte_segment(
-    job: ClipPlan, segment: Segment, tools: Tools, progress: Callable[[int], None] | None = None,
-    shown: Collection[int] = (),
+    plan: ClipPlan, segment: Segment, resources: ClipResources, progress: Callable[[int], None] | None = None,
+    keep_active: Collection[int] = (),
 ) -> dict[str, Any]:  # fmt: skip
-    """Mattes one segment into its part files in the work folder and marks it as done; returns its report.
+    """Mattes one segment into its part files in the work folder and marks it as done.
 
-    Depends on the job's files alone (and, where hints are carried, on what `carry_hints` wrote), not on any other
-    segment: the same on every machine of one kind.
+    Depends on the plan's files alone (and, where hints are propagated, on what `propagate_hints` wrote), not on other
+    segments: the result is the same on every machine of one kind.
+
+    Args:
+        plan: of the clip.
+        segment: the frames.
+        resources: networks, loaded once.
+        progress: called after each frame with the number of frames that are done.
+        keep_active: numbers of the frames whose active pixels are kept in the report.
+
+    Returns:
+        The segment's report: "frames", "kept", "notes" and "active" (see `active_masks`).
+
+    Raises:
+        UhrmatError, OSError: what stopped the work.
     """
-    if job.screen is not None:
-        tools.matter.priors.use("key", KeyPrior(job.screen))
-    hints = HintReader(job.hints, (job.info.height, job.info.width), job.work.hints)
+    if plan.screen is not None:
+        resources.pipeline.priors.use("key", KeyPrior(plan.screen))
+    hints = HintReader(plan.hints, (plan.info.height, plan.info.width), plan.work.hints)
     with ExitStack() as stack:
-        reader = open_clip(job.spec.source, rate=job.spec.rate)
+        reader = open_clip(plan.spec.source, rate=plan.spec.rate)
         stack.callback(reader.close)
-        writers = [(target, stack.enter_context(_writer(job, segment, target))) for target in job.targets]
-        run = _SegmentRun(job, segment, tools, writers, progress, shown)
+        writers = [(target, stack.enter_context(_writer(plan, segment, target))) for target in plan.targets]
+        run = _SegmentRun(plan, segment, resources, writers, progress, keep_active)
         run_stages(_frames(reader, segment, hints), run.matte, run.write)
         notes = list(reader.notes)
-    notes += [note for target, writer in writers for note in _checked(job, target, writer)]
+    notes += [note for target, writer in writers for note in _check_written(plan, target, writer)]
     report = {"frames": run.frames, "kept": run.kept, "notes": notes, "active": run.active}
-    check_unchanged(job.inputs)
-    job.work.finish(segment, report)
+    check_unchanged(plan.inputs)
+    plan.work.finish(segment, report)
     run.journal.remove()
     return report
 
 
 class _SegmentRun:
-    """The frames of a segment on their way: the second and the third stage, and what is reported of them.
+    """The second and the third stage of a segment, and the report of its frames.
 
-    A frame of a sequence that an earlier run has done is gone through, for the sake of those after it, but neither
-    refined nor written again.
+    A frame of a sequence that an earlier run has done is read again, for the state of the frames after it, but neither
+    refined nor written.
     """
 
     def __init__(
-        self, job: ClipPlan, segment: Segment, tools: Tools, writers: list[tuple[Target, ClipWriter]],
-        progress: Callable[[int], None] | None, shown: Collection[int],
+        self, plan: ClipPlan, segment: Segment, resources: ClipResources, writers: list[tuple[Target, ClipWriter]],
+        progress: Callable[[int], None] | None, keep_active: Collection[int],
     ) -> None:  # fmt: skip
-        threshold = TEMPORAL_SPARSITY.threshold if job.spec.threshold is None else job.spec.threshold
-        gate = TemporalOptions(job.spec.temporal, threshold, averaged=job.spec.averaged)
-        self._clip, self._job, self._tools = ClipPipeline(tools.matter, gate), job, tools
-        self._writers, self._progress, self._shown = writers, progress, shown
+        threshold = TEMPORAL_SPARSITY.threshold if plan.spec.threshold is None else plan.spec.threshold
+        options = TemporalOptions(plan.spec.temporal, threshold, averaged=plan.spec.averaged)
+        self._clip, self._job, self._tools = ClipPipeline(resources.pipeline, options), plan, resources
+        self._writers, self._progress, self._keep_active = writers, progress, keep_active
         self.active: dict[int, str] = {}
         self.frames: list[dict[str, Any]] = []
         self.kept = 0
-        self.journal = Journal(job.work.journal(segment), [w for _, w in writers if isinstance(w, SequenceWriter)])
+        self.journal = Journal(plan.work.journal(segment), [w for _, w in writers if isinstance(w, SequenceWriter)])
 
-    def matte(self, item: tuple[Frame, Hints, float]) -> _Done:
+    def matte(self, item: tuple[Frame, Hints, float]) -> _MattedFrame:
         """The second stage."""
         frame, hint, seconds = item
         known = self.journal.read(frame)
@@ -222,15 +273,15 @@ class _SegmentRun:
             frame.picture, frame.index, hint, foreground=self._job.needs_foreground,
             known=None if known is None else known.alpha,
         )  # fmt: skip
-        if known is None or not matte.recalled:
+        if known is None or not matte.restored:
             self.journal.end()
-            return _Done(frame, matte, seconds, None)
-        return _Done(frame, matte, seconds, known.row)
+            return _MattedFrame(frame, matte, seconds, None)
+        return _MattedFrame(frame, matte, seconds, known.row)
 
-    def write(self, done: _Done) -> None:
+    def write(self, done: _MattedFrame) -> None:
         """The third stage."""
         begun, matte = time.perf_counter(), done.matte
-        if done.frame.index in self._shown:
+        if done.frame.index in self._keep_active:
             self.active[done.frame.index] = pack(matte.active)
         if done.row is not None:
             self.kept += 1
@@ -241,7 +292,7 @@ class _SegmentRun:
                 _write(writer, target, done.frame, matte, self._tools.background)
             taken = {"decode": done.seconds, **matte.stats.seconds, "encode": time.perf_counter() - begun}
             self.frames.append({**matte.stats.as_dict(), "seconds": taken})
-            self.journal.write(done.frame, Known(matte.alpha[matte.active], self.frames[-1]))
+            self.journal.write(done.frame, FrameRecord(matte.alpha[matte.active], self.frames[-1]))
         if len(self.frames) % TRIM_EVERY == 0:
             trim_heap()
         if self._progress is not None:
@@ -257,13 +308,13 @@ def _frames(reader: ClipReader, segment: Segment, hints: HintReader) -> Iterator
         begun = time.perf_counter()
 
 
-def _writer(job: ClipPlan, segment: Segment, target: Target) -> ClipWriter:
-    return open_writer(_part(job, segment, target), job.codec, job.info, target.content, bits=job.spec.bits)
+def _writer(plan: ClipPlan, segment: Segment, target: Target) -> ClipWriter:
+    return open_writer(_part(plan, segment, target), plan.codec, plan.info, target.content, bits=plan.spec.bits)
 
 
-def _part(job: ClipPlan, segment: Segment, target: Target) -> Path:
-    """Where a segment's frames go: stills of a sequence at once where they belong."""
-    return target.path if job.codec.sequence else job.work.part(segment, target.content, job.codec.suffix)
+def _part(plan: ClipPlan, segment: Segment, target: Target) -> Path:
+    """The file of a segment's frames; stills of a sequence go to their final place at once."""
+    return target.path if plan.codec.sequence else plan.work.part(segment, target.content, plan.codec.suffix)
 
 
 def _write(writer: ClipWriter, target: Target, frame: Frame, matte: FrameResult, background: Background | None) -> None:
@@ -274,47 +325,54 @@ def _write(writer: ClipWriter, target: Target, frame: Frame, matte: FrameResult,
     writer.write(frame, matte.alpha, None if target.content == "alpha" else colour)
 
 
-def _checked(job: ClipPlan, target: Target, writer: ClipWriter) -> list[str]:
-    """Reads the written alpha back; a note where it is not what was meant."""
+def _check_written(plan: ClipPlan, target: Target, writer: ClipWriter) -> list[str]:
+    """Reads the written alpha back; a note if it differs."""
     if target.content == "composite":
         return []
-    found = check_alpha(writer.path, job.codec, writer.samples, target.content)
-    if found.ok:
+    check = check_alpha(writer.path, plan.codec, writer.samples, target.content)
+    if check.ok:
         return []
-    return [f"{target.content}: the alpha read back from {job.codec.name} differs (PSNR {found.psnr:.1f} dB)"]
+    return [f"{target.content}: the alpha read back from {plan.codec.name} differs (PSNR {check.psnr:.1f} dB)"]
 
 
-def finish(job: ClipPlan) -> list[str]:
+def finish_clip(plan: ClipPlan) -> list[str]:
     """Joins the parts of all segments into the final files, with the clip's sound, and removes the work folder.
-    Returns what is to be said of the clip as a whole. Raises InputError where a file that was read has changed."""
-    check_unchanged(job.inputs)
-    reports = [report for segment in job.segments if (report := job.work.report(segment)) is not None]
+
+    Returns:
+        Notes about the clip as a whole.
+
+    Raises:
+        InputError: an input has changed since the clip was planned.
+        OutputError: a file cannot be written.
+    """
+    check_unchanged(plan.inputs)
+    reports = [report for segment in plan.segments if (report := plan.work.report(segment)) is not None]
     frames = [frame for report in reports for frame in report["frames"]]
-    notes = [*job.hints.notes, *unseen_note(frames), *frame_warnings(frames)]
-    if job.info.fields and not job.codec.interlaced:
+    notes = [*plan.hints.notes, *missing_screen_note(frames), *frame_warnings(frames)]
+    if plan.info.fields and not plan.codec.interlaced:
         notes.append(
-            f"{job.codec.name} does not say which field is first: its frames, of both fields, count as progressive"
+            f"{plan.codec.name} does not say which field is first: its frames, of both fields, count as progressive"
         )
-    if job.codec.name == "exr" and job.needs_foreground:
-        notes += light_note(job.info.colour)
-    notes += pixel_aspect_note(job.codec, job.info) if job.codec.sequence else _join(job)
-    if job.codec.sequence and job.info.has_audio:
-        notes += _sound_beside(job)
-    job.work.remove()
+    if plan.codec.name == "exr" and plan.needs_foreground:
+        notes += light_note(plan.info.colour)
+    notes += pixel_aspect_note(plan.codec, plan.info) if plan.codec.sequence else _join(plan)
+    if plan.codec.sequence and plan.info.has_audio:
+        notes += _sound_beside(plan)
+    plan.work.remove()
     return notes
 
 
-def _join(job: ClipPlan) -> list[str]:
-    """The files of all outputs, which take their names together. Returns notes."""
+def _join(plan: ClipPlan) -> list[str]:
+    """Joins the files of all outputs, which get their names together. Returns notes."""
     notes: list[str] = []
-    whole = job.stop == job.info.frames
-    with all_or_none({target.content: target.path for target in job.targets}, overwrite=job.replace) as staged:
-        for target in job.targets:
-            parts = [job.work.part(segment, target.content, job.codec.suffix) for segment in job.segments]
+    whole = plan.stop == plan.info.frames
+    with all_or_none({target.content: target.path for target in plan.targets}, overwrite=plan.replace) as staged:
+        for target in plan.targets:
+            parts = [plan.work.part(segment, target.content, plan.codec.suffix) for segment in plan.segments]
             done = join_segments(
-                parts, staged[target.content], job.info, job.codec,
-                audio_from=job.spec.source if job.info.has_audio else None,
-                start=job.start or None, stop=None if whole else job.stop,
+                parts, staged[target.content], plan.info, plan.codec,
+                audio_from=plan.spec.source if plan.info.has_audio else None,
+                start=plan.start or None, stop=None if whole else plan.stop,
             )  # fmt: skip
             if done.audio_path is not None:
                 staged[f"sound of {target.content}"] = done.audio_path
@@ -322,13 +380,13 @@ def _join(job: ClipPlan) -> list[str]:
     return notes
 
 
-def _sound_beside(job: ClipPlan) -> list[str]:
-    """Stills carry no sound: it goes into a file beside the first sequence. Returns notes."""
-    target = sound_beside(job.targets[0].path)
-    with open_clip(job.spec.source, rate=job.spec.rate) as reader:
-        first, last = (next(iter(reader.frames(n, n + 1)), None) for n in (job.start, job.stop - 1))
+def _sound_beside(plan: ClipPlan) -> list[str]:
+    """Copies the sound into a file beside the first sequence, because stills hold none. Returns notes."""
+    target = sound_beside(plan.targets[0].path)
+    with open_clip(plan.spec.source, rate=plan.spec.rate) as reader:
+        first, last = (next(iter(reader.frames(n, n + 1)), None) for n in (plan.start, plan.stop - 1))
     origin = Fraction(0) if first is None else first.time
-    whole = job.stop == job.info.frames or last is None
-    end = None if whole or last is None else last.time + last.duration * job.info.time_base
-    count, notes = copy_sound(job.info, target, origin, origin if job.start else None, end)
+    whole = plan.stop == plan.info.frames or last is None
+    end = None if whole or last is None else last.time + last.duration * plan.info.time_base
+    count, notes = copy_sound(plan.info, target, origin, origin if plan.start else None, end)
     return [*notes, *([f"the sound, {count} packets untouched, is in {target}"] if count else [])]

@@ -51,7 +51,7 @@ def central(colours: np.ndarray) -> np.ndarray:
     return np.asarray(colours[np.linalg.norm(colours[:, None] - colours[None], axis=2).sum(1).argmin()])
 
 
-def unseen_note(frames: list[dict[str, object]]) -> list[str]:
+def missing_screen_note(frames: list[dict[str, object]]) -> list[str]:
     """A line that names the frames (see `FrameStats.as_dict`) which show no screen, if there are any."""
     numbers = [frame["number"] for frame in frames if SCREEN_NOT_SEEN in frame["notes"]]  # type: ignore[operator]
     if not numbers:

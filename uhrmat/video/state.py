@@ -47,7 +47,7 @@ class LastComputed:
         self.number[~spatial] = NEVER
 
 
-class SteadyPrior:
+class SmoothedPrior:
     """The prior smoothed in time where the small picture stands still; where it moves, it follows at once."""
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class SteadyPrior:
 
 
 @dataclass
-class Watch:
+class ClipMonitor:
     """Noise and cuts, from one frame to the next."""
 
     samples: np.ndarray | None = None
@@ -84,7 +84,7 @@ class Watch:
         """Standard deviation in [0, 1], the median of the last frames; 0 before there were two."""
         return float(np.median(self.levels)) if self.levels else 0.0
 
-    def see(self, pixels: np.ndarray) -> bool:
+    def update(self, pixels: np.ndarray) -> bool:
         """Looks at the next frame (H, W, 3); True where it begins a new shot. The first frame never does."""
         samples, thumb = noise_samples(pixels), thumbnail(pixels)
         cut = False

@@ -189,13 +189,13 @@ def check_targets(
             )
 
 
-def check_report(report: Path, job: ClipPlan) -> None:
+def check_report(report: Path, plan: ClipPlan) -> None:
     """Raises OutputError where a report, or the plot beside it, cannot be written or would replace something."""
     check_writable(report.parent)
     for path in (report, report.with_suffix(".png")):
-        if any(same_file(path, Path(name)) for name, *_ in job.inputs):
+        if any(same_file(path, Path(name)) for name, *_ in plan.inputs):
             raise OutputError(f"The report {path} would replace an input.", "Choose another name with --report.")
-        if any(same_file(path, target.path) for target in job.targets):
+        if any(same_file(path, target.path) for target in plan.targets):
             raise OutputError(f"The report {path} has the name of an output.", "Choose another name with --report.")
 
 

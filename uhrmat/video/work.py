@@ -60,7 +60,7 @@ class WorkFolder:
         self._holds = False
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
         """Keeps every other run out of the folder, which is made; within itself it does nothing.
 
         Raises OutputError that names the run that holds it.
@@ -128,7 +128,7 @@ class WorkFolder:
 
     @property
     def hints(self) -> Path:
-        """Where hints carried from frame to frame are kept."""
+        """Where hints propagated from frame to frame are kept."""
         return self.folder / "hints"
 
     def remove(self) -> None:

@@ -22,15 +22,15 @@ from uhrmat.prior.base import LowResHints, PriorResult, working_shape
 from uhrmat.prior.prefetch import downsample_picture
 from uhrmat.sparsity.spatial import dilate
 from uhrmat.sparsity.temporal import is_cut, thumbnail
-from uhrmat.video.evidence import believed
-from uhrmat.video.flow import flow, warped
-from uhrmat.video.hints import ClipHints, carried_file, key_hints
+from uhrmat.video.evidence import combine_with_mask
+from uhrmat.video.flow import optical_flow, warp
+from uhrmat.video.hints import ClipHints, key_hints, propagated_file
+from uhrmat.video.reuse import unchanged
 from uhrmat.video.segments import Segment
-from uhrmat.video.still import unchanged
 
 Method = Callable[[np.ndarray, LowResHints], PriorResult]
 SURE = 0.05
-"""A carried alpha this close to 0 or 1 is taken as known, away from its edges."""
+"""A propagated alpha this close to 0 or 1 is taken as known, away from its edges."""
 GIVEN, TAKEN = 0.9, 0.75
 """Weight, against the prior's word, of a mask that was given and of what the flow has taken along."""
 _MARGIN = 1 / 128
@@ -64,13 +64,13 @@ def track_segment(
             assert last is not None and solved is not None
             if is_cut(here.thumb, last.thumb, 0.0):
                 notes.append(
-                    f"frame {frame.index} looks like a cut: hints carried over it are a guess, give one for it"
+                    f"frame {frame.index} looks like a cut: hints propagated over it are a guess, give one for it"
                 )
             if unchanged(here.small, solved.small, last.small):
                 alpha = last.alpha
             else:
                 alpha, solved = _followed(last, here, method), here
-        path = carried_file(folder, frame.index)
+        path = propagated_file(folder, frame.index)
         write_alpha(path, alpha)
         here.alpha = read_alpha(path)
         last = here
@@ -84,14 +84,14 @@ def _given(frame: Frame, here: _PropagatedFrame, hints: ClipHints, method: Metho
     notes += [*given.choices, *given.warnings]
     assert given.trimap is not None
     alpha = method(here.small, LowResHints(downsample_trimap(given.trimap, shape))).alpha
-    return alpha if given.mask is None else believed(here.small, alpha, area_average(given.mask, shape), GIVEN)
+    return alpha if given.mask is None else combine_with_mask(here.small, alpha, area_average(given.mask, shape), GIVEN)
 
 
 def _followed(last: _PropagatedFrame, here: _PropagatedFrame, method: Method) -> np.ndarray:
-    """The alpha (h, w) carried on from the last frame: where the flow is in doubt the prior decides alone."""
-    known, taken, doubt = carried(last.small, last.alpha, here.small)
+    """The alpha (h, w) propagated on from the last frame: where the flow is in doubt the prior decides alone."""
+    known, taken, doubt = propagated(last.small, last.alpha, here.small)
     alpha = method(here.small, LowResHints(known)).alpha
-    return np.where(doubt, alpha, believed(here.small, alpha, taken, TAKEN)).astype(np.float32)
+    return np.where(doubt, alpha, combine_with_mask(here.small, alpha, taken, TAKEN)).astype(np.float32)
 
 
 class _PropagatedFrame:
@@ -110,21 +110,21 @@ class _PropagatedFrame:
     def read(cls, reader: ClipReader, index: int, side: int, folder: Path) -> _PropagatedFrame:
         frame = next(iter(reader.frames(index, index + 1)), None)
         if frame is None:
-            raise InputError(f"Frame {index} cannot be decoded, and hints are carried over it.", "Repair the clip.")
+            raise InputError(f"Frame {index} cannot be decoded, and hints are propagated over it.", "Repair the clip.")
         found = cls.of(frame, side)
-        found.alpha = read_alpha(carried_file(folder, index))
+        found.alpha = read_alpha(propagated_file(folder, index))
         return found
 
 
-def carried(before: np.ndarray, alpha: np.ndarray, now: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def propagated(before: np.ndarray, alpha: np.ndarray, now: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What the last frame's alpha says of this frame: a trimap (h, w) uint8 {0, 128, 255}, the alpha taken along by the
     flow, (h, w) float32, and where that is in doubt, (h, w) bool.
 
     before, now: (h, w, 3) float32 in [0, 1]; alpha: (h, w) of `before`. Open are the edges of the alpha taken along,
     and whatever the flow there and back does not agree on, or shows in another colour.
     """
-    forth, back = flow(before, now), flow(now, before)
-    taken, colours, returned = (warped(x, back) for x in (alpha, before, forth))
+    forth, back = optical_flow(before, now), optical_flow(now, before)
+    taken, colours, returned = (warp(x, back) for x in (alpha, before, forth))
     length = np.linalg.norm(back, axis=2)
     doubt = np.linalg.norm(back + returned, axis=2) > _FOLD + _FOLD_SHARE * length
     doubt |= np.abs(colours - now).max(2) > _COLOUR

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests.video.helpers import frames, hints, matter, picture
+from tests.video.helpers import frames, hints, picture, pipeline
 from uhrmat.prior.base import LowResHints, PriorResult
 from uhrmat.video.frames import ClipPipeline, TemporalOptions
-from uhrmat.video.still import KeptPrior, unchanged
+from uhrmat.video.reuse import ReusedPrior, unchanged
 
 SMALL = np.random.default_rng(0).random((40, 60, 3), dtype=np.float32)
 
@@ -35,7 +35,7 @@ def noisy(seed: int, sigma: float = 2 / 255) -> np.ndarray:
 
 
 def answers(method: Counting, smalls: list[np.ndarray], known: list[LowResHints] | None = None) -> list[float]:
-    kept = KeptPrior()
+    kept = ReusedPrior()
     said = known or [LowResHints()] * len(smalls)
     return [round(float(kept(method, x, h).alpha[0, 0]), 3) for x, h in zip(smalls, said, strict=True)]
 
@@ -69,7 +69,7 @@ def test_a_static_shot_is_solved_once_and_a_key_frame_again() -> None:
     shot = [frame.image for frame in frames(4, gust=0.0, noise=2.0)]
     known = hints(frames(1)[0].trimap)
     for temporal, expected in ((True, 1), (False, 4)):
-        method, made = Counting(), matter()
+        method, made = Counting(), pipeline()
         made.priors.use("closed-form+knn", method)
         clip = ClipPipeline(made, TemporalOptions(temporal=temporal))
         for number, image in enumerate(shot):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from uhrmat.video.flow import flow, warped
-from uhrmat.video.track import carried
+from uhrmat.video.flow import optical_flow, warp
+from uhrmat.video.propagate import propagated
 
 
 def texture(seed: int, shape: tuple[int, int]) -> np.ndarray:
@@ -23,15 +23,15 @@ def scene(left: int) -> tuple[np.ndarray, np.ndarray]:
 
 def test_the_flow_points_to_where_things_went() -> None:
     before, now = scene(40)[0], scene(44)[0]
-    found = flow(before, now)
+    found = optical_flow(before, now)
     assert np.abs(np.median(found[40:60, 50:70, 0]) - 4) < 0.5
     assert np.abs(np.median(found[:20, :, 0])) < 0.2
-    assert np.abs(warped(before, flow(now, before)) - now).mean() < 0.02
+    assert np.abs(warp(before, optical_flow(now, before)) - now).mean() < 0.02
 
 
-def test_what_is_carried_is_right_where_it_is_sure() -> None:
+def test_propagated_trimap_is_right_where_it_is_known() -> None:
     (before, alpha), (now, truth) = scene(40), scene(45)
-    found, taken, doubt = carried(before, alpha, now)
+    found, taken, doubt = propagated(before, alpha, now)
     assert np.abs(taken - truth)[~doubt].mean() < 0.02
     assert set(np.unique(found)) == {0, 128, 255}
     assert (truth[found == 255] == 1).mean() > 0.999 and (truth[found == 0] == 0).mean() > 0.999
@@ -41,7 +41,7 @@ def test_what_is_carried_is_right_where_it_is_sure() -> None:
 
 def test_where_the_flow_is_in_doubt_near_an_edge_the_hint_is_open() -> None:
     before, alpha = scene(40)
-    found, _, doubt = carried(before, alpha, 1 - before)
+    found, _, doubt = propagated(before, alpha, 1 - before)
     edge = np.zeros_like(doubt)
     edge[27:33, 38:82] = True
     assert doubt[edge].mean() > 0.5 and (found[edge] == 128).mean() > 0.6
@@ -49,4 +49,4 @@ def test_where_the_flow_is_in_doubt_near_an_edge_the_hint_is_open() -> None:
 
 def test_pictures_too_small_for_flow_stand_still() -> None:
     small = np.zeros((8, 9, 3), np.float32)
-    assert not flow(small, small).any()
+    assert not optical_flow(small, small).any()

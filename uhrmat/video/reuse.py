@@ -26,7 +26,7 @@ def unchanged(now: np.ndarray, then: np.ndarray, before: np.ndarray) -> bool:
     return bool(np.abs(cv2.blur(now - then, (_SIDE, _SIDE))).max() <= limit)
 
 
-class KeptPrior:
+class ReusedPrior:
     """A prior's last answer, given again while the small picture and its hints stand still.
 
     Compared with the picture that was answered, not with the one before, so that slow drift cannot pile up. A prior

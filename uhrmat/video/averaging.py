@@ -19,7 +19,7 @@ import numpy as np
 from uhrmat.media import Picture
 from uhrmat.sparsity.spatial import SPATIAL_SPARSITY, nonempty_strips, upsampled_rows
 from uhrmat.sparsity.temporal import display_pair
-from uhrmat.video.flow import flow
+from uhrmat.video.flow import optical_flow
 
 V = TypeVar("V", bound=Any)
 """An array or a tensor."""
@@ -48,7 +48,7 @@ def movement(before: np.ndarray, now: np.ndarray, alpha: np.ndarray) -> np.ndarr
     before, now: (h, w, 3) float32 in [0, 1]; alpha: (h, w) of `now`. Flow counts where the foreground is opaque, for in
     its hair it is often that of the background.
     """
-    move = flow(now, before)
+    move = optical_flow(now, before)
     return _spread(np.dstack([move, np.linalg.norm(move, axis=2)]), np.power(alpha, 4, dtype=np.float32))
 
 

@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.video.helpers import frames, hints, matter, picture
+from tests.video.helpers import frames, hints, picture, pipeline
 from uhrmat.metrics import ClipScores, mean_scores
 from uhrmat.train.synth.clip import ClipFrame
+from uhrmat.video.averaging import AGREE, STANDS, STIRS, WEIGHT, average, movement, steady, stir
 from uhrmat.video.frames import ClipPipeline, TemporalOptions
-from uhrmat.video.standing import AGREE, STANDS, STIRS, WEIGHT, average, movement, steady, stir
 
 
 def textured(shift: float, behind: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
@@ -85,9 +85,9 @@ def test_a_pixel_that_shows_the_same_is_told_from_one_that_does_not(dtype: type)
     assert (steady(picture(one), shots[0], 0.0, where)[256:] < 128).sum() == 9
 
 
-def scores(clip: list[ClipFrame], gate: TemporalOptions) -> tuple[float, float]:
+def scores(clip: list[ClipFrame], options: TemporalOptions) -> tuple[float, float]:
     """MAD and dtSSD."""
-    state, found = ClipPipeline(matter(), gate), ClipScores(conn=False)
+    state, found = ClipPipeline(pipeline(), options), ClipScores(conn=False)
     rows = [
         found.push(state.frame(picture(f.image), f.number, hints(f.trimap), foreground=False).alpha, f.alpha, f.trimap)
         for f in clip
@@ -104,8 +104,8 @@ def test_hair_before_a_panning_background_is_better_and_steadier() -> None:
 
 def test_no_frame_before_a_cut_counts() -> None:
     first, second = frames(2, noise=2.0, cut=1)
-    state = ClipPipeline(matter())
+    state = ClipPipeline(pipeline())
     state.frame(picture(first.image), 0, hints(first.trimap), foreground=False)
     after = state.frame(picture(second.image), 1, hints(second.trimap), foreground=False)
-    fresh = ClipPipeline(matter()).frame(picture(second.image), 1, hints(second.trimap), foreground=False)
+    fresh = ClipPipeline(pipeline()).frame(picture(second.image), 1, hints(second.trimap), foreground=False)
     assert after.stats.cut and np.array_equal(after.alpha, fresh.alpha)
