@@ -1,7 +1,8 @@
 """Every command and every piece of Python in the documents is run, on small pictures, in the order of each document.
 
-A fence `sh` holds commands that are run in this process; `sh skip=REASON` such as need a network, hours or several
-machines, or change the user's shell: of these every `uhrmat` command is parsed: its name and options must exist.
+A fence `sh` holds commands that are run in this process; `sh skip=REASON` holds commands that need a network, hours or
+several machines, change the user's shell, or run in another document. These, and the commands in indented blocks and in
+running text, are parsed: their names and options must exist.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from tests.docs.conftest import ROOT
 from uhrmat.cli.app import app
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "examples" / "README.md"])
-REASONS = {"network", "training", "install", "machines", "shell"}
+REASONS = {"network", "training", "install", "machines", "shell", "repeated"}
 _FENCE = re.compile(r"^```(sh|python)( skip=(\w+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -90,6 +91,17 @@ def test_the_documents_code_runs(
             for command in fence.commands:
                 if command.startswith("uhrmat "):
                     check(shlex.split(command))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_commands_in_text_and_indented_blocks_exist(document: Path) -> None:
+    if document.name in ("CHANGELOG.md", "cli.md"):  # one names what was removed, the other is the help itself
+        return
+    text = re.sub(r"^```.*?^```$", "", document.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    commands = re.findall(r"^ {4}(uhrmat [^#\n]+)", text, re.MULTILINE)
+    commands += [code.replace("\n", " ") for code in re.findall(r"`(uhrmat [a-z][^`]*)`", text)]
+    for command in commands:
+        check(command.replace("COMMAND", "image").split())
 
 
 def test_every_link_leads_somewhere() -> None:
