@@ -100,7 +100,9 @@ def coloured(codec: Codec, bits: int, folder: Path) -> dict[str, Any]:
     found = {}
     for matrix in LUMA:
         for full in (False, True):
-            tags = ColourTags(matrix, "full" if full else "limited", 1, 1, CODE[matrix])
+            tags = ColourTags(
+                matrix=matrix, range="full" if full else "limited", primaries=1, transfer=1, matrix_code=CODE[matrix]
+            )
             path = folder / f"{codec.name}-{bits}-{matrix}-{full}{'' if codec.sequence else codec.suffix}"
             with open_writer(path, codec, clip_info(64, 32, tags, bits=8), "composite", bits=bits) as writer:
                 writer.write(some_frame(0, patches()), None, patches())

@@ -72,7 +72,9 @@ def shown(colour: np.ndarray, info: PictureInfo) -> np.ndarray:
 
 
 def info_of(dtype: Any, **rest: Any) -> PictureInfo:
-    return PictureInfo(None, 4, 3, np.dtype(dtype).name, 8 * np.dtype(dtype).itemsize, **rest)
+    return PictureInfo(
+        path=None, width=4, height=3, dtype=np.dtype(dtype).name, bit_depth=8 * np.dtype(dtype).itemsize, **rest
+    )
 
 
 @pytest.mark.parametrize("ours", [None, WIDE])

@@ -208,7 +208,7 @@ def test_a_format_that_is_too_small_is_refused_before_the_work() -> None:
 def read_info_of(width: int, height: int) -> object:
     from uhrmat.media import PictureInfo
 
-    return PictureInfo(None, width, height, "uint8", 8)
+    return PictureInfo(path=None, width=width, height=height, dtype="uint8", bit_depth=8)
 
 
 def test_names_of_files_and_folders(tmp_path: Path) -> None:

@@ -41,7 +41,16 @@ PIXELS = st.tuples(st.integers(1, 12), st.integers(1, 12))
 def info_of(rgb: np.ndarray, linear: bool = False, icc: bytes | None = None, bits: int | None = None) -> PictureInfo:
     height, width = rgb.shape[:2]
     depth = bits or 8 * rgb.dtype.itemsize
-    return PictureInfo(None, width, height, rgb.dtype.name, depth, icc, exif_blob(1), linear=linear)
+    return PictureInfo(
+        path=None,
+        width=width,
+        height=height,
+        dtype=rgb.dtype.name,
+        bit_depth=depth,
+        icc=icc,
+        exif=exif_blob(1),
+        linear=linear,
+    )
 
 
 @pytest.mark.parametrize(("fmt", "levels"), [("png", 255), ("png16", 65535), ("tiff", 65535), ("exr", 2048)])

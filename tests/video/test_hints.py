@@ -19,8 +19,15 @@ from uhrmat.video.hints import ClipHints, find_hints
 def info(*numbers: int, count: int = 4) -> ClipInfo:
     kind: Any = "sequence" if numbers else "stream"
     return ClipInfo(
-        Path("clip"), kind, 8, 6, Fraction(25), Fraction(1, 25), frames=len(numbers) or count, numbers=numbers
-    )  # fmt: skip
+        path=Path("clip"),
+        kind=kind,
+        width=8,
+        height=6,
+        rate=Fraction(25),
+        time_base=Fraction(1, 25),
+        frames=len(numbers) or count,
+        numbers=numbers,
+    )
 
 
 def masks(folder: Path, names: Sequence[str]) -> Path:

@@ -27,7 +27,7 @@ Background = Picture | Colour
 Array = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.float32]
 _ROWS = 256
-_SRGB = PictureInfo(None, 1, 1, "float32", 32)
+_SRGB = PictureInfo(path=None, width=1, height=1, dtype="float32", bit_depth=32)
 
 
 def parse_background(text: str) -> Background:

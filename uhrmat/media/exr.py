@@ -40,12 +40,12 @@ def open_exr_source(path: Path, overscan: bool = False) -> DecodedHeader:
     depth = 16 if all(header.channels[name] == HALF for name in names) else 32
     made = 4 * width * height * (len(names) + has_alpha)
     return DecodedHeader(
-        width,
-        height,
-        "float32",
-        depth,
-        has_alpha,
-        partial(_decode, path, names, has_alpha, header.data, frame.data),
+        width=width,
+        height=height,
+        dtype="float32",
+        bit_depth=depth,
+        has_alpha=has_alpha,
+        decode=partial(_decode, path, names, has_alpha, header.data, frame.data),
         linear=True,
         premultiplied=has_alpha and header.alpha_meaning != "straight",
         chromaticities=header.chromaticities,

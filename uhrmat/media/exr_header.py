@@ -28,7 +28,7 @@ _MOST_TO_ONE = {0: 1, 1: 64, 2: 1032, 3: 1032}
 Window = tuple[int, int, int, int]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Header:
     """Windows are left, top, right, bottom, inclusive; `channels` gives each one's type, in the file's order.
 
@@ -137,7 +137,15 @@ def _header(found: Mapping[str, bytes], alpha_attribute: str, stored_bytes: int)
     data: Window = struct.unpack("<4i", found["dataWindow"])
     meaning = found.get(alpha_attribute, b"").decode("latin-1")
     aspect = aspect if 0.01 < aspect < 100 else 1.0
-    return Header(display, data, _channels(found["channels"]), aspect, _given(numbers), meaning, stored_bytes)
+    return Header(
+        display=display,
+        data=data,
+        channels=_channels(found["channels"]),
+        pixel_aspect=aspect,
+        chromaticities=_given(numbers),
+        alpha_meaning=meaning,
+        stored_bytes=stored_bytes,
+    )
 
 
 def _given(numbers: tuple[float, ...] | None) -> Chromaticities | None:

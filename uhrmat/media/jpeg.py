@@ -31,7 +31,7 @@ _SIDE = 8
 """Samples of a block's side."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class JpegFrame:
     """kind: the marker; blocks: of 8 x 8 samples, of all components; stored: bytes of all scans."""
 
@@ -84,7 +84,9 @@ def read_frame(path: Path, data: bytes) -> JpegFrame:
         raise damaged_error(path, "JPEG")
     most_h, most_v = (max(factors) for factors in zip(*sampling, strict=True))
     blocks = sum(_blocks(width * h, most_h) * _blocks(height * v, most_v) for h, v in sampling)
-    return JpegFrame(kind, precision, width, height, blocks, scans, stored)
+    return JpegFrame(
+        kind=kind, precision=precision, width=width, height=height, blocks=blocks, scans=scans, stored=stored
+    )
 
 
 def _blocks(samples: int, subsampling: int) -> int:
@@ -126,15 +128,15 @@ def open_jpeg_source(path: Path) -> DecodedHeader:
         shape = (height, width) if mode == "L" else (height, width, 3)
         decode, taken = partial(_decode, path, shape, notes), 3 * pixels
     return DecodedHeader(
-        width,
-        height,
-        "uint8",
-        8,
-        False,
-        decode,
-        rgb_icc(icc),
-        exif,
-        read_orientation(exif),
+        width=width,
+        height=height,
+        dtype="uint8",
+        bit_depth=8,
+        has_alpha=False,
+        decode=decode,
+        icc=rgb_icc(icc),
+        exif=exif,
+        orientation=read_orientation(exif),
         lossy=True,
         grey_icc=grey_icc(icc) if mode == "L" else None,
         decode_bytes=taken + coefficients,

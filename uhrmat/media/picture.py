@@ -37,7 +37,7 @@ class ExrFrame:
         return slice(top, top + height), slice(left, left + width)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PictureInfo:
     """What a file says about its pixels, after orientation.
 
@@ -111,7 +111,18 @@ class Picture:
         pixels, alpha = split_channels(_checked(np.asarray(array), linear))
         height, width = pixels.shape[:2]
         depth = 8 * pixels.dtype.itemsize
-        info = PictureInfo(None, width, height, pixels.dtype.name, depth, icc, None, 1, linear, alpha is not None)
+        info = PictureInfo(
+            path=None,
+            width=width,
+            height=height,
+            dtype=pixels.dtype.name,
+            bit_depth=depth,
+            icc=icc,
+            exif=None,
+            orientation=1,
+            linear=linear,
+            has_alpha=alpha is not None,
+        )
         return cls(pixels, alpha, info)
 
 

@@ -68,21 +68,21 @@ def _info(file: Path, source: DecodedHeader) -> PictureInfo:
     if source.orientation >= 5:
         width, height = height, width
     return PictureInfo(
-        file,
-        width,
-        height,
-        source.dtype,
-        source.bit_depth,
-        source.icc,
-        reset_orientation(source.exif),
-        source.orientation,
-        source.linear,
-        source.has_alpha,
-        source.premultiplied,
-        tuple(source.notes),
-        source.chromaticities,
-        source.png_colour,
-        source.exr,
+        path=file,
+        width=width,
+        height=height,
+        dtype=source.dtype,
+        bit_depth=source.bit_depth,
+        icc=source.icc,
+        exif=reset_orientation(source.exif),
+        orientation=source.orientation,
+        linear=source.linear,
+        has_alpha=source.has_alpha,
+        premultiplied=source.premultiplied,
+        notes=tuple(source.notes),
+        chromaticities=source.chromaticities,
+        png_colour=source.png_colour,
+        exr=source.exr,
     )
 
 

@@ -30,7 +30,7 @@ _RAW_SUFFIXES = frozenset(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DecodedHeader:
     """Header of a picture file. `width` and `height` are as stored, before `orientation` is applied.
 

@@ -32,7 +32,7 @@ _INK_SET, _YCBCR_COEFFICIENTS, _REFERENCE_BLACK_WHITE = 332, 529, 532
 _ROWS = 256
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Layout:
     """What the samples of a page mean.
 
@@ -74,7 +74,15 @@ def read_layout(path: Path, page: Any) -> Layout:
     held = "float32" if dtype.startswith("float") else "uint16" if dtype == "uint16" else "uint8"
     if table is not None:
         held = str(table.dtype)
-    return Layout(photometric, int(bits), held, colour, alpha, premultiplied, table)
+    return Layout(
+        photometric=photometric,
+        bits=int(bits),
+        dtype=held,
+        colour=colour,
+        alpha=alpha,
+        premultiplied=premultiplied,
+        table=table,
+    )
 
 
 def _check_readable(path: Path, page: Any, photometric: int) -> None:

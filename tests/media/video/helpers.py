@@ -134,15 +134,15 @@ def stamps(path: Path) -> list[Fraction]:
 
 def clip_info(width: int, height: int, colour: ColourTags | None = None, **changes: Any) -> ClipInfo:
     """An 8-bit BT.709 clip of 30000/1001 frames per second that exists nowhere."""
-    tags = colour or ColourTags("bt709", "limited", 1, 1, 1)
+    tags = colour or ColourTags(matrix="bt709", range="limited", primaries=1, transfer=1, matrix_code=1)
     fields = {"rate": RATE, "time_base": Fraction(1, 30000), "colour": tags} | changes
-    return ClipInfo(fields.pop("path", Path("nowhere.mp4")), "stream", width, height, **fields)
+    return ClipInfo(path=fields.pop("path", Path("nowhere.mp4")), kind="stream", width=width, height=height, **fields)
 
 
 def some_frame(index: int, colour: np.ndarray, step: int = 1001, pts: int | None = None) -> Frame:
     """Frame `index` with that picture."""
     stamp = index * step if pts is None else pts
-    return Frame(index, stamp, Fraction(stamp, 30000), Picture.from_array(colour), duration=step)
+    return Frame(index=index, pts=stamp, time=Fraction(stamp, 30000), picture=Picture.from_array(colour), duration=step)
 
 
 def soft_alpha(height: int, width: int, seed: int = 0) -> np.ndarray:

@@ -43,7 +43,9 @@ def test_patches_are_read_as_the_tags_say(tmp_path: Path, matrix: str, full: boo
     frame = coded_frame(matrix, full, bits)
     path = encode(tmp_path / "a.mp4", [frame], options=SHARP, tags=(CODE[matrix], 2 if full else 1, 1, 1))
     with open_clip(path) as clip:
-        assert clip.info.colour == ColourTags(matrix, "full" if full else "limited", 1, 1, CODE[matrix])
+        assert clip.info.colour == ColourTags(
+            matrix=matrix, range="full" if full else "limited", primaries=1, transfer=1, matrix_code=CODE[matrix]
+        )
         assert clip.info.bits == bits
         pixels = next(clip.frames()).picture.pixels
     assert pixels.dtype == (np.uint8 if bits == 8 else np.uint16)
@@ -53,7 +55,9 @@ def test_patches_are_read_as_the_tags_say(tmp_path: Path, matrix: str, full: boo
 @pytest.mark.parametrize("codec", ["h264", "hevc"])
 @pytest.mark.parametrize(("matrix", "full", "bits"), EVERY)
 def test_patches_are_written_as_the_tags_say(tmp_path: Path, matrix: str, full: bool, bits: int, codec: str) -> None:
-    tags = ColourTags(matrix, "full" if full else "limited", 9, 14, CODE[matrix])
+    tags = ColourTags(
+        matrix=matrix, range="full" if full else "limited", primaries=9, transfer=14, matrix_code=CODE[matrix]
+    )
     info = clip_info(64, 32, tags, bits=bits)
     with open_writer(tmp_path / "a.mp4", codec, info, "composite") as writer:
         writer.write(some_frame(0, patches()), None, patches())
@@ -77,7 +81,7 @@ def test_untagged_colour_is_guessed_by_size_and_stays_untagged(
     path = encode(tmp_path / "a.mp4", [grey_frame(90, *size)], options=SHARP)
     with open_clip(path) as clip:
         info, frame = clip.info, next(clip.frames())
-    assert info.colour == ColourTags(matrix, "limited", guessed=("matrix", "range"))
+    assert info.colour == ColourTags(matrix=matrix, range="limited", guessed=("matrix", "range"))
     with open_writer(tmp_path / "b.mp4", "h264", info, "composite") as writer:
         writer.write(frame, None, frame.picture.pixels)
     with open_clip(tmp_path / "b.mp4") as clip:
@@ -95,7 +99,7 @@ def test_a_matrix_that_is_none_is_refused(tmp_path: Path, code: int) -> None:
 @pytest.mark.parametrize(("codec", "bits"), [("h264", 8), ("h264", 10), ("hevc", 8), ("hevc", 10), ("prores4444", 10)])
 def test_a_grey_matte_runs_from_video_black_to_video_white(tmp_path: Path, codec: str, bits: int) -> None:
     alpha = np.kron(np.array([[0, 1], [0.5, 0.25]], np.float32), np.ones((32, 32), np.float32))
-    info = clip_info(64, 64, ColourTags("bt709", "full", 1, 1, 1))
+    info = clip_info(64, 64, ColourTags(matrix="bt709", range="full", primaries=1, transfer=1, matrix_code=1))
     path = tmp_path / ("a.mov" if codec == "prores4444" else "a.mp4")
     with open_writer(path, codec, info, "alpha", bits=bits) as writer:
         writer.write(some_frame(0, np.zeros((64, 64, 3), np.uint8)), alpha, None)

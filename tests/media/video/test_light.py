@@ -54,7 +54,7 @@ def test_curves_have_the_published_values(transfer: int, signal: float, light: f
 
 
 def tags(transfer: int, primaries: int = 9) -> ColourTags:
-    return ColourTags("bt2020", "limited", primaries, transfer, 9)
+    return ColourTags(matrix="bt2020", range="limited", primaries=primaries, transfer=transfer, matrix_code=9)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
@@ -80,7 +80,12 @@ def test_exr_frames_hold_the_light_of_the_signal(
 
 def test_ordinary_video_keeps_the_curve_of_stills(tmp_path: Path) -> None:
     colour = np.full((H, W, 3), 200, np.uint8)
-    for number, colour_tags in enumerate((ColourTags("bt709", "limited", 1, 1, 1), ColourTags("bt601", "limited"))):
+    for number, colour_tags in enumerate(
+        (
+            ColourTags(matrix="bt709", range="limited", primaries=1, transfer=1, matrix_code=1),
+            ColourTags(matrix="bt601", range="limited"),
+        )
+    ):
         with open_writer(tmp_path / str(number), "exr", clip_info(W, H, colour_tags), "composite") as writer:
             writer.write(some_frame(0, colour), None, colour)
         back = read_picture(tmp_path / str(number) / "nowhere_000000.exr")

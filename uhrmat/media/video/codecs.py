@@ -15,7 +15,7 @@ from uhrmat.media.video.types import Content
 ALL: tuple[Content, ...] = ("alpha", "foreground", "composite")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Codec:
     """One way to deliver. `bits` are the depths per channel it can be asked for, the first being the least.
 
@@ -50,22 +50,79 @@ _MATTE_OR_RGB: tuple[Content, ...] = ("alpha", "composite")
 CODECS: dict[str, Codec] = {
     codec.name: codec
     for codec in (
-        Codec("prores4444", ".mov", True, False, (10,), suffixes=(".mov", ".mkv"), encoder="prores_ks",
-              options={"profile": "4444", "alpha_bits": "16", "vendor": "apl0"}, interlaced=True),
-        Codec("vp9", ".webm", True, False, (8,), suffixes=(".webm", ".mkv"), encoder="libvpx-vp9",
-              options={"crf": "8", "b": "0", "auto-alt-ref": "0", "deadline": "good", "cpu-used": "4", "row-mt": "0"}),
-        Codec("ffv1", ".mkv", True, True, (8, 16), suffixes=(".mkv",), encoder="ffv1",
-              options={"level": "3", "slices": "16", "slicecrc": "1", "g": "1"}, interlaced=True),
-        Codec("h264", ".mp4", False, False, (8, 10), _MATTE_OR_RGB, suffixes=_MP4, encoder="libx264",
-              options={"crf": "6", "preset": "medium", "bf": "0", "threads": "4"}, matte_options={"crf": "2"},
-              interlaced=True),
-        Codec("hevc", ".mp4", False, False, (8, 10), _MATTE_OR_RGB, suffixes=_MP4, encoder="libx265",
-              options={"crf": "4", "preset": "fast", "x265-params": _X265}),
-        Codec("png", ".png", True, True, (8, 16), sequence=True, suffixes=(".png",)),
-        Codec("tiff", ".tif", True, True, (8, 16), sequence=True, suffixes=(".tif", ".tiff")),
-        Codec("exr", ".exr", True, False, (16, 32), sequence=True, suffixes=(".exr",)),
+        Codec(
+            name="prores4444",
+            suffix=".mov",
+            has_alpha=True,
+            lossless=False,
+            bits=(10,),
+            suffixes=(".mov", ".mkv"),
+            encoder="prores_ks",
+            options={"profile": "4444", "alpha_bits": "16", "vendor": "apl0"},
+            interlaced=True,
+        ),
+        Codec(
+            name="vp9",
+            suffix=".webm",
+            has_alpha=True,
+            lossless=False,
+            bits=(8,),
+            suffixes=(".webm", ".mkv"),
+            encoder="libvpx-vp9",
+            options={"crf": "8", "b": "0", "auto-alt-ref": "0", "deadline": "good", "cpu-used": "4", "row-mt": "0"},
+        ),
+        Codec(
+            name="ffv1",
+            suffix=".mkv",
+            has_alpha=True,
+            lossless=True,
+            bits=(8, 16),
+            suffixes=(".mkv",),
+            encoder="ffv1",
+            options={"level": "3", "slices": "16", "slicecrc": "1", "g": "1"},
+            interlaced=True,
+        ),
+        Codec(
+            name="h264",
+            suffix=".mp4",
+            has_alpha=False,
+            lossless=False,
+            bits=(8, 10),
+            contents=_MATTE_OR_RGB,
+            suffixes=_MP4,
+            encoder="libx264",
+            options={"crf": "6", "preset": "medium", "bf": "0", "threads": "4"},
+            matte_options={"crf": "2"},
+            interlaced=True,
+        ),
+        Codec(
+            name="hevc",
+            suffix=".mp4",
+            has_alpha=False,
+            lossless=False,
+            bits=(8, 10),
+            contents=_MATTE_OR_RGB,
+            suffixes=_MP4,
+            encoder="libx265",
+            options={"crf": "4", "preset": "fast", "x265-params": _X265},
+        ),
+        Codec(
+            name="png", suffix=".png", has_alpha=True, lossless=True, bits=(8, 16), sequence=True, suffixes=(".png",)
+        ),
+        Codec(
+            name="tiff",
+            suffix=".tif",
+            has_alpha=True,
+            lossless=True,
+            bits=(8, 16),
+            sequence=True,
+            suffixes=(".tif", ".tiff"),
+        ),
+        Codec(
+            name="exr", suffix=".exr", has_alpha=True, lossless=False, bits=(16, 32), sequence=True, suffixes=(".exr",)
+        ),
     )
-}  # fmt: skip
+}
 
 
 def find_codec(name: str, content: Content) -> Codec:

@@ -59,7 +59,14 @@ def read_tags(
     if not span or is_rgb:
         span = "full" if is_rgb or _full_by_nature(pixel_format, codec) else "limited"
         guessed += [] if is_rgb else ["range"]
-    return ColourTags(matrix, span, primaries, transfer, matrix_code, tuple(guessed))
+    return ColourTags(
+        matrix=matrix,
+        range=span,
+        primaries=primaries,
+        transfer=transfer,
+        matrix_code=matrix_code,
+        guessed=tuple(guessed),
+    )
 
 
 def _is_rgb(pixel_format: str) -> bool:
@@ -120,16 +127,29 @@ def output_tags(info_tags: ColourTags | None, size: tuple[int, int], *, rgb: boo
     Matrix, range, primaries and transfer are the source's. A guess is applied again, unstated. An `rgb` file keeps
     primaries and transfer; one made from an RGB source is BT.709, or BT.2020 with its primaries. `limited` forces it.
     """
-    source = info_tags or ColourTags("rgb", "full", 1, 1, 0)
+    source = info_tags or ColourTags(matrix="rgb", range="full", primaries=1, transfer=1, matrix_code=0)
     span = "limited" if limited else source.range
     if rgb:
-        return ColourTags("rgb", "full", source.primaries, source.transfer, 0)
+        return ColourTags(
+            matrix="rgb", range="full", primaries=source.primaries, transfer=source.transfer, matrix_code=0
+        )
     if source.matrix != "rgb":
         matrix = guess_matrix(*size) if "matrix" in source.guessed else source.matrix
-        return ColourTags(matrix, span, source.primaries, source.transfer, source.matrix_code, source.guessed)
+        return ColourTags(
+            matrix=matrix,
+            range=span,
+            primaries=source.primaries,
+            transfer=source.transfer,
+            matrix_code=source.matrix_code,
+            guessed=source.guessed,
+        )
     wide = source.primaries == _BT2020
     return ColourTags(
-        "bt2020" if wide else "bt709", "limited", source.primaries, source.transfer, _BT2020 if wide else 1
+        matrix="bt2020" if wide else "bt709",
+        range="limited",
+        primaries=source.primaries,
+        transfer=source.transfer,
+        matrix_code=_BT2020 if wide else 1,
     )
 
 

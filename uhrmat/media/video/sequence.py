@@ -64,7 +64,14 @@ class SequenceReader:
                 )
             pts = file.number - self._files[0].number
             after = self._files[index + 1].number if index + 1 < len(self._files) else file.number + 1
-            yield Frame(index, pts, pts * info.time_base, picture, file.number, after - file.number)
+            yield Frame(
+                index=index,
+                pts=pts,
+                time=pts * info.time_base,
+                picture=picture,
+                number=file.number,
+                duration=after - file.number,
+            )
 
 
 def _in_folder(folder: Path) -> list[Numbered]:

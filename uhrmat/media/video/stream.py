@@ -178,7 +178,9 @@ class StreamReader:
             self._note(f"Frame {index} of '{self.path}' is damaged; it is used as the decoder mended it.")
         pts = self._clock.pts(index)
         picture = self._picture(*to_rgb(frame, self._tags))
-        return Frame(index, pts, pts * info.time_base, picture, duration=self._clock.duration(index))
+        return Frame(
+            index=index, pts=pts, time=pts * info.time_base, picture=picture, duration=self._clock.duration(index)
+        )
 
     def _picture(self, pixels: Array, alpha: Array | None) -> Picture:
         pixels = self._upright(pixels)
@@ -187,8 +189,15 @@ class StreamReader:
         depth = 8 * pixels.dtype.itemsize
         chunks, icc = self._stated
         info = PictureInfo(
-            self.path, width, height, pixels.dtype.name, depth, icc, has_alpha=alpha is not None, png_colour=chunks
-        )  # fmt: skip
+            path=self.path,
+            width=width,
+            height=height,
+            dtype=pixels.dtype.name,
+            bit_depth=depth,
+            icc=icc,
+            has_alpha=alpha is not None,
+            png_colour=chunks,
+        )
         return Picture(pixels, alpha, info)
 
     def _upright(self, plane: Array) -> Array:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _NONE = -(2**63)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Timeline:
     """Display times of all frames, strictly ascending, in the stream's time base, and where decoding can begin.
 
@@ -82,7 +82,9 @@ def scan(container: InputContainer, stream: Any) -> Timeline:
     except av.error.FFmpegError:
         broken = True
     if not packets.last[0] > _NONE:
-        return Timeline(array("q", range(packets.bare)), array("q"), 1, False, broken)
+        return Timeline(
+            pts=array("q", range(packets.bare)), keys=array("q"), last_duration=1, stamped=False, broken=broken
+        )
     # AVI has no display times: FFmpeg's guesses for H.264 and HEVC are the decoding order
     context = stream.codec_context
     guessed = container.format.name == "avi" and context.name in ("h264", "hevc") and context.has_b_frames
@@ -118,20 +120,28 @@ class _Packets:
         repeats = int(np.sum((np.diff(ordered) == 0) & (np.diff(parts[order]) == 0)))
         if not repeats and not jumps:
             keys = array("q", sorted(self.stamps[key] for key in self.keys))
-            return Timeline(_array(ordered), keys, self.last[1], True, broken, self.discarded, counted=counted)
+            return Timeline(
+                pts=_array(ordered),
+                keys=keys,
+                last_duration=self.last[1],
+                stamped=True,
+                broken=broken,
+                discarded=self.discarded,
+                counted=counted,
+            )
         times = _ascending(ordered, parts[order])
         places = np.full(len(stamps), -1, np.int64)
         places[there[order]] = np.arange(len(order))
         return Timeline(
-            _array(times),
-            self.keys,
-            self.last[1],
-            True,
-            broken,
-            self.discarded,
-            _array(places),
-            repeats + jumps,
-            counted,
+            pts=_array(times),
+            keys=self.keys,
+            last_duration=self.last[1],
+            stamped=True,
+            broken=broken,
+            discarded=self.discarded,
+            places=_array(places),
+            irregular=repeats + jumps,
+            counted=counted,
         )
 
     def _parts(self, there: Array, far: int) -> Array:

@@ -26,7 +26,7 @@ UNSPECIFIED = 2
 """The code of ITU-T H.273 for primaries, transfer and matrix that nobody stated."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ColourTags:
     """How a stream's numbers mean colour. `primaries`, `transfer` and `matrix_code` are H.273 codes, carried over raw.
 
@@ -43,7 +43,7 @@ class ColourTags:
     guessed: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ClipInfo:
     """What is known of a clip before its first frame is decoded.
 
@@ -89,7 +89,7 @@ class ClipInfo:
         return self.files or (self.path,)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Frame:
     """One picture of a clip: RGB, turned upright, uint8 for 8 bits, uint16 full scale for more, float32 for EXR.
 
