@@ -21,7 +21,7 @@ from uhrmat.sparsity.spatial import trimap_mask
 from uhrmat.train import samples
 from uhrmat.train.ddfe_crops import (
     GROUP,
-    DDFESampleCrops,
+    PyramidSource,
     PyramidStream,
     build_crop,
     downsample,
@@ -29,7 +29,7 @@ from uhrmat.train.ddfe_crops import (
     window_corner,
 )
 from uhrmat.train.ddfe_step import apply_known, run_pyramid
-from uhrmat.train.ddfe_task import DdfeTask, losses
+from uhrmat.train.ddfe_task import DDFETask, losses
 from uhrmat.train.losses import composition, mdrd
 from uhrmat.train.recipe import DetailRecipe, load_recipe
 from uhrmat.train.samples import SampleCache, SampleView, fill_samples
@@ -52,8 +52,8 @@ def _recipe(**changes: object) -> DetailRecipe:
     return load_recipe("ddfe", DetailRecipe, **{**small, **changes})
 
 
-def _usable(cache: Path, depth: int) -> tuple[DDFESampleCrops, int]:
-    found = (DDFESampleCrops(SampleCache(cache).load(seed)) for seed in range(6))
+def _usable(cache: Path, depth: int) -> tuple[PyramidSource, int]:
+    found = (PyramidSource(SampleCache(cache).load(seed)) for seed in range(6))
     return next((views, which) for views in found for which in views.priors_above(depth))
 
 
@@ -164,13 +164,13 @@ def test_recoloured_crops_keep_what_guided_filter_and_line_say(cache: Path) -> N
 
 def test_the_loss_falls(cache: Path, tmp_path: Path) -> None:
     lines: list[dict[str, float]] = []
-    fit(DdfeTask(_recipe(steps=24, batch=3), cache), tmp_path, workers=0, every=12, report=lines.append)
+    fit(DDFETask(_recipe(steps=24, batch=3), cache), tmp_path, workers=0, every=12, report=lines.append)
     assert len(lines) == 2 and lines[-1]["network"] < lines[-1]["bilinear"]
     assert lines[-1]["bilinear"] == lines[0]["bilinear"]
 
 
 def test_a_resumed_run_ends_with_the_same_weights(cache: Path, tmp_path: Path) -> None:
-    task = DdfeTask(_recipe(size="paper"), cache)
+    task = DDFETask(_recipe(size="paper"), cache)
     whole = fit(task, tmp_path / "whole", workers=0, every=6).ema.state_dict()
     fit(task, tmp_path / "parts", workers=0, every=6, seconds=1e-9)
     resumed = fit(task, tmp_path / "parts", workers=0, every=6)
@@ -189,4 +189,4 @@ def test_every_loss_of_a_recipe_is_computed(cache: Path) -> None:
 
 def test_an_empty_cache_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no training samples"):
-        DdfeTask(_recipe(), tmp_path).stream(0)
+        DDFETask(_recipe(), tmp_path).stream(0)

@@ -17,7 +17,7 @@ from uhrmat.core.errors import InputError
 from uhrmat.refine.features import PROJECTION, residual_baseline
 from uhrmat.refine.refiner import load_shm
 from uhrmat.train import samples
-from uhrmat.train.crops import CropStream, SampleCrops, build_crop
+from uhrmat.train.crops import CropSource, CropStream, build_crop
 from uhrmat.train.losses import gradient, laplacian_pyramid, masked_l1, masked_l2
 from uhrmat.train.recipe import Recipe, load_recipe
 from uhrmat.train.samples import SampleCache, SampleView, fill_samples
@@ -76,7 +76,7 @@ def test_a_crop_sees_and_starts_from_what_inference_does(cache: Path, which: int
     from uhrmat.media import Picture
     from uhrmat.refine.features import ColourLineFeatures, PictureColours
 
-    views = SampleCrops(SampleCache(cache).load(4))
+    views = CropSource(SampleCache(cache).load(4))
     crop, start = build_crop(views, (20, 9), SIDE, which), np.zeros((96, 96), np.float32)
     picture, sample = Picture.from_array(views.sample.image), views.sample
     features = ColourLineFeatures(
@@ -85,7 +85,7 @@ def test_a_crop_sees_and_starts_from_what_inference_does(cache: Path, which: int
     ys, xs = torch.meshgrid(torch.arange(20, 20 + SIDE), torch.arange(9, 9 + SIDE), indexing="ij")
     seen = features(ys, xs)
     assert torch.allclose(crop["features"].permute(1, 2, 0), seen, atol=1e-5)
-    found = residual_baseline(seen, crop["anchor"][0], crop["trust"][0])
+    found = residual_baseline(seen, crop["fallback"][0], crop["trust"][0])
     assert torch.allclose(found, torch.from_numpy(start[20 : 20 + SIDE, 9 : 9 + SIDE]), atol=1e-5)
     assert (
         float(crop["trust"]) == pytest.approx(features.trust)
@@ -94,8 +94,8 @@ def test_a_crop_sees_and_starts_from_what_inference_does(cache: Path, which: int
 
 
 def test_a_softened_crop_is_a_part_of_the_blurred_scene(cache: Path) -> None:
-    views = SampleCrops(SampleCache(cache).load(4))
-    sharp, soft = (build_crop(views, (20, 9), SIDE, 1, soft=soft) for soft in (0.0, 0.6))
+    views = CropSource(SampleCache(cache).load(4))
+    sharp, soft = (build_crop(views, (20, 9), SIDE, 1, blur=soft) for soft in (0.0, 0.6))
     sigma = 0.6 * 96 / len(views.sample.priors[1])
     for plane, found in ((views.sample.alpha, soft["alpha"][0]), (views.sample.image, soft["features"][:3])):
         whole = cv2.GaussianBlur(plane.astype(np.float32), (0, 0), sigma)[20 : 20 + SIDE, 9 : 9 + SIDE]
@@ -109,7 +109,7 @@ def test_an_untrained_network_answers_where_it_starts(cache: Path) -> None:
     task = ShmTask(_recipe(), cache)
     batch, net = next(iter(task.stream(0))), task.build()
     found = outputs(net, batch, torch.float32)[-1][:, 0]
-    start = residual_baseline(batch["features"].movedim(1, -1), batch["anchor"][:, 0], batch["trust"][:, 0])
+    start = residual_baseline(batch["features"].movedim(1, -1), batch["fallback"][:, 0], batch["trust"][:, 0])
     assert torch.equal(found, start)
 
 
@@ -133,6 +133,7 @@ def test_learning_rate_warms_up_and_falls() -> None:
 def test_the_loss_falls(cache: Path, tmp_path: Path) -> None:
     lines: list[dict[str, float]] = []
     train(_recipe(steps=60, batch=3), cache, tmp_path, workers=0, every=12, report=lines.append)
+    lines = [line for line in lines if "network" in line]  # a slow machine shows lines without validation between them
     assert len(lines) == 5 and lines[-1]["network"] < lines[0]["network"], lines
     assert lines[-1]["l1"] + lines[-1]["l2"] < lines[0]["l1"] + lines[0]["l2"]
 
@@ -206,4 +207,4 @@ def test_the_papers_size_learns_from_all_its_outputs(cache: Path, tmp_path: Path
     assert float(last.detach()) < 0.9 * float(first.detach())
     after = state.net.sides.parameters()  # type: ignore[union-attr]
     assert all(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
-    assert set(task.validate(state.net, torch.float32)) == {"prior", "projection", "anchor", "network"}
+    assert set(task.validate(state.net, torch.float32)) == {"prior", "projection", "fallback", "network"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,24 +17,45 @@ from uhrmat.refine.ddfe.refiner import line_maps
 from uhrmat.refine.features import BilinearMaps
 from uhrmat.refine.pyramid import pyramid_shapes
 from uhrmat.sparsity.spatial import trimap_mask
-from uhrmat.train.crops import blur_window, draw_blur
+from uhrmat.train.crops import GAIN, OFFSET, CropParams, blur_window, draw_blur, reorient
 from uhrmat.train.samples import Sample, SampleCache, with_true_priors
 from uhrmat.train.task import batch_numbers
 
-DEPTHS = (0.35, 0.4, 0.25)
-"""Share of batches with one, two and three levels between the prior and the picture."""
-GROUP = 8
-_TRIES, _FULL, _MISSES = 12, 0.6, 12
-_HOPELESS_ERROR, _HOPELESS_SHARE = 0.15, 0.25
-"""Scenes whose prior is off by more than this are drawn this often: nothing near a pixel tells what went wrong."""
 Crop = dict[str, Tensor]
 
 
-class DDFESampleCrops:
-    """A sample with what its crops share: for each prior the sizes between, the small picture and its maps."""
+@dataclass(frozen=True, kw_only=True)
+class PyramidParams(CropParams):
+    """How windows of a pyramid are chosen; see `CropParams`.
 
-    def __init__(self, sample: Sample) -> None:
-        self.sample = sample
+    Attributes:
+        depths: shares of batches with one, two and three levels between the prior and the picture.
+        group: batches whose crops come from the same scenes, so that a scene is read once for many crops.
+        misses: scenes drawn in vain before another depth is tried.
+    """
+
+    max_prior_error: float = 0.15
+    failed_share: float = 0.25
+    depths: tuple[float, ...] = (0.35, 0.4, 0.25)
+    group: int = 8
+    misses: int = 12
+
+
+GROUP = PyramidParams().group
+
+
+class PyramidSource:
+    """A sample with what its crops share.
+
+    Attributes:
+        sample: the scene.
+        size: (height, width) of the scene.
+        places: (N, 2) int32, (y, x) of its unknown pixels.
+        shapes: for each prior the (height, width) of the levels above it, finest last.
+    """
+
+    def __init__(self, sample: Sample, params: PyramidParams = PyramidParams()) -> None:
+        self.sample, self.params = sample, params
         self.size = sample.trimap.shape[0], sample.trimap.shape[1]
         self.places = np.argwhere(sample.trimap == 128).astype(np.int32)
         self.shapes = [pyramid_shapes(self.size, prior.shape[:2]) for prior in sample.priors]
@@ -41,14 +63,15 @@ class DDFESampleCrops:
 
     @property
     def prior_failed(self) -> bool:
-        return self.sample.error(0) > _HOPELESS_ERROR
+        """Whether the first prior is off by more than `max_prior_error`."""
+        return self.sample.error(0) > self.params.max_prior_error
 
     def priors_above(self, depth: int) -> list[int]:
         """Priors with `depth` levels above them; none where nothing is unknown."""
         return [i for i, shapes in enumerate(self.shapes) if len(shapes) == depth] if len(self.places) else []
 
     def shared(self, which: int) -> tuple[np.ndarray, np.ndarray]:
-        """The small picture (h, w, 3) and its maps (h, w, 10), see `ddfe_refiner.line_maps`."""
+        """The small picture (h, w, 3) and its maps (h, w, 10), see `refine.ddfe.refiner.line_maps`."""
         if which not in self._shared:
             prior = self.sample.priors[which]
             small = area_average(self.sample.image, prior.shape[:2], 255)
@@ -59,67 +82,75 @@ class DDFESampleCrops:
 class PyramidStream(IterableDataset[Crop]):
     """An endless stream of batches (see `build_crop` for their keys); number i depends on the cache, `seed` and i only.
 
-    Batches come in groups of GROUP whose crops are of the same scenes, shuffled: a scene is read once for many crops.
-    exclude: samples with a seed below it are held out; start: number of the first batch; exact: share of
-    scenes whose prior is the true alpha, averaged.
+    Args:
+        cache: folder of a `SampleCache`.
+        side: of a crop at the finest level, pixels.
+        seed: of the stream's random numbers.
+        exclude: samples with a seed below it are held out for validation.
+        batch: crops of a batch.
+        start: number of the first batch.
+        exact: share of scenes whose prior is the true alpha, area-averaged.
+        params: how windows are chosen.
     """
 
     def __init__(
-        self, cache: Path, side: int, seed: int, exclude: int, batch: int, start: int = 0, exact: float = 0.0
-    ) -> None:
+        self, cache: Path, side: int, seed: int, exclude: int, batch: int, start: int = 0, exact: float = 0.0,
+        params: PyramidParams = PyramidParams(),
+    ) -> None:  # fmt: skip
         self.cache, self.side, self.seed, self.exclude = cache, side, seed, exclude
-        self.batch, self.exact, self.start = batch, exact, start
+        self.batch, self.exact, self.start, self.params = batch, exact, start, params
 
     def __iter__(self) -> Iterator[Crop]:
         held: tuple[int, list[Crop]] = -1, []
         for number in batch_numbers(self.start):
-            group = number // GROUP
+            group = number // self.params.group
             if held[0] != group:
                 held = group, self._group(group)
-            place = number % GROUP * self.batch
+            place = number % self.params.group * self.batch
             yield default_collate(held[1][place : place + self.batch])
 
     def _group(self, number: int) -> list[Crop]:
-        """Crops of one depth from GROUP scenes; where the first scenes have none of it, of the next depth drawn."""
+        """Crops of one depth from `group` scenes; where the first scenes have none of it, of another depth."""
+        params = self.params
         rng, cache = np.random.default_rng([self.seed, number]), SampleCache(self.cache)
         seeds = [s for s in cache.seeds() if s >= self.exclude]
         crops: list[Crop] = []
-        depth, misses = _depth(rng), 0
-        while len(crops) < GROUP * self.batch:
+        depth, misses = _draw_depth(rng, params), 0
+        while len(crops) < params.group * self.batch:
             sample = cache.load(int(rng.choice(seeds)))
-            views = DDFESampleCrops(with_true_priors(sample) if rng.random() < self.exact else sample)
-            which = views.priors_above(depth)
-            if not which or (views.prior_failed and rng.random() > _HOPELESS_SHARE):
+            source = PyramidSource(with_true_priors(sample) if rng.random() < self.exact else sample, params)
+            which = source.priors_above(depth)
+            if not which or (source.prior_failed and rng.random() > params.failed_share):
                 misses += 1
-                if misses > _MISSES and not crops:
-                    depth, misses = _depth(rng), 0
+                if misses > params.misses and not crops:
+                    depth, misses = _draw_depth(rng, params), 0
                 continue
-            crops += [draw_crop(views, self.side, int(rng.choice(which)), rng) for _ in range(self.batch)]
+            crops += [draw_crop(source, self.side, int(rng.choice(which)), rng) for _ in range(self.batch)]
         return [crops[int(i)] for i in rng.permutation(len(crops))]
 
 
-def _depth(rng: np.random.Generator) -> int:
-    return int(rng.choice(len(DEPTHS), p=DEPTHS)) + 1
+def _draw_depth(rng: np.random.Generator, params: PyramidParams) -> int:
+    return int(rng.choice(len(params.depths), p=params.depths)) + 1
 
 
-def draw_crop(views: DDFESampleCrops, side: int, which: int, rng: np.random.Generator) -> Crop:
-    """A random crop full of unknown pixels, or the fullest of a few."""
+def draw_crop(source: PyramidSource, side: int, which: int, rng: np.random.Generator) -> Crop:
+    """A random crop full of unknown pixels, or the fullest of a few, above prior number `which`; augmented."""
     best, place = -1.0, (0, 0)
-    for _ in range(_TRIES):
-        pick = views.places[int(rng.integers(len(views.places)))] + rng.integers(-side // 4, side // 4 + 1, 2)
-        found = window_corner(views, pick, side, which)
-        share = float((views.sample.trimap[_window(found, side)] == 128).mean())
+    for _ in range(source.params.tries):
+        pick = source.places[int(rng.integers(len(source.places)))] + rng.integers(-side // 4, side // 4 + 1, 2)
+        found = window_corner(source, pick, side, which)
+        share = float((source.sample.trimap[_window(found, side)] == 128).mean())
         if share > best:
             best, place = share, found
-        if share >= _FULL:
+        if share >= source.params.full:
             break
-    return build_crop(views, place, side, which, rng, draw_blur(rng))
+    return build_crop(source, place, side, which, rng, draw_blur(rng))
 
 
-def window_corner(views: DDFESampleCrops, middle: np.ndarray, side: int, which: int) -> tuple[int, int]:
+def window_corner(source: PyramidSource, middle: np.ndarray, side: int, which: int) -> tuple[int, int]:
     """Top left of a window around `middle`, inside the scene and on a pixel of the coarsest level."""
-    step = 2 ** (len(views.shapes[which]) - 1)
-    y, x = (int(np.clip(c - side // 2, 0, n - side)) // step * step for c, n in zip(middle, views.size, strict=True))
+    step = 2 ** (len(source.shapes[which]) - 1)
+    y, x = (int(np.clip(c - side // 2, 0, n - side)) // step * step for c, n in zip(middle, source.size, strict=True))
     return y, x
 
 
@@ -128,19 +159,21 @@ def _window(place: tuple[int, int], side: int) -> tuple[slice, slice]:
 
 
 def build_crop(
-    views: DDFESampleCrops, place: tuple[int, int], side: int, which: int, rng: np.random.Generator | None = None,
-    soft: float = 0.0,
+    source: PyramidSource, place: tuple[int, int], side: int, which: int, rng: np.random.Generator | None = None,
+    blur: float = 0.0,
 ) -> Crop:  # fmt: skip
-    """One window with its targets; with `rng`, colours and orientation are augmented. soft: see `crops.build_crop`.
+    """One window with its targets; the arguments are those of `crops.build_crop`.
 
-    image (3, s, s), known (2, s, s) foreground and background, active (1, s, s) bool, alpha (1, s, s) true, factor of
-    the first step, low (3, t, t) and prior (1, t, t) at the coarsest level, maps0 … (10, s / 2**i, s / 2**i).
+    Returns:
+        image (3, s, s), known (2, s, s) foreground and background, active (1, s, s) bool, alpha (1, s, s) true,
+        factor of the first step, low (3, t, t) and prior (1, t, t) at the coarsest level, maps0, maps1 …
+        (10, s / 2**i, s / 2**i).
     """
-    sample, shapes = views.sample, views.shapes[which]
-    small, maps = views.shared(which)
+    sample, shapes = source.sample, source.shapes[which]
+    small, maps = source.shared(which)
     window = _window(place, side)
     prior = sample.priors[which]
-    sigma = soft * views.size[0] / prior.shape[0]
+    sigma = blur * source.size[0] / prior.shape[0]
     image, alpha = (blur_window(plane, window, sigma) for plane in (sample.image, sample.alpha))
     image = image / np.float32(255)
     if rng is not None:
@@ -158,7 +191,7 @@ def build_crop(
     crop["low"], crop["prior"] = below[:3], below[3:]
     for level in range(len(shapes)):
         crop[f"maps{level}"] = _read(maps, shapes[len(shapes) - 1 - level], place, side, level)
-    return crop if rng is None else _turned(crop, int(rng.integers(8)))
+    return crop if rng is None else reorient(crop, int(rng.integers(8)))
 
 
 def _read(maps: np.ndarray, size: tuple[int, int], place: tuple[int, int], side: int, level: int) -> Tensor:
@@ -171,12 +204,12 @@ def _read(maps: np.ndarray, size: tuple[int, int], place: tuple[int, int], side:
 def _recolour(
     image: np.ndarray, small: np.ndarray, maps: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Permuted channels with a random gain and offset: the matting Laplacian, and so the prior, hardly notices.
+    """Permuted channels with a random gain and offset: the matting Laplacian, and so the prior, hardly changes by it.
 
     The smooth colours and the guided filter's model follow exactly.
     """
-    gain = rng.uniform(0.75, 1.15, 3).astype(np.float32)
-    offset = rng.uniform(-0.05, 0.1, 3).astype(np.float32)
+    gain = rng.uniform(*GAIN, 3).astype(np.float32)
+    offset = rng.uniform(*OFFSET, 3).astype(np.float32)
     order = rng.permutation(3)
     image, small, front, back = (x[..., order] * gain + offset for x in (image, small, maps[..., :3], maps[..., 3:6]))
     slope = maps[..., 6:9][..., order] / gain
@@ -184,20 +217,8 @@ def _recolour(
     return image, small, np.concatenate([front, back, slope, level], -1)
 
 
-def _turned(crop: Crop, turn: int) -> Crop:
-    """One of the eight orientations, applied to every map."""
-    flips = [axis for bit, axis in ((2, -1), (4, -2)) if turn & bit]
-    found = {}
-    for name, x in crop.items():
-        if x.ndim:
-            x = x.transpose(-1, -2) if turn & 1 else x
-            x = (x.flip(flips) if flips else x).contiguous()
-        found[name] = x
-    return found
-
-
 def level_count(batch: Crop) -> int:
-    """How many steps a batch climbs."""
+    """Number of pyramid levels of a batch."""
     return sum(name.startswith("maps") for name in batch)
 
 

@@ -1,7 +1,7 @@
-"""Training of DDFE: what the loop of `uhrmat.train.task` needs to know about it.
+"""Training of DDFE (Ye et al., HRIMF-AMR, IEEE TIP 2025): its batches, losses and validation for `train.task.fit`.
 
-HRIMF-AMR Eq. 7 weighs four losses and gives no weights; a recipe does. The gradient loss is ours: it is the paper's own
-Grad that its refiner makes worse.
+HRIMF-AMR Eq. 7 is a weighted sum of four losses without values for the weights; our recipes give them. The gradient
+loss is ours, because the paper's refiner makes its own gradient error worse.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch.utils.data import default_collate
 
 from uhrmat.core.errors import InputError
 from uhrmat.refine.ddfe.network import DDFE
-from uhrmat.train.ddfe_crops import Crop, DDFESampleCrops, PyramidStream, build_crop, window_corner
+from uhrmat.train.ddfe_crops import Crop, PyramidSource, PyramidStream, build_crop, window_corner
 from uhrmat.train.ddfe_step import COARSE_WEIGHT, LevelOutput, apply_known, run_pyramid
 from uhrmat.train.losses import composition, gradient, laplacian_pyramid, masked_l1, masked_l2, mdrd
 from uhrmat.train.recipe import DetailRecipe
@@ -24,8 +24,13 @@ from uhrmat.train.samples import SampleCache
 
 
 @dataclass(frozen=True)
-class DdfeTask:
-    """cache: a folder of samples (see `samples.fill_samples`), which may grow meanwhile."""
+class DDFETask:
+    """Trains a `DDFE`.
+
+    Attributes:
+        recipe: the hyper-parameters.
+        cache: a folder of samples (see `samples.fill_samples`), which may grow meanwhile.
+    """
 
     recipe: DetailRecipe
     cache: Path
@@ -47,11 +52,11 @@ class DdfeTask:
         total = torch.zeros((), device=batch["image"].device)
         parts: dict[str, float] = {}
         for share, result in enumerate(reversed(run_pyramid(net, batch, dtype))):
-            found = losses(result)
+            terms = losses(result)
             total = total + COARSE_WEIGHT**share * sum(
-                getattr(self.recipe, name) * part for name, part in found.items()
+                getattr(self.recipe, name) * part for name, part in terms.items()
             )
-            parts = parts or {name: float(part.detach()) for name, part in found.items()}
+            parts = parts or {name: float(part.detach()) for name, part in terms.items()}
         return total, parts
 
     @torch.no_grad()
@@ -66,7 +71,7 @@ class DdfeTask:
             batch = {name: x.to(device) for name, x in default_collate([crop]).items()}
             for name, each in nets.items():
                 result = run_pyramid(each, batch, dtype)[-1]
-                totals[name] += 1000 * float(masked_l1(apply_known(result), result.true, result.unknown))
+                totals[name] += 1000 * float(masked_l1(apply_known(result), result.target, result.unknown))
         return {name: total / max(1, len(crops)) for name, total in totals.items()}
 
 
@@ -74,23 +79,23 @@ def held_out_crops(cache: SampleCache, recipe: DetailRecipe) -> list[Crop]:
     """One crop around the middle unknown pixel of each held-out scene for each of its priors."""
     crops: list[Crop] = []
     for seed in (s for s in cache.seeds() if s < recipe.held_out):
-        views = DDFESampleCrops(cache.load(seed))
-        for which, shapes in enumerate(views.shapes):
-            if shapes and len(views.places):
-                middle: np.ndarray = views.places[len(views.places) // 2]
-                crops.append(build_crop(views, window_corner(views, middle, recipe.side, which), recipe.side, which))
+        source = PyramidSource(cache.load(seed))
+        for which, shapes in enumerate(source.shapes):
+            if shapes and len(source.places):
+                middle: np.ndarray = source.places[len(source.places) // 2]
+                crops.append(build_crop(source, window_corner(source, middle, recipe.side, which), recipe.side, which))
     return crops
 
 
 def losses(result: LevelOutput) -> dict[str, Tensor]:
-    """The losses of one level by the names of a recipe's weights."""
-    found, true, unknown = result.found, result.true, result.unknown
-    whole = torch.where(unknown > 0, found.clamp(0, 1), true)
+    """The losses of one level, by the names of a recipe's loss weights."""
+    alpha, target, unknown = result.alpha, result.target, result.unknown
+    whole = torch.where(unknown > 0, alpha.clamp(0, 1), target)
     return {
-        "l1": masked_l1(found, true, unknown),
-        "l2": masked_l2(found, true, unknown),
-        "gradient": gradient(whole, true, unknown),
-        "laplacian": laplacian_pyramid(whole, true, unknown),
-        "composition": composition(found, true, result.front, result.back, unknown),
-        "mdrd": mdrd(result.offset, true, result.start, unknown),
+        "l1": masked_l1(alpha, target, unknown),
+        "l2": masked_l2(alpha, target, unknown),
+        "gradient": gradient(whole, target, unknown),
+        "laplacian": laplacian_pyramid(whole, target, unknown),
+        "composition": composition(alpha, target, result.front, result.back, unknown),
+        "mdrd": mdrd(result.offset, target, result.baseline, unknown),
     }

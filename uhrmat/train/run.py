@@ -17,7 +17,7 @@ from uhrmat.core.children import protect_children
 from uhrmat.core.devices import has_fast_bf16, pick_device
 from uhrmat.core.errors import UhrmatError
 from uhrmat.media import atomic_write
-from uhrmat.train.ddfe_task import DdfeTask
+from uhrmat.train.ddfe_task import DDFETask
 from uhrmat.train.export import Provenance, export
 from uhrmat.train.lpn.trimap import TrimapTask
 from uhrmat.train.recipe import DetailRecipe, Recipe, RefinerRecipe, SceneRecipe
@@ -28,7 +28,7 @@ from uhrmat.train.task import Report, TrainingState, TrainingTask, fit
 
 _FIRST = 16
 """Training scenes that must be there before the first step."""
-_SPLIT = ("l1", "bce", "dice", "gradient", "network", "projection", "anchor", "prior", "iou", "mae")
+_SPLIT = ("l1", "bce", "dice", "gradient", "network", "projection", "fallback", "prior", "iou", "mae")
 
 
 def run(
@@ -54,7 +54,7 @@ def run(
 def scene_task(recipe: SceneRecipe, cache: Path) -> TrainingTask:
     """The task of a network that is trained on scenes."""
     if isinstance(recipe, DetailRecipe):
-        return DdfeTask(recipe, cache)
+        return DDFETask(recipe, cache)
     return ShmTask(recipe, cache) if isinstance(recipe, RefinerRecipe) else TrimapTask(recipe, cache)
 
 
@@ -96,6 +96,7 @@ def scene_producers(
     if data is not None:
         note("reading the photographs that scenes are made of")
         prepare_subjects(find_training_data(data)[1])
+    SampleCache(folder).check()
     protect_children()
     context = multiprocessing.get_context("spawn")
     shares = [range(first, recipe.scenes, producers) for first in range(producers)]

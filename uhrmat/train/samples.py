@@ -8,17 +8,24 @@ from pathlib import Path
 
 import numpy as np
 
-from uhrmat.media import atomic_write
 from uhrmat.media.resample import area_average, downsample_trimap
 from uhrmat.prior.base import LowResHints
 from uhrmat.prior.choose import CLOSED_FORM_KNN
 from uhrmat.prior.closed_form.affinity import AffinityPrior
+from uhrmat.train.cache import SeedFiles
 from uhrmat.train.synth import find_training_data, render_scene
 
 
 @dataclass(frozen=True)
 class Sample:
-    """image: (S, S, 3) uint8; alpha: (S, S) float32 in [0, 1]; trimap: (S, S) uint8; priors: (h, w) float32 alphas."""
+    """A scene with solved priors.
+
+    Attributes:
+        image: (S, S, 3) uint8 RGB.
+        alpha: (S, S) float32 in [0, 1], exact.
+        trimap: (S, S) uint8, 0, 128 or 255.
+        priors: low-resolution alphas (h, w) float32 in [0, 1], one for each scale factor.
+    """
 
     image: np.ndarray
     alpha: np.ndarray
@@ -26,7 +33,7 @@ class Sample:
     priors: Sequence[np.ndarray]
 
     def error(self, which: int) -> float:
-        """Mean absolute error of a prior over the unknown region, at its own size."""
+        """Mean absolute error of prior number `which` over the unknown region, at the prior's own size."""
         shape = self.priors[which].shape
         unknown = area_average((self.trimap == 128).astype(np.float32), shape)
         off = np.abs(area_average(self.alpha, shape) - self.priors[which])
@@ -34,13 +41,19 @@ class Sample:
 
 
 def with_true_priors(sample: Sample) -> Sample:
-    """The sample with priors that are right: its true alpha, averaged."""
+    """The sample with its true alpha, area-averaged, in place of each prior."""
     return replace(sample, priors=[area_average(sample.alpha, prior.shape[:2]) for prior in sample.priors])
 
 
 @dataclass(frozen=True)
 class SampleView:
-    """How a sample shows its subject: side of the scene, range of the subject's size, ranges of scale factors."""
+    """How a sample shows its subject.
+
+    Attributes:
+        side: of the scene, pixels.
+        size: range of the subject's size, see `synth.render_scene`.
+        factors: ranges of scale factors, full-resolution pixels per pixel of the prior; one prior is solved for each.
+    """
 
     side: int
     size: tuple[float, float]
@@ -55,7 +68,12 @@ SAMPLE_VIEWS = (
 
 
 def make_sample(seed: int, data: Path | None = None) -> Sample:
-    """Render scene `seed` and solve the prior at each scale factor. `data`: clean photographs, see `synth`."""
+    """Render scene `seed` and solve the prior at each scale factor.
+
+    Args:
+        seed: the same seed and photographs give the same sample.
+        data: clean photographs, see `synth.find_training_data`; None for generated scenes only.
+    """
     rng = np.random.default_rng([seed, 7])
     view = SAMPLE_VIEWS[seed % len(SAMPLE_VIEWS)]
     backgrounds, subjects = find_training_data(data) if data else (None, None)
@@ -73,35 +91,20 @@ def make_sample(seed: int, data: Path | None = None) -> Sample:
     return Sample(image, scene.alpha, scene.trimap, priors)
 
 
-class SeedFiles:
-    """Arrays on disk by seed. Files appear whole, so that producers and readers may run side by side."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-
-    def path(self, seed: int) -> Path:
-        return self.folder / f"{seed:06d}.npz"
-
-    def seeds(self) -> list[int]:
-        """Seeds that are there."""
-        return sorted(int(path.stem) for path in self.folder.glob("[0-9]*.npz"))
-
-    def write(self, seed: int, **arrays: np.ndarray) -> None:
-        """Write a seed's file."""
-        with atomic_write(self.path(seed)) as part:
-            np.savez(part, **arrays)  # type: ignore[arg-type]
-
-
 class SampleCache(SeedFiles):
-    """Samples on disk. data: see `make_sample`."""
+    """Samples on disk.
+
+    Args:
+        folder: of the cache.
+        data: see `make_sample`.
+    """
 
     def __init__(self, folder: Path, data: Path | None = None) -> None:
         super().__init__(folder)
         self.data = data
 
     def make(self, seed: int) -> None:
-        """Make and store a sample unless it is there. A scene without unknown pixels is stored too, and never drawn."""
+        """Make and write a sample unless it exists. A scene without unknown pixels is written too, and never drawn."""
         if self.path(seed).exists():
             return
         sample = make_sample(seed, self.data)
@@ -110,14 +113,14 @@ class SampleCache(SeedFiles):
         self.write(seed, image=sample.image, alpha=alpha, trimap=sample.trimap, **arrays)
 
     def load(self, seed: int) -> Sample:
-        with np.load(self.path(seed)) as found:
-            priors = [found[name].astype(np.float32) for name in sorted(found.files) if name.startswith("prior")]
-            alpha = found["alpha"].astype(np.float32) / 65535
-            return Sample(found["image"], alpha, found["trimap"], priors)
+        """The sample of a seed. Raises InputError for a file of another version."""
+        arrays = self.read(seed)
+        priors = [arrays[name].astype(np.float32) for name in sorted(arrays) if name.startswith("prior")]
+        return Sample(arrays["image"], arrays["alpha"].astype(np.float32) / 65535, arrays["trimap"], priors)
 
 
 def fill_samples(folder: Path, data: Path | None, seeds: Sequence[int]) -> None:
-    """Produce samples one after the other; the body of a producer process."""
+    """Make the samples of `seeds` one after the other; the body of a process that makes scenes."""
     cache = SampleCache(folder, data)
     for seed in seeds:
         cache.make(seed)

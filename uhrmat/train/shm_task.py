@@ -1,4 +1,4 @@
-"""Training of the sparse refiner (SHM): what the loop of `uhrmat.train.task` needs to know about it."""
+"""Training of the sparse high-resolution module (SHM): its batches, losses and validation for `train.task.fit`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from uhrmat.core.errors import InputError
 from uhrmat.refine.features import mask_colour_line, residual_baseline
 from uhrmat.refine.shm.network import SHM
 from uhrmat.sparse import DenseEngine
-from uhrmat.train.crops import MAX_BLUR, CropStream, SampleCrops, build_crop
+from uhrmat.train.crops import BlurParams, CropSource, CropStream, build_crop
 from uhrmat.train.losses import gradient, laplacian_pyramid, masked_l1, masked_l2
 from uhrmat.train.recipe import RefinerRecipe, SceneRecipe
 from uhrmat.train.samples import SampleCache
@@ -24,12 +24,17 @@ __all__ = ["ShmTask", "learning_rate", "predict", "refiner_loss", "train", "vali
 
 
 SIDE_WEIGHT = 0.1
-"""Of the outputs at coarser strides against the final one, as SparseMat was trained."""
+"""Loss weight of the outputs at coarser strides relative to the final one, as in SparseMat (CVPR 2023)."""
 
 
 @dataclass(frozen=True)
 class ShmTask:
-    """cache: a folder of samples (see `samples.fill_samples`), which may grow meanwhile."""
+    """Trains an `SHM`.
+
+    Attributes:
+        recipe: the hyper-parameters.
+        cache: a folder of samples (see `samples.fill_samples`), which may grow meanwhile.
+    """
 
     recipe: RefinerRecipe
     cache: Path
@@ -46,8 +51,8 @@ class ShmTask:
 
     def loss(self, net: nn.Module, batch: Batch, dtype: torch.dtype) -> tuple[Tensor, dict[str, float]]:
         """See `refiner_loss`; outputs at coarser strides, which `paper` has in training, count SIDE_WEIGHT each."""
-        *sides, found = outputs(net, batch, dtype)
-        total, parts = refiner_loss(self.recipe, found, batch)
+        *sides, alpha = outputs(net, batch, dtype)
+        total, parts = refiner_loss(self.recipe, alpha, batch)
         return total + sum(SIDE_WEIGHT * refiner_loss(self.recipe, side, batch)[0] for side in sides), parts
 
     def validate(self, net: nn.Module, dtype: torch.dtype) -> dict[str, float]:
@@ -74,26 +79,26 @@ def outputs(net: nn.Module, batch: Batch, dtype: torch.dtype) -> list[Tensor]:
     features = features if net.config.line else mask_colour_line(features, 1)
     with torch.autocast(features.device.type, dtype, enabled=dtype != torch.float32):
         engine = DenseEngine(batch["mask"])
-        seen = features[:, : net.config.inputs].contiguous(memory_format=torch.channels_last)
-        out = net(engine, engine.wrap(seen), batch["small"], batch["prior"])
-    found = [feat.data.float() for feat in (out if isinstance(out, list) else [out])]
+        inputs = features[:, : net.config.inputs].contiguous(memory_format=torch.channels_last)
+        out = net(engine, engine.wrap(inputs), batch["small"], batch["prior"])
+    alphas = [feat.data.float() for feat in (out if isinstance(out, list) else [out])]
     if net.config.residual:
         return [
-            residual_baseline(features.movedim(1, -1), batch["anchor"][:, 0], batch["trust"][:, 0])[:, None]
-            + batch["trust"] * found[-1]
+            residual_baseline(features.movedim(1, -1), batch["fallback"][:, 0], batch["trust"][:, 0])[:, None]
+            + batch["trust"] * alphas[-1]
         ]
-    return [nn.functional.interpolate(x, side, mode="bilinear", align_corners=False) for x in found]
+    return [nn.functional.interpolate(x, side, mode="bilinear", align_corners=False) for x in alphas]
 
 
-def refiner_loss(recipe: RefinerRecipe, found: Tensor, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+def refiner_loss(recipe: RefinerRecipe, alpha: Tensor, batch: Batch) -> tuple[Tensor, dict[str, float]]:
     """The recipe's weighted loss, and its parts for the log."""
-    true, unknown = batch["alpha"], batch["unknown"]
-    fused = torch.where(unknown, found.clamp(0, 1), true)
+    target, unknown = batch["alpha"], batch["unknown"]
+    whole = torch.where(unknown, alpha.clamp(0, 1), target)
     parts = {
-        "l1": masked_l1(found, true, unknown),
-        "l2": masked_l2(found, true, unknown),
-        "gradient": gradient(fused, true, unknown),
-        "laplacian": laplacian_pyramid(fused, true, unknown),
+        "l1": masked_l1(alpha, target, unknown),
+        "l2": masked_l2(alpha, target, unknown),
+        "gradient": gradient(whole, target, unknown),
+        "laplacian": laplacian_pyramid(whole, target, unknown),
     }
     total = torch.stack([getattr(recipe, name) * part for name, part in parts.items()]).sum()
     return total, {name: float(part.detach()) for name, part in parts.items()}
@@ -101,28 +106,28 @@ def refiner_loss(recipe: RefinerRecipe, found: Tensor, batch: Batch) -> tuple[Te
 
 @torch.no_grad()
 def validate(net: nn.Module, cache: SampleCache, recipe: RefinerRecipe, dtype: torch.dtype) -> dict[str, float]:
-    """Mean absolute error (x1000) of prior, projection, anchor and network on fixed crops of the held-out scenes
-    that are not hopeless, sharp and softened."""
+    """Mean absolute error (x1000) of prior, projection, fallback and network on fixed crops of the held-out scenes
+    whose prior has not failed, sharp and blurred."""
     device = next(net.parameters()).device
     totals = np.zeros(4)
     count = 0
     for seed in [s for s in cache.seeds() if s < recipe.held_out]:
-        views = SampleCrops(cache.load(seed))
-        if not views.usable or views.prior_failed:
+        source = CropSource(cache.load(seed))
+        if not source.has_unknown or source.prior_failed:
             continue
-        size = views.sample.trimap.shape
+        size = source.sample.trimap.shape
         side = min(recipe.side, *size)
-        middle = views.places[len(views.places) // 2]
+        middle = source.places[len(source.places) // 2]
         y, x = (int(np.clip(c - side // 2, 0, n - side)) for c, n in zip(middle, size, strict=True))
-        for which in range(len(views.small_images)):
-            crop = build_crop(views, (y, x), side, which, soft=seed % 3 / 2 * MAX_BLUR)
+        for which in range(len(source.small_images)):
+            crop = build_crop(source, (y, x), side, which, blur=seed % 3 / 2 * BlurParams().max_sigma)
             batch = {k: v[None].to(device) for k, v in crop.items()}
-            unknown, true = batch["unknown"], batch["alpha"]
+            unknown, target = batch["unknown"], batch["alpha"]
             guesses = [(batch["features"][:, c : c + 1] + 1) / 2 for c in (3, 4)]
-            guesses += [batch["anchor"], predict(net, batch, dtype).clamp(0, 1)]
-            totals += [float(masked_l1(guess, true, unknown)) * 1000 for guess in guesses]
+            guesses += [batch["fallback"], predict(net, batch, dtype).clamp(0, 1)]
+            totals += [float(masked_l1(guess, target, unknown)) * 1000 for guess in guesses]
             count += 1
-    return dict(zip(("prior", "projection", "anchor", "network"), (totals / max(count, 1)).tolist(), strict=True))
+    return dict(zip(("prior", "projection", "fallback", "network"), (totals / max(count, 1)).tolist(), strict=True))
 
 
 def train(recipe: RefinerRecipe, cache: Path, out: Path, **options: Any) -> TrainingState:

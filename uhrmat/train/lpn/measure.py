@@ -20,14 +20,14 @@ Segmenter = Callable[[np.ndarray], np.ndarray]
 
 def held_out_people(data: Path) -> list[PhotoSource]:
     """The fixed tenth of the photographs of people that is kept for measuring, by number."""
-    found = (source for source in find_sources(data) if source.kind == "people" and held_out(source.name))
-    return sorted(found, key=lambda source: int(source.name))
+    sources = (source for source in find_sources(data) if source.kind == "people" and held_out(source.name))
+    return sorted(sources, key=lambda source: int(source.name))
 
 
-def mask_iou(found: np.ndarray, true: np.ndarray) -> float:
+def mask_iou(mask: np.ndarray, target: np.ndarray) -> float:
     """Intersection over union of two boolean masks; two empty ones agree wholly."""
-    union = float(np.logical_or(found, true).sum())
-    return float(np.logical_and(found, true).sum()) / union if union else 1.0
+    union = float(np.logical_or(mask, target).sum())
+    return float(np.logical_and(mask, target).sum()) / union if union else 1.0
 
 
 def measure_people(finder: Segmenter, sources: Sequence[PhotoSource]) -> dict[str, float]:
@@ -36,9 +36,9 @@ def measure_people(finder: Segmenter, sources: Sequence[PhotoSource]) -> dict[st
     ious, errors = [], []
     for source in sources:
         pixels = read_source(source)
-        found, true = finder(np.ascontiguousarray(pixels[..., :3])), pixels[..., 3].astype(np.float32) / 255
-        ious.append(mask_iou(found > 0.5, true > 0.5))
-        errors.append(1000 * float(np.abs(found - true).mean()))
+        alpha, target = finder(np.ascontiguousarray(pixels[..., :3])), pixels[..., 3].astype(np.float32) / 255
+        ious.append(mask_iou(alpha > 0.5, target > 0.5))
+        errors.append(1000 * float(np.abs(alpha - target).mean()))
     return {"iou": float(np.mean(ious)), "worst": float(np.quantile(ious, 0.1)), "mae": float(np.mean(errors))}
 
 
@@ -60,7 +60,7 @@ def make_segmenter(net: PersonNet, short: int = PERSON.working_size, dtype: torc
         height, width = picture.shape[:2]
         small = torch.from_numpy(area_average(picture, working_shape(height, width, short), 255))
         with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
-            found = person_alpha(net, small.permute(2, 0, 1)[None])[0][0, 0].numpy()
-        return np.asarray(cv2.resize(found, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+            alpha = person_alpha(net, small.permute(2, 0, 1)[None])[0][0, 0].numpy()
+        return np.asarray(cv2.resize(alpha, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 
     return find

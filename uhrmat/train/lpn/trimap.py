@@ -14,21 +14,27 @@ from torch.utils.data import IterableDataset, default_collate
 
 from uhrmat.media.resample import area_average, downsample_trimap
 from uhrmat.prior.networks.lpn_trimap import TrimapNet
-from uhrmat.train.crops import HOPELESS_ERROR, HOPELESS_SHARE
+from uhrmat.train.crops import GAIN, OFFSET, SAMPLES_IN_MEMORY, CropParams
 from uhrmat.train.losses import gradient, laplacian_pyramid, masked_l1, masked_l2
 from uhrmat.train.recipe import SceneRecipe
 from uhrmat.train.samples import SampleCache
 from uhrmat.train.task import Batch, batch_numbers
 
-_KEPT = 600
-"""Scenes held in memory by a worker."""
+PARAMS = CropParams()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class WorkingScene:
-    """A scene at one working size: picture (h, w, 3) float32 in [0, 1]; trimap (h, w) uint8; the prior's and the true
-    alpha (h, w) float32; the places (y, x) of unknown pixels; hopeless: whether the prior is off by so much that little
-    can be learned from it."""
+    """A scene at one working size (h, w).
+
+    Attributes:
+        image: (h, w, 3) float32 in [0, 1].
+        trimap: (h, w) uint8.
+        closed: the prior's alpha, (h, w) float32.
+        alpha: the true alpha, (h, w) float32.
+        places: (N, 2), (y, x) of unknown pixels.
+        prior_failed: whether the prior is off by more than `CropParams.max_prior_error`.
+    """
 
     image: np.ndarray
     trimap: np.ndarray
@@ -41,14 +47,17 @@ class WorkingScene:
 def working_scenes(cache: SampleCache, seed: int) -> list[WorkingScene]:
     """Scene `seed` at each size that its prior was solved at and that has something unknown."""
     sample = cache.load(seed)
-    found = []
+    scenes = []
     for which, prior in enumerate(sample.priors):
         trimap = downsample_trimap(sample.trimap, prior.shape)
         image, alpha = area_average(sample.image, prior.shape, 255), area_average(sample.alpha, prior.shape)
         places = np.argwhere(trimap == 128)
         if len(places):
-            found.append(WorkingScene(image, trimap, prior, alpha, places, sample.error(which) > HOPELESS_ERROR))
-    return found
+            failed = sample.error(which) > PARAMS.max_prior_error
+            scenes.append(
+                WorkingScene(image=image, trimap=trimap, closed=prior, alpha=alpha, places=places, prior_failed=failed)
+            )
+    return scenes
 
 
 class WorkingStream(IterableDataset[Batch]):
@@ -59,17 +68,17 @@ class WorkingStream(IterableDataset[Batch]):
 
     def __iter__(self) -> Iterator[Batch]:
         cache, recipe = SampleCache(self.cache), self.recipe
-        load = lru_cache(_KEPT)(lambda seed: working_scenes(cache, seed))
+        load = lru_cache(SAMPLES_IN_MEMORY)(lambda seed: working_scenes(cache, seed))
         for number in batch_numbers(self.start):
             rng = np.random.default_rng([recipe.seed, number])
             seeds = [seed for seed in cache.seeds() if seed >= recipe.held_out]
             crops: list[dict[str, Tensor]] = []
             while len(crops) < recipe.batch:
-                found = load(int(rng.choice(seeds)))
-                if not found:
+                scenes = load(int(rng.choice(seeds)))
+                if not scenes:
                     continue
-                scene = found[int(rng.integers(len(found)))]
-                if not scene.prior_failed or rng.random() < HOPELESS_SHARE:
+                scene = scenes[int(rng.integers(len(scenes)))]
+                if not scene.prior_failed or rng.random() < PARAMS.failed_share:
                     crops.append(crop(scene, recipe.side, rng))
             yield default_collate(crops)
 
@@ -87,12 +96,10 @@ def crop(scene: WorkingScene, side: int, rng: np.random.Generator | None = None)
     part = np.dstack([each[area] for each in maps]).astype(np.float32)
     part = np.pad(part, [(0, side - part.shape[0]), (0, side - part.shape[1]), (0, 0)], "symmetric")
     if rng is not None:
-        part[..., :3] = np.clip(
-            part[..., rng.permutation(3)] * rng.uniform(0.75, 1.15, 3) + rng.uniform(-0.05, 0.1, 3), 0, 1
-        )
+        part[..., :3] = np.clip(part[..., rng.permutation(3)] * rng.uniform(*GAIN, 3) + rng.uniform(*OFFSET, 3), 0, 1)
         part = np.rot90(part, int(rng.integers(4)))[:, :: 1 - 2 * int(rng.integers(2))]
-    found = torch.from_numpy(np.ascontiguousarray(part)).permute(2, 0, 1).contiguous()
-    return {"image": found[:3], "known": found[3:5], "closed": found[5:6], "alpha": found[6:7]}
+    planes = torch.from_numpy(np.ascontiguousarray(part)).permute(2, 0, 1).contiguous()
+    return {"image": planes[:3], "known": planes[3:5], "closed": planes[5:6], "alpha": planes[6:7]}
 
 
 @dataclass(frozen=True)
@@ -112,13 +119,13 @@ class TrimapTask:
 
     def loss(self, net: nn.Module, batch: Batch, dtype: torch.dtype) -> tuple[Tensor, dict[str, float]]:
         """The recipe's weighted losses on the unknown pixels."""
-        found, true, unknown = _asked(net, batch, dtype), batch["alpha"], 1 - batch["known"].sum(1, keepdim=True)
-        whole = torch.where(unknown > 0, found.clamp(0, 1), true)
+        alpha, target, unknown = _predict(net, batch, dtype), batch["alpha"], 1 - batch["known"].sum(1, keepdim=True)
+        whole = torch.where(unknown > 0, alpha.clamp(0, 1), target)
         parts = {
-            "l1": masked_l1(found, true, unknown),
-            "l2": masked_l2(found, true, unknown),
-            "gradient": gradient(whole, true, unknown),
-            "laplacian": laplacian_pyramid(whole, true, unknown),
+            "l1": masked_l1(alpha, target, unknown),
+            "l2": masked_l2(alpha, target, unknown),
+            "gradient": gradient(whole, target, unknown),
+            "laplacian": laplacian_pyramid(whole, target, unknown),
         }
         total = torch.stack([getattr(self.recipe, name) * part for name, part in parts.items()]).sum()
         return total, {name: float(part.detach()) for name, part in parts.items()}
@@ -133,13 +140,13 @@ class TrimapTask:
                 crops = crop(scene, self.recipe.side)
                 batch = {name: plane[None].to(device) for name, plane in crops.items()}
                 unknown = 1 - batch["known"].sum(1, keepdim=True)
-                found = (batch["closed"], _asked(net, batch, dtype).clamp(0, 1))
-                rows.append([1000 * float(masked_l1(alpha, batch["alpha"], unknown)) for alpha in found])
+                alphas = (batch["closed"], _predict(net, batch, dtype).clamp(0, 1))
+                rows.append([1000 * float(masked_l1(alpha, batch["alpha"], unknown)) for alpha in alphas])
         return dict(zip(("prior", "network"), np.mean(rows or [[0.0, 0.0]], 0).tolist(), strict=True))
 
 
-def _asked(net: nn.Module, batch: Batch, dtype: torch.dtype) -> Tensor:
+def _predict(net: nn.Module, batch: Batch, dtype: torch.dtype) -> Tensor:
     image = batch["image"].contiguous(memory_format=torch.channels_last)
     with torch.autocast(image.device.type, dtype, enabled=dtype != torch.float32):
-        found: Tensor = net(image, batch["known"], batch["closed"]).logits
-    return found
+        logits: Tensor = net(image, batch["known"], batch["closed"]).logits
+    return logits

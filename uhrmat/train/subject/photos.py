@@ -1,4 +1,4 @@
-"""The photographs that the subject network learns from: found, read once, kept small.
+"""The photographs that the subject network is trained on: listed, read once, cached at small size in one file.
 
 A folder like data/train holds people/ (photographs with person masks), photos_masked/*/ (photographs with NAME_all.png
 and NAME_person.png and an index.tsv), photos_free/*/ (photographs without masks, tagged by eye in index.tsv), mattes/
@@ -20,13 +20,17 @@ import numpy as np
 from uhrmat.core.errors import InputError
 from uhrmat.media import atomic_write
 from uhrmat.media.raster import cv2_read
+from uhrmat.train.cache import stale_cache
 from uhrmat.train.lpn.photo_cache import held_out
 from uhrmat.train.synth import find_training_data
 
 TAGS = ("person", "animal", "object", "none", "ambiguous")
+CACHE_VERSION = "2"
+"""Layout of the file of `write_photos`; raised whenever `Photo` or the stored pictures change."""
 LONGEST_SIDE = 400
-"""Longest side of a kept photograph, pixels: enough for training views of 320."""
+"""Longest side of a cached photograph, pixels: enough for training views of 320."""
 _QUALITY = 74
+"""WebP quality of cached photographs, in [0, 100]."""
 _PLACES = 8
 """Windows taken of each large photograph of a place."""
 _HELD_OUT = 10
@@ -37,14 +41,14 @@ _HELD_OUT = 10
 class Photo:
     """A photograph and what is known of it.
 
-    Args:
+    Attributes:
         source: the set it comes from.
         name: of the file, without its suffix.
         tag: one of TAGS, what the main subject is.
-        held_out: kept for validation.
+        held_out: used for validation only.
         window: index of a window of a large photograph, -1 for the whole.
-        subject: whether a subject mask is kept with it; without one, teachers label it (or it is empty, tag "none").
-        person: whether a mask of people is kept with it.
+        subject: whether it has a subject mask; without one, teachers label it (or it is empty, tag "none").
+        person: whether it has a mask of people.
     """
 
     source: str
@@ -58,7 +62,7 @@ class Photo:
 
 @dataclass(frozen=True)
 class CachedPhoto:
-    """A photograph as kept: RGB (h, w, 3) and masks (h, w) or None, all uint8."""
+    """A photograph as cached: RGB (h, w, 3) and masks (h, w) or None, all uint8."""
 
     photo: Photo
     pixels: np.ndarray
@@ -76,7 +80,7 @@ class PhotoFiles(NamedTuple):
 
 
 def find_photos(data: Path) -> Iterator[PhotoFiles]:
-    """Every photograph of the folder, see above."""
+    """Every photograph of the folder `data`, see the top of this module."""
     for file in sorted((data / "people" / "photo").glob("*.jpg")):
         mask = data / "people" / "mask" / f"{file.stem}.png"
         street = Photo(source="people", name=file.stem, tag="person", subject=True, person=True)
@@ -129,7 +133,11 @@ def _rows(index: Path) -> list[list[str]]:
 
 
 def write_photos(data: Path, path: Path) -> None:
-    """Read every photograph of `data` and write them, small and compressed, into the file `path`.
+    """Read every photograph of `data` and write them, small and compressed, into one file.
+
+    Args:
+        data: the folder of photographs.
+        path: the .safetensors file to write.
 
     Raises:
         InputError: there are no people or no free photographs, or a file cannot be read.
@@ -150,27 +158,38 @@ def write_photos(data: Path, path: Path) -> None:
         photos.append(asdict(photo))
     sets = {photo["source"] for photo in photos}
     if "people" not in sets or len(sets) < 3:
-        raise InputError(f"{data} holds no people/ or no photos_free/.", "Give the folder that contains both.")
+        raise InputError(f"{data} has no people/ or no photos_free/.", "Give the folder that contains both.")
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as part:
-        save_file(blobs, part, {"photos": json.dumps(photos)})
+        save_file(blobs, part, {"photos": json.dumps(photos), "version": CACHE_VERSION})
 
 
 def read_photos(path: Path) -> Iterator[CachedPhoto]:
-    """The photographs of a file that `write_photos` has written."""
-    from safetensors import safe_open
+    """The photographs of a file that `write_photos` has written.
 
-    with safe_open(path, "numpy") as file:
+    Raises:
+        InputError: another version of uhrmat has written it.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        opened = safe_open(path, "numpy")
+        metadata = opened.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise stale_cache(path, path) from error
+    if metadata.get("version") != CACHE_VERSION:
+        raise stale_cache(path, path)
+    with opened as file:
         names = set(file.keys())
 
         def part(kind: str, number: int, flag: int) -> np.ndarray | None:
             name = f"{kind}/{number}"
             return np.asarray(cv2.imdecode(file.get_tensor(name), flag)) if name in names else None
 
-        for number, fields in enumerate(json.loads(file.metadata()["photos"])):
+        for number, fields in enumerate(json.loads(metadata["photos"])):
             photo = Photo(**fields)
             pixels = part("photo", number, cv2.IMREAD_COLOR)
-            assert pixels is not None, "every photograph is kept"
+            assert pixels is not None, "every photograph is in the file"
             subject, person = (part(kind, number, cv2.IMREAD_GRAYSCALE) for kind in ("subject", "person"))
             if person is None and photo.person and photo.subject:
                 person = subject
@@ -178,7 +197,7 @@ def read_photos(path: Path) -> Iterator[CachedPhoto]:
 
 
 def read_image(path: Path, flag: int) -> np.ndarray:
-    """The pixels of a picture file as OpenCV's `flag` asks for them, uint8. Raises InputError where it is none."""
+    """The uint8 pixels of a picture file, read with the OpenCV flag `flag`. Raises InputError if it cannot be read."""
     pixels = cv2_read(path, flag)
     if pixels is None:
         raise InputError(f"{path} cannot be read as a picture.", "Remove it from the training photographs.")
@@ -186,7 +205,7 @@ def read_image(path: Path, flag: int) -> np.ndarray:
 
 
 def _window(size: tuple[int, int], number: int) -> tuple[slice, slice]:
-    """The whole picture, or one of _PLACES windows of it, of different sizes, always the same ones."""
+    """The whole picture, or one of _PLACES windows of it, of different sizes, the same ones each time."""
     if number < 0:
         return slice(None), slice(None)
     rng = np.random.default_rng([number, *size])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from uhrmat.media import atomic_write
+from uhrmat.core.errors import InputError
+from uhrmat.train.cache import read_arrays, write_arrays
 from uhrmat.train.subject.photos import TAGS, Photo, read_photos
 from uhrmat.train.subject.teachers import Ensemble, label
 
+LABEL_VERSION = 1
+"""Of the cached labels; raised whenever the teachers or how they are run change."""
 SIDE = 400
 """Photographs are stretched to SIDE x SIDE; views undo it by the aspect ratio."""
 _STEEP = 1.6
@@ -25,14 +29,14 @@ _STEEP = 1.6
 class Pool:
     """N photographs on one device.
 
-    Args:
+    Attributes:
         photos: what is known of each.
         planes: (N, 6, SIDE, SIDE) uint8: RGB, subject, people, and the weight of the subject's label in the loss.
         aspect: (N,) width over height.
         box: (N, 4) left, top, right, bottom of the subject in [0, 1], of the whole picture where there is none.
         touches: (N, 4) whether the subject reaches the picture's left, top, right and bottom edge.
         tag: (N,) index into TAGS.
-        agreement: (N,) how well the teachers agree on the subject, in [0, 1]; 1 for masks drawn by people.
+        agreement: (N,) how well the teachers agree on the subject, in [0, 1]; 1 for hand-drawn masks.
         person_known: (N,) 1 where the plane of people is a label, else 0.
     """
 
@@ -46,7 +50,7 @@ class Pool:
     person_known: Tensor
 
     def select(self, test: Callable[[Photo], bool]) -> Tensor:
-        """(N,) float32: 1 for the photographs that pass the test."""
+        """(N,) float32: 1 for the photographs that pass `test`, else 0."""
         return torch.tensor([float(test(photo)) for photo in self.photos], device=self.planes.device)
 
 
@@ -56,15 +60,15 @@ def load_pool(path: Path, ensemble: Ensemble, device: torch.device, dtype: torch
     Args:
         path: the file of photographs.
         ensemble: the teachers, on `device`.
-        device: where the pool is to lie.
+        device: of the pool's tensors.
         dtype: of the teachers' arithmetic.
-        labels: a folder in which what the teachers found is kept, so that an interrupted labelling goes on.
+        labels: folder that caches the teachers' results, so that an interrupted labelling is resumed.
     """
-    kept = list(read_photos(path))
-    planes = torch.zeros(len(kept), 6, SIDE, SIDE, dtype=torch.uint8)
-    sure = torch.ones(len(kept))
-    known = torch.zeros(len(kept))
-    for number, item in enumerate(kept):
+    cached = list(read_photos(path))
+    planes = torch.zeros(len(cached), 6, SIDE, SIDE, dtype=torch.uint8)
+    agreements = torch.ones(len(cached))
+    known = torch.zeros(len(cached))
+    for number, item in enumerate(cached):
         planes[number, :3] = _square(item.pixels).permute(2, 0, 1)
         planes[number, 5] = 255 if item.photo.tag == "none" or item.subject is not None else 0
         for row, mask in ((3, item.subject), (4, item.person)):
@@ -72,34 +76,40 @@ def load_pool(path: Path, ensemble: Ensemble, device: torch.device, dtype: torch
                 planes[number, row] = _square(mask)
         known[number] = float(item.person is not None or item.photo.tag == "none")
     planes = planes.to(device)
-    wanted = [n for n, item in enumerate(kept) if needs_label(item.photo)]
-    for row in wanted:
-        photo = kept[row].photo
-        looks = _looks(ensemble, planes[row : row + 1, :3], dtype, labels / f"{photo.source}-{photo.name}.npz")
-        found = {name: torch.from_numpy(plane).to(device).float() / 255 for name, plane in looks.items()}
-        subject, person, weight, agreement = combine_labels(found, photo.tag)
+    unlabelled = [n for n, item in enumerate(cached) if needs_label(item.photo)]
+    for row in unlabelled:
+        photo = cached[row].photo
+        arrays = _teacher_planes(
+            ensemble, planes[row : row + 1, :3], dtype, labels / f"{photo.source}-{photo.name}.npz"
+        )
+        labelled = {name: torch.from_numpy(plane).to(device).float() / 255 for name, plane in arrays.items()}
+        subject, person, weight, agreement = combine_labels(labelled, photo.tag)
         planes[row, 3], planes[row, 5] = _bytes(subject), _bytes(weight)
         if not photo.person:
             planes[row, 4], known[row] = _bytes(person), 1.0
-        sure[row] = agreement
-    box, touches = _places(planes[:, 3])
+        agreements[row] = agreement
+    box, touches = _subject_boxes(planes[:, 3])
     return Pool(
-        photos=[item.photo for item in kept], planes=planes, box=box, touches=touches, agreement=sure.to(device),
-        aspect=torch.tensor([item.pixels.shape[1] / item.pixels.shape[0] for item in kept], device=device),
-        tag=torch.tensor([TAGS.index(item.photo.tag) for item in kept], device=device), person_known=known.to(device),
+        photos=[item.photo for item in cached], planes=planes, box=box, touches=touches,
+        agreement=agreements.to(device),
+        aspect=torch.tensor([item.pixels.shape[1] / item.pixels.shape[0] for item in cached], device=device),
+        tag=torch.tensor([TAGS.index(item.photo.tag) for item in cached], device=device), person_known=known.to(device),
     )  # fmt: skip
 
 
-def _looks(ensemble: Ensemble, image: Tensor, dtype: torch.dtype, path: Path) -> dict[str, np.ndarray]:
-    """What the teachers find in one photograph (1, 3, H, W) uint8: planes (H, W) uint8 by name, kept in the file."""
-    if not path.is_file():
-        with torch.autocast(image.device.type, dtype, enabled=dtype != torch.float32):
-            found = label(ensemble, image.float() / 255)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path) as part, open(part, "wb") as file:
-            np.savez(file, **{name: _bytes(plane[0, 0].float()).cpu().numpy() for name, plane in found.items()})  # type: ignore[arg-type]
-    with np.load(path) as stored:
-        return {name: stored[name] for name in stored.files}
+def _teacher_planes(ensemble: Ensemble, image: Tensor, dtype: torch.dtype, path: Path) -> dict[str, np.ndarray]:
+    """The teachers' planes (H, W) uint8 of one photograph (1, 3, H, W) uint8, by name, cached in the file `path`.
+
+    A file of another version is made again.
+    """
+    with contextlib.suppress(FileNotFoundError, InputError):
+        return read_arrays(path, LABEL_VERSION, path)
+    with torch.autocast(image.device.type, dtype, enabled=dtype != torch.float32):
+        labels = label(ensemble, image.float() / 255)
+    arrays = {name: _bytes(plane[0, 0].float()).cpu().numpy() for name, plane in labels.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_arrays(path, LABEL_VERSION, arrays)
+    return arrays
 
 
 def needs_label(photo: Photo) -> bool:
@@ -108,7 +118,7 @@ def needs_label(photo: Photo) -> bool:
 
 
 def combine_labels(looks: dict[str, Tensor], tag: str) -> tuple[Tensor, Tensor, Tensor, float]:
-    """One label of what the teachers found in a photograph of a known kind.
+    """Combine the teachers' planes of a photograph whose kind is known into one label.
 
     Args:
         looks: planes (H, W) in [0, 1] by name, see `teachers.label`.
@@ -156,7 +166,7 @@ def _square(pixels: np.ndarray) -> Tensor:
     return torch.from_numpy(cv2.resize(pixels, (SIDE, SIDE), interpolation=cv2.INTER_AREA))
 
 
-def _places(subject: Tensor) -> tuple[Tensor, Tensor]:
+def _subject_boxes(subject: Tensor) -> tuple[Tensor, Tensor]:
     """Boxes (N, 4) in [0, 1] of masks (N, H, W) uint8, and which of the picture's edges they reach."""
     on = subject > 127
     cols, rows = on.any(1), on.any(2)
