@@ -21,7 +21,7 @@ _FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _DOTTED = re.compile(r"uhrmat(?:\.\w+)+")
 _PATH = re.compile(r"(?:uhrmat|tests|benchmarks|scripts|docs|examples|weights)/[\w./-]+")
 _MODULE = re.compile(r"python -m (benchmarks\.\w+|tests\.[\w.]+)")
-PROSE = [path for path in DOCUMENTS if path.name != "cli.md"]
+PROSE = [*(path for path in DOCUMENTS if path.name != "cli.md"), *sorted((ROOT / "weights").glob("*.md"))]
 
 
 def load_script(name: str) -> ModuleType:
