@@ -17,9 +17,10 @@ from uhrmat.core.memory import resident_memory
 from uhrmat.core.options import ModelOptions
 from uhrmat.train.synth.clip import ClipRecipe, render_clip
 from uhrmat.video.frames import TemporalOptions
-from uhrmat.video.plan import ClipSpec, plan_clip
+from uhrmat.video.plan import plan_clip
 from uhrmat.video.report import ClipReport
 from uhrmat.video.run import ClipResources, matte_clip
+from uhrmat.video.spec import ClipSpec
 
 MODES = {
     "off": TemporalOptions(temporal=False),

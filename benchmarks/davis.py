@@ -23,8 +23,9 @@ from uhrmat.core.options import ModelOptions
 from uhrmat.hints.files import read_alpha, read_mask
 from uhrmat.prior.choose import AFFINITY_PRIORS
 from uhrmat.prior.worker import PriorProcess
-from uhrmat.video.plan import ClipSpec, plan_clip
+from uhrmat.video.plan import plan_clip
 from uhrmat.video.run import ClipResources, matte_clip
+from uhrmat.video.spec import ClipSpec
 
 _AT = (0.1, 0.25, 0.5, 1.0)
 """Shares of a sequence over whose frames the IoU is given: a carried hint gets worse."""

@@ -15,8 +15,9 @@ from uhrmat.batch.find import Selection
 from uhrmat.batch.hints import HintFolders
 from uhrmat.batch.run import BatchRun, run_batch
 from uhrmat.batch.settings import Settings
-from uhrmat.video.plan import ClipSpec, plan_clip
+from uhrmat.video.plan import plan_clip
 from uhrmat.video.run import ClipResources, matte_clip
+from uhrmat.video.spec import ClipSpec
 
 from .helpers import LIGHT, clip, clip_masks, files, light
 

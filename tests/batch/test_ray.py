@@ -16,8 +16,9 @@ from uhrmat.batch.report import EventHandler, Summary
 from uhrmat.batch.run import BatchRun, run_batch
 from uhrmat.batch.settings import Settings
 from uhrmat.core.options import ModelOptions
-from uhrmat.video.plan import ClipSpec, plan_clip
+from uhrmat.video.plan import plan_clip
 from uhrmat.video.run import ClipResources, matte_clip
+from uhrmat.video.spec import ClipSpec
 
 from .helpers import LIGHT, batch_run, clip, clip_masks, files, light, tree
 

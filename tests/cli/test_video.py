@@ -66,13 +66,13 @@ def test_temporal_and_range_reach_the_clip(shot: Path, tmp_path: Path) -> None:
 
 
 def test_frame_by_frame_reaches_the_clip(shot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from uhrmat.video import blend
+    from uhrmat.video import averaging
 
-    asked: list[int] = []
-    monkeypatch.setattr(blend, "average", lambda *_: asked.append(1))
+    calls: list[int] = []
+    monkeypatch.setattr(averaging, "average_alphas", lambda *_: calls.append(1))
     assert json.loads(light(shot, "--frame-by-frame", "--json").stdout)["items"][0]["averaged"] is False
-    assert asked == []
-    assert light(shot, "--overwrite").exit_code == 0 and len(asked) == 3
+    assert calls == []
+    assert light(shot, "--overwrite").exit_code == 0 and len(calls) == 3
 
 
 @pytest.mark.parametrize(

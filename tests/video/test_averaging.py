@@ -1,4 +1,4 @@
-"""What stands is averaged, what moves is not."""
+"""Static regions are averaged, moving ones are not."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tests.video.helpers import frames, hints, picture, pipeline
 from uhrmat.metrics import ClipScores, mean_scores
 from uhrmat.train.synth.clip import ClipFrame
-from uhrmat.video.averaging import AGREE, STANDS, STIRS, WEIGHT, average, movement, steady, stir
+from uhrmat.video.averaging import AVERAGING, average_alphas, background_change, foreground_motion, unchanged_colours
 from uhrmat.video.frames import ClipPipeline, TemporalOptions
 
 
@@ -30,37 +30,50 @@ def textured(shift: float, behind: float = 0.0) -> tuple[np.ndarray, np.ndarray]
 def test_the_motion_is_the_foregrounds() -> None:
     before, _ = textured(0)
     after, alpha = textured(3)
-    found = movement(before, after, alpha)[25:55, 48:75]
+    found = foreground_motion(before, after, alpha)[25:55, 48:75]
     assert found[..., 2] == pytest.approx(3, abs=0.4) and found[..., 0] == pytest.approx(-3, abs=0.4)
     panned, alpha = textured(0, behind=3)
-    found = movement(before, panned, alpha)[..., 2]
+    found = foreground_motion(before, panned, alpha)[..., 2]
     assert found[25:55, 45:75].max() < 0.3
     assert found[39, 84] < 0.6  # in the hair, too, where all that can be seen is the background
 
 
 def test_the_weight_falls_with_motion_and_with_disagreement() -> None:
     new = np.full((300, 4), 0.5, np.float32)
-    last = new + np.array([0, 0.1, 0.1, AGREE], np.float32)
+    last = new + np.array([0, 0.1, 0.1, AVERAGING.agreement], np.float32)
     where = np.ones(new.shape, bool)
     where[:, 1] = False
     same = np.full(new.shape, 51, np.uint8)
-    for stirred, moving in ((0.0, 0.0), (STIRS / 2, 0.125), (STIRS, 1.0), (2 * STIRS, 1.0)):
-        for moved, stands in ((0.0, 1.0), (STANDS * stirred + 1e-3, np.exp(-1)), (100.0, 0.0)):
+    for change, moving in (
+        (0.0, 0.0),
+        (AVERAGING.background / 2, 0.125),
+        (AVERAGING.background, 1.0),
+        (2 * AVERAGING.background, 1.0),
+    ):
+        for moved, stands in ((0.0, 1.0), (AVERAGING.motion * change + 1e-3, np.exp(-1)), (100.0, 0.0)):
             found = new.copy()
-            maps = (np.full((30, 2), x, np.float32) for x in (moved, stirred))
-            average(found, last, where, *maps, same)
+            maps = (np.full((30, 2), x, np.float32) for x in (moved, change))
+            average_alphas(found, last, where, *maps, same)
             share = moving * stands + (1 - moving) * 0.2
-            step = share * WEIGHT * np.exp(-((last[0] - 0.5) ** 2) / AGREE**2) * (last[0] - 0.5)
+            step = (
+                share
+                * AVERAGING.max_weight
+                * np.exp(-((last[0] - 0.5) ** 2) / AVERAGING.agreement**2)
+                * (last[0] - 0.5)
+            )
             assert np.allclose(found, 0.5 + step * where[0], atol=1e-6)
 
 
 def test_hair_that_moves_is_no_background_that_moves() -> None:
     (before, was), (now, alpha) = textured(0), textured(3)
-    assert stir(before, now, np.maximum(was, alpha), 0.0).max() < 0.1 * STIRS
-    assert stir(before, textured(0, behind=3)[0], alpha, 0.0).min() > STIRS
+    assert background_change(before, now, np.maximum(was, alpha), 0.0).max() < 0.1 * AVERAGING.background
+    assert background_change(before, textured(0, behind=3)[0], alpha, 0.0).min() > AVERAGING.background
     noise = np.random.default_rng(3).normal(0, 0.02, (2, *before.shape)).astype(np.float32)
     noisy = before + noise[0], before + noise[1], alpha
-    assert np.median(stir(*noisy, 0.02)) < STIRS / 4 and stir(*noisy, 0.0).min() > 2 * STIRS
+    assert (
+        np.median(background_change(*noisy, 0.02)) < AVERAGING.background / 4
+        and background_change(*noisy, 0.0).min() > 2 * AVERAGING.background
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
@@ -74,15 +87,15 @@ def test_a_pixel_that_shows_the_same_is_told_from_one_that_does_not(dtype: type)
     shots = [picture(((x + rng.normal(0, noise, x.shape)) * top).astype(dtype)) for x in (scene, changed)]
     where = np.ones(scene.shape[:2], bool)
     where[:256] = False
-    found = steady(shots[1], shots[0], noise, where) / 255
+    found = unchanged_colours(shots[1], shots[0], noise, where) / 255
     away = cv2.dilate((np.abs(changed - scene).max(2) > 0).astype(np.uint8), np.ones((3, 3))) == 0
     assert not found[:256].any() and found[256:][away[256:]].mean() > 0.6
     assert found[301:309, 11:19].max() < 0.1
-    alike = steady(shots[0], shots[0], 0.0, where)
+    alike = unchanged_colours(shots[0], shots[0], 0.0, where)
     assert (alike[256:] == 255).all()
     one = shots[0].pixels.copy()
     one[400, 20] += one.dtype.type(1 if dtype is np.uint8 else 0.01 * top)
-    assert (steady(picture(one), shots[0], 0.0, where)[256:] < 128).sum() == 9
+    assert (unchanged_colours(picture(one), shots[0], 0.0, where)[256:] < 128).sum() == 9
 
 
 def scores(clip: list[ClipFrame], options: TemporalOptions) -> tuple[float, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from uhrmat.video.evidence import combine_with_mask, support
+from uhrmat.video.evidence import colour_support, combine_with_mask
 
 MASK = np.zeros((60, 80), np.float32)
 MASK[:, :40] = 1
@@ -14,7 +14,7 @@ NOISE = np.random.default_rng(0).normal(0, 0.03, (60, 80, 3)).astype(np.float32)
 def test_without_contrast_the_mask_decides() -> None:
     leaked = np.where(np.arange(80) < 30, 1, 0).astype(np.float32) * np.ones((60, 1), np.float32)
     found = combine_with_mask(0.5 + NOISE, leaked, MASK, 0.9)
-    assert support(0.5 + NOISE, leaked, MASK)[:, 28:52].max() < 0.5
+    assert colour_support(0.5 + NOISE, leaked, MASK)[:, 28:52].max() < 0.5
     assert found[:, 32:38].mean() > 0.8 and (found[:, 32:38] > 0.5).all()
 
 

@@ -14,7 +14,7 @@ from uhrmat import InputError
 from uhrmat.sparsity.spatial import trimap_mask
 from uhrmat.sparsity.temporal import TEMPORAL_SPARSITY, thresholds
 from uhrmat.video.frames import ClipPipeline, FrameResult, TemporalOptions
-from uhrmat.video.state import PRIOR_KEEP, SmoothedPrior
+from uhrmat.video.state import SMOOTHING, SmoothedPrior
 
 SCENE = frames(1)[0]
 
@@ -123,20 +123,20 @@ def test_a_threshold_is_a_share() -> None:
 
 
 def test_the_prior_is_steady_where_the_picture_stands_still_and_follows_where_it_moves() -> None:
-    small, steady = np.full((20, 20, 3), 0.5, np.float32), SmoothedPrior()
+    small, unchanged_colours = np.full((20, 20, 3), 0.5, np.float32), SmoothedPrior()
     nowhere = np.zeros((20, 20), bool)
-    steady(small, np.zeros((20, 20), np.float32), nowhere, 0.0, 1.0)
+    unchanged_colours(small, np.zeros((20, 20), np.float32), nowhere, 0.0, 1.0)
     moved = small.copy()
     moved[:, 10:] = 0.9
-    found = steady(moved, np.full((20, 20), 0.8, np.float32), nowhere, 0.0, 1.0)
+    found = unchanged_colours(moved, np.full((20, 20), 0.8, np.float32), nowhere, 0.0, 1.0)
     assert np.allclose(found[:, 12:], 0.8)
-    assert np.allclose(found[:, :8], (1 - PRIOR_KEEP) * 0.8)
+    assert np.allclose(found[:, :8], (1 - SMOOTHING.keep) * 0.8)
 
 
-@pytest.mark.parametrize(("noise", "share"), [(0.0, 1.0), (1.1 / 255, 1 - PRIOR_KEEP)])
+@pytest.mark.parametrize(("noise", "share"), [(0.0, 1.0), (1.1 / 255, 1 - SMOOTHING.keep)])
 def test_a_small_change_moves_the_prior_where_there_is_no_noise_to_take_it_for(noise: float, share: float) -> None:
-    small, steady = np.full((20, 20, 3), 0.5, np.float32), SmoothedPrior()
+    small, unchanged_colours = np.full((20, 20, 3), 0.5, np.float32), SmoothedPrior()
     nowhere = np.zeros((20, 20), bool)
-    steady(small, np.zeros((20, 20), np.float32), nowhere, noise, 8.0)
-    found = steady(small + np.float32(0.01), np.full((20, 20), 0.8, np.float32), nowhere, noise, 8.0)
+    unchanged_colours(small, np.zeros((20, 20), np.float32), nowhere, noise, 8.0)
+    found = unchanged_colours(small + np.float32(0.01), np.full((20, 20), 0.8, np.float32), nowhere, noise, 8.0)
     assert np.allclose(found, share * 0.8)

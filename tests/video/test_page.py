@@ -19,8 +19,9 @@ from uhrmat.core.errors import OutputError
 from uhrmat.core.options import ModelOptions
 from uhrmat.video.active_masks import pack, unpack
 from uhrmat.video.page import _pairs, shown, spread, write_clip_page
-from uhrmat.video.plan import ClipSpec, plan_clip
+from uhrmat.video.plan import plan_clip
 from uhrmat.video.run import ClipResources, matte_clip
+from uhrmat.video.spec import ClipSpec
 
 MODEL = ModelOptions(prior="mask", refiner="bilinear", precision="fp32")
 LIGHT = ("--prior", "mask", "--refiner", "bilinear", "--precision", "fp32")

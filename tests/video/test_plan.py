@@ -12,8 +12,9 @@ from PIL import Image
 from tests.video.helpers import frames, with_sound, write_frames, write_stream
 from uhrmat import InputError, OutputError, UhrmatError
 from uhrmat.core.options import ModelOptions
-from uhrmat.video.plan import SHORT_SIDE, ClipSpec, frame_range, parse_rate, plan_clip
+from uhrmat.video.plan import SHORT_SIDE, frame_range, parse_rate, plan_clip
 from uhrmat.video.segments import Segment, split
+from uhrmat.video.spec import ClipSpec
 
 CLIP = frames(5)
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from uhrmat.video.flow import optical_flow, warp
-from uhrmat.video.propagate import propagated
+from uhrmat.video.propagate import propagate_trimap
 
 
 def texture(seed: int, shape: tuple[int, int]) -> np.ndarray:
@@ -31,7 +31,7 @@ def test_the_flow_points_to_where_things_went() -> None:
 
 def test_propagated_trimap_is_right_where_it_is_known() -> None:
     (before, alpha), (now, truth) = scene(40), scene(45)
-    found, taken, doubt = propagated(before, alpha, now)
+    found, taken, doubt = propagate_trimap(before, alpha, now)
     assert np.abs(taken - truth)[~doubt].mean() < 0.02
     assert set(np.unique(found)) == {0, 128, 255}
     assert (truth[found == 255] == 1).mean() > 0.999 and (truth[found == 0] == 0).mean() > 0.999
@@ -41,7 +41,7 @@ def test_propagated_trimap_is_right_where_it_is_known() -> None:
 
 def test_where_the_flow_is_in_doubt_near_an_edge_the_hint_is_open() -> None:
     before, alpha = scene(40)
-    found, _, doubt = propagated(before, alpha, 1 - before)
+    found, _, doubt = propagate_trimap(before, alpha, 1 - before)
     edge = np.zeros_like(doubt)
     edge[27:33, 38:82] = True
     assert doubt[edge].mean() > 0.5 and (found[edge] == 128).mean() > 0.6

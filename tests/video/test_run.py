@@ -24,9 +24,10 @@ from uhrmat.media.video.encode import StreamWriter
 from uhrmat.pipeline import StillPipeline
 from uhrmat.video import run
 from uhrmat.video.frames import ClipPipeline
-from uhrmat.video.plan import ClipSpec, plan_clip
+from uhrmat.video.plan import plan_clip
 from uhrmat.video.report import ClipReport, write_report
 from uhrmat.video.run import ClipResources, matte_clip, matte_segment
+from uhrmat.video.spec import ClipSpec
 
 CLIP = frames(7, noise=1.0)
 LIGHT = ModelOptions(prior="mask", refiner="guided", precision="fp32")
@@ -104,7 +105,8 @@ import os, signal
 from pathlib import Path
 from uhrmat.core.options import ModelOptions
 from uhrmat.video import run
-from uhrmat.video.plan import ClipSpec, plan_clip
+from uhrmat.video.plan import plan_clip
+from uhrmat.video.spec import ClipSpec
 inner = run.ClipPipeline.frame
 def frame(self, picture, number, *rest, **named):
     if number == 4:

@@ -12,9 +12,10 @@ from PIL import Image
 from uhrmat import InputError
 from uhrmat.core.options import ModelOptions
 from uhrmat.prior.chroma_key.key import SCREEN_NOT_SEEN
-from uhrmat.video.plan import ClipSpec, plan_clip
+from uhrmat.video.plan import plan_clip
 from uhrmat.video.run import ClipResources, matte_clip
 from uhrmat.video.screen import central, missing_screen_note
+from uhrmat.video.spec import ClipSpec
 
 GREEN, SPILT = (40, 180, 60), (150, 170, 90)
 LIGHT = ModelOptions(refiner="bilinear", precision="fp32")

@@ -11,8 +11,9 @@ from PIL import Image
 
 from tests.video.helpers import frames, write_frames, write_stream
 from uhrmat import InputError, OutputError, UhrmatError
-from uhrmat.video.plan import ClipSpec, plan_clip
-from uhrmat.video.targets import check_report, destination, sound_beside
+from uhrmat.video.plan import check_report, plan_clip
+from uhrmat.video.spec import ClipSpec
+from uhrmat.video.targets import destination, sound_beside
 
 CLIP = frames(3)
 

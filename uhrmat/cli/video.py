@@ -11,7 +11,7 @@ import typer
 from uhrmat.cli import options as opt
 from uhrmat.cli.console import FAILED, Console, session
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # start-up: `uhrmat --help` loads neither
     from uhrmat.video.plan import ClipPlan
     from uhrmat.video.report import ClipReport
 
@@ -65,8 +65,8 @@ def video(
     with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
         from uhrmat.image.outputs import parse_outputs
         from uhrmat.media.composite import parse_background
-        from uhrmat.video.plan import ClipSpec, parse_rate, plan_clip
-        from uhrmat.video.targets import check_report
+        from uhrmat.video.plan import check_report, parse_rate, plan_clip
+        from uhrmat.video.spec import ClipSpec
 
         model = opt.model_options(
             prior=prior, refiner=refiner, weights=weights, working_size=working_size, engine=engine, device=device,
@@ -158,9 +158,9 @@ def _write(path: Path, done: ClipReport, table: list[tuple[str, str]]) -> tuple[
 
 
 def _tell(console: Console, done: ClipReport, report: Path | None) -> None:
-    from uhrmat.video.report import rows
+    from uhrmat.video.report import table_rows
 
-    table = rows(done)
+    table = table_rows(done)
     if report is not None:
         table += [("report", str(path)) for path in _write(report, done, table)]
     console.table([table])

@@ -1,84 +1,171 @@
-"""What stands keeps its alpha: an active pixel's new alpha is averaged with its last one where the subject stands.
+"""Temporal averaging of static regions: a new alpha is averaged with the alpha before where the foreground is static.
 
-A refiner that sees one frame gives a hair that stands another alpha in each, with the noise and with what passes behind
-it. Those errors differ from frame to frame, so that their mean is nearer to the truth. Where the foreground moves, the
-new alpha counts alone: the last one, taken along by the flow, costs more detail than it brings.
+A refiner that sees one frame at a time gives a static hair another alpha in each frame, with the noise and with what
+passes behind it. These errors differ from frame to frame, so that their mean is nearer to the truth. Where the
+foreground moves the new alpha is used alone: the last one, warped by the flow, would cost more detail than it brings.
 
-Before a background that stands, whatever stands shows the same colours again, pixel by pixel. Before one that moves
-every colour changes, and the flow of the opaque foreground has to say what its hair does.
+Two cases are told apart by how much the background changes. Before a static background, static foreground shows the
+same colours again, pixel by pixel (`unchanged_colours`). Before a moving background every colour changes, and the flow
+of the opaque foreground nearby decides (`foreground_motion`).
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, TypeVar
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from uhrmat.media import Picture
+from uhrmat.refine.refiner import RefineInput
 from uhrmat.sparsity.spatial import SPATIAL_SPARSITY, nonempty_strips, upsampled_rows
 from uhrmat.sparsity.temporal import display_pair
 from uhrmat.video.flow import optical_flow
 
-V = TypeVar("V", bound=Any)
-"""An array or a tensor."""
-WEIGHT = 0.7
-"""Of the last alpha, at most."""
-AGREE = 0.3
-"""Difference of two alphas at which the weight has fallen to 1 / e."""
-STANDS = 20.0
-"""Motion, in pixels per frame, at which the weight has fallen to 1 / e, for a background that changes by 1: the more it
-changes, the more there is to win against what is lost."""
-STIRS = 0.004
-"""Change of the small picture from frame to frame, in [0, 1], at which the background moves: a grey level of 255."""
-SAME, LEAST = 3.0, 0.1 / 255
-"""Change of the mean of 3 x 3 pixels at which the weight has fallen to 1 / e: in standard deviations, and at least."""
-_NEAR, _FAR = 0.02, 0.08
-"""Standard deviations, as shares of the short side, over which the foreground's motion is spread to its hair."""
-_COARSE = 4
-"""Pixels of the small picture per pixel in which is spread: much fewer than the smaller deviation."""
-_FAINT = 1e-3
+
+@dataclass(frozen=True, kw_only=True)
+class AveragingParams:
+    """Parameters of temporal averaging. Colours, alphas and noise are in [0, 1].
+
+    Chosen by `python -m benchmarks.clip --modes "frame by frame" on` (dtSSD and MAD on synthetic clips) unless marked
+    "not tuned". All may be changed; no trained weights depend on them.
+
+    Attributes:
+        max_weight: weight of the last alpha where nothing moved. Larger: steadier, but slower to follow.
+        agreement: difference of two alphas at which the weight has fallen to 1 / e.
+        motion: motion of the foreground, in pixels of the picture per frame, at which the weight has fallen to 1 / e
+            for a background that changes by 1. It grows with that change: the more the background changes, the more
+            averaging gains.
+        background: change of the low-resolution picture from which on the background counts as moving; about a grey
+            level of 8 bits.
+        colour_sigmas: change of the mean of 3 x 3 pixels at which the weight has fallen to 1 / e, in standard
+            deviations of the noise.
+        min_colour_change: that change is never below this.
+        near, far: standard deviations, as shares of the short side, of the Gaussians that spread the motion of opaque
+            foreground to its hair; `far` is used only where nothing is near. Not tuned.
+        stride: pixels of the low-resolution picture per pixel of the grid on which they are applied. It must be much
+            smaller than `near` in pixels. Not tuned.
+        epsilon: weight of what is far, and motion in pixels that always counts as none. Not tuned.
+    """
+
+    max_weight: float = 0.7
+    agreement: float = 0.3
+    motion: float = 20.0
+    background: float = 0.004
+    colour_sigmas: float = 3.0
+    min_colour_change: float = 0.1 / 255
+    near: float = 0.02
+    far: float = 0.08
+    stride: int = 4
+    epsilon: float = 1e-3
 
 
-def movement(before: np.ndarray, now: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """(h, w, 3) float32: how the foreground near each pixel moves, in pixels: (x, y) from its place in `now` to that in
-    `before`, and the mean length of such moves.
+AVERAGING = AveragingParams()
 
-    before, now: (h, w, 3) float32 in [0, 1]; alpha: (h, w) of `now`. Flow counts where the foreground is opaque, for in
-    its hair it is often that of the background.
+
+@dataclass(frozen=True)
+class FramePair:
+    """A refined frame that is not averaged yet, and the frame before it.
+
+    Attributes:
+        now, before: refiner inputs of both, of one size (H, W).
+        last: (H, W) float32 in [0, 1], the alpha of the frame before.
+        where: (H, W) bool, pixels computed now that have a last alpha of the same shot.
+        noise: standard deviation of a frame's noise, in [0, 1].
+    """
+
+    now: RefineInput
+    before: RefineInput
+    last: np.ndarray
+    where: np.ndarray
+    noise: float
+
+
+def average_static_regions(pair: FramePair, alpha: np.ndarray, params: AveragingParams = AVERAGING) -> None:
+    """Average the new alpha with the last one where the foreground is static, in place.
+
+    Args:
+        pair: the frame and the one before it.
+        alpha: (H, W) float32 in [0, 1], the new alpha; changed at the pixels `pair.where`.
+        params: see there.
+    """
+    now, before = pair.now, pair.before
+    scale = now.size[0] / len(now.small)
+    either = np.maximum(before.prior, now.prior)
+    change = background_change(before.small, now.small, either, pair.noise / scale, params)
+    same = unchanged_colours(now.picture, before.picture, pair.noise, pair.where, params)
+    motion = np.zeros_like(change)
+    if change.max() > params.background / 3:  # below it the motion would weigh less than 1 / 27
+        motion = alpha.shape[0] / len(change) * foreground_motion(before.small, now.small, now.prior, params)[..., 2]
+    average_alphas(alpha, pair.last, pair.where, motion, change, same, params)
+
+
+def foreground_motion(
+    before: np.ndarray, now: np.ndarray, alpha: np.ndarray, params: AveragingParams = AVERAGING
+) -> np.ndarray:
+    """Motion of the foreground near each pixel. Flow counts where the foreground is opaque: in hair it is often that of
+    the background.
+
+    Args:
+        before, now: (h, w, 3) float32 RGB in [0, 1], low-resolution pictures.
+        alpha: (h, w) float32 in [0, 1], of `now`.
+        params: spread of the motion.
+
+    Returns:
+        (h, w, 3) float32, in pixels: mean (x, y) from the place in `now` to that in `before`, and the mean length.
     """
     move = optical_flow(now, before)
-    return _spread(np.dstack([move, np.linalg.norm(move, axis=2)]), np.power(alpha, 4, dtype=np.float32))
+    return _spread(np.dstack([move, np.linalg.norm(move, axis=2)]), np.power(alpha, 4, dtype=np.float32), params)
 
 
-def stir(before: np.ndarray, now: np.ndarray, alpha: np.ndarray, noise: float) -> np.ndarray:
-    """(h, w) float32 in [0, 1]: how much the background near each pixel changes; see `movement`.
+def background_change(
+    before: np.ndarray, now: np.ndarray, alpha: np.ndarray, noise: float, params: AveragingParams = AVERAGING
+) -> np.ndarray:
+    """Change of the background near each pixel, less the noise.
 
-    alpha: (h, w), the larger one of both frames: what counts is where there is nothing of the foreground, and nothing
-    beside it, for hair that moves would pass for a background that does. noise: standard deviation, in [0, 1], of
-    before and now, whose change counts for nothing.
+    Args:
+        before, now: (h, w, 3) float32 RGB in [0, 1], low-resolution pictures.
+        alpha: (h, w) float32, the larger alpha of both frames. Pixels count that hold no foreground and have none
+            beside them; else hair that moves would be taken for a background that does.
+        noise: standard deviation of the noise of `before` and `now`, in [0, 1].
+        params: spread of the change.
+
+    Returns:
+        (h, w) float32 in [0, 1].
     """
     empty = cv2.erode((alpha < SPATIAL_SPARSITY.low).astype(np.float32), np.ones((5, 5)))
-    change = _spread(np.abs(now - before).mean(2, keepdims=True), empty)[..., 0]
+    change = _spread(np.abs(now - before).mean(2, keepdims=True), empty, params)[..., 0]
     return np.asarray((change - np.float32(2 / math.sqrt(math.pi) * noise)).clip(min=0))
 
 
-def _spread(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """(h, w, C): the weighted mean of `values` (h, w, C) nearby, or without any far away. weight: (h, w) float32."""
+def _spread(values: np.ndarray, weight: np.ndarray, params: AveragingParams) -> np.ndarray:
+    """(h, w, C): weighted mean of `values` (h, w, C) nearby, or far away where nothing is near. weight: (h, w)."""
     height, width = weight.shape
+    stride, epsilon = params.stride, params.epsilon
     parts = np.dstack([values * weight[..., None], weight + np.float32(1e-6)])
-    coarse = cv2.resize(parts, (-(-width // _COARSE), -(-height // _COARSE)), interpolation=cv2.INTER_AREA)
-    near, far = (cv2.GaussianBlur(coarse, (0, 0), s * min(weight.shape) / _COARSE) for s in (_NEAR, _FAR))
-    mean = (near[..., :-1] + _FAINT * far[..., :-1] / far[..., -1:]) / (near[..., -1:] + _FAINT)
+    coarse = cv2.resize(parts, (-(-width // stride), -(-height // stride)), interpolation=cv2.INTER_AREA)
+    near, far = (cv2.GaussianBlur(coarse, (0, 0), s * min(weight.shape) / stride) for s in (params.near, params.far))
+    mean = (near[..., :-1] + epsilon * far[..., :-1] / far[..., -1:]) / (near[..., -1:] + epsilon)
     return cv2.resize(mean, (width, height), interpolation=cv2.INTER_LINEAR).reshape(values.shape)
 
 
-def steady(now: Picture, before: Picture, noise: float, where: np.ndarray) -> np.ndarray:
-    """(H, W) uint8, 255 where a pixel and its neighbours show the colours of the frame before but for the noise, with
-    this standard deviation in [0, 1]; at the pixels `where`, (H, W) bool, elsewhere 0."""
-    found = np.zeros(where.shape, np.uint8)
-    limit = max(LEAST, SAME * noise * float(np.sqrt(2)) / 3)
+def unchanged_colours(
+    now: Picture, before: Picture, noise: float, where: np.ndarray, params: AveragingParams = AVERAGING
+) -> np.ndarray:
+    """How far each pixel and its neighbours show the colours of the frame before, apart from noise.
+
+    Args:
+        now, before: pictures of one size (H, W).
+        noise: standard deviation of a frame's noise, in [0, 1].
+        where: (H, W) bool, the pixels that are compared.
+        params: how much change is accepted.
+
+    Returns:
+        (H, W) uint8: 255 where nothing changed, 0 outside of `where`.
+    """
+    similarity = np.zeros(where.shape, np.uint8)
+    limit = max(params.min_colour_change, params.colour_sigmas * noise * float(np.sqrt(2)) / 3)
     for rows in nonempty_strips(where):
         left, _, width, _ = cv2.boundingRect(where[rows].view(np.uint8))
         box = rows, slice(left, left + width)
@@ -90,28 +177,48 @@ def steady(now: Picture, before: Picture, noise: float, where: np.ndarray) -> np
         inside = where[box]
         top, start = (side.start - wide.start for side, wide in zip(box, around, strict=True))
         most = most[top : top + len(inside), start : start + width][inside]
-        found[box][inside] = np.rint(255 * np.exp(-np.square(most / np.float32(limit * scale))))
-    return found
+        similarity[box][inside] = np.rint(255 * np.exp(-np.square(most / np.float32(limit * scale))))
+    return similarity
 
 
-def weight(step: V, motion: V, stirred: V, same: V) -> V:
-    """What the last alpha weighs, in [0, WEIGHT]. step: from the new to the last one; motion: of the foreground, in
-    pixels; stirred: see `stir`; same: in [0, 1], see `steady`."""
-    moving = ((stirred / STIRS) ** 3).clip(max=1)
-    stands: V = moving * math.e ** -((motion / (STANDS * stirred + _FAINT)) ** 2) + (1 - moving) * same
-    return WEIGHT * stands * math.e ** -((step / AGREE) ** 2)
+def last_alpha_weight(
+    step: np.ndarray, motion: np.ndarray, change: np.ndarray, same: np.ndarray, params: AveragingParams = AVERAGING
+) -> np.ndarray:
+    """Weight of the last alpha. All arrays have one shape.
+
+    Args:
+        step: last alpha minus new alpha.
+        motion: of the foreground, in pixels of the picture per frame.
+        change: of the background, see `background_change`.
+        same: in [0, 1], see `unchanged_colours`.
+        params: see there.
+
+    Returns:
+        In [0, max_weight].
+    """
+    moving = ((change / params.background) ** 3).clip(max=1)
+    by_motion = math.e ** -((motion / (params.motion * change + params.epsilon)) ** 2)
+    static = moving * by_motion + (1 - moving) * same
+    return np.asarray(params.max_weight * static * math.e ** -((step / params.agreement) ** 2))
 
 
-def average(
-    alpha: np.ndarray, last: np.ndarray, where: np.ndarray, motion: np.ndarray, stirred: np.ndarray, same: np.ndarray
-) -> None:
-    """`alpha` drawn towards `last`, both (H, W) float32, in place, at the pixels `where`, (H, W) bool.
+def average_alphas(
+    alpha: np.ndarray, last: np.ndarray, where: np.ndarray, motion: np.ndarray, change: np.ndarray, same: np.ndarray,
+    params: AveragingParams = AVERAGING,
+) -> None:  # fmt: skip
+    """Average `alpha` with `last`, both (H, W) float32, in place, at the pixels `where`, (H, W) bool.
 
-    motion: (h, w), lengths of `movement` in pixels of the picture; stirred: (h, w), of `stir`; same: of `steady`.
+    Args:
+        alpha, last, where: see above.
+        motion: (h, w), lengths of `foreground_motion` in pixels of the picture.
+        change: (h, w), of `background_change`.
+        same: (H, W) uint8, of `unchanged_colours`.
+        params: see there.
     """
     for rows in nonempty_strips(where):
         inside = where[rows]
-        length, change = (upsampled_rows(x, alpha.shape, rows.start, rows.stop)[inside] for x in (motion, stirred))
+        moved, changed = (upsampled_rows(x, alpha.shape, rows.start, rows.stop)[inside] for x in (motion, change))
         new = alpha[rows][inside]
         step = last[rows][inside] - new
-        alpha[rows][inside] = new + step * weight(step, length, change, same[rows][inside] / np.float32(255))
+        similarity = same[rows][inside] / np.float32(255)
+        alpha[rows][inside] = new + step * last_alpha_weight(step, moved, changed, similarity, params)

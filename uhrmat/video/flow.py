@@ -1,4 +1,8 @@
-"""Optical flow between two small pictures: OpenCV's DIS (Kroeger et al., ECCV 2016)."""
+"""Optical flow between two low-resolution pictures, by OpenCV's DIS.
+
+Kroeger, Timofte, Dai, Van Gool: "Fast Optical Flow using Dense Inverse Search", ECCV 2016,
+https://arxiv.org/abs/1603.03590
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,14 @@ import numpy as np
 
 
 def optical_flow(start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """(h, w, 2) float32: where each pixel of `start` (h, w, 3) in [0, 1] lies in `end`, as (x, y) in pixels."""
+    """Where each pixel of `start` lies in `end`.
+
+    Args:
+        start, end: (h, w, 3) float32 RGB in [0, 1].
+
+    Returns:
+        (h, w, 2) float32, (x, y) in pixels; 0 for pictures with a side below 16 pixels.
+    """
     pair = [cv2.cvtColor(np.rint(x * 255).astype(np.uint8), cv2.COLOR_RGB2GRAY) for x in (start, end)]
     if min(pair[0].shape) < 16:  # smaller than the patches that DIS compares
         return np.zeros((*pair[0].shape, 2), np.float32)
@@ -17,7 +28,7 @@ def optical_flow(start: np.ndarray, end: np.ndarray) -> np.ndarray:
 
 
 def warp(image: np.ndarray, move: np.ndarray) -> np.ndarray:
-    """`image` (h, w[, C]) read at each pixel's place plus `move` (h, w, 2); edges repeated."""
+    """`image` (h, w[, C]) sampled bilinearly at each pixel's place plus `move` (h, w, 2), in pixels; edges repeated."""
     ys, xs = np.indices(move.shape[:2], np.float32)
     return np.asarray(
         cv2.remap(image, xs + move[..., 0], ys + move[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

@@ -1,4 +1,4 @@
-"""A clip frame by frame: what did not change since it was last computed is not computed again."""
+"""Mattes a clip frame by frame with temporal sparsity (SparseMat, CVPR 2023, §3.2; see `sparsity.temporal`)."""
 
 from __future__ import annotations
 
@@ -15,19 +15,25 @@ from uhrmat.refine.fuse import apply_trimap, upsampled_prior
 from uhrmat.refine.refiner import RefineInput
 from uhrmat.sparsity.spatial import dilate, trimap_from_alpha, trimap_mask
 from uhrmat.sparsity.temporal import TEMPORAL_SPARSITY, changed_pixels, fuse_temporal, temporal_mask, thresholds
-from uhrmat.video.blend import Moment, by_rule
+from uhrmat.video.averaging import FramePair, average_static_regions
 from uhrmat.video.reuse import ReusedPrior
 from uhrmat.video.state import NEVER, ClipMonitor, LastComputed, SmoothedPrior
 
-KEYFRAME_INTERVAL = 60
-"""Frames from one key frame, which is computed anew, to the next: 2.4 seconds at 25 frames a second."""
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TemporalOptions:
-    """When a pixel is computed again. temporal: off computes every frame anew; threshold: change in [0, 1]; halo:
-    pixels computed around what changed, for the refiner's sake, and thrown away; averaged: what is computed again is
-    averaged with its last alpha where the subject stands (see `standing`)."""
+    """Which pixels of a frame are computed again.
+
+    Attributes:
+        temporal: keep what did not change; False: compute every frame anew.
+        threshold: change of a colour from which on a pixel is computed again, in [0, 1], see
+            `sparsity.temporal.TemporalParams`.
+        halo: pixels computed around what changed, because the refiner needs them, and then thrown away.
+        averaged: average what is computed again with its last alpha in static regions, see `video.averaging`.
+
+    Raises:
+        InputError: the threshold is out of range.
+    """
 
     temporal: bool = True
     threshold: float = TEMPORAL_SPARSITY.threshold
@@ -36,14 +42,26 @@ class TemporalOptions:
 
     def __post_init__(self) -> None:
         if not 0 <= self.threshold <= 1:
-            raise InputError(f"The threshold {self.threshold:g} is no share.", "Give one from 0 to 1, like 0.05.")
+            raise InputError(f"The threshold {self.threshold:g} must be from 0 to 1.", "Give one like 0.05.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class FrameStats:
-    """One frame. band: pixels of M_s; active: of M; computed: of M with its halo; reuse_share: of the band that was
-    kept; noise and threshold: in [0, 1]; seconds: by stage; key: computed whole; cut: a new shot begins here; warnings:
-    what may not be as it was meant."""
+    """Figures of one frame.
+
+    Attributes:
+        number: of the frame.
+        pixels: of the picture.
+        band: pixels of the spatial mask M_s (SparseMat Eq. 1).
+        active: pixels of the spatio-temporal mask M (SparseMat §3.2).
+        computed: pixels of M with its halo.
+        noise: standard deviation, in [0, 1].
+        threshold: in [0, 1], as it was adapted to the noise.
+        key: the whole band was computed.
+        cut: a new shot begins here.
+        seconds: by stage.
+        notes, warnings: lines for the user; warnings say that the result may not be what was meant.
+    """
 
     number: int
     pixels: int
@@ -60,22 +78,32 @@ class FrameStats:
 
     @property
     def active_share(self) -> float:
+        """Share of the picture that is active."""
         return self.active / self.pixels
 
     @property
     def reuse_share(self) -> float:
+        """Share of the band that was kept from earlier frames."""
         return 1 - self.active / self.band if self.band else 0.0
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON takes it."""
+        """As plain values for JSON."""
         return {**asdict(self), "active_share": self.active_share, "reuse_share": self.reuse_share}
 
 
 @dataclass(kw_only=True)
 class FrameResult:
-    """alpha: (H, W) float32 in [0, 1]; foreground: (H, W, 3) straight colour in the picture's type or None; active,
-    computed: (H, W) bool, M and what the refiner saw, M with its halo; restored: whether the alpha was known. Do not
-    change them: the next frame is compared with them."""
+    """Result of one frame. Its arrays must not be changed: the next frame is compared with them.
+
+    Attributes:
+        picture: the frame.
+        alpha: (H, W) float32 in [0, 1].
+        foreground: (H, W, 3) straight colour of the picture's type, or None.
+        active: (H, W) bool, M.
+        computed: (H, W) bool, M with its halo: what the refiner saw.
+        stats: figures.
+        restored: the alpha comes from an earlier run.
+    """
 
     picture: Picture
     alpha: np.ndarray
@@ -87,10 +115,14 @@ class FrameResult:
 
 
 class ClipPipeline:
-    """Mattes the frames of one clip in their order, with the prior, refiner and budget of `pipeline`.
+    """Mattes the frames of one clip in their order.
 
-    `reset` forgets everything: what follows then depends on nothing that came before. Raises what the pipeline does,
-    and InputError where the frames change their size.
+    A pixel is computed again only if it changed since it was last computed; prior, last alpha and new alpha are joined
+    by SparseMat Eq. 2 (`sparsity.temporal.fuse_temporal`). After `reset` nothing depends on earlier frames.
+
+    Args:
+        pipeline: prior, refiner and memory budget.
+        options: which pixels are computed again.
     """
 
     def __init__(self, pipeline: StillPipeline, options: TemporalOptions | None = None) -> None:
@@ -98,42 +130,56 @@ class ClipPipeline:
         self.reset()
 
     def reset(self) -> None:
-        """The next frame is a key frame, and no frame before it counts."""
-        self._watch, self._begun = ClipMonitor(), False
+        """Forgets all frames; the next one is a key frame."""
+        self._monitor, self._begun = ClipMonitor(), False
         self._forget()
 
     def frame(
         self, picture: Picture, number: int, hints: Hints, *, foreground: bool = True, known: np.ndarray | None = None
     ) -> FrameResult:
-        """The matte of the next frame, called `number` in reports. hints: of this frame, see `hints.read_hints`; known:
-        (n,) float32, the alpha of its active pixels from an earlier run; where there are n of them, it is restored,
-        and no foreground is made."""
+        """Matte the next frame.
+
+        Args:
+            picture: the frame.
+            number: its number in reports.
+            hints: of this frame, see `hints.read_hints`.
+            foreground: estimate the foreground's colours.
+            known: (n,) float32, alpha of the active pixels from an earlier run. If n pixels are active, it is used
+                instead of the refiner, and no foreground is estimated.
+
+        Returns:
+            Alpha, foreground and figures.
+
+        Raises:
+            InputError: the frame has another size than those before.
+            UhrmatError: see `StillPipeline`.
+        """
         clock = StageTimer()
         self._check_size(picture, number)
         with clock("prior"):
-            cut = self._watch.update(picture.pixels)
+            cut = self._monitor.update(picture.pixels)
             if cut or not self.options.temporal:
                 self._forget()
             key = self._last is None
-            answer = self._kept if self.options.temporal else None
-            asked = self.pipeline.run_prior(picture, hints, fresh=cut or not self._begun, answer=answer)
+            call = self._reused if self.options.temporal else None
+            stage = self.pipeline.run_prior(picture, hints, fresh=cut or not self._begun, answer=call)
             self._begun = True
-            prior, settled = self._steady(asked, picture, hints)
+            prior, trimap = self._smooth(stage, picture, hints)
         with clock("refine"):
-            masks = self._masks(picture, settled)
+            masks = self._masks(picture, trimap)
             restored = known is not None and len(known) == np.count_nonzero(masks[1])
-            alpha, notes = upsampled_prior(prior, settled), list[str]()
-            plan = RefineInput(picture, asked.small, prior, settled, masks[2])
+            alpha, notes = upsampled_prior(prior, trimap), list[str]()
+            inputs = RefineInput(picture, stage.small, prior, trimap, masks[2])
             if known is not None and restored:
                 alpha[masks[1]] = known
             else:
-                notes = self.pipeline.refine(plan, alpha, foreground).notes
-                self._average(alpha, plan, masks[1])
-            self._remember(alpha, plan, masks)
+                notes = self.pipeline.refine(inputs, alpha, foreground).notes
+                self._average(alpha, inputs, masks[1])
+            self._remember(alpha, inputs, masks)
         colours = None
         if foreground and not restored:
             with clock("foreground"):
-                colours = self.pipeline.colours(picture, alpha, asked.prior)
+                colours = self.pipeline.colours(picture, alpha, stage.prior)
         band, active, computed = (int(np.count_nonzero(mask)) for mask in masks)
         warnings = [*picture.info.notes, *hints.warnings, *empty_note(alpha)]
         stats = FrameStats(
@@ -142,12 +188,12 @@ class ClipPipeline:
             band=band,
             active=active,
             computed=computed,
-            noise=self._watch.noise,
-            threshold=thresholds(self.options.threshold, self._watch.noise)[1],
+            noise=self._monitor.noise,
+            threshold=thresholds(self.options.threshold, self._monitor.noise)[1],
             key=key,
             cut=cut,
             seconds=clock.seconds,
-            notes=[*asked.notes, *notes],
+            notes=[*stage.notes, *notes],
             warnings=warnings,
         )
         return FrameResult(
@@ -162,7 +208,7 @@ class ClipPipeline:
 
     def _forget(self) -> None:
         self._last: LastComputed | None = None
-        self._prior, self._kept, self._shot = SmoothedPrior(), ReusedPrior(), 0
+        self._prior, self._reused, self._shot = SmoothedPrior(), ReusedPrior(), 0
         self._before: RefineInput | None = None
 
     def _check_size(self, picture: Picture, number: int) -> None:
@@ -171,47 +217,47 @@ class ClipPipeline:
             what = f"Frame {number} is {picture.width}x{picture.height}, the frames before {have}."
             raise InputError(what, "Give clips of one size.")
 
-    def _steady(self, asked: PriorStage, picture: Picture, hints: Hints) -> tuple[np.ndarray, np.ndarray]:
-        """The prior smoothed in time, and what it settles."""
-        found = asked.prior.alpha
-        scale = picture.height / len(asked.small)
-        alpha = self._prior(asked.small, found, (found == 0) | (found == 1), self._watch.noise, scale)
-        if hints.trimap is not None or alpha is found:
-            return alpha, asked.trimap
-        return alpha, trimap_from_alpha(alpha, asked.trimap.shape)
+    def _smooth(self, stage: PriorStage, picture: Picture, hints: Hints) -> tuple[np.ndarray, np.ndarray]:
+        """The prior (h, w) smoothed in time, and its trimap (H, W)."""
+        prior = stage.prior.alpha
+        scale = picture.height / len(stage.small)
+        alpha = self._prior(stage.small, prior, (prior == 0) | (prior == 1), self._monitor.noise, scale)
+        if hints.trimap is not None or alpha is prior:
+            return alpha, stage.trimap
+        return alpha, trimap_from_alpha(alpha, stage.trimap.shape)
 
-    def _masks(self, picture: Picture, settled: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _masks(self, picture: Picture, trimap: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """M_s, M and M with its halo."""
-        spatial = trimap_mask(settled)
+        spatial = trimap_mask(trimap)
         active = spatial if self._last is None else self._changed(self._last, picture, spatial)
         computed = spatial & dilate(active, 2 * self.options.halo + 1) if self.options.halo else active
         return spatial, active, computed
 
-    def _average(self, alpha: np.ndarray, plan: RefineInput, active: np.ndarray) -> None:
-        """Draws what is new towards what was there in the last frame; in place."""
+    def _average(self, alpha: np.ndarray, inputs: RefineInput, active: np.ndarray) -> None:
+        """Averages the new alpha with the last one in static regions, in place."""
         if self._last is None or self._before is None or not self.options.averaged:
             return
         where = active & (self._last.number >= 0)
         if where.any():
             np.clip(alpha, 0, 1, out=alpha)
-            by_rule(Moment(plan, self._before, self._last.alpha, where, self._watch.noise), alpha)
+            average_static_regions(FramePair(inputs, self._before, self._last.alpha, where, self._monitor.noise), alpha)
 
-    def _remember(self, alpha: np.ndarray, plan: RefineInput, masks: tuple[np.ndarray, ...]) -> None:
-        """Joins `alpha` with what is kept, in place, for this frame and the next."""
-        (spatial, active, _), pixels = masks, plan.picture.pixels
+    def _remember(self, alpha: np.ndarray, inputs: RefineInput, masks: tuple[np.ndarray, ...]) -> None:
+        """Joins prior, last and new alpha in place (SparseMat Eq. 2), and keeps them for the next frame."""
+        (spatial, active, _), pixels = masks, inputs.picture.pixels
         if self._last is None:
             self._last = LastComputed(alpha, pixels.copy(), np.full(alpha.shape, NEVER, np.int16))
         else:
             fuse_temporal(alpha, self._last.alpha, spatial, active)
-        assert plan.trimap is not None
-        apply_trimap(alpha, plan.trimap)
+        assert inputs.trimap is not None
+        apply_trimap(alpha, inputs.trimap)
         self._last.update(alpha, pixels, spatial, active, self._shot)
         self._shot += 1
-        self._before = plan
+        self._before = inputs
 
     def _changed(self, last: LastComputed, picture: Picture, spatial: np.ndarray) -> np.ndarray:
-        """M: what changed since it was last computed, or never was."""
-        low, high = thresholds(self.options.threshold, self._watch.noise)
+        """M: pixels that changed since they were last computed, or never were."""
+        low, high = thresholds(self.options.threshold, self._monitor.noise)
         held = last.number == self._shot - 1
         linear = picture.info.linear
         moved = changed_pixels(

@@ -6,20 +6,17 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from uhrmat.media.video import open_clip
+from uhrmat.media.video import ClipReader, open_clip
 from uhrmat.report.page.encode import encode
 from uhrmat.report.page.exhibit import ClipFigures, Exhibit, read_side
 from uhrmat.report.page.write import write_page
 from uhrmat.video.active_masks import unpack
-
-if TYPE_CHECKING:
-    from uhrmat.media.video import ClipReader
-    from uhrmat.video.plan import ClipPlan
-    from uhrmat.video.report import ClipReport
+from uhrmat.video.plan import ClipPlan
+from uhrmat.video.report import ClipReport
 
 FRAMES, MOST = 12, 48
 """Frames that a page shows at least and at most, evenly spread, the first and the last among them."""

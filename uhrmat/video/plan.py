@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 
-from uhrmat.core.errors import InputError
-from uhrmat.core.options import ModelOptions
+from uhrmat.core.errors import InputError, OutputError
+from uhrmat.core.files import same_file
+from uhrmat.media import check_writable
 from uhrmat.media.video import ClipInfo, ClipReader, Codec, open_clip
 from uhrmat.prior.choose import AFFINITY_PRIORS, choose_prior
 from uhrmat.video.hints import ClipHints, find_hints, key_hints
-from uhrmat.video.segments import KEYFRAME_INTERVAL, Segment, split
+from uhrmat.video.segments import Segment, split
+from uhrmat.video.spec import ClipSpec
 from uhrmat.video.targets import Target, check_targets, choose_targets
 from uhrmat.video.work import Fingerprint, WorkFolder, fingerprint, settings_hash
 
@@ -21,44 +23,21 @@ SHORT_SIDE = 512
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClipSpec:
-    """What is wanted of a clip; paths and plain values only, so that it can be sent to another machine.
-
-    outputs: any of `targets.CONTENTS`, None: see `targets.choose_targets`; output: file, folder, pattern or None,
-    beside the clip; apart: output is a folder whatever its name looks like, and in it each output has a name of its
-    own; codec: a name in `CODECS`, None: by the output's extension; start, end, frames: indices, `end` is not in it;
-    rate: of a sequence; threshold, temporal, averaged: see `video.frames.TemporalOptions`; interval: frames between key
-    frames; model: prior, refiner, device and memory.
-    """
-
-    source: Path
-    output: Path | None = None
-    outputs: tuple[str, ...] | None = None
-    codec: str | None = None
-    bits: int | None = None
-    background: str | None = None
-    start: int = 0
-    end: int | None = None
-    frames: int | None = None
-    rate: Fraction | None = None
-    trimap: Path | None = None
-    mask: Path | None = None
-    plate: Path | None = None
-    key: str | None = None
-    temporal: bool = True
-    threshold: float | None = None
-    interval: int = KEYFRAME_INTERVAL
-    model: ModelOptions = field(default_factory=ModelOptions)
-    averaged: bool = True
-    apart: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
 class ClipPlan:
-    """A clip whose every question is answered. start, stop: indices of its frames; work: the folder for its segments;
-    settings: hash of all that decides what the frames look like; inputs: the files that the clip is made from, as they
-    were when it was planned; screen: RGB in [0, 1] where there is a key; replace: whether files that
-    are there may be replaced."""
+    """A clip whose inputs, outputs and settings have been checked.
+
+    Attributes:
+        spec: what is wanted.
+        info: of the clip.
+        start, stop: indices of its frames; `stop` is not included.
+        codec: of the outputs.
+        targets: the outputs.
+        hints: the hints of its frames.
+        settings: hash of all that decides what the frames look like.
+        inputs: fingerprints of the files that the clip is made from, taken when it was planned.
+        screen: RGB in [0, 1] of the screen if there is a key.
+        replace: existing files may be replaced.
+    """
 
     spec: ClipSpec
     info: ClipInfo
@@ -199,3 +178,13 @@ def _settings(
         "temporal": spec.temporal, "averaged": spec.averaged, "threshold": spec.threshold, "interval": spec.interval,
         "model": {key: str(value) for key, value in asdict(spec.model).items()},
     })  # fmt: skip
+
+
+def check_report(report: Path, plan: ClipPlan) -> None:
+    """Raises OutputError if a report, or the plot beside it, cannot be written or would replace an input or output."""
+    check_writable(report.parent)
+    for path in (report, report.with_suffix(".png")):
+        if any(same_file(path, Path(name)) for name, *_ in plan.inputs):
+            raise OutputError(f"The report {path} would replace an input.", "Choose another name with --report.")
+        if any(same_file(path, target.path) for target in plan.targets):
+            raise OutputError(f"The report {path} has the name of an output.", "Choose another name with --report.")

@@ -1,13 +1,14 @@
-"""Carrying a hint from frame to frame: optical flow takes the last alpha along, the prior decides what is then open.
+"""Mask propagation: optical flow warps the alpha of one frame to the next, and the prior solves what is unknown then.
 
-Runs on small pictures, one frame after another, ahead of the matting, and writes one small alpha per frame; so that
-every segment finds its hints in files, wherever it is computed. The flow is OpenCV's DIS (Kroeger et al., ECCV 2016).
+Runs on low-resolution pictures, frame by frame, before the matting, and writes one low-resolution alpha per frame, so
+that every segment finds its hints in files, on whichever machine it is matted.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -29,25 +30,58 @@ from uhrmat.video.reuse import unchanged
 from uhrmat.video.segments import Segment
 
 Method = Callable[[np.ndarray, LowResHints], PriorResult]
-SURE = 0.05
-"""A propagated alpha this close to 0 or 1 is taken as known, away from its edges."""
-GIVEN, TAKEN = 0.9, 0.75
-"""Weight, against the prior's word, of a mask that was given and of what the flow has taken along."""
-_MARGIN = 1 / 128
-"""Width of the open band on either side of an edge, as a share of the short side."""
-_NEAR = 0.05
-"""Doubts of the flow count this near to an edge, as a share of the short side: far from it the subject stays itself."""
-_FOLD, _FOLD_SHARE, _COLOUR = 1.0, 0.1, 0.15
 
 
-def track_segment(
+@dataclass(frozen=True, kw_only=True)
+class PropagationParams:
+    """Parameters of mask propagation. Chosen by `python -m benchmarks.davis FOLDER` (IoU); may be changed.
+
+    Attributes:
+        known: a warped alpha this close to 0 or 1 counts as known, away from edges. In [0, 0.5).
+        key_weight: weight of a given mask against the prior where the colours are no evidence, in [0, 1].
+        flow_weight: the same for a warped alpha.
+        margin: width of the unknown band on either side of an edge, as a share of the short side.
+        near: the flow is checked this near to an edge only, as a share of the short side.
+        fold: disagreement between forward and backward flow, in pixels, that makes a pixel unknown.
+        fold_share: and as a share of the motion's length, added to `fold`.
+        colour: difference between the warped colour and the frame's, in [0, 1], that makes a pixel unknown.
+    """
+
+    known: float = 0.05
+    key_weight: float = 0.9
+    flow_weight: float = 0.75
+    margin: float = 1 / 128
+    near: float = 0.05
+    fold: float = 1.0
+    fold_share: float = 0.1
+    colour: float = 0.15
+
+
+PROPAGATION = PropagationParams()
+
+
+def propagate_segment(
     reader: ClipReader, segment: Segment, hints: ClipHints, method: Method, side: int, folder: Path,
     stop: threading.Event | None = None,
 ) -> list[str]:  # fmt: skip
-    """Writes the alpha of each frame of `segment` into `folder`; returns notes. `stop` ends it early.
+    """Write the propagated alpha of each frame of a segment.
 
-    side: short side of the small pictures. The frame before the segment must have been tracked, unless the segment
-    begins with a key frame. Depends on nothing but files, so that going on after a stop changes nothing.
+    Depends on files alone, so that going on after a stop changes nothing.
+
+    Args:
+        reader: of the clip.
+        segment: the frames. Unless it begins with a key frame, the frame before it must have been propagated.
+        hints: key frames of the clip.
+        method: the prior.
+        side: short side of the low-resolution pictures, pixels.
+        folder: for the alphas, see `hints.propagated_file`.
+        stop: ends the work early when it is set.
+
+    Returns:
+        Notes for the user.
+
+    Raises:
+        InputError: a hint or the frame before the segment cannot be read.
     """
     folder.mkdir(parents=True, exist_ok=True)
     notes: list[str] = []
@@ -59,7 +93,7 @@ def track_segment(
             break
         here = _PropagatedFrame.of(frame, side)
         if frame.index in hints.keys:
-            alpha, solved = _given(frame, here, hints, method, notes), here
+            alpha, solved = _solve_key_frame(frame, here, hints, method, notes), here
         else:
             assert last is not None and solved is not None
             if is_cut(here.thumb, last.thumb, 0.0):
@@ -69,7 +103,7 @@ def track_segment(
             if unchanged(here.small, solved.small, last.small):
                 alpha = last.alpha
             else:
-                alpha, solved = _followed(last, here, method), here
+                alpha, solved = _solve_next(last, here, method), here
         path = propagated_file(folder, frame.index)
         write_alpha(path, alpha)
         here.alpha = read_alpha(path)
@@ -77,21 +111,26 @@ def track_segment(
     return notes
 
 
-def _given(frame: Frame, here: _PropagatedFrame, hints: ClipHints, method: Method, notes: list[str]) -> np.ndarray:
-    """The alpha (h, w) of a key frame: the prior's, and the mask's where the colours do not speak for the prior."""
+def _solve_key_frame(
+    frame: Frame, here: _PropagatedFrame, hints: ClipHints, method: Method, notes: list[str]
+) -> np.ndarray:
+    """The alpha (h, w) of a key frame: the prior's, combined with the mask where the colours do not support it."""
     size, shape = (frame.picture.height, frame.picture.width), here.small.shape[:2]
     given = key_hints(hints, frame.index, size)
     notes += [*given.choices, *given.warnings]
     assert given.trimap is not None
     alpha = method(here.small, LowResHints(downsample_trimap(given.trimap, shape))).alpha
-    return alpha if given.mask is None else combine_with_mask(here.small, alpha, area_average(given.mask, shape), GIVEN)
+    if given.mask is None:
+        return alpha
+    return combine_with_mask(here.small, alpha, area_average(given.mask, shape), PROPAGATION.key_weight)
 
 
-def _followed(last: _PropagatedFrame, here: _PropagatedFrame, method: Method) -> np.ndarray:
-    """The alpha (h, w) propagated on from the last frame: where the flow is in doubt the prior decides alone."""
-    known, taken, doubt = propagated(last.small, last.alpha, here.small)
-    alpha = method(here.small, LowResHints(known)).alpha
-    return np.where(doubt, alpha, combine_with_mask(here.small, alpha, taken, TAKEN)).astype(np.float32)
+def _solve_next(last: _PropagatedFrame, here: _PropagatedFrame, method: Method) -> np.ndarray:
+    """The alpha (h, w) of the frame after `last`; where the flow is unreliable, the prior's alone."""
+    trimap, warped, unreliable = propagate_trimap(last.small, last.alpha, here.small)
+    alpha = method(here.small, LowResHints(trimap)).alpha
+    combined = combine_with_mask(here.small, alpha, warped, PROPAGATION.flow_weight)
+    return np.where(unreliable, alpha, combined).astype(np.float32)
 
 
 class _PropagatedFrame:
@@ -111,30 +150,42 @@ class _PropagatedFrame:
         frame = next(iter(reader.frames(index, index + 1)), None)
         if frame is None:
             raise InputError(f"Frame {index} cannot be decoded, and hints are propagated over it.", "Repair the clip.")
-        found = cls.of(frame, side)
-        found.alpha = read_alpha(propagated_file(folder, index))
-        return found
+        propagated = cls.of(frame, side)
+        propagated.alpha = read_alpha(propagated_file(folder, index))
+        return propagated
 
 
-def propagated(before: np.ndarray, alpha: np.ndarray, now: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What the last frame's alpha says of this frame: a trimap (h, w) uint8 {0, 128, 255}, the alpha taken along by the
-    flow, (h, w) float32, and where that is in doubt, (h, w) bool.
+def propagate_trimap(
+    before: np.ndarray, alpha: np.ndarray, now: np.ndarray, params: PropagationParams = PROPAGATION
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A trimap of the next frame from the alpha of the last one.
 
-    before, now: (h, w, 3) float32 in [0, 1]; alpha: (h, w) of `before`. Open are the edges of the alpha taken along,
-    and whatever the flow there and back does not agree on, or shows in another colour.
+    Unknown are the edges of the warped alpha, and near them the pixels at which forward and backward flow disagree or
+    the warped colour is another.
+
+    Args:
+        before: (h, w, 3) float32 RGB in [0, 1], the last frame.
+        alpha: (h, w) float32 in [0, 1], its alpha.
+        now: (h, w, 3) float32 RGB in [0, 1], the next frame.
+        params: see there.
+
+    Returns:
+        The trimap (h, w) uint8 {0, 128, 255}, the warped alpha (h, w) float32, and where the flow is unreliable,
+        (h, w) bool.
     """
     forth, back = optical_flow(before, now), optical_flow(now, before)
-    taken, colours, returned = (warp(x, back) for x in (alpha, before, forth))
+    warped, colours, returned = (warp(x, back) for x in (alpha, before, forth))
     length = np.linalg.norm(back, axis=2)
-    doubt = np.linalg.norm(back + returned, axis=2) > _FOLD + _FOLD_SHARE * length
-    doubt |= np.abs(colours - now).max(2) > _COLOUR
-    edge = ((taken > SURE) & (taken < 1 - SURE)) | (np.abs(cv2.Laplacian(taken, cv2.CV_32F)) > SURE)
-    doubt &= dilate(edge, 2 * round(_NEAR * min(alpha.shape)) + 1)
-    side = 2 * max(1, round(min(alpha.shape) * _MARGIN)) + 1
+    unreliable = np.linalg.norm(back + returned, axis=2) > params.fold + params.fold_share * length
+    unreliable |= np.abs(colours - now).max(2) > params.colour
+    edge = (warped > params.known) & (warped < 1 - params.known)
+    edge |= np.abs(cv2.Laplacian(warped, cv2.CV_32F)) > params.known
+    unreliable &= dilate(edge, 2 * round(params.near * min(alpha.shape)) + 1)
+    side = 2 * max(1, round(min(alpha.shape) * params.margin)) + 1
     shape = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-    doubt = cv2.morphologyEx(doubt.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)) > 0
-    found = np.full(alpha.shape, 128, np.uint8)
-    for value, sure in ((0, taken < SURE), (255, taken > 1 - SURE)):
-        certain = cv2.erode((sure & ~doubt).astype(np.uint8), shape, borderValue=1)
-        found[certain > 0] = value
-    return found, taken, doubt
+    unreliable = cv2.morphologyEx(unreliable.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)) > 0
+    trimap = np.full(alpha.shape, 128, np.uint8)
+    for value, known in ((0, warped < params.known), (255, warped > 1 - params.known)):
+        eroded = cv2.erode((known & ~unreliable).astype(np.uint8), shape, borderValue=1)
+        trimap[eroded > 0] = value
+    return trimap, warped, unreliable

@@ -1,4 +1,4 @@
-"""What became of a clip: for people as a table, for programs as JSON, for the eye as a plot."""
+"""Reports of a clip: as a table, as JSON and as a plot."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -14,10 +14,7 @@ from uhrmat.core.printable import escape_surrogates
 from uhrmat.core.redact import names_by_path, redact_folders
 from uhrmat.core.units import format_bytes
 from uhrmat.media import atomic_write
-
-if TYPE_CHECKING:
-    from uhrmat.pipeline import StillPipeline
-    from uhrmat.video.plan import ClipPlan
+from uhrmat.video.plan import ClipPlan
 
 _LEFT, _WIDTH, _PANEL, _GAP = 70, 1100, 130, 34
 _INK, _PAPER, _LINE, _CUT = (30, 30, 30), (255, 255, 255), (70, 120, 180), (200, 60, 40)
@@ -25,11 +22,25 @@ _INK, _PAPER, _LINE, _CUT = (30, 30, 30), (255, 255, 255), (70, 120, 180), (200,
 
 @dataclass(frozen=True, kw_only=True)
 class ClipReport:
-    """frames: what `FrameStats.as_dict` says of each, in order; kept: frames that an earlier run had done; seconds: of
-    this run; peak_memory: bytes; files: by output; active: by number, some frames' active pixels (see `shown`)."""
+    """What became of a clip.
+
+    Attributes:
+        plan: of the clip.
+        refiner, engine, device, precision: what was used, by name.
+        files: by output.
+        frames: figures of each frame in order, see `FrameStats.as_dict`.
+        kept: number of frames that an earlier run had done.
+        seconds: of this run.
+        peak_memory: bytes, see `core.devices.peak_memory`.
+        notes: lines for the user.
+        active: number of a frame → its active pixels, see `active_masks`; only for some frames.
+    """
 
     plan: ClipPlan
-    pipeline: StillPipeline
+    refiner: str
+    engine: str
+    device: str
+    precision: str
     files: dict[str, Path]
     frames: list[dict[str, Any]]
     kept: int
@@ -39,29 +50,29 @@ class ClipReport:
     active: dict[int, str] = field(default_factory=dict)
 
     def mean(self, name: str) -> float:
-        """Of a figure over all frames."""
+        """Mean of a figure over all frames."""
         return sum(float(frame[name]) for frame in self.frames) / max(1, len(self.frames))
 
     @property
     def reuse_share(self) -> float:
-        """Of the bands of all frames that are no key frames."""
+        """Share of the bands that was kept, over all frames but key frames."""
         others = [f for f in self.frames if not f["key"]]
         band = sum(f["band"] for f in others)
         return 1 - sum(f["active"] for f in others) / band if band else 0.0
 
     @property
     def cuts(self) -> list[int]:
-        """Frames at which a new shot begins."""
+        """Numbers of the frames at which a new shot begins."""
         return [int(frame["number"]) for frame in self.frames if frame["cut"]]
 
     @property
     def stage_seconds(self) -> dict[str, float]:
         """Seconds by stage over all frames; stages overlap."""
-        found: dict[str, float] = {}
+        seconds: dict[str, float] = {}
         for frame in self.frames:
             for name, value in frame["seconds"].items():
-                found[name] = found.get(name, 0.0) + value
-        return found
+                seconds[name] = seconds.get(name, 0.0) + value
+        return seconds
 
     @property
     def rate(self) -> float:
@@ -73,24 +84,24 @@ class ClipReport:
         return names_by_path((self.plan.spec.source, *self.files.values(), *self.plan.hints.files()))
 
     def as_dict(self, *, frames: bool = True) -> dict[str, Any]:
-        """As JSON takes it. frames: with the figures of every frame."""
-        plan, pipeline = self.plan, self.pipeline
-        found: dict[str, Any] = {
+        """As plain values for JSON. frames: with the figures of every frame."""
+        plan = self.plan
+        values: dict[str, Any] = {
             "clip": str(plan.spec.source), "status": "done", "width": plan.info.width, "height": plan.info.height,
             "first": plan.start, "count": plan.stop - plan.start, "kept": self.kept, "codec": plan.codec.name,
             "files": {name: str(path) for name, path in self.files.items()}, "prior": plan.prior,
-            "propagated": plan.hints.propagated, "refiner": pipeline.refiner.name, "engine": pipeline.refiner.engine,
-            "device": pipeline.device, "precision": pipeline.precision, "temporal": plan.spec.temporal,
+            "propagated": plan.hints.propagated, "refiner": self.refiner, "engine": self.engine,
+            "device": self.device, "precision": self.precision, "temporal": plan.spec.temporal,
             "averaged": plan.spec.averaged, "interval": plan.spec.interval,
             "active_share": self.mean("active_share"), "reuse_share": self.reuse_share,
             "noise": self.mean("noise"), "cuts": self.cuts, "frames_per_second": self.rate, "seconds": self.seconds,
             "stage_seconds": self.stage_seconds, "peak_memory": self.peak_memory, "notes": self.notes,
         }  # fmt: skip
-        return {**found, "frames": self.frames} if frames else found
+        return {**values, "frames": self.frames} if frames else values
 
 
 def frame_warnings(frames: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The warnings of the frames (see `FrameStats.as_dict`), each once, with the frames that it is about."""
+    """The warnings of the frames (see `FrameStats.as_dict`), each once, with the numbers of its frames."""
     about: dict[str, list[int]] = {}
     for frame in frames:
         for text in frame.get("warnings", ()):
@@ -105,9 +116,9 @@ def _listed(numbers: Sequence[int], count: int) -> str:
     return f"{len(numbers)} of {count} frames: {shown}"
 
 
-def rows(report: ClipReport) -> list[tuple[str, str]]:
+def table_rows(report: ClipReport) -> list[tuple[str, str]]:
     """Names and values for the table that ends a run."""
-    plan, pipeline = report.plan, report.pipeline
+    plan = report.plan
     stages = ", ".join(f"{name} {value:.1f}" for name, value in report.stage_seconds.items())
     propagated = ", propagated from frame to frame" if plan.hints.propagated else ""
     again = f", {report.kept} of them by an earlier run" if report.kept else ""
@@ -121,9 +132,9 @@ def rows(report: ClipReport) -> list[tuple[str, str]]:
         ("noise", f"{255 * report.mean('noise'):.1f} levels of 255"),
         ("cuts", ", ".join(map(str, report.cuts)) or "none"),
         ("prior", plan.prior + propagated),
-        ("refiner", pipeline.refiner.name),
-        ("engine", f"{pipeline.refiner.engine}, {pipeline.precision}"),
-        ("device", pipeline.device),
+        ("refiner", report.refiner),
+        ("engine", f"{report.engine}, {report.precision}"),
+        ("device", report.device),
         ("seconds", f"{report.seconds:.1f}: {stages} (they overlap)"),
         ("frames per second", f"{report.rate:.2f}"),
         ("peak memory", format_bytes(report.peak_memory)),
@@ -133,7 +144,7 @@ def rows(report: ClipReport) -> list[tuple[str, str]]:
 
 
 def write_report(path: Path, report: ClipReport) -> tuple[Path, Path]:
-    """`path` as JSON and the same name as PNG; both appear whole. Raises OutputError."""
+    """Writes the report as JSON and its plot, of the same name, as PNG; both atomically. Raises OutputError."""
     with atomic_write(path) as temporary:
         temporary.write_text(
             json.dumps(escape_surrogates(redact_folders(report.as_dict(), report.names())), indent=1) + "\n"

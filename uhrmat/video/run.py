@@ -39,7 +39,7 @@ from uhrmat.video.frames import ClipPipeline, FrameResult, TemporalOptions
 from uhrmat.video.hints import HintReader
 from uhrmat.video.journal import FrameRecord, Journal
 from uhrmat.video.plan import ClipPlan
-from uhrmat.video.propagate import track_segment
+from uhrmat.video.propagate import propagate_segment
 from uhrmat.video.report import ClipReport, frame_warnings
 from uhrmat.video.screen import missing_screen_note
 from uhrmat.video.segments import Segment
@@ -144,14 +144,18 @@ def _matte_clip(
             active |= {int(number): mask for number, mask in report["active"].items()}
     files: dict[str, Path] = {target.content: target.path for target in plan.targets}
     notes += finish_clip(plan)
+    pipeline = resources.pipeline
     return ClipReport(
         plan=plan,
-        pipeline=resources.pipeline,
+        refiner=pipeline.refiner.name,
+        engine=pipeline.refiner.engine,
+        device=pipeline.device,
+        precision=pipeline.precision,
         files=files,
         frames=frames,
         kept=kept,
         seconds=time.perf_counter() - began,
-        peak_memory=peak_memory(resources.pipeline.device),
+        peak_memory=peak_memory(pipeline.device),
         notes=list(dict.fromkeys(notes)),
         active=active,
     )
@@ -202,7 +206,7 @@ def propagate_hints(
     prior = AffinityPrior("closed-form" if name == "auto" else name, solver)
     assert plan.side is not None
     with open_clip(plan.spec.source, rate=plan.spec.rate) as reader:
-        return track_segment(reader, segment, plan.hints, prior, plan.side, plan.work.hints, stop)
+        return propagate_segment(reader, segment, plan.hints, prior, plan.side, plan.work.hints, stop)
 
 
 def matte_segment(
@@ -257,7 +261,7 @@ class _SegmentRun:
         progress: Callable[[int], None] | None, keep_active: Collection[int],
     ) -> None:  # fmt: skip
         threshold = TEMPORAL_SPARSITY.threshold if plan.spec.threshold is None else plan.spec.threshold
-        options = TemporalOptions(plan.spec.temporal, threshold, averaged=plan.spec.averaged)
+        options = TemporalOptions(temporal=plan.spec.temporal, threshold=threshold, averaged=plan.spec.averaged)
         self._clip, self._job, self._tools = ClipPipeline(resources.pipeline, options), plan, resources
         self._writers, self._progress, self._keep_active = writers, progress, keep_active
         self.active: dict[int, str] = {}

@@ -1,4 +1,4 @@
-"""What a clip remembers between two frames, and how long."""
+"""State of a clip between two frames."""
 
 from __future__ import annotations
 
@@ -20,19 +20,37 @@ from uhrmat.sparsity.temporal import (
 )
 
 NEVER = -1
-"""Age of a pixel that no refiner has computed in this shot."""
-PRIOR_KEEP = 0.75
-"""Share of the last prior where the small picture did not change."""
-_PRIOR_STEP = 0.02
+"""Number of a pixel that no refiner has computed in this shot."""
 _HISTORY = 8
+"""Frames over which the usual change is taken; the noise is the median over twice as many and one. Not tuned."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SmoothingParams:
+    """Smoothing of the prior in time. Not tuned; may be changed.
+
+    Attributes:
+        keep: weight of the last prior where the low-resolution picture did not change.
+        step: change of a colour, in [0, 1], that counts as a change; less does where there is no noise.
+        kernel: side of the dilation of what changed, pixels of the low-resolution picture, odd.
+    """
+
+    keep: float = 0.75
+    step: float = 0.02
+    kernel: int = 5
+
+
+SMOOTHING = SmoothingParams()
 
 
 @dataclass
 class LastComputed:
-    """Every pixel as it was when it was last computed.
+    """Each pixel of the frame in which it was last computed.
 
-    alpha: (H, W) float32 of the last frame; colours: (H, W, 3) in the stored type and number: (H, W) int16, frames
-    since the shot began or NEVER, both of the frame in which the pixel was last computed.
+    Attributes:
+        alpha: (H, W) float32 in [0, 1], of the last frame.
+        colours: (H, W, 3) of the stored type, of the frame in which the pixel was last computed.
+        number: (H, W) int16, that frame, counted from the beginning of the shot, or NEVER.
     """
 
     alpha: np.ndarray
@@ -40,7 +58,15 @@ class LastComputed:
     number: np.ndarray
 
     def update(self, alpha: np.ndarray, pixels: np.ndarray, spatial: np.ndarray, active: np.ndarray, now: int) -> None:
-        """After frame `now`: what was computed is new, what the prior decides counts as never computed."""
+        """Records frame `now` of the shot; pixels outside of the spatial mask count as never computed.
+
+        Args:
+            alpha: (H, W) float32, the frame's alpha.
+            pixels: (H, W, 3) of the stored type.
+            spatial: (H, W) bool, M_s.
+            active: (H, W) bool, M.
+            now: number of the frame.
+        """
         self.alpha = alpha
         cv2.copyTo(pixels, active.view(np.uint8), self.colours)
         self.number[active] = now
@@ -48,31 +74,44 @@ class LastComputed:
 
 
 class SmoothedPrior:
-    """The prior smoothed in time where the small picture stands still; where it moves, it follows at once."""
+    """The prior averaged over time where the low-resolution picture is static; elsewhere the new prior."""
 
-    def __init__(self) -> None:
+    def __init__(self, params: SmoothingParams = SMOOTHING) -> None:
         self.alpha: np.ndarray | None = None
-        self._seen = np.empty(0, np.float32)
+        self._params = params
+        self._reference = np.empty(0, np.float32)
 
     def __call__(
-        self, small: np.ndarray, alpha: np.ndarray, sure: np.ndarray, noise: float, scale: float
+        self, small: np.ndarray, alpha: np.ndarray, known: np.ndarray, noise: float, scale: float
     ) -> np.ndarray:
-        """(h, w) float32. small: (h, w, 3); alpha: of this frame; sure: (h, w) bool, where it is no guess; noise: of
-        the picture, which is `scale` times as large. A pixel is compared with the small picture at which it last
-        followed."""
+        """The smoothed prior of the next frame.
+
+        A pixel is compared with the picture at which it was last replaced.
+
+        Args:
+            small: (h, w, 3) float32 RGB in [0, 1].
+            alpha: (h, w) float32, this frame's prior.
+            known: (h, w) bool, pixels at which the prior is certain: they are never averaged.
+            noise: standard deviation of the full picture's noise, in [0, 1].
+            scale: full-resolution pixels per low-resolution pixel, along a side.
+
+        Returns:
+            (h, w) float32 in [0, 1].
+        """
         if self.alpha is None or self.alpha.shape != alpha.shape:
-            self.alpha, self._seen = alpha, small.copy()
+            self.alpha, self._reference = alpha, small.copy()
             return alpha
-        step = max(_PRIOR_STEP * noise_scale(noise), TEMPORAL_SPARSITY.sigmas * noise / scale)
-        moved = dilate(np.abs(small - self._seen).max(2) > step, 5) | sure
-        self._seen[moved] = small[moved]
-        self.alpha = np.where(moved, alpha, PRIOR_KEEP * self.alpha + (1 - PRIOR_KEEP) * alpha).astype(np.float32)
+        keep = self._params.keep
+        step = max(self._params.step * noise_scale(noise), TEMPORAL_SPARSITY.sigmas * noise / scale)
+        moved = dilate(np.abs(small - self._reference).max(2) > step, self._params.kernel) | known
+        self._reference[moved] = small[moved]
+        self.alpha = np.where(moved, alpha, keep * self.alpha + (1 - keep) * alpha).astype(np.float32)
         return self.alpha
 
 
 @dataclass
 class ClipMonitor:
-    """Noise and cuts, from one frame to the next."""
+    """Measures noise and finds cuts, frame by frame."""
 
     samples: np.ndarray | None = None
     thumb: np.ndarray | None = None
@@ -81,11 +120,11 @@ class ClipMonitor:
 
     @property
     def noise(self) -> float:
-        """Standard deviation in [0, 1], the median of the last frames; 0 before there were two."""
+        """Standard deviation of a frame's noise in [0, 1], median of the last frames; 0 before there were two."""
         return float(np.median(self.levels)) if self.levels else 0.0
 
     def update(self, pixels: np.ndarray) -> bool:
-        """Looks at the next frame (H, W, 3); True where it begins a new shot. The first frame never does."""
+        """Takes the next frame, (H, W, 3) of a stored type; returns whether it begins a new shot (the first: False)."""
         samples, thumb = noise_samples(pixels), thumbnail(pixels)
         cut = False
         if self.thumb is not None and self.samples is not None and self.samples.shape == samples.shape:

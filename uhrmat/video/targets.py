@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from uhrmat.core.errors import InputError, OutputError
 from uhrmat.core.files import same_file
@@ -18,9 +18,7 @@ from uhrmat.media.video.names import FrameNames
 from uhrmat.media.video.sequence import is_frame_of
 from uhrmat.media.video.sound import SIDECAR_SUFFIX, plan_sound
 from uhrmat.media.video.stills import SequenceWriter
-
-if TYPE_CHECKING:
-    from uhrmat.video.plan import ClipPlan, ClipSpec
+from uhrmat.video.spec import ClipSpec
 
 CONTENTS: tuple[Content, ...] = ("alpha", "foreground", "composite")
 _DEFAULT, _STILLS = "prores4444", {".png": "png", ".tif": "tiff", ".tiff": "tiff", ".exr": "exr"}
@@ -187,16 +185,6 @@ def check_targets(
             raise OutputError(
                 f"The output {there[0]} exists{more}.", "Replace it with --overwrite, or choose another with -o."
             )
-
-
-def check_report(report: Path, plan: ClipPlan) -> None:
-    """Raises OutputError where a report, or the plot beside it, cannot be written or would replace something."""
-    check_writable(report.parent)
-    for path in (report, report.with_suffix(".png")):
-        if any(same_file(path, Path(name)) for name, *_ in plan.inputs):
-            raise OutputError(f"The report {path} would replace an input.", "Choose another name with --report.")
-        if any(same_file(path, target.path) for target in plan.targets):
-            raise OutputError(f"The report {path} has the name of an output.", "Choose another name with --report.")
 
 
 def _over_input(path: Path) -> OutputError:

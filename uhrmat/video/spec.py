@@ -1,0 +1,55 @@
+"""What is wanted of a clip. Loads no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+from uhrmat.core.options import ModelOptions
+from uhrmat.video.segments import KEYFRAME_INTERVAL
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipSpec:
+    """What is wanted of a clip. Paths and plain values only, so that it can be sent to another machine.
+
+    Attributes:
+        source: a video file, a folder of numbered frames, or a pattern.
+        output: a file, a folder or a pattern; None: beside the clip.
+        outputs: any of `targets.CONTENTS`; None: see `targets.choose_targets`.
+        codec: a name in `media.video.CODECS`; None: by the output's extension.
+        bits: per channel; None: the clip's.
+        background: colour or picture of the composite.
+        start, end: first frame and frame to end before, as indices; None: to the end of the clip.
+        frames: number of frames, instead of `end`.
+        rate: frames per second of a sequence.
+        trimap, mask: of the first frame, or a folder of them by frame number.
+        plate: the scene without its subject.
+        key: colour of the screen, see `hints.key_colour.parse_key`.
+        temporal, threshold, averaged: see `frames.TemporalOptions`; threshold None: its default.
+        interval: frames between key frames.
+        model: prior, refiner, device and memory.
+        apart: `output` is a folder whatever its name looks like, and each output in it has a name of its own.
+    """
+
+    source: Path
+    output: Path | None = None
+    outputs: tuple[str, ...] | None = None
+    codec: str | None = None
+    bits: int | None = None
+    background: str | None = None
+    start: int = 0
+    end: int | None = None
+    frames: int | None = None
+    rate: Fraction | None = None
+    trimap: Path | None = None
+    mask: Path | None = None
+    plate: Path | None = None
+    key: str | None = None
+    temporal: bool = True
+    threshold: float | None = None
+    interval: int = KEYFRAME_INTERVAL
+    model: ModelOptions = field(default_factory=ModelOptions)
+    averaged: bool = True
+    apart: bool = False
