@@ -175,10 +175,10 @@ def test_names_from_the_hub_that_leave_the_repository(hub: Hub, path: str) -> No
 def test_the_hub_is_asked_once_the_user_has_agreed(
     offline_world: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    assert document("hub") == {"hub": "deny", "said_by": "default"} and not hub_allowed()
+    assert document("hub") == {"hub": "deny", "set_by": "default"} and not hub_allowed()
     done = document("hub", "allow")
     compare("models hub", done)
-    assert done == {"hub": "allow", "said_by": str(settings_file())} and hub_allowed()
+    assert done == {"hub": "allow", "set_by": str(settings_file())} and hub_allowed()
     assert settings_file() == tmp_path / "settings" / "uhrmat" / "settings.json"
     monkeypatch.setenv("UHRMAT_HUB", "deny")
     assert not hub_allowed()

@@ -35,13 +35,13 @@ def hrimf_amr(
         ),
     ],
     methods: Annotated[
-        str | None, typer.Option(metavar="LIST", help="Low-resolution methods; default: all that are known.")
+        str | None, typer.Option(metavar="LIST", help="Low-resolution methods, by commas; default: all.")
     ] = None,
     adaptability: Annotated[
-        bool, typer.Option("--adaptability", help="Tables II and IV only: four ways up for every method.")
+        bool, typer.Option("--adaptability", help="Tables II and IV only: four upsampling methods for every method.")
     ] = False,
     working_size: opt.WorkingSize = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="The first so many pictures only.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N pictures.")] = None,
     threads: opt.Threads = None,
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
@@ -66,21 +66,21 @@ def hrimf_amr(
 
         set_threads(threads)
         chosen = METHODS if methods is None else tuple(filter(None, methods.split(",")))
-        found = measure(items, chosen, working_size, console.note, every_way=not adaptability)
-        for name, reason in found.skipped.items():
+        scores = measure(items, chosen, working_size, console.note, all_upsamplers=not adaptability)
+        for name, reason in scores.skipped.items():
             console.note(f"{name} was left out: {reason}")
-        made = {n: table for n, table in tables(found, chosen).items() if n in BRIEF or not adaptability}
+        made = {n: table for n, table in tables(scores, chosen).items() if n in BRIEF or not adaptability}
         console.table([_section(TITLES[name], table) for name, table in made.items() if table])
-        console.document({"pictures": found.pictures, "skipped": found.skipped, "tables": made})
+        console.document({"pictures": scores.pictures, "skipped": scores.skipped, "tables": made})
 
 
 def _section(title: str, table: Table) -> Rows:
-    """A title, a header and aligned rows; the words of a row come first, its figures after them."""
-    words = [key for key, value in table[0].items() if isinstance(value, str)]
-    figures = [key for key in table[0] if key not in words]
-    rows = [(title, ""), (" + ".join(words), "".join(f"{name:>{_WIDTH}}" for name in figures))]
+    """A title, a header and aligned rows; texts come first, figures after them."""
+    texts = [key for key, value in table[0].items() if isinstance(value, str)]
+    figures = [key for key in table[0] if key not in texts]
+    rows = [(title, ""), (" + ".join(texts), "".join(f"{name:>{_WIDTH}}" for name in figures))]
     for row in table:
         cells = (row[key] for key in figures)
-        text = "".join(f"{f'{c:,}' if isinstance(c, int) else format(c, '.3f'):>{_WIDTH}}" for c in cells)
-        rows.append((" + ".join(row[key] for key in words), text))
+        cells_text = "".join(f"{f'{c:,}' if isinstance(c, int) else format(c, '.3f'):>{_WIDTH}}" for c in cells)
+        rows.append((" + ".join(row[key] for key in texts), cells_text))
     return rows

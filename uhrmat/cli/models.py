@@ -67,9 +67,9 @@ def list_models(
     with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
         from uhrmat.hub import catalog_entries, is_cached
 
-        found = [entry for entry in catalog_entries() if entry.commercial or not commercial]
-        console.table([[(entry.name, _line(entry, is_cached(entry))) for entry in found]])
-        console.document({"models": [{**entry.as_dict(), "cached": is_cached(entry)} for entry in found]})
+        listed = [entry for entry in catalog_entries() if entry.commercial or not commercial]
+        console.table([[(entry.name, _line(entry, is_cached(entry))) for entry in listed]])
+        console.document({"models": [{**entry.as_dict(), "cached": is_cached(entry)} for entry in listed]})
 
 
 @models.command()
@@ -105,16 +105,18 @@ def pull(
         for name in names:
             try:
                 with _progress(console) as progress:
-                    found = resolve(name, accept=accept or (), progress=progress, fresh=True)
+                    weights = resolve(name, accept=accept or (), progress=progress, fresh=True)
             except Exception as error:
                 console.error(error, item=name)
                 items.append({"name": name, "status": "failed", "error": describe(error)})
                 continue
             verified = (
-                "SHA-256 as in the catalogue" if found.verified else "not against the catalogue, which does not have it"
+                "SHA-256 as in the catalogue"
+                if weights.verified
+                else "not against the catalogue, which does not have it"
             )
-            console.table([[("weights", found.origin), ("file", str(found.path)), ("verified", verified)]])
-            items.append({"name": name, "status": "ok", "path": str(found.path), "verified": found.verified})
+            console.table([[("weights", weights.origin), ("file", str(weights.path)), ("verified", verified)]])
+            items.append({"name": name, "status": "ok", "path": str(weights.path), "verified": weights.verified})
         console.document({"items": items})
     _exit(items)
 
@@ -222,9 +224,9 @@ def hub(
 
         if choice is not None:
             save_hub_setting(choice.value)
-        value, said = hub_setting()
-        console.table([[("hub", value), ("said by", said)]])
-        console.document({"hub": value, "said_by": said})
+        value, source = hub_setting()
+        console.table([[("hub", value), ("set by", source)]])
+        console.document({"hub": value, "set_by": source})
 
 
 _STATUS = {"ok": "as published", "absent": "not on this machine", "failed": "WRONG, see above"}

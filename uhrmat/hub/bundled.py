@@ -45,14 +45,14 @@ def bundled_entries() -> tuple[CatalogEntry, ...]:
 
     The card states the SHA-256, so that retraining needs no edit of a catalogue. A file without card is left out.
     """
-    found = []
+    entries = []
     for path in sorted(bundled_weights_dir().glob("*.safetensors")):
         card = path.with_suffix(".md")
         rows = dict(_ROW.findall(card.read_text("utf-8"))) if card.is_file() else {}
         digest = rows.get("SHA-256", "").strip("`")
         if re.fullmatch(r"[0-9a-f]{64}", digest):
-            found.append(_entry(path, digest, rows))
-    return tuple(found)
+            entries.append(_entry(path, digest, rows))
+    return tuple(entries)
 
 
 def _entry(path: Path, digest: str, rows: dict[str, str]) -> CatalogEntry:

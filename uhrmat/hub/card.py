@@ -46,10 +46,10 @@ def front_matter(licence: str) -> str:
 def read_licence(card: str, where: Path) -> str:
     """The licence in a card's front matter. Raises WeightsError where none is stated."""
     head = card.split("---", 2)
-    found = _LICENCE.search(head[1]) if card.startswith("---") and len(head) == 3 else None
-    if found is None or "license_name: none-stated" in head[1]:
+    match = _LICENCE.search(head[1]) if card.startswith("---") and len(head) == 3 else None
+    if match is None or "license_name: none-stated" in head[1]:
         raise WeightsError(
             f"{where} states no licence, so nobody may know what the weights may be used for.",
             "If the rights are yours, write `license: apache-2.0` (or another) between two lines `---` at its top.",
         )
-    return found[1]
+    return match[1]

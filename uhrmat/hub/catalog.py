@@ -55,8 +55,8 @@ def find_entry(name: str) -> CatalogEntry | None:
 
 def parse_catalog(text: str, where: str = "catalog.toml") -> tuple[CatalogEntry, ...]:
     """Entries of a catalogue in TOML. Raises WeightsError naming the entry and the key that cannot be used."""
-    found = _toml(text, f"The catalogue {where}")
-    return tuple(parse_entry(name, value, f"{where}: [{name}]") for name, value in found.items())
+    tables = _toml(text, f"The catalogue {where}")
+    return tuple(parse_entry(name, value, f"{where}: [{name}]") for name, value in tables.items())
 
 
 def parse_entry(name: str, value: Any, where: str) -> CatalogEntry:
@@ -75,11 +75,11 @@ def parse_entry(name: str, value: Any, where: str) -> CatalogEntry:
     return _consistent(entry, where)
 
 
-def parse_network(text: str, told: dict[str, Any], where: str) -> Network:
+def parse_network(text: str, defaults: dict[str, Any], where: str) -> Network:
     """A network from a file of its own, in TOML: the keys of a catalogue's table `network`, at the top or in a table of
-    that name. told: values of keys that it leaves out. Raises WeightsError as `parse_catalog` does."""
-    found = _toml(text, where)
-    return _network({**told, **_table(found.get("network", found), where)}, where)
+    that name. defaults: values of keys that it leaves out. Raises WeightsError as `parse_catalog` does."""
+    table = _toml(text, where)
+    return _network({**defaults, **_table(table.get("network", table), where)}, where)
 
 
 def _toml(text: str, what: str) -> dict[str, Any]:

@@ -27,12 +27,12 @@ def hub_setting() -> tuple[str, str]:
         return (ALLOW if _flag(HUB) else DENY), HUB
     path = settings_file()
     try:
-        found = json.loads(path.read_text("utf-8"))
+        settings = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return DENY, "default"
     except (OSError, ValueError) as error:
         raise InputError(f"The settings {path} cannot be read: {error}.", "Correct or delete that file.") from error
-    value = found.get("hub") if isinstance(found, dict) else None
+    value = settings.get("hub") if isinstance(settings, dict) else None
     if value not in (ALLOW, DENY):
         raise InputError(f"The settings {path} say {value!r} for `hub`.", f"Write {ALLOW} or {DENY}, or delete it.")
     return value, str(path)

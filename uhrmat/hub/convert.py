@@ -80,18 +80,18 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     import torch
 
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         what = f"{path} holds more than tensors, or is no checkpoint; what else it holds is not run."
         raise WeightsError(what, "In the program that wrote it, save `model.state_dict()` alone.") from error
     except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
         raise WeightsError(f"{path} cannot be read as a checkpoint: {_short(error)}.", "Give another file.") from error
     for key in ("state_dict", "model"):
-        if isinstance(found, dict) and isinstance(found.get(key), dict):
-            found = found[key]
-    if not isinstance(found, dict):
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if not isinstance(content, dict):
         raise WeightsError(f"{path} holds no tensors by name.", "Save `model.state_dict()`.")
-    tensors = {str(key).removeprefix("module."): value for key, value in found.items() if torch.is_tensor(value)}
+    tensors = {str(key).removeprefix("module."): value for key, value in content.items() if torch.is_tensor(value)}
     if not tensors:
         raise WeightsError(f"{path} holds no tensors by name.", "Save `model.state_dict()`.")
     for name, value in tensors.items():
@@ -147,17 +147,17 @@ def _convert_folder(source: Path, output: Path, licence: str) -> ConversionResul
         raise WeightsError(f"{source} has no readable config.json.", "Give a folder of transformers.") from error
     if not isinstance(settings, dict) or settings.get("model_type") != "vitmatte":
         raise WeightsError(f"{config} is not of ViTMatte.", "Other networks: give the checkpoint file.")
-    found = [source / n for n in ("model.safetensors", "pytorch_model.bin") if (source / n).is_file()]
-    if not found:
+    candidates = [source / n for n in ("model.safetensors", "pytorch_model.bin") if (source / n).is_file()]
+    if not candidates:
         raise WeightsError(f"{source} holds no weights.", "Needed: model.safetensors or pytorch_model.bin.")
-    tensors, notes = _vitmatte(read_checkpoint(found[0]))
+    tensors, notes = _vitmatte(read_checkpoint(candidates[0]))
     copies = [path for path in (config, source / "preprocessor_config.json") if path.is_file()]
     files = {name: output / name for name in ("model.safetensors", *(path.name for path in copies), "README.md")}
     with all_or_none(files) as staged:
         _save(tensors, staged["model.safetensors"], {"format": "pt"})
         for path in copies:
             staged[path.name].write_bytes(path.read_bytes())
-        _card(staged["model.safetensors"], "vitmatte", found[0], licence, notes, staged["README.md"])
+        _card(staged["model.safetensors"], "vitmatte", candidates[0], licence, notes, staged["README.md"])
     return ConversionResult(list(files.values()), "vitmatte", len(tensors), notes)
 
 

@@ -24,10 +24,10 @@ def translate_errors(repo: str, revision: str = "main", path: str = "") -> Itera
     except WeightsError:
         raise
     except Exception as error:
-        found = explain(error, repo, revision, path)
-        if found is None:
+        translated = explain(error, repo, revision, path)
+        if translated is None:
             raise
-        raise found from error
+        raise translated from error
 
 
 def explain(error: BaseException, repo: str, revision: str = "main", path: str = "") -> WeightsError | None:

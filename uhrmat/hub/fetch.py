@@ -49,16 +49,16 @@ def cached_file(repo: str, revision: str, path: str) -> Path | None:
     from huggingface_hub import try_to_load_from_cache
 
     with translate_errors(repo, revision, path):
-        found = try_to_load_from_cache(repo, path, cache_dir=cache_dir(), revision=revision)
-    return Path(found) if isinstance(found, str) else None
+        cached = try_to_load_from_cache(repo, path, cache_dir=cache_dir(), revision=revision)
+    return Path(cached) if isinstance(cached, str) else None
 
 
 def fetch(
-    repo: str, revision: str, path: str, must: WeightsFile | None = None, progress: Progress | None = None
+    repo: str, revision: str, path: str, expected: WeightsFile | None = None, progress: Progress | None = None
 ) -> Path:
     """`path` of a repository at a revision, from the Hub into the cache; connections that break are resumed.
 
-    must: what the catalogue says; another size or hash on the Hub is refused before anything is fetched. Without it
+    expected: what the catalogue says; another size or hash on the Hub is refused before anything is fetched. Without it
     the file is compared with the SHA-256 that the Hub announces for it, where it does (LFS), and may have at most
     `consent.max_unlisted_bytes` bytes. Raises WeightsError saying in one sentence what was in the way and what helps.
     """
@@ -72,14 +72,14 @@ def fetch(
     token = hub_token()
     with translate_errors(repo, revision, path):
         url = hf_hub_url(repo, path, revision=revision, endpoint=endpoint())
-        told = get_hf_file_metadata(url, token=token, endpoint=endpoint(), timeout=constants.HF_HUB_ETAG_TIMEOUT)
-        if must is not None:
-            _compare(repo, must, told.size, told.etag)
-        most = _most(path, must, told.size)
-        found = _persistent(repo, path, revision=revision, token=token, tqdm_class=_bar(path, progress, most))
-    if must is None and told.size is not None and _is_sha256(told.etag):
-        verify_file(found, WeightsFile(path, told.size, str(told.etag)), cache=cache_dir())
-    return found
+        announced = get_hf_file_metadata(url, token=token, endpoint=endpoint(), timeout=constants.HF_HUB_ETAG_TIMEOUT)
+        if expected is not None:
+            _compare(repo, expected, announced.size, announced.etag)
+        most = _most(path, expected, announced.size)
+        local = _persistent(repo, path, revision=revision, token=token, tqdm_class=_bar(path, progress, most))
+    if expected is None and announced.size is not None and _is_sha256(announced.etag):
+        verify_file(local, WeightsFile(path, announced.size, str(announced.etag)), cache=cache_dir())
+    return local
 
 
 def hub_token() -> str | bool | None:
@@ -87,10 +87,10 @@ def hub_token() -> str | bool | None:
     return (os.environ.get("HF_TOKEN") or None) if may_carry_token(endpoint()) else False
 
 
-def _most(path: str, must: WeightsFile | None, announced: int | None) -> int:
+def _most(path: str, expected: WeightsFile | None, announced: int | None) -> int:
     """Bytes that may arrive. Raises WeightsError for a file without entry that is announced to be too large."""
-    if must is not None:
-        return must.bytes
+    if expected is not None:
+        return expected.bytes
     most = max_unlisted_bytes()
     if announced is not None and announced > most:
         raise WeightsError(
@@ -128,8 +128,8 @@ def list_files(repo: str, revision: str) -> list[str]:
         return _cached_listing(repo, revision)
     api = HfApi(endpoint(), token=hub_token())
     with translate_errors(repo, revision), quiet_hub():
-        found = api.model_info(repo, revision=revision, timeout=constants.HF_HUB_ETAG_TIMEOUT)
-    return [file.rfilename for file in found.siblings or []]
+        info = api.model_info(repo, revision=revision, timeout=constants.HF_HUB_ETAG_TIMEOUT)
+    return [file.rfilename for file in info.siblings or []]
 
 
 def _cached_listing(repo: str, revision: str) -> list[str]:
@@ -139,18 +139,18 @@ def _cached_listing(repo: str, revision: str) -> list[str]:
         repos = scan_cache_dir(cache_dir()).repos
     except CacheNotFound:
         return []
-    found = (r for of in repos if of.repo_id == repo for r in of.revisions if revision in (r.commit_hash, *r.refs))
-    return [f.file_path.relative_to(r.snapshot_path).as_posix() for r in found for f in r.files]
+    revisions = (r for of in repos if of.repo_id == repo for r in of.revisions if revision in (r.commit_hash, *r.refs))
+    return [f.file_path.relative_to(r.snapshot_path).as_posix() for r in revisions for f in r.files]
 
 
-def _compare(repo: str, must: WeightsFile, size: int | None, etag: str | None) -> None:
+def _compare(repo: str, expected: WeightsFile, size: int | None, etag: str | None) -> None:
     """Refuses a file whose size or (for LFS files, whose ETag is it) SHA-256 is announced to be another."""
-    changed = size is not None and size != must.bytes
+    changed = size is not None and size != expected.bytes
     if _is_sha256(etag):
-        changed = changed or etag != must.sha256
+        changed = changed or etag != expected.sha256
     if changed:
         raise WeightsError(
-            f"{endpoint()} announces another {must.path} for {repo} than the one uhrmat knows, so it was not fetched.",
+            f"{endpoint()} announces another {expected.path} for {repo} than the one uhrmat knows: it was not fetched.",
             "Look at HF_ENDPOINT; if it is right, give owner/repository@revision:file to use what is there now.",
         )
 

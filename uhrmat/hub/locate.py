@@ -101,9 +101,9 @@ def _known(entry: CatalogEntry, accept: Collection[str], progress: Progress | No
         )
     files: dict[str, Path] = {}
     for file, path in _where(entry):
-        found = path or fetch(entry.repo, entry.revision, file.path, file, progress)
-        verify_file(found, file, cache=_removable(entry))
-        files[file.path] = found
+        local_path = path or fetch(entry.repo, entry.revision, file.path, file, progress)
+        verify_file(local_path, file, cache=_removable(entry))
+        files[file.path] = local_path
     where = "bundled" if entry.source == "bundled" else f"{entry.repo}@{entry.revision[:8]}"
     return LocalWeights(files[entry.main.path], files, entry, f"{entry.name} ({where})", True)
 

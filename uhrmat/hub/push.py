@@ -52,7 +52,7 @@ def push(source: Path, repo: str, *, private: bool = False, message: str = "Uplo
 def _files(source: Path) -> dict[str, Path]:
     """What goes up, by its path in the repository."""
     if source.is_dir():
-        found = {
+        files = {
             p.relative_to(source).as_posix(): p
             for p in sorted(source.rglob("*"))
             if p.suffix in _SUFFIXES and p.is_file()
@@ -61,14 +61,14 @@ def _files(source: Path) -> dict[str, Path]:
     elif source.is_file():
         refuse_pickle(source.name)
         card = source.with_suffix(".md")
-        found = {source.name: source, "README.md": card}
+        files = {source.name: source, "README.md": card}
     else:
         raise WeightsError(f"There is no file or folder {source}.", "Give weights that lie on this machine.")
     if not card.is_file():
         raise WeightsError(f"{source} has no card {card.name}.", "Write one: what it is, its data, its licence.")
-    if not any(name.endswith((".safetensors", ".onnx")) for name in found):
+    if not any(name.endswith((".safetensors", ".onnx")) for name in files):
         raise WeightsError(f"{source} holds no weights.", "Needed: .safetensors or .onnx.")
-    return found
+    return files
 
 
 def _token() -> str:

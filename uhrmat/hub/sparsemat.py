@@ -7,7 +7,7 @@ spconv 1.2.1 keeps kernels as (kh, kw, in, out), and two of its silent faults ar
 * layer4.0's first convolution and shortcut read at -1, +1, +3 with the centre tap at 0. That is a matter of the
   network, not of the kernel, so the tensors are only turned and `refine.shm.released.OffCentre` reads them so.
 
-The checkpoint is matched by names where a ResNet's names are the custom (layer1.0.conv1, layer1.0.downsample.0) and
+The checkpoint is matched by names where a ResNet's names are customary (layer1.0.conv1, layer1.0.downsample.0) and
 elsewhere by shape and order; a tensor that is left over, or missing, is an error. The low-resolution network's
 tensors (lpn.*) are not converted.
 """
@@ -41,23 +41,23 @@ class Role:
 
 def roles() -> list[Role]:
     """Every sparse convolution of the module, in the order in which a picture passes them."""
-    found = [Role("stem", (3, 3, 4, 64)), Role("down", (3, 3, 64, 64)), Role("settle", (3, 3, 64, 64))]
+    all_roles = [Role("stem", (3, 3, 4, 64)), Role("down", (3, 3, 64, 64)), Role("settle", (3, 3, 64, 64))]
     before = 128
     for number, width in enumerate(_WIDTHS):
         for block in range(2):
             ours, theirs = f"stages.{number}.{block}", rf".*layer{number + 1}\.{block}\."
             inputs = before if block == 0 else width
-            found.append(Role(f"{ours}.conv1", (3, 3, inputs, width), pattern=theirs + "conv1"))
-            found.append(Role(f"{ours}.conv2", (3, 3, width, width), pattern=theirs + "conv2"))
+            all_roles.append(Role(f"{ours}.conv1", (3, 3, inputs, width), pattern=theirs + "conv1"))
+            all_roles.append(Role(f"{ours}.conv2", (3, 3, width, width), pattern=theirs + "conv2"))
             if block == 0:
-                found.append(Role(f"{ours}.shortcut", (3, 3, inputs, width), pattern=theirs + "downsample"))
+                all_roles.append(Role(f"{ours}.shortcut", (3, 3, inputs, width), pattern=theirs + "downsample"))
         before = width
     for number, (inputs, width) in enumerate(((512, 256), (320, 256), (320, 64))):
-        found.append(Role(f"ups.{number}", (3, 3, inputs, width)))
-        found.append(Role(f"sides.{number}", (1, 1, width, 1), norm=False))
+        all_roles.append(Role(f"ups.{number}", (3, 3, inputs, width)))
+        all_roles.append(Role(f"sides.{number}", (1, 1, width, 1), norm=False))
     for number, (kernel, inputs, width) in enumerate(((3, 67, 32), (3, 32, 16), (1, 16, 1))):
-        found.append(Role(f"head.{number}", (kernel, kernel, inputs, width), norm=False))
-    return found
+        all_roles.append(Role(f"head.{number}", (kernel, kernel, inputs, width), norm=False))
+    return all_roles
 
 
 def is_sparsemat(tensors: Tensors) -> bool:
@@ -77,14 +77,14 @@ def convert_sparsemat(tensors: Tensors) -> tuple[Tensors, list[str]]:
             "Only checkpoints of spconv 1.2.1, as published, can be converted.",
         )
     matcher = _Matcher(own)
-    found: Tensors = {}
+    converted: Tensors = {}
     for role in roles():
-        found |= matcher.convolution(role)
-    found |= matcher.gates()
+        converted |= matcher.convolution(role)
+    converted |= matcher.gates()
     matcher.finish()
     dropped = len(tensors) - len(own)
-    told = "of kernels with the same shape and no custom name, the first in the file was taken first: look at this list"
-    return found, [told, *matcher.notes, f"{dropped} tensors of the low-resolution network are left out"]
+    order_note = "kernels of one shape without a customary name were taken in the order of the file: check this list"
+    return converted, [order_note, *matcher.notes, f"{dropped} tensors of the low-resolution network are left out"]
 
 
 class _Matcher:
@@ -96,31 +96,31 @@ class _Matcher:
 
     def convolution(self, role: Role) -> Tensors:
         stem = self._first(role)
-        kernel = _turned(self.left.pop(f"{stem}.weight"), role)
-        found = {f"{role.name}.weight": kernel}
+        kernel = _transpose_kernel(self.left.pop(f"{stem}.weight"), role)
+        converted = {f"{role.name}.weight": kernel}
         width = role.shape[3]
         bias = self.left.pop(f"{stem}.bias", None)
         inner = role.name.endswith(("conv1", "shortcut")) or role.name in ("stem", "down", "settle")
         if not inner:
-            found[f"{role.name}.bias"] = kernel.new_zeros(width) if bias is None else bias
+            converted[f"{role.name}.bias"] = kernel.new_zeros(width) if bias is None else bias
         elif bias is not None:
             raise WeightsError(f"{stem} has a bias where SparseMat has none.", "Give a published checkpoint.")
         if role.norm:
-            found |= self._norm(stem, role.name, width)
+            converted |= self._norm(stem, role.name, width)
         self.notes.append(f"`{role.name}` from `shm.{stem}`")
-        return found
+        return converted
 
     def gates(self) -> Tensors:
         """Masked-SE: three dense 1x1 convolutions, foreground, background, gate; kernels (out, in, 1, 1)."""
-        found: Tensors = {}
+        converted: Tensors = {}
         for name, shape in (("front", (32, 32, 1, 1)), ("back", (32, 32, 1, 1)), ("gate", (512, 64, 1, 1))):
             stem = self._pick([n for n, v in self.left.items() if tuple(v.shape) == shape], f"gate.{name}", shape)
             kernel = self.left.pop(f"{stem}.weight")
             bias = self.left.pop(f"{stem}.bias", None)
-            found[f"gate.{name}.weight"] = kernel.flatten(1)
-            found[f"gate.{name}.bias"] = kernel.new_zeros(shape[0]) if bias is None else bias
+            converted[f"gate.{name}.weight"] = kernel.flatten(1)
+            converted[f"gate.{name}.bias"] = kernel.new_zeros(shape[0]) if bias is None else bias
             self.notes.append(f"`gate.{name}` from `shm.{stem}`")
-        return found
+        return converted
 
     def finish(self) -> None:
         if self.left:
@@ -153,7 +153,7 @@ class _Matcher:
         return torch.zeros((), dtype=torch.int64)
 
 
-def _turned(kernel: Tensor, role: Role) -> Tensor:
+def _transpose_kernel(kernel: Tensor, role: Role) -> Tensor:
     """A kernel (kh, kw, in, out) in our layout: (out, in, kh, kw), transposed convolutions (in, out, kh, kw)."""
     if role.shape[2] == 128 and role.shape[3] == 64:  # the first fault: the first 9 of 18 slices of 64x64
         kernel = kernel.reshape(18, 64, 64)[:9].reshape(3, 3, 64, 64)

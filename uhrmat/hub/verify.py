@@ -26,24 +26,24 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def verify_file(path: Path, must: WeightsFile, *, cache: Path | None) -> None:
+def verify_file(path: Path, expected: WeightsFile, *, cache: Path | None) -> None:
     """Raises WeightsError unless size and SHA-256 are right.
 
     Args:
         path: The file, or a link to it.
-        must: What it has to be.
+        expected: What it has to be.
         cache: The folder of files that can be fetched again: a wrong file is removed where it lies below, links
             followed. None: nothing is removed.
     """
-    found = f"has {path.stat().st_size:,} bytes instead of {must.bytes:,}"
-    if path.stat().st_size == must.bytes:
+    difference = f"has {path.stat().st_size:,} bytes instead of {expected.bytes:,}"
+    if path.stat().st_size == expected.bytes:
         digest = sha256(path)
-        if digest == must.sha256:
+        if digest == expected.sha256:
             return
-        found = f"has SHA-256 {digest[:12]}… instead of {must.sha256[:12]}…"
+        difference = f"has SHA-256 {digest[:12]}… instead of {expected.sha256[:12]}…"
     gone = "" if cache is None else _delete(path, cache)
     raise WeightsError(
-        f"{must.path} {found}, so it is not what was published{gone}.",
+        f"{expected.path} {difference}, so it is not what was published{gone}.",
         "Get the file anew."
         if cache is None
         else "Fetch it again; if that gives the same, the mirror (HF_ENDPOINT) or a proxy changes files.",

@@ -138,10 +138,10 @@ def draw_crop(source: PyramidSource, side: int, which: int, rng: np.random.Gener
     best, place = -1.0, (0, 0)
     for _ in range(source.params.tries):
         pick = source.places[int(rng.integers(len(source.places)))] + rng.integers(-side // 4, side // 4 + 1, 2)
-        found = window_corner(source, pick, side, which)
-        share = float((source.sample.trimap[_window(found, side)] == 128).mean())
+        corner = window_corner(source, pick, side, which)
+        share = float((source.sample.trimap[_window(corner, side)] == 128).mean())
         if share > best:
-            best, place = share, found
+            best, place = share, corner
         if share >= source.params.full:
             break
     return build_crop(source, place, side, which, rng, draw_blur(rng))

@@ -127,15 +127,17 @@ def load_recipe(name: str | Path, kind: type[Recipe] = SceneRecipe, **changes: A
         known = ", ".join(sorted(p.stem for p in FOLDER.glob("*.toml")))
         raise InputError(f"There is no recipe {name}.", f"Give a TOML file or one of: {known}.")
     try:
-        found = tomllib.loads(path.read_text("utf-8"))
+        values = tomllib.loads(path.read_text("utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"The recipe {path} is not valid TOML: {error}.", "Correct that line.") from error
-    found.update({key: value for key, value in changes.items() if value is not None})
-    made = RECIPES.get(found.get("network", "shm"))
-    if made is None or not issubclass(made, kind):
-        raise InputError(f"The recipe {path} is for {found['network']}.", "Choose another recipe, or another command.")
-    names = {field.name for field in fields(made)}
-    if found.keys() != names:
-        wrong = ", ".join(sorted(found.keys() ^ names))
+    values.update({key: value for key, value in changes.items() if value is not None})
+    recipe_class = RECIPES.get(values.get("network", "shm"))
+    if recipe_class is None or not issubclass(recipe_class, kind):
+        raise InputError(
+            f"The recipe {path} is for {values.get('network', 'shm')}.", "Choose another recipe, or another command."
+        )
+    names = {field.name for field in fields(recipe_class)}
+    if values.keys() != names:
+        wrong = ", ".join(sorted(values.keys() ^ names))
         raise InputError(f"The recipe {path} lacks or misspells: {wrong}.", f"Compare it with those in {FOLDER}.")
-    return made(**found)
+    return recipe_class(**values)

@@ -114,22 +114,22 @@ def scene_producers(
 def _wait_for_scenes(
     cache: SampleCache, recipe: SceneRecipe, alive: list[Callable[[], bool]], note: Callable[[str], None]
 ) -> None:
-    told = False
+    noted = False
     while sum(seed >= recipe.held_out for seed in cache.seeds()) < min(_FIRST, recipe.scenes - recipe.held_out):
         if not any(check() for check in alive):
             raise UhrmatError("The processes that make scenes have ended without making any.", "See their error above.")
-        if not told:
+        if not noted:
             note("making the first scenes")
-            told = True
+            noted = True
         time.sleep(0.5)
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:
     from uhrmat.hub.tensors import check_values, load_tensors
 
-    found = load_tensors(path)[0]
-    check_values(found, path)
-    return found
+    tensors = load_tensors(path)[0]
+    check_values(tensors, path)
+    return tensors
 
 
 def draw_curves(log: Path, path: Path) -> None:

@@ -61,18 +61,18 @@ class TrainingState:
     seconds: float = 0.0
 
     def save(self, path: Path) -> None:
-        found = {"net": self.net.state_dict(), "ema": self.ema.state_dict(), "step": self.step}
-        found["seconds"] = self.seconds
-        found["optimiser"] = self.optimiser.state_dict()
+        checkpoint = {"net": self.net.state_dict(), "ema": self.ema.state_dict(), "step": self.step}
+        checkpoint["seconds"] = self.seconds
+        checkpoint["optimiser"] = self.optimiser.state_dict()
         with atomic_write(path) as part:
-            torch.save(found, part)
+            torch.save(checkpoint, part)
 
     def load(self, path: Path) -> None:
-        found = torch.load(path, map_location=next(self.net.parameters()).device, weights_only=True)
-        self.net.load_state_dict(found["net"])
-        self.ema.load_state_dict(found["ema"])
-        self.optimiser.load_state_dict(found["optimiser"])
-        self.step, self.seconds = found["step"], found.get("seconds", 0.0)
+        checkpoint = torch.load(path, map_location=next(self.net.parameters()).device, weights_only=True)
+        self.net.load_state_dict(checkpoint["net"])
+        self.ema.load_state_dict(checkpoint["ema"])
+        self.optimiser.load_state_dict(checkpoint["optimiser"])
+        self.step, self.seconds = checkpoint["step"], checkpoint.get("seconds", 0.0)
 
 
 def new_state(task: TrainingTask, device: torch.device, start: dict[str, Tensor] | None = None) -> TrainingState:

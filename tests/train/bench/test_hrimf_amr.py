@@ -59,11 +59,11 @@ def test_every_method_with_and_without_ddfe(data: Path) -> None:
     assert found.pictures == ["a", "b"] and len(notes) == 2
     assert "no-such-method" in found.skipped and "no-such-method" in found.skipped["no-such-method"]
     made = tables(found, ("closed-form", "rw", "no-such-method"))
-    pairs = [(row["method"], row["way"]) for row in made["adaptability"]]
+    pairs = [(row["method"], row["upsampling"]) for row in made["adaptability"]]
     assert pairs == [(method, way) for method in ("closed-form", "rw") for way in ADAPTABILITY_UPSAMPLERS]
-    assert {row["way"] for row in made["ablation"]} == set(UPSAMPLERS) - found.skipped.keys()
+    assert {row["upsampling"] for row in made["ablation"]} == set(UPSAMPLERS) - found.skipped.keys()
     assert {row["method"] for row in made["error correction"]} == {"closed-form", "rw"}
-    by_way = {row["way"]: row for row in made["complexity"]}
+    by_way = {row["upsampling"]: row for row in made["complexity"]}
     assert by_way["bilinear"]["parameters"] == 0 == by_way["bilinear"]["gflops"]
     assert by_way["DDFE"]["parameters"] == sum(p.numel() for p in DDFE("line").parameters())
     assert 0 < by_way["DDFE paper size"]["gflops"] < by_way["DDFE"]["gflops"] < by_way["SHM"]["gflops"]
@@ -114,8 +114,8 @@ def test_two_tables_measure_three_ways_only(data: Path) -> None:
     compare("bench hrimf-amr", document)
     tables_made = document["tables"]
     assert list(tables_made) == ["adaptability", "error correction"]
-    assert [row["way"] for row in tables_made["adaptability"]] == list(ADAPTABILITY_UPSAMPLERS)
-    assert measure(find_items(data)[:1], ("closed-form",), every_way=False).parameters.keys() == set(
+    assert [row["upsampling"] for row in tables_made["adaptability"]] == list(ADAPTABILITY_UPSAMPLERS)
+    assert measure(find_items(data)[:1], ("closed-form",), all_upsamplers=False).parameters.keys() == set(
         ADAPTABILITY_UPSAMPLERS
     )
 

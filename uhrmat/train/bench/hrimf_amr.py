@@ -1,7 +1,7 @@
-"""The four tables of HRIMF-AMR (IEEE TIP 2025, Tables II to V) from pictures with trimaps and true alphas.
+"""The four tables of HRIMF-AMR (Ye et al., IEEE TIP 2025, Tables II to V) from pictures with trimaps and true alphas.
 
-Every method works at half the picture's size (or at a working size), and every way up to full size sees the same
-low-resolution matte. What cannot run is left out with its reason.
+Every low-resolution method works at half the picture's size (or at a working size), and every upsampling method starts
+from the same low-resolution matte. What cannot run is left out, with the reason.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from uhrmat.train.bench.pictures import BenchPicture
 from uhrmat.train.bench.work import count_macs
 
 METHODS = ("closed-form", "closed-form+knn", "knn", "lbdm", "rw", "lpn-trimap", "vitmatte")
-"""Low-resolution methods that differ in kind: a local linear model, the same with like pixels tied (the default),
-neighbours in colour, learned locally, edges only, and two networks."""
+"""Low-resolution methods of different kinds: closed form, closed form with KNN affinities (the default), KNN matting,
+learning-based matting, random walk, and two networks."""
 UPSAMPLERS = {
     "bilinear": ("bilinear", None),
     "guided filter": ("guided", None),
@@ -41,17 +41,24 @@ UPSAMPLERS = {
     "DDFE paper size without MDRD": ("ddfe", "ddfe-paper-no-mdrd"),
     "SHM": ("shm", None),
 }
-"""Ways from low resolution to full size: refiner and weights."""
+"""Upsampling methods by the name that tables show: refiner and weights."""
 ADAPTABILITY_UPSAMPLERS = ("bilinear", "guided filter", "DDFE", "DDFE anchored")
-"""Of Table II, for every method; the first method has all of UPSAMPLERS."""
+"""Upsampling methods of Table II, for every low-resolution method; the first one has all of UPSAMPLERS."""
 MEASURES = ("sad", "mse", "grad", "conn", "mad")
 Row = dict[str, float]
 
 
 @dataclass
 class BenchScores:
-    """rows: (method, way) → a row per picture; low: method → MAD and MSE of its low-resolution mattes; skipped: what
-    was left out, with the reason; parameters: of each way; pictures: names."""
+    """What was measured.
+
+    Attributes:
+        rows: by (low-resolution method, upsampling method) a row for each picture.
+        low: by low-resolution method, MAD and MSE of its mattes at low resolution, a row for each picture.
+        skipped: methods that were left out, with the reason.
+        parameters: number of parameters of each upsampling method.
+        pictures: their names.
+    """
 
     rows: dict[tuple[str, str], list[Row]] = field(default_factory=dict)
     low: dict[str, list[Row]] = field(default_factory=dict)
@@ -59,9 +66,9 @@ class BenchScores:
     parameters: dict[str, int] = field(default_factory=dict)
     pictures: list[str] = field(default_factory=list)
 
-    def mean(self, method: str, way: str) -> Row | None:
+    def mean(self, method: str, upsampling: str) -> Row | None:
         """Means over the pictures, None where there are none."""
-        return _mean(self.rows.get((method, way), []))
+        return _mean(self.rows.get((method, upsampling), []))
 
     def mean_low(self, method: str) -> Row | None:
         """`mean` of the low-resolution mattes."""
@@ -70,57 +77,65 @@ class BenchScores:
 
 def measure(
     items: Sequence[BenchPicture], methods: Sequence[str] = METHODS, side: int | None = None,
-    note: Callable[[str], None] = lambda _: None, every_way: bool = True,
+    note: Callable[[str], None] = lambda _: None, all_upsamplers: bool = True,
 ) -> BenchScores:  # fmt: skip
-    """Every method and way on every picture. side: short side of the low-resolution branch, None: half; every_way:
-    all of UPSAMPLERS for the first method, else ADAPTABILITY_UPSAMPLERS for it too."""
-    found = BenchScores()
-    ways = _ways(found, UPSAMPLERS if every_way else ADAPTABILITY_UPSAMPLERS)
-    priors = {name: PriorRegistry(name) for name in methods if _makes(name, found)}
+    """Score every low-resolution method with the upsampling methods on every picture.
+
+    Args:
+        items: pictures with trimaps and true alphas.
+        methods: names of priors; the first one is combined with all of UPSAMPLERS.
+        side: short side of the low-resolution branch in pixels; None for half the picture's size.
+        note: receives a line for each picture.
+        all_upsamplers: False: ADAPTABILITY_UPSAMPLERS for the first method too.
+    """
+    scores = BenchScores()
+    refiners = _load_refiners(scores, UPSAMPLERS if all_upsamplers else ADAPTABILITY_UPSAMPLERS)
+    priors = {name: PriorRegistry(name) for name in methods if _is_known(name, scores)}
     for item in items:
         picture = read_picture(item.picture)
         size = (picture.height, picture.width)
         hints, truth = Hints(trimap=read_trimap(item.trimap, size)), read_matte(item.truth)
         small, known = prior_inputs(picture, hints, side, halved=side is None)
         for name, prior in priors.items():
-            if name in found.skipped:
+            if name in scores.skipped:
                 continue
             try:
                 low = prior.choose(hints.given)[0](small, known)
             except (UhrmatError, ImportError) as error:
-                found.skipped[name] = _reason(error)
+                scores.skipped[name] = _reason(error)
                 continue
-            _measure_one(found, name, picture, hints, small, low, truth, ways if name == methods[0] else _few(ways))
-        found.pictures.append(item.name)
-        note(f"{item.name}: {len(found.pictures)} of {len(items)}")
-    return found
+            chosen = refiners if name == methods[0] else _for_adaptability(refiners)
+            _measure_one(scores, name, picture, hints, small, low, truth, chosen)
+        scores.pictures.append(item.name)
+        note(f"{item.name}: {len(scores.pictures)} of {len(items)}")
+    return scores
 
 
-def _ways(found: BenchScores, names: Iterable[str]) -> dict[str, Refiner]:
-    """The refiners that can be made here; the others go to `found.skipped`."""
-    made: dict[str, Refiner] = {}
-    for way in names:
-        name, weights = UPSAMPLERS[way]
+def _load_refiners(scores: BenchScores, names: Iterable[str]) -> dict[str, Refiner]:
+    """The upsampling methods whose weights are on this machine; the others go to `scores.skipped`."""
+    refiners: dict[str, Refiner] = {}
+    for upsampling in names:
+        name, weights = UPSAMPLERS[upsampling]
         try:
-            made[way] = make_refiner(name, weights, "auto", torch.float32, "cpu")
+            refiners[upsampling] = make_refiner(name, weights, "auto", torch.float32, "cpu")
         except UhrmatError as error:
-            found.skipped[way] = _reason(error)
+            scores.skipped[upsampling] = _reason(error)
             continue
-        net = getattr(made[way], "net", None)
-        found.parameters[way] = sum(p.numel() for p in net.parameters()) if isinstance(net, nn.Module) else 0
-    return made
+        net = getattr(refiners[upsampling], "net", None)
+        scores.parameters[upsampling] = sum(p.numel() for p in net.parameters()) if isinstance(net, nn.Module) else 0
+    return refiners
 
 
-def _few(ways: dict[str, Refiner]) -> dict[str, Refiner]:
-    return {way: refiner for way, refiner in ways.items() if way in ADAPTABILITY_UPSAMPLERS}
+def _for_adaptability(refiners: dict[str, Refiner]) -> dict[str, Refiner]:
+    return {name: refiner for name, refiner in refiners.items() if name in ADAPTABILITY_UPSAMPLERS}
 
 
-def _makes(name: str, found: BenchScores) -> bool:
+def _is_known(name: str, scores: BenchScores) -> bool:
     try:
         PriorRegistry(name)
     except UhrmatError as error:
-        found.skipped[name] = _reason(error)
-    return name not in found.skipped
+        scores.skipped[name] = _reason(error)
+    return name not in scores.skipped
 
 
 def _reason(error: Exception) -> str:
@@ -128,27 +143,35 @@ def _reason(error: Exception) -> str:
 
 
 def _measure_one(
-    found: BenchScores, method: str, picture: Picture, hints: Hints, small: np.ndarray, low: PriorResult,
-    truth: np.ndarray, ways: dict[str, Refiner],
+    scores: BenchScores, method: str, picture: Picture, hints: Hints, small: np.ndarray, low: PriorResult,
+    truth: np.ndarray, refiners: dict[str, Refiner],
 ) -> None:  # fmt: skip
     trimap = hints.trimap
     assert trimap is not None
     shape = low.alpha.shape[:2]
     open_share = area_average((trimap == 128).astype(np.float32), shape)
-    found.low.setdefault(method, []).append(_low_error(low.alpha, area_average(truth, shape), open_share))
-    job = RefineInput(picture, small, low.alpha, trimap, trimap_mask(trimap))
-    for way, refiner in ways.items():
-        found.rows.setdefault((method, way), []).append(measure_refiner(refiner, job, truth))
+    scores.low.setdefault(method, []).append(_low_error(low.alpha, area_average(truth, shape), open_share))
+    inputs = RefineInput(picture, small, low.alpha, trimap, trimap_mask(trimap))
+    for upsampling, refiner in refiners.items():
+        scores.rows.setdefault((method, upsampling), []).append(measure_refiner(refiner, inputs, truth))
 
 
-def measure_refiner(refiner: Refiner, job: RefineInput, truth: np.ndarray) -> Row:
-    """MEASURES of a refined job with a trimap, in 8 bits over its unknown region; with seconds, and operations as
-    gflops. truth: (H, W) true alpha."""
-    assert job.trimap is not None
-    alpha = upsampled_prior(job.prior, job.trimap)
-    row = _refined(refiner, job, alpha)
-    apply_trimap(alpha, job.trimap)
-    values = score(np.rint(alpha * 255).astype(np.float32) / 255, truth, job.trimap).values
+def measure_refiner(refiner: Refiner, inputs: RefineInput, truth: np.ndarray) -> Row:
+    """Refine and score in 8 bits over the trimap's unknown region.
+
+    Args:
+        refiner: upsampling method.
+        inputs: with a trimap.
+        truth: (H, W) true alpha in [0, 1].
+
+    Returns:
+        MEASURES by name, "seconds", and "gflops": thousand million operations of the network.
+    """
+    assert inputs.trimap is not None
+    alpha = upsampled_prior(inputs.prior, inputs.trimap)
+    row = _refined(refiner, inputs, alpha)
+    apply_trimap(alpha, inputs.trimap)
+    values = score(np.rint(alpha * 255).astype(np.float32) / 255, truth, inputs.trimap).values
     return row | {name: values[name] for name in MEASURES}
 
 
@@ -159,14 +182,14 @@ def _low_error(alpha: np.ndarray, truth: np.ndarray, weight: np.ndarray) -> Row:
 
 
 @torch.inference_mode()
-def _refined(refiner: Refiner, job: RefineInput, alpha: np.ndarray) -> Row:
+def _refined(refiner: Refiner, inputs: RefineInput, alpha: np.ndarray) -> Row:
     """Refines in place; seconds, and thousand million operations of its network."""
     net = getattr(refiner, "net", nn.Identity())
-    with count_macs(net) as work:
+    with count_macs(net) as counter:
         start = time.perf_counter()
-        refiner.refine(job, alpha)
+        refiner.refine(inputs, alpha)
         seconds = time.perf_counter() - start
-    return {"seconds": seconds, "gflops": work.gflops}
+    return {"seconds": seconds, "gflops": counter.gflops}
 
 
 def _mean(rows: list[Row]) -> Row | None:

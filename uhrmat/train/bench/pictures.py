@@ -29,11 +29,11 @@ def find_items(folder: Path) -> list[BenchPicture]:
             return _complete(
                 [BenchPicture(p.stem, *(base / part / p.name for part in _SPLIT)) for p in _png(base / "Images")]
             )
-    found = [
+    items = [
         BenchPicture(p.stem, p, *(p.with_name(f"{p.stem}_{kind}.png") for kind in ("trimap", "gt")))
         for p in _png(folder)
     ]
-    return _complete(found)
+    return _complete(items)
 
 
 def _png(folder: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Tables II to V of HRIMF-AMR from what was measured."""
+"""Tables II to V of HRIMF-AMR (Ye et al., IEEE TIP 2025) from measured scores."""
 
 from __future__ import annotations
 
@@ -9,35 +9,36 @@ from uhrmat.train.bench.hrimf_amr import ADAPTABILITY_UPSAMPLERS, UPSAMPLERS, Be
 
 Table = list[dict[str, Any]]
 TITLES = {
-    "adaptability": "Table II, adaptability: each method at low resolution and four ways up",
-    "ablation": "Table III, ablation: ways up from the first method",
+    "adaptability": "Table II, adaptability: each low-resolution method with four upsampling methods",
+    "ablation": "Table III, ablation: upsampling methods after the first low-resolution method",
     "error correction": "Table IV, error correction: MAD and MSE of the mattes at low resolution and after DDFE",
-    "complexity": "Table V, complexity: parameters, operations and seconds of the way up, a picture's mean",
+    "complexity": "Table V, complexity: parameters, operations and seconds of the upsampling method, mean",
 }
 
 BRIEF = ("adaptability", "error correction")
-"""Those that need no way up but ADAPTABILITY_UPSAMPLERS."""
+"""Tables that need ADAPTABILITY_UPSAMPLERS only."""
 
 
-def tables(found: BenchScores, methods: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+def tables(scores: BenchScores, methods: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
     """The four tables by name, a list of rows each."""
     first = methods[0]
     return {
         "adaptability": [
-            {"method": method, "way": way, **_pick(row, "sad", "mse", "grad", "conn")}
-            for method in methods for way in ADAPTABILITY_UPSAMPLERS if (row := found.mean(method, way))
+            {"method": method, "upsampling": upsampler, **_pick(row, "sad", "mse", "grad", "conn")}
+            for method in methods for upsampler in ADAPTABILITY_UPSAMPLERS if (row := scores.mean(method, upsampler))
         ],
         "ablation": [
-            {"way": way, **_pick(row, "sad", "mse", "grad", "conn")}
-            for way in UPSAMPLERS if (row := found.mean(first, way))
+            {"upsampling": upsampler, **_pick(row, "sad", "mse", "grad", "conn")}
+            for upsampler in UPSAMPLERS if (row := scores.mean(first, upsampler))
         ],
         "error correction": [
             {"method": method, "low mad": low["mad"], "low mse": low["mse"], **_pick(row, "mad", "mse")}
-            for method in methods if (low := found.mean_low(method)) and (row := found.mean(method, "DDFE"))
+            for method in methods if (low := scores.mean_low(method)) and (row := scores.mean(method, "DDFE"))
         ],
         "complexity": [
-            {"way": way, "parameters": found.parameters[way], **_pick(row, "gflops", "seconds", "mse")}
-            for way in UPSAMPLERS if (row := found.mean(first, way))
+            {"upsampling": upsampler, "parameters": scores.parameters[upsampler],
+             **_pick(row, "gflops", "seconds", "mse")}
+            for upsampler in UPSAMPLERS if (row := scores.mean(first, upsampler))
         ],
     }  # fmt: skip
 

@@ -29,16 +29,16 @@ def count_macs(net: nn.Module) -> Iterator[MacCounter]:
 
     A transposed convolution of stride 2 has a quarter of its taps at a site. Activations and sums are left out.
     """
-    work = MacCounter()
+    counter = MacCounter()
 
     def count(module: nn.Module, inputs: tuple[Any, ...], result: Any) -> None:
         assert isinstance(module, SparseConv)
         taps = module.weight.numel() // (4 if module.kind == "inverse" else 1)
-        work.macs += taps * _sites(inputs[0], result.level)
+        counter.macs += taps * _sites(inputs[0], result.level)
 
     hooks = [layer.register_forward_hook(count) for layer in net.modules() if isinstance(layer, SparseConv)]
     try:
-        yield work
+        yield counter
     finally:
         for hook in hooks:
             hook.remove()

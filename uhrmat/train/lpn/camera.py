@@ -27,12 +27,12 @@ def adjust_tone(pixels: np.ndarray, rng: np.random.Generator, strength: float) -
     offset = rng.normal(0, 0.03 * strength)
     ramp = (np.arange(256, dtype=np.float32) / 255) ** gamma
     table = np.clip(ramp[:, None] * gain + offset, 0, 1)
-    found = cv2.LUT(pixels, np.rint(table * 255).astype(np.uint8)[None])
+    graded = cv2.LUT(pixels, np.rint(table * 255).astype(np.uint8)[None])
     if rng.random() < 0.5:
-        grey = cv2.cvtColor(cv2.cvtColor(found, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+        grey = cv2.cvtColor(cv2.cvtColor(graded, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
         colour = float(np.clip(rng.normal(1, 0.35 * strength), 0, 1.8))
-        found = cv2.addWeighted(found, colour, grey, 1 - colour, 0)
-    return np.asarray(found, np.uint8)
+        graded = cv2.addWeighted(graded, colour, grey, 1 - colour, 0)
+    return np.asarray(graded, np.uint8)
 
 
 def _coarse(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -63,8 +63,8 @@ class PersonTask:
         """Cross entropy, soft overlap and edges, and the teacher's hints."""
         image = batch["image"].contiguous(memory_format=torch.channels_last)
         with torch.autocast(image.device.type, dtype, enabled=dtype != torch.float32):
-            answer, read = net.forward_with_hints(image) if isinstance(net, StudentNet) else (net(image), {})
-        total, parts = person_loss(self.recipe, answer.logits, batch["alpha"])
+            result, read = net.forward_with_hints(image) if isinstance(net, StudentNet) else (net(image), {})
+        total, parts = person_loss(self.recipe, result.logits, batch["alpha"])
         if read:
             hints = hint_loss(read, {grid: batch[grid] for grid in read})
             total, parts = total + self.recipe.hint * hints, parts | {"hints": float(hints.detach())}
@@ -76,23 +76,23 @@ class PersonTask:
         if not self._kept:
             self._kept = [_prepared(source) for source in held_out_people(self.data)[:_VALIDATED]]
         device, rows = next(net.parameters()).device, []
-        for image, true in self._kept:
+        for image, target in self._kept:
             with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-                found = torch.sigmoid(net.eval()(image.to(device)).logits)[0, 0].cpu().numpy()
-            rows.append((mask_iou(found > 0.5, true > 0.5), 1000 * float(np.abs(found - true).mean())))
+                alpha = torch.sigmoid(net.eval()(image.to(device)).logits)[0, 0].cpu().numpy()
+            rows.append((mask_iou(alpha > 0.5, target > 0.5), 1000 * float(np.abs(alpha - target).mean())))
         iou, error = np.mean(rows, 0) if rows else (0.0, 0.0)
         return {"iou": float(iou), "mae": float(error)}
 
 
 def person_loss(recipe: PersonRecipe, logits: Tensor, alpha: Tensor) -> tuple[Tensor, dict[str, float]]:
     """The recipe's weighted loss of (B, 1, H, W) logits, and its parts."""
-    found = torch.sigmoid(logits)
-    shared, either = (found * alpha).sum((1, 2, 3)), (found + alpha - found * alpha).sum((1, 2, 3))
+    probability = torch.sigmoid(logits)
+    shared, either = (probability * alpha).sum((1, 2, 3)), (probability + alpha - probability * alpha).sum((1, 2, 3))
     slack = 0.002 * alpha[0].numel()
     parts = {
         "bce": F.binary_cross_entropy_with_logits(logits, alpha),
         "dice": (1 - (shared + slack) / (either + slack)).mean(),
-        "gradient": gradient(found, alpha, torch.ones_like(alpha)),
+        "gradient": gradient(probability, alpha, torch.ones_like(alpha)),
     }
     total = recipe.bce * parts["bce"] + recipe.dice * parts["dice"] + recipe.gradient * parts["gradient"]
     return total, {name: float(part.detach()) for name, part in parts.items()}

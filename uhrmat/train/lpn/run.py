@@ -79,10 +79,10 @@ def figures(net: PersonNet, data: Path) -> list[str]:
     find, people = make_segmenter(net), held_out_people(data)
     lines = []
     if people:
-        found = measure_people(find, people)
+        row = measure_people(find, people)
         lines.append(
-            f"{len(people)} street photographs never trained on: IoU at 0.5 {found['iou']:.4f} (tenth percentile "
-            f"{found['worst']:.3f}), mean absolute error {found['mae']:.1f} / 1000. `{COMMAND}`"
+            f"{len(people)} street photographs never trained on: IoU at 0.5 {row['iou']:.4f} (tenth percentile "
+            f"{row['worst']:.3f}), mean absolute error {row['mae']:.1f} / 1000. `{COMMAND}`"
         )
     places = [source for source in find_sources(data) if source.kind == "places"]
     if places:

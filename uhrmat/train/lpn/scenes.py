@@ -41,12 +41,12 @@ class SceneStream(IterableDataset[dict[str, Tensor]]):
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         cv2.setNumThreads(1)
-        painter, teacher = SceneGenerator(PhotoCache(self.folder)), self.teacher.load() if self.teacher else None
+        generator, teacher = SceneGenerator(PhotoCache(self.folder)), self.teacher.load() if self.teacher else None
         for number in batch_numbers(self.start):
             rng = np.random.default_rng([self.seed, number])
             side, count = self.sizes(number)
             shape = batch_shape(side, rng)
-            batch = collate([painter.draw(shape, rng) for _ in range(count)])
+            batch = collate([generator.draw(shape, rng) for _ in range(count)])
             yield batch | (teacher(batch["image"]) if teacher else {})
 
 
@@ -89,14 +89,14 @@ class SceneGenerator:
         """One picture of a random kind, as a camera would have taken it."""
         pick = rng.random()
         if pick < _PHOTO or not self.store.names["places"]:
-            found = self._photo("people", shape, rng)
+            picture = self._photo("people", shape, rng)
         elif pick < _PHOTO + _PORTRAIT and self.store.names["portraits"]:
-            found = self._photo("portraits", shape, rng)
+            picture = self._photo("portraits", shape, rng)
         elif pick < _PHOTO + _PORTRAIT + _COMPOSITE:
-            found = self._composite(shape, rng)
+            picture = self._composite(shape, rng)
         else:
-            found = self._empty(shape, rng)
-        return simulate_camera(found[0], rng), found[1]
+            picture = self._empty(shape, rng)
+        return simulate_camera(picture[0], rng), picture[1]
 
     def _levels(self, kind: str, rng: np.random.Generator) -> list[np.ndarray]:
         names = self.store.names[kind]
@@ -105,21 +105,21 @@ class SceneGenerator:
     def _photo(self, kind: str, shape: tuple[int, int], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         levels = self._levels(kind, rng)
         window = fit_window(_person(levels, shape, rng), levels[0].shape[:2])
-        found = resample_window(levels, window, shape, cv2.BORDER_REFLECT_101)
-        return found[..., :3], found[..., 3]
+        layer = resample_window(levels, window, shape, cv2.BORDER_REFLECT_101)
+        return layer[..., :3], layer[..., 3]
 
     def _place(self, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
         """A picture without people: a photographed or generated place, sometimes out of focus."""
         if rng.random() < 0.15:
             stage = Stage(rng, *shape)
-            found = np.rint(generate_surface(stage) * 255).astype(np.uint8)
+            place = np.rint(generate_surface(stage) * 255).astype(np.uint8)
         else:
             levels = self._levels("places", rng)
             window = place_window(levels[0].shape[:2], shape, rng)
-            found = resample_window(levels, window, shape, cv2.BORDER_REFLECT_101)
+            place = resample_window(levels, window, shape, cv2.BORDER_REFLECT_101)
         if rng.random() < 0.35:
-            found = cv2.GaussianBlur(found, (0, 0), float(np.exp(rng.uniform(0.0, np.log(8.0)))))
-        return np.asarray(found, np.uint8)
+            place = cv2.GaussianBlur(place, (0, 0), float(np.exp(rng.uniform(0.0, np.log(8.0)))))
+        return np.asarray(place, np.uint8)
 
     def _composite(self, shape: tuple[int, int], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """One to three people on a place, now and then behind or before something that is no person."""
@@ -148,12 +148,12 @@ class SceneGenerator:
     def _pasted(self, image: np.ndarray, kind: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """The picture with a cut-out over it, and the cover (H, W) float32 in [0, 1]."""
         levels, shape = self._levels(kind, rng), image.shape[:2]
-        found = resample_window(levels, _person(levels, shape, rng), shape, cv2.BORDER_CONSTANT)
-        mask = found[..., 3]
+        cutout = resample_window(levels, _person(levels, shape, rng), shape, cv2.BORDER_CONSTANT)
+        mask = cutout[..., 3]
         if kind == "people":  # masks are off by a pixel or more, and hard
             mask = cv2.GaussianBlur(cv2.erode(mask, np.ones((3, 3), np.uint8)), (0, 0), rng.uniform(0.5, 1.1))
         cover = mask.astype(np.float32) / 255
-        front = adjust_tone(np.ascontiguousarray(found[..., :3]), rng, 0.7).astype(np.float32)
+        front = adjust_tone(np.ascontiguousarray(cutout[..., :3]), rng, 0.7).astype(np.float32)
         joined = image + cover[..., None] * (front - image)
         return np.rint(joined).astype(np.uint8), cover
 

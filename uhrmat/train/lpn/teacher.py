@@ -65,14 +65,14 @@ class TeacherSession:
     def __call__(self, images: Tensor) -> dict[str, Tensor]:
         """Of (B, 3, H, W) float32 in [0, 1], stretched to the teacher's size: for each grid (B, C, h, w) float16."""
         height, width = self._input.shape[2:]
-        found = [self._one(_stretched(image.numpy(), height, width)) for image in images]
-        return {grid: torch.from_numpy(np.stack([one[grid] for one in found])) for grid in self._layers}
+        features = [self._one(_stretched(image.numpy(), height, width)) for image in images]
+        return {grid: torch.from_numpy(np.stack([one[grid] for one in features])) for grid in self._layers}
 
     def _one(self, picture: np.ndarray) -> dict[str, np.ndarray]:
         names = [name for layers in self._layers.values() for name in layers]
-        told = dict(zip(names, self._session.run(names, {self._input.name: picture}), strict=True))
+        tensors = dict(zip(names, self._session.run(names, {self._input.name: picture}), strict=True))
         return {
-            grid: np.concatenate([told[name][0] for name in layers]).astype(np.float16)
+            grid: np.concatenate([tensors[name][0] for name in layers]).astype(np.float16)
             for grid, layers in self._layers.items()
         }
 
@@ -92,9 +92,9 @@ class StudentNet(PersonNet):
         })  # fmt: skip
 
     def forward_with_hints(self, image: Tensor) -> tuple[LPNOutput, dict[str, Tensor]]:
-        """The answer, and what is read at each grid: (B, C, h, w)."""
-        answer, features = self.seen(image)
-        return answer, {grid: reader(torch.cat(features[grid], 1)) for grid, reader in self.readers.items()}
+        """The result, and what is read at each grid: (B, C, h, w)."""
+        result, features = self.seen(image)
+        return result, {grid: reader(torch.cat(features[grid], 1)) for grid, reader in self.readers.items()}
 
 
 def hint_loss(read: dict[str, Tensor], hints: dict[str, Tensor]) -> Tensor:
@@ -102,8 +102,8 @@ def hint_loss(read: dict[str, Tensor], hints: dict[str, Tensor]) -> Tensor:
     the batch; what is read is brought to their size."""
     parts = []
     for grid, hint in hints.items():
-        true = hint.float()
-        true = (true - true.mean((0, 2, 3), keepdim=True)) / (true.std((0, 2, 3), keepdim=True) + 1e-3)
-        found = F.interpolate(read[grid].float(), true.shape[-2:], mode="bilinear", align_corners=False)
-        parts.append(F.mse_loss(found, true))
+        target = hint.float()
+        target = (target - target.mean((0, 2, 3), keepdim=True)) / (target.std((0, 2, 3), keepdim=True) + 1e-3)
+        resized = F.interpolate(read[grid].float(), target.shape[-2:], mode="bilinear", align_corners=False)
+        parts.append(F.mse_loss(resized, target))
     return torch.stack(parts).mean()

@@ -37,8 +37,8 @@ def resample_window(levels: Sequence[np.ndarray], window: Window, shape: tuple[i
     offset = centre - axes @ middle + axes @ (0.5, 0.5) - 0.5
     inverse = np.column_stack([axes, offset])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    found = cv2.warpAffine(np.asarray(pixels), inverse, shape[::-1], flags=flags, borderMode=border)
-    return np.asarray(found, np.uint8)
+    resampled = cv2.warpAffine(np.asarray(pixels), inverse, shape[::-1], flags=flags, borderMode=border)
+    return np.asarray(resampled, np.uint8)
 
 
 def person_window(mask: np.ndarray, scale: float, shape: tuple[int, int], rng: np.random.Generator) -> Window:

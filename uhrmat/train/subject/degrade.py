@@ -60,10 +60,10 @@ def _compressed(image: Tensor, dice: torch.Generator) -> Tensor:
     ycc = torch.einsum("dc,bchw->bdhw", to, image)
     count, _, height, width = image.shape
     blocks = ycc.reshape(count, 3, height // 8, 8, width // 8, 8).permute(0, 1, 2, 4, 3, 5)
-    found = basis @ blocks @ basis.T
+    coefficients = basis @ blocks @ basis.T
     scale = image.new_tensor([1.0, 2.0, 2.0])[:, None, None, None, None] * steps
-    found = basis.T @ ((found / scale).round() * scale) @ basis
-    ycc = found.permute(0, 1, 2, 4, 3, 5).reshape(count, 3, height, width)
+    coefficients = basis.T @ ((coefficients / scale).round() * scale) @ basis
+    ycc = coefficients.permute(0, 1, 2, 4, 3, 5).reshape(count, 3, height, width)
     return torch.einsum("cd,bdhw->bchw", torch.linalg.inv(to), ycc)
 
 

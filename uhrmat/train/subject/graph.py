@@ -160,12 +160,12 @@ def _clip(inputs: list[Any], settings: dict[str, Any]) -> Tensor:
 
 
 def _slice(inputs: list[Any], _: dict[str, Any]) -> Any:
-    found, starts, ends = inputs[0], _integers(inputs[1]), _integers(inputs[2])
+    tensor, starts, ends = inputs[0], _integers(inputs[1]), _integers(inputs[2])
     axes = _integers(inputs[3]) if len(inputs) > 3 and inputs[3] is not None else list(range(len(starts)))
-    where = [slice(None)] * found.ndim
+    slices = [slice(None)] * tensor.ndim
     for axis, start, end in zip(axes, starts, ends, strict=True):
-        where[axis] = slice(start, end)
-    return found[tuple(where)]
+        slices[axis] = slice(start, end)
+    return tensor[tuple(slices)]
 
 
 def _concat(inputs: list[Any], settings: dict[str, Any]) -> Any:

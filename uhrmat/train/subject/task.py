@@ -100,7 +100,7 @@ class SubjectTask:
         """Mean IoU at 0.5 for people, animals and objects held out, against masks and the teachers' common label, and
         the mean area marked in places without a subject."""
         rows = self.pool.select(lambda p: p.held_out and p.tag != "ambiguous").nonzero()[:, 0]
-        found: dict[str, list[float]] = {}
+        figures: dict[str, list[float]] = {}
         net.eval()
         for first in range(0, len(rows), 16):
             some = rows[first : first + 16]
@@ -114,25 +114,25 @@ class SubjectTask:
             for row, mask in zip(some.tolist(), marked[:, 0], strict=True):
                 photo, true = self.pool.photos[row], self.pool.planes[row, 3] > 127
                 if photo.tag == "none":
-                    found.setdefault("none_area", []).append(float(mask.float().mean()))
+                    figures.setdefault("none_area", []).append(float(mask.float().mean()))
                 else:
                     name = "street" if photo.source == "people" else photo.tag
                     union = float((mask | true).sum())
-                    found.setdefault(f"iou_{name}", []).append(float((mask & true).sum()) / max(1.0, union))
-        return {name: sum(values) / len(values) for name, values in sorted(found.items())}
+                    figures.setdefault(f"iou_{name}", []).append(float((mask & true).sum()) / max(1.0, union))
+        return {name: sum(values) / len(values) for name, values in sorted(figures.items())}
 
 
-def plane_loss(logits: Tensor, true: Tensor, weight: Tensor, name: str) -> dict[str, Tensor]:
+def plane_loss(logits: Tensor, target: Tensor, weight: Tensor, name: str) -> dict[str, Tensor]:
     """Cross entropy, soft overlap and difference of gradients of one plane (B, 1, H, W), weighted pixel by pixel."""
-    found = torch.sigmoid(logits)
+    alpha = torch.sigmoid(logits)
     every = weight.sum().clamp(min=1.0)
-    entropy = F.binary_cross_entropy_with_logits(logits, true, weight, reduction="sum") / every
-    shared = (found * true * weight).sum((1, 2, 3))
-    either = ((found + true - found * true) * weight).sum((1, 2, 3))
-    slack = 0.002 * true[0].numel()
+    entropy = F.binary_cross_entropy_with_logits(logits, target, weight, reduction="sum") / every
+    shared = (alpha * target * weight).sum((1, 2, 3))
+    either = ((alpha + target - alpha * target) * weight).sum((1, 2, 3))
+    slack = 0.002 * target[0].numel()
     used = (weight.amax((1, 2, 3)) > 0).float()
     overlap = (used * (1 - (shared + slack) / (either + slack))).sum() / used.sum().clamp(min=1.0)
-    off = (found - true) * weight
+    off = (alpha - target) * weight
     edges = ((off[..., 1:] - off[..., :-1]).abs().sum() + (off[..., 1:, :] - off[..., :-1, :]).abs().sum()) / every
     return {f"{name}_bce": entropy, f"{name}_dice": overlap, f"{name}_gradient": edges}
 
@@ -144,8 +144,8 @@ def initial_state(student: Student, weights: dict[str, Tensor]) -> dict[str, Ten
     """
     state = {name: value.clone() for name, value in student.state_dict().items()}
     for name, value in weights.items():
-        found = torch.cat([value, value]) if name.startswith("head.") and len(value) == 4 else value
-        if state.get(f"net.{name}", torch.empty(0)).shape != found.shape:
+        tensor = torch.cat([value, value]) if name.startswith("head.") and len(value) == 4 else value
+        if state.get(f"net.{name}", torch.empty(0)).shape != tensor.shape:
             raise ValueError(name)
-        state[f"net.{name}"] = found
+        state[f"net.{name}"] = tensor
     return state

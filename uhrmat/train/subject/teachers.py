@@ -116,14 +116,14 @@ class Ensemble(nn.Module):
 
     def hints(self, images: Tensor, teachers: Sequence[str]) -> dict[str, Tensor]:
         """Features of pictures (B, 3, H, W) in [0, 1] that the named teachers compute, by grid, each (B, C, h, w)."""
-        found: dict[str, list[Tensor]] = {}
+        features: dict[str, list[Tensor]] = {}
         for name in teachers:
             spec = TEACHERS[name]
             layers = iter(self._run(name, images)[1:])
             for grid, names in spec.hints.items():
-                found.setdefault(grid, []).extend(next(layers).float() for _ in names)
+                features.setdefault(grid, []).extend(next(layers).float() for _ in names)
         joined = {}
-        for grid, parts in found.items():
+        for grid, parts in features.items():
             scale = {"quarter": 4, "eighth": 8, "sixteenth": 16}[grid]
             size = -(-images.shape[-2] // scale), -(-images.shape[-1] // scale)
             joined[grid] = torch.cat([_sized(part, size) for part in parts], 1)
@@ -134,8 +134,8 @@ class Ensemble(nn.Module):
         picture = spec.feed(_sized(images, spec.side))
         if picture.shape[1] == 3:  # as fast convolutions want it; what a network takes as NHWC is so already
             picture = picture.contiguous(memory_format=torch.channels_last)
-        found: tuple[Tensor, ...] = net(picture)
-        return found
+        tensors: tuple[Tensor, ...] = net(picture)
+        return tensors
 
 
 def _sized(x: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
@@ -188,10 +188,10 @@ def label(ensemble: Ensemble, images: Tensor) -> dict[str, Tensor]:
 
 def _mirrored(ensemble: Ensemble, images: Tensor) -> dict[str, Tensor]:
     """Mean of the results for pictures and for their mirror images."""
-    found = ensemble.predict_all(torch.cat([images, images.flip(-1)]))
-    flat = {"u2netp": found["u2netp"]["subject"], "animal": found["deeplab"]["animal"]}
-    flat |= {"any": found["deeplab"]["subject"]}
-    flat |= {f"person:{name}": found[name]["person"] for name in ("selfie", "bodypix", "deeplab")}
+    planes = ensemble.predict_all(torch.cat([images, images.flip(-1)]))
+    flat = {"u2netp": planes["u2netp"]["subject"], "animal": planes["deeplab"]["animal"]}
+    flat |= {"any": planes["deeplab"]["subject"]}
+    flat |= {f"person:{name}": planes[name]["person"] for name in ("selfie", "bodypix", "deeplab")}
     halves = {name: plane.chunk(2) for name, plane in flat.items()}
     return {name: (straight + turned.flip(-1)) / 2 for name, (straight, turned) in halves.items()}
 
@@ -231,6 +231,6 @@ def _restored(planes: Tensor, boxes: Tensor, outside: Tensor) -> Tensor:
         inverse[:, axis, axis] = 1 / matrix[:, axis, axis]
         inverse[:, axis, 2] = -matrix[:, axis, 2] / matrix[:, axis, axis]
     grid = F.affine_grid(inverse, list(outside.shape), align_corners=False)
-    found = F.grid_sample(planes, grid, padding_mode="border", align_corners=False)
+    restored = F.grid_sample(planes, grid, padding_mode="border", align_corners=False)
     inside = F.grid_sample(torch.ones_like(planes), grid, padding_mode="zeros", align_corners=False)
-    return inside * found + (1 - inside) * outside
+    return inside * restored + (1 - inside) * outside

@@ -58,10 +58,10 @@ class Converter:
 
     def options(self, operator: Any, kind: str) -> Any:
         """The table of an operator's settings, such as Conv2DOptions."""
-        found = getattr(self.t, kind)()
-        held = operator.BuiltinOptions()
-        found.Init(held.Bytes, held.Pos)
-        return found
+        table = getattr(self.t, kind)()
+        raw = operator.BuiltinOptions()
+        table.Init(raw.Bytes, raw.Pos)
+        return table
 
     def shape(self, index: int) -> list[int]:
         """As TFLite states it, (1, h, w, c)."""
@@ -78,9 +78,9 @@ class Converter:
             return self.values[index]
         tensor = self.graph.Tensors(index)
         raw = self.model.Buffers(tensor.Buffer()).DataAsNumpy().tobytes()
-        found = np.frombuffer(raw, _TYPES[tensor.Type()]).reshape(self.shape(index))
+        values = np.frombuffer(raw, _TYPES[tensor.Type()]).reshape(self.shape(index))
         scale, zero = self.steps(index)
-        return found if scale is None else np.float32(scale) * (found.astype(np.float32) - np.float32(zero))
+        return values if scale is None else np.float32(scale) * (values.astype(np.float32) - np.float32(zero))
 
     def is_constant(self, index: int) -> bool:
         buffer = self.graph.Tensors(index).Buffer()
@@ -88,10 +88,10 @@ class Converter:
 
     def steps(self, index: int) -> tuple[float | None, int]:
         """Scale and zero of a quantised tensor."""
-        found = self.graph.Tensors(index).Quantization()
-        if found is None or found.ScaleLength() == 0:
+        quantization = self.graph.Tensors(index).Quantization()
+        if quantization is None or quantization.ScaleLength() == 0:
             return None, 0
-        return float(found.Scale(0)), int(found.ZeroPoint(0))
+        return float(quantization.Scale(0)), int(quantization.ZeroPoint(0))
 
     def weight(self, value: np.ndarray | np.generic) -> str:
         self.count += 1
@@ -138,8 +138,8 @@ def _conv(c: Converter, operator: Any, into: list[int], out: int) -> None:
         pads = _pads(c.shape(into[0])[1:3], kernel.shape[2:], stride, dilation)
     names = [f"t{into[0]}", c.weight(kernel), c.weight(c.constant(into[2]).astype(np.float32))]
     group = kernel.shape[0] if depthwise else 1
-    found = c.add("Conv", names, strides=stride, dilations=dilation, pads=pads, group=group)
-    c.finish(found, out, settings.FusedActivationFunction())
+    result = c.add("Conv", names, strides=stride, dilations=dilation, pads=pads, group=group)
+    c.finish(result, out, settings.FusedActivationFunction())
 
 
 def _transposed(c: Converter, operator: Any, into: list[int], out: int) -> None:
@@ -176,8 +176,8 @@ def _resize(c: Converter, operator: Any, into: list[int], out: int) -> None:
     mode = "align_corners" if settings.AlignCorners() else "asymmetric"
     mode = "half_pixel" if settings.HalfPixelCenters() else mode
     size = c.weight(np.array(c.nchw(out), np.int64))
-    found = c.add("Resize", [f"t{into[0]}", "", "", size], mode="linear", coordinate_transformation_mode=mode)
-    c.finish(found, out)
+    result = c.add("Resize", [f"t{into[0]}", "", "", size], mode="linear", coordinate_transformation_mode=mode)
+    c.finish(result, out)
 
 
 def _concat(c: Converter, operator: Any, into: list[int], out: int) -> None:

@@ -76,8 +76,8 @@ class ViewGenerator:
         from_subjects = torch.multinomial(self.subjects, count, True, generator=dice)
         base = torch.where(made, from_places, from_subjects)
         grid = self._grid(base, shape, dice, paste=False)
-        found = self._sampled(base, grid, "reflection")
-        image, subject, person, weight = found[:, :3], found[:, 3:4], found[:, 4:5], found[:, 5:6]
+        planes = self._sampled(base, grid, "reflection")
+        image, subject, person, weight = planes[:, :3], planes[:, 3:4], planes[:, 4:5], planes[:, 5:6]
         known = self.pool.person_known[base]
         image = _out_of_focus(image, made & (_uniform(count, dice, device) < 0.35), dice)
         for share in (1.0, 0.22):
