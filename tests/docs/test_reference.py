@@ -110,6 +110,21 @@ def test_the_five_questions_are_answered_by_their_grep() -> None:
         assert result.returncode == 0 and result.stdout, command
 
 
+TERMS = (
+    "low-resolution alpha", "prior", "PriorResult", "run_prior", "refiner", "RefineInput", "residual baseline",
+    "unknown region", "known foreground", "known background", "trimap from thresholded alpha", "KNN affinities",
+    "non-local affinities", "IRLS", "distance-based data term", "clamp", "apply trimap", "restore prior mean",
+    "temporal averaging of static regions", "mask propagation", "key frame", "upsampling method", "detail crops",
+    "warm-up", "prefetch", "lazy import", "image task", "batch run", "clip spec", "active set", "spatial sparsity",
+    "temporal sparsity", "Masked-SE", "DDFE", "MDRD", "dtSSD",
+)  # fmt: skip
+
+
+def test_the_glossary_has_the_terms() -> None:
+    text = (ROOT / "docs" / "glossary.md").read_text("utf-8")
+    assert not [term for term in TERMS if term not in text]
+
+
 @pytest.mark.parametrize("paper", ["SparseMat", "HRIMF-AMR"])
 def test_equations_are_named_with_their_paper(paper: str) -> None:
     """Every equation of docs/papers.md has a function and a test that exist."""
