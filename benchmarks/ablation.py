@@ -33,8 +33,10 @@ from uhrmat.media import read_picture
 from uhrmat.media.resample import area_average
 from uhrmat.prior.prefetch import prior_inputs
 from uhrmat.prior.registry import PriorRegistry
-from uhrmat.refine.refiner import RefineInput, Refiner, SHMRefiner, make_refiner
+from uhrmat.refine.base import RefineInput, Refiner
+from uhrmat.refine.registry import make_refiner
 from uhrmat.refine.shm.network import SHM
+from uhrmat.refine.shm.refiner import SHMRefiner
 from uhrmat.sparsity.spatial import SPATIAL_SPARSITY, trimap_mask
 from uhrmat.train.bench.hrimf_amr import measure_refiner
 from uhrmat.train.bench.pictures import BenchPicture, find_items

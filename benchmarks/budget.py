@@ -31,10 +31,11 @@ from uhrmat.media.resample import area_average
 from uhrmat.metrics import score
 from uhrmat.prior.base import working_shape
 from uhrmat.prior.prefetch import downsample_picture
+from uhrmat.refine.base import RefineInput
 from uhrmat.refine.fuse import upsampled_prior
-from uhrmat.refine.memory.overflow import refine_with_budget
-from uhrmat.refine.memory.parts import count_cells
-from uhrmat.refine.refiner import RefineInput, SHMRefiner
+from uhrmat.refine.memory.tiling import count_cells
+from uhrmat.refine.runner import refine_with_budget
+from uhrmat.refine.shm.refiner import SHMRefiner
 from uhrmat.sparsity.spatial import trimap_mask
 from uhrmat.train.synth import render_scene
 

@@ -27,10 +27,11 @@ from safetensors.torch import save_file
 from uhrmat.core.devices import PRECISIONS
 from uhrmat.core.memory import resident_memory
 from uhrmat.media import Picture
-from uhrmat.refine.memory.budget import CALIBRATION, Cost
-from uhrmat.refine.memory.parts import count_cells
-from uhrmat.refine.refiner import RefineInput, SHMRefiner
+from uhrmat.refine.base import RefineInput
+from uhrmat.refine.memory.cost import CALIBRATION, Cost
+from uhrmat.refine.memory.tiling import count_cells
 from uhrmat.refine.shm.network import SHM
+from uhrmat.refine.shm.refiner import SHMRefiner
 
 WIDTH = 32
 """Of the ring, pixels: what a trimap's band widened by 7 on either side has at least."""

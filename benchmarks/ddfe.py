@@ -27,13 +27,14 @@ from uhrmat.core.devices import peak_memory
 from uhrmat.core.units import parse_bytes
 from uhrmat.media import Picture
 from uhrmat.media.resample import area_average, downsample_trimap
+from uhrmat.refine.base import RefineInput
 from uhrmat.refine.ddfe.network import DDFE, SIZES
 from uhrmat.refine.ddfe.refiner import DDFERefiner
 from uhrmat.refine.fuse import apply_trimap, upsampled_prior
-from uhrmat.refine.memory.budget import Cost, refiner_limit
-from uhrmat.refine.memory.overflow import refine_within
-from uhrmat.refine.memory.parts import count_cells
-from uhrmat.refine.refiner import RefineInput
+from uhrmat.refine.memory.budget import refiner_limit
+from uhrmat.refine.memory.cost import Cost
+from uhrmat.refine.memory.tiling import count_cells
+from uhrmat.refine.runner import refine_within
 from uhrmat.sparsity.spatial import trimap_mask
 
 SIDES = (768, 2304)
@@ -47,7 +48,7 @@ def measure(size: str, side: int) -> None:
         refiner = DDFERefiner(str(Path(folder) / "w.safetensors"), "tiles", torch.float32, "cpu")
     for work in (job(256), job(side)):
         alpha, start = np.ones(work.size, np.float32), _reset("cpu")
-        refiner.prepared(work, alpha)((slice(0, side), slice(0, side)))
+        refiner.prepare(work, alpha)((slice(0, side), slice(0, side)))
     cells = count_cells(work.active)
     load = Cost("tiles", 1, 0).load(cells)
     print(json.dumps({"load": load, "active": int(cells.sum()), "bytes": _peak("cpu") - start}))

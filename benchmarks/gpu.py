@@ -28,8 +28,9 @@ from benchmarks.common import Peak, header, median_ms, parser, why, write
 from benchmarks.shot import Shot, bands, synthetic
 from uhrmat.core.devices import PRECISIONS
 from uhrmat.metrics.plots import plot_bars
-from uhrmat.refine.refiner import RefineInput, load_shm
+from uhrmat.refine.base import RefineInput
 from uhrmat.refine.shm.network import SHM
+from uhrmat.refine.shm.refiner import load_shm
 from uhrmat.sparse import ActiveSet, make_engine
 
 CASES = {"4K": (2160, 3840, 600_000), "8K": (4320, 7680, 2_400_000)}

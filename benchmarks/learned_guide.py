@@ -25,9 +25,11 @@ from torch.utils.data import IterableDataset
 from benchmarks.ablation import add_compared, compared
 from benchmarks.common import header, parser, write
 from uhrmat.media.resample import area_average
+from uhrmat.refine.base import RefineInput
+from uhrmat.refine.baselines import active_coordinates
 from uhrmat.refine.features import BilinearMaps, PictureColours
-from uhrmat.refine.linear import EPSILON, RADIUS
-from uhrmat.refine.refiner import RefineInput, active_coordinates, make_refiner
+from uhrmat.refine.guided_filter import GUIDED_FILTER
+from uhrmat.refine.registry import make_refiner
 from uhrmat.sparsity.spatial import SPATIAL_SPARSITY
 from uhrmat.train.crops import blur_window, draw_blur
 from uhrmat.train.recipe import RefinerRecipe, load_recipe
@@ -47,7 +49,7 @@ class LearnedGuide(nn.Module):
         self.first, self.second, self.last = nn.Linear(3, width), nn.Linear(width, width), nn.Linear(width, 3)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
-        self.epsilon = nn.Parameter(torch.tensor(float(np.log(EPSILON))))
+        self.epsilon = nn.Parameter(torch.tensor(float(np.log(GUIDED_FILTER.epsilon))))
 
     def guide(self, colours: Tensor) -> Tensor:
         """(..., 3): what stands for the colours (..., 3) in [0, 1]."""
@@ -65,7 +67,7 @@ class LearnedGuide(nn.Module):
 
 
 def _mean(x: Tensor) -> Tensor:
-    return F.avg_pool2d(F.pad(x, (RADIUS,) * 4, mode="reflect"), 2 * RADIUS + 1, 1)
+    return F.avg_pool2d(F.pad(x, (GUIDED_FILTER.radius,) * 4, mode="reflect"), 2 * GUIDED_FILTER.radius + 1, 1)
 
 
 class Points(IterableDataset[Batch]):

@@ -28,9 +28,10 @@ from uhrmat.metrics.plots import plot_bars
 from uhrmat.prior.base import LowResHints, working_shape
 from uhrmat.prior.closed_form.affinity import AffinityPrior
 from uhrmat.prior.prefetch import downsample_picture
+from uhrmat.refine.base import RefineInput
 from uhrmat.refine.features import context_maps
-from uhrmat.refine.refiner import RefineInput, load_shm
 from uhrmat.refine.shm.network import SIZES
+from uhrmat.refine.shm.refiner import load_shm
 from uhrmat.sparse import ActiveSet, make_engine
 from uhrmat.sparse.engine import SampleFn
 from uhrmat.sparsity.spatial import trimap_mask

@@ -26,7 +26,7 @@ from uhrmat.media import read_picture
 from uhrmat.metrics import score
 from uhrmat.pipeline import StillPipeline
 from uhrmat.prior.closed_form.affinity import solve
-from uhrmat.refine.refiner import REFINERS
+from uhrmat.refine.registry import REFINERS
 
 MEASURES = ("sad", "mse", "grad", "conn")
 Row = dict[str, float]

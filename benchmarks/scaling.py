@@ -21,7 +21,8 @@ from benchmarks.common import Peak, header, parser, write
 from benchmarks.shot import Shot, bands, synthetic
 from uhrmat.core.devices import PRECISIONS, pick_precision
 from uhrmat.metrics.plots import plot_lines
-from uhrmat.refine.refiner import RefineInput, load_shm
+from uhrmat.refine.base import RefineInput
+from uhrmat.refine.shm.refiner import load_shm
 
 SIDE, ACTIVES = 4096, [50_000, 100_000, 200_000, 500_000, 1_000_000, 2_000_000, 4_000_000]
 SIDES, FIXED = [4096, 8192, 16384], 600_000

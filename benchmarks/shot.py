@@ -12,8 +12,8 @@ from uhrmat.media import Picture
 from uhrmat.media.resample import area_average
 from uhrmat.prior.base import working_shape
 from uhrmat.prior.prefetch import downsample_picture
+from uhrmat.refine.base import RefineInput
 from uhrmat.refine.features import ColourLineFeatures, PictureColours, context_maps
-from uhrmat.refine.refiner import RefineInput
 from uhrmat.refine.shm.network import SHM
 from uhrmat.sparse import ActiveSet, Engine, Feat, make_engine
 from uhrmat.train.synth import Scene, render_scene
@@ -112,7 +112,7 @@ class Shot:
         colours = PictureColours(job.picture)
         colours.rows = colours.rows.to(self.device)
         features = ColourLineFeatures(colours, job.size, job.small, job.prior, job.trimap, None, self.device)
-        features.base = self.alpha
+        features.baseline = self.alpha
         if features.trimap is not None:
             features.trimap = features.trimap.to(self.device)
         return features

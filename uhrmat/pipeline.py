@@ -25,10 +25,11 @@ from uhrmat.prior.base import LowResHints, PriorMethod, PriorResult, RecurrentPr
 from uhrmat.prior.closed_form.affinity import Solver
 from uhrmat.prior.prefetch import PrefetchedPrior, prior_inputs
 from uhrmat.prior.registry import PriorRegistry
+from uhrmat.refine.base import PyramidRefiner, RefineInput
 from uhrmat.refine.fuse import apply_trimap, upsampled_prior
 from uhrmat.refine.memory.budget import check_total, refiner_limit
-from uhrmat.refine.memory.overflow import MODES, PyramidRefiner, RefineOutcome, refine_within
-from uhrmat.refine.refiner import RefineInput, make_refiner
+from uhrmat.refine.registry import make_refiner
+from uhrmat.refine.runner import MODES, RefineOutcome, refine_within
 from uhrmat.sparsity.spatial import SPATIAL_SPARSITY, trimap_from_alpha, trimap_mask
 
 ImageLike = Picture | np.ndarray | str | Path
@@ -93,7 +94,7 @@ class PriorStage:
 class StillPipeline:
     """Mattes pictures. Options are checked here, weights are loaded once.
 
-    prior: "auto" (hints decide) or one of `prior.choose.REQUIRED_HINTS`; refiner: one of `refine.refiner.REFINERS`;
+    prior: "auto" (hints decide) or one of `prior.choose.REQUIRED_HINTS`; refiner: one of `refine.registry.REFINERS`;
     working_size: short side of the small copy; engine: one of `sparse.ENGINES`; device: "auto", "cpu", "cuda[:n]",
     "mps"; precision: "auto", "fp32", "bf16", "fp16"; threads: of the CPU; max_memory: bytes, on the CPU of this process
     and its children, on CUDA of the device, None: a share of what is free; overflow: "cascade" or "parts", what to do

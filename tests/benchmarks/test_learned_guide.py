@@ -12,9 +12,9 @@ import torch
 from benchmarks import learned_guide
 from benchmarks.learned_guide import LearnedGuide, LearnedGuideRefiner
 from uhrmat.media import Picture
+from uhrmat.refine.base import RefineInput
+from uhrmat.refine.baselines import GuidedRefiner
 from uhrmat.refine.fuse import upsampled_prior
-from uhrmat.refine.guided import GuidedRefiner
-from uhrmat.refine.refiner import RefineInput
 
 
 def test_untrained_it_is_the_guided_filter() -> None:

@@ -15,8 +15,9 @@ from uhrmat.batch import worker
 from uhrmat.core import devices
 from uhrmat.core.devices import device_note, free_gpu_memory, gpu_failure, pick_device
 from uhrmat.pipeline import StillPipeline
-from uhrmat.refine.memory import budget, windows
-from uhrmat.refine.memory.budget import CUDA_SHARE, refiner_limit, set_workers_per_device
+from uhrmat.refine import sparse_refiner
+from uhrmat.refine.memory import budget
+from uhrmat.refine.memory.budget import BUDGET, refiner_limit, set_workers_per_device
 from uhrmat.report.doctor import gpu_cure
 
 GB = 1 << 30
@@ -102,11 +103,11 @@ def test_a_device_that_is_not_there_points_to_the_doctor() -> None:
 def test_the_budget_does_not_depend_on_what_ran_before(gpu: dict[str, Any]) -> None:
     """Free, reserved and allocated as before, during and after a first picture."""
     first = refiner_limit("cuda", None)
-    assert first == int(CUDA_SHARE * 8 * GB)
+    assert first == int(BUDGET.cuda_share * 8 * GB)
     gpu |= {"free": 3 * GB, "reserved": 5 * GB}
     assert free_gpu_memory("cuda:0") == 8 * GB and refiner_limit("cuda", None) == first
     gpu["allocated"] = GB
-    assert refiner_limit("cuda", None) == int(CUDA_SHARE * 7 * GB)
+    assert refiner_limit("cuda", None) == int(BUDGET.cuda_share * 7 * GB)
     assert refiner_limit("cuda", 123) == 123
 
 
@@ -120,7 +121,7 @@ def test_workers_on_one_card_share_it(
     name, count = worker._device("auto", index)
     assert (name, count) == (f"cuda:{index % 2}", 2)
     set_workers_per_device(len(range(index % count, workers, count)))
-    assert refiner_limit(name, None) == int(CUDA_SHARE * 8 * GB / share)
+    assert refiner_limit(name, None) == int(BUDGET.cuda_share * 8 * GB / share)
 
 
 def test_workers_on_the_cpu_share_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,14 +146,14 @@ def test_the_device_of_a_window_is_the_current_one_while_it_is_refined(monkeypat
         seen.append(str(device))
         return nullcontext()
 
-    monkeypatch.setattr(windows, "on_device", on_device)
+    monkeypatch.setattr(sparse_refiner, "on_device", on_device)
     ones = np.ones((8, 8), bool)
     alpha = np.zeros((8, 8), np.float32)
-    run = windows.on_windows(
-        "tiles", torch.float32, torch.device("cpu"), ones, alpha,
-        lambda ys, xs: torch.ones(*ys.shape, 1), lambda engine, seen: seen, add=False,
-    )  # fmt: skip
-    run(windows.whole((8, 8)))
+    refiner = sparse_refiner.SparseRefiner(torch.nn.Identity(), 1, "lite", "tiles", torch.float32, "cpu")
+    refine = refiner.window_refiner(
+        ones, alpha, lambda ys, xs: torch.ones(*ys.shape, 1), lambda engine, x: x, add=False
+    )
+    refine(sparse_refiner.full_window((8, 8)))
     assert seen == ["cpu"] and (alpha == 1).all()
 
 

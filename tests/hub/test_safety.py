@@ -223,7 +223,7 @@ def _spoiled(kind: str, path: Path) -> Path:
     "kind", ["nan", "inf", "-inf", "too large for float32", "int64", "uint8", "bool", "float8_e4m3fn"]
 )
 def test_weights_that_are_no_numbers_to_reckon_with(tmp_path: Path, kind: str) -> None:
-    from uhrmat.refine.refiner import load_shm
+    from uhrmat.refine.shm.refiner import load_shm
 
     path = _spoiled(kind, tmp_path / "a.safetensors")
     says = "not finite" if kind in ("nan", "inf", "-inf", "too large for float32") else f"are {kind}, not floating"

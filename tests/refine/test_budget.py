@@ -9,8 +9,8 @@ import torch
 from uhrmat import MemoryBudgetError
 from uhrmat.core.devices import peak_memory
 from uhrmat.core.memory import available_memory, resident_memory
-from uhrmat.refine.memory import budget
-from uhrmat.refine.memory.budget import MARGIN, Cost, check_total, cost_of, refiner_limit, retry_with_less_memory
+from uhrmat.refine.memory.budget import check_total, refiner_limit, retry_with_less_memory
+from uhrmat.refine.memory.cost import COST, Cost, cost_of, load_calibration
 
 
 class Hungry:
@@ -101,9 +101,9 @@ def test_capacity_is_what_fits() -> None:
 
 
 def test_what_was_measured_is_used_and_the_rest_is_estimated() -> None:
-    cell = budget.load_calibration()["cells"]["cpu/tiles/float32/lite"]
+    cell = load_calibration()["cells"]["cpu/tiles/float32/lite"]
     measured = cost_of("cpu", "tiles", torch.float32, "lite")
-    assert not measured.estimated and measured.per_pixel == pytest.approx(cell["per_pixel"] * MARGIN)
+    assert not measured.estimated and measured.per_pixel == pytest.approx(cell["per_pixel"] * COST.margin)
     guessed = cost_of("mps", "tiles", torch.float16, "lite")
     assert guessed.estimated and guessed.per_pixel == pytest.approx(measured.per_pixel / 2)
     other = cost_of("cpu", "tiles", torch.float32, "of another size")
@@ -111,7 +111,7 @@ def test_what_was_measured_is_used_and_the_rest_is_estimated() -> None:
 
 
 def test_calibration_says_where_it_was_measured() -> None:
-    stored = budget.load_calibration()
+    stored = load_calibration()
     assert {"processor", "torch", "date", "threads"} <= set(stored["machines"]["cpu"])
     assert all(cell["per_pixel"] > 50 for cell in stored["cells"].values())
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from uhrmat.media import Picture
-from uhrmat.refine.ddfe.network import CANDIDATES, DDFE, GUIDED, SIZES, UNKNOWN, assemble_features, reach
-from uhrmat.refine.ddfe.refiner import line_maps, read_low
+from uhrmat.refine.ddfe.network import CANDIDATES, DDFE, GUIDED, SIZES, UNKNOWN, assemble_features, receptive_radius
+from uhrmat.refine.ddfe.refiner import line_maps, low_colours
 from uhrmat.refine.pyramid import PyramidLevel
 from uhrmat.sparse import ActiveSet, DenseEngine, Engine, TilesEngine
 
@@ -81,7 +81,7 @@ def test_paper_size_has_the_papers_parameters() -> None:
 
 @pytest.mark.parametrize("size", sorted(SIZES))
 def test_a_shift_by_one_pixel_shifts_the_result_by_one(size: str) -> None:
-    net, values, edge = stirred(size), _values(size, 40, 40), reach(SIZES[size]) + 1
+    net, values, edge = stirred(size), _values(size, 40, 40), receptive_radius(SIZES[size]) + 1
     found = [_run(net, DenseEngine(np.ones((40, 40))), x)[0] for x in (values, values.roll((1, 1), (0, 1)))]
     whole, moved = (x.view(40, 40) for x in found)
     part = slice(edge, 40 - edge)
@@ -91,7 +91,7 @@ def test_a_shift_by_one_pixel_shifts_the_result_by_one(size: str) -> None:
 @pytest.mark.parametrize("size", sorted(SIZES))
 def test_nothing_beyond_the_reach_changes_an_output(size: str) -> None:
     net, side, middle = stirred(size), 64, 32
-    values, radius = _values(size, side, side), reach(SIZES[size])
+    values, radius = _values(size, side, side), receptive_radius(SIZES[size])
     values[..., UNKNOWN] = 1
     before = _run(net, DenseEngine(np.ones((side, side))), values)[0].view(side, side)
     values[middle, middle, :UNKNOWN] += 100
@@ -110,7 +110,7 @@ def test_a_ramp_has_no_detail_so_nothing_is_half_a_pixel_off(factor: float) -> N
     small = _averaged(ramp, shape)
     level = PyramidLevel(Picture.from_array(ramp), small, small[..., 0], None, np.ones(size, bool))
     ys, xs = torch.meshgrid(torch.arange(2, size[0] - 2), torch.arange(2, size[1] - 2), indexing="ij")
-    detail = torch.from_numpy(ramp)[ys, xs] - read_low(level, torch.device("cpu"))(ys, xs)
+    detail = torch.from_numpy(ramp)[ys, xs] - low_colours(level, torch.device("cpu"))(ys, xs)
     # A nearest-neighbour halving would leave up to half a step of the ramp, 1 / 104.
     assert detail.abs().max() < (1e-6 if factor == 2 else 2e-3)
     assert abs(float(detail.mean())) < 1e-4

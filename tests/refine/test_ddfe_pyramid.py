@@ -12,13 +12,14 @@ from safetensors.torch import save_file
 from uhrmat.core.errors import WeightsError
 from uhrmat.media import Picture
 from uhrmat.media.resample import area_average, downsample_trimap
+from uhrmat.refine.base import RefineInput
 from uhrmat.refine.ddfe.network import DDFE, SIZES
 from uhrmat.refine.ddfe.refiner import DDFERefiner, load_ddfe
 from uhrmat.refine.fuse import apply_trimap, upsampled_prior
-from uhrmat.refine.memory.budget import Cost
-from uhrmat.refine.memory.overflow import refine_within
+from uhrmat.refine.memory.budget import BudgetParams
+from uhrmat.refine.memory.cost import Cost
 from uhrmat.refine.pyramid import pyramid_shapes, refine_pyramid
-from uhrmat.refine.refiner import RefineInput
+from uhrmat.refine.runner import refine_within
 from uhrmat.sparsity.spatial import trimap_mask
 
 from .test_ddfe import stirred
@@ -103,7 +104,7 @@ def test_parts_equal_one_shot(size: str, tmp_path: Path) -> None:
     refiner.cost = Cost("spconv", 1e3, 0)
     for_seven_thousand = 7_000_000 + 4 * job.picture.height * job.picture.width
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("uhrmat.refine.memory.overflow.MINIMUM", 1000)
+        patch.setattr("uhrmat.refine.runner.BUDGET", BudgetParams(smallest_part=1000))
         done = refine_within(refiner, job, cut_up, "cascade", for_seven_thousand)
     assert [step.scale for step in done.steps] == pytest.approx([0.25, 0.5, 1], abs=0.01)
     assert done.steps[-1].parts >= 2 and f"level {job.size[1]} x {job.size[0]}" in done.notes[-1]

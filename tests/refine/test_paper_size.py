@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import save_file
 
 from uhrmat.pipeline import StillPipeline
-from uhrmat.refine.refiner import SHMRefiner
 from uhrmat.refine.shm.network import SHM
+from uhrmat.refine.shm.refiner import SHMRefiner
 from uhrmat.train.synth import render_scene
 
 

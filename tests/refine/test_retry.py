@@ -12,11 +12,13 @@ import torch
 from uhrmat import MemoryBudgetError
 from uhrmat.media import Picture
 from uhrmat.media.resample import area_average, downsample_trimap
+from uhrmat.refine import runner, sparse_refiner
+from uhrmat.refine.base import RefineInput
 from uhrmat.refine.fuse import upsampled_prior
-from uhrmat.refine.memory import budget, overflow, windows
-from uhrmat.refine.memory.budget import Cost
-from uhrmat.refine.memory.overflow import refine_within
-from uhrmat.refine.refiner import RefineInput, make_refiner
+from uhrmat.refine.memory.budget import BudgetParams
+from uhrmat.refine.memory.cost import Cost
+from uhrmat.refine.registry import make_refiner
+from uhrmat.refine.runner import refine_within
 from uhrmat.sparse.tiles import TilesEngine
 from uhrmat.sparsity.spatial import trimap_mask
 
@@ -42,9 +44,8 @@ def refiners() -> dict[str, Any]:
 
 @pytest.fixture
 def job(monkeypatch: pytest.MonkeyPatch) -> RefineInput:
-    monkeypatch.setattr(budget, "MINIMUM", 5000)
-    monkeypatch.setattr(overflow, "MINIMUM", 5000)
-    monkeypatch.setattr(overflow, "_copies", lambda job: 0)
+    monkeypatch.setattr(runner, "BUDGET", BudgetParams(smallest_part=5000))
+    monkeypatch.setattr(runner, "bytes_of_copies", lambda inputs: 0)
     rng = np.random.default_rng(5)
     picture = Picture.from_array(rng.integers(0, 256, (*SIZE, 3), dtype=np.uint8))
     y, x = np.mgrid[: SIZE[0], : SIZE[1]]
@@ -78,7 +79,7 @@ def _failing(real: Callable[..., Any], at: int, calls: list[int], late: bool = F
 
 
 PLACES: dict[str, tuple[Any, str, bool]] = {
-    "before a part": (windows, "make_engine", False),
+    "before a part": (sparse_refiner, "make_engine", False),
     "after a part was written": (TilesEngine, "scatter", True),
     "in a layer": (TilesEngine, "subm_conv", False),
     "in the features": (TilesEngine, "sample", True),
@@ -116,6 +117,6 @@ def test_the_error_names_the_reason(
     def never(*_args: Any) -> Any:
         raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
 
-    monkeypatch.setattr(windows, "make_engine", never)
+    monkeypatch.setattr(sparse_refiner, "make_engine", never)
     with pytest.raises(MemoryBudgetError, match="CUBLAS_STATUS_ALLOC_FAILED"):
         _refined(refiners["ddfe"], job, "parts", int(job.active.sum()))

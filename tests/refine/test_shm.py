@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from uhrmat.refine.layers import MaskedSE, SparseConv
+from uhrmat.refine.layers import SparseConv
+from uhrmat.refine.shm.masked_se import MaskedSE
 from uhrmat.refine.shm.network import SHM, SIZES
 from uhrmat.sparse import ActiveSet, DenseEngine, TilesEngine
 
@@ -92,9 +93,14 @@ def test_masked_se_looks_inside_and_outside_the_mask() -> None:
     assert torch.allclose(gate(context, mask), gate(context, mask.repeat_interleave(2, -1).repeat_interleave(2, -2)))
 
 
-def test_trust_goes_from_the_prior_to_the_guided_filter_with_the_scale() -> None:
-    from uhrmat.refine.features import FAR_TRUST, NEAR_TRUST, trust
+def test_the_networks_weight_goes_from_the_prior_to_the_guided_filter_with_the_scale() -> None:
+    from uhrmat.refine.features import RESIDUAL_BASELINE, network_weight
 
-    assert trust(0.5) == trust(1.0) == (NEAR_TRUST, 0.0) and trust(2.0) == trust(9.0) == (FAR_TRUST, 1.0)
-    assert NEAR_TRUST > trust(1.3)[0] > trust(1.7)[0] > FAR_TRUST
-    assert 0 < trust(1.3)[1] < trust(1.7)[1] < 1
+    near, far = RESIDUAL_BASELINE.near, RESIDUAL_BASELINE.far
+
+    assert network_weight(0.5) == network_weight(1.0) == (near, 0.0) and network_weight(2.0) == network_weight(9.0) == (
+        far,
+        1.0,
+    )
+    assert near > network_weight(1.3)[0] > network_weight(1.7)[0] > far
+    assert 0 < network_weight(1.3)[1] < network_weight(1.7)[1] < 1

@@ -13,10 +13,10 @@ from torch.utils.data import default_collate
 
 from uhrmat.core.errors import InputError
 from uhrmat.media import Picture
+from uhrmat.refine.base import RefineInput
 from uhrmat.refine.ddfe.network import CANDIDATES, DDFE, assemble_features
 from uhrmat.refine.ddfe.refiner import DDFERefiner
 from uhrmat.refine.fuse import apply_trimap, upsampled_prior
-from uhrmat.refine.refiner import RefineInput
 from uhrmat.sparsity.spatial import trimap_mask
 from uhrmat.train import samples
 from uhrmat.train.ddfe_crops import (

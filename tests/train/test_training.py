@@ -15,7 +15,7 @@ from tests.docs.schema import compare
 from uhrmat.cli.app import app
 from uhrmat.core.errors import InputError
 from uhrmat.refine.features import PROJECTION, residual_baseline
-from uhrmat.refine.refiner import load_shm
+from uhrmat.refine.shm.refiner import load_shm
 from uhrmat.train import samples
 from uhrmat.train.crops import CropSource, CropStream, build_crop
 from uhrmat.train.losses import gradient, laplacian_pyramid, masked_l1, masked_l2
@@ -88,7 +88,7 @@ def test_a_crop_sees_and_starts_from_what_inference_does(cache: Path, which: int
     found = residual_baseline(seen, crop["fallback"][0], crop["trust"][0])
     assert torch.allclose(found, torch.from_numpy(start[20 : 20 + SIDE, 9 : 9 + SIDE]), atol=1e-5)
     assert (
-        float(crop["trust"]) == pytest.approx(features.trust)
+        float(crop["trust"]) == pytest.approx(features.network_weight)
         and (found - seen[..., PROJECTION] / 2 - 0.5).abs().max() > 0.01
     )
 

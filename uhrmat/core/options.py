@@ -12,7 +12,7 @@ class ModelOptions:
     Attributes:
         prior: low-resolution method: "auto" (the hints decide), a name in `prior.choose.REQUIRED_HINTS`, a network of
             `uhrmat models list`, a file, a folder or owner/repository.
-        refiner: one of `refine.refiner.REFINERS`.
+        refiner: one of `refine.registry.REFINERS`.
         weights: of the refiner, a name or a .safetensors file; None: those that belong to it.
         working_size: short side of the small copy that the prior sees, in pixels; None: the prior's own.
         engine: sparse convolutions, "auto" or one of `sparse.ENGINES`.

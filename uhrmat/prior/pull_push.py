@@ -2,7 +2,7 @@
 
 Gortler, Grzeszczuk, Szeliski, Cohen, "The Lumigraph", SIGGRAPH 1996, §3.4, https://doi.org/10.1145/237170.237200:
 a pyramid of weighted means is built until everything is covered, then each level's gaps are filled from the coarser
-one. Here a coarser level also counts a little where a pixel has a weight. `media.video.extend` and `refine.colorline`
+one. Here a coarser level also counts a little where a pixel has a weight. `media.video.extend` and `refine.colour_line`
 fill by other rules (known pixels keep their values; on tensors), with other results.
 """
 

@@ -1,8 +1,9 @@
-"""What the refiner sees at a pixel: a function of coordinates, so that nothing is built for the whole picture."""
+"""Per-pixel inputs of SHM: a function of coordinates, so that nothing is built for the whole picture."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -10,25 +11,54 @@ from torch import Tensor
 
 from uhrmat.media import Picture
 from uhrmat.media.colour import linear_to_display
-from uhrmat.refine.colorline import estimate_smooth_colours, project
-from uhrmat.refine.linear import guided_coefficients
+from uhrmat.refine.colour_line import estimate_smooth_colours, project
+from uhrmat.refine.guided_filter import guided_coefficients
 
+INPUT_VERSION = 1
+"""Version of SHM's inputs: channels and scalings of `assemble_features` and `context_maps`, the colour line and the
+residual baseline. Weights are trained for one version; loading refuses another (`hub.tensors.check_input_version`)."""
 CHANNELS = 16
-"""RGB, prior, base, confidence, distance from the line, known foreground, known background, scale, F (3), B (3)."""
+"""RGB, prior, projection, confidence, distance from the line, known foreground and background, scale, F (3), B (3)."""
 CONTEXT = 128
-"""Side of the square small picture for Masked-SE's encoder."""
+"""Side of the square small picture for Masked-SE's encoder. Frozen into the weights, see `INPUT_VERSION`."""
 PRIOR = 3
 """Channel of the upsampled prior, stored as 2·alpha - 1."""
-NEAR_TRUST, FAR_TRUST, FREE_SCALE = 0.45, 0.25, 2.0
-"""Trust in the network at scale 1, from FREE_SCALE on, and that scale."""
 PROJECTION = 4
-"""Channel of the colour-line projection, stored as 2·base - 1: where the refiner's residual starts."""
+"""Channel of the colour-line projection, stored as 2·projection - 1: where the network's residual starts."""
 _LINE = (5, 6, 10, 11, 12, 13, 14, 15)
 """Channels that only the colour line fills, beside PROJECTION."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ResidualBaselineParams:
+    """Parameters of the residual baseline, see `network_weight`.
+
+    Tuned by `python -m benchmarks.quality`, see docs/research/refiners.md. SHM-lite is trained with
+    them: another value needs no other inputs, but weights trained for it do better.
+
+    Attributes:
+        near: Weight of the network's result at scale 1, in [0, 1]; the rest is the fallback alpha.
+        far: The same from `far_scale` on.
+        far_scale: Full-resolution pixels per prior pixel from which on the fallback is the guided filter alone.
+    """
+
+    near: float = 0.45
+    far: float = 0.25
+    far_scale: float = 2.0
+
+
+RESIDUAL_BASELINE = ResidualBaselineParams()
+
+
 def context_maps(small: np.ndarray) -> Tensor:
-    """(C, CONTEXT, CONTEXT) from a small map (h, w, C): what Masked-SE's encoder sees, trained and used alike."""
+    """Area-average a small map to the input of Masked-SE's encoder, in training and in use alike.
+
+    Args:
+        small: (h, w, C) float32.
+
+    Returns:
+        (C, CONTEXT, CONTEXT) float32.
+    """
     planes = torch.from_numpy(small).permute(2, 0, 1)[None]
     return torch.nn.functional.interpolate(planes, (CONTEXT, CONTEXT), mode="area")[0]
 
@@ -37,7 +67,7 @@ class BilinearMaps:
     """Small maps (h, w, C) read at full-resolution coordinates: bilinear, pixel centres aligned, edges repeated."""
 
     def __init__(self, maps: Tensor, size: tuple[int, int], origin: tuple[float, float] = (0.0, 0.0)) -> None:
-        """maps: (h, w, C) covering a picture of `size` (H, W); `origin` (y, x) is added to coordinates first."""
+        """maps: (h, w, C) covering a picture of `size` (H, W); origin: (y, x), added to coordinates first."""
         self.rows = maps.reshape(-1, maps.shape[-1]).contiguous()
         self.shape = maps.shape[:2]
         self.step = (maps.shape[0] / size[0], maps.shape[1] / size[1])
@@ -61,7 +91,7 @@ class BilinearMaps:
 
 
 class PictureColours:
-    """Display-referred colours of a picture by pixel number, converted from the stored type only where asked for."""
+    """Display-referred colours of a picture by pixel number, converted from the stored type only where read."""
 
     def __init__(self, picture: Picture) -> None:
         self.info = picture.info
@@ -72,54 +102,71 @@ class PictureColours:
 
     def __call__(self, index: Tensor) -> Tensor:
         """index: int64 of shape S, y * width + x. Returns S + (3,) float32 in [0, 1]."""
-        found = self.rows.index_select(0, index.flatten().to(self.rows.device)).view(*index.shape, 3)
-        if found.dtype == torch.uint8:
-            return found.to(index.device).float() / 255
-        if found.dtype == torch.int16:
-            return (found.to(index.device).int() & 0xFFFF).float() / 65535
-        shown = found.numpy().clip(0, 1)
+        stored = self.rows.index_select(0, index.flatten().to(self.rows.device)).view(*index.shape, 3)
+        if stored.dtype == torch.uint8:
+            return stored.to(index.device).float() / 255
+        if stored.dtype == torch.int16:
+            return (stored.to(index.device).int() & 0xFFFF).float() / 65535
+        shown = stored.numpy().clip(0, 1)
         if self.info.linear:
-            shown = linear_to_display(found.numpy(), self.info.chromaticities)
+            shown = linear_to_display(stored.numpy(), self.info.chromaticities)
         return torch.from_numpy(shown).to(index.device)
 
 
-def trust(scale: float) -> tuple[float, float]:
-    """Share of the network's word against its anchor's, and of the guided filter in the anchor, by the scale.
+def network_weight(scale: float, params: ResidualBaselineParams = RESIDUAL_BASELINE) -> tuple[float, float]:
+    """Weight of the network's result against the fallback alpha, and of the guided filter in the fallback.
 
-    scale: full-resolution pixels per prior pixel. The anchor is the prior where that has seen every pixel, and the
-    guided filter from FREE_SCALE on (docs/research/refiners.md).
+    The fallback is the prior where that has seen every pixel (scale 1), and the guided filter from `far_scale` on.
+
+    Args:
+        scale: Full-resolution pixels per prior pixel.
+        params: Weights at both ends.
+
+    Returns:
+        Both weights in [0, 1].
     """
-    share = min(1.0, math.log(max(scale, 1.0)) / math.log(FREE_SCALE))
-    return NEAR_TRUST + (FAR_TRUST - NEAR_TRUST) * share, share
+    share = min(1.0, math.log(max(scale, 1.0)) / math.log(params.far_scale))
+    return params.near + (params.far - params.near) * share, share
 
 
 class ColourLineFeatures:
-    """`fn(ys, xs)` for `Engine.sample`: (..., CHANNELS) features of a picture with its prior.
+    """Features of a picture with its prior as a function of coordinates, for `Engine.sample`.
 
-    colours: of `size` (H, W); small: (h, w, 3) float32 in [0, 1], the area-averaged picture; alpha: float32 prior in
-    [0, 1], of small's size or, from an earlier scale, finer; trimap: (H, W) uint8 {0, 128, 255} or None. `base`
-    receives what `trust` times the residual is added to: the projection by `trust`, the anchor by the rest; line:
-    False hides the colour line, see `mask_colour_line`.
+    Calling it with (ys, xs), int64 of equal shape, gives (..., CHANNELS) float32, and writes the residual baseline of
+    these pixels into `baseline`.
+
+    Args:
+        colours: Of the picture.
+        size: (H, W) of the picture.
+        small: Area-averaged picture, (h, w, 3) float32 in [0, 1].
+        alpha: Prior, float32 in [0, 1], of small's size or, from an earlier scale, larger.
+        trimap: (H, W) uint8 {0, 128, 255}, or None.
+        baseline: (H, W) float32 that receives the residual baseline, or None.
+        device: Of the features.
+        line: False leaves the colour line out, see `mask_colour_line`.
+
+    Attributes:
+        network_weight: Weight of the residual, see `network_weight`.
     """
 
     def __init__(
         self, colours: PictureColours, size: tuple[int, int], small: np.ndarray, alpha: np.ndarray,
-        trimap: np.ndarray | None, base: np.ndarray | None = None, device: torch.device | str = "cpu",
+        trimap: np.ndarray | None, baseline: np.ndarray | None = None, device: torch.device | str = "cpu",
         line: bool = True,
     ) -> None:  # fmt: skip
         prior = torch.from_numpy(alpha)
         same = alpha.shape == small.shape[:2]
-        guide = prior if same else _shrunk(prior, small.shape[:2])
+        guide = prior if same else _average(prior, small.shape[:2])
         colour_maps = estimate_smooth_colours(torch.from_numpy(small).permute(2, 0, 1)[None], guide[None, None])
         maps = [prior[..., None], torch.cat(colour_maps, 1)[0].permute(1, 2, 0)]
         self.maps = [BilinearMaps(x.to(device), size) for x in ([torch.cat(maps, -1)] if same else maps)]
         self.colours, self.width, self.scale = colours, size[1], size[0] / alpha.shape[0]
         self.trimap = None if trimap is None else torch.from_numpy(trimap).reshape(-1)
-        self.base = None if base is None else torch.from_numpy(base)
-        self.trust, self.guided = trust(self.scale)
+        self.baseline = None if baseline is None else torch.from_numpy(baseline)
+        self.network_weight, self.guided = network_weight(self.scale)
         self.line = line
         self.model: BilinearMaps | None = None
-        if base is not None and self.guided:
+        if baseline is not None and self.guided:
             self.model = BilinearMaps(torch.from_numpy(guided_coefficients(small, guide.numpy())).to(device), size)
 
     def __call__(self, ys: Tensor, xs: Tensor) -> Tensor:
@@ -128,53 +175,91 @@ class ColourLineFeatures:
         if self.trimap is not None:
             known = self.trimap.index_select(0, index.flatten().to(self.trimap.device)).view(ys.shape).to(ys.device)
         maps = torch.cat([read(ys, xs) for read in self.maps], -1)
-        found = assemble_features(self.colours(index), maps, known, self.scale)
+        features = assemble_features(self.colours(index), maps, known, self.scale)
         if not self.line:
-            found = mask_colour_line(found)
-        if self.base is not None:
+            features = mask_colour_line(features)
+        if self.baseline is not None:
             model = None if self.model is None else self.model(ys, xs)
-            start = residual_baseline(found, fallback_alpha(found, model, self.guided), self.trust)
-            self.base[ys.to(self.base.device), xs.to(self.base.device)] = start.to(self.base.device)
-        return found
+            start = residual_baseline(features, fallback_alpha(features, model, self.guided), self.network_weight)
+            self.baseline[ys.to(self.baseline.device), xs.to(self.baseline.device)] = start.to(self.baseline.device)
+        return features
 
 
-def fallback_alpha(found: Tensor, model: Tensor | None, guided: float) -> Tensor:
-    """(...,) what the network's word is weighed against: the upsampled prior, or by the share `guided` the guided
-    filter. found: features (..., CHANNELS); model: its coefficients (..., 4) there, see `linear`; None is the prior."""
-    prior = (found[..., PRIOR] + 1) / 2
+def fallback_alpha(features: Tensor, model: Tensor | None, guided: float) -> Tensor:
+    """Alpha that the network's result is averaged with: the upsampled prior or, by a share, the guided filter.
+
+    Args:
+        features: (..., CHANNELS), see `assemble_features`.
+        model: Coefficients of the guided filter there, (..., 4), see `guided_filter`; None gives the prior.
+        guided: Share of the guided filter, in [0, 1].
+
+    Returns:
+        (...,) in [0, 1].
+    """
+    prior = (features[..., PRIOR] + 1) / 2
     if model is None:
         return prior
-    value = (model[..., :3] * (found[..., :3] + 1) / 2).sum(-1) + model[..., 3]
+    value = (model[..., :3] * (features[..., :3] + 1) / 2).sum(-1) + model[..., 3]
     return torch.lerp(prior, value.clamp(0, 1), guided)
 
 
-def residual_baseline(found: Tensor, anchor: Tensor, trust: float | Tensor) -> Tensor:
-    """(...,) what `trust` times the residual is added to: the projection by `trust`, the anchor by the rest."""
-    base = (found[..., PROJECTION] + 1) / 2
-    return anchor + trust * (base - anchor)
+def residual_baseline(features: Tensor, fallback: Tensor, weight: float | Tensor) -> Tensor:
+    """Alpha that `weight` times the network's residual is added to.
+
+    Args:
+        features: (..., CHANNELS), see `assemble_features`.
+        fallback: (...,), see `fallback_alpha`.
+        weight: Of the colour-line projection, in [0, 1]; the rest is the fallback. See `network_weight`.
+
+    Returns:
+        (...,) in [0, 1].
+    """
+    base = (features[..., PROJECTION] + 1) / 2
+    return fallback + weight * (base - fallback)
 
 
-def _shrunk(prior: Tensor, shape: tuple[int, int]) -> Tensor:
+def _average(prior: Tensor, shape: tuple[int, int]) -> Tensor:
     return torch.nn.functional.interpolate(prior[None, None], shape, mode="area")[0, 0]
 
 
 def mask_colour_line(features: Tensor, axis: int = -1) -> Tensor:
-    """Features whose colour line tells nothing: the prior in place of the projection, zeros for the rest."""
-    found = features.movedim(axis, -1).clone()
-    found[..., _LINE] = 0
-    found[..., PROJECTION] = found[..., PRIOR]
-    return found.movedim(-1, axis)
+    """A copy without the colour line: the prior in place of the projection, zeros in the other channels of the line.
+
+    Args:
+        features: CHANNELS channels on `axis`.
+        axis: Of the channels.
+
+    Returns:
+        A tensor of the same shape.
+    """
+    masked = features.movedim(axis, -1).clone()
+    masked[..., _LINE] = 0
+    masked[..., PROJECTION] = masked[..., PRIOR]
+    return masked.movedim(-1, axis)
 
 
 def assemble_features(colour: Tensor, maps: Tensor, known: Tensor | None, scale: float) -> Tensor:
-    """Features (..., CHANNELS) from colour (..., 3), maps (..., 7: alpha, F, B) and trimap values (...) or None."""
+    """Inputs of the network at some pixels. Channels and scalings are frozen into the weights, see `INPUT_VERSION`.
+
+    Args:
+        colour: (..., 3) in [0, 1].
+        maps: (..., 7) in [0, 1]: upsampled prior, F (3), B (3).
+        known: Trimap values {0, 128, 255}, (...,), or None where nothing is known.
+        scale: Full-resolution pixels per prior pixel.
+
+    Returns:
+        (..., CHANNELS).
+    """
     alpha, front, back = maps.split((1, 3, 3), -1)
-    base, confidence, away = project(colour, front, back, alpha)
+    base, confidence, distance = project(colour, front, back, alpha)
     if known is None:
-        sure = torch.zeros_like(alpha).expand(*alpha.shape[:-1], 2)
+        certain = torch.zeros_like(alpha).expand(*alpha.shape[:-1], 2)
     else:
-        sure = torch.stack([known == 255, known == 0], -1).float()
-        base = torch.where(known[..., None] == 128, base, sure[..., :1])
+        certain = torch.stack([known == 255, known == 0], -1).float()
+        base = torch.where(known[..., None] == 128, base, certain[..., :1])
     size = torch.full_like(alpha, math.log2(scale) / 4)
-    parts = [2 * colour - 1, 2 * alpha - 1, 2 * base - 1, confidence, 4 * away, sure, size, 2 * front - 1, 2 * back - 1]
+    parts = [
+        2 * colour - 1, 2 * alpha - 1, 2 * base - 1, confidence, 4 * distance, certain, size, 2 * front - 1,
+        2 * back - 1,
+    ]  # fmt: skip
     return torch.cat(parts, -1)

@@ -1,4 +1,4 @@
-"""The alpha that refiners start from, and what is done to it when they are through. Strip by strip, in place."""
+"""The alpha before and after a refiner: the upsampled prior, and the known pixels of the trimap."""
 
 from __future__ import annotations
 
@@ -7,10 +7,20 @@ import numpy as np
 from uhrmat.sparsity.spatial import upsampled_rows
 
 _STRIP = 512
+"""Rows handled at a time, which bounds the memory of temporaries."""
 
 
 def upsampled_prior(prior: np.ndarray, trimap: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-    """(H, W) float32: the upsampled prior in the unknown region, 0 and 1 in the known ones."""
+    """Upsample the prior in the unknown region; known pixels are 0 and 1.
+
+    Args:
+        prior: Low-resolution alpha, (h, w) float32 in [0, 1].
+        trimap: (H, W) uint8 {0, 128, 255}.
+        out: (H, W) float32 to write into, or None for a new array.
+
+    Returns:
+        (H, W) float32.
+    """
     alpha = np.empty(trimap.shape, np.float32) if out is None else out
     for top in range(0, len(alpha), _STRIP):
         rows = trimap[top : top + _STRIP]
@@ -22,7 +32,12 @@ def upsampled_prior(prior: np.ndarray, trimap: np.ndarray, out: np.ndarray | Non
 
 
 def apply_trimap(alpha: np.ndarray, trimap: np.ndarray) -> None:
-    """Clips the alpha to [0, 1] and puts known pixels back to exactly 0 and 1, in place."""
+    """Clip alpha to [0, 1] and set known pixels to exactly 0 and 1, in place. NaN becomes 0.5.
+
+    Args:
+        alpha: (H, W) float32.
+        trimap: (H, W) uint8 {0, 128, 255}.
+    """
     for top in range(0, len(alpha), _STRIP):
         rows, known = alpha[top : top + _STRIP], trimap[top : top + _STRIP]
         np.clip(rows, 0, 1, out=rows)

@@ -1,4 +1,4 @@
-"""Building blocks of the sparse networks: parameters in dense layout, arithmetic by whichever engine is given."""
+"""Layers of the sparse networks: parameters in PyTorch's dense layout, computed by any engine."""
 
 from __future__ import annotations
 
@@ -10,15 +10,23 @@ from uhrmat.sparse.engine import Act, activate
 
 
 def channels(x: Feat, start: int, stop: int) -> Feat:
-    """Some channels of features; every engine keeps them on axis 1."""
+    """Channels `start` to `stop` of features, without a copy; every engine keeps them on axis 1."""
     return Feat(x.data[:, start:stop], x.level)
 
 
 class SparseConv(nn.Module):
     """One sparse convolution with optional batch normalisation over the active sites and an activation.
 
-    kind: "subm" (3x3 or 1x1, same level), "strided" (3x3, one level down) or "inverse" (3x3 transposed, one level up).
     In evaluation the normalisation is folded into the kernel. Training needs the dense engine.
+
+    Args:
+        kind: "subm" (3x3 or 1x1, same level), "strided" (3x3, one level down) or "inverse" (3x3 transposed, one up).
+        inputs: Channels in.
+        outputs: Channels out.
+        kernel: Side of the kernel, 1 or 3.
+        norm: Whether batch normalisation follows.
+        bias: Whether there is a bias beside the normalisation; without normalisation there always is one.
+        act: Activation, see `sparse.Act`.
     """
 
     def __init__(
@@ -39,7 +47,7 @@ class SparseConv(nn.Module):
         if self.norm is None or not self.training:
             weight, bias = self.folded()
             return run(x, weight, bias, self.act)
-        return _normalised(engine, run(x, self.weight, self.bias), self.norm, self.act)
+        return _normalise(engine, run(x, self.weight, self.bias), self.norm, self.act)
 
     def folded(self) -> tuple[Tensor, Tensor | None]:
         """Kernel and bias with the normalisation's running statistics folded in."""
@@ -53,13 +61,13 @@ class SparseConv(nn.Module):
         return self.weight * gain.view(shape), self.norm.bias - start * gain
 
 
-def _normalised(engine: Engine, x: Feat, norm: nn.BatchNorm1d, act: Act) -> Feat:
+def _normalise(engine: Engine, x: Feat, norm: nn.BatchNorm1d, act: Act) -> Feat:
     assert isinstance(engine, DenseEngine), "networks with batch normalisation train on the dense engine"
     mask = engine.mask(x.level)[:, 0]
     rows = x.data.permute(0, 2, 3, 1)
-    found = torch.zeros_like(rows)
-    found[mask] = activate(norm(rows[mask]), act)
-    return Feat(found.permute(0, 3, 1, 2), x.level)
+    out = torch.zeros_like(rows)
+    out[mask] = activate(norm(rows[mask]), act)
+    return Feat(out.permute(0, 3, 1, 2), x.level)
 
 
 class Residual(nn.Module):
@@ -82,53 +90,5 @@ class Residual(nn.Module):
             nn.init.zeros_(self.conv2.weight)
 
     def forward(self, engine: Engine, x: Feat) -> Feat:
-        found = self.conv2(engine, self.conv1(engine, x))
-        return engine.add(found, x if self.shortcut is None else self.shortcut(engine, x), "relu")
-
-
-class ContextEncoder(nn.Module):
-    """A small dense encoder of the low-resolution picture with its prior: (B, 4, h, w) -> (B, width, h/16, w/16)."""
-
-    def __init__(self, width: int = 32) -> None:
-        super().__init__()
-        steps = [(4, 16), (16, 24), (24, width), (width, width)]
-        convs = [nn.Sequential(nn.Conv2d(a, b, 3, 2, 1), nn.ReLU(inplace=True)) for a, b in steps]
-        self.body = nn.Sequential(*convs)
-
-    def forward(self, small: Tensor) -> Tensor:
-        return self.body(small)
-
-
-GATES = ("masked", "whole", "none")
-"""What the gates are made from: the context inside and outside the prior, all of it alike, nothing."""
-
-
-class MaskedSE(nn.Module):
-    """Masked squeeze-and-excitation (SparseMat Fig. 5): channel gates from the context inside and outside the prior.
-
-    Unlike the release, pooling divides by the mask's area, so that small subjects count, and the gate is 2·sigmoid
-    with a zero-initialised last layer: it starts as one.
-    """
-
-    def __init__(self, channels: int, context: int = 32, kind: str = "masked") -> None:
-        """kind: one of GATES; the others are there to be compared with."""
-        super().__init__()
-        self.kind = kind
-        self.front, self.back = nn.Linear(context, context), nn.Linear(context, context)
-        self.gate = nn.Linear(2 * context, channels)
-        nn.init.zeros_(self.gate.weight)
-        nn.init.zeros_(self.gate.bias)
-
-    def forward(self, context: Tensor, alpha: Tensor) -> Tensor:
-        """context: (B, C, h, w); alpha: (B, 1, H, W) prior. Returns gates (B, channels) in (0, 2)."""
-        if self.kind == "none":
-            return context.new_ones(len(context), self.gate.out_features)
-        mask = nn.functional.adaptive_avg_pool2d(alpha, (context.shape[-2], context.shape[-1]))
-        inside, outside = (mask, 1 - mask) if self.kind == "masked" else (torch.ones_like(mask),) * 2
-        front = self.front(_pooled(context, inside)).relu()
-        back = self.back(_pooled(context, outside)).relu()
-        return 2 * torch.sigmoid(self.gate(torch.cat([front, back], 1)))
-
-
-def _pooled(context: Tensor, mask: Tensor) -> Tensor:
-    return (context * mask).sum((2, 3)) / (mask.sum((2, 3)) + 1e-3)
+        y = self.conv2(engine, self.conv1(engine, x))
+        return engine.add(y, x if self.shortcut is None else self.shortcut(engine, x), "relu")

@@ -15,9 +15,9 @@ from torch import Tensor
 from torch.utils.data import IterableDataset, default_collate
 
 from uhrmat.media.resample import area_average
-from uhrmat.refine.colorline import estimate_smooth_colours
-from uhrmat.refine.features import BilinearMaps, assemble_features, context_maps, fallback_alpha, trust
-from uhrmat.refine.linear import guided_coefficients
+from uhrmat.refine.colour_line import estimate_smooth_colours
+from uhrmat.refine.features import BilinearMaps, assemble_features, context_maps, fallback_alpha, network_weight
+from uhrmat.refine.guided_filter import guided_coefficients
 from uhrmat.sparsity.spatial import trimap_mask
 from uhrmat.train.samples import Sample, SampleCache, with_true_priors
 from uhrmat.train.task import batch_numbers
@@ -199,7 +199,7 @@ def build_crop(
     ys, xs = torch.meshgrid(torch.arange(y, y + side), torch.arange(x, x + side), indexing="ij")
     trimap = torch.from_numpy(sample.trimap[part])
     features = assemble_features(torch.from_numpy(image), BilinearMaps(maps, size)(ys, xs), trimap, scale)
-    weight, guided = trust(scale)
+    weight, guided = network_weight(scale)
     model = BilinearMaps(torch.from_numpy(guided_coefficients(small, prior)), size)(ys, xs) if guided else None
     crop = {
         "features": features.permute(2, 0, 1),

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from uhrmat.media import Picture
-from uhrmat.refine.refiner import RefineInput
+from uhrmat.refine.base import RefineInput
 from uhrmat.sparsity.spatial import SPATIAL_SPARSITY, nonempty_strips, upsampled_rows
 from uhrmat.sparsity.temporal import display_pair
 from uhrmat.video.flow import optical_flow

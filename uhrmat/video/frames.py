@@ -11,8 +11,8 @@ from uhrmat.core.errors import InputError
 from uhrmat.hints.read import Hints
 from uhrmat.media import Picture
 from uhrmat.pipeline import PriorStage, StageTimer, StillPipeline, empty_note
+from uhrmat.refine.base import RefineInput
 from uhrmat.refine.fuse import apply_trimap, upsampled_prior
-from uhrmat.refine.refiner import RefineInput
 from uhrmat.sparsity.spatial import dilate, trimap_from_alpha, trimap_mask
 from uhrmat.sparsity.temporal import TEMPORAL_SPARSITY, changed_pixels, fuse_temporal, temporal_mask, thresholds
 from uhrmat.video.averaging import FramePair, average_static_regions

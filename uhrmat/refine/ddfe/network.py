@@ -1,4 +1,4 @@
-"""Detail difference feature extractor (DDFE) with its matting head, for any engine.
+"""DDFE, the detail difference feature extractor of HRIMF-AMR with its matting head, for any engine.
 
 Ye, Liang, Tan, Feng, Wang, Huang: "High-Resolution Natural Image Matting by Refining Low-Resolution Alpha Mattes", IEEE
 TIP 2025, §III-C, Eq. 2: the features of the picture and of its halved copy are subtracted, a 3x3 and a 1x1 convolution
@@ -9,8 +9,8 @@ What differs. The halved copy is an area average read bilinearly at every pixel,
 any factor will do; its features are plain convolutions there, since a transposed one treats even and odd pixels
 differently. The unknown mask is one channel that multiplies offset and head alike. Both end in layers that start at
 zero: untrained, the network changes nothing. No normalisation. `line` is ours: it also sees the prior, the smooth
-colours on either side and the guided filter's model, and weighs what these three would say of the pixel; what it found
-is averaged with what the guided filter says, by a share that stands in the weights.
+colours on either side and the guided filter's model, and weighs three candidates made of them; its result is averaged
+with the guided filter's by a share that is a trained parameter.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from uhrmat.refine.colorline import project
+from uhrmat.refine.colour_line import project
 from uhrmat.refine.layers import SparseConv, channels
 from uhrmat.sparse import Engine, Feat
-from uhrmat.sparse.engine import Act
 
-SLOPE: Act = 0.2
+INPUT_VERSION = 1
+"""Version of DDFE's inputs: channels and scalings of `assemble_features`, the colour line and the guided filter.
+Weights are trained for one version; loading refuses another (`hub.tensors.check_input_version`)."""
 BASIC = 8
 """Channels of `paper`: high colour (3), low colour (3), prior, unknown."""
 LINE = 22
@@ -35,15 +36,39 @@ CANDIDATES = slice(8, 11)
 """Offsets from the prior: colour-line projection, guided filter, detail along the line."""
 GUIDED = slice(9, 10)
 PRIOR, UNKNOWN = 6, 7
-GAIN = 8.0
-"""Of the candidates' weights, so that they leave zero within tens of steps."""
-_SOFT = 0.01
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class DDFEParams:
+    """Parameters of DDFE that its weights are trained with. None was tuned; changing one means training again.
+
+    Attributes:
+        slope: Negative slope of the leaky ReLUs.
+        gain: Of the candidates' weights (`line`), so that they leave zero within tens of training steps.
+        softness: Added to the squared length of the colour line in the detail along it, squared colour in [0, 1].
+    """
+
+    slope: float = 0.2
+    gain: float = 8.0
+    softness: float = 0.01
+
+
+PARAMS = DDFEParams()
+
+
+@dataclass(frozen=True, kw_only=True)
 class DDFEConfig:
-    """inputs: channels at a pixel; high, low: channel ranges that the two extractors see; features: their two widths;
-    detail: widths of the 3x3 layers after the difference; head: widths of the head's three; weighs: candidates."""
+    """Architecture of one size. Weights fit one configuration only.
+
+    Attributes:
+        inputs: Channels at a pixel.
+        high: Channels that the extractor at full resolution sees.
+        low: Channels that the extractor of the halved copy sees.
+        features: Widths of the extractors' two layers.
+        detail: Widths of the 3x3 layers after the difference.
+        head: Widths of the head's three 3x3 layers.
+        weighs: Number of candidates that are weighed, 0 for the paper's network.
+    """
 
     inputs: int
     high: tuple[int, ...]
@@ -55,24 +80,39 @@ class DDFEConfig:
 
 
 SIZES = {
-    "paper": DDFEConfig(BASIC, (0, 1, 2), (3, 4, 5), (6, 12), (6,), (4, 4, 4), 0),
-    "line": DDFEConfig(LINE, (0, 1, 2, *range(6, 22)), (3, 4, 5, *range(6, 22)), (8, 12), (16, 16), (8, 8, 8), 3),
+    "paper": DDFEConfig(
+        inputs=BASIC, high=(0, 1, 2), low=(3, 4, 5), features=(6, 12), detail=(6,), head=(4, 4, 4), weighs=0
+    ),
+    "line": DDFEConfig(
+        inputs=LINE,
+        high=(0, 1, 2, *range(6, 22)),
+        low=(3, 4, 5, *range(6, 22)),
+        features=(8, 12),
+        detail=(16, 16),
+        head=(8, 8, 8),
+        weighs=3,
+    ),
 }
 
 
-def reach(config: DDFEConfig) -> int:
-    """Pixels beyond which nothing changes an output: one for each 3x3 layer in a row."""
+def receptive_radius(config: DDFEConfig) -> int:
+    """Radius of the receptive field in pixels: one for each 3x3 layer in a row."""
     return len(config.features) + len(config.detail) + len(config.head)
 
 
 class DDFE(nn.Module):
-    """size: one of SIZES.
+    """DDFE with its head (HRIMF-AMR §III-C, Eq. 2).
 
     forward(engine, x): x: level-0 features of `SIZES[size].inputs` channels, see `assemble_features`.
     Returns (change, offset), level-0 features of one channel, zero outside the unknown region: what is to be added to
     the upsampled prior, and the part of it that MDRD supervises.
 
-    anchor (`line`): share of the guided filter in the result, 0 at first.
+    Args:
+        size: A name in `SIZES`.
+
+    Attributes:
+        anchor: Trained share of the guided filter in the result, (1,), 0 at first; `line` only. The tensor has this
+            name in every weights file.
     """
 
     def __init__(self, size: str = "paper") -> None:
@@ -92,34 +132,34 @@ class DDFE(nn.Module):
     def forward(self, engine: Engine, x: Feat) -> tuple[Feat, Feat]:
         unknown = channels(x, UNKNOWN, UNKNOWN + 1).data
         high, low = (
-            _run(self.high, engine, _pick(x, self.config.high)),
-            _run(self.low, engine, _pick(x, self.config.low)),
+            _apply(self.high, engine, _pick(x, self.config.high)),
+            _apply(self.low, engine, _pick(x, self.config.low)),
         )
         difference = Feat(high.data - low.data, 0)
         if self.config.weighs:
             difference = engine.cat(difference, _pick(x, tuple(range(PRIOR, self.config.inputs))))
-        detail = _run(self.detail, engine, difference)
+        detail = _apply(self.detail, engine, difference)
         offset = self._offset(engine, x, detail) * unknown
         start = Feat(x.data[:, PRIOR : PRIOR + 1] + 2 * offset, 0)
         fused = engine.cat(start, detail) if self.config.weighs else start
-        change = offset + self.last(engine, _run(self.head, engine, fused)).data * unknown
+        change = offset + self.last(engine, _apply(self.head, engine, fused)).data * unknown
         if self.config.weighs:
             change = torch.lerp(change, x.data[:, GUIDED] * unknown, self.anchor.to(change.dtype))
         return Feat(change, 0), Feat(offset, 0)
 
     def _offset(self, engine: Engine, x: Feat, detail: Feat) -> Tensor:
-        """Eq. 2's tanh, and for `line` the weighted candidates beside it."""
-        found = self.offset(engine, detail).data
-        offset = torch.tanh(found[:, :1])
+        """The tanh of HRIMF-AMR's Eq. 2, and for `line` the weighted candidates beside it."""
+        output = self.offset(engine, detail).data
+        offset = torch.tanh(output[:, :1])
         if self.config.weighs:
-            offset = offset + GAIN * (found[:, 1:] * x.data[:, CANDIDATES]).sum(1, keepdim=True)
+            offset = offset + PARAMS.gain * (output[:, 1:] * x.data[:, CANDIDATES]).sum(1, keepdim=True)
         return offset
 
 
 def _chain(inputs: int, widths: tuple[int, ...]) -> nn.ModuleList:
     layers = nn.ModuleList()
     for width in widths:
-        layers.append(SparseConv("subm", inputs, width, act=SLOPE))
+        layers.append(SparseConv("subm", inputs, width, act=PARAMS.slope))
         inputs = width
     return layers
 
@@ -130,14 +170,14 @@ def _zero(inputs: int, outputs: int) -> SparseConv:
     return layer
 
 
-def _run(chain: nn.ModuleList, engine: Engine, x: Feat) -> Feat:
+def _apply(chain: nn.ModuleList, engine: Engine, x: Feat) -> Feat:
     for layer in chain:
         x = layer(engine, x)
     return x
 
 
 def _pick(x: Feat, which: tuple[int, ...]) -> Feat:
-    """Channels by number; those that lie side by side are a view."""
+    """Channels by number; adjacent ones are a view."""
     if which == tuple(range(which[0], which[-1] + 1)):
         return channels(x, which[0], which[-1] + 1)
     return Feat(x.data[:, list(which)], 0)
@@ -146,22 +186,29 @@ def _pick(x: Feat, which: tuple[int, ...]) -> Feat:
 def assemble_features(
     high: Tensor, low: Tensor, alpha: Tensor, known: Tensor, maps: Tensor | None = None, factor: float = 2.0
 ) -> Tensor:
-    """Features (..., BASIC) or, with `maps`, (..., LINE).
+    """Inputs of the network at some pixels. Channels and scalings are frozen into the weights, see `INPUT_VERSION`.
 
-    high, low: (..., 3) colours in [0, 1] of the picture and of its coarser copy enlarged; alpha: (..., 1) enlarged
-    prior; known: (..., 2) 1 where foreground or background is known; maps: (..., 10) enlarged from the working size:
-    F (3), B (3), the guided filter's a (3) and b; factor: of this step.
+    Args:
+        high: Colours of the picture, (..., 3) in [0, 1].
+        low: Colours of its coarser copy, upsampled, (..., 3) in [0, 1].
+        alpha: Upsampled prior, (..., 1) in [0, 1].
+        known: (..., 2), 1 where foreground or background is known.
+        maps: (..., 10), upsampled from the working size: F (3), B (3), the guided filter's a (3) and b; or None.
+        factor: Of this level's size to the prior's.
+
+    Returns:
+        (..., BASIC) or, with `maps`, (..., LINE).
     """
     unknown = 1 - known.sum(-1, keepdim=True)
     alpha = alpha * unknown + known[..., :1]
     parts = [2 * high - 1, 2 * low - 1, 2 * alpha - 1, unknown]
     if maps is not None:
         front, back, slope, level = maps.split((3, 3, 3, 1), -1)
-        base, confidence, away = project(high, front, back, alpha)
+        base, confidence, distance = project(high, front, back, alpha)
         guided = ((slope * high).sum(-1, keepdim=True) + level).clamp(0, 1)
         line = front - back
-        along = ((high - low) * line).sum(-1, keepdim=True) / ((line * line).sum(-1, keepdim=True) + _SOFT)
+        along = ((high - low) * line).sum(-1, keepdim=True) / ((line * line).sum(-1, keepdim=True) + PARAMS.softness)
         size = torch.full_like(alpha, factor - 1)
-        parts += [base - alpha, guided - alpha, along.clamp(-1, 1), confidence, 4 * away, known, size]
+        parts += [base - alpha, guided - alpha, along.clamp(-1, 1), confidence, 4 * distance, known, size]
         parts += [2 * front - 1, 2 * back - 1]
     return torch.cat(parts, -1)

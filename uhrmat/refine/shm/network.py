@@ -1,7 +1,10 @@
-"""Sparse high-resolution module (SHM).
+"""SHM, the sparse high-resolution module of SparseMat.
 
-Sun, Tang, Tai: "Ultrahigh Resolution Image/Video Matting with Spatio-Temporal Sparsity", CVPR 2023, §3.3. A sparse
-U-Net on the active pixels: strides 1, 2, 4, 8, a gate from Masked-SE at the bottom, skips at 1/4, 1/2 and 1/1.
+Sun, Tang, Tai: "Ultrahigh Resolution Image/Video Matting with Spatio-Temporal Sparsity", CVPR 2023, §3.3,
+https://openaccess.thecvf.com/content/CVPR2023/html/Sun_Ultrahigh_Resolution_ImageVideo_Matting_With_Spatio-Temporal_Sparsity_CVPR_2023_paper.html
+The masks of its Eq. 1 and Eq. 2 are in `uhrmat.sparsity`, Masked-SE in `masked_se`, the cascade in
+`uhrmat.refine.memory.cascade`. A sparse U-Net on the active pixels: strides 1, 2, 4, 8, a gate from Masked-SE at the
+bottom, skips at 1/4, 1/2 and 1/1.
 
 What differs from the paper. `paper` has its widths (64/64/128/256/512, decoder 256-256-64, head 67-32-16-1) and batch
 normalisation, with the shortcuts as plain 3x3 and without the release's faulty dilated layer; its context comes from an
@@ -18,15 +21,28 @@ import torch
 from torch import Tensor, nn
 
 from uhrmat.refine.features import CHANNELS
-from uhrmat.refine.layers import ContextEncoder, MaskedSE, Residual, SparseConv, channels
+from uhrmat.refine.layers import Residual, SparseConv, channels
+from uhrmat.refine.shm.masked_se import ContextEncoder, MaskedSE
 from uhrmat.sparse import Engine, Feat
 from uhrmat.sparse.engine import Act
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SHMConfig:
-    """Widths of one size. stages: (width, blocks, strided) after stride 2; decoder: widths at strides 4, 2, 1; gate:
-    one of `layers.GATES`; line: whether it sees colour lines and begins at the projection, else at the prior."""
+    """Architecture of one size. Weights fit one configuration only.
+
+    Attributes:
+        inputs: Channels at a pixel, the first of `features.assemble_features`.
+        stem: Width at full resolution.
+        half: Width at stride 2.
+        stages: (width, blocks, strided) after stride 2.
+        decoder: Widths at strides 4, 2, 1.
+        head: Widths of the two 3x3 layers of the head.
+        norm: Whether batch normalisation follows the convolutions, as in the paper.
+        residual: Whether the output is added to the residual baseline, else it is alpha.
+        gate: One of `masked_se.GATES`.
+        line: Whether it sees colour lines and starts from the projection, else from the prior.
+    """
 
     inputs: int
     stem: int
@@ -70,8 +86,8 @@ VARIANTS = {
 """`lite` with one part missing each, for ablations (`benchmarks.ablation`)."""
 
 
-def reach(config: SHMConfig) -> int:
-    """Pixels beyond which nothing changes an output: the radius of the receptive field, counted layer by layer.
+def receptive_radius(config: SHMConfig) -> int:
+    """Radius of the receptive field in pixels, counted layer by layer: nothing further away changes an output.
 
     A 3x3 layer adds one site of its finer side, 2**level pixels. What makes a coarse site active lies closer than what
     it reads, so the active set itself matters no further away.
@@ -88,12 +104,15 @@ def reach(config: SHMConfig) -> int:
 
 
 class SHM(nn.Module):
-    """The refiner's network, for any engine.
+    """The sparse high-resolution module, for any engine.
 
-    forward(engine, x, small, alpha): x: level-0 features (`SHMConfig.inputs` channels); small: (B, 3, h, w) RGB in
-    [0, 1]; alpha: (B, 1, h, w) prior. Returns level-0 features of one channel: what is to be added to the base for
-    `lite` (so that low precision costs little), alpha in (0, 1) for `paper`; values off the active set mean nothing.
-    `paper` in training returns its side outputs at 1/4, 1/2, 1/1 first, as a list.
+    forward(engine, x, small, alpha): x: level-0 features with `SHMConfig.inputs` channels; small: (B, 3, h, w) RGB in
+    [0, 1]; alpha: prior, (B, 1, h, w) in [0, 1]. Returns level-0 features of one channel: for `lite` the residual that
+    is added to the baseline (so that low precision costs little), for `paper` alpha in (0, 1). Values off the active
+    set mean nothing. `paper` in training returns its side outputs at 1/4, 1/2, 1/1 first, as a list.
+
+    Args:
+        size: A name in `SIZES` or `VARIANTS`.
     """
 
     def __init__(self, size: str = "lite") -> None:
@@ -103,6 +122,7 @@ class SHM(nn.Module):
         leaky: Act = 0.01 if c.norm else "relu"
         self.stem = SparseConv("subm", c.inputs, c.stem, norm=c.norm, bias=False, act="relu")
         self.down = SparseConv("strided", c.stem, c.half, norm=c.norm, bias=False, act="relu")
+        # Named `settle` in every weights file.
         self.settle = SparseConv("subm", c.half, c.half, norm=c.norm, bias=False, act="relu")
         self.stages = nn.ModuleList()
         width = c.half
@@ -130,14 +150,14 @@ class SHM(nn.Module):
         self.head = nn.ModuleList([*layers, last])
 
     def forward(self, engine: Engine, x: Feat, small: Tensor, alpha: Tensor) -> Feat | list[Feat]:
-        return self.gated(engine, x, self.gates(small, alpha))
+        return self.forward_with_gates(engine, x, self.gates(small, alpha))
 
     def gates(self, small: Tensor, alpha: Tensor) -> Tensor:
-        """(B, channels) of Masked-SE: they depend on the small picture alone, so parts of one picture share them."""
+        """Gates of Masked-SE, (B, channels). They depend on the small picture alone: all windows share them."""
         return self.gate(self.context(torch.cat([2 * small - 1, 2 * alpha - 1], 1)), alpha)
 
-    def gated(self, engine: Engine, x: Feat, gates: Tensor) -> Feat | list[Feat]:
-        """`forward` with gates that are known already."""
+    def forward_with_gates(self, engine: Engine, x: Feat, gates: Tensor) -> Feat | list[Feat]:
+        """`forward` with the gates of `gates`."""
         bottom, skips = self._encode(engine, x)
         y = engine.scale(bottom, gates)
         sides = []

@@ -23,8 +23,9 @@ from uhrmat.metrics import score
 from uhrmat.prior.base import PriorResult
 from uhrmat.prior.prefetch import prior_inputs
 from uhrmat.prior.registry import PriorRegistry
+from uhrmat.refine.base import RefineInput, Refiner
 from uhrmat.refine.fuse import apply_trimap, upsampled_prior
-from uhrmat.refine.refiner import RefineInput, Refiner, make_refiner
+from uhrmat.refine.registry import make_refiner
 from uhrmat.sparsity.spatial import trimap_mask
 from uhrmat.train.bench.pictures import BenchPicture
 from uhrmat.train.bench.work import count_macs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from uhrmat.refine.means import MOVE, restore_confident_prior, restore_prior_mean, restore_region_means
+from uhrmat.refine.prior_mean import MEAN_RESTORATION, restore_confident_prior, restore_prior_mean, restore_region_means
 from uhrmat.sparsity.spatial import upsampled_rows
 
 SHAPE, SIZE = (64, 96), (256, 384)
@@ -32,8 +32,8 @@ def test_a_region_moved_by_much_is_moved_back(prior: np.ndarray) -> None:
 
 
 def test_a_region_moved_by_little_stays(prior: np.ndarray) -> None:
-    left = refined(prior, MOVE / 5, np.ones(SIZE, bool))[1]
-    assert np.allclose(left, MOVE / 5 * np.exp(-1 / 25), atol=1e-4)
+    left = refined(prior, MEAN_RESTORATION.move / 5, np.ones(SIZE, bool))[1]
+    assert np.allclose(left, MEAN_RESTORATION.move / 5 * np.exp(-1 / 25), atol=1e-4)
 
 
 def test_details_stay(prior: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""The active set in parts: each is computed with a halo as wide as the receptive field and keeps its own core only."""
+"""The active set in parts: each is refined with a halo as wide as the receptive field; only its core is kept."""
 
 from __future__ import annotations
 
@@ -12,40 +12,64 @@ from uhrmat.core.errors import MemoryBudgetError
 CELL = 16
 """Cuts lie at multiples of this: a tile of the `tiles` engine, and a multiple of the coarsest stride."""
 Box = tuple[slice, slice]
-Run = Callable[[Box], None]
+RefineWindow = Callable[[Box], None]
 """Refines the active pixels inside a window of the picture, in place."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """core: the pixels that are kept; window: the core and its halo, inside the picture."""
+    """One part of a picture.
+
+    Attributes:
+        core: The pixels that are kept.
+        window: The core and its halo, inside the picture.
+    """
 
     core: Box
     window: Box
 
 
 def count_cells(mask: np.ndarray) -> np.ndarray:
-    """(rows, columns) int32: active pixels of a bool mask (H, W) in each cell of CELL x CELL pixels."""
+    """Count the active pixels in each cell of CELL x CELL pixels.
+
+    Args:
+        mask: (H, W) bool.
+
+    Returns:
+        (rows, columns) int32.
+    """
     height, width = mask.shape
     starts = np.arange(0, width, CELL)
     rows = [np.add.reduceat(np.count_nonzero(mask[top : top + CELL], axis=0), starts) for top in range(0, height, CELL)]
     return np.stack(rows).astype(np.int32)
 
 
-def cut(cells: np.ndarray, size: tuple[int, int], reach: int, fits: Callable[[np.ndarray], bool]) -> Iterator[Part]:
-    """Parts whose cores hold every active pixel once and whose windows fit.
+def divide_active(
+    cells: np.ndarray, size: tuple[int, int], reach: int, fits: Callable[[np.ndarray], bool]
+) -> Iterator[Part]:
+    """Divide the active set into parts whose cores hold every active pixel once and whose windows fit.
 
-    cells: of `count_cells`; size: (H, W) of the picture; reach: of the halo, pixels; fits(cells of a window). A part
-    that does not fit is halved by its active pixels along the longer side of its bounding box. Raises
-    MemoryBudgetError where not even a single cell with its halo fits.
+    A part that does not fit is halved by its active pixels along the longer side of its bounding box.
+
+    Args:
+        cells: Active pixels in each cell, see `count_cells`.
+        size: (H, W) of the picture.
+        reach: Width of the halo, pixels.
+        fits: Whether a window, given as its cells, fits.
+
+    Yields:
+        Parts in no particular order.
+
+    Raises:
+        MemoryBudgetError: Not even a single cell with its halo fits.
     """
     halo = -(-reach // CELL)
     pending: list[Box] = [(slice(0, cells.shape[0]), slice(0, cells.shape[1]))]
     while pending:
-        core = _tight(cells, pending.pop())
+        core = _bounding_box(cells, pending.pop())
         if core is None:
             continue
-        window = _grown(core, halo, cells.shape)
+        window = _grow(core, halo, cells.shape)
         if fits(cells[window]):
             yield Part(_pixels(core, size), _pixels(window, size))
         elif cells[core].size == 1:
@@ -54,18 +78,25 @@ def cut(cells: np.ndarray, size: tuple[int, int], reach: int, fits: Callable[[np
             pending += reversed(_halves(cells, core))
 
 
-def refine_parts(run: Run, active: np.ndarray, alpha: np.ndarray, parts: list[Part]) -> None:
-    """Runs every part; what it writes into its halo is undone. alpha: (H, W) float32; active: (H, W) bool."""
+def refine_parts(refine: RefineWindow, active: np.ndarray, alpha: np.ndarray, parts: list[Part]) -> None:
+    """Refine part by part, in place; what a part writes into its halo is undone.
+
+    Args:
+        refine: Refines a window of `alpha`.
+        active: (H, W) bool.
+        alpha: (H, W) float32.
+        parts: See `divide_active`.
+    """
     for part in parts:
         halo = active[part.window].copy()
         top, left = (axis.start for axis in part.window)
         halo[tuple(slice(c.start - o, c.stop - o) for c, o in zip(part.core, (top, left), strict=True))] = False
         kept = alpha[part.window][halo]
-        run(part.window)
+        refine(part.window)
         alpha[part.window][halo] = kept
 
 
-def _tight(cells: np.ndarray, box: Box) -> Box | None:
+def _bounding_box(cells: np.ndarray, box: Box) -> Box | None:
     """The bounding box of a box's active cells, or None where it has none."""
     inside = cells[box] > 0
     spans = []
@@ -77,7 +108,7 @@ def _tight(cells: np.ndarray, box: Box) -> Box | None:
     return spans[0], spans[1]
 
 
-def _grown(box: Box, halo: int, shape: tuple[int, ...]) -> Box:
+def _grow(box: Box, halo: int, shape: tuple[int, ...]) -> Box:
     rows, columns = (slice(max(0, s.start - halo), min(n, s.stop + halo)) for s, n in zip(box, shape, strict=True))
     return rows, columns
 

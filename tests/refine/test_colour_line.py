@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from uhrmat.media import Picture
-from uhrmat.refine.colorline import estimate_smooth_colours, project
+from uhrmat.refine.colour_line import estimate_smooth_colours, project
 from uhrmat.refine.features import CHANNELS, PROJECTION, BilinearMaps, ColourLineFeatures, PictureColours, context_maps
 
 
@@ -75,7 +75,7 @@ def test_features_put_known_pixels_into_the_base() -> None:
     features = ColourLineFeatures(
         PictureColours(picture), (20, 24), small, np.full((10, 12), 0.4, np.float32), trimap, base
     )
-    features.trust = 1.0
+    features.network_weight = 1.0
     ys, xs = torch.meshgrid(torch.arange(20), torch.arange(24), indexing="ij")
     found = features(ys, xs)
     assert found.shape == (20, 24, CHANNELS) and torch.isfinite(found).all()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from uhrmat.refine.linear import guided_coefficients
+from uhrmat.refine.guided_filter import GuidedFilterParams, guided_coefficients
 
 
 def test_coefficients_are_the_definition() -> None:
     rng = np.random.default_rng(0)
-    small, alpha, radius, eps = rng.random((12, 14, 3), np.float32), rng.random((12, 14), np.float32), 1, 1e-2
-    found = guided_coefficients(small, alpha, radius, eps)
+    small, alpha, eps = rng.random((12, 14, 3), np.float32), rng.random((12, 14), np.float32), 1e-2
+    found = guided_coefficients(small, alpha, GuidedFilterParams(radius=1, epsilon=eps))
     models = np.zeros((12, 14, 4))
     for y in range(1, 11):
         for x in range(1, 13):
@@ -27,5 +27,5 @@ def test_coefficients_are_the_definition() -> None:
 def test_a_linear_alpha_is_reproduced() -> None:
     small = np.random.default_rng(1).random((20, 20, 3), np.float32)
     alpha = (small @ np.array([0.5, 0.3, 0.1], np.float32) + 0.05).astype(np.float32)
-    model = guided_coefficients(small, alpha, 2, 1e-6)
+    model = guided_coefficients(small, alpha, GuidedFilterParams(radius=2, epsilon=1e-6))
     assert np.abs((model[..., :3] * small).sum(-1) + model[..., 3] - alpha).max() < 1e-3

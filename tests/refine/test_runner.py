@@ -13,11 +13,13 @@ from uhrmat.core.memory import resident_memory
 from uhrmat.media import Picture
 from uhrmat.media.resample import area_average, downsample_trimap
 from uhrmat.pipeline import StillPipeline, StillResult
-from uhrmat.refine.memory.budget import MINIMUM, Cost
-from uhrmat.refine.memory.overflow import refine_with_budget, refine_within
-from uhrmat.refine.memory.parts import Box, Run, count_cells, cut
-from uhrmat.refine.refiner import RefineInput, SHMRefiner
-from uhrmat.refine.shm.network import SHM, SIZES, reach
+from uhrmat.refine.base import RefineInput
+from uhrmat.refine.memory.budget import BUDGET
+from uhrmat.refine.memory.cost import Cost
+from uhrmat.refine.memory.tiling import Box, RefineWindow, count_cells, divide_active
+from uhrmat.refine.runner import refine_with_budget, refine_within
+from uhrmat.refine.shm.network import SHM, SIZES, receptive_radius
+from uhrmat.refine.shm.refiner import SHMRefiner
 from uhrmat.sparse import DenseEngine
 from uhrmat.sparsity.spatial import trimap_mask
 from uhrmat.train.synth import render_scene
@@ -61,7 +63,7 @@ def test_nothing_beyond_the_reach_changes_an_output(size: str) -> None:
             torch.nn.init.normal_(parameter, std=0.1)
     config = SIZES[size]
     narrow = replace(config, inputs=config.inputs)
-    radius = reach(narrow)
+    radius = receptive_radius(narrow)
     assert radius < middle - 8
     engine = DenseEngine(np.ones((side, 24), bool))
     values = torch.rand(side, 24, config.inputs)
@@ -70,7 +72,7 @@ def test_nothing_beyond_the_reach_changes_an_output(size: str) -> None:
         values[middle, 12] += bump
         gates = torch.ones(1, net.gate.gate.out_features)
         with torch.no_grad():
-            found.append(net.gated(engine, engine.sample(lambda y, x: values[y, x]), gates).data[0, 0])  # type: ignore[union-attr]
+            found.append(net.forward_with_gates(engine, engine.sample(lambda y, x: values[y, x]), gates).data[0, 0])  # type: ignore[union-attr]
     changed = (found[0] != found[1]).any(1).nonzero()[:, 0]
     assert middle - radius <= changed.min() and changed.max() <= middle + radius
     # And the bound is no looser than a few sites of the coarsest level.
@@ -98,7 +100,7 @@ def test_parts_hold_every_active_pixel_once() -> None:
     mask[:, 200:330] = False
     seen = np.zeros(mask.shape, int)
     limit = 900
-    parts = list(cut(count_cells(mask), mask.shape, 20, lambda cells: cells.sum() <= limit))
+    parts = list(divide_active(count_cells(mask), mask.shape, 20, lambda cells: cells.sum() <= limit))
     for part in parts:
         seen[part.core] += 1
         assert mask[part.window].sum() <= limit
@@ -131,7 +133,7 @@ class Sharpener:
     def finish(self, job: RefineInput, alpha: np.ndarray) -> None:
         """Nothing more to do."""
 
-    def prepared(self, job: RefineInput, alpha: np.ndarray) -> Run:
+    def prepare(self, job: RefineInput, alpha: np.ndarray) -> RefineWindow:
         def run(window: Box) -> None:
             self.seen.append((job.size, int(job.active[window].sum())))
             columns = (np.arange(job.size[1]) + 0.5) / job.size[1]
@@ -177,7 +179,7 @@ def test_scales_below_the_working_size_are_left_out() -> None:
 
 def test_a_job_that_fits_is_done_in_one_shot() -> None:
     job, refiner = _job((400, 800), _band((400, 800), 30)), Sharpener()
-    done = refine_within(refiner, job, np.zeros(job.size, np.float32), "cascade", UNIT.bytes(MINIMUM))  # type: ignore[arg-type]
+    done = refine_within(refiner, job, np.zeros(job.size, np.float32), "cascade", UNIT.bytes(BUDGET.smallest_part))  # type: ignore[arg-type]
     assert len(refiner.seen) == 1 and done.notes == [] and done.active is job.active
 
 

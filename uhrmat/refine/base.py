@@ -1,0 +1,93 @@
+"""What every refiner takes and gives: `RefineInput`, the protocol `Refiner`, and what a memory budget needs of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from uhrmat.media import Picture
+from uhrmat.refine.memory.cost import Cost
+from uhrmat.refine.memory.tiling import RefineWindow
+
+
+@dataclass(frozen=True)
+class RefineInput:
+    """One picture at one scale, as a refiner sees it.
+
+    Attributes:
+        picture: The picture, (H, W) pixels.
+        small: Low-resolution copy of the picture, (h, w, 3) float32 in [0, 1].
+        prior: Low-resolution alpha, (h, w) float32 in [0, 1].
+        trimap: (H, W) uint8 {0, 128, 255}, or None where nothing is known.
+        active: (H, W) bool, the pixels to refine.
+    """
+
+    picture: Picture
+    small: np.ndarray
+    prior: np.ndarray
+    trimap: np.ndarray | None
+    active: np.ndarray
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) in pixels."""
+        return self.picture.height, self.picture.width
+
+
+RefineLevel = Callable[[RefineInput, np.ndarray], None]
+"""Refines the active pixels of one pyramid level's alpha, (H, W) float32, in place."""
+
+
+class Refiner(Protocol):
+    """A method that computes alpha at the active pixels. To add one, see `uhrmat.refine.registry`.
+
+    Attributes:
+        name: Of the method, for reports.
+        engine: Name of the engine that runs its convolutions, "none" where it has none.
+    """
+
+    name: str
+    engine: str
+
+    def refine(self, inputs: RefineInput, alpha: np.ndarray) -> None:
+        """Refines `alpha` at the active pixels, in place.
+
+        Args:
+            inputs: The picture with its prior.
+            alpha: (H, W) float32, the upsampled prior (`fuse.upsampled_prior`). Refined values may leave [0, 1] by a
+                little; `fuse.apply_trimap` clips them.
+        """
+
+
+@runtime_checkable
+class TileableRefiner(Protocol):
+    """A refiner that can work window by window, so that a picture of any size fits a memory budget.
+
+    Attributes:
+        reach: Radius of its receptive field, pixels.
+        cost: Memory that it needs, see `memory.cost`.
+    """
+
+    reach: int
+    cost: Cost
+
+    def prepare(self, inputs: RefineInput, alpha: np.ndarray) -> RefineWindow:
+        """Does once what all windows share, and returns the function that refines one window of `alpha` in place."""
+
+    def finish(self, inputs: RefineInput, alpha: np.ndarray) -> None:
+        """Corrects the whole alpha in place, once every window is refined."""
+
+
+@runtime_checkable
+class PyramidRefiner(TileableRefiner, Protocol):
+    """A tileable refiner that goes to full resolution level by level, by factors of at most two."""
+
+    def refine_pyramid(self, inputs: RefineInput, alpha: np.ndarray, refine_level: RefineLevel) -> np.ndarray:
+        """Refines every level by `refine_level`, coarse to fine.
+
+        Returns:
+            (H, W) bool, the pixels that the last level refined.
+        """

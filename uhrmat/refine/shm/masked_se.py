@@ -1,0 +1,74 @@
+"""Masked-SE, SparseMat's masked squeeze-and-excitation: what the low-resolution picture tells the sparse network.
+
+Sun, Tang, Tai: "Ultrahigh Resolution Image/Video Matting with Spatio-Temporal Sparsity", CVPR 2023, Fig. 5. The
+channels at the bottom of SHM are scaled by gates computed from the context inside and outside the prior.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class ContextEncoder(nn.Module):
+    """A small dense encoder of the low-resolution picture with its prior, which gives Masked-SE its context.
+
+    forward(small): (B, 4, h, w), picture and prior in [-1, 1] -> (B, width, h/16, w/16).
+    """
+
+    def __init__(self, width: int = 32) -> None:
+        super().__init__()
+        steps = [(4, 16), (16, 24), (24, width), (width, width)]
+        convs = [nn.Sequential(nn.Conv2d(a, b, 3, 2, 1), nn.ReLU(inplace=True)) for a, b in steps]
+        self.body = nn.Sequential(*convs)
+
+    def forward(self, small: Tensor) -> Tensor:
+        return self.body(small)
+
+
+GATES = ("masked", "whole", "none")
+"""What the gates are made from: the context inside and outside the prior, all of it alike, nothing."""
+
+
+class MaskedSE(nn.Module):
+    """Masked-SE (SparseMat Fig. 5): channel gates from the context inside and outside the prior.
+
+    Unlike the authors' release, pooling divides by the mask's area, so that small subjects count, and the gate is
+    2·sigmoid with a zero-initialised last layer: it starts as one.
+
+    Args:
+        channels: Number of channels that are gated.
+        context: Channels of the context.
+        kind: One of `GATES`; all but "masked" serve ablations.
+    """
+
+    def __init__(self, channels: int, context: int = 32, kind: str = "masked") -> None:
+        super().__init__()
+        self.kind = kind
+        self.front, self.back = nn.Linear(context, context), nn.Linear(context, context)
+        self.gate = nn.Linear(2 * context, channels)
+        nn.init.zeros_(self.gate.weight)
+        nn.init.zeros_(self.gate.bias)
+
+    def forward(self, context: Tensor, alpha: Tensor) -> Tensor:
+        """Gates of one picture's channels.
+
+        Args:
+            context: (B, context, h, w), of `ContextEncoder`.
+            alpha: Prior, (B, 1, H, W) in [0, 1].
+
+        Returns:
+            (B, channels) in (0, 2).
+        """
+        if self.kind == "none":
+            return context.new_ones(len(context), self.gate.out_features)
+        mask = nn.functional.adaptive_avg_pool2d(alpha, (context.shape[-2], context.shape[-1]))
+        inside, outside = (mask, 1 - mask) if self.kind == "masked" else (torch.ones_like(mask),) * 2
+        front = self.front(_pool(context, inside)).relu()
+        back = self.back(_pool(context, outside)).relu()
+        return 2 * torch.sigmoid(self.gate(torch.cat([front, back], 1)))
+
+
+def _pool(context: Tensor, mask: Tensor) -> Tensor:
+    """Mean of the context over the mask, (B, C)."""
+    return (context * mask).sum((2, 3)) / (mask.sum((2, 3)) + 1e-3)
