@@ -21,9 +21,9 @@ from uhrmat.batch.settings import Settings
 from uhrmat.batch.verify import verify
 from uhrmat.batch.worker import Worker
 from uhrmat.core.errors import OutputError
-from uhrmat.image.deliver import deliver
 from uhrmat.image.outputs import OutputSpec
 from uhrmat.image.plan import plan
+from uhrmat.image.write import write_outputs
 from uhrmat.media import check_writable
 from uhrmat.pipeline import StillPipeline, StillResult
 from uhrmat.video.plan import ClipPlan, plan_clip
@@ -43,7 +43,7 @@ def fill(folder: Path, contents: Mapping[str, bytes]) -> None:
         (folder / name).write_bytes(data)
 
 
-SPEC = OutputSpec(("alpha", "foreground", "preview"), alpha_format="tiff", overwrite=True)
+SPEC = OutputSpec(outputs=("alpha", "foreground", "preview"), alpha_format="tiff", overwrite=True)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_image(tmp_path: Path, matted: tuple[Path, Path, StillResult], mode: Mod
     picture, hint, matte = matted
 
     def work(folder: Path) -> None:
-        deliver(matte, plan([picture], SPEC, folder=folder, mask=hint)[0], SPEC)
+        write_outputs(matte, plan([picture], SPEC, folder=folder, mask=hint)[0].files, SPEC)
 
     (tmp_path / "new").mkdir()
     work(tmp_path / "new")

@@ -1,10 +1,16 @@
-"""uhrmat: alpha mattes of ultra high resolution pictures, computed only where the matte is open.
+"""uhrmat: alpha mattes of ultra-high-resolution photographs and clips.
 
-    from uhrmat import MattingPipeline
-    result = MattingPipeline().matte("photo.jpg", trimap="trimap.png")
-    result.alpha, result.foreground, result.stats
+    import uhrmat
 
-Importing the package loads no torch: `MattingPipeline` and its result types are fetched when they are first asked for.
+    with uhrmat.MattingPipeline() as pipeline:
+        result = pipeline("photo.jpg", trimap="photo_trimap.png")
+        result.save("out")  # photo_alpha.png, photo_foreground.png
+        for frame in pipeline.video("clip.mp4", mask="first_frame.png"):
+            frame.alpha, frame.foreground
+
+    result = uhrmat.matte("photo.jpg", mask="mask.png")  # one call, one pipeline
+
+Importing the package loads no torch: the classes below are imported when they are first used.
 """
 
 from __future__ import annotations
@@ -15,32 +21,42 @@ from typing import TYPE_CHECKING, Any
 from uhrmat._version import __version__
 from uhrmat.core.errors import InputError, MemoryBudgetError, OutputError, UhrmatError, WeightsError
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # they load torch
+    from uhrmat.api.pipeline import MattingPipeline, Progress, matte
+    from uhrmat.api.result import MattingResult
     from uhrmat.pipeline import MattingStats
-    from uhrmat.pipeline import StillPipeline as MattingPipeline
-    from uhrmat.pipeline import StillResult as MattingResult
+    from uhrmat.video.iterate import MattedFrame
 
 __all__ = [
     "InputError",
+    "MattedFrame",
     "MattingPipeline",
     "MattingResult",
     "MattingStats",
     "MemoryBudgetError",
     "OutputError",
+    "Progress",
     "UhrmatError",
     "WeightsError",
     "__version__",
+    "matte",
 ]
 
 _LAZY = {
-    "MattingPipeline": ("uhrmat.pipeline", "StillPipeline"),
-    "MattingResult": ("uhrmat.pipeline", "StillResult"),
-    "MattingStats": ("uhrmat.pipeline", "MattingStats"),
+    "MattedFrame": "uhrmat.video.iterate",
+    "MattingPipeline": "uhrmat.api.pipeline",
+    "MattingResult": "uhrmat.api.result",
+    "MattingStats": "uhrmat.pipeline",
+    "Progress": "uhrmat.api.pipeline",
+    "matte": "uhrmat.api.pipeline",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module 'uhrmat' has no attribute {name!r}")
-    module, attribute = _LAZY[name]
-    return getattr(importlib.import_module(module), attribute)
+    return getattr(importlib.import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,4 +1,4 @@
-"""One picture, the whole path: hints, prior, sparsity, refiner, fusion, foreground."""
+"""The path of one picture: hints, low-resolution prior, sparsity mask, refiner, alpha, foreground."""
 
 from __future__ import annotations
 
@@ -34,15 +34,28 @@ from uhrmat.sparsity.spatial import SPATIAL_SPARSITY, trimap_from_alpha, trimap_
 
 ImageLike = Picture | np.ndarray | str | Path
 RunPrior = Callable[[PriorMethod, np.ndarray, LowResHints], PriorResult]
-_WARM = 64
-"""Side of the picture that `StillPipeline.warm_up` refines."""
+"""Runs a prior on the small copy and the small hints, or returns a result that is known already."""
+OnStage = Callable[[str], None]
+"""Called with the name of a stage when it begins: "read", "prior", "refine", "foreground"."""
+_WARM_UP_SIDE = 64
+"""Side of the synthetic picture that `StillPipeline.warm_up` refines, in pixels."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MattingStats:
-    """What was done and what it cost. seconds: by stage; peak_memory: bytes, see `devices.peak_memory`;
-    working_size: (h, w) of the prior; notes: lines for the user; warnings: those of them that say that something may
-    not be as it was meant."""
+    """What one matte took.
+
+    Attributes:
+        width, height: of the picture, in pixels.
+        active_pixels: pixels that the refiner computed at full resolution.
+        active_share: the same as a share of the picture, in [0, 1].
+        prior, refiner, engine, device, precision: what was used.
+        working_size: (h, w) of the low-resolution alpha.
+        seconds: by stage.
+        peak_memory: in bytes, see `core.devices.peak_memory`.
+        notes: lines for the user.
+        warnings: those notes that say that the result may not be what was intended.
+    """
 
     width: int
     height: int
@@ -60,15 +73,24 @@ class MattingStats:
     warnings: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON takes it."""
+        """Return the fields as JSON takes them."""
         return asdict(self)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class StillResult:
-    """alpha: (H, W) float32 in [0, 1]; foreground: (H, W, 3) straight colour in the picture's dtype, or None;
-    prior_alpha: (h, w) float32; active: (H, W) bool, the pixels refined; trimap: (H, W) uint8 {0, 128, 255}, the
-    user's, or what the prior left open; given: names of the hints, see `HINT_NAMES`."""
+    """The matte of one picture.
+
+    Attributes:
+        alpha: (H, W) float32 in [0, 1].
+        foreground: (H, W, 3) straight (not premultiplied) colour in the picture's dtype, or None.
+        prior_alpha: (h, w) float32 in [0, 1], the low-resolution alpha.
+        active: (H, W) bool, the pixels that were refined.
+        trimap: (H, W) uint8 {0, 128, 255}: the user's, or the one made from the low-resolution alpha.
+        stats: what it took.
+        picture: the picture as read.
+        given: names of the hints, of `hints.compatibility.HINT_NAMES`.
+    """
 
     alpha: np.ndarray
     foreground: np.ndarray | None
@@ -82,8 +104,14 @@ class StillResult:
 
 @dataclass(frozen=True)
 class PriorStage:
-    """A picture's small copy (h, w, 3) with what the prior answered; trimap: (H, W) uint8 {0, 128, 255}, what is
-    settled (exactly 0 or 1 in the end) and what is open; notes: lines for the user."""
+    """What the low-resolution stage hands to the refiner.
+
+    Attributes:
+        small: (h, w, 3) float32 in [0, 1], the small copy of the picture.
+        prior: the low-resolution alpha with its notes.
+        trimap: (H, W) uint8 {0, 128, 255}; known pixels are exactly 0 or 1 in the final alpha.
+        notes: lines for the user.
+    """
 
     small: np.ndarray
     prior: PriorResult
@@ -92,24 +120,35 @@ class PriorStage:
 
 
 class StillPipeline:
-    """Mattes pictures. Options are checked here, weights are loaded once.
+    """Mattes one picture after another. Options are checked and weights are loaded when it is made.
 
-    prior: "auto" (hints decide) or one of `prior.choose.REQUIRED_HINTS`; refiner: one of `refine.registry.REFINERS`;
-    working_size: short side of the small copy; engine: one of `sparse.ENGINES`; device: "auto", "cpu", "cuda[:n]",
-    "mps"; precision: "auto", "fp32", "bf16", "fp16"; threads: of the CPU; max_memory: bytes, on the CPU of this process
-    and its children, on CUDA of the device, None: a share of what is free; overflow: "cascade" or "parts", what to do
-    where one shot needs more; weights: of the refiner, a name or a .safetensors file; solver: of the prior, see
-    `prior.worker`. Raises InputError or WeightsError; `matte` also MemoryBudgetError.
+    Args:
+        prior: "auto" (the hints decide), a name in `prior.choose.REQUIRED_HINTS`, a network, or a `PriorMethod`.
+        refiner: one of `refine.registry.REFINERS`.
+        working_size: short side of the small copy in pixels; None: the prior's own.
+        engine: one of `sparse.ENGINES`.
+        device: "auto", "cpu", "cuda[:n]" or "mps".
+        precision: "auto", "fp32", "bf16" or "fp16".
+        threads: of the CPU; None: torch's default.
+        max_memory: in bytes, on the CPU of this process and its children, on CUDA of the device; None: a share of what
+            is free.
+        overflow: what to do where one pass needs more memory: "cascade" (coarse to fine) or "parts" (tiles).
+        weights: of the refiner, a name or a .safetensors file; None: the default of the refiner.
+        solver: computes affinity priors elsewhere, see `prior.worker`; None: in this process.
+
+    Raises:
+        InputError: for an option that does not exist.
+        WeightsError: for weights that are missing or of another network.
     """
 
     def __init__(
-        self, prior: str = "auto", refiner: str = "shm", *, working_size: int | None = None, engine: str = "auto",
-        device: str = "auto", precision: str = "auto", threads: int | None = None,
+        self, prior: str | PriorMethod = "auto", refiner: str = "shm", *, working_size: int | None = None,
+        engine: str = "auto", device: str = "auto", precision: str = "auto", threads: int | None = None,
         max_memory: int | None = None, overflow: str = "cascade", weights: str | None = None,
         solver: Solver | None = None,
     ) -> None:  # fmt: skip
         if overflow not in MODES:
-            raise InputError(f"There is no overflow called {overflow!r}.", f"Choose one of {', '.join(MODES)}.")
+            raise InputError(f"There is no overflow mode {overflow!r}.", f"Choose one of {', '.join(MODES)}.")
         refuse_fork()
         set_threads(threads)
         self.working_size = working_size
@@ -124,128 +163,152 @@ class StillPipeline:
 
     @classmethod
     def from_options(cls, options: ModelOptions, *, solver: Solver | None = None) -> StillPipeline:
-        """A pipeline of these options; solver: as for the constructor. Raises what that raises."""
+        """Make a pipeline of these options; solver and errors as for the constructor."""
         return cls(**asdict(options), solver=solver)
 
     def matte(
         self, image: ImageLike, *, trimap: ArrayOrPath | None = None, mask: ArrayOrPath | None = None,
         plate: PlateLike | None = None, key: str | None = None, alpha: ArrayOrPath | None = None,
-        hints: Hints | None = None, foreground: bool = True, begun: PrefetchedPrior | None = None,
+        hints: Hints | None = None, foreground: bool = True, prefetched: PrefetchedPrior | None = None,
+        on_stage: OnStage | None = None,
     ) -> StillResult:  # fmt: skip
-        """Alpha, and with `foreground` the straight foreground colour, of one picture.
+        """Compute the alpha of one picture, and with `foreground` its straight foreground colour.
 
-        image: a Picture, an array (see `Picture.from_array`) or a path; hints as for `hints.read_hints`: arrays or
-        paths, or `hints` as it returns them. A trimap's known pixels come out exactly 0 or 1. begun: what
-        `prefetch.prefetch_prior` made of this picture and these hints. Raises InputError.
+        Args:
+            image: a Picture, an array (see `Picture.from_array`) or a path.
+            trimap, mask, plate, key, alpha: hints as `hints.read_hints` takes them: arrays or paths. The known pixels
+                of a trimap come out exactly 0 or 1.
+            hints: hints that are read already, instead of the five above.
+            foreground: whether the colours are estimated.
+            prefetched: the prior's input for this picture and these hints, from `prior.prefetch`.
+            on_stage: called when a stage begins.
+
+        Raises:
+            InputError: for a picture or hints that cannot be used.
+            MemoryBudgetError: where the budget is too small for the smallest part.
         """
-        clock = StageTimer()
-        with clock("read"), memory_limit(self.max_memory, self.device):
+        timer = StageTimer(on_stage)
+        with timer("read"), memory_limit(self.max_memory, self.device):
             picture = _as_picture(image)
             if hints is None:
                 hints = read_hints(
                     (picture.height, picture.width), trimap=trimap, mask=mask, plate=plate, key=key, alpha=alpha
                 )
-        with clock("prior"):
-            asked = self.run_prior(picture, hints, fresh=True, begun=begun)
-            small, prior, settled = asked.small, asked.prior, asked.trimap
-        with clock("refine"):
-            found = upsampled_prior(prior.alpha, settled)
-            job = RefineInput(picture, small, prior.alpha, settled, trimap_mask(settled))
-            done = self.refine(job, found, foreground)
-            apply_trimap(found, settled)
+        with timer("prior"):
+            stage = self.run_prior(picture, hints, fresh=True, prefetched=prefetched)
+        with timer("refine"):
+            fused = upsampled_prior(stage.prior.alpha, stage.trimap)
+            inputs = RefineInput(picture, stage.small, stage.prior.alpha, stage.trimap, trimap_mask(stage.trimap))
+            outcome = self.refine(inputs, fused, foreground)
+            apply_trimap(fused, stage.trimap)
         colours = None
         if foreground:
-            with clock("foreground"):
-                colours = self.colours(picture, found, prior)
-        active = done.active
-        count = int(np.count_nonzero(active))
-        empty = empty_note(found)
-        warnings = [*picture.info.notes, *hints.warnings, *empty]
+            with timer("foreground"):
+                colours = self.estimate_foreground(picture, fused, stage.prior)
+        count = int(np.count_nonzero(outcome.active))
+        empty = empty_note(fused)
         stats = MattingStats(
-            picture.width, picture.height, count, count / active.size, prior.name, self.refiner.name,
-            self.refiner.engine, self.device, self.precision, prior.alpha.shape[:2], clock.seconds,
-            peak_memory(self.device), [*asked.notes, *done.notes, *empty], warnings,
+            width=picture.width, height=picture.height, active_pixels=count, active_share=count / outcome.active.size,
+            prior=stage.prior.name, refiner=self.refiner.name, engine=self.refiner.engine, device=self.device,
+            precision=self.precision, working_size=stage.prior.alpha.shape[:2], seconds=timer.seconds,
+            peak_memory=peak_memory(self.device), notes=[*stage.notes, *outcome.notes, *empty],
+            warnings=[*picture.info.notes, *hints.warnings, *empty],
         )  # fmt: skip
-        return StillResult(found, colours, prior.alpha, active, settled, stats, picture, hints.given)
+        return StillResult(
+            alpha=fused, foreground=colours, prior_alpha=stage.prior.alpha, active=outcome.active,
+            trimap=stage.trimap, stats=stats, picture=picture, given=hints.given,
+        )  # fmt: skip
 
     def warm_up(self) -> None:
-        """Refines a few pixels of nothing: what libraries do at a first call is done then, while a prior is at work
-        elsewhere."""
-        trimap = np.full((_WARM, _WARM), 128, np.uint8)
-        small = np.zeros((_WARM // 2, _WARM // 2, 3), np.float32)
-        picture = Picture.from_array(np.zeros((_WARM, _WARM, 3), np.uint8))
-        job = RefineInput(picture, small, small[..., 0] + np.float32(0.5), trimap, trimap == 128)
-        self.refiner.refine(job, upsampled_prior(job.prior, trimap))
+        """Refine a small synthetic picture, so that what libraries do at their first call is done before it counts."""
+        trimap = np.full((_WARM_UP_SIDE, _WARM_UP_SIDE), 128, np.uint8)
+        small = np.zeros((_WARM_UP_SIDE // 2, _WARM_UP_SIDE // 2, 3), np.float32)
+        picture = Picture.from_array(np.zeros((_WARM_UP_SIDE, _WARM_UP_SIDE, 3), np.uint8))
+        inputs = RefineInput(picture, small, small[..., 0] + np.float32(0.5), trimap, trimap == 128)
+        self.refiner.refine(inputs, upsampled_prior(inputs.prior, trimap))
 
     def prepare(self, given: frozenset[str]) -> None:
-        """Makes the prior for these hints (see `HINT_NAMES`) now: what cannot be had is refused before any work."""
+        """Make the prior for these hints (of `hints.compatibility.HINT_NAMES`) now, so that errors come early."""
         self.priors.choose(given)
 
     def run_prior(
-        self,
-        picture: Picture,
-        hints: Hints,
-        *,
-        fresh: bool,
-        answer: RunPrior | None = None,
-        begun: PrefetchedPrior | None = None,
-    ) -> PriorStage:
-        """The prior's answer for a picture. fresh: the picture before has nothing to do with it (a still, a cut);
-        answer: asks the prior, or knows better; begun: see `matte`."""
+        self, picture: Picture, hints: Hints, *, fresh: bool, run: RunPrior | None = None,
+        prefetched: PrefetchedPrior | None = None,
+    ) -> PriorStage:  # fmt: skip
+        """Run the low-resolution stage.
+
+        Args:
+            picture, hints: of one size.
+            fresh: whether the picture before has nothing to do with it (a still, a cut); resets a recurrent prior.
+            run: called in the prior's place, with the prior, the small copy and the small hints.
+            prefetched: see `matte`.
+
+        Raises:
+            InputError: where the hints do not go with the prior.
+            UhrmatError: where the prior returns values that are not finite.
+        """
         refuse_fork()
         method, choice = self.priors.choose(hints.given)
         if fresh and isinstance(method, RecurrentPrior):
             method.reset()
-        side = self.working_size or method.working_size
-        if begun is not None and (begun.working_size, begun.halved) == (side, self.halved):
-            small, known = begun.inputs
+        working_size = self.working_size or method.working_size
+        if prefetched is not None and (prefetched.working_size, prefetched.halved) == (working_size, self.halved):
+            small, low_res_hints = prefetched.inputs
         else:
-            small, known = prior_inputs(picture, hints, side, self.halved)
-        prior = method(small, known) if answer is None else answer(method, small, known)
+            small, low_res_hints = prior_inputs(picture, hints, working_size, self.halved)
+        prior = method(small, low_res_hints) if run is None else run(method, small, low_res_hints)
         if not np.isfinite(prior.alpha).all():
-            what = f"The prior {prior.name} gives values that are no numbers (NaN or infinity)."
+            what = f"The prior {prior.name} returned values that are not finite (NaN or infinity)."
             raise UhrmatError(what, "If it is a network: its weights or its normalisation are wrong. Use another one.")
         size = (picture.height, picture.width)
-        settled = trimap_from_alpha(prior.alpha, size) if hints.trimap is None else hints.trimap
+        trimap = trimap_from_alpha(prior.alpha, size) if hints.trimap is None else hints.trimap
+        choice_note = [choice.note] if choice.note else []
         notes = [
-            *self.notes,
-            *picture.info.notes,
-            *filter(None, [choice.note]),
-            *hints.choices,
-            *hints.warnings,
-            *prior.notes,
-        ]
-        return PriorStage(small, prior, settled, notes)
+            *self.notes, *picture.info.notes, *choice_note, *hints.choices, *hints.warnings, *prior.notes,
+        ]  # fmt: skip
+        return PriorStage(small, prior, trimap, notes)
 
-    def refine(self, job: RefineInput, alpha: np.ndarray, foreground: bool) -> RefineOutcome:
-        """Refines the active pixels of `alpha`, (H, W) float32, in place, within the memory that is allowed.
+    def refine(self, inputs: RefineInput, alpha: np.ndarray, foreground: bool) -> RefineOutcome:
+        """Refine the active pixels of `alpha`, (H, W) float32, in place, within the memory budget.
 
-        foreground: its colours follow; that they find room is checked now.
+        foreground: whether its colours are estimated afterwards; that there is memory for them is checked now.
         """
         if foreground:
-            check_total(self.device, self.max_memory, _foreground_bytes(job.picture), "the foreground")
+            check_total(self.device, self.max_memory, _foreground_bytes(inputs.picture), "the foreground")
         limit = refiner_limit(self.device, self.max_memory)
-        return refine_within(self.refiner, job, alpha, self.overflow, limit)
+        return refine_within(self.refiner, inputs, alpha, self.overflow, limit)
 
-    def colours(self, picture: Picture, alpha: np.ndarray, prior: PriorResult) -> np.ndarray:
-        """The foreground's straight colours (H, W, 3) in the picture's type, without what a screen spilled on them."""
-        found = estimate_foreground(picture.pixels, alpha)
+    def estimate_foreground(self, picture: Picture, alpha: np.ndarray, prior: PriorResult) -> np.ndarray:
+        """Return the straight foreground colours (H, W, 3) in the picture's dtype, without a key screen's spill."""
+        colours = estimate_foreground(picture.pixels, alpha)
         if prior.screen is not None:
-            despill(found, prior.screen)
-        return found
+            despill(colours, prior.screen)
+        return colours
 
 
 class StageTimer:
-    """Seconds by stage."""
+    """Measures seconds by stage. on_stage: called with the name of each stage when it begins."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_stage: OnStage | None = None) -> None:
         self.seconds: dict[str, float] = {}
+        self._on_stage = on_stage
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
+        if self._on_stage is not None:
+            self._on_stage(stage)
         start = time.perf_counter()
         yield
         self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+
+
+def empty_note(alpha: np.ndarray) -> list[str]:
+    """Return a note where a matte (H, W) holds nothing or everything, else an empty list."""
+    if float(alpha.max()) < SPATIAL_SPARSITY.low:
+        return ["the alpha is empty: nothing in the picture was found to be foreground"]
+    if float(alpha.min()) > SPATIAL_SPARSITY.high:
+        return ["the alpha is full: nothing in the picture was found to be background"]
+    return []
 
 
 def _as_picture(image: ImageLike) -> Picture:
@@ -259,15 +322,6 @@ def _as_picture(image: ImageLike) -> Picture:
     raise InputError(f"A {kind} is no picture.", "Give a path, a numpy array or a uhrmat.media.Picture.")
 
 
-def empty_note(alpha: np.ndarray) -> list[str]:
-    """A line on a matte (H, W) that holds nothing or everything, whatever led to it."""
-    if float(alpha.max()) < SPATIAL_SPARSITY.low:
-        return ["the alpha is empty: nothing in the picture was found to be foreground"]
-    if float(alpha.min()) > SPATIAL_SPARSITY.high:
-        return ["the alpha is full: nothing in the picture was found to be background"]
-    return []
-
-
 def _foreground_bytes(picture: Picture) -> int:
-    """What `estimate_foreground` takes beside the picture: the colours, and three masks of a byte."""
+    """What `estimate_foreground` takes beside the picture: the colours, and three masks of one byte a pixel."""
     return picture.height * picture.width * (3 * picture.pixels.dtype.itemsize + 3)

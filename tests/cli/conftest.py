@@ -62,11 +62,11 @@ class FakeMatter:
         if not given:
             raise InputError("Nothing says what the foreground is.", "Give --trimap, or a coarse --mask.")
 
-    def matte(self, image: Any, *, hints: Hints, foreground: bool = True, begun: Any = None) -> SimpleNamespace:
+    def matte(self, image: Any, *, hints: Hints, foreground: bool = True, prefetched: Any = None) -> SimpleNamespace:
         trimap = hints.trimap if hints.mask is None else None  # the user's own
         named = {name: getattr(hints, name) for name in ("mask", "plate", "key", "alpha")}
         FakeMatter.calls.append(
-            SimpleNamespace(image=image, trimap=trimap, foreground=foreground, begun=begun, **named)
+            SimpleNamespace(image=image, trimap=trimap, foreground=foreground, prefetched=prefetched, **named)
         )
         name = image.info.path.name
         if name.startswith("bad"):

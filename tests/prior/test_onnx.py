@@ -184,7 +184,7 @@ def test_a_network_that_gives_no_numbers_is_an_error_and_no_matte(tmp_path: Path
         tmp_path / "net.onnx", [_node("Conv", ["image", "w"], "alpha")], shapes, {"alpha": [1, 1, "a", "b"]}, w=weight
     )
     matter = StillPipeline(str(_beside(path)), "bilinear", threads=1, device="cpu")
-    with pytest.raises(UhrmatError, match="net gives values that are no numbers"):
+    with pytest.raises(UhrmatError, match="net returned values that are not finite"):
         matter.matte(np.zeros((40, 64, 3), np.uint8), foreground=False)
 
 

@@ -55,7 +55,7 @@ def test_a_matte_begun_ahead_is_the_same_matte(made: list[int | None], side: int
     plain = matter.matte(picture, trimap=trimap, foreground=False)
     begun = prefetch_prior(picture, Hints(trimap=trimap), "auto", side)
     assert begun is not None and len(begun.inputs[0]) == side
-    ahead = matter.matte(picture, trimap=trimap, foreground=False, begun=begun)
+    ahead = matter.matte(picture, trimap=trimap, foreground=False, prefetched=begun)
     assert made == ([20] if side == 20 else [20, 20]) and (ahead.alpha == plain.alpha).all()
 
 
@@ -67,7 +67,10 @@ def test_the_first_photograph_is_solved_while_nobody_waits(tmp_path: Path, monke
     for name, pixels in (("one.png", PIXELS), ("two.png", PIXELS), ("trimap.png", _trimap())):
         Image.fromarray(pixels).save(tmp_path / name)
     names = [tmp_path / "one.png", tmp_path / "two.png"]
-    jobs = [plan([name], OutputSpec(("alpha",)), folder=tmp_path, trimap=tmp_path / "trimap.png")[0] for name in names]
+    jobs = [
+        plan([name], OutputSpec(outputs=("alpha",)), folder=tmp_path, trimap=tmp_path / "trimap.png")[0]
+        for name in names
+    ]
     asked: list[tuple[int, ...]] = []
 
     def solver(image: np.ndarray, trimap: np.ndarray, name: str) -> tuple[np.ndarray, list[str]]:
@@ -77,13 +80,13 @@ def test_the_first_photograph_is_solved_while_nobody_waits(tmp_path: Path, monke
     with closing(Prefetcher(jobs)) as ahead:
         ahead.prefetch_prior("auto", 20, solver)
         first, second = ahead.take(jobs[0]), ahead.take(jobs[1])
-    assert first.begun is not None and (first.hints.trimap == _trimap()).all() and second.begun is None
+    assert first.prefetched is not None and (first.hints.trimap == _trimap()).all() and second.prefetched is None
     assert [shape[0] for shape in asked] == [20]
 
 
 def test_what_cannot_be_read_is_told_when_it_is_taken(tmp_path: Path) -> None:
     Image.fromarray(PIXELS).save(tmp_path / "one.png")
-    job = plan([tmp_path / "one.png"], OutputSpec(("alpha",)), folder=tmp_path, key="green")[0]
+    job = plan([tmp_path / "one.png"], OutputSpec(outputs=("alpha",)), folder=tmp_path, key="green")[0]
     (tmp_path / "one.png").unlink()
     with closing(Prefetcher([job])) as ahead:
         ahead.prefetch_prior("auto", None, solve)

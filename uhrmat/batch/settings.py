@@ -81,8 +81,9 @@ class Settings:
     def spec(self) -> OutputSpec:
         """Outputs of stills. Files in the way were refused before (`select.refuse_foreign_outputs`)."""
         return OutputSpec(
-            self.outputs, self.alpha_format, self.background, self.premultiply, True, self.colour_format,
-            self.keep_metadata,
+            outputs=self.outputs, alpha_format=self.alpha_format, background=self.background,
+            premultiply=self.premultiply, overwrite=True, colour_format=self.colour_format,
+            keep_metadata=self.keep_metadata,
         )  # fmt: skip
 
     @property

@@ -6,8 +6,8 @@ read and the last one written.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,11 @@ from uhrmat.batch.context import Dropped, WorkerContext
 from uhrmat.batch.manifest import digest
 from uhrmat.batch.settings import Settings, fingerprint
 from uhrmat.batch.tasks import TaskResult, WorkerTask, failed_result
-from uhrmat.core.devices import gpu_failure, peak_memory
+from uhrmat.core.devices import gpu_failure
 from uhrmat.core.errors import InputError, MemoryBudgetError
 from uhrmat.core.memory import memory_limit
-from uhrmat.image.deliver import deliver
 from uhrmat.image.load import load
+from uhrmat.image.photo import matte_photo
 from uhrmat.image.plan import plan
 from uhrmat.refine.memory.budget import set_workers_per_device
 
@@ -84,15 +84,10 @@ class Worker:
             with context.computing:
                 loaded = load(image, settings.resize, settings.max_pixels)
         check_unchanged(task)
-        with context.computing:
-            context.check()
-            foreground = settings.spec.needs_foreground
-            matte = context.pipeline().matte(loaded.picture, hints=loaded.hints, foreground=foreground)
-        begun = time.perf_counter()
-        files = deliver(matte, image, spec, context.background)
-        seconds = {"load": loaded.seconds, **matte.stats.seconds, "write": time.perf_counter() - begun}
-        stats = {**matte.stats.as_dict(), "seconds": seconds, "peak_memory": peak_memory(context.device)}
-        return {"files": {name: str(path) for name, path in files.items()}, "stats": stats}
+        report = matte_photo(
+            context.pipeline(), image, loaded, spec, background=context.background, computing=_turn(context)
+        )  # fmt: skip
+        return {"files": {name: str(path) for name, path in report.files.items()}, "stats": report.stats.as_dict()}
 
     def _clip_task(self, task: WorkerTask) -> dict[str, Any]:
         if self._run_clip_task is None:
@@ -100,6 +95,14 @@ class Worker:
 
             self._run_clip_task = ClipTasks(self.context).run
         return self._run_clip_task(task)
+
+
+@contextmanager
+def _turn(context: WorkerContext) -> Iterator[None]:
+    """Hold the right to compute. Raises Dropped where the run was stopped meanwhile."""
+    with context.computing:
+        context.check()
+        yield
 
 
 def _with_checksums(value: dict[str, Any]) -> dict[str, Any]:

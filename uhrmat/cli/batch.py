@@ -156,10 +156,10 @@ def _run(run: BatchRun, executor: MakeExecutor, emit: EventHandler, settle: floa
 def _page(path: Path, run: BatchRun) -> StillsPage:
     """The page; raises UhrmatError if it cannot be written."""
     from uhrmat.batch.page import StillsPage
-    from uhrmat.cli.report import rows
+    from uhrmat.image.table import stats_rows
 
     def table(event: Mapping[str, Any]) -> list[tuple[str, str]]:
-        return rows(event["item"], event["stats"], event["files"])
+        return stats_rows(event["item"], event["stats"], event["files"])
 
     return StillsPage(path, run.out, run.settings, table, run.overwrite)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,17 +11,13 @@ import typer
 from uhrmat.cli import options as opt
 from uhrmat.cli.console import FAILED, Console, describe, session
 
-if TYPE_CHECKING:
-    from uhrmat.image.load import Prefetcher
-    from uhrmat.image.outputs import OutputSpec
-    from uhrmat.image.photo import Delivered
+if TYPE_CHECKING:  # importing it loads torch
+    from uhrmat.image.photo import ImageReport
     from uhrmat.image.plan import ImageTask
-    from uhrmat.media.composite import Background
-    from uhrmat.pipeline import StillPipeline, StillResult
 
 
 def image(
-    begun: typer.Context,
+    context: typer.Context,
     photos: opt.Photos,
     trimap: opt.Trimap = None,
     mask: opt.MaskHint = None,
@@ -59,100 +55,69 @@ def image(
     uhrmat image photo.jpg --mask mask.png -o cut.png
     uhrmat image shoot/*.tif --trimap shoot/trimaps -o out --alpha-format png16
     """
-    hinted = trimap is not None or mask is not None
     with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
-        from uhrmat.image.outputs import DEFAULT_OUTPUTS, JPEG, OutputSpec, for_file, names_file, parse_outputs
+        from uhrmat.image.outputs import DEFAULT_OUTPUTS, OutputSpec, for_file, names_file, parse_outputs
         from uhrmat.image.plan import plan
         from uhrmat.media import MAX_PIXELS
 
-        asked = None if outputs is None else parse_outputs(outputs)
+        wanted = None if outputs is None else parse_outputs(outputs)
         spec = OutputSpec(
-            DEFAULT_OUTPUTS if asked is None else asked, alpha_format.value, background, premultiply, overwrite,
-            None if colour_format is None else colour_format.value, keep_metadata,
+            outputs=DEFAULT_OUTPUTS if wanted is None else wanted, alpha_format=alpha_format.value,
+            background=background, premultiply=premultiply, overwrite=overwrite,
+            colour_format=None if colour_format is None else colour_format.value, keep_metadata=keep_metadata,
         )  # fmt: skip
         if output is not None and names_file(output):
-            spec = for_file(spec, output, asked)
+            spec = for_file(spec, output, wanted)
         limit = max_pixels or MAX_PIXELS
         model = opt.model_options(
             prior=prior, refiner=refiner, weights=weights, working_size=working_size, engine=engine, device=device,
             precision=precision, threads=threads, max_memory=max_memory, overflow=overflow,
         )  # fmt: skip
-        jobs = plan(
+        tasks = plan(
             photos, spec, folder=output, trimap=trimap, mask=mask, plate=plate, key=key, alpha=alpha, prior=prior,
             resize=resize_trimap, max_pixels=limit,
         )  # fmt: skip
         if report is not None:
             from uhrmat.report.page.write import check_page
 
-            check_page(report, overwrite, [path for job in jobs for path in (job.photo, *job.hints.values())])
+            check_page(report, overwrite, [path for task in tasks for path in (task.photo, *task.hints.values())])
 
         # Only now, so that what can be refused is refused before torch is loaded.
-        from uhrmat.core.startup import fast_import
-        from uhrmat.image.load import Prefetcher
-        from uhrmat.media.composite import need_opaque, parse_background
-        from uhrmat.prior.choose import AFFINITY_PRIORS
-        from uhrmat.prior.worker import PriorProcess
+        from uhrmat.image.run import ImageRun
 
-        behind = None if background is None else parse_background(background)
-        if behind is not None and spec.file is not None and spec.file.suffix.lower() in JPEG:
-            need_opaque(behind, f"a {spec.file.suffix} file")
-        with closing(PriorProcess(begun.obj)) as process, closing(Prefetcher(jobs, resize_trimap, limit)) as ahead:
-            begun_ahead = ahead.prefetch_prior(
-                prior, working_size, process.solve, refiner == "ddfe" and working_size is None
-            )  # fmt: skip
-            # torch can wait until the prior is at work, but not the other way round
-            at_work = hinted and begun_ahead.result() is not None
-            with fast_import(lean=prior in ("auto", *AFFINITY_PRIORS)):
-                from uhrmat.pipeline import StillPipeline
-
-            matter = StillPipeline.from_options(model, solver=process.solve)
-            matter.prepare(jobs[0].given)
-            if at_work:
-                matter.warm_up()
-            failed = _run(console, matter, jobs, spec, ahead, behind, report)
-    if failed:
+        listener = _Listener(console)
+        run = ImageRun(tasks=tasks, model=model, output=spec, resize=resize_trimap, max_pixels=limit, page=report)
+        page = run.run(listener, context.obj)
+        listener.end(page)
+    if listener.failures:
         raise typer.Exit(FAILED)
 
 
-def _run(
-    console: Console,
-    matter: StillPipeline,
-    jobs: list[ImageTask],
-    spec: OutputSpec,
-    ahead: Prefetcher,
-    background: Background | None,
-    page: Path | None,
-) -> int:
-    """Mattes every job, reports all, and returns how many failed."""  # fmt: skip
-    from uhrmat.cli.report import report
-    from uhrmat.core.redact import names_by_path, redact_folders
-    from uhrmat.image.photo import matte_photo
+class _Listener:
+    """Prints what becomes of each photograph, and the table or the JSON document at the end."""
 
-    album = None
-    if page is not None:
-        from uhrmat.report.page import Album
+    def __init__(self, console: Console) -> None:
+        self.failures = 0
+        self._console = console
+        self._tables: list[list[tuple[str, str]]] = []
+        self._items: list[dict[str, Any]] = []
 
-        album = Album(page, len(jobs))
+    def matting(self, task: ImageTask) -> AbstractContextManager[Any]:
+        return self._console.working(f"{task.photo.name} …")
 
-    def look(matte: StillResult, item: Delivered) -> None:
-        assert album is not None
-        table = redact_folders(report(item), names_by_path((item.photo, *item.files.values())))
-        album.add(matte, item.photo.name, table)
+    def finished(self, task: ImageTask, report: ImageReport) -> None:
+        from uhrmat.image.table import report_rows
 
-    done: list[Delivered] = []
-    items: list[dict[str, Any]] = []
-    for job in jobs:
-        try:
-            with console.working(f"{job.photo.name} …"):
-                watch = None if album is None else look
-                done.append(matte_photo(matter, job, ahead.take(job), spec, background=background, look=watch))
-            items.append(done[-1].as_dict())
-        except Exception as error:
-            console.error(error, item=str(job.photo))
-            items.append({"photo": str(job.photo), "status": "failed", "error": describe(error)})
-    made = None if album is None else album.write()
-    sections = [report(item) for item in done]
-    if sections:
-        console.table([*sections, [("report", str(made))]] if made else sections)
-    console.document({"items": items, **({"report": str(made)} if made else {})})
-    return len(jobs) - len(done)
+        self._tables.append(report_rows(report))
+        self._items.append(report.as_dict())
+
+    def failed(self, task: ImageTask, error: Exception) -> None:
+        self.failures += 1
+        self._console.error(error, item=str(task.photo))
+        self._items.append({"photo": str(task.photo), "status": "failed", "error": describe(error)})
+
+    def end(self, page: Path | None) -> None:
+        """The table, and the document with `--json`."""
+        if self._tables:
+            self._console.table([*self._tables, [("report", str(page))]] if page else self._tables)
+        self._console.document({"items": self._items, **({"report": str(page)} if page else {})})

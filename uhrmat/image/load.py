@@ -1,4 +1,4 @@
-"""Reading ahead: the next photograph's files while this one is matted, the first one's prior while torch loads.
+"""Read the files of photographs: each one's while the one before it is matted, the first one's prior while torch loads.
 
 Nothing here imports torch.
 """
@@ -23,28 +23,45 @@ from uhrmat.prior.prefetch import PrefetchedPrior, prefetch_prior, solve_prefetc
 
 
 @dataclass(frozen=True)
-class Loaded:
-    """What a job's files hold, and how many seconds reading them took. begun: the prior, where it was begun."""
+class LoadedImage:
+    """What the files of an image task hold.
+
+    Attributes:
+        picture: the photograph.
+        hints: of the picture's size.
+        seconds: that reading took.
+        prefetched: the prior's input, where it was prepared ahead.
+    """
 
     picture: Picture
     hints: Hints
     seconds: float
-    begun: PrefetchedPrior | None = None
+    prefetched: PrefetchedPrior | None = None
 
 
-def load(job: ImageTask, resize: bool = False, max_pixels: int = MAX_PIXELS) -> Loaded:
-    """Reads the photograph, with what an EXR holds beyond its display window, and its hints. Raises InputError."""
+def load(task: ImageTask, resize: bool = False, max_pixels: int = MAX_PIXELS) -> LoadedImage:
+    """Read a photograph, with what an EXR holds beyond its display window, and its hints.
+
+    Args:
+        task: the photograph and its hints.
+        resize: whether trimaps of another size and masks of other proportions are resampled.
+        max_pixels: more are refused.
+
+    Raises:
+        InputError: for files that cannot be used.
+        MemoryBudgetError: where decoding would take more memory than is left of the budget.
+    """
     start = time.perf_counter()
-    picture = read_picture(job.photo, max_pixels, overscan=True)
+    picture = read_picture(task.photo, max_pixels, overscan=True)
     hints = read_hints(
-        display_size(picture.info), job.trimap, job.mask, plate=job.plate, key=job.key, alpha=job.alpha,
+        display_size(picture.info), task.trimap, task.mask, plate=task.plate, key=task.key, alpha=task.alpha,
         resize=resize, max_pixels=max_pixels,
     )  # fmt: skip
-    return Loaded(picture, _over_all(hints, picture.info), time.perf_counter() - start)
+    return LoadedImage(picture, _extend_to_data_window(hints, picture.info), time.perf_counter() - start)
 
 
-def _over_all(hints: Hints, info: PictureInfo) -> Hints:
-    """Hints of what is shown of a picture, continued over all of it."""
+def _extend_to_data_window(hints: Hints, info: PictureInfo) -> Hints:
+    """Hints of an EXR's display window, extended to all pixels that the file holds."""
     if info.exr is None or info.exr.data == info.exr.display:
         return hints
     given = {"trimap": hints.trimap, "mask": hints.mask, "alpha": hints.alpha}
@@ -54,53 +71,62 @@ def _over_all(hints: Hints, info: PictureInfo) -> Hints:
 
 
 class Prefetcher:
-    """Reads each job's files while the job before it is matted; of the first, begins the prior too. Close it."""
+    """Reads the files of each task while the task before it is matted. Close it at the end.
 
-    def __init__(self, jobs: Sequence[ImageTask], resize: bool = False, max_pixels: int = MAX_PIXELS) -> None:
-        self._jobs, self._reading = list(jobs), (resize, max_pixels)
+    Args:
+        tasks: in the order in which they will be taken.
+        resize, max_pixels: as for `load`.
+    """
+
+    def __init__(self, tasks: Sequence[ImageTask], resize: bool = False, max_pixels: int = MAX_PIXELS) -> None:
+        self._tasks, self._reading = list(tasks), (resize, max_pixels)
         self._pool = ThreadPoolExecutor(1)
-        self._next = self._begin()
-        self._begun: Future[PrefetchedPrior | None] | None = None
+        self._next = self._submit()
+        self._prefetched: Future[PrefetchedPrior | None] | None = None
 
-    def _begin(self) -> Future[Loaded]:
-        """Reads the next job's files in the pool, within the caller's memory limit."""
-        return self._pool.submit(copy_context().run, partial(load, self._jobs[0], *self._reading))
+    def _submit(self) -> Future[LoadedImage]:
+        """Start reading the next task's files in the pool, within the caller's memory limit."""
+        return self._pool.submit(copy_context().run, partial(load, self._tasks[0], *self._reading))
 
     def prefetch_prior(
         self, name: str, side: int | None, solver: Solver, halved: bool = False
     ) -> Future[PrefetchedPrior | None]:
-        """See `prior.prefetch`; what is returned is done when the first photograph is read and `solver` is being
-        asked. What goes wrong in it goes wrong again, and is told, in the matter."""
+        """Start the prior of the first photograph, see `prior.prefetch`.
+
+        Returns:
+            A future that is done when the photograph is read and `solver` has been called. Errors are left to the
+            pipeline, which meets them again.
+        """
         first = self._next
 
-        def begin() -> PrefetchedPrior | None:
+        def prepare() -> PrefetchedPrior | None:
             with suppress(Exception):
                 loaded = first.result()
                 return prefetch_prior(loaded.picture, loaded.hints, name, side, halved)
             return None
 
-        def solve(begun: Future[PrefetchedPrior | None]) -> None:
+        def solve(prepared: Future[PrefetchedPrior | None]) -> None:
             with suppress(Exception):
-                if (found := begun.result()) is not None:
-                    solve_prefetched(found, solver)
+                if (prefetched := prepared.result()) is not None:
+                    solve_prefetched(prefetched, solver)
 
-        self._begun = self._pool.submit(begin)
-        self._pool.submit(solve, self._begun)
-        return self._begun
+        self._prefetched = self._pool.submit(prepare)
+        self._pool.submit(solve, self._prefetched)
+        return self._prefetched
 
-    def take(self, job: ImageTask) -> Loaded:
-        """What the files of the next job hold; jobs are taken in their order. Raises what reading them raised."""
-        if self._jobs.pop(0) is not job:
-            raise ValueError("jobs are taken in the order in which they were given")
-        current, begun, self._begun = self._next, self._begun, None
+    def take(self, task: ImageTask) -> LoadedImage:
+        """Return what the files of the next task hold; tasks are taken in their order. Raises what `load` does."""
+        if self._tasks.pop(0) is not task:
+            raise ValueError("tasks are taken in the order in which they were given")
+        current, prefetched, self._prefetched = self._next, self._prefetched, None
         try:
             loaded = current.result()
-        except MemoryBudgetError:  # beside the photograph before it; that is finished now
-            loaded = load(job, *self._reading)
-        if self._jobs:
-            self._next = self._begin()
-        return loaded if begun is None else replace(loaded, begun=begun.result())
+        except MemoryBudgetError:  # it did not fit beside the photograph before it, which is finished now
+            loaded = load(task, *self._reading)
+        if self._tasks:
+            self._next = self._submit()
+        return loaded if prefetched is None else replace(loaded, prefetched=prefetched.result())
 
     def close(self) -> None:
-        """Drops what nobody waits for any more."""
+        """Drop what has not been taken."""
         self._pool.shutdown(wait=False, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""What is written for a photograph, and how the files are called: `OutputSpec`."""
+"""Which files are written for a photograph, and their names: `OutputSpec`."""
 
 from __future__ import annotations
 
@@ -27,14 +27,23 @@ _SIDES = {".webp": 16383, ".jpg": 65535, ".jpeg": 65535}
 """Pixels a side that a format can hold."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OutputSpec:
-    """What is written for each photograph. Raises InputError for a name that there is not.
+    """What is written for each photograph.
 
-    outputs: of OUTPUTS; alpha_format: of ALPHA_SUFFIX; background: a colour or the path of a picture, which adds the
-    file `<stem>_composite`; premultiply: None means what the file format expects, straight, but premultiplied for EXR;
-    colour_format: of COLOUR_SUFFIX, None for PNG in the photograph's depth, EXR for scene-linear ones; keep_metadata:
-    see `media.exif_clean`; file: of the only output, whatever the photograph is called (see `for_file`).
+    Attributes:
+        outputs: of OUTPUTS.
+        alpha_format: of ALPHA_SUFFIX.
+        background: a colour or the path of a picture, which adds the file `<stem>_composite`.
+        premultiply: whether colour is stored times alpha; None: as the file format expects it, straight, but
+            premultiplied for EXR.
+        overwrite: whether files that exist are replaced.
+        colour_format: of COLOUR_SUFFIX; None: PNG in the photograph's bit depth, EXR for scene-linear photographs.
+        keep_metadata: see `media.exif_clean`.
+        file: the path of the only output, see `for_file`; None: names are made from the photograph's.
+
+    Raises:
+        InputError: for an output or a format that does not exist.
     """
 
     outputs: tuple[str, ...] = DEFAULT_OUTPUTS
@@ -49,7 +58,7 @@ class OutputSpec:
     def __post_init__(self) -> None:
         unknown = [name for name in self.outputs if name not in OUTPUTS]
         if unknown or not self.names:
-            what = f"There is no output named {unknown[0]!r}." if unknown else "No output was asked for."
+            what = f"There is no output named {unknown[0]!r}." if unknown else "The list of outputs is empty."
             raise InputError(what, f"Choose from {', '.join(OUTPUTS)}.")
         if self.alpha_format not in ALPHA_SUFFIX:
             raise InputError(
@@ -106,8 +115,8 @@ def names_file(output: Path) -> bool:
 def for_file(spec: OutputSpec, file: Path, outputs: tuple[str, ...] | None) -> OutputSpec:
     """`spec` for the file named with `-o FILE`, whose extension decides the format.
 
-    outputs: those that were asked for, None for the default: the foreground with its alpha, or the composite where
-    there is a background. Raises InputError for several outputs, or for a format that does not hold the one.
+    outputs: the names that the user gave, None for the default: the foreground with its alpha, or the composite where
+    there is a background. Raises InputError for several outputs, or for a format that cannot hold the one.
     """
     if outputs is None:
         outputs = () if spec.background is not None else ("foreground",)
@@ -138,14 +147,16 @@ def check_sides(files: dict[str, Path], photo: Path, info: PictureInfo) -> None:
             )
 
 
-def _agreed(option: str, asked: str, default: str | None, suffix: str, suffixes: dict[str, str]) -> str:
-    """The format that a file's extension means, in the depth that was asked for. Raises InputError where the option
-    says another one."""
+def _agreed(option: str, wanted: str, default: str | None, suffix: str, suffixes: dict[str, str]) -> str:
+    """The format that a file's extension means, in the bit depth of `wanted`.
+
+    Raises InputError where the option names a format of another extension.
+    """
     suffix = ".tif" if suffix == ".tiff" else suffix
-    if suffixes[asked] == suffix:
-        return asked
-    if asked != default:
-        raise InputError(f"{option} {asked} does not go with a file {suffix}.", f"Leave {option} out, or change one.")
+    if suffixes[wanted] == suffix:
+        return wanted
+    if wanted != default:
+        raise InputError(f"{option} {wanted} does not go with a file {suffix}.", f"Leave {option} out, or change one.")
     return next(name for name, written in suffixes.items() if written == suffix)
 
 

@@ -1,61 +1,75 @@
-"""One photograph from its files to its files: read, matte, deliver, report."""
+"""One photograph from its files to its files: what `uhrmat image` and `uhrmat batch` both do."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from uhrmat.core.devices import peak_memory
-from uhrmat.image.deliver import deliver
-from uhrmat.image.load import Loaded
+from uhrmat.image.load import LoadedImage
 from uhrmat.image.outputs import OutputSpec
 from uhrmat.image.plan import ImageTask
+from uhrmat.image.write import write_outputs
 from uhrmat.media.composite import Background
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # importing it loads torch, and `uhrmat image` plans and reads before that
     from uhrmat.pipeline import MattingStats, StillPipeline, StillResult
 
 
 @dataclass(frozen=True)
-class Delivered:
-    """What became of one photograph. `stats` are those of its matte, from file to file: with reading and writing."""
+class ImageReport:
+    """What became of one photograph.
+
+    Attributes:
+        photo: the file that was matted.
+        files: the files that were written, by output name.
+        stats: of the matte, with the seconds of reading and writing.
+    """
 
     photo: Path
     files: dict[str, Path]
     stats: MattingStats
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON: the statistics of the matte with the names of the files."""
+        """Return the item that `--json` prints."""
         files = {name: str(path) for name, path in self.files.items()}
         return {"photo": str(self.photo), "status": "done", "files": files, **self.stats.as_dict()}
 
 
 def matte_photo(
-    matter: StillPipeline,
-    job: ImageTask,
-    loaded: Loaded,
-    spec: OutputSpec,
-    *,
-    background: Background | None = None,
-    look: Callable[[StillResult, Delivered], None] | None = None,
-) -> Delivered:
-    """Runs `job` with `matter` and writes its files. Raises UhrmatError; then no file has been written.
+    pipeline: StillPipeline, task: ImageTask, loaded: LoadedImage, output: OutputSpec, *,
+    background: Background | None = None, on_result: Callable[[StillResult, ImageReport], None] | None = None,
+    computing: AbstractContextManager[Any] | None = None,
+) -> ImageReport:  # fmt: skip
+    """Matte one photograph and write its files.
 
-    Of a prior that was begun ahead only the wait is counted. look: is shown the matte when its files are there; its
-    time is not counted.
-    """  # fmt: skip
-    colours = spec.needs_foreground or look is not None
-    matte = matter.matte(loaded.picture, hints=loaded.hints, foreground=colours, begun=loaded.begun)
+    Args:
+        pipeline: with the options of the run.
+        task, loaded: the photograph and what its files hold.
+        output: what is written.
+        background: of a composite.
+        on_result: called with the matte and its report once the files are there; its time is not counted.
+        computing: held while the matte is computed, so that threads of one process take turns at it.
+
+    Raises:
+        UhrmatError: and then no file has been written.
+    """
+    colours = output.needs_foreground or on_result is not None
+    with computing or nullcontext():
+        matte = pipeline.matte(
+            loaded.picture, hints=loaded.hints, foreground=colours, prefetched=loaded.prefetched
+        )  # fmt: skip
     start = time.perf_counter()
-    files = deliver(matte, job, spec, background)
+    files = write_outputs(matte, task.files, output, background)
     stages = dict(matte.stats.seconds)
     read = loaded.seconds + stages.pop("read", 0.0)
     seconds = {"read": read, **stages, "write": time.perf_counter() - start}
     peak = max(matte.stats.peak_memory, peak_memory(matte.stats.device))
-    done = Delivered(job.photo, files, replace(matte.stats, seconds=seconds, peak_memory=peak))
-    if look is not None:
-        look(matte, done)
-    return done
+    report = ImageReport(task.photo, files, replace(matte.stats, seconds=seconds, peak_memory=peak))
+    if on_result is not None:
+        on_result(matte, report)
+    return report

@@ -1,4 +1,4 @@
-"""Which files a photograph gives, checked before any work: `OutputSpec` says what is wanted.
+"""Plan which files are written for which photographs, and check it before any work.
 
 Everything a user can get wrong with paths and sizes is refused here, before a network is loaded.
 """
@@ -22,9 +22,16 @@ from uhrmat.media import MAX_PIXELS, PictureInfo, check_writable, read_info, sam
 from uhrmat.prior.choose import choose_prior
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ImageTask:
-    """One photograph, its hints, and the files it gives (all in one folder)."""
+    """One photograph with its hints and the files to write.
+
+    Attributes:
+        photo: the file to be matted.
+        files: output name → path, all in one folder.
+        trimap, mask, plate, alpha: files of hints.
+        key: the screen's colour, see `hints.key_colour.parse_key`.
+    """
 
     photo: Path
     files: Mapping[str, Path]
@@ -42,8 +49,8 @@ class ImageTask:
     @property
     def hints(self) -> dict[str, Path]:
         """The hints that are files, by name."""
-        found = {"trimap": self.trimap, "mask": self.mask, "plate": self.plate, "alpha": self.alpha}
-        return {name: path for name, path in found.items() if path is not None}
+        paths = {"trimap": self.trimap, "mask": self.mask, "plate": self.plate, "alpha": self.alpha}
+        return {name: path for name, path in paths.items() if path is not None}
 
 
 def plan(
@@ -60,7 +67,7 @@ def plan(
     resize: bool = False,
     max_pixels: int = MAX_PIXELS,
 ) -> list[ImageTask]:
-    """One job for each photograph, in order; `folder` None writes beside it. Reads headers only.
+    """Return one task for each photograph, in order; `folder` None writes beside it. Reads headers only.
 
     `trimap`, `mask`, `plate` and `alpha` are a file, or a folder in which they are found by the photograph's name (one
     plate may serve several photographs); with `resize` they may have any size. Raises InputError or OutputError for
@@ -78,21 +85,21 @@ def plan(
         raise InputError(
             f"There are {len(photos)} photographs, but '{spec.file}' is one file.", "Name a folder with -o."
         )
-    jobs, listed = [], cache(list_folder)
+    tasks, listed = [], cache(list_folder)
     for photo in photos:
         info = read_info(photo, max_pixels)
         files = spec.files(photo, folder or photo.parent, linear=info.dtype == "float32")
         check_sides(files, photo, info)
         for path in files.values():
             check_name(path)
-        found = {name: _hint(photo, photos, path, name, listed) for name, path in files_given.items()}
-        job = ImageTask(photo, files, key=colour, **found)
-        _check_hints(job, info, resize, max_pixels)
-        jobs.append(job)
-    for target in dict.fromkeys(path.parent for job in jobs for path in job.files.values()):
-        check_writable(target)  # before it is asked what exists: this finishes what a killed run left there
-    _refuse_clashes(jobs, spec)
-    return jobs
+        hints = {name: _hint(photo, photos, path, name, listed) for name, path in files_given.items()}
+        task = ImageTask(photo=photo, files=files, key=colour, **hints)
+        _check_hints(task, info, resize, max_pixels)
+        tasks.append(task)
+    for target in dict.fromkeys(path.parent for task in tasks for path in task.files.values()):
+        check_writable(target)  # before looking at what exists: this finishes what a killed run left there
+    _refuse_clashes(tasks, spec)
+    return tasks
 
 
 def _hint(
@@ -103,12 +110,12 @@ def _hint(
         return None
     if os.path.isdir(hint):
         beside = same_file(hint, photo.parent)
-        found = find_hints(photo.stem, what, hint, listed(hint), beside=beside)
-        if len(found) == 1:
-            return found[0]
+        matches = find_hints(photo.stem, what, hint, listed(hint), beside=beside)
+        if len(matches) == 1:
+            return matches[0]
         names = f"{photo.stem}_{what}.png" if beside else f"{photo.stem}.png or {photo.stem}_{what}.png"
         raise InputError(
-            f"The folder {hint} has {len(found) or 'no'} {what}s for {photo.name}.",
+            f"The folder {hint} has {len(matches) or 'no'} {what}s for {photo.name}.",
             f"It must have exactly one, named {names} or the like.",
         )
     hint = find_existing(hint)
@@ -120,35 +127,37 @@ def _hint(
     return hint
 
 
-def _check_hints(job: ImageTask, info: PictureInfo, resize: bool, max_pixels: int) -> None:
+def _check_hints(task: ImageTask, info: PictureInfo, resize: bool, max_pixels: int) -> None:
     """A trimap must fit its photograph to the pixel; other hints, which are coarse anyway, in its proportions."""
-    for what, hint in job.hints.items():
-        if same_file(hint, job.photo):
+    for what, hint in task.hints.items():
+        if same_file(hint, task.photo):
             raise InputError(f"The {what} {hint} is the photograph itself.", f"Give a {what} in a file of its own.")
         have = read_info(hint, max_pixels)
         size, wanted = (have.height, have.width), (info.height, info.width)
-        check_hint_size(f"The {what} {hint}", what, size, wanted, resize, picture=f"the photograph {job.photo.name}")
+        check_hint_size(f"The {what} {hint}", what, size, wanted, resize, picture=f"the photograph {task.photo.name}")
 
 
-def _refuse_clashes(jobs: Sequence[ImageTask], spec: OutputSpec) -> None:
+def _refuse_clashes(tasks: Sequence[ImageTask], spec: OutputSpec) -> None:
     """Outputs that two photographs share, that are inputs, or that exist."""
-    inputs = {path.resolve() for job in jobs for path in (job.photo, *job.hints.values())}
+    inputs = {path.resolve() for task in tasks for path in (task.photo, *task.hints.values())}
     if spec.background is not None:
         inputs.add(Path(spec.background).resolve())
     owners: dict[Path, ImageTask] = {}
-    for job in jobs:
-        for path in job.files.values():
-            first = owners.setdefault(path.resolve(), job)
-            if first is not job:
+    for task in tasks:
+        for path in task.files.values():
+            first = owners.setdefault(path.resolve(), task)
+            if first is not task:
                 raise InputError(
-                    f"Both {first.photo} and {job.photo} would be written to {path}.",
+                    f"Both {first.photo} and {task.photo} would be written to {path}.",
                     "Rename one of them, or matte them one by one into folders of their own.",
                 )
             if path.resolve() in inputs:
                 raise OutputError(f"The output {path} is one of the inputs.", "Choose another folder with -o.")
             if path.is_dir():
                 raise OutputError(f"The output {path} is a folder.", "Rename it, or choose another folder with -o.")
-    existing = [] if spec.overwrite else [path for job in jobs for path in job.files.values() if os.path.lexists(path)]
+    existing = (
+        [] if spec.overwrite else [path for task in tasks for path in task.files.values() if os.path.lexists(path)]
+    )
     if existing:
         more = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
         raise OutputError(

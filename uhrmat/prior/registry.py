@@ -12,7 +12,8 @@ class PriorRegistry:
     """The priors of one pipeline. Each is made, and its weights are loaded, when it is first used.
 
     Args:
-        name: "auto" or the prior that the user names, see `choose.choose_prior`.
+        name: "auto" or the prior that the user names, see `choose.choose_prior`, or a method of the caller's own, which
+            is used whatever the hints are.
         solver: of the affinity priors, by default `closed_form.affinity.solve` in this process.
         device: torch device of networks.
         threads: of onnxruntime, None for its own choice.
@@ -22,9 +23,13 @@ class PriorRegistry:
     """
 
     def __init__(
-        self, name: str = "auto", solver: Solver | None = None, device: str = "cpu", threads: int | None = None
+        self,
+        name: str | PriorMethod = "auto",
+        solver: Solver | None = None,
+        device: str = "cpu",
+        threads: int | None = None,
     ) -> None:
-        if name != "auto":
+        if isinstance(name, str) and name != "auto":
             choose_prior(name, frozenset({REQUIRED_HINTS.get(name) or "trimap"}))
         self.name, self._solver, self._device, self._threads = name, solver, device, threads
         self._made: dict[str, tuple[PriorMethod, PriorChoice]] = {}
@@ -39,6 +44,8 @@ class PriorRegistry:
             InputError: no prior can be used with these hints, see `choose_prior`.
             WeightsError: a network cannot be loaded.
         """
+        if not isinstance(self.name, str):
+            return self.name, PriorChoice(self.name.name)
         choice = choose_prior(self.name, given)
         if choice.name not in self._made:
             self._made[choice.name] = self._make(choice)

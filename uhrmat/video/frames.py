@@ -162,7 +162,7 @@ class ClipPipeline:
                 self._forget()
             key = self._last is None
             call = self._reused if self.options.temporal else None
-            stage = self.pipeline.run_prior(picture, hints, fresh=cut or not self._begun, answer=call)
+            stage = self.pipeline.run_prior(picture, hints, fresh=cut or not self._begun, run=call)
             self._begun = True
             prior, trimap = self._smooth(stage, picture, hints)
         with clock("refine"):
@@ -179,7 +179,7 @@ class ClipPipeline:
         colours = None
         if foreground and not restored:
             with clock("foreground"):
-                colours = self.pipeline.colours(picture, alpha, stage.prior)
+                colours = self.pipeline.estimate_foreground(picture, alpha, stage.prior)
         band, active, computed = (int(np.count_nonzero(mask)) for mask in masks)
         warnings = [*picture.info.notes, *hints.warnings, *empty_note(alpha)]
         stats = FrameStats(

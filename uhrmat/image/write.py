@@ -1,8 +1,8 @@
-"""From a matte to the files of one photograph: all of them at once, or none."""
+"""Write the files of one photograph: all of them take their names together, or none does."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,27 +10,36 @@ import numpy.typing as npt
 
 from uhrmat.core.stage import all_or_none
 from uhrmat.image.outputs import OutputSpec
-from uhrmat.image.plan import ImageTask
 from uhrmat.media import Picture, write_alpha, write_rgb, write_rgba
 from uhrmat.media.composite import Background, composite, composite_alpha
 from uhrmat.media.icc import srgb_profile
 from uhrmat.report.contact_sheet import contact_sheet
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # importing it loads torch, and `uhrmat image` plans and reads before that
     from uhrmat.pipeline import StillResult
 
 
 Array = npt.NDArray[Any]
 
 
-def deliver(
-    matte: StillResult, job: ImageTask, spec: OutputSpec, background: Background | None = None
+def write_outputs(
+    matte: StillResult, files: Mapping[str, Path], spec: OutputSpec, background: Background | None = None
 ) -> dict[str, Path]:
-    """Writes the files of `job` and returns them by name. Raises OutputError; then no file has changed."""
-    with all_or_none(job.files, overwrite=spec.overwrite) as staged:
+    """Write a matte's files and return them by output name.
+
+    Args:
+        matte: what is written.
+        files: output name → path, see `OutputSpec.files`.
+        spec: formats, and whether files that exist are replaced.
+        background: of the output "composite".
+
+    Raises:
+        OutputError: where a file cannot be written; then no file has changed.
+    """
+    with all_or_none(files, overwrite=spec.overwrite) as staged:
         for name, path in staged.items():
             _WRITERS[name](path, matte, spec, background)
-    return dict(job.files)
+    return dict(files)
 
 
 def _alpha(path: Path, matte: StillResult, spec: OutputSpec, background: Background | None) -> None:
@@ -38,12 +47,12 @@ def _alpha(path: Path, matte: StillResult, spec: OutputSpec, background: Backgro
 
 
 def _foreground(path: Path, matte: StillResult, spec: OutputSpec, background: Background | None) -> None:
-    """Keeps the estimated colour just outside the edge, so that scaling the file brings no dark fringe."""
+    """Write colour with alpha; the estimated colour just outside the edge is kept, against dark fringes."""
     _write_rgba(path, matte, spec, keep_hidden=matte.foreground is not None)
 
 
 def _cutout(path: Path, matte: StillResult, spec: OutputSpec, background: Background | None) -> None:
-    """Nothing where nothing is seen."""
+    """Write colour with alpha; colour is black where alpha is 0."""
     _write_rgba(path, matte, spec, keep_hidden=False)
 
 

@@ -1,4 +1,4 @@
-"""What the table that ends a run says about a photograph."""
+"""The rows about a photograph in the table that ends a run, and below it on a page."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from uhrmat.core.units import format_bytes
 
-if TYPE_CHECKING:
-    from uhrmat.image.photo import Delivered
+if TYPE_CHECKING:  # its module loads torch, and `uhrmat batch` prints tables without torch
+    from uhrmat.image.photo import ImageReport
+
+Rows = list[tuple[str, str]]
 
 
-def report(item: Delivered) -> list[tuple[str, str]]:
-    """Names and values: what was matted, how, how long it took, and which files there are."""
-    return rows(str(item.photo), item.stats.as_dict(), item.files)
+def report_rows(report: ImageReport) -> Rows:
+    """Return names and values: what was matted, how, how long it took, and which files there are."""
+    return stats_rows(str(report.photo), report.stats.as_dict(), report.files)
 
 
-def rows(photo: str, stats: Mapping[str, Any], files: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The same from `Stats.as_dict` and paths by output."""
+def stats_rows(photo: str, stats: Mapping[str, Any], files: Mapping[str, Any]) -> Rows:
+    """Return the same rows from `MattingStats.as_dict` and paths by output name."""
     return [
         ("photograph", photo),
         ("size", f"{stats['width']} × {stats['height']}"),
@@ -26,13 +28,13 @@ def rows(photo: str, stats: Mapping[str, Any], files: Mapping[str, Any]) -> list
         ("refiner", stats["refiner"]),
         ("engine", f"{stats['engine']}, {stats['precision']}"),
         ("device", stats["device"]),
-        ("seconds", stages(stats["seconds"])),
+        ("seconds", format_stages(stats["seconds"])),
         ("peak memory", format_bytes(stats["peak_memory"])),
         *(("note", note) for note in stats["notes"]),
         *((name, str(path)) for name, path in files.items()),
     ]
 
 
-def stages(seconds: dict[str, float]) -> str:
-    """`4.20: read 0.10, prior 3.10, …`: the sum and its parts."""
+def format_stages(seconds: Mapping[str, float]) -> str:
+    """Format seconds by stage as `4.20: read 0.10, prior 3.10, …`: the sum and its parts."""
     return f"{sum(seconds.values()):.2f}: " + ", ".join(f"{name} {value:.2f}" for name, value in seconds.items())

@@ -1,0 +1,85 @@
+"""Clips frame by frame from Python: the alphas that `uhrmat video` writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.video.helpers import frames, write_frames, write_stream
+from uhrmat import InputError, MattedFrame, MattingPipeline, Progress
+from uhrmat.core.options import ModelOptions
+from uhrmat.hints.files import read_alpha
+from uhrmat.video.plan import ClipSpec, plan_clip
+from uhrmat.video.run import Tools, matte_clip
+
+CLIP = frames(4)
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> Any:
+    with MattingPipeline(refiner="guided", precision="fp32", working_size=40, device="cpu") as made:
+        yield made
+
+
+def test_frames_are_those_that_the_command_writes(tmp_path: Path, pipeline: MattingPipeline) -> None:
+    clip, mask = write_stream(tmp_path / "c.mkv", CLIP), tmp_path / "m.png"
+    Image.fromarray((CLIP[0].alpha > 0.5).astype(np.uint8) * 255).save(mask)
+    model = ModelOptions(refiner="guided", precision="fp32", working_size=40, device="cpu")
+    plan = plan_clip(
+        ClipSpec(source=clip, output=tmp_path / "a_%04d.png", outputs=("alpha",), bits=16, mask=mask, model=model)
+    )
+    matte_clip(plan, Tools.of(plan))
+    written = [read_alpha(path) for path in sorted(tmp_path.glob("a_*.png"))]
+    got = list(pipeline.video(clip, mask=mask, foreground=False))
+    assert [frame.index for frame in got] == [0, 1, 2, 3]
+    for frame, alpha in zip(got, written, strict=True):
+        assert isinstance(frame, MattedFrame) and frame.foreground is None
+        assert np.abs(frame.alpha - alpha).max() < 2e-3
+
+
+@pytest.mark.parametrize("kind", ["array", "mapping", "folder"])
+def test_hints_as_arrays_and_files_mean_the_same(kind: str, tmp_path: Path, pipeline: MattingPipeline) -> None:
+    pictures, trimaps = write_frames(tmp_path, CLIP)
+    hint: Any = {
+        "array": CLIP[0].trimap,
+        "mapping": {frame.number: frame.trimap for frame in CLIP},
+        "folder": trimaps,
+    }[kind]
+    got = list(pipeline.video(pictures, trimap=hint, rate=25))
+    assert len(got) == len(CLIP)
+    for frame, truth in zip(got, CLIP, strict=True):
+        assert frame.foreground is not None and np.abs(frame.alpha - truth.alpha).mean() < 0.1
+    assert "MattedFrame(0, 0.000 s" in repr(got[0])
+
+
+def test_part_of_a_clip_and_progress(tmp_path: Path, pipeline: MattingPipeline) -> None:
+    steps: list[Progress] = []
+    clip = write_stream(tmp_path / "c.mkv", CLIP)
+    got = list(pipeline.video(clip, mask={1: CLIP[1].alpha > 0.5}, start=1, stop=3, progress=steps.append))
+    assert [frame.index for frame in got] == [1, 2]
+    assert steps[0].stage == "propagate" and (steps[-1].stage, steps[-1].done, steps[-1].total) == ("frame", 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"mask": "nowhere.png"}, "nowhere.png"),
+        ({"mask": {}}, "empty mapping"),
+        ({"mask": {2: np.ones((66, 98), bool)}}, "first frame"),
+        ({"trimap": CLIP[0].trimap, "mask": CLIP[0].alpha > 0.5}, "trimap and a mask"),
+        ({"start": 9}, "9"),
+        ({"mask": CLIP[0].alpha > 0.5, "key": "green"}, r"two kinds|Give one"),
+        ({"rate": 0}, "0"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_the_first_frame(
+    options: dict[str, Any], text: str, tmp_path: Path, pipeline: MattingPipeline
+) -> None:
+    clip = write_stream(tmp_path / "c.mkv", CLIP)
+    with pytest.raises(InputError, match=text) as caught:
+        pipeline.video(clip, **options)
+    assert "--" not in str(caught.value)

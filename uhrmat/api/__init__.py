@@ -1,0 +1,1 @@
+"""The public Python interface: `uhrmat.MattingPipeline`, `uhrmat.matte` and their results."""

@@ -1,0 +1,284 @@
+"""`MattingPipeline`: mattes of pictures and clips from Python."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+import torch
+
+from uhrmat.api.convert import (
+    HintLike,
+    PictureLike,
+    as_list,
+    is_batch,
+    split_hint,
+    to_hint,
+    to_picture,
+    to_plate,
+)
+from uhrmat.api.errors import python_errors
+from uhrmat.api.priors import PriorLike, resolve_prior
+from uhrmat.api.result import MattingResult
+from uhrmat.core.errors import InputError
+from uhrmat.core.units import parse_bytes
+from uhrmat.pipeline import StillPipeline
+from uhrmat.video.iterate import ClipSource, MattedFrame, iterate_clip
+
+STAGES = ("read", "prior", "refine", "foreground")
+Batch = list[Any] | tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a pipeline does at the moment.
+
+    Attributes:
+        stage: "read", "prior", "refine", "foreground", "propagate" (masks of a clip) or "frame".
+        done: stages of the picture, or frames of the clip, that are finished.
+        total: of how many.
+        item: index of the picture in its batch.
+    """
+
+    stage: str
+    done: int
+    total: int
+    item: int = 0
+
+
+OnProgress = Callable[[Progress], None]
+
+
+class MattingPipeline:
+    """Mattes pictures and clips. Networks are loaded once; keep one for many pictures, and close it, or use `with`.
+
+    Args:
+        prior: what decides on the small copy: "auto" (the hints decide), a name (see `uhrmat models list`), a file of
+            weights, a function `f(small, hints)`, or an array of low-resolution alpha (see `api.priors`).
+        refiner: "shm" (SparseMat), "ddfe" (HRIMF-AMR), or, to compare with, "projection", "guided", "bilinear".
+        weights: of the refiner, a name or a .safetensors file; None: those that belong to it.
+        working_size: short side of the small copy, in pixels; None: the prior's own.
+        engine: sparse convolutions: "auto", "tiles", "spconv" or "dense".
+        device: "auto", "cpu", "cuda", "cuda:1" or "mps".
+        precision: "auto", "fp32", "bf16" or "fp16".
+        threads: of the CPU; None: torch's default.
+        max_memory: budget in bytes or as text ("8GB"); None: a share of what is free.
+        overflow: what is done over budget: "cascade" (coarse to fine) or "parts" (tiles, exact).
+
+    Raises:
+        InputError: for an option that does not exist.
+        WeightsError: for weights that are missing, damaged or of another network.
+
+    Example:
+        >>> with uhrmat.MattingPipeline() as pipeline:
+        ...     result = pipeline("photo.jpg", trimap="photo_trimap.png")
+        ...     result.save("out")
+    """
+
+    def __init__(
+        self, *, prior: PriorLike = "auto", refiner: str = "shm", weights: str | os.PathLike[str] | None = None,
+        working_size: int | None = None, engine: str = "auto", device: str | torch.device = "auto",
+        precision: str = "auto", threads: int | None = None, max_memory: int | str | None = None,
+        overflow: str = "cascade",
+    ) -> None:  # fmt: skip
+        with python_errors():
+            if working_size is not None and working_size < 1:
+                raise InputError(f"`working_size={working_size}` must be positive.", "Give pixels, like 768.")
+            if threads is not None and threads < 1:
+                raise InputError(f"`threads={threads}` must be positive.", "Give 1 or more.")
+            budget = parse_bytes(max_memory) if isinstance(max_memory, str) else max_memory
+            self._prior = prior
+            self._still: StillPipeline | None = StillPipeline(
+                resolve_prior(prior), refiner, working_size=working_size, engine=engine, device=str(device),
+                precision=precision, threads=threads, max_memory=budget, overflow=overflow,
+                weights=None if weights is None else os.fspath(weights),
+            )  # fmt: skip
+
+    @overload
+    def __call__(
+        self, image: Batch, *, trimap: Any = None, mask: Any = None, alpha: Any = None, plate: Any = None,
+        key: str | None = None, foreground: bool = True, progress: OnProgress | None = None,
+    ) -> list[MattingResult]: ...  # fmt: skip
+
+    @overload
+    def __call__(
+        self, image: PictureLike, *, trimap: HintLike | None = None, mask: HintLike | None = None,
+        alpha: HintLike | None = None, plate: PictureLike | None = None, key: str | None = None,
+        foreground: bool = True, progress: OnProgress | None = None,
+    ) -> MattingResult: ...  # fmt: skip
+
+    def __call__(
+        self, image: Any, *, trimap: Any = None, mask: Any = None, alpha: Any = None, plate: Any = None,
+        key: str | None = None, foreground: bool = True, progress: OnProgress | None = None,
+    ) -> MattingResult | list[MattingResult]:  # fmt: skip
+        """Matte one picture, or each picture of a batch.
+
+        Args:
+            image: a path, an array (H, W[, C]), a tensor (C, H, W) or (H, W[, C]), a PIL image or a
+                `uhrmat.media.Picture`; uint8, uint16, or floats in [0, 1]; RGB order. A list of these, or an array or
+                tensor of four dimensions, is a batch.
+            trimap: black background, white foreground, grey unknown, of the picture's size: a path, array, tensor or
+                PIL image. Known pixels come out exactly 0 or 1.
+            mask: coarse mask of the subject, bool, {0, 255} or [0, 1], in the picture's proportions.
+            alpha: an alpha of low resolution that is to be refined.
+            plate: the scene without its subject.
+            key: the screen's colour: "green", "blue", "#rrggbb" or "auto".
+            foreground: whether foreground colours are estimated.
+            progress: called with a `Progress` at the beginning of every stage and at the end.
+
+        Returns:
+            A `MattingResult`, or a list of them for a batch. For a batch, `trimap`, `mask` and `alpha` are lists of the
+            same length (entries may be None); `plate` is one for all, or a list.
+
+        Raises:
+            InputError: for a picture or hints that cannot be used, and where nothing says what the foreground is.
+            MemoryBudgetError: where the memory budget is too small.
+        """
+        with python_errors():
+            if not is_batch(image):
+                return self._one(image, trimap, mask, alpha, plate, key, foreground, progress, 0)
+            pictures = as_list(image)
+            hints = [split_hint(hint, len(pictures), name) for name, hint in
+                     (("trimap", trimap), ("mask", mask), ("alpha", alpha))]  # fmt: skip
+            hints.append(split_hint(plate, len(pictures), "plate", shared=True))
+            rows = enumerate(zip(pictures, *hints, strict=True))
+            return [
+                self._one(picture, known, coarse, low, scene, key, foreground, progress, number)
+                for number, (picture, known, coarse, low, scene) in rows
+            ]
+
+    def video(
+        self, clip: str | os.PathLike[str], *, trimap: ClipSource | None = None, mask: ClipSource | None = None,
+        plate: str | os.PathLike[str] | None = None, key: str | None = None, start: int = 0, stop: int | None = None,
+        rate: float | str | None = None, temporal: bool = True, foreground: bool = True,
+        progress: OnProgress | None = None,
+    ) -> Iterator[MattedFrame]:  # fmt: skip
+        """Matte a clip frame by frame, as `uhrmat video` does, without writing files.
+
+        Args:
+            clip: a video file, a folder of numbered pictures, or a pattern like "shot_%04d.exr".
+            trimap, mask: for the first frame, from which it is propagated, or for several: a file, a folder of numbered
+                files, an array, or a mapping from frame index to file or array.
+            plate: file of the scene without its subject.
+            key: the screen's colour, as for pictures; decided once for the clip.
+            start, stop: indices of frames; `stop` is not included, None: to the end.
+            rate: frames per second of a sequence of pictures.
+            temporal: whether pixels that did not change are kept from earlier frames.
+            foreground: whether foreground colours are estimated.
+            progress: called with a `Progress` for each frame.
+
+        Yields:
+            A `MattedFrame` for each frame: `index`, `time`, `alpha`, `foreground`, `picture`, `stats`.
+
+        Raises:
+            InputError: for a clip or hints that cannot be used; before the first frame.
+        """
+        still = self._open()
+        hints = {"trimap": trimap, "mask": mask}
+        if rate is not None and not isinstance(rate, str):
+            rate = repr(rate)
+
+        def report(stage: str, done: int, total: int) -> None:
+            if progress is not None:
+                progress(Progress(stage, done, total))
+
+        with python_errors():
+            frames = iterate_clip(
+                still, Path(clip), {name: _clip_hint(hint, name) for name, hint in hints.items() if hint is not None},
+                plate=None if plate is None else Path(plate), key=key, start=start, stop=stop, rate=rate,
+                temporal=temporal, foreground=foreground, report=report,
+            )  # fmt: skip
+        return _with_python_errors(frames)
+
+    @property
+    def device(self) -> str:
+        """The device that is used, for example "cuda:0"."""
+        return self._open().device
+
+    def close(self) -> None:
+        """Let go of the networks; the pipeline cannot be used afterwards."""
+        self._still = None
+
+    def __enter__(self) -> MattingPipeline:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        if self._still is None:
+            return "MattingPipeline(closed)"
+        prior = self._prior if isinstance(self._prior, str) else "own"
+        return f"MattingPipeline(prior={prior}, refiner={self._still.refiner.name}, device={self._still.device})"
+
+    def _open(self) -> StillPipeline:
+        if self._still is None:
+            raise InputError("This pipeline is closed.", "Make another one.")
+        return self._still
+
+    def _one(
+        self, image: Any, trimap: Any, mask: Any, alpha: Any, plate: Any, key: str | None, foreground: bool,
+        progress: OnProgress | None, item: int,
+    ) -> MattingResult:  # fmt: skip
+        still = self._open()
+        stages = STAGES if foreground else STAGES[:-1]
+
+        def report(stage: str) -> None:
+            if progress is not None:
+                progress(Progress(stage, stages.index(stage), len(stages), item))
+
+        result = still.matte(
+            to_picture(image), trimap=to_hint(trimap, "trimap"), mask=to_hint(mask, "mask"),
+            alpha=to_hint(alpha, "alpha"), plate=to_plate(plate), key=key, foreground=foreground, on_stage=report,
+        )  # fmt: skip
+        if progress is not None:
+            progress(Progress(stages[-1], len(stages), len(stages), item))
+        return MattingResult(**vars(result))
+
+
+def matte(
+    image: Any, *, trimap: Any = None, mask: Any = None, alpha: Any = None, plate: Any = None, key: str | None = None,
+    foreground: bool = True, progress: OnProgress | None = None, **options: Any,
+) -> MattingResult | list[MattingResult]:  # fmt: skip
+    """Matte a picture, or a batch, with a pipeline made for this call.
+
+    Args:
+        image, trimap, mask, alpha, plate, key, foreground, progress: as for calling a `MattingPipeline`.
+        **options: of `MattingPipeline`: prior, refiner, device, precision, max_memory, …
+
+    Returns:
+        A `MattingResult`, or a list of them. Raises what the pipeline raises.
+    """
+    with MattingPipeline(**options) as pipeline:
+        result: MattingResult | list[MattingResult] = pipeline(
+            image, trimap=trimap, mask=mask, alpha=alpha, plate=plate, key=key, foreground=foreground,
+            progress=progress,
+        )  # fmt: skip
+        return result
+
+
+def _clip_hint(hint: ClipSource, name: str) -> Path | dict[int, Path | np.ndarray[Any, Any]]:
+    """A hint of a clip as `iterate_clip` takes it: a path, or arrays and files by index of frame."""
+    with python_errors():
+        if isinstance(hint, (str, os.PathLike)):
+            return Path(hint)
+        by_index = hint if isinstance(hint, Mapping) else {0: hint}
+        arrays = {int(index): to_hint(value, name) for index, value in by_index.items()}
+        if not arrays:
+            raise InputError(f"`{name}` is an empty mapping.", "Give one for the first frame.")
+        return {index: Path(value) if isinstance(value, (str, os.PathLike)) else value
+                for index, value in arrays.items() if value is not None}  # fmt: skip
+
+
+def _with_python_errors(frames: Iterator[MattedFrame]) -> Iterator[MattedFrame]:
+    """The frames, with errors worded for Python."""
+    while True:
+        with python_errors():
+            frame = next(frames, None)
+        if frame is None:
+            return
+        yield frame

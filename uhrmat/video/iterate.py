@@ -1,0 +1,198 @@
+"""The mattes of a clip one frame after another, for programs that take frames instead of files."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from uhrmat.core.errors import InputError
+from uhrmat.hints.files import read_mask, read_trimap
+from uhrmat.media import Picture, write_alpha
+from uhrmat.media.video import ClipReader, open_clip
+from uhrmat.pipeline import StillPipeline
+from uhrmat.prior.choose import AFFINITY_PRIORS, choose_prior
+from uhrmat.prior.chroma_key.key import KeyPrior
+from uhrmat.prior.closed_form.affinity import AffinityPrior
+from uhrmat.prior.registry import PriorRegistry
+from uhrmat.video.frames import ClipPipeline, FrameStats, TemporalOptions
+from uhrmat.video.hints import ClipHints, HintReader, find_hints, key_hints
+from uhrmat.video.plan import SHORT_SIDE, ClipSpec, frame_range, parse_rate
+from uhrmat.video.screen import clip_screen
+from uhrmat.video.segments import Segment, split
+from uhrmat.video.track import track_segment
+
+ClipSource = Any
+"""A hint of a clip: a file, a folder, an array, or a mapping from index of frame to file or array."""
+Report = Callable[[str, int, int], None]
+"""Called with the stage ("propagate", "frame"), how many frames are done, and of how many."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MattedFrame:
+    """The matte of one frame; its arrays belong to the caller.
+
+    Attributes:
+        index: within the clip, from 0.
+        time: in seconds from the clip's beginning.
+        alpha: (H, W) float32 in [0, 1].
+        foreground: (H, W, 3) straight colour in the picture's dtype, or None.
+        active: (H, W) bool, the pixels that were computed for this frame.
+        picture: the frame.
+        stats: noise, active pixels, cuts, seconds by stage, notes.
+    """
+
+    index: int
+    time: float
+    alpha: np.ndarray
+    foreground: np.ndarray | None
+    active: np.ndarray
+    picture: Picture
+    stats: FrameStats
+
+    def __repr__(self) -> str:
+        return (
+            f"MattedFrame({self.index}, {self.time:.3f} s, {self.picture.width}x{self.picture.height}, "
+            f"{self.stats.active_share:.1%} refined)"
+        )
+
+
+def iterate_clip(
+    pipeline: StillPipeline, clip: Path, hints: Mapping[str, Path | Mapping[int, Path | np.ndarray]], *,
+    plate: Path | None = None, key: str | None = None, start: int = 0, stop: int | None = None,
+    rate: str | None = None, temporal: bool = True, foreground: bool = True, report: Report | None = None,
+) -> Iterator[MattedFrame]:  # fmt: skip
+    """Matte the frames of a clip in order. What cannot work is refused before this returns; frames follow lazily.
+
+    Args:
+        pipeline: whose networks are used; it may be used for other things between two frames.
+        clip: a video file, a folder of numbered pictures, or a pattern.
+        hints: "trimap" or "mask" → a file or folder, or files and arrays (H, W) by index of frame.
+        plate, key: hints for every frame.
+        start, stop: indices of frames, `stop` not included; None: to the end.
+        rate: frames per second of a sequence, as text.
+        temporal: whether pixels that did not change are kept.
+        foreground: whether foreground colours are estimated.
+        report: called before each step.
+
+    Raises:
+        InputError: for what cannot work.
+    """
+    folder = TemporaryDirectory(prefix="uhrmat-")
+    try:
+        run = _ClipRun(pipeline, clip, hints, plate, key, start, stop, rate, Path(folder.name))
+    except BaseException:
+        folder.cleanup()
+        raise
+
+    def frames() -> Iterator[MattedFrame]:
+        with folder:
+            yield from run.frames(temporal, foreground, report or (lambda stage, done, total: None))
+
+    return frames()
+
+
+class _ClipRun:
+    """A clip that has been checked."""
+
+    def __init__(
+        self, pipeline: StillPipeline, clip: Path, hints: Mapping[str, Any], plate: Path | None, key: str | None,
+        start: int, stop: int | None, rate: str | None, folder: Path,
+    ) -> None:  # fmt: skip
+        self.spec = ClipSpec(
+            source=clip, start=start, end=stop, rate=None if rate is None else parse_rate(rate), key=key
+        )
+        self.folder = folder / "propagated"
+        with self._open() as reader:
+            self.info = reader.info
+            self.start, self.stop = frame_range(self.spec, _count(reader))
+            self.hints = self._find_hints(hints, plate, key, folder)
+            name = pipeline.priors.name
+            own = not isinstance(name, str)
+            prior = name.name if not isinstance(name, str) else choose_prior(name, self.hints.given).name
+            if self.hints.keys:
+                key_hints(self.hints, self.start, (self.info.height, self.info.width))
+            if self.hints.carried and name not in ("auto", *AFFINITY_PRIORS):
+                raise InputError(
+                    f"The prior {prior} cannot propagate a hint from frame to frame.",
+                    'Use prior="auto", or give a hint for every frame.',
+                )
+            screen = None if key is None else clip_screen(reader, self.start, self.stop, key)
+        self.side = pipeline.working_size or (SHORT_SIDE if prior in AFFINITY_PRIORS and not own else None)
+        affinity = "closed-form" if name == "auto" else prior
+        self._affinity = AffinityPrior(affinity) if self.hints.carried else None
+        self.pipeline = copy.copy(pipeline)
+        self.pipeline.working_size = self.side
+        if self.hints.carried or screen is not None:
+            self.pipeline.priors = PriorRegistry("alpha" if self.hints.carried else "key", device=pipeline.device)
+        if screen is not None:
+            self.pipeline.priors.use("key", KeyPrior(screen))
+        else:
+            self.pipeline.prepare(frozenset({"alpha"}) if self.hints.carried else self.hints.given)
+
+    def frames(self, temporal: bool, foreground: bool, report: Report) -> Iterator[MattedFrame]:
+        """Yield the frames; masks are propagated one segment ahead of them."""
+        total = self.stop - self.start
+        read_hint = HintReader(self.hints, (self.info.height, self.info.width), self.folder)
+        with self._open() as reader, self._open() as ahead:
+            for segment in split(self.start, self.stop):
+                self._propagate(ahead, segment, report)
+                clip = ClipPipeline(self.pipeline, TemporalOptions(temporal=temporal))
+                for frame in reader.frames(segment.start, segment.stop):
+                    report("frame", frame.index - self.start, total)
+                    matte = clip.frame(frame.picture, frame.index, read_hint(frame.index), foreground=foreground)
+                    yield MattedFrame(
+                        index=frame.index, time=float(frame.time), alpha=matte.alpha.copy(),
+                        foreground=matte.foreground, active=matte.active.copy(), picture=matte.picture,
+                        stats=matte.stats,
+                    )  # fmt: skip
+        report("frame", total, total)
+
+    def _propagate(self, reader: ClipReader, segment: Segment, report: Report) -> None:
+        if self._affinity is not None:
+            report("propagate", segment.start - self.start, self.stop - self.start)
+            assert self.side is not None
+            track_segment(reader, segment, self.hints, self._affinity, self.side, self.folder)
+
+    def _open(self) -> closing[ClipReader]:
+        return closing(open_clip(self.spec.source, rate=self.spec.rate))
+
+    def _find_hints(
+        self, hints: Mapping[str, Any], plate: Path | None, key: str | None, folder: Path
+    ) -> ClipHints:  # fmt: skip
+        paths = {name: hint for name, hint in hints.items() if isinstance(hint, Path)}
+        found = find_hints(self.info, self.start, self.stop, plate=plate, key=key, **paths)
+        given = {name: hint for name, hint in hints.items() if not isinstance(hint, Path)}
+        if not given:
+            return found
+        if paths or len(given) > 1:
+            raise InputError("Both a trimap and a mask were given.", "Keep the trimap, which says more, or the mask.")
+        if plate is not None or key is not None:
+            raise InputError("Hints of two kinds were given.", "Give a mask or trimap, or a plate or key.")
+        kind, by_index = next(iter(given.items()))
+        keys = {index: self._as_file(hint, kind, index, folder) for index, hint in by_index.items()}
+        if self.start not in keys:
+            raise InputError(f"There is no {kind} for the first frame, {self.start}.", "Give one for it.")
+        inside = {index: path for index, path in keys.items() if self.start <= index < self.stop}
+        return ClipHints(kind=kind, keys=inside, carried=len(inside) < self.stop - self.start)
+
+    def _as_file(self, hint: Path | np.ndarray, kind: str, index: int, folder: Path) -> Path:
+        if isinstance(hint, Path):
+            return hint
+        path, size = folder / f"{kind}-{index:06d}.png", (self.info.height, self.info.width)
+        if kind == "trimap":
+            write_alpha(path, np.divide(read_trimap(hint, size), 255, dtype=np.float32))
+        else:
+            write_alpha(path, read_mask(hint, size), "png16")
+        return path
+
+
+def _count(reader: ClipReader) -> int:
+    frames = reader.info.frames
+    return sum(1 for _ in reader.frames()) if frames is None else frames
