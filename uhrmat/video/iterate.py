@@ -24,9 +24,9 @@ from uhrmat.prior.registry import PriorRegistry
 from uhrmat.video.frames import ClipPipeline, FrameStats, TemporalOptions
 from uhrmat.video.hints import ClipHints, HintReader, find_hints, key_hints
 from uhrmat.video.plan import SHORT_SIDE, ClipSpec, frame_range, parse_rate
+from uhrmat.video.propagate import track_segment
 from uhrmat.video.screen import clip_screen
 from uhrmat.video.segments import Segment, split
-from uhrmat.video.track import track_segment
 
 ClipSource = Any
 """A hint of a clip: a file, a folder, an array, or a mapping from index of frame to file or array."""
@@ -118,7 +118,7 @@ class _ClipRun:
             prior = name.name if not isinstance(name, str) else choose_prior(name, self.hints.given).name
             if self.hints.keys:
                 key_hints(self.hints, self.start, (self.info.height, self.info.width))
-            if self.hints.carried and name not in ("auto", *AFFINITY_PRIORS):
+            if self.hints.propagated and name not in ("auto", *AFFINITY_PRIORS):
                 raise InputError(
                     f"The prior {prior} cannot propagate a hint from frame to frame.",
                     'Use prior="auto", or give a hint for every frame.',
@@ -126,15 +126,15 @@ class _ClipRun:
             screen = None if key is None else clip_screen(reader, self.start, self.stop, key)
         self.side = pipeline.working_size or (SHORT_SIDE if prior in AFFINITY_PRIORS and not own else None)
         affinity = "closed-form" if name == "auto" else prior
-        self._affinity = AffinityPrior(affinity) if self.hints.carried else None
+        self._affinity = AffinityPrior(affinity) if self.hints.propagated else None
         self.pipeline = copy.copy(pipeline)
         self.pipeline.working_size = self.side
-        if self.hints.carried or screen is not None:
-            self.pipeline.priors = PriorRegistry("alpha" if self.hints.carried else "key", device=pipeline.device)
+        if self.hints.propagated or screen is not None:
+            self.pipeline.priors = PriorRegistry("alpha" if self.hints.propagated else "key", device=pipeline.device)
         if screen is not None:
             self.pipeline.priors.use("key", KeyPrior(screen))
         else:
-            self.pipeline.prepare(frozenset({"alpha"}) if self.hints.carried else self.hints.given)
+            self.pipeline.prepare(frozenset({"alpha"}) if self.hints.propagated else self.hints.given)
 
     def frames(self, temporal: bool, foreground: bool, report: Report) -> Iterator[MattedFrame]:
         """Yield the frames; masks are propagated one segment ahead of them."""
@@ -180,7 +180,7 @@ class _ClipRun:
         if self.start not in keys:
             raise InputError(f"There is no {kind} for the first frame, {self.start}.", "Give one for it.")
         inside = {index: path for index, path in keys.items() if self.start <= index < self.stop}
-        return ClipHints(kind=kind, keys=inside, carried=len(inside) < self.stop - self.start)
+        return ClipHints(kind=kind, keys=inside, propagated=len(inside) < self.stop - self.start)
 
     def _as_file(self, hint: Path | np.ndarray, kind: str, index: int, folder: Path) -> Path:
         if isinstance(hint, Path):
