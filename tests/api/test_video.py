@@ -13,8 +13,9 @@ from tests.video.helpers import frames, write_frames, write_stream
 from uhrmat import InputError, MattedFrame, MattingPipeline, Progress
 from uhrmat.core.options import ModelOptions
 from uhrmat.hints.files import read_alpha
-from uhrmat.video.plan import ClipSpec, plan_clip
-from uhrmat.video.run import Tools, matte_clip
+from uhrmat.video.plan import plan_clip
+from uhrmat.video.run import ClipResources, matte_clip
+from uhrmat.video.spec import ClipSpec
 
 CLIP = frames(4)
 
@@ -32,7 +33,7 @@ def test_frames_are_those_that_the_command_writes(tmp_path: Path, pipeline: Matt
     plan = plan_clip(
         ClipSpec(source=clip, output=tmp_path / "a_%04d.png", outputs=("alpha",), bits=16, mask=mask, model=model)
     )
-    matte_clip(plan, Tools.of(plan))
+    matte_clip(plan, ClipResources.load(plan))
     written = [read_alpha(path) for path in sorted(tmp_path.glob("a_*.png"))]
     got = list(pipeline.video(clip, mask=mask, foreground=False))
     assert [frame.index for frame in got] == [0, 1, 2, 3]

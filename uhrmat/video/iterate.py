@@ -23,10 +23,11 @@ from uhrmat.prior.closed_form.affinity import AffinityPrior
 from uhrmat.prior.registry import PriorRegistry
 from uhrmat.video.frames import ClipPipeline, FrameStats, TemporalOptions
 from uhrmat.video.hints import ClipHints, HintReader, find_hints, key_hints
-from uhrmat.video.plan import SHORT_SIDE, ClipSpec, frame_range, parse_rate
-from uhrmat.video.propagate import track_segment
+from uhrmat.video.plan import SHORT_SIDE, frame_range, parse_rate
+from uhrmat.video.propagate import propagate_segment
 from uhrmat.video.screen import clip_screen
 from uhrmat.video.segments import Segment, split
+from uhrmat.video.spec import ClipSpec
 
 ClipSource = Any
 """A hint of a clip: a file, a folder, an array, or a mapping from index of frame to file or array."""
@@ -158,7 +159,7 @@ class _ClipRun:
         if self._affinity is not None:
             report("propagate", segment.start - self.start, self.stop - self.start)
             assert self.side is not None
-            track_segment(reader, segment, self.hints, self._affinity, self.side, self.folder)
+            propagate_segment(reader, segment, self.hints, self._affinity, self.side, self.folder)
 
     def _open(self) -> closing[ClipReader]:
         return closing(open_clip(self.spec.source, rate=self.spec.rate))
