@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
 from uhrmat.cli import options as opt
 from uhrmat.cli.console import Console, Rows, session
-
-if TYPE_CHECKING:
-    from uhrmat.train.bench.tables import Table
 
 bench = typer.Typer(no_args_is_help=True)
 _WIDTH = 12
@@ -74,7 +71,7 @@ def hrimf_amr(
         console.document({"pictures": scores.pictures, "skipped": scores.skipped, "tables": made})
 
 
-def _section(title: str, table: Table) -> Rows:
+def _section(title: str, table: list[dict[str, Any]]) -> Rows:
     """A title, a header and aligned rows; texts come first, figures after them."""
     texts = [key for key, value in table[0].items() if isinstance(value, str)]
     figures = [key for key in table[0] if key not in texts]

@@ -15,7 +15,7 @@ from uhrmat.cli import options as opt
 from uhrmat.cli.console import FAILED, Console, Rows, describe, session
 from uhrmat.core.units import format_bytes
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # start-up: `uhrmat --help` loads none of these
     from uhrmat.hub import CatalogEntry
     from uhrmat.hub.fetch import Progress
 
@@ -25,7 +25,7 @@ models = typer.Typer(
 
 
 class Kind(str, Enum):
-    """Which network a checkpoint is of."""
+    """The network that a checkpoint is of."""
 
     auto = "auto"
     sparsemat = "sparsemat"
@@ -33,34 +33,42 @@ class Kind(str, Enum):
     vitmatte = "vitmatte"
 
 
-Name = Annotated[str, typer.Argument(help="A name of the list.", metavar="NAME", show_default=False)]
+Name = Annotated[
+    str, typer.Argument(help="A name that `uhrmat models list` shows.", metavar="NAME", show_default=False)
+]
 Names = Annotated[
     list[str],
-    typer.Argument(help="Names of the list, or owner/repo[@revision][:file].", metavar="NAME...", show_default=False),
+    typer.Argument(
+        help="Names that `uhrmat models list` shows, or owner/repo[@revision][:file].",
+        metavar="NAME...",
+        show_default=False,
+    ),
 ]
-Some = Annotated[list[str] | None, typer.Argument(help="Default: all that are here.", metavar="NAME...")]
+Some = Annotated[list[str] | None, typer.Argument(help="Default: all on this machine.", metavar="NAME...")]
 Accept = Annotated[
     list[str] | None,
-    typer.Option("--accept-licence", metavar="NAME", help="You have read this one's licence, and it suits you."),
+    typer.Option("--accept-licence", metavar="NAME", help="You accept the licence of these weights."),
 ]
 Source = Annotated[Path, typer.Argument(help="A .pth, .ckpt or .bin, or a ViTMatte folder.", metavar="SOURCE")]
 Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="PATH", help="Default: beside the source.")]
-KindOption = Annotated[Kind, typer.Option("--kind", help="Which network it is of.")]
-Licence = Annotated[str, typer.Option(metavar="NAME", help="What the card states, like Apache-2.0.")]
+KindOption = Annotated[Kind, typer.Option("--kind", help="The network that the checkpoint is of.")]
+Licence = Annotated[str, typer.Option(metavar="NAME", help="Licence for the card, like Apache-2.0.")]
 What = Annotated[Path, typer.Argument(help="Weights with a card (.md) beside, or a folder.", metavar="SOURCE")]
-Repo = Annotated[str, typer.Argument(help="Your repository, owner/name; made if there is none.", metavar="REPO")]
-Private = Annotated[bool, typer.Option("--private", help="A new repository is for you alone.")]
-Message = Annotated[str, typer.Option("--message", "-m", help="Of the commit.")]
+Repo = Annotated[str, typer.Argument(help="Your repository, owner/name; created if missing.", metavar="REPO")]
+Private = Annotated[bool, typer.Option("--private", help="Make a new repository private.")]
+Message = Annotated[str, typer.Option("--message", "-m", help="Message of the commit.")]
 
 
 @models.command("list")
 def list_models(
-    commercial: Annotated[bool, typer.Option("--commercial", help="Only what allows commercial use.")] = False,
+    commercial: Annotated[
+        bool, typer.Option("--commercial", help="Only weights whose licence allows commercial use.")
+    ] = False,
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
     debug: opt.Debug = False,
 ) -> None:
-    """What is known by name, whether it is here, and whether its licence allows commercial use.
+    """List the weights known by name: whether they are on this machine and allow commercial use.
 
     Example: uhrmat models list --commercial
     """
@@ -74,7 +82,7 @@ def list_models(
 
 @models.command()
 def show(name: Name, as_json: opt.Json = False, quiet: opt.Quiet = False, debug: opt.Debug = False) -> None:
-    """All that is known about one: source, licence, data, what goes in and out.
+    """Show one entry of the catalogue: source, licence, training data, inputs and outputs.
 
     Example: uhrmat models show modnet
     """
@@ -128,7 +136,7 @@ def verify(
     quiet: opt.Quiet = False,
     debug: opt.Debug = False,
 ) -> None:
-    """Compare what is here with the catalogue's SHA-256. A wrong file of the cache is deleted; nothing is fetched.
+    """Compare the files on this machine with the catalogue's SHA-256. Wrong files of the cache are deleted.
 
     Example: uhrmat models verify
     """
@@ -163,7 +171,7 @@ def convert(
     quiet: opt.Quiet = False,
     debug: opt.Debug = False,
 ) -> None:
-    """Your own checkpoint of SparseMat, MODNet or ViTMatte to safetensors, with a card.
+    """Convert your own checkpoint of SparseMat, MODNet or ViTMatte to safetensors with a model card.
 
     Example: uhrmat models convert SparseMat.pth -o sparsemat.safetensors
     """
@@ -186,7 +194,7 @@ def push(
     quiet: opt.Quiet = False,
     debug: opt.Debug = False,
 ) -> None:
-    """Publish weights with their card in your repository on the Hub, as one commit. Needs HF_TOKEN.
+    """Upload weights with their model card to your repository on the Hub, as one commit. Needs HF_TOKEN.
 
     Example: uhrmat models push weights me/uhrmat
     """
@@ -200,7 +208,7 @@ def push(
 
 
 class Allowed(str, Enum):
-    """Whether networks are fetched that no command has named."""
+    """Whether networks may be downloaded that no command has named."""
 
     allow = "allow"
     deny = "deny"
@@ -208,12 +216,12 @@ class Allowed(str, Enum):
 
 @models.command()
 def hub(
-    choice: Annotated[Allowed | None, typer.Argument(help="Kept for all later commands.", show_default=False)] = None,
+    choice: Annotated[Allowed | None, typer.Argument(help="Saved for all later commands.", show_default=False)] = None,
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
     debug: opt.Debug = False,
 ) -> None:
-    """Whether the Hub may be asked where a picture has no hint and no network is named. Without a choice: what holds.
+    """Allow or deny downloads from the Hub for pictures without hints. Without a choice: show the setting.
 
     Weights that a command names are fetched in any case. UHRMAT_HUB=allow or deny holds for one command.
 

@@ -1,4 +1,4 @@
-"""`uhrmat train`: train a network of ours and write its weights."""
+"""`uhrmat train`: train one of uhrmat's networks and write its weights."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ Data = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Photographs: textures/ and mattes/. Default: generated scenes only.")
 ]
 Cache = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Where scenes are kept; default: in the output folder.")
+    Path | None,
+    typer.Option(metavar="DIR", help="Cache of training scenes or photographs; default: in the output folder."),
 ]
-Steps = Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")]
-Batch = Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")]
-Scenes = Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")]
-Minutes = Annotated[float | None, typer.Option(min=0, help="Stop after so many minutes; run again to go on.")]
+Steps = Annotated[int | None, typer.Option(min=1, help="Optimiser steps; default: the recipe's.")]
+Batch = Annotated[int | None, typer.Option(min=1, help="Crops or pictures of a step; default: the recipe's.")]
+Scenes = Annotated[int | None, typer.Option(min=1, help="Scenes to make; default: the recipe's.")]
+Minutes = Annotated[float | None, typer.Option(min=0, help="Stop after this many minutes; the same command resumes.")]
 Producers = Annotated[int, typer.Option(min=1, help="Processes that make scenes.")]
-Workers = Annotated[int, typer.Option(min=0, help="Processes that cut crops.")]
+Workers = Annotated[int, typer.Option(min=0, help="Processes that prepare batches.")]
 Every = Annotated[int, typer.Option(min=1, help="Steps between log lines, validations and checkpoints.")]
 Teacher = Annotated[Path | None, typer.Option(metavar="FILE", help="An .onnx network for recipe lpn-person-taught.")]
 Teachers = Annotated[
@@ -45,14 +46,14 @@ def choose() -> None:
 
 
 def _reporter(console: Console) -> Callable[[dict[str, float]], None]:
-    """Shows a line of the log."""
+    """A function that prints a line of the training log."""
     return lambda line: console.note("  ".join(f"{name} {value:.5g}" for name, value in line.items()))
 
 
 def _train(
     console: Console, run: Callable[..., Path], recipe: Any, output: Path, minutes: float | None, **options: Any
 ) -> None:
-    """Runs a training with its log lines shown, and says where its weights are."""
+    """Run a training, print its log lines, and print the paths of weights and card."""
     limit = math.inf if minutes is None else minutes
     path = run(recipe, output, minutes=limit, report=_reporter(console), note=console.note, **options)
     console.table([[("weights", str(path)), ("card", str(path.with_suffix(".md")))]])
@@ -60,7 +61,14 @@ def _train(
 
 
 def _on_scenes(name: str, default: str, kind: str, text: str) -> None:
-    """Adds a command that trains on scenes. default: recipe; kind: of recipe, a class of `train.recipe`."""
+    """Add a command that trains on synthetic scenes.
+
+    Args:
+        name: of the command.
+        default: name of its recipe.
+        kind: class of recipe, a name in `train.recipe`.
+        text: for `--help`.
+    """
 
     @train.command(name, help=text)
     def command(
@@ -96,7 +104,7 @@ _on_scenes(
     "shm",
     "shm-lite",
     "RefinerRecipe",
-    """Train the sparse high-resolution module. Run it again on the same folder and it goes on from its checkpoint.
+    """Train the sparse high-resolution module. Run again on the same folder, it resumes from its checkpoint.
 
     Example: uhrmat train shm -o runs/shm --data photographs/ --minutes 60
     """,
@@ -105,7 +113,7 @@ _on_scenes(
     "ddfe",
     "ddfe",
     "DetailRecipe",
-    """Train the detail difference feature extractor. Recipes: ddfe, ours, and hrimf-amr, the paper's.
+    """Train the detail difference feature extractor. Recipes: ddfe (ours) and hrimf-amr (the paper's).
 
     Example: uhrmat train ddfe -o runs/ddfe --data photographs/ --minutes 30
     """,

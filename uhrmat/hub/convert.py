@@ -21,7 +21,7 @@ from uhrmat.hub.sparsemat import convert_sparsemat, is_sparsemat
 from uhrmat.hub.tensors import load_tensors
 from uhrmat.hub.verify import sha256
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # `uhrmat models list` and all other commands of the hub do without loading torch
     from torch import Tensor
 
 KINDS = ("auto", "sparsemat", "modnet", "vitmatte")

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import StringIO
+from logging import ERROR
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,10 @@ def download(repo: str, path: str, **options: Any) -> str:
     from huggingface_hub import hf_hub_download
 
     with quiet_hub():
-        return hf_hub_download(repo, path, endpoint=endpoint(), cache_dir=cache_dir(), library_name="uhrmat", **options)
+        result: str = hf_hub_download(
+            repo, path, endpoint=endpoint(), cache_dir=cache_dir(), library_name="uhrmat", **options
+        )
+        return result
 
 
 def list_files(repo: str, revision: str) -> list[str]:
@@ -166,7 +170,7 @@ def quiet_hub() -> Iterator[None]:
     from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
     before, bars = logging.get_verbosity(), not are_progress_bars_disabled()
-    logging.set_verbosity_error()
+    logging.set_verbosity(ERROR)
     if bars:
         disable_progress_bars()
     try:

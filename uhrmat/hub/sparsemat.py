@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from uhrmat.core.errors import WeightsError
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # `uhrmat models list` and all other commands of the hub do without loading torch
     from torch import Tensor
 
 Tensors = dict[str, "Tensor"]

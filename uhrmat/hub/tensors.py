@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uhrmat.core.errors import WeightsError
 from uhrmat.core.regular import need_regular
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # `uhrmat models list` and all other commands of the hub do without loading torch
     from torch import Tensor, nn
 
     Net = TypeVar("Net", bound=nn.Module)

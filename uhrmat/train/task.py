@@ -101,7 +101,7 @@ def train_step(task: TrainingTask, state: TrainingState, batch: Batch, dtype: to
         group["lr"] = learning_rate(recipe, state.step)
     loss, parts = task.loss(state.net.train(), batch, dtype)
     state.optimiser.zero_grad(set_to_none=True)
-    loss.backward()
+    torch.autograd.backward(loss)
     norm = torch.nn.utils.clip_grad_norm_(state.net.parameters(), recipe.clip)
     if torch.isfinite(norm):
         state.optimiser.step()

@@ -40,7 +40,8 @@ class PersonTask:
         """A network with batch normalisation, laid out for fast convolutions."""
         teacher = self._teacher()
         net = PersonNet() if teacher is None else StudentNet(teacher.load().channels)
-        return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        result: PersonNet = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return result
 
     def _teacher(self) -> Teacher | None:
         """InputError where the recipe wants a teacher and none is given, or the other way round."""

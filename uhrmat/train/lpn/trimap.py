@@ -111,7 +111,8 @@ class TrimapTask:
 
     def build(self) -> TrimapNet:
         """A network that is the closed form."""
-        return TrimapNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        result: TrimapNet = TrimapNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return result
 
     def stream(self, start: int) -> WorkingStream:
         """Crops of the samples that are not held out."""

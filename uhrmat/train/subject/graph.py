@@ -156,7 +156,8 @@ def _resize(inputs: list[Any], settings: dict[str, Any]) -> Tensor:
 def _clip(inputs: list[Any], settings: dict[str, Any]) -> Tensor:
     low = settings.get("min", inputs[1] if len(inputs) > 1 else None)
     high = settings.get("max", inputs[2] if len(inputs) > 2 else None)
-    return inputs[0].clamp(*(None if edge is None else float(edge) for edge in (low, high)))
+    result: Tensor = inputs[0].clamp(*(None if edge is None else float(edge) for edge in (low, high)))
+    return result
 
 
 def _slice(inputs: list[Any], _: dict[str, Any]) -> Any:

@@ -173,7 +173,7 @@ def read_photos(path: Path) -> Iterator[CachedPhoto]:
     from safetensors import SafetensorError, safe_open
 
     try:
-        opened = safe_open(path, "numpy")
+        opened: Any = safe_open(path, "numpy")
         metadata = opened.metadata() or {}
     except (OSError, SafetensorError) as error:
         raise stale_cache(path, path) from error

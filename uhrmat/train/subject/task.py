@@ -64,7 +64,8 @@ class SubjectTask:
             example = self.ensemble.hints(self.pool.planes[:1, :3].float() / 255, self.recipe.teachers)
         channels = {grid: x.shape[1] for grid, x in example.items()}
         student = Student(channels, self.recipe.normalise, self.recipe.size)
-        return student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        result: Student = student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return result
 
     def stream(self, start: int) -> Numbers:
         """Numbers of batches from `start` on."""

@@ -54,7 +54,8 @@ class Converter:
         if code.CustomCode():
             return str(code.CustomCode().decode())
         number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
-        return next(k for k, v in vars(self.t.BuiltinOperator).items() if v == number)
+        result: str = next(k for k, v in vars(self.t.BuiltinOperator).items() if v == number)
+        return result
 
     def options(self, operator: Any, kind: str) -> Any:
         """The table of an operator's settings, such as Conv2DOptions."""

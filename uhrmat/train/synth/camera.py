@@ -50,7 +50,8 @@ def demosaic(picture: Floats) -> Floats:
     raw[1::2, 0::2] = full[1::2, 0::2, 1]
     raw[1::2, 1::2] = full[1::2, 1::2, 2]
     out = cv2.cvtColor(raw, cv2.COLOR_BayerRGGB2RGB_EA)
-    return out.astype(np.float32) * np.float32(1 / 65535)
+    result: Floats = out.astype(np.float32) * np.float32(1 / 65535)
+    return result
 
 
 def sharpen(stage: Stage, picture: Floats) -> Floats:

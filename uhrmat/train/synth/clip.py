@@ -136,7 +136,8 @@ def _noisy(recipe: ClipRecipe, image: Floats, number: int) -> Bytes:
     if recipe.noise:
         rng = np.random.default_rng([recipe.seed, number, 9])
         levels += rng.standard_normal(levels.shape, dtype=np.float32) * np.float32(recipe.noise)
-    return np.rint(levels.clip(0, 255)).astype(np.uint8)
+    result: Bytes = np.rint(levels.clip(0, 255)).astype(np.uint8)
+    return result
 
 
 def clip_trimap(alpha: Floats, margin: float) -> Bytes:

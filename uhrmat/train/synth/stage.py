@@ -39,7 +39,8 @@ class Stage:
     def stroke(self, low: float, high: float) -> float:
         """A strand width in pixels, drawn from [low, high] at 1024 pixels and growing slower than the subject."""
         grown = (self.side / 1024) ** 0.6
-        return max(0.4, float(self.rng.uniform(low, high)) * grown)
+        result: float = max(0.4, float(self.rng.uniform(low, high)) * grown)
+        return result
 
     def count(self, number: float) -> int:
         """A number of strands meant for a side of 1024 pixels, adapted to this picture."""
@@ -47,7 +48,8 @@ class Stage:
 
     def centre(self, spread: float = 0.12) -> Points:
         """A point (x, y) around the middle, which is the picture's unless the scene has several subjects."""
-        return (self.middle + self.rng.uniform(-spread, spread, 2) * self.size) * np.array([self.width, self.height])
+        at: Points = self.middle + self.rng.uniform(-spread, spread, 2) * self.size
+        return at * np.array([self.width, self.height])
 
     def chance(self, probability: float) -> bool:
         return bool(self.rng.random() < probability)

@@ -35,7 +35,8 @@ def generate_surface(stage: Stage) -> Floats:
         out += _stripes(stage)[..., None]
     if stage.chance(0.7):
         out += fractal(rng, height, width, cell=rng.uniform(3, 24), octaves=3)[..., None] * rng.uniform(0.01, 0.08)
-    return out.clip(0, 1).astype(np.float32)
+    result: Floats = out.clip(0, 1).astype(np.float32)
+    return result
 
 
 def _stripes(stage: Stage) -> Floats:
@@ -91,7 +92,8 @@ def match_colours(stage: Stage, background: Floats, foreground: Floats, alpha: F
     strength = stage.rng.uniform(0.3, 0.9)
     gain = 1 + strength * (np.clip(spread / own_spread, 0.4, 2.0) - 1)
     centre = own_mean + strength * (mean - own_mean)
-    return ((background - own_mean) * gain + centre).clip(0, 1).astype(np.float32)
+    result: Floats = ((background - own_mean) * gain + centre).clip(0, 1).astype(np.float32)
+    return result
 
 
 def grade(stage: Stage, picture: Floats, strength: float) -> Floats:

@@ -71,7 +71,8 @@ def _without_islands(unknown: np.ndarray, brush: bool) -> np.ndarray:
     width = max(3, int(side * (0.02 if brush else 0.006)) | 1)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width))
     closed = cv2.morphologyEx(unknown.astype(np.uint8), cv2.MORPH_CLOSE, kernel)
-    return closed > 0
+    result: np.ndarray = closed > 0
+    return result
 
 
 def _full_size(small: Bytes, alpha: Floats) -> Bytes:

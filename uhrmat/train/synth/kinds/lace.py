@@ -99,4 +99,5 @@ def _flowers(stage: Stage, u: Floats, v: Floats, pitch: float, thread: float) ->
     filled = filled * (0.5 + (radius - core) * pitch).clip(0, 1)
     outline = _threads(np.abs(radius - border) * np.float32(pitch), 2.5 * thread)
     ring = _threads(np.abs(radius - core) * np.float32(pitch), 2.0 * thread)
-    return np.maximum(np.maximum(filled, outline), ring).astype(np.float32)
+    result: Floats = np.maximum(np.maximum(filled, outline), ring).astype(np.float32)
+    return result

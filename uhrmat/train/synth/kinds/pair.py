@@ -65,7 +65,8 @@ def _placed(stage: Stage, subject: Bytes) -> Floats:
     layer = warped.astype(np.float32) * np.float32(1 / 255)
     layer[..., 3] = ((layer[..., 3] - _NEAR) / (1 - 2 * _NEAR)).clip(0, 1)
     layer[..., :3] *= layer[..., 3:]
-    return layer
+    result: Floats = layer
+    return result
 
 
 def _premultiplied_area(subject: Bytes, half: int) -> Bytes:
