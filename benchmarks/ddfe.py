@@ -1,9 +1,8 @@
-"""Memory of DDFE: bytes per pixel for budgets, and the picture that HRIMF-AMR needs 23 GB of GPU memory for.
+"""Memory of DDFE: the picture that HRIMF-AMR needs 23 GB of GPU memory for, within 1 GB on the CPU.
 
-    python -m benchmarks.ddfe calibrate             updates uhrmat/refine/memory/bytes_per_pixel.json
-    python -m benchmarks.ddfe memory                3915 x 4059 pixels within 1 GB, on the CPU
+    python -m benchmarks.ddfe                       3915 x 4059 pixels
 
-`memory` refines a generated picture from a generated matte at the working size, as `uhrmat image --refiner ddfe` does
+It refines a generated picture from a generated matte at the working size, as `uhrmat image --refiner ddfe` does
 once the prior is there, and prints the largest resident size of its process: Python, torch and picture included.
 """
 
@@ -11,64 +10,22 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
-import tempfile
 import time
-from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
-from safetensors.torch import save_file
 
-from benchmarks.calibrate import _peak, _reset, job, machine, store
 from uhrmat.core.devices import peak_memory
 from uhrmat.core.units import parse_bytes
 from uhrmat.media import Picture
 from uhrmat.media.resample import area_average, downsample_trimap
 from uhrmat.refine.base import RefineInput
-from uhrmat.refine.ddfe.network import DDFE, SIZES
 from uhrmat.refine.ddfe.refiner import DDFERefiner
 from uhrmat.refine.fuse import apply_trimap, upsampled_prior
 from uhrmat.refine.memory.budget import refiner_limit
-from uhrmat.refine.memory.cost import Cost
-from uhrmat.refine.memory.tiling import count_cells
 from uhrmat.refine.runner import refine_within
 from uhrmat.sparsity.spatial import trimap_mask
-
-SIDES = (768, 2304)
-
-
-def measure(size: str, side: int) -> None:
-    """Prints load, active pixels and bytes of one step, as JSON. To be run in a process of its own."""
-    torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as folder:
-        save_file(DDFE(size).state_dict(), Path(folder) / "w.safetensors", {"size": size})
-        refiner = DDFERefiner(str(Path(folder) / "w.safetensors"), "tiles", torch.float32, "cpu")
-    for work in (job(256), job(side)):
-        alpha, start = np.ones(work.size, np.float32), _reset("cpu")
-        refiner.prepare(work, alpha)((slice(0, side), slice(0, side)))
-    cells = count_cells(work.active)
-    load = Cost("tiles", 1, 0).load(cells)
-    print(json.dumps({"load": load, "active": int(cells.sum()), "bytes": _peak("cpu") - start}))
-
-
-def calibrate() -> None:
-    """Slope and intercept of each size from two pictures, each in a fresh process."""
-    for size in sorted(SIZES):
-        runs = [f"import benchmarks.ddfe as d; d.measure({size!r}, {side})" for side in SIDES]
-        done = [subprocess.run([sys.executable, "-c", run], capture_output=True, text=True, check=True) for run in runs]
-        low, high = (json.loads(run.stdout.splitlines()[-1]) for run in done)
-        slope = (high["bytes"] - low["bytes"]) / (high["load"] - low["load"])
-        found = {
-            "per_pixel": round(slope, 1),
-            "fixed": max(0, round(low["bytes"] - slope * low["load"])),
-            "per_active_pixel_of_the_ring": round(slope * high["load"] / high["active"], 1),
-            "loads": [low["load"], high["load"]],
-        }
-        print(size, found, flush=True)
-        store(f"cpu/tiles/float32/ddfe-{size}", found, {"cpu": machine("cpu")})
 
 
 def scene(height: int, width: int, side: int) -> RefineInput:
@@ -111,18 +68,13 @@ def memory(options: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("calibrate", "memory"))
     parser.add_argument("--width", type=int, default=4059)
     parser.add_argument("--height", type=int, default=3915)
     parser.add_argument("--side", type=int, default=768, help="short side of the matte to start from")
     parser.add_argument("--max-memory", default="1GB")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--weights", help="a name or a .safetensors file")
-    options = parser.parse_args()
-    if options.what == "calibrate":
-        calibrate()
-    else:
-        memory(options)
+    memory(parser.parse_args())
 
 
 if __name__ == "__main__":

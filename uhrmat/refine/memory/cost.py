@@ -1,14 +1,16 @@
 """Memory that a refiner needs, as bytes per pixel that were measured.
 
-They are measured for each device, engine, precision and network by `uhrmat doctor --calibrate`, see `calibrate`, and
-stored with the machine they were measured on: bytes_per_pixel.json of this package, and a user's own file that counts
-before it.
+They are measured for each device, engine, precision and network by `uhrmat doctor --calibrate` (`refine.calibrate`)
+and stored with the machine they were measured on: in bytes_per_pixel.json of this package, and in a user's own file,
+whose entries count before those of the package.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import os
+import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -77,10 +79,26 @@ class Cost:
         return max(0, int((limit - self.fixed) / self.per_pixel + 1e-6))
 
 
+def user_calibration() -> Path:
+    """The user's own table: below XDG_CACHE_HOME, on Windows LOCALAPPDATA, else ~/.cache."""
+    variable = "LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME"
+    return Path(os.environ.get(variable) or "~/.cache").expanduser() / "uhrmat" / CALIBRATION.name
+
+
 @cache
 def load_calibration() -> dict[str, Any]:
-    """cells: {"device/engine/precision/network": {"per_pixel", "fixed"}}, bytes; machine: where they were measured."""
-    return json.loads(CALIBRATION.read_text())
+    """The table of the package with the user's own entries over it. A user's file that cannot be read is left out.
+
+    Returns:
+        cells: {"device/engine/precision/network": {"per_pixel", "fixed"}}, bytes; machines: where they were measured.
+    """
+    table: dict[str, Any] = json.loads(CALIBRATION.read_text("utf-8"))
+    try:
+        own = json.loads(user_calibration().read_text("utf-8"))
+        entries = {key: entry for key, entry in own["cells"].items() if float(entry["per_pixel"]) > 0 <= entry["fixed"]}
+        return {"machines": table["machines"] | own["machines"], "cells": table["cells"] | entries}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return table
 
 
 def cost_of(device: str, engine: str, dtype: torch.dtype, network: str) -> Cost:

@@ -1,0 +1,62 @@
+"""Calibration measures bytes per pixel in processes of its own; a user's table counts before the package's."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from uhrmat.refine.calibrate import Cell, calibrate, cells, ring_input, store_entry
+from uhrmat.refine.memory.cost import CALIBRATION, COST, cost_of, load_calibration, user_calibration
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
+    load_calibration.cache_clear()
+    yield tmp_path
+    load_calibration.cache_clear()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the largest resident size is reset on Linux only")
+def test_a_cell_is_measured_and_stored_in_the_users_table(own_cache: Path) -> None:
+    lines: list[str] = []
+    wanted = [Cell("tiles", "fp32", "ddfe-paper")]
+    path = calibrate("cpu", wanted, sides=(128, 320), progress=lambda key, entry: lines.append(key))
+    assert path == user_calibration() and own_cache in path.parents and lines == ["cpu/tiles/float32/ddfe-paper"]
+    stored = json.loads(path.read_text())
+    assert {"processor", "torch", "date", "threads"} <= set(stored["machines"]["cpu"])
+    assert list(stored["cells"]) == lines and len(stored["cells"][lines[0]]["loads"]) == 2
+
+
+def test_a_users_entry_counts_before_the_packages() -> None:
+    before = cost_of("cpu", "tiles", torch.float32, "lite").per_pixel
+    entry = {"per_pixel": 1234.0, "fixed": 7}
+    store_entry(user_calibration(), "cpu/tiles/float32/lite", entry, {"cpu": {"date": "2030-01-01"}})
+    after = cost_of("cpu", "tiles", torch.float32, "lite")
+    assert after.per_pixel == pytest.approx(1234.0 * COST.margin) != before and after.fixed == 7
+    assert load_calibration()["machines"]["cpu"] == {"date": "2030-01-01"}
+    assert "cpu/dense/float32/paper" in load_calibration()["cells"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"cells": 1}', '{"cells": {"a": {}}, "machines": {}}', "\x00"])
+def test_a_users_table_that_is_broken_is_left_out(text: str) -> None:
+    packaged = load_calibration()
+    user_calibration().parent.mkdir(parents=True)
+    user_calibration().write_text(text)
+    load_calibration.cache_clear()
+    assert load_calibration() == packaged
+
+
+def test_what_is_measured_is_used_by_refiners() -> None:
+    keys = {cell.key("cpu") for cell in cells("cpu")}
+    assert keys == set(json.loads(CALIBRATION.read_text())["cells"])
+    inputs = ring_input(64)
+    assert inputs.size == (64, 64) and 0 < inputs.active.sum() < 64 * 64
+    assert np.array_equal(inputs.trimap == 128, inputs.active)
