@@ -1,4 +1,4 @@
-"""`uhrmat batch`: folders in, their tree of mattes out; what is done is not done again."""
+"""`uhrmat batch`: mattes folders; results that are up to date are not computed again."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def batch(
     quiet: opt.Quiet = False,
     debug: opt.Debug = False,
 ) -> None:
-    """Matte folders of photographs and clips. Run it again, and it does what is missing or changed.
+    """Matte folders of photographs and clips. A second run does only what is missing or changed.
 
     Example: uhrmat batch shoot -o mattes --trimaps shoot/trimaps --jobs 2
     """

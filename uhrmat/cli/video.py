@@ -1,4 +1,4 @@
-"""`uhrmat video`: a clip in, its matte out."""
+"""`uhrmat video`: mattes a clip."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # start-up: `uhrmat --help` loads neither
 
 FrameByFrame = Annotated[
     bool,
-    typer.Option("--frame-by-frame", help="Average nothing over frames.", rich_help_panel="What is computed again"),
+    typer.Option("--frame-by-frame", help="No temporal averaging of static regions.", rich_help_panel=opt.TEMPORAL),
 ]
 
 
@@ -57,7 +57,7 @@ def video(
     quiet: opt.Quiet = False,
     debug: opt.Debug = False,
 ) -> None:
-    """Matte a clip: what did not change is not computed again.
+    """Matte a clip. Pixels that did not change are not computed again.
 
     Example: uhrmat video clip.mp4 --mask first_frame.png -o cut.mov
     uhrmat video screen.mov --key green -o frames/cut_%04d.exr
