@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from uhrmat.cli import batch_options as own
 from uhrmat.cli import options as opt
 from uhrmat.cli.console import FAILED, Console, session
 from uhrmat.core.signals import INTERRUPTED
@@ -20,24 +21,24 @@ if TYPE_CHECKING:  # start-up: `uhrmat --help` loads none of these
 
 
 def batch(
-    out: opt.BatchOut,
-    folders: opt.Folders = None,
-    trimaps: opt.Trimaps = None,
-    masks: opt.Masks = None,
-    plates: opt.Plates = None,
+    out: own.BatchOut,
+    folders: own.Folders = None,
+    trimaps: own.Trimaps = None,
+    masks: own.Masks = None,
+    plates: own.Plates = None,
     key: opt.Key = None,
     resize_trimap: opt.ResizeTrimap = False,
-    include: opt.Include = None,
-    exclude: opt.Exclude = None,
-    sequences: opt.Sequences = None,
-    shard: opt.Shard = "1/1",
-    jobs: opt.Jobs = None,
-    runner: opt.RunnerOption = opt.Runner.local,
-    address: opt.Address = None,
-    watch: opt.Watch = False,
-    settle: opt.Settle = 5.0,
-    dry_run: opt.DryRun = False,
-    verify: opt.Verify = None,
+    include: own.Include = None,
+    exclude: own.Exclude = None,
+    sequences: own.Sequences = None,
+    shard: own.Shard = "1/1",
+    jobs: own.Jobs = None,
+    runner: own.RunnerOption = own.Runner.local,
+    address: own.Address = None,
+    watch: own.Watch = False,
+    settle: own.Settle = 5.0,
+    dry_run: own.DryRun = False,
+    verify: own.Verify = None,
     prior: opt.Prior = "auto",
     refiner: opt.Refiner = "shm",
     working_size: opt.WorkingSize = None,
@@ -62,7 +63,7 @@ def batch(
     keep_metadata: opt.KeepMetadata = False,
     report: opt.AlbumFile = None,
     overwrite: opt.Overwrite = False,
-    as_json: opt.JsonLines = False,
+    as_json: own.JsonLines = False,
     quiet: opt.Quiet = False,
     debug: opt.Debug = False,
 ) -> None:
@@ -184,8 +185,8 @@ def _write_page(page: StillsPage, emit: EventHandler) -> int:
     return 0
 
 
-def _executor(settings: Settings, jobs: int | None, runner: opt.Runner, address: str | None, note: Any) -> MakeExecutor:
-    if runner is opt.Runner.ray:
+def _executor(settings: Settings, jobs: int | None, runner: own.Runner, address: str | None, note: Any) -> MakeExecutor:
+    if runner is own.Runner.ray:
         from uhrmat.batch.executors.ray_actors import RayExecutor, need_ray
 
         need_ray()

@@ -37,14 +37,7 @@ class ColourFormat(str, Enum):
     webp = "webp"
 
 
-class Runner(str, Enum):
-    """Executors of a batch."""
-
-    local = "local"
-    ray = "ray"
-
-
-_HINTS, _ENGINE, _OUTPUT, _REPORT = "Hints", "Model and resources", "Output", "Messages"
+HINTS, ENGINE, OUTPUT, REPORT = "Hints", "Model and resources", "Output", "Messages"
 
 Photos = Annotated[list[Path], typer.Argument(help="One or more photographs.", metavar="PHOTO...", show_default=False)]
 Mask = Annotated[Path, typer.Argument(help="A binary mask or a soft alpha.", metavar="MASK", show_default=False)]
@@ -54,7 +47,7 @@ Trimap = Annotated[
     typer.Option(
         help="Trimap: black is background, white is foreground, grey is unknown. A file, or a folder of files named "
         "like the photographs.",
-        rich_help_panel=_HINTS,
+        rich_help_panel=HINTS,
     ),
 ]
 MaskHint = Annotated[
@@ -62,14 +55,14 @@ MaskHint = Annotated[
     typer.Option(
         "--mask",
         help="Coarse mask, from which a trimap is made. A file, or a folder of files named like the photographs.",
-        rich_help_panel=_HINTS,
+        rich_help_panel=HINTS,
     ),
 ]
 Plate = Annotated[
     Path | None,
     typer.Option(
         help="Clean plate: the scene without its subject. A file, or a folder of files named like the photographs.",
-        rich_help_panel=_HINTS,
+        rich_help_panel=HINTS,
     ),
 ]
 Key = Annotated[
@@ -77,7 +70,7 @@ Key = Annotated[
     typer.Option(
         help="Colour of the screen behind the subject: green, blue, #rrggbb, or auto to detect it.",
         metavar="COLOUR",
-        rich_help_panel=_HINTS,
+        rich_help_panel=HINTS,
     ),
 ]
 AlphaHint = Annotated[
@@ -85,7 +78,7 @@ AlphaHint = Annotated[
     typer.Option(
         "--alpha",
         help="Low-resolution alpha to start from. A file, or a folder of files named like the photographs.",
-        rich_help_panel=_HINTS,
+        rich_help_panel=HINTS,
     ),
 ]
 ResizeTrimap = Annotated[
@@ -93,7 +86,7 @@ ResizeTrimap = Annotated[
     typer.Option(
         "--resize-trimap",
         help="Scale a trimap whose size, or a mask whose proportions, differ from the photograph's.",
-        rich_help_panel=_HINTS,
+        rich_help_panel=HINTS,
     ),
 ]
 
@@ -104,14 +97,14 @@ Prior = Annotated[
         "lkm, rw, mask, plate, key, alpha, lpn-person, a name from `uhrmat models list`, a file, a folder or "
         "owner/repository.",
         metavar="NAME",
-        rich_help_panel=_ENGINE,
+        rich_help_panel=ENGINE,
     ),
 ]
 Refiner = Annotated[
     str,
     typer.Option(
         help="Refiner at full resolution: shm, ddfe; for comparison projection, guided, bilinear.",
-        rich_help_panel=_ENGINE,
+        rich_help_panel=ENGINE,
     ),
 ]
 WorkingSize = Annotated[
@@ -119,28 +112,26 @@ WorkingSize = Annotated[
     typer.Option(
         min=16,
         help="Short side of the low-resolution picture in pixels. Default: the prior's own.",
-        rich_help_panel=_ENGINE,
+        rich_help_panel=ENGINE,
     ),
 ]
 Engine = Annotated[
     str,
-    typer.Option(
-        help="Implementation of the sparse convolutions: auto, tiles, spconv, dense.", rich_help_panel=_ENGINE
-    ),
+    typer.Option(help="Implementation of the sparse convolutions: auto, tiles, spconv, dense.", rich_help_panel=ENGINE),
 ]
-Device = Annotated[str, typer.Option(help="Where networks run: auto, cpu, cuda, cuda:1, mps.", rich_help_panel=_ENGINE)]
+Device = Annotated[str, typer.Option(help="Where networks run: auto, cpu, cuda, cuda:1, mps.", rich_help_panel=ENGINE)]
 Precision = Annotated[
-    str, typer.Option(help="Arithmetic of the refiner: auto, fp32, bf16, fp16.", rich_help_panel=_ENGINE)
+    str, typer.Option(help="Arithmetic of the refiner: auto, fp32, bf16, fp16.", rich_help_panel=ENGINE)
 ]
 Threads = Annotated[
-    int | None, typer.Option(min=1, help="Number of CPU threads. Default: all cores.", rich_help_panel=_ENGINE)
+    int | None, typer.Option(min=1, help="Number of CPU threads. Default: all cores.", rich_help_panel=ENGINE)
 ]
 MaxMemory = Annotated[
     str | None,
     typer.Option(
         help="Memory budget, like 8GB or 512MB. Default: a share of what is free.",
         metavar="SIZE",
-        rich_help_panel=_ENGINE,
+        rich_help_panel=ENGINE,
     ),
 ]
 OverflowOption = Annotated[
@@ -148,17 +139,17 @@ OverflowOption = Annotated[
     typer.Option(
         "--overflow",
         help="If the budget does not suffice: cascade (coarse to fine) or parts (tiles, exact).",
-        rich_help_panel=_ENGINE,
+        rich_help_panel=ENGINE,
     ),
 ]
 MaxPixels = Annotated[
     int | None,
-    typer.Option(min=1, help="Refuse pictures with more pixels than this. Default: 2^30.", rich_help_panel=_ENGINE),
+    typer.Option(min=1, help="Refuse pictures with more pixels than this. Default: 2^30.", rich_help_panel=ENGINE),
 ]
 Weights = Annotated[
     str | None,
     typer.Option(
-        help="Weights of the refiner: a name from `uhrmat models list` or a .safetensors file.", rich_help_panel=_ENGINE
+        help="Weights of the refiner: a name from `uhrmat models list` or a .safetensors file.", rich_help_panel=ENGINE
     ),
 ]
 
@@ -169,20 +160,20 @@ Output = Annotated[
         "-o",
         metavar="DIR|FILE",
         help="Folder for the results, or one file if there is one photograph. Default: beside the photograph.",
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=OUTPUT,
     ),
 ]
 OutFile = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="File of the trimap.")]
 Outputs = Annotated[
     str,
     typer.Option(
-        help="Results to write: any of alpha, foreground, cutout, preview.", metavar="LIST", rich_help_panel=_OUTPUT
+        help="Results to write: any of alpha, foreground, cutout, preview.", metavar="LIST", rich_help_panel=OUTPUT
     ),
 ]
 ImageOutputs = Annotated[
     str | None,
     typer.Option(
-        "--outputs", metavar="LIST", rich_help_panel=_OUTPUT, show_default=False,
+        "--outputs", metavar="LIST", rich_help_panel=OUTPUT, show_default=False,
         help="Results to write: any of alpha, foreground, cutout, preview. Default: alpha,foreground; with -o FILE "
         "foreground, or the composite with --background.",
     ),
@@ -190,7 +181,7 @@ ImageOutputs = Annotated[
 ColourFormatOption = Annotated[
     ColourFormat | None,
     typer.Option(
-        "--format", rich_help_panel=_OUTPUT, show_default=False,
+        "--format", rich_help_panel=OUTPUT, show_default=False,
         help="File format of foreground, cutout and composite. Default: PNG with the photograph's bit depth, EXR for a "
         "scene-linear photograph.",
     ),
@@ -198,19 +189,19 @@ ColourFormatOption = Annotated[
 KeepMetadata = Annotated[
     bool,
     typer.Option(
-        "--keep-metadata", rich_help_panel=_OUTPUT,
+        "--keep-metadata", rich_help_panel=OUTPUT,
         help="Keep GPS position, serial numbers, owner and artist in the EXIF of the results.",
     ),
 ]  # fmt: skip
 AlphaFormatOption = Annotated[
-    AlphaFormat, typer.Option("--alpha-format", help="File format of the alpha.", rich_help_panel=_OUTPUT)
+    AlphaFormat, typer.Option("--alpha-format", help="File format of the alpha.", rich_help_panel=OUTPUT)
 ]
 Background = Annotated[
     str | None,
     typer.Option(
         help="Also write a composite over this colour (#rrggbb) or picture.",
         metavar="COLOUR|IMAGE",
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=OUTPUT,
     ),
 ]
 Premultiply = Annotated[
@@ -219,10 +210,10 @@ Premultiply = Annotated[
         "--premultiply/--straight",
         help="Premultiplied or straight colour in foreground and cutout. Default: straight, in EXR premultiplied.",
         show_default=False,
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=OUTPUT,
     ),
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing files.", rich_help_panel=_OUTPUT)]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing files.", rich_help_panel=OUTPUT)]
 
 Radius = Annotated[
     int | None,
@@ -232,10 +223,10 @@ Erode = Annotated[int | None, typer.Option(min=0, help="Width of the unknown ban
 Dilate = Annotated[int | None, typer.Option(min=0, help="Width of the unknown band outside the mask, in pixels.")]
 
 Json = Annotated[
-    bool, typer.Option("--json", help="Print one JSON document to standard output.", rich_help_panel=_REPORT)
+    bool, typer.Option("--json", help="Print one JSON document to standard output.", rich_help_panel=REPORT)
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.", rich_help_panel=_REPORT)]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel=_REPORT)]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.", rich_help_panel=REPORT)]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel=REPORT)]
 
 Clip = Annotated[
     Path,
@@ -248,17 +239,17 @@ ClipTrimap = Annotated[
     typer.Option(
         "--trimap",
         help="Trimap of the first frame, or a folder of trimaps numbered like the frames.",
-        rich_help_panel=_HINTS,
+        rich_help_panel=HINTS,
     ),
 ]
 ClipMask = Annotated[
     Path | None,
     typer.Option(
-        "--mask", help="Mask of the first frame, or a folder of masks numbered like the frames.", rich_help_panel=_HINTS
+        "--mask", help="Mask of the first frame, or a folder of masks numbered like the frames.", rich_help_panel=HINTS
     ),
 ]
 ClipPlate = Annotated[
-    Path | None, typer.Option("--plate", help="Clean plate: the scene without its subject.", rich_help_panel=_HINTS)
+    Path | None, typer.Option("--plate", help="Clean plate: the scene without its subject.", rich_help_panel=HINTS)
 ]
 ClipKey = Annotated[
     str | None,
@@ -266,7 +257,7 @@ ClipKey = Annotated[
         "--key",
         help="Colour of the screen: green, blue, #rrggbb, or auto to detect it.",
         metavar="COLOUR",
-        rich_help_panel=_HINTS,
+        rich_help_panel=HINTS,
     ),
 ]
 _RANGE = "Frames"
@@ -319,7 +310,7 @@ ClipOut = Annotated[
     Path | None,
     typer.Option(
         "--output", "-o", metavar="OUT", help="File, folder or pattern for the results. Default: beside the clip.",
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=OUTPUT,
     ),
 ]  # fmt: skip
 CodecName = Annotated[
@@ -327,34 +318,34 @@ CodecName = Annotated[
     typer.Option(
         "--codec",
         help="prores4444, vp9, ffv1, h264, hevc, png, tiff or exr. Default: by the output's extension.",
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=OUTPUT,
     ),
 ]
 Bits = Annotated[
-    int | None, typer.Option("--bits", help="Bits per channel. Default: the clip's.", rich_help_panel=_OUTPUT)
+    int | None, typer.Option("--bits", help="Bits per channel. Default: the clip's.", rich_help_panel=OUTPUT)
 ]
 ClipOutputs = Annotated[
     str | None,
     typer.Option(
-        "--outputs", metavar="LIST", rich_help_panel=_OUTPUT,
+        "--outputs", metavar="LIST", rich_help_panel=OUTPUT,
         help="Results to write: any of alpha, foreground, composite. Default: alpha, or foreground with alpha in "
         "-o FILE.",
     ),
 ]  # fmt: skip
-Resume = Annotated[bool, typer.Option("--resume", help="Continue a run that ended early.", rich_help_panel=_OUTPUT)]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue a run that ended early.", rich_help_panel=OUTPUT)]
 ReportFile = Annotated[
     Path | None,
     typer.Option(
         "--report",
         metavar="FILE.html|FILE.json",
         help="Write a page with frames to inspect (.html), or the figures of each frame with a plot (.json).",
-        rich_help_panel=_REPORT,
+        rich_help_panel=REPORT,
     ),
 ]
 PageFile = Annotated[
     Path | None,
     typer.Option(
-        "--report", metavar="FILE.html", help="Also write a page with the results to inspect.", rich_help_panel=_OUTPUT
+        "--report", metavar="FILE.html", help="Also write a page with the results to inspect.", rich_help_panel=OUTPUT
     ),
 ]
 AlbumFile = Annotated[
@@ -363,97 +354,8 @@ AlbumFile = Annotated[
         "--report",
         metavar="FILE.html",
         help="Also write a page with the photographs of this run.",
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=OUTPUT,
     ),
-]
-
-_WHICH, _WHO = "Files", "Workers"
-Folders = Annotated[
-    list[Path] | None,
-    typer.Argument(help="Folders of photographs and clips.", metavar="FOLDER...", show_default=False),
-]
-BatchOut = Annotated[
-    Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the results.", rich_help_panel=_OUTPUT)
-]
-Trimaps = Annotated[
-    str | None,
-    typer.Option(
-        metavar="DIR|PATTERN", rich_help_panel=_HINTS,
-        help="Trimaps: a folder of files named like the inputs, or a pattern such as {folder}/{stem}_trimap.png.",
-    ),
-]  # fmt: skip
-Masks = Annotated[
-    str | None, typer.Option(metavar="DIR|PATTERN", help="Coarse masks, given like trimaps.", rich_help_panel=_HINTS)
-]
-Plates = Annotated[
-    str | None,
-    typer.Option(
-        "--plate", metavar="FILE|DIR|PATTERN", rich_help_panel=_HINTS,
-        help="Clean plates: one file for all, or a folder or pattern as for trimaps.",
-    ),
-]  # fmt: skip
-Include = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="GLOB",
-        help="Only files whose name matches, or, with a / in the pattern, whose path below the folder does.",
-        rich_help_panel=_WHICH,
-    ),
-]
-Exclude = Annotated[
-    list[str] | None,
-    typer.Option(metavar="GLOB", help="Leave out files that match, as for --include.", rich_help_panel=_WHICH),
-]
-Sequences = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="GLOB",
-        help="Folders that match are clips: their numbered stills are the frames.",
-        rich_help_panel=_WHICH,
-    ),
-]
-Shard = Annotated[
-    str,
-    typer.Option(
-        metavar="I/N", help="Process only the I-th of N parts, for schedulers such as Slurm.", rich_help_panel=_WHICH
-    ),
-]
-Watch = Annotated[
-    bool,
-    typer.Option(
-        "--watch", help="Keep running and process files as they arrive, until Ctrl-C.", rich_help_panel=_WHICH
-    ),
-]
-Settle = Annotated[
-    float,
-    typer.Option(min=0, help="With --watch: seconds for which a file must not have changed.", rich_help_panel=_WHICH),
-]
-Verify = Annotated[
-    str | None,
-    typer.Option(
-        "--verify", metavar="[N/T]", rich_help_panel=_WHICH,
-        help="Matte nothing; check the results in -o, or the N-th of T shares of them, against their SHA-256.",
-    ),
-]  # fmt: skip
-DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="List what would be done, and do nothing.", rich_help_panel=_WHICH)
-]
-Jobs = Annotated[
-    int | None,
-    typer.Option(
-        min=0,
-        help="Number of worker processes; 0: work in this process. Default: 1, with Ray as many as fit.",
-        rich_help_panel=_WHO,
-    ),
-]
-RunnerOption = Annotated[
-    Runner,
-    typer.Option("--runner", help="Where workers run: on this machine, or on a Ray cluster.", rich_help_panel=_WHO),
-]
-Address = Annotated[str | None, typer.Option(help="Address of Ray's head node, or auto.", rich_help_panel=_WHO)]
-JsonLines = Annotated[
-    bool,
-    typer.Option("--json", help="Print every event as a line of JSON to standard output.", rich_help_panel=_REPORT),
 ]
 
 
