@@ -1,4 +1,4 @@
-"""Stills in and out: bit depth, colour profile, orientation, atomic writing. Importing it loads only numpy."""
+"""Reading and writing pictures: bit depth, colour profile, orientation, atomic files. Importing it loads only numpy."""
 
 from uhrmat.core.files import atomic_write, check_writable, same_file
 from uhrmat.media.coding import normalise_mask, normalise_trimap

@@ -1,8 +1,8 @@
 """Transfer curves and ICC profiles.
 
-sRGB curve: IEC 61966-2-1. Profiles of RGB are carried as bytes. Where a picture has to leave its colour
-space to become RGB (CMYK, grey with a profile of its own), LittleCMS, through Pillow, converts to sRGB; see `icc` for
-conversions between profiles of RGB.
+sRGB curve: IEC 61966-2-1 (https://webstore.iec.ch/publication/6169). A profile is kept as its bytes. A picture that
+has to leave its colour space to become RGB (CMYK, grey with a profile of its own) is converted to sRGB by LittleCMS
+through Pillow; see `icc` for conversions between RGB profiles.
 """
 
 from __future__ import annotations
@@ -19,22 +19,27 @@ FloatArray = npt.NDArray[np.float32]
 
 
 def srgb_encode(linear: npt.NDArray[Any]) -> FloatArray:
-    """Scene-linear to display-referred sRGB, any shape; clipped to [0, 1]."""
+    """Encode scene-linear values of any shape by the sRGB curve, clipped to [0, 1]."""
     x = np.clip(linear, 0.0, 1.0, dtype=np.float32)
     root = np.power(x, np.float32(1 / 2.4))
     curve = root + np.float32(0.055) * (root - np.float32(1.0))  # so written, 1 stays exactly 1
-    return np.where(x <= np.float32(0.0031308), x * np.float32(12.92), curve)
+    return np.asarray(np.where(x <= np.float32(0.0031308), x * np.float32(12.92), curve))
 
 
 def srgb_decode(encoded: npt.NDArray[Any]) -> FloatArray:
-    """Display-referred sRGB in [0, 1] to scene-linear, any shape."""
+    """Decode sRGB values in [0, 1] of any shape to scene-linear ones."""
     x = np.asarray(encoded, np.float32)
     curve = np.power((x + np.float32(0.055)) / np.float32(1.055), np.float32(2.4))
     return np.where(x <= np.float32(0.04045), x / np.float32(12.92), curve).astype(np.float32, copy=False)
 
 
 def linear_to_display(linear: npt.NDArray[Any], chromaticities: Chromaticities | None = None) -> FloatArray:
-    """Scene-linear (..., 3) of any primaries, None being Rec. 709's, to display-referred sRGB, clipped to [0, 1]."""
+    """Convert scene-linear RGB to display-referred sRGB, clipped to [0, 1].
+
+    Args:
+        linear: (..., 3).
+        chromaticities: Of its primaries and white; None: those of Rec. 709.
+    """
     if chromaticities is None:
         return srgb_encode(linear)
     return srgb_encode(np.asarray(linear, np.float32) @ matrix_to_rec709(chromaticities).T)
@@ -58,7 +63,7 @@ def grey_icc(icc: bytes | None) -> bytes | None:
 
 
 def convert_to_srgb(image: Any, icc: bytes | None) -> Any:
-    """A Pillow image (CMYK or L) as an RGB one in sRGB, through its profile where that is usable."""
+    """Convert a Pillow image (CMYK or L) to RGB in sRGB, by its profile where that is usable."""
     from PIL import ImageCms
 
     if icc is not None:
@@ -71,9 +76,13 @@ def convert_to_srgb(image: Any, icc: bytes | None) -> Any:
 
 
 def grey_to_srgb(grey: npt.NDArray[Any], icc: bytes | None) -> npt.NDArray[Any]:
-    """(H, W) or (H, W, 3) grey of any stored type with a grey profile, re-encoded with sRGB's curve; else unchanged.
+    """Re-encode grey with a grey profile by the sRGB curve.
 
-    The profile is sampled at its 256 eight-bit levels and interpolated, so 16-bit and float steps survive.
+    The profile is sampled at 256 levels and interpolated, so that steps of 16 bits and floats are kept.
+
+    Args:
+        grey: (H, W) or (H, W, 3) of any stored type.
+        icc: A profile; for any but a grey one `grey` is returned unchanged.
     """
     if icc_space(icc) != "GRAY":
         return grey
@@ -82,9 +91,7 @@ def grey_to_srgb(grey: npt.NDArray[Any], icc: bytes | None) -> npt.NDArray[Any]:
     ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
     levels = np.asarray(convert_to_srgb(ramp, icc))[0, :, 1].astype(np.float64)
     if grey.dtype.kind == "f":
-        return np.interp(grey, np.linspace(0, 1, 256), levels / 255).astype(np.float32)
+        return np.asarray(np.interp(grey, np.linspace(0, 1, 256), levels / 255), np.float32)
     top = np.iinfo(grey.dtype).max
-    wanted = np.interp(np.linspace(0, 255, top + 1), np.arange(256), levels) * (top / 255)
-    table = np.rint(wanted).astype(grey.dtype)
-    result: npt.NDArray[Any] = table[grey]
-    return result
+    encoded = np.interp(np.linspace(0, 255, top + 1), np.arange(256), levels) * (top / 255)
+    return np.asarray(np.rint(encoded).astype(grey.dtype)[grey])

@@ -1,7 +1,7 @@
-"""A cut-out over something else: I = alpha * F + (1 - alpha) * B, in the picture's own encoding, space and bit depth.
+"""Compositing over a background: I = alpha F + (1 - alpha) B, in the picture's own encoding, space and bit depth.
 
-What lies behind is brought into the photograph's colour space first. A background with an alpha of its own leaves a
-result with one. Source: Porter and Duff, Compositing Digital Images (1984), "over".
+The background is converted to the photograph's colour space first. If it has an alpha, so has the result.
+Source: "over" in Porter and Duff, Compositing Digital Images, SIGGRAPH 1984 (https://doi.org/10.1145/800031.808606).
 """
 
 from __future__ import annotations
@@ -27,13 +27,21 @@ Background = Picture | Colour
 Array = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.float32]
 _ROWS = 256
+"""Rows that are composited at once."""
+_LEAST_ALPHA = np.float32(1e-6)
+"""What straight colour is divided by where alpha is 0: any number above 0 serves, as the colour is not visible."""
 _SRGB = PictureInfo(path=None, width=1, height=1, dtype="float32", bit_depth=32)
 
 
 def parse_background(text: str) -> Background:
-    """A colour from a name, #rrggbb, #rrggbbaa or rgb(r,g,b); else the picture of that path.
+    """The background that a text names.
 
-    Raises InputError when it is neither, or when the picture cannot be read.
+    Args:
+        text: A colour as CSS writes it (a name, #rrggbb, #rrggbbaa, rgb(r,g,b)), or the path of a picture, which takes
+            precedence.
+
+    Raises:
+        InputError: It is neither, or the picture cannot be read.
     """
     from PIL import ImageColor
 
@@ -51,14 +59,14 @@ def parse_background(text: str) -> Background:
 
 
 def is_opaque(background: Background) -> bool:
-    """Whether nothing can be seen through it."""
+    """Whether a background has no transparent pixel."""
     if isinstance(background, tuple):
         return len(background) < 4 or background[3] >= 1
     return background.alpha is None or bool(background.alpha.min() >= FULL_SCALE[background.alpha.dtype.name])
 
 
 def need_opaque(background: Background, where: str = "a clip's composite") -> None:
-    """Raise InputError for a background that can be seen through, where the result has no alpha."""
+    """Raise InputError for a background with transparent pixels. where: what has no alpha, for the error."""
     if not is_opaque(background):
         raise InputError(
             f"The background is transparent in places, and {where} has no alpha.",
@@ -67,51 +75,57 @@ def need_opaque(background: Background, where: str = "a clip's composite") -> No
 
 
 def composite(foreground: Array, alpha: Array, background: Background, info: PictureInfo | None = None) -> Array:
-    """Puts a straight `foreground` (H, W, 3) with `alpha` (H, W) in [0, 1] over `background`; returns (H, W, 3).
+    """Composite a foreground over a background. Memory: the result and a few rows.
 
-    The result has the dtype of `foreground` and the colour space of `info`, by default display-referred sRGB. A picture
-    as background is scaled to cover the foreground and cut to its middle. Where the background is not opaque, the
-    result is straight colour, and `composite_alpha` gives its alpha. Memory: the result and a few rows.
+    Args:
+        foreground: (H, W, 3) straight colour in a stored type.
+        alpha: (H, W) float32 in [0, 1].
+        background: A picture is scaled to cover the foreground and cropped about its centre.
+        info: Says the colour space of `foreground`; by default display-referred sRGB.
+
+    Returns:
+        (H, W, 3) in the type and space of `foreground`; straight colour where the background is not opaque, with the
+        alpha that `composite_alpha` gives.
     """
     height, width = alpha.shape
     result = np.empty_like(foreground)
     full = np.float32(FULL_SCALE[foreground.dtype.name])
-    behind = _Behind(background, height, width, info or _SRGB)
+    rows_behind = _BackgroundRows(background, height, width, info or _SRGB)
     for y0 in range(0, height, _ROWS):
         rows = slice(y0, min(y0 + _ROWS, height))
-        colour, opacity = behind.rows(rows)
+        colour, opacity = rows_behind.rows(rows)
         share = alpha[rows, :, None]
         rest = 1 - share if opacity is None else (1 - share) * opacity
         mixed = share * foreground[rows].astype(np.float32) + rest * (colour * full)
         if opacity is not None:
-            mixed /= np.maximum(share + rest, np.float32(1e-6))
+            mixed /= np.maximum(share + rest, _LEAST_ALPHA)
         result[rows] = mixed if foreground.dtype.kind == "f" else np.rint(mixed.clip(0, full))
     return result
 
 
 def composite_alpha(alpha: Array, background: Background) -> FloatArray | None:
-    """The alpha (H, W) of what `composite` makes; None where the background is opaque."""
+    """The alpha (H, W) of the result of `composite`; None where the background is opaque."""
     if is_opaque(background):
         return None
     height, width = alpha.shape
-    behind = _Behind(background, height, width, _SRGB)
+    rows_behind = _BackgroundRows(background, height, width, _SRGB)
     result = np.empty((height, width), np.float32)
     for y0 in range(0, height, _ROWS):
         rows = slice(y0, min(y0 + _ROWS, height))
-        _, opacity = behind.rows(rows)
+        _, opacity = rows_behind.rows(rows)
         assert opacity is not None
         result[rows] = alpha[rows] + (1 - alpha[rows]) * opacity[..., 0]
     return result
 
 
-class _Behind:
+class _BackgroundRows:
     """Rows of a background as float32 colour in a photograph's space, and its alpha where it has one."""
 
     def __init__(self, background: Background, height: int, width: int, info: PictureInfo) -> None:
         self._info, self._alpha = info, None
         if isinstance(background, tuple):
             plain = np.array(background[:3], np.float32).reshape(1, 1, 3)
-            self._plain: FloatArray | None = _matched(Picture(plain, None, _SRGB), info)
+            self._plain: FloatArray | None = _convert_colours(Picture(plain, None, _SRGB), info)
             if not is_opaque(background):
                 self._alpha = np.full((height, 1, 1), background[3], np.float32)
             return
@@ -124,26 +138,26 @@ class _Behind:
         if self._plain is not None:
             return self._plain, opacity
         part = Picture(self._picture.pixels[rows], None, self._picture.info)
-        return _matched(part, self._info), opacity
+        return _convert_colours(part, self._info), opacity
 
 
 def _cover(picture: Picture, height: int, width: int) -> tuple[Picture, FloatArray | None]:
     """A picture scaled to cover (height, width) and cut to its middle, straight, and its alpha (height, width, 1)."""
     if is_opaque(picture):
-        return Picture(_scaled(picture.pixels, height, width), None, picture.info), None
+        return Picture(_scale_to_cover(picture.pixels, height, width), None, picture.info), None
     assert picture.alpha is not None
     opacity = picture.alpha / np.float32(FULL_SCALE[picture.alpha.dtype.name])
     weighted = picture.pixels.astype(np.float32)
     if not picture.info.premultiplied:
         weighted *= opacity[..., None]
-    alpha = _scaled(opacity, height, width)[..., None]
-    straight = _scaled(weighted, height, width) / np.maximum(alpha, np.float32(1e-6))
+    alpha = _scale_to_cover(opacity, height, width)[..., None]
+    straight = _scale_to_cover(weighted, height, width) / np.maximum(alpha, _LEAST_ALPHA)
     if picture.pixels.dtype.kind != "f":
         straight = np.rint(straight).clip(0, FULL_SCALE[picture.pixels.dtype.name])
     return Picture(straight.astype(picture.pixels.dtype), None, picture.info), alpha
 
 
-def _scaled(pixels: Array, height: int, width: int) -> Array:
+def _scale_to_cover(pixels: Array, height: int, width: int) -> Array:
     from uhrmat.media.resample import resize  # loads cv2
 
     scale = max(height / pixels.shape[0], width / pixels.shape[1])
@@ -153,7 +167,7 @@ def _scaled(pixels: Array, height: int, width: int) -> Array:
     return scaled[top : top + height, left : left + width]
 
 
-def _matched(picture: Picture, info: PictureInfo) -> FloatArray:
+def _convert_colours(picture: Picture, info: PictureInfo) -> FloatArray:
     """Colours of `picture` in the space of `info`: scene-linear with its primaries, or encoded by its profile."""
     theirs, ours = _profile(picture.info), _profile(info)
     if not info.linear:

@@ -1,9 +1,10 @@
 """PNG and WebP headers, read chunk by chunk: size, profile, EXIF, and whether the file is whole.
 
-The walk is ours because cv2 decodes a cut file to half a picture and Pillow has limits of its own on a picture's size.
-Decoders get no more than the chunks that make the pixels: text and profiles may unpack to gigabytes, and libpng warns
-about profiles that are in wide use.
-Sources: PNG Specification, third edition; WebP Container Specification (Google); RFC 6386 and the WebP lossless format.
+Chunks are read here because cv2 decodes a truncated file to half a picture, and Pillow limits a picture's size.
+Decoders get only the chunks that make the pixels: text and profiles may unpack to gigabytes, and libpng warns about
+profiles that are in wide use.
+Sources: PNG Specification, third edition (https://www.w3.org/TR/png-3/); WebP Container Specification
+(https://developers.google.com/speed/webp/docs/riff_container); RFC 6386 and the WebP lossless format (RFC 9649).
 """
 
 from __future__ import annotations
@@ -24,22 +25,24 @@ from uhrmat.media.raster import cv2_decode, pillow_decode
 from uhrmat.media.source import Decoded, DecodedHeader, damaged_error, load_bytes, unsupported_error
 
 _MAX_ICC = 1 << 24
+"""Bytes of the largest profile that is read; those in use are far smaller."""
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _MAKE_PIXELS = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"))
 _HARMLESS = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"pHYs": 9, b"tIME": 7}
-"""Chunks of a fixed length that decoders may see."""
+"""Other chunks that decoders may see, by their fixed length in bytes."""
 _DEFLATE_MOST = 1032
-"""Bytes that a byte of deflated data can stand for at most."""
+"""The most bytes that one byte of deflated data can unpack to (zlib, https://zlib.net/zlib_tech.html)."""
 _SLACK = 1 << 16
-"""Bytes that deflated data may be longer than any encoder makes them."""
+"""Bytes of tolerance on the largest plausible size of deflated data."""
 _LIBPNG_SIDE = 1_000_000
+"""libpng's limit on a side in pixels (PNG_USER_WIDTH_MAX)."""
 _MAX_CHUNKS = 10_000
-"""libpng's own limit is a thousand."""
+"""Chunks beside the pixels that are read at most; libpng's own limit is a thousand."""
 
 
 def _png_chunks(data: memoryview, path: Path) -> Iterator[tuple[bytes, memoryview]]:
-    """Every chunk up to IEND, its CRC checked; `InputError` when the file ends before."""
+    """Every chunk up to IEND, its CRC checked; `InputError` where the file ends before."""
     position = 8
     while position + 12 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, position)
@@ -165,7 +168,7 @@ def open_png_source(path: Path) -> DecodedHeader:
 
 
 def _webp_chunks(data: memoryview, path: Path) -> dict[bytes, memoryview]:
-    """The first chunk of every kind; `InputError` when the file is shorter than it says."""
+    """The first chunk of every kind; `InputError` where the file is shorter than its header states."""
     end = 8 + int.from_bytes(data[4:8], "little")
     chunks: dict[bytes, memoryview] = {}
     position = 12

@@ -1,4 +1,4 @@
-"""Between the stored types: rounding to integers, premultiplying, and to and from scene-linear light."""
+"""Conversions between stored types: rounding, premultiplying, and to and from scene-linear light."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FloatArray = npt.NDArray[np.float32]
 
 
 def quantise(values: Array, bits: int) -> Array:
-    """[0, 1] to uint8 or uint16 of the same shape, rounded half up, clipped. Exact 0 and 1 stay exact."""
+    """Convert values in [0, 1] of any shape to uint8 or uint16, rounded half up and clipped; 0 and 1 stay exact."""
     precision = np.float32 if bits == 8 else np.float64  # float32 would be 1/250 off a 16-bit half
     top = precision(255 if bits == 8 else 65535)
     scaled = np.multiply(values, top, dtype=precision)
@@ -25,18 +25,28 @@ def quantise(values: Array, bits: int) -> Array:
 
 
 def premultiply_integer(rgb: Array, alpha: Array) -> Array:
-    """rgb (h, w, 3) times alpha (h, w) over full scale, uint8 or uint16, rounded exactly."""
+    """Multiply rgb (h, w, 3) by alpha (h, w) over full scale, both uint8 or uint16, rounded exactly."""
     import cv2
 
     opacity = cv2.merge([alpha, alpha, alpha]).reshape(rgb.shape)
     if rgb.dtype == np.uint8:
         return np.asarray(cv2.multiply(rgb, opacity, scale=1 / 255)).reshape(rgb.shape)
     wide = rgb.astype(np.uint32) * opacity
-    return ((wide + np.uint32(32767)) // np.uint32(65535)).astype(np.uint16)
+    return np.asarray(((wide + np.uint32(32767)) // np.uint32(65535)).astype(np.uint16))
 
 
 def pack_rgba(rgb: Array, alpha: Array, *, premultiply: bool, keep_hidden: bool) -> Array:
-    """(h, w, 3) and (h, w) of one integer type as (h, w, 4); straight colour is zeroed where alpha is 0, or kept."""
+    """Join colour and alpha of one integer type.
+
+    Args:
+        rgb: (h, w, 3) straight colour.
+        alpha: (h, w).
+        premultiply: Multiply colour by alpha.
+        keep_hidden: Keep straight colour where alpha is 0, which else becomes 0.
+
+    Returns:
+        (h, w, 4).
+    """
     import cv2
 
     out = np.asarray(cv2.cvtColor(premultiply_integer(rgb, alpha) if premultiply else rgb, cv2.COLOR_RGB2RGBA))
@@ -48,9 +58,13 @@ def pack_rgba(rgb: Array, alpha: Array, *, premultiply: bool, keep_hidden: bool)
 
 
 def to_integer(rgb: Array, linear: bool, bits: int, chromaticities: Chromaticities | None = None) -> Array:
-    """Stored pixels as display-referred uint8 or uint16; untouched when they already are that.
+    """Convert stored pixels to display-referred integers; unchanged where they are that already.
 
-    `chromaticities` are those of linear pixels, None being Rec. 709's.
+    Args:
+        rgb: (h, w, 3) in a stored type.
+        linear: Its floats are scene-linear.
+        bits: 8 or 16.
+        chromaticities: Of linear pixels; None: those of Rec. 709.
     """
     if rgb.dtype.kind == "f":
         return quantise(linear_to_display(rgb, chromaticities) if linear else rgb, bits)
@@ -62,9 +76,12 @@ def to_integer(rgb: Array, linear: bool, bits: int, chromaticities: Chromaticiti
 
 
 def to_linear(rgb: Array, linear: bool, icc: bytes | None = None) -> FloatArray:
-    """Stored pixels as scene-linear float32: linear ones as they are, others by their profile, of Rec. 709 primaries.
+    """Convert stored pixels to scene-linear float32 of Rec. 709 primaries; linear ones are returned as they are.
 
-    `icc` None is sRGB.
+    Args:
+        rgb: (h, w, 3) in a stored type.
+        linear: It is scene-linear.
+        icc: Its profile; None: sRGB.
     """
     if not linear and not is_srgb(icc) and icc is not None:
         return linear_rec709(rgb, icc)

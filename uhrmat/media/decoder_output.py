@@ -1,6 +1,5 @@
-"""What decoders print: libpng and libjpeg write to C's `stderr`, OpenEXR's binding to Python's `sys.stdout`.
-
-Both become lines that can be read. C's `stderr` is a variable that glibc documents as one that programs may set
+"""Captures what decoders print: libpng and libjpeg write to C's `stderr`, OpenEXR's binding to Python's `sys.stdout`.
+ C's `stderr` is a variable that glibc documents as one that programs may set
 ("Standard Streams" in its manual); it is set to a buffer while a decoder works. Python's own `sys.stderr`, other
 processes and the file descriptor 2 are not touched. Elsewhere than with glibc these lines go where they always went.
 """
@@ -24,8 +23,11 @@ _LOCK = threading.RLock()
 
 @contextmanager
 def capture_decoder_output() -> Iterator[list[str]]:
-    """The list has, once the block has ended, the lines that libraries printed in it; they are also logged, at
-    the level DEBUG. One thread at a time."""
+    """Capture what libraries print within the block; one thread at a time.
+
+    Yields:
+        A list, which holds the printed lines once the block has ended. They are also logged at the level DEBUG.
+    """
     lines: list[str] = []
     stream = _stream()
     with _LOCK, capture_output() as printed:

@@ -1,7 +1,8 @@
-"""EXIF orientation: read it, reset it without touching any other byte, and turn the pixels.
+"""EXIF orientation: reads it, resets it without changing any other byte, and applies it to pixels.
 
 The blob is patched in place rather than parsed and rebuilt, so maker notes and unknown tags survive.
-Source: EXIF 2.32, tag 0x0112 of the first image file directory.
+Source: EXIF 2.32 (CIPA DC-008, https://www.cipa.jp/std/documents/e/DC-008-Translation-2019-E.pdf), tag 0x0112 of the
+first image file directory.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ PREFIX = b"Exif\x00\x00"
 
 
 def _locate(exif: bytes) -> tuple[str, int] | None:
-    """Byte order and offset of the orientation value inside a bare TIFF blob, or None."""
+    """Byte order and offset of the orientation value in a TIFF blob, or None."""
     order = {b"II": "<", b"MM": ">"}.get(exif[:2])
     if order is None or len(exif) < 8:
         return None
@@ -34,14 +35,14 @@ def _locate(exif: bytes) -> tuple[str, int] | None:
 
 
 def strip_prefix(exif: bytes | None) -> bytes | None:
-    """The blob without JPEG's `Exif\\0\\0` marker; None when nothing is left."""
+    """An EXIF blob without JPEG's `Exif\\0\\0` marker; None where nothing is left."""
     if not exif:
         return None
     return exif.removeprefix(PREFIX) or None
 
 
 def read_orientation(exif: bytes | None) -> int:
-    """The orientation 1..8 a bare EXIF blob asks for; 1 when it says nothing or nonsense."""
+    """The orientation 1 to 8 in an EXIF blob without marker; 1 where it has none or a wrong one."""
     place = _locate(exif) if exif else None
     if exif is None or place is None:
         return 1
@@ -59,7 +60,12 @@ def reset_orientation(exif: bytes | None) -> bytes | None:
 
 
 def orient(pixels: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
-    """Turn (H, W) or (H, W, C) pixels upright. Mirrors happen in place; only quarter turns need a second array."""
+    """Turn pixels upright. Mirrors happen in place; only quarter turns need a second array.
+
+    Args:
+        pixels: (H, W) or (H, W, C); changed where no quarter turn is needed.
+        orientation: As in EXIF, 1 to 8.
+    """
     import cv2
 
     if orientation == 1:

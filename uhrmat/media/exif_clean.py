@@ -1,7 +1,7 @@
-"""The EXIF that goes along with a cut-out: rebuilt from tags that are known to be harmless, never copied as a block.
+"""The EXIF of a cut-out, rebuilt from tags that are known to be harmless, never copied as a block.
 
 A camera's EXIF shows more than the pixels that are delivered: IFD1 is a thumbnail of the whole photograph with the
-background that was removed, maker notes hold previews and serial numbers, and GPS says where it was taken.
+background that was removed, maker notes hold previews and serial numbers, and GPS holds where it was taken.
 Tags: EXIF 3.0 (CIPA DC-008-2023), sections 4.6.4 to 4.6.7; XP* are Windows'.
 """
 
@@ -15,7 +15,7 @@ _EXIF_IFD, _GPS_IFD, _INTEROP_IFD = 0x8769, 0x8825, 0xA005
 _SIZE = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 129: 1}
 """Bytes of a value by type; 129 is UTF-8 text."""
 _LONGEST = 4096
-"""Bytes of a value that is plain metadata."""
+"""Bytes of the longest value that is kept: plain metadata is shorter."""
 
 _MAIN = frozenset((
     0x010E, 0x010F, 0x0110, 0x0112, 0x011A, 0x011B, 0x0128, 0x0131, 0x0132, 0x4746, 0x4749, 0x8298, 0x9C9B, 0x9C9E,
@@ -46,12 +46,12 @@ class _Entry:
 
 
 def clean_exif(exif: bytes | None, keep_metadata: bool = False) -> bytes | None:
-    """What of a bare EXIF blob may go along with a cut-out, as a new blob; None where nothing is left.
+    """A new EXIF blob with the tags that a cut-out may have; None where none is left.
 
     Never kept: the thumbnail (IFD1), maker notes, and tags that are not known, which may hold pictures too.
 
     Args:
-        exif: The blob, from the byte order mark on. What of it cannot be read is left out.
+        exif: A blob from the byte order mark on. Entries that cannot be read are left out.
         keep_metadata: Keep who, where and which camera: GPS, serial numbers, owner, artist, comments.
     """
     order = {b"II": "<", b"MM": ">"}.get((exif or b"")[:2])
@@ -63,7 +63,7 @@ def clean_exif(exif: bytes | None, keep_metadata: bool = False) -> bytes | None:
     interop = list(_entries(exif, order, _pointer(photo, _INTEROP_IFD, order)))
     places = list(_entries(exif, order, _pointer(main, _GPS_IFD, order))) if keep_metadata else []
     tags = (_MAIN | _MAIN_PERSONAL, _PHOTO | _PHOTO_PERSONAL) if keep_metadata else (_MAIN, _PHOTO)
-    return _built(
+    return _build(
         order,
         [entry for entry in main.values() if entry.tag in tags[0]],
         [entry for entry in photo.values() if entry.tag in tags[1]],
@@ -94,7 +94,7 @@ def _pointer(entries: dict[int, _Entry], tag: int, order: str) -> int:
     return offset
 
 
-def _built(
+def _build(
     order: str, main: list[_Entry], photo: list[_Entry], interop: list[_Entry], places: list[_Entry]
 ) -> bytes | None:
     """A blob with IFD0 and those of the other directories that hold anything; no IFD1.

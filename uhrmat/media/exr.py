@@ -1,6 +1,7 @@
-"""OpenEXR, by the Academy's own package `OpenEXR` (wheels since 3.3): cv2's PyPI build has no EXR at all, imageio's
-reader comes with FreeImage and its unmaintained codecs. Scene-linear, ZIP by default; windows, pixel aspect and
-chromaticities are read, and written again.
+"""Reading and writing OpenEXR by the package `OpenEXR`: scene-linear, ZIP, with windows, aspect and chromaticities.
+
+The package is the Academy's own (wheels since 3.3): cv2's PyPI build has no EXR, and imageio's reader needs FreeImage
+and its unmaintained codecs.
 """
 
 from __future__ import annotations
@@ -26,19 +27,24 @@ ALPHA_ATTRIBUTE = "uhrmat:alpha"
 
 
 def open_exr_source(path: Path, overscan: bool = False) -> DecodedHeader:
-    """Header of an EXR's first part: R, G, B or Y, and A if it is there; half or float.
+    """Read the header of an EXR's first part.
 
-    The picture is the display window; with `overscan` also what the data window holds beyond it.
+    Args:
+        path: A file with channels R, G, B or Y, with or without A, half or float.
+        overscan: Include the pixels of the data window beyond the display window.
+
+    Raises:
+        InputError: The file is damaged, or of a kind that is not read.
     """
     header = read_header(path, ALPHA_ATTRIBUTE)
     names = _channel_names(path, set(header.channels))
     if any(header.channels[name] not in (HALF, FLOAT) for name in (*names, *(["A"] if "A" in header.channels else []))):
         raise unsupported_error(path, "an EXR of integer channels")
-    frame = ExrFrame(header.display, _covered(header, overscan), header.pixel_aspect)
+    frame = ExrFrame(header.display, _picture_window(header, overscan), header.pixel_aspect)
     width, height = size_of(frame.data)
     has_alpha = "A" in header.channels
     depth = 16 if all(header.channels[name] == HALF for name in names) else 32
-    made = 4 * width * height * (len(names) + has_alpha)
+    decoded = 4 * width * height * (len(names) + has_alpha)
     return DecodedHeader(
         width=width,
         height=height,
@@ -51,11 +57,12 @@ def open_exr_source(path: Path, overscan: bool = False) -> DecodedHeader:
         chromaticities=header.chromaticities,
         exr=frame,
         stored_pixels=prod(size_of(header.data)),
-        decode_bytes=header.stored_bytes + made,
+        decode_bytes=header.stored_bytes + decoded,
     )
 
 
-def _covered(header: Header, overscan: bool) -> Window:
+def _picture_window(header: Header, overscan: bool) -> Window:
+    """The window that the picture covers: the display window, with overscan extended to the data window."""
     (left, top, right, bottom), data = header.display, header.data
     if not overscan:
         return header.display
@@ -63,6 +70,7 @@ def _covered(header: Header, overscan: bool) -> Window:
 
 
 def _channel_names(path: Path, present: set[str]) -> tuple[str, ...]:
+    """The channels of the picture's colour: R, G, B, or Y, or A of a file that has nothing else."""
     if {"R", "G", "B"} <= present:
         return ("R", "G", "B")
     if "Y" in present and not {"RY", "BY"} & present:
@@ -85,21 +93,21 @@ def _decode(path: Path, names: tuple[str, ...], has_alpha: bool, data: Window, c
             OpenEXR.File(name or str(path), separate_channels=True) as file,
         ):
             planes = file.channels()
-            wanted = [_placed(planes[name].pixels, data, covered) for name in names]
-            alpha = _placed(planes["A"].pixels, data, covered) if has_alpha else None
+            colours = [_place(planes[name].pixels, data, covered) for name in names]
+            alpha = _place(planes["A"].pixels, data, covered) if has_alpha else None
     except Exception as error:  # the binding raises whatever the C++ library threw, RuntimeError in most cases
         raise damaged_error(path, "EXR") from error
-    colour = np.empty((*wanted[0].shape, len(wanted)), np.float32)
-    for index, plane in enumerate(wanted):
+    colour = np.empty((*colours[0].shape, len(colours)), np.float32)
+    for index, plane in enumerate(colours):
         colour[..., index] = plane
     check_finite(colour, f"'{path}'")
     if alpha is not None:
         alpha = alpha.astype(np.float32)
         check_finite(alpha, f"'{path}'")
-    return (colour[..., 0] if len(wanted) == 1 else colour), alpha
+    return (colour[..., 0] if len(colours) == 1 else colour), alpha
 
 
-def _placed(plane: Array, data: Window, covered: Window) -> Array:
+def _place(plane: Array, data: Window, covered: Window) -> Array:
     """A channel cut or padded with zeros from its data window to the window that the picture covers."""
     if plane.shape != size_of(data)[::-1]:
         raise ValueError(f"a channel of {plane.shape} in a data window of {size_of(data)}")
@@ -122,9 +130,17 @@ def write_exr(
     frame: ExrFrame | None = None,
     chromaticities: Chromaticities | None = None,
 ) -> None:
-    """Write float16 or float32 (H, W) as `Y`, (H, W, 3) as `RGB` or (H, W, 4) as `RGBA`; ZIP, atomic_write.
+    """Write an EXR file, compressed by ZIP, atomically.
 
-    `frame` places the pixels, which must be of its data window's size. Without `chromaticities` they are Rec. 709's.
+    Args:
+        path: The file.
+        pixels: float16 or float32, (H, W) as `Y`, (H, W, 3) as `RGB` or (H, W, 4) as `RGBA`.
+        attributes: Text attributes of the header.
+        frame: Windows and pixel aspect. Windows are written only if `pixels` have the size of its data window.
+        chromaticities: Of the colours; None: those of Rec. 709.
+
+    Raises:
+        OutputError: The file cannot be written.
     """
     import OpenEXR
 

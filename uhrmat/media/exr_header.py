@@ -1,6 +1,7 @@
-"""An EXR's header, attribute by attribute, so that what decoding would take is known before the library is asked.
+"""Parses the header of an EXR, so that the memory that decoding takes is known before the library is called.
 
-Source: OpenEXR File Layout (openexr.com); of a file of several parts, the first.
+Source: OpenEXR File Layout (https://openexr.com/en/latest/OpenEXRFileLayout.html). Of a file with several parts the
+first is the picture.
 """
 
 from __future__ import annotations
@@ -20,19 +21,27 @@ HALF, FLOAT = 1, 2
 _MAX_ATTRIBUTES = 4096
 _MAX_NAME = 255
 _LONGEST_KEPT = 1 << 16
+"""Limits on what a header is read for: its attributes, the bytes of a name and of a value that is kept."""
 _DEEP_DATA, _MULTI_PART = 0x800, 0x1000
 _TYPE_BYTES = {0: 4, HALF: 2, FLOAT: 4}
 _ROWS_OF_CHUNK = {0: 1, 1: 1, 2: 1, 3: 16, 4: 32, 5: 16, 6: 32, 7: 32, 8: 32, 9: 256}
 _MOST_TO_ONE = {0: 1, 1: 64, 2: 1032, 3: 1032}
-"""The most bytes that one byte can stand for: uncompressed, run lengths of 128, ZIP by the row, ZIP by 16 rows."""
+"""The most bytes that one byte can unpack to, by compression: none, run lengths of 128, ZIP by one and by 16 rows."""
 Window = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """Windows are left, top, right, bottom, inclusive; `channels` gives each one's type, in the file's order.
+    """The header of an EXR's first part.
 
-    `stored_bytes` are those of all channels of all parts over their data windows, as the library holds them.
+    Attributes:
+        display: Display window: left, top, right, bottom, inclusive.
+        data: Data window, likewise.
+        channels: The type of each channel by name, in the file's order: 0 integer, 1 half, 2 float.
+        pixel_aspect: A pixel's width over its height.
+        chromaticities: None where they are Rec. 709's.
+        alpha_meaning: The value of uhrmat's own attribute, "straight" or "premultiplied"; "" where it is missing.
+        stored_bytes: Bytes of all channels of all parts over their data windows, as the library holds them.
     """
 
     display: Window
@@ -50,14 +59,22 @@ def size_of(window: Window) -> tuple[int, int]:
 
 
 def read_header(path: Path, alpha_attribute: str) -> Header:
-    """Raises `InputError` for damage, deep data, subsampled channels, and counts or sizes that no picture has."""
+    """Read a header.
+
+    Args:
+        path: The file.
+        alpha_attribute: Name of the text attribute that becomes `alpha_meaning`.
+
+    Raises:
+        InputError: The file is damaged, has deep data or subsampled channels, or counts or sizes that no picture has.
+    """
     try:
         with open(path, "rb") as file:
             parts = _parts(path, file)
-        found = parts[0]
-        header = _header(found, alpha_attribute, sum(_stored_bytes(part) for part in parts))
-        compression = found["compression"][0]
-        samplings = _samplings(found["channels"])
+        first = parts[0]
+        header = _header(first, alpha_attribute, sum(_stored_bytes(part) for part in parts))
+        compression = first["compression"][0]
+        samplings = _samplings(first["channels"])
     except InputError:
         raise
     except (struct.error, KeyError, ValueError, IndexError) as error:
@@ -68,7 +85,7 @@ def read_header(path: Path, alpha_attribute: str) -> Header:
     if min(*size_of(header.data), *size_of(header.display)) < 1:
         raise damaged_error(path, "EXR")
     if len(parts) == 1:
-        _check_length(path, header, compression, "tiles" in found)
+        _check_length(path, header, compression, "tiles" in first)
     return header
 
 
@@ -98,26 +115,27 @@ def _stored_bytes(part: Mapping[str, bytes]) -> int:
 
 
 def _attributes(path: Path, file: BinaryIO) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
+    """The attributes of one part, by name; those that are too long and not needed are empty."""
+    attributes: dict[str, bytes] = {}
     while True:
         name = _text(file)
         if not name:
             break
-        check_count(path, len(found) + 1, _MAX_ATTRIBUTES, "header attributes")
+        check_count(path, len(attributes) + 1, _MAX_ATTRIBUTES, "header attributes")
         _text(file)
         (length,) = struct.unpack("<I", file.read(4))
         if length <= _LONGEST_KEPT or name == "channels":
             value = file.read(min(length, _LONGEST_KEPT))
             if len(value) < min(length, _LONGEST_KEPT):
                 raise ValueError("the header ends early")
-            found[name] = value
+            attributes[name] = value
             file.seek(length - len(value), 1)
         else:
-            found[name] = b""
+            attributes[name] = b""
             file.seek(length, 1)
-    if found.get("type", b"").startswith(b"deep"):
+    if attributes.get("type", b"").startswith(b"deep"):
         raise unsupported_error(path, "an EXR of deep data")
-    return found
+    return attributes
 
 
 def _text(file: BinaryIO) -> str:
@@ -130,25 +148,27 @@ def _text(file: BinaryIO) -> str:
     return head.decode("latin-1")
 
 
-def _header(found: Mapping[str, bytes], alpha_attribute: str, stored_bytes: int) -> Header:
-    numbers = struct.unpack("<8f", found["chromaticities"]) if len(found.get("chromaticities", b"")) == 32 else None
-    (aspect,) = struct.unpack("<f", found.get("pixelAspectRatio", struct.pack("<f", 1.0)))
-    display: Window = struct.unpack("<4i", found["displayWindow"])
-    data: Window = struct.unpack("<4i", found["dataWindow"])
-    meaning = found.get(alpha_attribute, b"").decode("latin-1")
+def _header(attributes: Mapping[str, bytes], alpha_attribute: str, stored_bytes: int) -> Header:
+    numbers = (
+        struct.unpack("<8f", attributes["chromaticities"]) if len(attributes.get("chromaticities", b"")) == 32 else None
+    )
+    (aspect,) = struct.unpack("<f", attributes.get("pixelAspectRatio", struct.pack("<f", 1.0)))
+    display: Window = struct.unpack("<4i", attributes["displayWindow"])
+    data: Window = struct.unpack("<4i", attributes["dataWindow"])
+    meaning = attributes.get(alpha_attribute, b"").decode("latin-1")
     aspect = aspect if 0.01 < aspect < 100 else 1.0
     return Header(
         display=display,
         data=data,
-        channels=_channels(found["channels"]),
+        channels=_channels(attributes["channels"]),
         pixel_aspect=aspect,
-        chromaticities=_given(numbers),
+        chromaticities=_own_chromaticities(numbers),
         alpha_meaning=meaning,
         stored_bytes=stored_bytes,
     )
 
 
-def _given(numbers: tuple[float, ...] | None) -> Chromaticities | None:
+def _own_chromaticities(numbers: tuple[float, ...] | None) -> Chromaticities | None:
     """Chromaticities that mean something else than Rec. 709, which a file without them means."""
     if numbers is None:
         return None
@@ -173,11 +193,12 @@ def _channels(value: bytes) -> dict[str, int]:
 
 
 def _samplings(value: bytes) -> list[tuple[int, int]]:
-    found: list[tuple[int, int]] = []
+    """The horizontal and vertical subsampling of each channel."""
+    samplings: list[tuple[int, int]] = []
     position = 0
     while value[position]:
         end = value.index(b"\x00", position)
         x, y = struct.unpack_from("<ii", value, end + 9)
-        found.append((x, y))
+        samplings.append((x, y))
         position = end + 17
-    return found
+    return samplings

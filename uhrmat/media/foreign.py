@@ -1,6 +1,6 @@
-"""Files that are not read as pictures, named by their first bytes, so that an error says what the file really is.
+"""Names formats that are not read as pictures by their first bytes, so that an error says what a file really is.
 
-Sources: ISO/IEC 14496-12 (ftyp and its brands, mp4ra.org), libmagic's tables, the makers' own format notes.
+Sources: ISO/IEC 14496-12 (ftyp and its brands, https://mp4ra.org), libmagic's tables, the vendors' own format notes.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 HEAD = 512
-"""Bytes that `identify` wants to see."""
+"""Bytes from the start of a file that `identify` needs."""
 _EXPORT = "Export it as PNG, TIFF or JPEG first."
 _DEVELOP = "Develop it first, and export it as a 16-bit TIFF."
 _CLIP = "Use 'uhrmat video' for clips, or extract one frame as a PNG."
@@ -18,7 +18,7 @@ _RENDER = "Export one page or view of it as PNG first."
 
 @dataclass(frozen=True)
 class ForeignFormat:
-    """name: with its article; cure: what to do."""
+    """A format that is not read: its name with an article, and what the user can do."""
 
     name: str
     cure: str
@@ -88,7 +88,7 @@ _HTML = re.compile(rb"^\s*(<!doctype html|<html)", re.IGNORECASE)
 
 
 def identify(head: bytes) -> ForeignFormat | None:
-    """What a file is by its first `HEAD` bytes; None for what is not in the tables, pictures that are read included."""
+    """The format of a file by its first `HEAD` bytes; None if it is unknown or one that is read."""
     if head[4:8] == b"ftyp":
         return _by_brand(head)
     if head[:1] == b"\x47" and head[188:189] == b"\x47":

@@ -1,7 +1,9 @@
-"""JPEG, walked segment by segment: size, scans, whether it is whole, and what decoding it takes.
+"""JPEG segments: size, scans, whether the file is complete, and the memory that decoding takes.
 
-The walk is ours because libjpeg paints what is missing grey and says nothing, and because thumbnails inside of EXIF
-have end markers of their own. Source: ITU-T T.81, annex B (markers) and annex F, G (at least one bit a block).
+Segments are read here because libjpeg fills what is missing with grey without an error, and because thumbnails in EXIF
+have end markers of their own.
+Source: ITU-T T.81 (https://www.w3.org/Graphics/JPEG/itu-t81.pdf), annex B (markers), annexes F and G (at least one bit
+a block).
 """
 
 from __future__ import annotations
@@ -28,12 +30,22 @@ _HUFFMAN = frozenset((0xC0, 0xC1, 0xC2))
 _HIERARCHICAL = frozenset((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF))
 _PROGRESSIVE = frozenset((0xC2, 0xCA))
 _SIDE = 8
-"""Samples of a block's side."""
+"""Samples along a block's side."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class JpegFrame:
-    """kind: the marker; blocks: of 8 x 8 samples, of all components; stored: bytes of all scans."""
+    """What a JPEG's segments state about its picture.
+
+    Attributes:
+        kind: The frame's marker, SOF0 to SOF15.
+        precision: Bits of a sample.
+        width: Columns.
+        height: Rows.
+        blocks: Blocks of 8 × 8 samples of all components.
+        scans: Number of scans.
+        stored: Bytes of all scans.
+    """
 
     kind: int
     precision: int
@@ -50,8 +62,8 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     Ends early where the file does. Bytes between segments are passed over, as libjpeg does.
     """
     position = 2
-    while found := _MARKER.search(data, position):
-        marker, position = found[1][0], found.end()
+    while match := _MARKER.search(data, position):
+        marker, position = match[1][0], match.end()
         if marker == _EOI:
             yield marker, position, position
             return
@@ -67,7 +79,7 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def read_frame(path: Path, data: bytes) -> JpegFrame:
-    """What the segments say about the picture; `InputError` unless a frame, a scan and an end marker are there."""
+    """What the segments state about the picture; `InputError` without a frame, a scan or an end marker."""
     frame, scans, stored, ended = b"", 0, 0, False
     kind = 0
     for marker, start, end in _segments(data):
@@ -94,7 +106,7 @@ def _blocks(samples: int, subsampling: int) -> int:
 
 
 def _check(path: Path, frame: JpegFrame) -> None:
-    """Raise for what libjpeg cannot decode, or only by much work, or to nothing but grey."""
+    """Raise for files that libjpeg cannot decode, or only slowly, or to nothing but grey."""
     if frame.precision != 8 or frame.kind in _HIERARCHICAL:
         what = "hierarchical JPEG" if frame.kind in _HIERARCHICAL else f"JPEG of {frame.precision} bits"
         raise unsupported_error(path, f"a {what}")

@@ -1,8 +1,8 @@
-"""What decoding a picture may cost: refused from what its header says, before the first pixel is decoded.
+"""Limits on decoding, checked by a picture's header before the first pixel is decoded.
 
-Every opener of a format states in `Source.decode_bytes` the most that its decoder holds at once; `open_source` compares
-that here with the memory that is allowed. What a file may have too many of (channels, strips, scans) goes through
-`check_count`, and compressed data too short for the pixels they claim through `check_plausible`.
+The reader of each format states in `DecodedHeader.decode_bytes` the most memory that its decoder uses at once, which
+`check_decode` compares with the memory that is allowed. `check_count` limits channels, strips and scans, and
+`check_plausible` refuses compressed data that are too short for their pixels.
 """
 
 from __future__ import annotations
@@ -23,7 +23,16 @@ _BOMB = "If you did not expect a picture of that size, it may be a decompression
 
 
 def check_decode(path: Path, needed: int, what: str = "decoding it") -> None:
-    """Raise `MemoryBudgetError` where `needed` bytes more than are held now would not find room."""
+    """Check that there is memory to decode a picture.
+
+    Args:
+        path: The file, for the error.
+        needed: Bytes that decoding takes on top of those in use.
+        what: What takes them, for the error.
+
+    Raises:
+        MemoryBudgetError: They exceed `memory.allowed_memory`, or without a limit the memory that is free.
+    """
     allowed = allowed_memory.get()
     if allowed is None:
         free = available_memory()

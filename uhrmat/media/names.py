@@ -1,4 +1,4 @@
-"""Names for C++ libraries, which crash or give up where a file's own name is not UTF-8 (on Windows: not ASCII)."""
+"""File names for C++ libraries, which fail or crash on names that are not UTF-8 (on Windows: not ASCII)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _OPEN_FILES = Path("/proc/self/fd")
 
 
 def safe_name(path: Path) -> str | None:
-    """The path's own name if every library takes it, else None."""
+    """The path as text if every library accepts it, else None."""
     if os.name == "nt":
         return str(path) if str(path).isascii() else None
     try:
@@ -26,9 +26,13 @@ def safe_name(path: Path) -> str | None:
 
 @contextmanager
 def readable_name(path: Path, parts: Parts | None = None) -> Iterator[str | None]:
-    """A name under which the file can be opened, or one that holds `parts` instead; None where there is none.
+    """Yield a name under which a library can open the file; None where there is none.
 
-    On Linux open files have names, and files without a name can be made in memory.
+    On Linux the name is that of an open descriptor in /proc.
+
+    Args:
+        path: The file.
+        parts: What the named file holds instead, in pieces; only Linux has such files in memory.
     """
     if not _OPEN_FILES.is_dir():
         yield safe_name(path) if parts is None else None
@@ -42,7 +46,7 @@ def readable_name(path: Path, parts: Parts | None = None) -> Iterator[str | None
 
 @contextmanager
 def writable_name(path: Path) -> Iterator[str]:
-    """A name under which the file, which is made, can be written; its own where no other is needed or known."""
+    """Yield a name under which a library can write the file, which is created; its own where there is no other."""
     if safe_name(path) is not None or not _OPEN_FILES.is_dir():
         yield str(path)
         return
@@ -51,7 +55,7 @@ def writable_name(path: Path) -> Iterator[str]:
 
 
 def _memory_file(parts: Parts) -> int:
-    """The descriptor of a file without a name that holds `parts`."""
+    """The descriptor of an anonymous file in memory that holds `parts`."""
     assert sys.platform == "linux"
     number = os.memfd_create("picture")
     with open(number, "wb", closefd=False) as file:

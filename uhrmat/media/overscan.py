@@ -1,4 +1,4 @@
-"""Hints of a picture with overscan: drawn over what is shown, they are continued to where the picture goes on."""
+"""Hints of an EXR with overscan: drawn over the display window, they are extended to the whole picture."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Array = npt.NDArray[Any]
 
 
 def display_size(info: PictureInfo) -> tuple[int, int]:
-    """Height and width of what is shown of a picture: its display window."""
+    """Height and width of a picture's display window; its own where it has none."""
     if info.exr is None:
         return info.height, info.width
     left, top, right, bottom = info.exr.display
@@ -22,7 +22,15 @@ def display_size(info: PictureInfo) -> tuple[int, int]:
 
 
 def extend_over_overscan(array: Array, info: PictureInfo) -> Array:
-    """An array over the display window, of any resolution, over the whole picture: its outermost values go on."""
+    """Extend an array from the display window to the whole picture by repeating its outermost values.
+
+    Args:
+        array: (h, w) or (h, w, C) over the display window, of any resolution.
+        info: Of the picture.
+
+    Returns:
+        The array over the data window, in the same resolution.
+    """
     if info.exr is None or info.exr.data == info.exr.display:
         return array
     height, width = display_size(info)

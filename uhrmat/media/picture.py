@@ -1,4 +1,4 @@
-"""What a picture is in memory: its pixels as decoded, once, and what the file said about them."""
+"""A picture in memory: its pixels as decoded, and what the file states about them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,19 @@ from uhrmat.media.icc import Chromaticities
 
 FloatArray = npt.NDArray[np.float32]
 FULL_SCALE = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}
+"""The value that means 1, by stored type."""
+_FLOAT_SLACK = 1e-3
+"""How far a display-referred float array may leave [0, 1] by rounding; clipped when it is used."""
 
 
 @dataclass(frozen=True)
 class ExrFrame:
-    """What an EXR says about where its pixels stand; carried into the EXR files that are made of it.
+    """The windows and pixel aspect of an EXR, which are written into the EXR files made of it.
 
-    Windows are left, top, right and bottom, inclusive, as in the file. `data` is what the picture's array covers: the
-    display window, or more where the file has overscan and that was asked for.
+    Attributes:
+        display: Display window: left, top, right and bottom, inclusive, as in the file.
+        data: The window that the picture's array covers: the display window, or more if overscan was read.
+        pixel_aspect: A pixel's width over its height.
     """
 
     display: tuple[int, int, int, int]
@@ -39,15 +44,24 @@ class ExrFrame:
 
 @dataclass(frozen=True, kw_only=True)
 class PictureInfo:
-    """What a file says about its pixels, after orientation.
+    """What a file states about its pixels, after orientation.
 
-    `bit_depth` is 8, 16 or 32 as stored: 16 with dtype "float32" is a half float. `icc` describes RGB or is None.
-    `exif` is a bare TIFF blob with its orientation reset; `orientation` is the one already applied. `linear` marks
-    scene-linear values (EXR, float TIFF without a profile that says otherwise); everything else is display-referred.
-    `chromaticities` are those of scene-linear RGB, None where they are Rec. 709's. `png_colour` are the chunks by which
-    a PNG says its colours, for those that are made of it. `exr` says where an EXR's pixels stand.
-    `premultiplied`: the file's colour is stored times its alpha. `notes` are lines for the user about what was read
-    otherwise than it is stored, or not at all.
+    Attributes:
+        path: The file; None for an array.
+        width: Columns, after orientation.
+        height: Rows, after orientation.
+        dtype: "uint8", "uint16" or "float32".
+        bit_depth: 8, 16 or 32 as stored; 16 with "float32" is a half float.
+        icc: An RGB profile, or None: sRGB.
+        exif: A TIFF blob without JPEG's marker, its orientation reset.
+        orientation: The EXIF orientation that has been applied, 1 to 8.
+        linear: Values are scene-linear (EXR; float TIFF unless its profile has a curve), else display-referred.
+        has_alpha: The file has an alpha channel.
+        premultiplied: The file stores colour multiplied by alpha.
+        notes: Lines for the user about what was read otherwise than it is stored, or not at all.
+        chromaticities: Of scene-linear RGB; None: those of Rec. 709.
+        png_colour: The colour chunks of a PNG (kind, data), for PNGs that are made of it.
+        exr: The windows and pixel aspect of an EXR.
     """
 
     path: Path | None
@@ -69,9 +83,12 @@ class PictureInfo:
 
 @dataclass
 class Picture:
-    """RGB pixels (H, W, 3) in their stored type, uint8, uint16 or float32, and the file's own alpha (H, W) or None.
+    """Pixels as stored, and what the file states about them.
 
-    Colour is exactly what the file holds: straight for PNG, premultiplied where EXR and TIFF store it so.
+    Attributes:
+        pixels: (H, W, 3) RGB, uint8, uint16 or float32, exactly as stored: premultiplied where the file is.
+        alpha: The file's own alpha (H, W) in the same type, or None.
+        info: What the file states.
     """
 
     pixels: npt.NDArray[Any]
@@ -89,26 +106,38 @@ class Picture:
         return self.info.width
 
     def to_float(self, y0: int = 0, y1: int | None = None, x0: int = 0, x1: int | None = None) -> FloatArray:
-        """A region as float32 (h, w, 3) in [0, 1], display-referred: what networks see.
+        """A region as display-referred float32 (h, w, 3) in [0, 1], as networks take it.
 
-        Linear pictures go to sRGB's primaries and curve and are clipped. Only the region is copied.
+        Linear pictures are converted to sRGB's primaries and curve, and clipped. Only the region is copied.
+
+        Args:
+            y0: First row.
+            y1: Row after the last; None: the end.
+            x0: First column.
+            x1: Column after the last; None: the end.
         """
         region = self.pixels[y0:y1, x0:x1]
         if self.info.linear:
             return linear_to_display(region, self.info.chromaticities)
         if region.dtype == np.float32:
-            return np.clip(region, 0.0, 1.0)
+            return np.asarray(np.clip(region, 0.0, 1.0))
         scale = np.float32(FULL_SCALE[region.dtype.name])
-        return np.divide(region, scale, dtype=np.float32)
+        return np.asarray(np.divide(region, scale, dtype=np.float32))
 
     @classmethod
     def from_array(cls, array: npt.NDArray[Any], *, linear: bool = False, icc: bytes | None = None) -> Picture:
-        """A picture from (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) uint8, uint16 or floats.
+        """A picture from an array.
 
-        Floats are display-referred in [0, 1], or scene-linear and unbounded above with `linear`. RGB order, not BGR.
-        Raises `InputError` for any other shape, type or range.
+        Args:
+            array: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) uint8, uint16 or floats; RGB order, not BGR. Floats are
+                display-referred in [0, 1], or with `linear` scene-linear and unbounded above.
+            linear: The values are scene-linear.
+            icc: An RGB profile; None: sRGB.
+
+        Raises:
+            InputError: The array has another shape, type or range.
         """
-        pixels, alpha = split_channels(_checked(np.asarray(array), linear))
+        pixels, alpha = split_channels(_check_array(np.asarray(array), linear))
         height, width = pixels.shape[:2]
         depth = 8 * pixels.dtype.itemsize
         info = PictureInfo(
@@ -126,7 +155,7 @@ class Picture:
         return cls(pixels, alpha, info)
 
 
-def _checked(array: npt.NDArray[Any], linear: bool) -> npt.NDArray[Any]:
+def _check_array(array: npt.NDArray[Any], linear: bool) -> npt.NDArray[Any]:
     """The array in one of the three stored types, or `InputError`."""
     if array.ndim not in (2, 3) or 0 in array.shape or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
         raise InputError(f"An array of shape {array.shape} is no picture.", "Give (H, W), (H, W, 3) or (H, W, 4).")
@@ -136,7 +165,7 @@ def _checked(array: npt.NDArray[Any], linear: bool) -> npt.NDArray[Any]:
         raise InputError(f"A picture of type {array.dtype} is not supported.", "Give uint8, uint16 or float32.")
     array = array.astype(np.float32, copy=False)
     check_finite(array, "The array")
-    if not linear and (array.min() < -1e-3 or array.max() > 1 + 1e-3):
+    if not linear and (array.min() < -_FLOAT_SLACK or array.max() > 1 + _FLOAT_SLACK):
         spread = f"{array.min():.4g} to {array.max():.4g}"
         raise InputError(
             f"A float picture must lie in [0, 1], this one spans {spread}.", "Scale it, or pass linear=True."
@@ -145,7 +174,7 @@ def _checked(array: npt.NDArray[Any], linear: bool) -> npt.NDArray[Any]:
 
 
 def split_channels(array: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None]:
-    """(H, W), (H, W, 1), (H, W, 2), (H, W, 3) or (H, W, 4) as contiguous (H, W, 3) RGB and alpha or None."""
+    """Split (H, W), (H, W, 1), (H, W, 2), (H, W, 3) or (H, W, 4) into contiguous (H, W, 3) RGB and alpha or None."""
     if array.ndim == 2:
         array = array[..., None]
     channels = array.shape[2]
@@ -157,7 +186,7 @@ def split_channels(array: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArr
 
 
 def check_finite(pixels: npt.NDArray[Any], name: str) -> None:
-    """Raise `InputError` when float pixels hold NaN or infinity. Looks at 64 rows at a time to stay small."""
+    """Raise `InputError` where float pixels hold NaN or infinity; checks 64 rows at a time to save memory."""
     bad = sum(int(np.count_nonzero(~np.isfinite(pixels[y : y + 64]))) for y in range(0, len(pixels), 64))
     if bad:
         raise InputError(

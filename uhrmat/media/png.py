@@ -2,8 +2,8 @@
 
 Why not cv2 or Pillow: both take the whole picture and compress on one thread. Rows are filtered with Sub, which needs
 no row above, so blocks are independent: each becomes a raw deflate stream ended by a sync flush, and the streams join
-into the one zlib stream the format asks for, as in pigz. Camera noise leaves little to match beyond runs (Z_RLE).
-Source: PNG Specification, third edition (W3C 2025); RFC 1950 for the Adler-32 that ends the stream.
+into the one zlib stream that the format requires, as in pigz. Camera noise leaves little to match beyond runs (Z_RLE).
+Source: PNG Specification, third edition (https://www.w3.org/TR/png-3/); RFC 1950 for the Adler-32 that ends the stream.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from uhrmat.media.strips import MakeRows, horizontal_differences, map_strips
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOUR_TYPE = {1: 0, 2: 4, 3: 2, 4: 6}
 _BLOCK_BYTES = 1 << 19
+"""Bytes of rows that are deflated at once."""
 _ADLER_BASE = 65521
 _MAX_SIDE = 2**31 - 1
 
@@ -38,14 +39,14 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def _join_adler(first: int, second: int, second_length: int) -> int:
-    """Adler-32 of two byte strings in a row, from theirs and the length of the second."""
+    """Adler-32 of two concatenated byte strings, from their own and the length of the second."""
     a = (first & 0xFFFF) + (second & 0xFFFF) - 1
     b = (first >> 16) + (second >> 16) + second_length * ((first & 0xFFFF) - 1)
     return (b % _ADLER_BASE) << 16 | a % _ADLER_BASE
 
 
 class PngWriter:
-    """Fed strip by strip, top to bottom. Made by `open_png`; not for use after its block has ended."""
+    """Writes a PNG strip by strip, top to bottom. Made by `open_png`, and valid within its block."""
 
     def __init__(self, file: BinaryIO, width: int, height: int, channels: int, bit_depth: int) -> None:
         if not (1 <= width <= _MAX_SIDE and 1 <= height <= _MAX_SIDE) or channels not in _COLOUR_TYPE:
@@ -68,7 +69,7 @@ class PngWriter:
         self.write_from(lambda y0, y1: rows[y0:y1], len(rows))
 
     def write_from(self, make: MakeRows, count: int) -> None:
-        """Append `count` rows; `make(y0, y1)` gives rows y0..y1 of these and is called on the encoder's threads."""
+        """Append `count` rows; `make(y0, y1)` gives rows y0 up to y1 and is called on the encoder's threads."""
         if count > self._rows_left:
             raise ValueError(f"{count} rows for a PNG that lacks {self._rows_left}")
         self._rows_left -= count
@@ -102,7 +103,7 @@ class PngWriter:
 
 
 def _ancillary(icc: bytes | None, exif: bytes | None, text: Mapping[str, str] | None, colour: Chunks) -> bytes:
-    """The chunks that stand before the pixels."""
+    """The chunks before the pixels."""
     chunks = b"".join(chunk(kind, body) for kind, body in colour)
     if icc and not colour:
         chunks += chunk(b"iCCP", b"ICC Profile\x00\x00" + zlib.compress(icc, 9))
@@ -125,10 +126,21 @@ def open_png(
     exif: bytes | None = None,
     colour: Chunks = (),
 ) -> Iterator[PngWriter]:
-    """A `PngWriter` for 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA) channels of 8 or 16 bits; the file is atomic.
+    """Open a PNG for writing; it appears when the block ends. Memory: a few blocks of half a megabyte.
 
-    `text` keys and values are Latin-1; `exif` is a bare TIFF blob; `colour` are chunks that say what the
-    colours mean, in place of `icc`. Memory: a few blocks of half a megabyte.
+    Args:
+        path: The file.
+        width: Columns.
+        height: Rows; all must be written within the block.
+        channels: 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA).
+        bit_depth: 8 or 16.
+        icc: A profile.
+        text: Latin-1 keys and values of tEXt chunks.
+        exif: A TIFF blob without JPEG's marker.
+        colour: Colour chunks (kind, data), in place of `icc`.
+
+    Raises:
+        OutputError: The file cannot be written.
     """
     with atomic_write(path) as temporary, open(temporary, "wb") as file:
         writer = PngWriter(file, width, height, channels, bit_depth)

@@ -1,8 +1,8 @@
-"""By which chunks a PNG says what its colours mean: as a profile for every use, and as chunks for PNGs made of it.
+"""The colour chunks of a PNG: as a profile for conversions, and as chunks for PNGs that are made of it.
 
-cICP comes before iCCP, that before sRGB, and that before gAMA and cHRM. Source: PNG Specification, third edition (W3C
-2025), 4.3 and 11.3.2; Rec. ITU-T H.273 (code points); Rec. ITU-R BT.2100 (PQ and HLG) and Report BT.2408 (reference
-white of 203 nits).
+cICP takes precedence over iCCP, that over sRGB, and that over gAMA and cHRM. Sources: PNG Specification, third edition
+(https://www.w3.org/TR/png-3/), 4.3 and 11.3.2; Rec. ITU-T H.273 (code points, https://www.itu.int/rec/T-REC-H.273);
+Rec. ITU-R BT.2100 (PQ and HLG) and Report ITU-R BT.2408 (reference white of 203 cd/m²).
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ import numpy.typing as npt
 
 from uhrmat.media.colour import icc_space
 from uhrmat.media.icc import REC709, Chromaticities, differs, is_plausible, make_grey_profile, make_profile
+from uhrmat.media.transfer import HLG_WHITE, PQ_PEAK_NITS, WHITE_NITS, hlg_to_light, pq_to_light
 
 COLOUR_CHUNKS = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"mDCV", b"cLLI")
-"""Chunks of colour, in the order in which they are written; all stand before the palette and the pixels."""
+"""Colour chunks in the order in which they are written, before the palette and the pixels."""
 _SRGB_GAMMA, _GAMMA_SLACK = 45455, 700
+"""gAMA of sRGB, and how far one may be off and still mean sRGB, in 1/100000: a tolerance of 1.5 %."""
 _D65, _C = (0.3127, 0.3290), (0.310, 0.316)
 PRIMARIES: dict[int, Chromaticities] = {
     1: REC709,
@@ -30,18 +32,27 @@ PRIMARIES: dict[int, Chromaticities] = {
     11: (0.68, 0.32, 0.265, 0.69, 0.15, 0.06, 0.314, 0.351),
     12: (0.68, 0.32, 0.265, 0.69, 0.15, 0.06, *_D65),
 }
-"""By their code in H.273."""
+"""Chromaticities by their code in H.273."""
 _POWER = {4: 2.2, 5: 2.8, 8: 1.0}
 _CAMERA, _SRGB_CURVE, _PQ, _HLG = (1, 6, 14, 15), 13, 16, 18
 _SAMPLES = 1024
-_WHITE_NITS = 203.0
-_WHITE = {_PQ: 0.5807, _HLG: 0.75}
+"""Samples of a profile's curve."""
+_HLG_GAMMA = 1.2
+"""The system gamma of HLG on a display of 1000 cd/m² (BT.2100)."""
+_WHITE = {_PQ: 0.5807, _HLG: HLG_WHITE}
+"""The signal of reference white."""
 
 
 def colour_chunks(chunks: Mapping[bytes, bytes], icc: bytes | None, grey: bool) -> tuple[tuple[bytes, bytes], ...]:
-    """The chunks that stay true of RGB in a PNG made of this one; `icc` is what iCCP unpacks to, or None.
+    """The colour chunks that hold for an RGB PNG made of this one.
 
-    There are none for grey whose own curve has been replaced.
+    Args:
+        chunks: The first chunk of each kind of the file.
+        icc: The profile in iCCP, or None.
+        grey: The file is grey.
+
+    Returns:
+        Kind and data of each chunk; none for grey with a profile of its own, whose curve is replaced on reading.
     """
     own = png_profile(chunks, icc, grey)
     if grey and icc_space(own) == "GRAY":
@@ -51,29 +62,37 @@ def colour_chunks(chunks: Mapping[bytes, bytes], icc: bytes | None, grey: bool) 
 
 
 def white_signal(chunks: tuple[tuple[bytes, bytes], ...]) -> float:
-    """The signal of reference white under a PNG's colour chunks, as carried: below 1 for PQ and HLG.
+    """The signal of reference white under a PNG's `colour_chunks`: below 1 for PQ and HLG.
 
-    The profile of those two is flat above it (see `png_profile`), so that a conversion may find any signal for white.
+    The profile of those two is flat above it (see `png_profile`), so that a conversion may give any signal for white.
     """
     body = dict(chunks).get(b"cICP", b"")
     return _WHITE.get(body[1], 1.0) if len(body) == 4 else 1.0
 
 
 def png_profile(chunks: Mapping[bytes, bytes], icc: bytes | None, grey: bool) -> bytes | None:
-    """The profile that the colour chunks amount to, `icc` being that of iCCP; None where they say sRGB or nothing.
+    """The profile that is equal to a PNG's colour chunks.
 
-    Where a profile cannot hold it all, above the reference white of PQ and HLG, light is cut off.
+    Light above the reference white of PQ and HLG, which a profile cannot hold, is clipped.
+
+    Args:
+        chunks: The first chunk of each kind of the file.
+        icc: The profile in iCCP, or None.
+        grey: The file is grey.
+
+    Returns:
+        None where the chunks mean sRGB or are missing.
     """
     if b"cICP" in chunks and not grey:
-        found = _of_code_points(chunks[b"cICP"])
-        if found is not None:
-            return found or None
+        profile = _code_point_profile(chunks[b"cICP"])
+        if profile is not None:
+            return profile or None
     if icc is not None or b"sRGB" in chunks:
         return icc
-    return _of_gamma(chunks, grey)
+    return _gamma_profile(chunks, grey)
 
 
-def _of_code_points(body: bytes) -> bytes | None:
+def _code_point_profile(body: bytes) -> bytes | None:
     """A profile, b"" for sRGB itself, None for code points that are unknown."""
     if len(body) != 4:
         return None
@@ -99,19 +118,14 @@ def _curve(transfer: int) -> npt.NDArray[np.float64] | None:
     if transfer in _CAMERA:
         return np.where(x < 0.081, x / 4.5, ((x + 0.099) / 1.099) ** (1 / 0.45))
     if transfer == _PQ:
-        power = x ** (1 / 78.84375)
-        light = (np.maximum(power - 0.8359375, 0) / (18.8515625 - 18.6875 * power)) ** (1 / 0.1593017578125)
-        return np.minimum(light * 10000 / _WHITE_NITS, 1)
+        return np.asarray(np.minimum(pq_to_light(x) * PQ_PEAK_NITS / WHITE_NITS, 1))
     if transfer == _HLG:
-        a, b, c = 0.17883277, 0.28466892, 0.55991073
-        scene = np.where(x <= 0.5, x * x / 3, (np.exp((x - c) / a) + b) / 12)
-        white = (np.exp((0.75 - c) / a) + b) / 12
-        return np.minimum((scene / white) ** 1.2, 1)
+        return np.asarray(np.minimum((hlg_to_light(x) / hlg_to_light(np.float64(HLG_WHITE))) ** _HLG_GAMMA, 1))
     return None
 
 
-def _of_gamma(chunks: Mapping[bytes, bytes], grey: bool) -> bytes | None:
-    """gAMA and cHRM: sRGB's curve and primaries stand in for the one that is missing."""
+def _gamma_profile(chunks: Mapping[bytes, bytes], grey: bool) -> bytes | None:
+    """The profile of gAMA and cHRM; sRGB's curve or primaries replace the one that is missing."""
     stated = _gamma(chunks)
     primaries = None if grey else _primaries(chunks)
     if stated is None and primaries is None:
@@ -140,11 +154,11 @@ def _primaries(chunks: Mapping[bytes, bytes]) -> Chromaticities | None:
     if len(body) != 32:
         return None
     white_x, white_y, *rest = (number / 100000 for number in struct.unpack(">8I", body))
-    found: Chromaticities = (rest[0], rest[1], rest[2], rest[3], rest[4], rest[5], white_x, white_y)
-    if not is_plausible(found) or not differs(found, REC709):
+    own: Chromaticities = (rest[0], rest[1], rest[2], rest[3], rest[4], rest[5], white_x, white_y)
+    if not is_plausible(own) or not differs(own, REC709):
         return None
     try:
-        make_profile(found, gamma=1.0)
+        make_profile(own, gamma=1.0)
     except ValueError:
         return None
-    return found
+    return own

@@ -1,6 +1,6 @@
-"""The decoders shared by all formats: cv2 for the common varieties (16 bits, one copy), Pillow for the others.
+"""The decoders that all formats share: cv2 for most files (16 bits, one copy), Pillow for the others.
 
-cv2 has no palette transparency, no CMYK and no metadata; Pillow truncates 16-bit colour. Between them nothing is lost.
+cv2 has no palette transparency, no CMYK and no metadata; Pillow truncates 16-bit colour.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from uhrmat.media.source import Array, Decoded, DecodedHeader, damaged_error, lo
 
 
 def cv2_module() -> Any:
-    """cv2, imported late and, if we are first, without its limits on size: `max_pixels` and `limits` stand guard."""
+    """Import cv2 without its limit on a picture's size, unless it is loaded already; `media.limits` applies instead."""
     if "cv2" not in sys.modules:
         os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(1 << 40))
     import cv2
@@ -34,7 +34,7 @@ def cv2_module() -> Any:
 
 
 def blank(shape: tuple[int, ...], dtype: str) -> Array:
-    """What decoders fill: zeros, so that no decoder can show what the memory held before."""
+    """An array for a decoder to fill, of zeros: a decoder that stops early shows no old memory."""
     return np.zeros(shape, dtype)
 
 
@@ -46,15 +46,18 @@ def cv2_decode(
     parts: Parts | None = None,
     printed: list[str] | None = None,
 ) -> Decoded:
-    """Pixels as stored through cv2: grey (H, W) or RGB (H, W, 3), uint8/uint16/float32, and alpha or None.
+    """Decode a file by cv2.
 
     Args:
         path: The file.
         kind: Its format, for the error.
-        shape: That of the array that cv2 should fill: left to itself it decodes into one and returns a copy.
-        dtype: That array's type.
-        parts: What is decoded instead of the file's own bytes.
-        printed: Takes the lines that the decoder printed.
+        shape: Of the array that cv2 fills, which saves the copy that it would make of its own.
+        dtype: Of that array.
+        parts: Decoded instead of the file's bytes.
+        printed: Gets the lines that the decoder printed.
+
+    Returns:
+        Pixels as stored, grey (H, W) or RGB (H, W, 3), uint8, uint16 or float32, and alpha (H, W) or None.
 
     Raises:
         InputError: cv2 finds no whole picture in it.
@@ -72,7 +75,7 @@ def cv2_decode(
 
 @contextmanager
 def _silent(cv2: Any) -> Iterator[None]:
-    """Without OpenCV's own messages, which say in other words what we raise."""
+    """Switch off OpenCV's messages within the block: its failures are raised as errors."""
     logging = cv2.utils.logging
     before = logging.getLogLevel()
     logging.setLogLevel(logging.LOG_LEVEL_SILENT)
@@ -83,7 +86,7 @@ def _silent(cv2: Any) -> Iterator[None]:
 
 
 def _into(target: Array, path: Path, parts: Parts | None) -> Array | None:
-    """`target` with the picture; None where cv2 refuses it or cannot open a file of such a name.
+    """Decode into `target` and return it; None where cv2 refuses the picture or cannot open a file of that name.
 
     Where cv2 cannot read a header it returns the array untouched, as if it held the picture. So its first row is marked
     beforehand; a picture that truly looks like the mark is decoded once more, by `_from_memory`.
@@ -95,32 +98,32 @@ def _into(target: Array, path: Path, parts: Parts | None) -> Array | None:
         if name is None:
             return None
         try:
-            found = cv2.imread(name, target, cv2.IMREAD_UNCHANGED)
+            decoded = cv2.imread(name, target, cv2.IMREAD_UNCHANGED)
         except cv2.error:
             return None
     untouched = np.array_equal(target[:1].reshape(-1).view(np.uint8), mark.view(np.uint8))
-    return None if found is None or untouched else target
+    return None if decoded is None or untouched else target
 
 
 def _from_memory(path: Path, parts: Parts | None) -> Array | None:
-    """The picture in an array of cv2's making, None where there is none."""
+    """Decode into a new array; None where there is no picture."""
     cv2 = cv2_module()
     data = load_bytes(path) if parts is None else np.frombuffer(b"".join(parts), np.uint8)
     try:
-        found: Array | None = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+        decoded: Array | None = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
     except cv2.error:
         return None
-    return found
+    return decoded
 
 
 def cv2_read(path: PathLike, flags: int) -> Array | None:
-    """As `cv2.imread(path, flags)`, for files of any name; None for what is no picture. Orders channels as BGR."""
+    """As `cv2.imread(path, flags)`, in BGR order, for files of any name; None where the file is no picture."""
     try:
         with capture_decoder_output(), _silent(cv2_module()):
-            found: Array | None = cv2_module().imdecode(load_bytes(Path(path)), flags)
+            decoded: Array | None = cv2_module().imdecode(load_bytes(Path(path)), flags)
     except (OSError, cv2_module().error):
         return None
-    return found
+    return decoded
 
 
 def to_rgb(pixels: Array) -> Decoded:
@@ -138,7 +141,7 @@ def to_rgb(pixels: Array) -> Decoded:
 
 
 def pillow_array(image: Any, mode: str | None = None) -> npt.NDArray[np.uint8]:
-    """A loaded 8-bit Pillow image, converted to `mode`, as an array of our own.
+    """A loaded 8-bit Pillow image, converted to `mode`, as a new array.
 
     256 rows at a time: np.asarray would hold the picture three times, and convert once more.
     """
@@ -151,9 +154,17 @@ def pillow_array(image: Any, mode: str | None = None) -> npt.NDArray[np.uint8]:
 
 
 def pillow_decode(path: Path, kind: str, opener: Any, icc: bytes | None, parts: Parts | None = None) -> Decoded:
-    """8-bit pixels through Pillow, for palette, transparency keys and CMYK; the latter converted to sRGB by `icc`.
+    """Decode an 8-bit file by Pillow: palettes, transparency keys and CMYK.
 
-    parts: what is decoded instead of the file's own bytes.
+    Args:
+        path: The file.
+        kind: Its format, for the error.
+        opener: Pillow's class for the format.
+        icc: The profile by which CMYK is converted to sRGB.
+        parts: Decoded instead of the file's bytes.
+
+    Raises:
+        InputError: The file is damaged, or in a mode that is not read.
     """
     try:
         image = opener(os.fspath(path) if parts is None else io.BytesIO(b"".join(parts)))
@@ -161,7 +172,7 @@ def pillow_decode(path: Path, kind: str, opener: Any, icc: bytes | None, parts: 
         transparent = image.mode == "LA" or image.has_transparency_data
     except MemoryError:
         raise
-    except Exception as error:  # Pillow's plugins raise what they stumble over: struct, index, value, assertion
+    except Exception as error:  # Pillow's plugins raise many types: struct, index, value, assertion
         raise damaged_error(path, kind) from error
     if image.mode == "CMYK":
         return pillow_array(convert_to_srgb(image, icc)), None
@@ -183,6 +194,6 @@ def _split(rgba: Array) -> Decoded:
 
 
 def check_size(path: Path, array: Array, source: DecodedHeader) -> None:
-    """Raise when a decoder delivered another size than the header promised."""
+    """Raise `InputError` where a decoder gives another size than the header states."""
     if array.shape[:2] != (source.height, source.width):
         raise InputError(f"'{path}' decodes to another size than its header states.", "Save it again from an editor.")

@@ -1,4 +1,4 @@
-"""Pictures in: by content, whatever the name says; upright; in their stored depth; counted before decoded."""
+"""Reads pictures by their content, not their name: upright, in their stored depth, within limits of size and memory."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from uhrmat.media.source import Decoded, DecodedHeader, check_file, sniff
 from uhrmat.media.tiff import open_tiff_source
 
 MAX_PIXELS = 2**30
+"""Pixels of the largest picture that is read unless the caller allows more."""
 _OPENERS: dict[str, Callable[[Path], DecodedHeader]] = {
     "png": open_png_source,
     "jpeg": open_jpeg_source,
@@ -30,11 +31,19 @@ _OPENERS: dict[str, Callable[[Path], DecodedHeader]] = {
 
 
 def open_source(path: PathLike, max_pixels: int = MAX_PIXELS, overscan: bool = False) -> tuple[Path, DecodedHeader]:
-    """The file's header, refused when unreadable, larger than `max_pixels`, or too large to decode within the memory.
+    """Read a picture's header and check that it can be decoded.
 
-    overscan: what an EXR holds beyond its display window belongs to the picture.
+    Args:
+        path: The file.
+        max_pixels: The largest number of pixels.
+        overscan: Include an EXR's pixels beyond its display window.
 
-    Raises InputError, MemoryBudgetError.
+    Returns:
+        The file's path and header.
+
+    Raises:
+        InputError: The file cannot be read, or has more pixels.
+        MemoryBudgetError: It cannot be decoded within the memory that is allowed.
     """
     file = check_file(path)
     kind = sniff(file)
@@ -53,9 +62,10 @@ def open_source(path: PathLike, max_pixels: int = MAX_PIXELS, overscan: bool = F
 
 
 def decode_upright(file: Path, source: DecodedHeader) -> Decoded:
-    """Grey (H, W) or RGB (H, W, 3) samples as stored and alpha or None, orientation applied: how data is read.
+    """Decode samples as stored, with the orientation but no profile applied: for mattes, masks and trimaps.
 
-    No profile is applied: a matte, mask or trimap means its samples. `read_picture` reads colour.
+    Returns:
+        Grey (H, W) or RGB (H, W, 3), and alpha (H, W) or None.
     """
     pixels, alpha = source.decode()
     check_size(file, pixels, source)
@@ -87,18 +97,23 @@ def _info(file: Path, source: DecodedHeader) -> PictureInfo:
 
 
 def read_info(path: PathLike, max_pixels: int = MAX_PIXELS, overscan: bool = False) -> PictureInfo:
-    """What `read_picture` would say about the file, without decoding pixels: size checks before any work."""
+    """The `PictureInfo` of a file without decoding its pixels; arguments and errors as for `read_picture`."""
     return _info(*open_source(path, max_pixels, overscan))
 
 
 def read_picture(path: PathLike, max_pixels: int = MAX_PIXELS, overscan: bool = False) -> Picture:
     """Read JPEG, PNG, TIFF, WebP or EXR as upright RGB in its stored depth.
 
-    overscan: an EXR's pixels beyond its display window belong to the picture (`PictureInfo.exr` tells them apart); else
-    the display window is the picture.
+    Grey becomes RGB, palettes are resolved, and CMYK is converted to sRGB by its profile.
 
-    Grey becomes RGB; palette is resolved; CMYK is converted to sRGB by its profile. Raises `InputError` for anything
-    that cannot be read whole, holds NaN or infinity, or has more than `max_pixels` pixels.
+    Args:
+        path: The file.
+        max_pixels: The largest number of pixels.
+        overscan: Include an EXR's pixels beyond its display window, which `PictureInfo.exr` then tells apart.
+
+    Raises:
+        InputError: The file cannot be read completely, holds NaN or infinity, or has more pixels.
+        MemoryBudgetError: It cannot be decoded within the memory that is allowed.
     """
     file, source = open_source(path, max_pixels, overscan)
     pixels, alpha = decode_upright(file, source)  # before _info: it may add notes

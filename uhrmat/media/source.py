@@ -1,4 +1,4 @@
-"""A picture file that has been looked at but not decoded, and the words for what is wrong with one."""
+"""The header of a picture file before decoding, its format by its first bytes, and errors for what is wrong with it."""
 
 from __future__ import annotations
 
@@ -32,15 +32,29 @@ _RAW_SUFFIXES = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class DecodedHeader:
-    """Header of a picture file. `width` and `height` are as stored, before `orientation` is applied.
+    """The header of a picture file, and the function that decodes it.
 
-    `decode` gives grey (H, W) or RGB (H, W, 3) and the file's alpha (H, W) or None, not yet turned upright. These are
-    the samples as stored, which is how mattes, masks and trimaps are read; only CMYK becomes sRGB on the way.
-    `icc` describes RGB, None where there is none or colours were converted to sRGB. `grey_icc` is the profile of a grey
-    file: a *picture* is re-encoded by it, data never is. `premultiplied`: colour is stored times alpha.
-    `chromaticities`, `png_colour` and `exr` are those of `PictureInfo`. `decode_bytes` is the most that `decode` holds
-    at once, its result included; 0 where that is no more than the result. `stored_pixels` are those that have to be
-    decoded, where they are more than the picture's. `notes` are lines for the user; `decode` may add some.
+    Attributes:
+        width: Columns as stored, before `orientation` is applied.
+        height: Rows as stored.
+        dtype: "uint8", "uint16" or "float32".
+        bit_depth: 8, 16 or 32 as stored.
+        has_alpha: The file has an alpha channel.
+        decode: Gives grey (H, W) or RGB (H, W, 3) and alpha (H, W) or None, not yet turned upright: samples as stored,
+            which is how mattes, masks and trimaps are read. Only CMYK is converted to sRGB.
+        icc: An RGB profile; None where there is none or colours are converted to sRGB.
+        exif: A TIFF blob without JPEG's marker.
+        orientation: In EXIF, 1 to 8.
+        linear: Values are scene-linear.
+        lossy: The compression changes values.
+        grey_icc: The profile of a grey file, by which pictures are re-encoded, but no mattes, masks and trimaps.
+        premultiplied: Colour is stored multiplied by alpha.
+        chromaticities: As in `PictureInfo`.
+        png_colour: As in `PictureInfo`.
+        exr: As in `PictureInfo`.
+        decode_bytes: The most bytes that `decode` uses at once, its result included; 0: no more than the result.
+        stored_pixels: The pixels that are decoded, where they are more than the picture's.
+        notes: Lines for the user; `decode` may add some.
     """
 
     width: int
@@ -72,12 +86,12 @@ class DecodedHeader:
 
 
 def damaged_error(path: Path, kind: str) -> InputError:
-    """The file is of the kind it claims, but broken or cut off."""
+    """The error for a damaged or truncated file of a format `kind`."""
     return InputError(f"'{path}' is a damaged or incomplete {kind} file.", "It may be cut off: copy it again.")
 
 
 def unsupported_error(path: Path, what: str, cure: str = "Save it as RGB in PNG or TIFF first.") -> InputError:
-    """The file is sound, but of a variety that is not read."""
+    """The error for a sound file of a variety that is not read. what: with its article."""
     return InputError(f"'{path}' is {what}, which is not supported.", cure)
 
 
@@ -90,8 +104,8 @@ def check_file(path: PathLike) -> Path:
             raise InputError(f"'{file}' is a folder, not a picture.", "Name a file, or use 'uhrmat batch' for folders.")
         if not file.exists():
             raise InputError(f"'{file}' does not exist.", "Check the spelling and the folder.")
-        with open(file, "rb") as opened:
-            empty = not opened.read(1)
+        with open(file, "rb") as stream:
+            empty = not stream.read(1)
     except OSError as error:
         reason = error.strerror or str(error)
         cure = "Give a shorter name." if error.errno == errno.ENAMETOOLONG else "Check the file's permissions."
@@ -102,7 +116,7 @@ def check_file(path: PathLike) -> Path:
 
 
 def sniff(path: Path) -> str:
-    """png, jpeg, webp, tiff or exr by the file's first bytes, whatever its name says; `InputError` otherwise."""
+    """The format by a file's first bytes: png, jpeg, webp, tiff or exr; `InputError` for any other."""
     with open(path, "rb") as file:
         head = file.read(HEAD)
     for magic, kind in _MAGIC:
@@ -124,5 +138,5 @@ def sniff(path: Path) -> str:
 
 
 def load_bytes(path: Path) -> npt.NDArray[np.uint8]:
-    """The whole file as bytes, the form in which every decoder takes names with any characters."""
+    """The whole file as uint8, for decoders that cannot open names with all characters."""
     return np.fromfile(path, np.uint8, count=os.path.getsize(path))

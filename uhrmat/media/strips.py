@@ -1,4 +1,4 @@
-"""A picture's rows worked on in strips by a few threads, handed back in order, never far ahead of their taker."""
+"""Processes the rows of a picture in strips on a few threads, with results in order and a bounded number in memory."""
 
 from __future__ import annotations
 
@@ -12,18 +12,29 @@ import numpy as np
 import numpy.typing as npt
 
 T = TypeVar("T")
+_THREADS, _PENDING = 4, 8
+"""Threads at most, and strips that may wait for their results to be taken."""
 MakeRows = Callable[[int, int], npt.NDArray[Any]]
-"""`make(y0, y1)` gives rows y0..y1 of a picture; it is called on several threads."""
+"""`make(y0, y1)` gives rows y0 up to y1 of a picture; it is called on several threads."""
 
 
 def map_strips(work: Callable[[int, int], T], rows: int, step: int) -> Iterator[T]:
-    """`work(y0, y1)` for strips of `step` rows, results in order. At most a dozen strips are in memory at a time."""
-    pool = ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1), thread_name_prefix="strips")
+    """Call a function on strips of rows by up to four threads.
+
+    Args:
+        work: `work(y0, y1)` processes rows y0 up to y1.
+        rows: How many rows there are.
+        step: Rows of a strip.
+
+    Yields:
+        The results in order. At most a dozen strips are in memory at a time.
+    """
+    pool = ThreadPoolExecutor(max_workers=min(_THREADS, os.cpu_count() or 1), thread_name_prefix="strips")
     pending: deque[Future[T]] = deque()
     try:
         for y in range(0, rows, step):
             pending.append(pool.submit(work, y, min(rows, y + step)))
-            if len(pending) > 8:
+            if len(pending) > _PENDING:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
@@ -32,6 +43,12 @@ def map_strips(work: Callable[[int, int], T], rows: int, step: int) -> Iterator[
 
 
 def horizontal_differences(rows: npt.NDArray[Any], pixel: int, out: npt.NDArray[Any]) -> None:
-    """Into `out`: (n, samples) rows minus the samples `pixel` places to the left, modulo the type; the first stay."""
+    """Write the differences of each sample to the one a pixel to the left, modulo the type.
+
+    Args:
+        rows: (n, samples) integers.
+        pixel: Samples of a pixel; the first pixel of each row is copied.
+        out: (n, samples) of the same type.
+    """
     out[:, :pixel] = rows[:, :pixel]
     np.subtract(rows[:, pixel:], rows[:, :-pixel], out=out[:, pixel:])

@@ -1,6 +1,7 @@
-"""TIFF in and out, by tifffile with imagecodecs, which hand on what the file holds: 16 bits, float, planes, alpha.
+"""Reading and writing TIFF by tifffile with imagecodecs: 16 bits, floats, separate planes, alpha.
 
-Source: TIFF 6.0; Adobe Photoshop TIFF notes for kinds of alpha and profiles.
+Source: TIFF 6.0 (https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf); Adobe Photoshop TIFF Technical Notes
+for kinds of alpha and profiles.
 """
 
 from __future__ import annotations
@@ -26,15 +27,17 @@ from uhrmat.media.tiff_pages import check_jpeg_segments, check_segments, main_pa
 from uhrmat.media.tiff_samples import RGB, YCBCR, Layout, interpret, read_layout
 
 _STRIP_BYTES = 1 << 19
+"""Bytes of pixels in a strip."""
 _BIGTIFF_BYTES = 0xF000_0000
+"""Bytes of pixels from which on BigTIFF is written: its offsets have 64 bits."""
 _ORIENTATION, _ICC = 274, 34675
 _LOSSY = (6, 7)
 _WORKERS, _BUFFER = 2, 1 << 22
-"""Threads that decode, and bytes of strips or tiles that are read ahead of them."""
+"""Threads that decode, and bytes of strips or tiles that are read before they are needed."""
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
+def _open_pages(path: Path) -> Iterator[tuple[Any, Any]]:
     """The file's first page and the one that holds the picture; whatever goes wrong with them is an `InputError`."""
     import tifffile
 
@@ -44,17 +47,17 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
             yield tiff.pages[0], main_page(path, tiff)
     except InputError:
         raise
-    except Exception as error:  # damage surfaces as whatever the parser stumbled over: struct, index, key, memory
+    except Exception as error:  # a damaged file raises many types: struct, index, key, memory
         raise damaged_error(path, "TIFF") from error
 
 
 def open_tiff_source(path: Path) -> DecodedHeader:
     """Header of a TIFF's picture, which need not be its first page."""
-    with _opened(path) as (first, page):
+    with _open_pages(path) as (first, page):
         meaning = read_layout(path, page)
         check_segments(path, page)
-        orientation = _inherited(first, page, _ORIENTATION)
-        icc = _inherited(first, page, _ICC)
+        orientation = _tag_value(first, page, _ORIENTATION)
+        icc = _tag_value(first, page, _ICC)
         icc = icc if isinstance(icc, bytes) else None
         depth = 8 if meaning.dtype == "uint8" else 16 if str(page.dtype) in ("uint16", "float16") else 32
         profile = rgb_icc(icc) if meaning.photometric in (RGB, YCBCR) or meaning.table is not None else None
@@ -82,7 +85,7 @@ def open_tiff_source(path: Path) -> DecodedHeader:
 
 
 def _decode_bytes(page: Any, meaning: Layout) -> int:
-    """The samples as stored, strips or tiles on their way there, and what is made of them."""
+    """Bytes that decoding takes: samples as stored, strips or tiles being decoded, and the result."""
     item = int(np.dtype(page.dtype).itemsize)
     pixels = int(page.imagewidth) * int(page.imagelength)
     held = np.dtype(meaning.dtype).itemsize * (4 if meaning.alpha is not None else 3 if meaning.colour > 1 else 1)
@@ -95,13 +98,13 @@ def _decode_bytes(page: Any, meaning: Layout) -> int:
     return whole + segments * (2 * int(segment) * channels * item + max(page.databytecounts, default=0)) + _BUFFER
 
 
-def _inherited(first: Any, page: Any, tag: int) -> Any:
-    """A tag of the page, or of the first page, which speaks for its SubIFDs; None without either."""
+def _tag_value(first: Any, page: Any, tag: int) -> Any:
+    """A tag of the page, or else of the first page, whose tags hold for its SubIFDs; None without either."""
     return page.tags.valueof(tag, first.tags.valueof(tag))
 
 
 def _decode(path: Path, meaning: Layout, icc: bytes | None) -> Decoded:
-    with _opened(path) as (_, page):
+    with _open_pages(path) as (_, page):
         check_jpeg_segments(path, page)
         samples = raster.blank(page.shaped, str(page.dtype))
         planes = page.asarray(out=samples, squeeze=False, maxworkers=_WORKERS, buffersize=_BUFFER)[:, 0]
@@ -128,9 +131,18 @@ def write_tiff(
     icc: bytes | None = None,
     premultiplied: bool = False,
 ) -> None:
-    """Write (H, W), (H, W, 3) or (H, W, 4) uint8 or uint16, deflated on two threads, strip by strip from `make`.
+    """Write a TIFF, deflated strip by strip on several threads, atomically.
 
-    A fourth channel is marked as associated alpha with `premultiplied`, else as unassociated. Atomic.
+    Args:
+        path: The file.
+        make: Gives the rows of the picture.
+        shape: (H, W), (H, W, 3) or (H, W, 4).
+        bits: 8 or 16.
+        icc: A profile.
+        premultiplied: A fourth channel is associated alpha, else unassociated.
+
+    Raises:
+        OutputError: The file cannot be written.
     """
     import tifffile
 

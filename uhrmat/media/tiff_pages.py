@@ -1,4 +1,4 @@
-"""Which image of a TIFF is the picture, whether the file is a camera's raw file, and whether its image data is sound.
+"""Finds the image of a TIFF that is the picture, recognises cameras' raw files, and checks that image data are sound.
 
 Source: TIFF 6.0 (NewSubfileType); TIFF Technical Note 1 (SubIFDs) and 2 (JPEG); Adobe DNG 1.7 and TIFF/EP (raw files).
 """
@@ -15,9 +15,9 @@ from uhrmat.media.limits import MAX_SEGMENTS, check_count, check_plausible
 from uhrmat.media.source import damaged_error, unsupported_error
 
 _MAX_IMAGES = 32
-"""Images of one file that are looked at, in the chain and below each of its members."""
+"""Images of one file that are examined, in the chain and in the SubIFDs of each of its members."""
 _MOST_TO_ONE = {1: 1, 5: 2048, 8: 1032, 32946: 1032, 32773: 64}
-"""The most bytes that one byte can stand for: uncompressed, LZW, deflate, PackBits."""
+"""The most bytes that one byte can unpack to, by compression: none, LZW, deflate, PackBits."""
 _REDUCED, _MASK = 1, 4
 _NEW_SUBFILE_TYPE, _OLD_SUBFILE_TYPE, _OLD_REDUCED = 254, 255, 2
 _MAKE, _DNG_VERSION = 271, 50706
@@ -42,9 +42,14 @@ _RAW_NAMES = {
 
 
 def main_page(path: Path, tiff: Any) -> Any:
-    """The page that holds the picture: the first that is neither a reduced copy nor a mask, in the chain or below it.
+    """The page of the picture: the first that is neither a reduced copy nor a mask, in the chain or in its SubIFDs.
 
-    Raises `InputError` for a camera's raw file, whatever its name.
+    Args:
+        path: The file.
+        tiff: A `tifffile.TiffFile`.
+
+    Raises:
+        InputError: It is a camera's raw file, whatever its name.
     """
     first = tiff.pages[0]
     with open(path, "rb") as file:
@@ -81,7 +86,7 @@ def _chain(tiff: Any) -> Iterator[Any]:
     for index in range(1, _MAX_IMAGES):
         try:
             yield tiff.pages[index]
-        except Exception:  # the end, or damage, which does not matter where the picture stands before it
+        except Exception:  # the end, or damage behind the picture, which does not matter
             return
 
 
@@ -94,9 +99,9 @@ def _below(page: Any) -> list[Any]:
 
 
 def check_segments(path: Path, page: Any) -> None:
-    """Raise `InputError` unless every strip or tile lies within the file and apart from the others, and is long enough.
+    """Raise `InputError` unless all strips or tiles lie within the file and are long enough.
 
-    tifffile would leave out what is missing.
+    tifffile would leave out those that are missing.
     """
     if page.planarconfig not in (_CONTIGUOUS, _SEPARATE) or prod(page.chunked) != _segments(page):
         raise damaged_error(path, "TIFF")
@@ -117,14 +122,14 @@ def check_segments(path: Path, page: Any) -> None:
 
 
 def _segments(page: Any) -> int:
-    """Strips or tiles that the picture has, by its size; tifffile's own count goes wrong in damaged headers."""
+    """The number of strips or tiles by the picture's size; tifffile's own is wrong for damaged headers."""
     width, height = (page.tilewidth, page.tilelength) if page.is_tiled else (page.imagewidth, page.rowsperstrip)
     planes = int(page.samplesperpixel) if page.planarconfig == _SEPARATE else 1
     return planes * -(-int(page.imagelength) // int(height)) * -(-int(page.imagewidth) // int(width))
 
 
 def check_jpeg_segments(path: Path, page: Any) -> None:
-    """Raise `InputError` unless each JPEG segment is whole and of its place's size: decoders trust it."""
+    """Raise `InputError` unless each JPEG strip or tile is complete and fits its place: decoders rely on that."""
     if int(page.compression) != _JPEG:
         return
     limit = (page.tilewidth, page.tilelength) if page.is_tiled else (page.imagewidth, page.rowsperstrip)
@@ -136,7 +141,7 @@ def check_jpeg_segments(path: Path, page: Any) -> None:
 
 
 def _sound_jpeg(data: bytes, width: int, height: int) -> bool:
-    """Whether a JPEG segment is at most of the size of its place, has a scan, and ends with an end marker."""
+    """Whether JPEG data are at most `width` × `height`, have a scan, and end with an end marker."""
     position = 2
     sized = False
     while position + 4 <= len(data) and data[position] == 0xFF:

@@ -1,7 +1,8 @@
-"""From a TIFF's stored samples to grey or RGB and alpha, in a type that a picture is held in.
+"""Converts a TIFF's samples to grey or RGB and alpha in a stored type of `Picture`.
 
-Nothing here depends on how the samples were compressed: tifffile, with imagecodecs, hands all of them over alike.
-Source: TIFF 6.0, sections 8 (PhotometricInterpretation), 18 (ExtraSamples) and 21 (YCbCr).
+Compression does not matter here: tifffile, with imagecodecs, gives the same samples for all.
+Source: TIFF 6.0 (https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf), sections 8
+(PhotometricInterpretation), 18 (ExtraSamples) and 21 (YCbCr).
 """
 
 from __future__ import annotations
@@ -34,10 +35,16 @@ _ROWS = 256
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """What the samples of a page mean.
+    """The meaning of a page's samples.
 
-    `bits` are those of one sample, `dtype` is the type that they are held in, `alpha` is the channel of the alpha or
-    None, `colour` is the number of channels before the extra samples, `table` is a palette (entries, 3).
+    Attributes:
+        photometric: The tag PhotometricInterpretation.
+        bits: Of one stored sample.
+        dtype: The type of the result: "uint8", "uint16" or "float32".
+        colour: Number of channels before the extra samples.
+        alpha: Index of the alpha channel, or None.
+        premultiplied: The alpha is associated.
+        table: A palette (entries, 3), or None.
     """
 
     photometric: int
@@ -50,12 +57,12 @@ class Layout:
 
     @property
     def grey(self) -> bool:
-        """Whether one channel is all there is."""
+        """Whether the picture is grey."""
         return self.photometric in GREY
 
 
 def read_layout(path: Path, page: Any) -> Layout:
-    """Raises `InputError` that names what is not read: colour models, sample types, compressions."""
+    """The layout of a page; `InputError` for colour models, sample types and compressions that are not read."""
     photometric, bits = int(page.photometric), page.bitspersample
     check_count(path, int(page.samplesperpixel), MAX_CHANNELS, "channels")
     _check_readable(path, page, photometric)
@@ -66,9 +73,9 @@ def read_layout(path: Path, page: Any) -> Layout:
         raise unsupported_error(path, f"a TIFF of {page.samplesperpixel} channels in {_name(page.photometric)}")
     if extra and not kinds:
         kinds = (_UNASSOCIATED,)
-    found = next((n for n, kind in enumerate(kinds[:extra]) if kind in (_ASSOCIATED, _UNASSOCIATED)), None)
-    alpha = None if found is None or photometric == CMYK else colour + found
-    premultiplied = alpha is not None and found is not None and kinds[found] == _ASSOCIATED
+    extra_alpha = next((n for n, kind in enumerate(kinds[:extra]) if kind in (_ASSOCIATED, _UNASSOCIATED)), None)
+    alpha = None if extra_alpha is None or photometric == CMYK else colour + extra_alpha
+    premultiplied = alpha is not None and extra_alpha is not None and kinds[extra_alpha] == _ASSOCIATED
     table = _palette(path, page) if photometric == PALETTE else None
     dtype = str(page.dtype)
     held = "float32" if dtype.startswith("float") else "uint16" if dtype == "uint16" else "uint8"
@@ -124,7 +131,7 @@ def _palette(path: Path, page: Any) -> Array:
     if table.ndim != 2 or table.shape[1] != 3 or len(table) < 1 << int(page.bitspersample):
         raise damaged_error(path, "TIFF")
     if int(table.max()) <= 255:
-        return table.astype(np.uint8)  # not by the book, which asks for 16 bits, but met
+        return table.astype(np.uint8)  # the specification requires 16 bits; such files exist
     high = table >> 8
     if np.array_equal(high * 257, table) or np.array_equal(high << 8, table):
         return high.astype(np.uint8)
@@ -132,16 +139,16 @@ def _palette(path: Path, page: Any) -> Array:
 
 
 def interpret(path: Path, page: Any, pixels: Array, meaning: Layout, icc: bytes | None) -> Decoded:
-    """Samples (H, W) or (H, W, C) as grey (H, W) or RGB (H, W, 3), and alpha (H, W) or None."""
+    """Convert samples (H, W) or (H, W, C) to grey (H, W) or RGB (H, W, 3), and alpha (H, W) or None."""
     if pixels.ndim == 2:
         pixels = pixels[..., None]
     alpha = None
     if meaning.alpha is not None:
-        alpha = _held(np.ascontiguousarray(pixels[..., meaning.alpha]), meaning.bits, str(path))
+        alpha = _scale_samples(np.ascontiguousarray(pixels[..., meaning.alpha]), meaning.bits, str(path))
     if meaning.table is not None:
         return meaning.table[pixels[..., 0].astype(np.intp if meaning.bits > 8 else np.uint8)], alpha
     colour = pixels[..., 0] if meaning.colour == 1 else pixels[..., : meaning.colour]
-    colour = _held(np.ascontiguousarray(colour), meaning.bits, str(path))
+    colour = _scale_samples(np.ascontiguousarray(colour), meaning.bits, str(path))
     if meaning.photometric == WHITE_IS_ZERO:
         colour = np.float32(1) - colour if colour.dtype.kind == "f" else np.invert(colour)
     elif meaning.photometric == CMYK:
@@ -151,8 +158,8 @@ def interpret(path: Path, page: Any, pixels: Array, meaning: Layout, icc: bytes 
     return colour, alpha
 
 
-def _held(samples: Array, bits: int, name: str) -> Array:
-    """Samples of any depth over the whole range of uint8 or uint16, or as float32."""
+def _scale_samples(samples: Array, bits: int, name: str) -> Array:
+    """Scale samples of any depth to the whole range of uint8 or uint16, or convert them to float32."""
     if samples.dtype.kind == "f":
         samples = samples.astype(np.float32, copy=False)
         check_finite(samples, f"'{name}'")
@@ -175,7 +182,7 @@ def _cmyk(inks: Array, icc: bytes | None) -> Array:
 
 
 def _ycbcr(samples: Array, page: Any) -> Array:
-    """(H, W, 3) uint8 luma and colour differences as RGB, in place, by the page's own coefficients."""
+    """Convert (H, W, 3) uint8 YCbCr to RGB in place, by the page's own coefficients."""
     top, middle = 255.0, 128.0
     red, green, blue = _rationals(page.tags.valueof(_YCBCR_COEFFICIENTS), (0.299, 0.587, 0.114))
     levels = _rationals(page.tags.valueof(_REFERENCE_BLACK_WHITE), (0, top, middle, top, middle, top))

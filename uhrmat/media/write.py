@@ -1,7 +1,7 @@
-"""Results out: atomic, rounded and never truncated, strip by strip, with the input's profile where colour goes out.
+"""Writes alpha and colour: atomically, rounded, strip by strip, with the input's colour profile.
 
-What a file with alpha holds is written into it: PNG text `uhrmat:alpha`, an EXR attribute of that name, TIFF's
-ExtraSamples.
+Files with alpha state whether their colour is premultiplied: in the PNG text or EXR attribute `uhrmat:alpha`, or in
+TIFF's ExtraSamples.
 """
 
 from __future__ import annotations
@@ -29,13 +29,16 @@ Array = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.float32]
 
 ALPHA_SUFFIX = {"png": ".png", "png16": ".png", "tiff": ".tif", "exr": ".exr"}
-"""Alpha formats and the extension each is given: 8-bit PNG, 16-bit PNG, 16-bit TIFF, half or float EXR."""
+"""Extensions of the alpha formats: 8-bit PNG, 16-bit PNG, 16-bit TIFF, half or float EXR."""
 COLOUR_SUFFIX = {"png": ".png", "png16": ".png", "tiff": ".tif", "exr": ".exr", "webp": ".webp"}
-"""Formats of files with colour: 8-bit PNG, 16-bit PNG, TIFF in the picture's depth, EXR, lossless WebP (8 bits)."""
+"""Extensions of the colour formats: 8-bit PNG, 16-bit PNG, TIFF in the picture's depth, EXR, lossless 8-bit WebP."""
 COLOUR_BITS = {"png": 8, "png16": 16}
-"""Of the formats that do not follow the picture's depth."""
+"""Bits of the formats that do not follow the picture's depth."""
 
 JPEG_QUALITY = 92
+"""libjpeg's quality, 1 to 100; chroma is not subsampled."""
+_EXIF_LIMIT = 65000
+"""Bytes of the largest EXIF blob that is written: a JPEG segment holds 65533."""
 _JPEG_MAX_SIDE = 65535
 _WEBP_MAX_SIDE = 16383
 _PILLOW_OPTIONS: dict[str, dict[str, Any]] = {
@@ -56,10 +59,17 @@ _KINDS = {
 def write_alpha(
     path: PathLike, alpha: FloatArray, fmt: str = "png", *, exr_float: bool = False, info: PictureInfo | None = None
 ) -> None:
-    """Write alpha, float32 (H, W) in [0, 1], as one grey channel. `info` is of the picture, whose windows EXR takes on.
+    """Write alpha as one grey channel.
 
-    `fmt`: "png" 8 bits, "png16", "tiff" (16 bits: what compositors read without a float's doubt about its range) or
-    "exr" (channel Y, half, or float with `exr_float`). `OutputError` unless the extension fits the format.
+    Args:
+        path: The file; its extension must fit the format.
+        alpha: (H, W) float32 in [0, 1].
+        fmt: "png" (8 bits), "png16", "tiff" (16 bits) or "exr" (channel Y).
+        exr_float: Write float in EXR, else half.
+        info: Of the picture, whose windows EXR takes over.
+
+    Raises:
+        OutputError: The format is unknown, the extension does not fit, or the file cannot be written.
     """
     if fmt not in ALPHA_SUFFIX:
         raise OutputError(f"There is no alpha format '{fmt}'.", f"Choose one of {', '.join(ALPHA_SUFFIX)}.")
@@ -73,7 +83,7 @@ def write_alpha(
         frame = None if info is None else info.exr
         write_exr(path, np.clip(alpha, 0.0, 1.0).astype(np.float32 if exr_float else np.float16), frame=frame)
         return
-    alpha = _shown(alpha, info)
+    alpha = _crop_to_display(alpha, info)
     height, width = alpha.shape
     if fmt == "tiff":
         write_tiff(path, lambda y0, y1: quantise(alpha[y0:y1], bits), (height, width), bits)
@@ -94,14 +104,25 @@ def write_rgba(
     keep_hidden: bool = False,
     keep_metadata: bool = False,
 ) -> None:
-    """Write colour (H, W, 3) in its stored type with alpha, float32 (H, W) in [0, 1]: PNG, TIFF, WebP or EXR.
+    """Write colour and alpha as PNG, TIFF, WebP (lossless, 8 bits) or EXR (linear), by the extension.
 
-    Straight: RGB is kept exactly wherever alpha is above 0 in the file, and 0 where it is not, so that the removed
-    background cannot be brought back (`keep_hidden` keeps it). `premultiply`: RGB times the alpha that the file
-    holds, rounded. 16-bit stays 16-bit, linear floats become 16-bit sRGB except in EXR, which is linear; there 8-bit
-    and half input is written as half, the rest as float, unless `exr_float` says. WebP is lossless and 8-bit. `bits`:
-    8 or 16 in PNG and TIFF, whatever the picture has. The EXIF of `info` goes along in PNG and WebP without thumbnail
-    and maker notes; GPS, serial numbers and names only with `keep_metadata` (see `clean_exif`).
+    Straight colour is kept exactly wherever the file's alpha is above 0, and is 0 elsewhere, so that the removed
+    background cannot be restored. 16 bits stay 16 bits; linear floats become 16-bit sRGB except in EXR. The EXIF of
+    `info` is written to PNG and WebP without thumbnail and maker notes.
+
+    Args:
+        path: The file.
+        rgb: (H, W, 3) in a stored type.
+        alpha: (H, W) float32 in [0, 1].
+        info: Of the picture that `rgb` comes from: profile, transfer, EXIF, windows.
+        premultiply: Multiply colour by the alpha that the file holds, rounded.
+        bits: 8 or 16 in PNG and TIFF; None: as the picture.
+        exr_float: Write float in EXR, else half; None: half for 8-bit and half pictures.
+        keep_hidden: Keep straight colour where alpha is 0.
+        keep_metadata: Keep GPS, serial numbers and names in EXIF (see `clean_exif`).
+
+    Raises:
+        OutputError: The extension is not written, or the file cannot be written.
     """
     kind = _kind(path)
     bits = _depth(kind, info, bits)
@@ -113,13 +134,13 @@ def write_rgba(
         pixels = _linear_rgba(rgb, alpha, info, premultiply, keep_hidden, single)
         write_exr(path, pixels, {ALPHA_ATTRIBUTE: meaning}, info.exr, _chromaticities(info))
         return
-    rgb, alpha = _shown(rgb, info), _shown(alpha, info)
+    rgb, alpha = _crop_to_display(rgb, info), _crop_to_display(alpha, info)
 
     def strip(y0: int, y1: int) -> Array:
         colour, opacity = _integer(rgb[y0:y1], info, bits), quantise(alpha[y0:y1], bits)
         return pack_rgba(colour, opacity, premultiply=premultiply, keep_hidden=keep_hidden)
 
-    _write_integer(path, kind, strip, (*alpha.shape, 4), bits, _cleaned(info, keep_metadata), meaning)
+    _write_integer(path, kind, strip, (*alpha.shape, 4), bits, _clean_info(info, keep_metadata), meaning)
 
 
 def write_rgb(
@@ -131,9 +152,9 @@ def write_rgb(
     exr_float: bool | None = None,
     keep_metadata: bool = False,
 ) -> None:
-    """Write colour (H, W, 3) in its stored type: JPEG (quality 92, 4:4:4), PNG, TIFF, WebP (lossless) or EXR (linear).
+    """Write colour (H, W, 3) as JPEG (quality 92, 4:4:4), PNG, TIFF, WebP (lossless) or EXR (linear), by the extension.
 
-    Depths and EXIF as for `write_rgba`; JPEG and WebP are 8-bit.
+    Arguments and errors as for `write_rgba`; JPEG and WebP have 8 bits.
     """
     kind = _kind(path)
     bits = _depth(kind, info, bits)
@@ -144,22 +165,23 @@ def write_rgb(
             out[y : y + 64] = to_linear(rgb[y : y + 64], info.linear, info.icc)
         write_exr(path, out, None, info.exr, _chromaticities(info))
         return
-    rgb = _shown(rgb, info)
+    rgb = _crop_to_display(rgb, info)
 
     def strip(y0: int, y1: int) -> Array:
         return _integer(rgb[y0:y1], info, bits)
 
-    _write_integer(path, kind, strip, rgb.shape, bits, _cleaned(info, keep_metadata), None)
+    _write_integer(path, kind, strip, rgb.shape, bits, _clean_info(info, keep_metadata), None)
 
 
-def _depth(kind: str, info: PictureInfo, asked: int | None) -> int:
-    """Bits of each sample: 8 where the format holds no more, else what was asked for, else the picture's."""
+def _depth(kind: str, info: PictureInfo, bits: int | None) -> int:
+    """Bits of a sample: 8 where the format holds no more, else `bits`, else the picture's."""
     if kind in ("jpeg", "webp"):
         return 8
-    return asked or (8 if info.dtype == "uint8" else 16)
+    return bits or (8 if info.dtype == "uint8" else 16)
 
 
-def _cleaned(info: PictureInfo, keep_metadata: bool) -> PictureInfo:
+def _clean_info(info: PictureInfo, keep_metadata: bool) -> PictureInfo:
+    """`info` with the EXIF that may be written."""
     return replace(info, exif=clean_exif(info.exif, keep_metadata))
 
 
@@ -176,12 +198,12 @@ def _wants_float(info: PictureInfo) -> bool:
 
 
 def _chromaticities(info: PictureInfo) -> Chromaticities | None:
-    """Of the linear light that is written: a linear picture's own, else Rec. 709's, which is what None means."""
+    """Of the linear light that is written: a linear picture's own, else None, which means Rec. 709's."""
     return info.chromaticities if info.linear else None
 
 
-def _shown(array: Array, info: PictureInfo | None) -> Array:
-    """What lies within the display window: formats other than EXR hold no more."""
+def _crop_to_display(array: Array, info: PictureInfo | None) -> Array:
+    """The part of an array within the display window: formats other than EXR hold no more."""
     if info is None or info.exr is None or info.exr.data == info.exr.display:
         return array
     return array[info.exr.shown]
@@ -238,7 +260,7 @@ def _write_pillow(path: PathLike, kind: str, pixels: Array, info: PictureInfo) -
     options: dict[str, Any] = dict(_PILLOW_OPTIONS[kind])
     if info.icc:
         options["icc_profile"] = info.icc
-    if info.exif and len(info.exif) < 65000:
+    if info.exif and len(info.exif) < _EXIF_LIMIT:
         options["exif"] = PREFIX + info.exif
     with atomic_write(path) as temporary:
         image.save(temporary, kind, **options)

@@ -177,7 +177,8 @@ def _edge(file: Path, which: int) -> Fraction:
     if not stamps:
         raise InputError(f"The segment '{file}' holds no frame.", "Encode it again.")
     pts, duration = sorted(stamps)[which]
-    return (pts - (0 if which == 0 else -duration)) * Fraction(stream.time_base)
+    ticks: int = pts if which == 0 else pts + duration
+    return ticks * Fraction(stream.time_base)
 
 
 @contextlib.contextmanager

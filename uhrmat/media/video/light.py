@@ -18,6 +18,7 @@ from uhrmat.core.errors import OutputError
 from uhrmat.media.colour import srgb_decode
 from uhrmat.media.icc import REC709, Chromaticities
 from uhrmat.media.png_colour import PRIMARIES, png_profile
+from uhrmat.media.transfer import HLG_WHITE, PQ_PEAK_NITS, WHITE_NITS, hlg_to_light, pq_to_light
 from uhrmat.media.video.types import Array, ColourTags, FloatArray
 
 _XYZ: Chromaticities = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 1 / 3, 1 / 3)
@@ -35,7 +36,6 @@ _PQ, _HLG, _DCI, _SMPTE240M = 16, 18, 17, 7
 _NAMES = {9: "logarithmic", 10: "logarithmic", _PQ: "PQ", _HLG: "HLG", 4: "gamma 2.2", 5: "gamma 2.8", _DCI: "DCI"}
 _SMALL = (1, 5, 6, 7)
 """Primaries that stills need not state: those of BT.709 and of standard definition."""
-_WHITE_NITS, _HLG_WHITE = 203.0, 0.75
 
 
 def is_plain(tags: ColourTags | None) -> bool:
@@ -79,11 +79,9 @@ def curve(signal: npt.NDArray[np.floating], transfer: int) -> FloatArray:
     """Light for a signal in [0, 1] under an H.273 transfer that `check_known` lets pass."""
     x = np.asarray(signal, np.float64)
     if transfer == _PQ:
-        power = x ** (1 / 78.84375)
-        light = (np.maximum(power - 0.8359375, 0) / (18.8515625 - 18.6875 * power)) ** (1 / 0.1593017578125)
-        light *= 10000 / _WHITE_NITS
+        light = pq_to_light(x) * (PQ_PEAK_NITS / WHITE_NITS)
     elif transfer == _HLG:
-        light = _hlg(x) / _hlg(np.float64(_HLG_WHITE))
+        light = hlg_to_light(x) / hlg_to_light(np.float64(HLG_WHITE))
     elif transfer in _LOG:
         light = np.where(x > 0, 10 ** (_LOG[transfer] * (x - 1)), 0.0)
     elif transfer in _POWER:
@@ -95,11 +93,6 @@ def curve(signal: npt.NDArray[np.floating], transfer: int) -> FloatArray:
     else:
         return srgb_decode(x)
     return np.asarray(light, np.float32)
-
-
-def _hlg(x: npt.NDArray[np.float64] | np.float64) -> npt.NDArray[np.float64]:
-    a, b, c = 0.17883277, 0.28466892, 0.55991073
-    return np.asarray(np.where(x <= 0.5, x * x / 3, (np.exp((x - c) / a) + b) / 12))
 
 
 def png_colour_of(tags: ColourTags | None) -> tuple[tuple[tuple[bytes, bytes], ...], bytes | None]:
