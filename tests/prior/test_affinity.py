@@ -8,7 +8,6 @@ import pytest
 from uhrmat.core.errors import InputError
 from uhrmat.prior.base import LowResHints
 from uhrmat.prior.choose import AFFINITY_PRIORS
-from uhrmat.prior.closed_form import affinity
 from uhrmat.prior.closed_form.affinity import AffinityPrior, solve
 
 
@@ -35,15 +34,15 @@ def test_closed_form_recovers_a_colour_line() -> None:
     assert np.abs(AffinityPrior()(image, LowResHints(trimap)).alpha - true).max() < 0.02
 
 
-def test_ties_carry_alpha_across_a_gap_that_stops_the_closed_form() -> None:
+def test_non_local_affinities_reach_across_a_gap_that_stops_the_closed_form() -> None:
     """An unknown patch of the foreground's colour behind a wall of known background: only like pixels know it."""
     image, _, trimap = _scene()
     image[5:35, 6:10] = image[0, -1]
     image += np.random.default_rng(0).uniform(0, 0.1, image.shape).astype(np.float32)
     trimap[:, 2:20], trimap[:, 20:23] = 128, 0
     hints = LowResHints(trimap)
-    closed, tied = (AffinityPrior(name)(image, hints).alpha[5:35, 6:10] for name in ("closed-form", "closed-form+knn"))
-    assert closed.mean() < 0.1 and tied.mean() > 0.6
+    closed, knn = (AffinityPrior(name)(image, hints).alpha[5:35, 6:10] for name in ("closed-form", "closed-form+knn"))
+    assert closed.mean() < 0.1 and knn.mean() > 0.6
 
 
 def test_solving_in_the_bounding_box_changes_nothing() -> None:
@@ -52,7 +51,7 @@ def test_solving_in_the_bounding_box_changes_nothing() -> None:
     around = np.pad(trimap, 30, mode="edge")
     around[:30], around[-30:] = 0, 0
     boxed = AffinityPrior()(wide, LowResHints(around)).alpha
-    whole, _ = affinity.solve(wide, around)
+    whole, _ = solve(wide, around)
     assert np.abs(boxed - whole).max() < 1e-3
 
 
@@ -62,7 +61,7 @@ def test_a_trimap_of_one_kind_needs_no_solver(value: int, alpha: float) -> None:
     assert (found.alpha == alpha).all()
 
 
-def test_without_foreground_the_closed_form_takes_what_is_open_for_background() -> None:
+def test_without_foreground_the_closed_form_takes_the_unknown_region_for_background() -> None:
     trimap = np.zeros((6, 6), np.uint8)
     trimap[2:4, 2:4] = 128
     found = AffinityPrior()(np.random.default_rng(0).random((6, 6, 3), np.float32), LowResHints(trimap))

@@ -1,4 +1,4 @@
-"""The pull of a trimap's outline: where it goes, where there is none, what it decides."""
+"""The data term from the trimap's boundary: where it pulls, where it does not, what it decides."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from uhrmat.prior.base import LowResHints
-from uhrmat.prior.closed_form.affinity import AffinityPrior
-from uhrmat.prior.closed_form.boundary_data_term import WEIGHT, boundary_data_term
+from uhrmat.prior.closed_form.affinity import AffinityPrior, ClosedFormParams
+from uhrmat.prior.closed_form.boundary_data_term import BOUNDARY_DEFAULTS, BoundaryDataTermParams, boundary_data_term
 
 
 def _from_middle() -> np.ndarray:
@@ -22,7 +22,7 @@ def _disc() -> np.ndarray:
 
 
 def _with_flag(rows: slice = slice(50, 70)) -> tuple[np.ndarray, np.ndarray]:
-    """The disc with a part beside it that is open all over, 4 pixels wider than `flag` on every side."""
+    """The disc with a part beside it that is unknown all over, 4 pixels wider than `flag` on every side."""
     trimap, flag = _disc(), np.zeros((120, 160), bool)
     flag[rows, 112:128] = True
     trimap[rows.start - 4 : rows.stop + 4, 108:132] = 128
@@ -34,10 +34,10 @@ def test_away_from_the_background_is_foreground() -> None:
     weight, aim = boundary_data_term(trimap)
     away = _from_middle()[trimap == 128] - 30  # 0 at the foreground, 10 at the background
     assert weight.shape == aim.shape == away.shape
-    assert weight.min() >= 0 and weight.max() == WEIGHT
+    assert weight.min() >= 0 and weight.max() == BOUNDARY_DEFAULTS.weight
     assert (aim[away < 6] == 1).all() and (aim[away > 9] == 0).all()
-    assert (weight[away < 4] == WEIGHT).all()
-    assert weight[np.abs(away - 7.5) < 0.3].max() < 0.1 * WEIGHT
+    assert (weight[away < 4] == BOUNDARY_DEFAULTS.weight).all()
+    assert weight[np.abs(away - 7.5) < 0.3].max() < 0.1 * BOUNDARY_DEFAULTS.weight
 
 
 def test_the_same_at_any_size_and_beside_empty_background() -> None:
@@ -50,22 +50,22 @@ def test_the_same_at_any_size_and_beside_empty_background() -> None:
         assert abs(one.mean() - other.mean()) < 0.1 * one.mean()
 
 
-def test_strokes_say_nothing() -> None:
-    """A stroke on the subject and the picture's rim as background: everything between is open."""
+def test_strokes_have_no_data_term() -> None:
+    """A stroke on the subject and the picture's rim as background: everything between is unknown."""
     trimap = np.full((120, 160), 128, np.uint8)
     trimap[:3], trimap[-3:], trimap[:, :3], trimap[:, -3:] = 0, 0, 0, 0
     trimap[59:61, 60:100] = 255
     assert not boundary_data_term(trimap)[0].any()
 
 
-def test_background_that_was_left_open_takes_the_pull_away() -> None:
+def test_unknown_background_takes_the_data_term_away() -> None:
     trimap = _disc()
     assert boundary_data_term(trimap)[0].any()
     trimap[:, :50][trimap[:, :50] == 0] = 128
     assert not boundary_data_term(trimap)[0].any()
 
 
-def test_nothing_is_pulled_far_from_either_side() -> None:
+def test_pixels_far_from_either_side_have_no_data_term() -> None:
     trimap, _ = _with_flag(slice(20, 70))
     weight, _ = boundary_data_term(trimap)
     rows, columns = np.nonzero(trimap == 128)
@@ -74,14 +74,14 @@ def test_nothing_is_pulled_far_from_either_side() -> None:
     assert inner.sum() > 100 and not weight[inner].any()
 
 
-def test_without_background_it_says_nothing() -> None:
+def test_without_background_there_is_no_data_term() -> None:
     trimap = np.full((20, 20), 255, np.uint8)
     trimap[5:9, 5:9] = 128
     weight, aim = boundary_data_term(trimap)
     assert weight.shape == (16,) and not weight.any() and not aim.any()
 
 
-def test_without_foreground_the_middle_of_what_is_open_is_pulled_as_strongly_at_any_size() -> None:
+def test_without_foreground_the_data_term_is_as_strong_at_any_size() -> None:
     trimap = np.where(_from_middle() < 40, 128, 0).astype(np.uint8)
     weight, aim = boundary_data_term(trimap)
     away = _from_middle()[trimap == 128]
@@ -91,8 +91,8 @@ def test_without_foreground_the_middle_of_what_is_open_is_pulled_as_strongly_at_
 
 
 @pytest.mark.parametrize("exchanged", [False, True])
-def test_lace_without_any_known_foreground_is_found(exchanged: bool) -> None:
-    """Bars of one colour, gaps that show the background, all of it open; and a background seen through such bars."""
+def test_lace_without_any_known_foreground(exchanged: bool) -> None:
+    """Bars of one colour, gaps that show the background, all of it unknown; and a background seen through such bars."""
     rows, columns = np.mgrid[:90, :90]
     inside = (np.abs(rows - 45) < 30) & (np.abs(columns - 45) < 30)
     bars = inside & ((rows // 6 % 2 == 0) | (columns // 6 % 2 == 0))
@@ -106,8 +106,8 @@ def test_lace_without_any_known_foreground_is_found(exchanged: bool) -> None:
     assert "background" in found.notes[0] if exchanged else "foreground" in found.notes[0]
 
 
-def test_a_part_of_no_known_colour_goes_to_the_subject(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Like neither side and cut off from both by hard edges: without the pull it is the background's."""
+def test_a_part_of_no_known_colour_goes_to_the_subject() -> None:
+    """Like neither side and cut off from both by hard edges: without the data term it is the background's."""
     trimap, flag = _with_flag()
     rng = np.random.default_rng(2)
     image = np.zeros((*trimap.shape, 3), np.float32)
@@ -117,7 +117,7 @@ def test_a_part_of_no_known_colour_goes_to_the_subject(monkeypatch: pytest.Monke
     image += rng.uniform(0, 0.03, image.shape).astype(np.float32)
     around = (trimap == 128) & ~flag & (np.mgrid[:120, :160][1] > 117)
     pulled = AffinityPrior("closed-form+knn")(image, LowResHints(trimap)).alpha
-    monkeypatch.setattr("uhrmat.prior.closed_form.boundary_data_term.WEIGHT", 0.0)
-    alone = AffinityPrior("closed-form+knn")(image, LowResHints(trimap)).alpha
+    without = ClosedFormParams(boundary=BoundaryDataTermParams(weight=0.0))
+    alone = AffinityPrior("closed-form+knn", params=without)(image, LowResHints(trimap)).alpha
     assert alone[flag].mean() < 0.1 and pulled[flag].mean() > 0.6
     assert pulled[around].mean() < 0.05

@@ -1,10 +1,10 @@
-"""Ties between unknown pixels that look alike: their number, their symmetry, what they join."""
+"""Non-local affinities between unknown pixels that look alike: number, symmetry, what they join, re-weighting."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from uhrmat.prior.closed_form.knn_affinities import COUNT, knn_affinities, reweighted_laplacian
+from uhrmat.prior.closed_form.knn_affinities import KNN_DEFAULTS, knn_affinities, reweighted_laplacian
 
 
 def _stripes() -> tuple[np.ndarray, np.ndarray]:
@@ -18,7 +18,7 @@ def _stripes() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _matrix(image: np.ndarray, unknown: np.ndarray) -> np.ndarray:
-    """The Laplacian of the ties, in full."""
+    """The Laplacian of the affinities, in full."""
     n = int(unknown.sum())
     return reweighted_laplacian(knn_affinities(image, unknown), np.zeros(n), np.inf)(np.eye(n))
 
@@ -29,11 +29,11 @@ def test_a_symmetric_laplacian() -> None:
     assert found.shape == (unknown.sum(),) * 2
     assert np.abs(found - found.T).max() < 1e-12
     assert np.abs(found.sum(1)).max() < 1e-12
-    ties = np.diag(np.diag(found)) - found
-    assert ties.min() >= 0 and abs(ties.sum() / len(ties) - 1) < 1e-6
+    affinities = np.diag(np.diag(found)) - found
+    assert affinities.min() >= 0 and abs(affinities.sum() / len(affinities) - 1) < 1e-6
 
 
-def test_like_pixels_are_tied_and_others_are_not() -> None:
+def test_like_pixels_have_affinities_and_others_have_none() -> None:
     image, unknown = _stripes()
     bright = image[unknown][:, 0] > 0.4
     found = _matrix(image, unknown)
@@ -47,23 +47,23 @@ def test_fewer_pixels_than_neighbours() -> None:
     image, unknown = _stripes()
     unknown[:] = False
     unknown[5, 5:7] = True
-    assert COUNT > 2
+    assert KNN_DEFAULTS.neighbours > 2
     found = _matrix(image, unknown)
     assert np.allclose(found, np.array([[1, -1], [-1, 1]]) * found[0, 0]) and found[0, 0] > 0
     unknown[5, 6] = False
     assert _matrix(image, unknown) == [[0]]
 
 
-def test_ties_that_a_solution_contradicts_fall() -> None:
-    """Half the pixels of either colour at 0 and half at 1: ties within a half stay, those between them go."""
+def test_affinities_that_a_solution_contradicts_fall() -> None:
+    """Half the pixels of either colour at 0 and half at 1: affinities within a half stay, those between them go."""
     image, unknown = _stripes()
-    ties = knn_affinities(image, unknown)
+    affinities = knn_affinities(image, unknown)
     alpha = (np.arange(int(unknown.sum())) // 2 % 2).astype(np.float64)
-    plain, held = (reweighted_laplacian(ties, alpha, spread)(np.eye(len(alpha))) for spread in (np.inf, 0.1))
+    plain, held = (reweighted_laplacian(affinities, alpha, scale)(np.eye(len(alpha))) for scale in (np.inf, 0.1))
     assert np.abs(held - held.T).max() < 1e-12
     assert np.abs(held.sum(1)).max() < 1e-12
-    tied = (plain != 0) & ~np.eye(len(alpha), dtype=bool)
-    apart = tied & (alpha[:, None] != alpha)
-    assert apart.sum() > 100 and (tied & ~apart).sum() > 100
-    assert np.allclose(held[tied & ~apart], plain[tied & ~apart])
+    joined = (plain != 0) & ~np.eye(len(alpha), dtype=bool)
+    apart = joined & (alpha[:, None] != alpha)
+    assert apart.sum() > 100 and (joined & ~apart).sum() > 100
+    assert np.allclose(held[joined & ~apart], plain[joined & ~apart])
     assert np.abs(held[apart] / plain[apart]).max() < 0.01

@@ -16,10 +16,10 @@ class WorkingSizeParams:
     """Working size of priors that name none of their own.
 
     Attributes:
-        short_side: pixels on the short side of the downsampled picture. `--working-size` replaces it. 768 lost nothing
-            against 1024, and 512 was worse, with `closed-form+knn` on composites of 5 to 9 megapixels
-            (`python -m benchmarks.quality uhr`, docs/quality.md). Time and memory of affinity priors grow with its
-            square.
+        short_side: pixels on the short side of the downsampled picture. `--working-size` replaces it. 768 lost
+            nothing against 1024, and 512 was worse, with `closed-form+knn` on composites of 5 to 9 megapixels
+            (`python -m benchmarks.quality uhr`, docs/research/prior.md). Time and memory of affinity priors grow with
+            its square.
         keep_up_to: pictures of up to this many times `short_side` are not downsampled unless a size is given. Not
             tuned.
     """

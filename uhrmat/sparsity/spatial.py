@@ -28,8 +28,8 @@ class SpatialSparsityParams:
             trained with it.
         high: a low-resolution alpha from this on is taken as known foreground. In (0.5, 1]. As `low`.
         kernel: side of the dilation, pixels of full resolution, odd: 15 reaches 7 pixels to each side. The paper's
-            value (§4.4); measured by `python -m benchmarks.ablation --parts dilation`, see docs/quality.md. A larger
-            one costs time and memory, a smaller one takes known colours out of the refiner's sight.
+            value (§4.4); measured by `python -m benchmarks.ablation --parts dilation`, see docs/research/refiners.md.
+            A larger one costs time and memory, a smaller one takes known colours out of the refiner's sight.
     """
 
     low: float = 0.01

@@ -27,8 +27,8 @@ _THUMBNAIL = (32, 24)
 class TemporalParams:
     """Parameters of temporal sparsity. Differences and noise are in [0, 1] of full scale.
 
-    Chosen by `python -m benchmarks.clip --noise 0 1 2 4 --modes off on`, see docs/clips.md. All may be changed: a
-    larger threshold computes less and keeps more of the last frame's alpha.
+    Chosen by `python -m benchmarks.clip --noise 0 1 2 4 --modes off on`, see docs/research/clips.md. All may
+    be changed: a larger threshold computes less and keeps more of the last frame's alpha.
 
     Attributes:
         threshold: difference of any channel from which on a pixel is active. The paper's value. `--threshold` of

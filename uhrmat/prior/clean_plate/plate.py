@@ -1,105 +1,186 @@
 """Background matting from a clean plate: what differs from the plate is foreground, by as much as it differs.
 
-The plate is registered first (`register_plate`). What differs less than noise, misplacement and compression explain is
-background; what differs clearly is foreground; between them a closed form decides (Levin et al., see `affinity`), and
-the plate's own word is weighed in: with B known and F carried over from beside, alpha is the place of a pixel on the
-line between the two (Qian, Sezan, ICIP 1999, for the idea of differences as alpha).
+The plate is registered first (`register_plate`). What differs less than noise, misregistration and compression explain
+is background; what differs clearly is foreground. Between them the closed form (Levin et al., see
+`closed_form.affinity`) and the plate decide together: with B known and F extended from beside, alpha is the position of
+a pixel's colour on the line between the two (Qian, Sezan, "Video Background Replacement without a Blue Screen", ICIP
+1999, for differences as alpha).
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from uhrmat.core.errors import InputError
 from uhrmat.prior.base import LowResHints, PriorResult, constrain_alpha
-from uhrmat.prior.clean_plate.register import register_plate
+from uhrmat.prior.clean_plate.register import REGISTRATION_DEFAULTS, RegistrationParams, register_plate
 from uhrmat.prior.closed_form.affinity import Solver, solve
 from uhrmat.prior.pull_push import pull_push
 
-BACK, FRONT = 3.0, 9.0
-"""Differences in units of what noise explains, below which a pixel is background, above which it is foreground."""
-MISPLACED = 0.35
-"""Pixels by which the plate may still be off after registration."""
-AWAY = 0.06
-"""Distance from the line between foreground and background colour at which its word counts half."""
-_SPECK, _BAND, _DEEP = 0.01, 0.012, 0.05
-_LINE = 0.003
-_LEFT, _FLOOR = 0.28, 6 / 255
-"""What a blur of one pixel leaves of white noise; the least noise reckoned with: compression, flicker."""
+
+@dataclass(frozen=True, kw_only=True)
+class CleanPlateParams:
+    """Parameters of matting from a clean plate. Shares of the short side are of the downsampled picture.
+
+    Not tuned by a command; `tests/prior/test_plate.py` holds them to composites with known alpha. All may be changed.
+
+    Attributes:
+        background_ratio: difference, in units of what noise and misregistration explain, below which a pixel is
+            background.
+        foreground_ratio: the same above which a pixel is foreground.
+        misregistration: pixels by which the plate may still be off after registration.
+        least_noise: least standard deviation of the noise, in [0, 1]: compression, flicker.
+        blurred_noise: share of white noise that a Gaussian blur with a standard deviation of 1 pixel leaves.
+        speck: diameter of the parts and holes that are dropped, as a share of the short side.
+        band: how far known foreground is eroded, as a share of the short side; background by half of it.
+        mixed_depth: how far from its edge what differs clearly may still be a mixture with the plate, as a share of the
+            short side; at least `least_mixed_depth` pixels.
+        least_mixed_depth: pixels.
+        mixed_alpha: position on the colour line below which it is a mixture.
+        mixed_trust: trust in that position from which on it counts.
+        line_length: squared distance of the two colours, in [0, 3], at which their line is trusted by half.
+        line_distance: distance from the line, in [0, 1], at which it is trusted by half.
+        solid: alpha of the closed form from which on a pixel's colour is taken for the foreground's.
+    """
+
+    background_ratio: float = 3.0
+    foreground_ratio: float = 9.0
+    misregistration: float = 0.35
+    least_noise: float = 6 / 255
+    blurred_noise: float = 0.28
+    speck: float = 0.01
+    band: float = 0.012
+    mixed_depth: float = 0.05
+    least_mixed_depth: float = 4.0
+    mixed_alpha: float = 0.9
+    mixed_trust: float = 0.5
+    line_length: float = 0.003
+    line_distance: float = 0.06
+    solid: float = 0.95
+
+
+CLEAN_PLATE_DEFAULTS = CleanPlateParams()
 
 
 class PlatePrior:
-    """A clean plate as a prior. solver: what solves the closed form in the unsure region."""
+    """A clean plate as a prior.
+
+    Args:
+        solver: of the closed form in the unknown region, by default `closed_form.affinity.solve` in this process.
+        params: of the matting.
+        registration: of the plate.
+    """
 
     name = "plate"
     working_size: int | None = None
 
-    def __init__(self, solver: Solver | None = None) -> None:
+    def __init__(
+        self,
+        solver: Solver | None = None,
+        params: CleanPlateParams = CLEAN_PLATE_DEFAULTS,
+        registration: RegistrationParams = REGISTRATION_DEFAULTS,
+    ) -> None:
         self._solve: Solver = solver or solve
+        self._params, self._registration = params, registration
 
     def __call__(self, small: np.ndarray, hints: LowResHints) -> PriorResult:
         if hints.plate is None:
-            raise InputError("The prior plate needs a clean plate.", "Give --plate: the scene without its subject.")
-        plate, notes = register_plate(small, hints.plate)
-        trimap = difference_trimap(small, plate)
+            raise InputError("The prior plate needs a clean plate.", "Give a plate: the scene without its subject.")
+        plate, notes = register_plate(small, hints.plate, self._registration)
+        trimap = difference_trimap(small, plate, self._params)
         if hints.trimap is not None:
             trimap = np.where(hints.trimap == 128, trimap, hints.trimap)
         if not (trimap == 128).any():
             return PriorResult((trimap == 255).astype(np.float32), self.name, notes)
-        alpha, more = known_background_alpha(small, plate, trimap, self._solve)
+        alpha, more = known_background_alpha(small, plate, trimap, self._solve, self._params)
         return PriorResult(constrain_alpha(alpha, hints.trimap), self.name, [*notes, *more])
 
 
-def difference_trimap(picture: np.ndarray, plate: np.ndarray) -> np.ndarray:
-    """(h, w) uint8 {0, 128, 255} from what differs between two registered pictures (h, w, 3) in [0, 1]."""
+def difference_trimap(
+    picture: np.ndarray, plate: np.ndarray, params: CleanPlateParams = CLEAN_PLATE_DEFAULTS
+) -> np.ndarray:
+    """Trimap from what differs between a picture and its plate.
+
+    Args:
+        picture: (h, w, 3) float32 in [0, 1].
+        plate: the same, registered.
+        params: of the matting.
+
+    Returns:
+        (h, w) uint8 {0, 128, 255}.
+    """
     off = cv2.GaussianBlur(picture - plate, (0, 0), 1.0)
     slope = sum(np.abs(cv2.Sobel(plate, cv2.CV_32F, *axis, ksize=3, scale=1 / 8)) for axis in ((1, 0), (0, 1)))
-    noise = _LEFT * max(_noise(picture - plate), _FLOOR)
-    ratio = np.abs(off / np.sqrt(noise**2 + np.square(MISPLACED * slope))).max(-1)
+    noise = params.blurred_noise * max(_noise(picture - plate), params.least_noise)
+    ratio = np.abs(off / np.sqrt(noise**2 + np.square(params.misregistration * slope))).max(-1)
     side = min(ratio.shape)
-    back, front = _despeckled(ratio < BACK, side), _despeckled(ratio > FRONT, side)
+    least = max(4, round((params.speck * side) ** 2))
+    back = _remove_specks(ratio < params.background_ratio, least)
+    front = _remove_specks(ratio > params.foreground_ratio, least)
     trimap = np.full(ratio.shape, 128, np.uint8)
-    radius = max(2, round(_BAND * side))
-    trimap[_inner(back, max(1, radius // 2))] = 0
-    trimap[_inner(front, radius) & ~_mixed(picture, plate, front)] = 255
+    radius = max(2, round(params.band * side))
+    trimap[_erode(back, max(1, radius // 2))] = 0
+    trimap[_erode(front, radius) & ~_mixed(picture, plate, front, params)] = 255
     return trimap
 
 
-def _mixed(picture: np.ndarray, plate: np.ndarray, front: np.ndarray) -> np.ndarray:
+def _mixed(picture: np.ndarray, plate: np.ndarray, front: np.ndarray, params: CleanPlateParams) -> np.ndarray:
     """(h, w) bool: what differs from the plate like foreground, but lies between it and the foreground further in."""
     depth = cv2.distanceTransform(front.astype(np.uint8), cv2.DIST_L2, 3)
-    far = max(4.0, _DEEP * min(front.shape))
-    place, trust = colour_line_alpha(picture, pull_push(picture, np.square(np.clip(depth / far, 0, 1))), plate)
-    return (cv2.blur(place, (3, 3)) < 0.9) & (trust > 0.5) & (depth < far)
+    far = max(params.least_mixed_depth, params.mixed_depth * min(front.shape))
+    inner = pull_push(picture, np.square(np.clip(depth / far, 0, 1)))
+    place, trust = colour_line_alpha(picture, inner, plate, params)
+    return np.asarray((cv2.blur(place, (3, 3)) < params.mixed_alpha) & (trust > params.mixed_trust) & (depth < far))
 
 
-def colour_line_alpha(picture: np.ndarray, front: np.ndarray, back: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where colours lie between a background and a foreground colour, in [0, 1], and how far that is to be trusted.
+def colour_line_alpha(
+    picture: np.ndarray, front: np.ndarray, back: np.ndarray, params: CleanPlateParams = CLEAN_PLATE_DEFAULTS
+) -> tuple[np.ndarray, np.ndarray]:
+    """Alpha from the position of colours on the line between background and foreground colour.
 
-    All (h, w, 3) float32; returns two (h, w). Trust falls where the two colours are alike, and off their line.
+    Args:
+        picture: (h, w, 3) float32 in [0, 1].
+        front: the same, the foreground's colours.
+        back: the same, the background's colours.
+        params: of the matting.
+
+    Returns:
+        (h, w) float32 alpha in [0, 1]; and (h, w) float32 in [0, 1], how far it is to be trusted: less where the two
+        colours are alike, and off their line.
     """
     line = front - back
     length = np.square(line).sum(-1)
     place = np.clip(((picture - back) * line).sum(-1) / np.maximum(length, 1e-6), 0, 1)
     away = np.square(picture - back - place[..., None] * line).sum(-1)
-    return place, length / (length + _LINE) / (1 + away / AWAY**2)
+    return place, length / (length + params.line_length) / (1 + away / params.line_distance**2)
 
 
 def known_background_alpha(
-    picture: np.ndarray, background: np.ndarray, trimap: np.ndarray, solver: Solver
-) -> tuple[np.ndarray, list[str]]:
-    """(h, w) float32 alpha where the background is known, and notes: closed form and colour line, weighed.
+    picture: np.ndarray, background: np.ndarray, trimap: np.ndarray, solver: Solver,
+    params: CleanPlateParams = CLEAN_PLATE_DEFAULTS,
+) -> tuple[np.ndarray, list[str]]:  # fmt: skip
+    """Alpha where the background is known: closed form and colour line, averaged by the trust in the line.
 
-    picture, background: (h, w, 3) float32 in [0, 1]; trimap: (h, w) uint8 {0, 128, 255} with an unknown region.
+    Args:
+        picture: (h, w, 3) float32 in [0, 1].
+        background: the same.
+        trimap: (h, w) uint8 {0, 128, 255} with an unknown region.
+        solver: of the closed form.
+        params: of the matting.
+
+    Returns:
+        (h, w) float32 in [0, 1]; and notes for the user.
     """
     front = trimap == 255
     solved, notes = front.astype(np.float32), list[str]()
     if front.any() and (trimap == 0).any():
         solved, notes = solver(picture, trimap, "closed-form")
-    colour = pull_push(picture, (front | (solved > 0.95)).astype(np.float32))
-    place, share = colour_line_alpha(picture, colour, background)
-    alpha = share * place + (1 - share) * solved
+    colour = pull_push(picture, (front | (solved > params.solid)).astype(np.float32))
+    place, trust = colour_line_alpha(picture, colour, background, params)
+    alpha = trust * place + (1 - trust) * solved
     return constrain_alpha(alpha.astype(np.float32), trimap), notes
 
 
@@ -109,9 +190,8 @@ def _noise(off: np.ndarray) -> float:
     return 1.25 * float(np.quantile(cv2.blur(size, (9, 9)), 0.3))
 
 
-def _despeckled(region: np.ndarray, side: int) -> np.ndarray:
-    """Without parts, and without holes, smaller than a share of the picture's short side across."""
-    least = max(4, round((_SPECK * side) ** 2))
+def _remove_specks(region: np.ndarray, least: int) -> np.ndarray:
+    """Without parts, and without holes, of fewer than `least` pixels."""
     for value in (1, 0):
         flags = (region == value).astype(np.uint8)
         _, labels, stats, _ = cv2.connectedComponentsWithStats(flags, connectivity=4)
@@ -121,5 +201,7 @@ def _despeckled(region: np.ndarray, side: int) -> np.ndarray:
     return region
 
 
-def _inner(region: np.ndarray, radius: int) -> np.ndarray:
-    return region if region.all() else cv2.distanceTransform(region.astype(np.uint8), cv2.DIST_L2, 3) > radius
+def _erode(region: np.ndarray, radius: int) -> np.ndarray:
+    if region.all():
+        return region
+    return np.asarray(cv2.distanceTransform(region.astype(np.uint8), cv2.DIST_L2, 3) > radius)

@@ -1,10 +1,16 @@
-"""Affinity-based matting at working size, by PyMatting: closed form and its relatives. Weightless and known good.
+"""Affinity-based matting at working size, by PyMatting: the closed form and its relatives. They need no weights.
 
-closed-form: Levin, Lischinski, Weiss, CVPR 2006 / TPAMI 2008. closed-form+knn: the same with like pixels tied together,
-see `neighbours`, and what nothing else decides by the trimap's outline, see `outline`. knn: Chen, Li, Tang, CVPR 2012.
-lbdm: Zheng, Kambhamettu, ICCV 2009. rw: Grady et al., VIIP 2005. lkm: He, Sun, Tang, CVPR 2010, large kernels. The
-Laplacian is PyMatting's; the system is solved here on the unknown pixels' bounding box, to the accuracy that an alpha
-needs.
+* closed-form: Levin, Lischinski, Weiss, "A Closed-Form Solution to Natural Image Matting", TPAMI 2008,
+  https://doi.org/10.1109/TPAMI.2007.1177
+* closed-form+knn: the same with non-local affinities (`knn_affinities`) and a data term from the trimap's boundary
+  (`boundary_data_term`)
+* knn: Chen, Li, Tang, "KNN Matting", TPAMI 2013, https://doi.org/10.1109/TPAMI.2013.18
+* lbdm: Zheng, Kambhamettu, "Learning Based Digital Matting", ICCV 2009, https://doi.org/10.1109/ICCV.2009.5459326
+* lkm: He, Sun, Tang, "Fast Matting Using Large Kernel Matting Laplacian Matrices", CVPR 2010
+* rw: Grady, Schiwietz, Aharon, Westermann, "Random Walks for Interactive Alpha-Matting", VIIP 2005
+
+The Laplacians are PyMatting's. The system is solved here, for the unknown pixels in their bounding box only, and only
+as accurately as an alpha needs.
 """
 
 from __future__ import annotations
@@ -13,6 +19,7 @@ import importlib
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -20,48 +27,107 @@ import numpy as np
 
 from uhrmat.core.errors import InputError
 from uhrmat.core.printing import capture_output
-from uhrmat.prior.base import LowResHints, PriorResult
+from uhrmat.prior.base import LowResHints, PriorResult, constrain_alpha
 from uhrmat.prior.choose import AFFINITY_PRIORS, CLOSED_FORM_KNN
-from uhrmat.prior.closed_form.boundary_data_term import boundary_data_term
-from uhrmat.prior.closed_form.knn_affinities import knn_affinities, reweighted_laplacian
+from uhrmat.prior.closed_form.boundary_data_term import (
+    BOUNDARY_DEFAULTS,
+    BoundaryDataTermParams,
+    boundary_data_term,
+)
+from uhrmat.prior.closed_form.knn_affinities import KNN_DEFAULTS, KnnParams, knn_affinities, reweighted_laplacian
 
-RTOL, ROUGH = 1e-5, 1e-4
-"""Relative residual at which the solver stops (PyMatting's own default is 1e-7), and where it only has to say which
-ties hold."""
 Solver = Callable[[np.ndarray, np.ndarray, str], tuple[np.ndarray, list[str]]]
-TIES = ((0.03, np.inf), (0.024, 0.1), (0.018, 0.06))
-"""Weights of `neighbours` beside the closed form's Laplacian, one solution after the other, and the difference of alpha
-in the one before that breaks a tie: strong at first, so that what only like pixels know gets there, then robust."""
-LEAK = 0.04
-"""Alphas this close to 0 or 1 are taken for leaks where neighbours are tied, and the rest is stretched."""
-_SOLID, _FAINTEST = 0.99, 0.05
-"""Where no foreground is known, how solid it is at all must be taken from itself: this share of the open pixels is no
-more solid than what counts as opaque, unless even that is fainter than this."""
-_MARGIN, _HELD = 4, 100.0
-_DIAGONAL = 0.01
-"""What stands for the ties in the factor."""
-_KERNEL = 10
-"""Radius of the large kernels where the picture has room for them, pixels; PyMatting's default."""
-_SHIFTS = ((2e-3, (1e-4, 1e-3, 1e-2)), (1e-2, (1e-1, 1.0)))
-"""Discard thresholds of the incomplete factor, with the shifts tried: PyMatting's 1e-4 takes longer than it saves."""
+"""A function like `solve`: picture, trimap and name of the prior to alpha and notes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClosedFormParams:
+    """Parameters of the affinity priors. All may be changed; another value changes every matte made from a trimap.
+
+    Those marked K are of `closed-form+knn` alone and were chosen with `python -m benchmarks.quality low` on
+    photographs and `uhr` on composites, see docs/research/prior.md. The weights of the bundled refiners were trained
+    behind this prior, so measure the finished alpha too.
+
+    Attributes:
+        knn_steps: K. Pairs of the weight of the non-local affinities, against the Laplacian's own of about 1, and the
+            difference of alpha at which an affinity falls to a quarter (`reweighted_laplacian`). The system is solved
+            once for each pair, starting from the solution before: strong and all alike at first, so that alpha reaches
+            what only like pixels know, then weaker and robust.
+        leak: K. Alphas up to this far from 0 and 1 become 0 and 1 and the rest is stretched between them: affinities
+            between foreground and background of one colour leak that much. In [0, 0.5). Going from 0.02 to 0.03 and
+            0.04 took 1 and 2 % off the SAD on composites; a larger one cuts off faint hair.
+        opaque_quantile: K. Where the trimap knows one side only, the result is stretched until this quantile of the
+            unknown pixels is opaque.
+        faintest: K. But never by more than 1 / `faintest`.
+        knn: K. Parameters of the non-local affinities.
+        boundary: K. Parameters of the data term from the trimap's boundary.
+        tolerance: relative residual at which the conjugate gradient solver stops. PyMatting's default of 1e-7 is more
+            than 8 bits of alpha can show. Not tuned.
+        rough_tolerance: K. The same of all solutions but the last, which only decide the affinities' weights. Not
+            tuned.
+        max_steps: steps of the solver before it gives up; twice as many with Jacobi's preconditioner.
+        preconditioner: pairs of the discard threshold of the incomplete Cholesky factor and the shifts that are tried
+            with it, in order until one succeeds. PyMatting's threshold of 1e-4 takes longer than it saves. Changes the
+            time, not the result.
+        preconditioner_diagonal: K. What is added to the factored matrix's diagonal in place of the affinities, whose
+            Laplacian has a diagonal of about 1 times their weight. Changes the time, not the result.
+        margin: known pixels around the unknown ones that the solved bounding box holds, pixels. At least 2, the reach
+            of the Laplacian's 3 × 3 windows.
+        kernel_radius: of lkm, pixels; less in small pictures. PyMatting's default.
+        known_weight: of lkm, weight that holds known pixels at their alpha. PyMatting's default.
+    """
+
+    knn_steps: tuple[tuple[float, float], ...] = ((0.03, np.inf), (0.024, 0.1), (0.018, 0.06))
+    leak: float = 0.04
+    opaque_quantile: float = 0.99
+    faintest: float = 0.05
+    knn: KnnParams = KNN_DEFAULTS
+    boundary: BoundaryDataTermParams = BOUNDARY_DEFAULTS
+    tolerance: float = 1e-5
+    rough_tolerance: float = 1e-4
+    max_steps: int = 2000
+    preconditioner: tuple[tuple[float, tuple[float, ...]], ...] = ((2e-3, (1e-4, 1e-3, 1e-2)), (1e-2, (1e-1, 1.0)))
+    preconditioner_diagonal: float = 0.01
+    margin: int = 4
+    kernel_radius: int = 10
+    known_weight: float = 100.0
+
+
+CLOSED_FORM_DEFAULTS = ClosedFormParams()
 
 
 class AffinityPrior:
-    """One of `AFFINITY_PRIORS`. Needs a trimap. solver: what solves the system, by default `solve` in this process."""
+    """One of `AFFINITY_PRIORS` as a prior. Needs a trimap.
 
-    def __init__(self, name: str = "closed-form", solver: Solver | None = None) -> None:
+    Args:
+        name: of the prior.
+        solver: what solves the system, by default `solve` in this process. One in another process
+            (`worker.PriorProcess`) has the default parameters.
+        params: of the prior, and of `solve`.
+
+    Raises:
+        InputError: there is no such affinity prior.
+    """
+
+    def __init__(
+        self,
+        name: str = "closed-form",
+        solver: Solver | None = None,
+        params: ClosedFormParams = CLOSED_FORM_DEFAULTS,
+    ) -> None:
         if name not in AFFINITY_PRIORS:
             raise InputError(
                 f"There is no affinity prior called {name!r}.", f"Choose one of {', '.join(AFFINITY_PRIORS)}."
             )
         self.name = name
         self.working_size: int | None = None
-        self._solve: Solver = solver or solve
+        self._params = params
+        self._solve: Solver = solver or partial(solve, params=params)
 
     def __call__(self, small: np.ndarray, hints: LowResHints) -> PriorResult:
         trimap = hints.trimap
         if trimap is None:
-            raise InputError(f"The prior {self.name} needs a trimap or a mask.", "Give --trimap or --mask.")
+            raise InputError(f"The prior {self.name} needs a trimap or a mask.", "Give one, or choose another prior.")
         alpha = (trimap == 255).astype(np.float32)
         unknown = trimap == 128
         if not unknown.any():
@@ -70,57 +136,70 @@ class AffinityPrior:
         one_sided = len(known) > 0 and bool((known == known[0]).all())
         if not len(known) or (one_sided and self.name != CLOSED_FORM_KNN):
             alpha[unknown] = alpha[~unknown][0] if one_sided else 0.5
-            return PriorResult(
-                alpha, self.name, ["the trimap knows no foreground or no background: nothing to tell apart"]
-            )
-        turned = one_sided and known[0] == 255  # no background: the outline speaks for it as it does for a foreground
-        box = _bounding_box(unknown)
-        asked = np.where(unknown, 128, 0).astype(np.uint8) if turned else trimap
-        found, notes = self._solve(small[box], asked[box], self.name)
+            note = "the trimap knows no foreground or no background: nothing to tell apart"
+            return PriorResult(alpha, self.name, [note])
+        inverted = one_sided and known[0] == 255  # the boundary is one to a foreground: solve for 1 - alpha
+        box = _bounding_box(unknown, self._params.margin)
+        constraint = np.where(unknown, 128, 0).astype(np.uint8) if inverted else trimap
+        solved, notes = self._solve(small[box], constraint[box], self.name)
         if one_sided:
-            if not turned:
-                found = np.minimum(1, found / max(_FAINTEST, float(np.quantile(found[unknown[box]], _SOLID))))
-            side, colour = ("background", "black") if turned else ("foreground", "white")
-            told = f"the trimap knows no {side}, so its outline alone decided: paint {colour} what is surely {side}"
-            notes = [told, *notes]
-        alpha[box] = 1 - found if turned else found
+            if not inverted:
+                opaque = float(np.quantile(solved[unknown[box]], self._params.opaque_quantile))
+                solved = np.minimum(1, solved / max(self._params.faintest, opaque))
+            side, colour = ("background", "black") if inverted else ("foreground", "white")
+            note = f"the trimap knows no {side}, so its outline alone decided: paint {colour} what is surely {side}"
+            notes = [note, *notes]
+        alpha[box] = 1 - solved if inverted else solved
         return PriorResult(alpha, self.name, notes)
 
 
-def solve(image: np.ndarray, trimap: np.ndarray, name: str = "closed-form") -> tuple[np.ndarray, list[str]]:
-    """Alpha (h, w) float32 of a picture (h, w, 3) in [0, 1] with a trimap {0, 128, 255}, and notes for the user.
+def solve(
+    image: np.ndarray, trimap: np.ndarray, name: str = "closed-form", params: ClosedFormParams = CLOSED_FORM_DEFAULTS
+) -> tuple[np.ndarray, list[str]]:
+    """Alpha of a picture with a trimap, by an affinity prior.
 
-    Known pixels stay exactly 0 or 1. A preconditioner that fails is retried with stronger shifts, then replaced by
-    Jacobi's; an unfinished solution is better than none and says so.
+    A preconditioner that fails is retried with stronger shifts, then replaced by Jacobi's. A solution that has not
+    converged is returned with a note.
+
+    Args:
+        image: (h, w, 3) float in [0, 1].
+        trimap: (h, w) uint8 {0, 128, 255} with known and unknown pixels.
+        name: one of `AFFINITY_PRIORS`.
+        params: of the prior.
+
+    Returns:
+        (h, w) float32 in [0, 1], exactly 0 and 1 at known pixels; and notes for the user.
     """
     if name == "lkm":
-        return _large_kernels(image, trimap)
+        return _solve_large_kernels(image, trimap, params)
     unknown = (trimap == 128).ravel()
     laplacian = _laplacian(name)(image.astype(np.float64), ~unknown).tocsr()[unknown]
     system = laplacian[:, unknown].tocsc()
     right = -(laplacian[:, ~unknown] @ (trimap.ravel()[~unknown] == 255).astype(np.float64))
     alpha = (trimap == 255).astype(np.float32).ravel()
     if name == CLOSED_FORM_KNN:
-        found, notes = _tied(system, right, image, trimap)
+        solution, notes = _solve_with_knn(system, right, image, trimap, params)
     elif right.any():
-        found, notes = _conjugate_gradient(system, [lambda _: system], right)
+        solution, notes = _conjugate_gradient(system, [lambda _: system], right, params)
     else:  # nothing unknown lies beside foreground
         return alpha.reshape(trimap.shape), []
-    alpha[unknown] = np.clip(np.nan_to_num(found, nan=0.5), 0, 1)
+    alpha[unknown] = np.clip(np.nan_to_num(solution, nan=0.5), 0, 1)
     return alpha.reshape(trimap.shape), notes
 
 
-def _large_kernels(image: np.ndarray, trimap: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """The large-kernel Laplacian is a function, not a matrix: known pixels are held by a heavy weight."""
+def _solve_large_kernels(
+    image: np.ndarray, trimap: np.ndarray, params: ClosedFormParams
+) -> tuple[np.ndarray, list[str]]:
+    """lkm: its Laplacian is a function, not a matrix, so known pixels are held by a heavy weight."""
     from pymatting.laplacian.lkm_laplacian import lkm_laplacian
     from pymatting.solver.cg import cg
 
-    radius = min(_KERNEL, (min(trimap.shape) - 1) // 4)
+    radius = min(params.kernel_radius, (min(trimap.shape) - 1) // 4)
     if radius < 1:
-        return solve(image, trimap)
+        return solve(image, trimap, params=params)
     apply, diagonal = lkm_laplacian(image.astype(np.float64), radius=radius)
-    held, front = _HELD * (trimap.ravel() != 128), _HELD * (trimap.ravel() == 255)
-    best = front / _HELD
+    held, front = params.known_weight * (trimap.ravel() != 128), params.known_weight * (trimap.ravel() == 255)
+    best = front / params.known_weight
 
     def keep(_a: Any, x: np.ndarray, *_rest: Any) -> None:
         best[:] = x
@@ -128,16 +207,17 @@ def _large_kernels(image: np.ndarray, trimap: np.ndarray) -> tuple[np.ndarray, l
     notes = []
     try:
         best = cg(
-            lambda x: apply(x) + held * x, front, M=lambda x: x / (diagonal + held), rtol=RTOL, maxiter=2000,
-            callback=keep,
+            lambda x: apply(x) + held * x, front, M=lambda x: x / (diagonal + held), rtol=params.tolerance,
+            maxiter=params.max_steps, callback=keep,
         )  # fmt: skip
     except ValueError:
         notes = ["the prior's solver stopped before it converged"]
     alpha = np.clip(np.nan_to_num(best, nan=0.5), 0, 1).reshape(trimap.shape)
-    return np.where(trimap == 128, alpha, trimap > 128).astype(np.float32), notes
+    return constrain_alpha(alpha, trimap), notes
 
 
 def _laplacian(name: str) -> Callable[[np.ndarray, np.ndarray], Any]:
+    """PyMatting's Laplacian as a function of picture and known pixels."""
     part = "cf_laplacian" if name in ("closed-form", CLOSED_FORM_KNN) else f"{name}_laplacian"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -147,31 +227,37 @@ def _laplacian(name: str) -> Callable[[np.ndarray, np.ndarray], Any]:
     return lambda image, known: make(image)
 
 
-def _tied(system: Any, right: np.ndarray, image: np.ndarray, trimap: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """The solution with like pixels tied together, first by ties that are all alike, then by those that hold, and what
-    nothing else decides by the trimap's outline. The factor needs no more of the ties than their diagonal, about 1: it
-    takes as few steps as the whole system's, and is made while the neighbours are looked for."""
+def _solve_with_knn(
+    system: Any, right: np.ndarray, image: np.ndarray, trimap: np.ndarray, params: ClosedFormParams
+) -> tuple[np.ndarray, list[str]]:
+    """Closed form with non-local affinities, re-weighted from solution to solution, and the boundary's data term.
+
+    The preconditioner takes no more of the affinities than a diagonal in their place: it needs as few steps as the
+    whole system's, and is made while the neighbours are searched.
+    """
     from scipy import sparse
 
     with ThreadPoolExecutor(1) as pool:
-        ties = pool.submit(knn_affinities, image, trimap == 128)
-        pull, aim = boundary_data_term(trimap)
-        near = (system + _DIAGONAL * sparse.eye(len(right))).tocsc()
+        affinities = pool.submit(knn_affinities, image, trimap == 128, params.knn)
+        data_weight, target = boundary_data_term(trimap, params.boundary)
+        near = (system + params.preconditioner_diagonal * sparse.eye(len(right))).tocsc()
 
-        def tied(alpha: np.ndarray, weight: float, spread: float) -> Callable[[np.ndarray], np.ndarray]:
-            held = reweighted_laplacian(ties.result(), alpha, spread)
-            return lambda x: system @ x + weight * held(x) + pull * x
+        def with_knn(alpha: np.ndarray, weight: float, scale: float) -> Callable[[np.ndarray], np.ndarray]:
+            non_local = reweighted_laplacian(affinities.result(), alpha, scale)
+            return lambda x: system @ x + weight * non_local(x) + data_weight * x
 
-        steps = [partial(tied, weight=weight, spread=spread) for weight, spread in TIES]
-        found, notes = _conjugate_gradient(near, steps, right + pull * aim)
-    return (found - LEAK) / (1 - 2 * LEAK), notes
+        steps = [partial(with_knn, weight=weight, scale=scale) for weight, scale in params.knn_steps]
+        solution, notes = _conjugate_gradient(near, steps, right + data_weight * target, params)
+    return (solution - params.leak) / (1 - 2 * params.leak), notes
 
 
 def _conjugate_gradient(
-    near: Any, systems: Sequence[Callable[[np.ndarray], Any]], right: np.ndarray
+    near: Any, systems: Sequence[Callable[[np.ndarray], Any]], right: np.ndarray, params: ClosedFormParams
 ) -> tuple[np.ndarray, list[str]]:
-    """near: the systems, or what is like them, to be factored. systems: solved one after the other, each made from the
-    solution before (zeros at first) and begun there; the last one's is the answer."""
+    """The last solution of several systems. Each is made from the solution before (zeros at first) and starts there.
+
+    near: a matrix like the systems', to be factored as their preconditioner.
+    """
     from pymatting.preconditioner.ichol import ichol
     from pymatting.preconditioner.jacobi import jacobi
     from pymatting.solver.cg import cg
@@ -181,26 +267,26 @@ def _conjugate_gradient(
     def keep(_a: Any, x: np.ndarray, *_rest: Any) -> None:
         best[:] = x
 
-    def solved(inverse: Any, steps: int) -> np.ndarray:
+    def solve_all(inverse: Any, max_steps: int) -> np.ndarray:
         x = np.zeros_like(right)
         for index, system in enumerate(systems, 1):
-            rtol = RTOL if index == len(systems) else ROUGH
-            x = cg(system(x), right, x0=x, M=inverse, rtol=rtol, maxiter=steps, callback=keep)
+            rtol = params.tolerance if index == len(systems) else params.rough_tolerance
+            x = cg(system(x), right, x0=x, M=inverse, rtol=rtol, maxiter=max_steps, callback=keep)
         return x
 
-    for discard, shifts in _SHIFTS:
+    for discard, shifts in params.preconditioner:
         try:
             with capture_output():  # it prints a line for each shift that it tries
                 inverse = ichol(near, discard_threshold=discard, shifts=list(shifts))
-            return solved(inverse, 2000), []
+            return solve_all(inverse, params.max_steps), []
         except ValueError:
             continue
     try:
-        return solved(jacobi(near), 4000), []
+        return solve_all(jacobi(near), 2 * params.max_steps), []
     except ValueError:
         return best, ["the prior's solver stopped before it converged"]
 
 
-def _bounding_box(unknown: np.ndarray) -> tuple[slice, slice]:
+def _bounding_box(unknown: np.ndarray, margin: int) -> tuple[slice, slice]:
     rows, columns = np.flatnonzero(unknown.any(1)), np.flatnonzero(unknown.any(0))
-    return tuple(slice(max(0, i[0] - _MARGIN), i[-1] + _MARGIN + 1) for i in (rows, columns))  # type: ignore[return-value]
+    return tuple(slice(max(0, i[0] - margin), i[-1] + margin + 1) for i in (rows, columns))  # type: ignore[return-value]

@@ -1,4 +1,4 @@
-"""`lpn-trimap`: the prior that trimaps ask for, corrected by our own network (see `lpn_trimap.TrimapNet`)."""
+"""`lpn-trimap`: the closed form with non-local affinities, corrected by a network (see `networks.lpn_trimap`)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,16 @@ from uhrmat.prior.closed_form.affinity import AffinityPrior, Solver
 
 
 class CorrectedPrior:
-    """The network of a .safetensors file behind an affinity prior. Needs a trimap. solver: of that prior."""
+    """An affinity prior and the network that corrects it. Needs a trimap.
+
+    Args:
+        path: of the network, a .safetensors file.
+        solver: of the affinity prior, by default `affinity.solve` in this process.
+        device: torch device of the network.
+
+    Raises:
+        WeightsError: the file holds another network.
+    """
 
     name = "lpn-trimap"
     working_size: int | None = None
@@ -32,6 +41,6 @@ class CorrectedPrior:
         known = np.stack([hints.trimap == 255, hints.trimap == 0]).astype(np.float32)
         planes = (np.ascontiguousarray(small.transpose(2, 0, 1)), known, closed.alpha[None])
         with torch.inference_mode():
-            answer = self._net(*(torch.from_numpy(plane[None]).to(self._device) for plane in planes))
-            alpha = answer.logits.clamp(0, 1)[0, 0].cpu().numpy()
+            output = self._net(*(torch.from_numpy(plane[None]).to(self._device) for plane in planes))
+            alpha = output.logits.clamp(0, 1)[0, 0].cpu().numpy()
         return PriorResult(constrain_alpha(alpha, hints.trimap), self.name, closed.notes)

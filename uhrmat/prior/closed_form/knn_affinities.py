@@ -1,54 +1,85 @@
-"""Unknown pixels tied to those that look alike, near or far: a matte can cross gaps that stop a local method.
+"""Non-local affinities between unknown pixels that look alike: alpha can cross gaps that stop a local method.
 
-Neighbours in colour and place were used by Chen, Li, Tang, "KNN Matting", CVPR 2012; beside the matting Laplacian of
-Levin et al. in one energy, and among unknown pixels only, they are the "intra-U flow" of Aksoy, Aydin, Pollefeys,
-CVPR 2017, §3.3. Numbers and weights here were chosen on photographs, see docs/research/prior.md.
+Neighbours in colour and position are those of Chen, Li, Tang, "KNN Matting", TPAMI 2013,
+https://doi.org/10.1109/TPAMI.2013.18. Beside the matting Laplacian in one energy, and among unknown pixels only, they
+are the "intra-unknown" flow of Aksoy, Aydin, Pollefeys, "Designing Effective Inter-Pixel Information Flow for Natural
+Image Matting", CVPR 2017, §3.3, https://arxiv.org/abs/1707.05055. Here they are re-weighted between solutions (IRLS).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-COUNT = 10
-"""Neighbours of a pixel."""
-NEAR = 0.03
-"""Weight of a place, which goes from 0 to 1 across the picture, against colours in [0, 1]."""
+
+@dataclass(frozen=True, kw_only=True)
+class KnnParams:
+    """Parameters of the non-local affinities.
+
+    Attributes:
+        neighbours: nearest neighbours of a pixel. More cost time. Chosen on photographs (`python -m benchmarks.quality
+            low`).
+        position_weight: weight of a pixel's position, which goes from 0 to 1 across the picture, against colours in
+            [0, 1]. A larger one prefers near pixels. Chosen on photographs by the same command.
+    """
+
+    neighbours: int = 10
+    position_weight: float = 0.03
 
 
-def knn_affinities(image: np.ndarray, unknown: np.ndarray) -> Any:
-    """Ties of the n unknown pixels: (n, n) sparse in CSR, symmetric; those to a pixel's neighbours sum to about 1.
+KNN_DEFAULTS = KnnParams()
 
-    image: (h, w, 3) in [0, 1]; unknown: (h, w) bool, with n ≥ 1 pixels set.
+
+def knn_affinities(image: np.ndarray, unknown: np.ndarray, params: KnnParams = KNN_DEFAULTS) -> Any:
+    """Affinities between each unknown pixel and its nearest neighbours in colour and position.
+
+    Args:
+        image: (h, w, 3) float in [0, 1].
+        unknown: (h, w) bool, with n ≥ 1 pixels set.
+        params: number of neighbours and what counts as near.
+
+    Returns:
+        (n, n) scipy matrix in CSR, symmetric; the affinities to a pixel's neighbours sum to about 1.
     """
     from pymatting.util.kdtree import knn
     from scipy import sparse
 
-    features = _features(image, unknown)
+    features = _features(image, unknown, params.position_weight)
     n = len(features)
-    count = min(COUNT + 1, n)  # a pixel is its own neighbour, which says nothing
-    _, found = knn(features, features, k=count)
-    ties = sparse.csr_matrix((np.full(n * count, 0.5 / COUNT), np.ravel(found), count * np.arange(n + 1)), (n, n))
-    return (ties + ties.T).tocsr()
+    count = min(params.neighbours + 1, n)  # the nearest neighbour of a pixel is itself
+    _, neighbours = knn(features, features, k=count)
+    values = np.full(n * count, 0.5 / params.neighbours)
+    affinities = sparse.csr_matrix((values, np.ravel(neighbours), count * np.arange(n + 1)), (n, n))
+    return (affinities + affinities.T).tocsr()
 
 
-def reweighted_laplacian(ties: Any, alpha: np.ndarray, spread: float) -> Callable[[np.ndarray], np.ndarray]:
-    """What multiplies (n,) or (n, k) by A: x' A x is half the sum of w (x_i - x_j)² over all pairs.
+def reweighted_laplacian(affinities: Any, alpha: np.ndarray, scale: float) -> Callable[[np.ndarray], np.ndarray]:
+    """The Laplacian A of affinities that a solution does not contradict: x' A x is half the sum of w (x_i - x_j)².
 
-    ties: of `knn_affinities`; alpha: (n,), a solution. The weights w of ties that it contradicts fall as Geman and
-    McClure's (1987) do, to a quarter at a difference of `spread`: hair and the twigs behind it may have one colour.
-    One step of iteratively reweighted least squares; with an infinite `spread` the ties stay as they are.
+    One step of iteratively re-weighted least squares with the robust function of Geman and McClure (1987): hair and the
+    twigs behind it may have one colour, but not one alpha.
+
+    Args:
+        affinities: of `knn_affinities`.
+        alpha: (n,) float64, a solution.
+        scale: difference of alpha at which an affinity falls to a quarter; infinite leaves all as they are.
+
+    Returns:
+        A function that multiplies (n,) or (n, k) by A.
     """
-    kept = ties.copy()
-    apart = (np.repeat(alpha, np.diff(kept.indptr)) - alpha[kept.indices]) / spread
-    kept.data /= (1 + apart * apart) ** 2
-    total = np.asarray(kept.sum(1)).ravel()
-    return lambda x: (total * x.T).T - kept @ x
+    weights = affinities.copy()
+    apart = (np.repeat(alpha, np.diff(weights.indptr)) - alpha[weights.indices]) / scale
+    weights.data /= (1 + apart * apart) ** 2
+    total = np.asarray(weights.sum(1)).ravel()
+    return lambda x: (total * x.T).T - weights @ x
 
 
-def _features(image: np.ndarray, unknown: np.ndarray) -> np.ndarray:
-    """(n, 5) float32: colour and weighted place of every unknown pixel."""
-    places = [NEAR * i / max(1, side - 1) for i, side in zip(np.nonzero(unknown), unknown.shape, strict=True)]
+def _features(image: np.ndarray, unknown: np.ndarray, position_weight: float) -> np.ndarray:
+    """(n, 5) float32: colour and weighted position of every unknown pixel."""
+    places = [
+        position_weight * i / max(1, side - 1) for i, side in zip(np.nonzero(unknown), unknown.shape, strict=True)
+    ]
     return np.column_stack([image[unknown], *places]).astype(np.float32)
