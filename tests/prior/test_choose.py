@@ -109,7 +109,7 @@ def test_the_hub_is_not_asked_for_what_nobody_named(monkeypatch: pytest.MonkeyPa
 def test_without_hints_and_networks_the_refusal_says_what_to_give(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(networks.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(networks, "bundled_weights", lambda name: (_ for _ in ()).throw(WeightsError("none", "none")))
-    with pytest.raises(InputError, match=r"onnxruntime is not installed.*--mask"):
+    with pytest.raises(InputError, match=r"onnxruntime is not installed.*coarse mask"):
         PriorRegistry().choose(frozenset())
 
 

@@ -1,11 +1,11 @@
-"""Low-resolution prior networks (LPN): `PersonNet` finds people in a picture, without any hint.
+"""Low-resolution prior networks (LPN): `PersonNet` and `SubjectNet` find people and subjects without any hint.
 
-Sun, Tang, Tai (CVPR 2023, §3.2) put a MobileNetV2 encoder-decoder with skips in front of their sparse refiner; this is
-a network of our own from the same kind of blocks: plain convolutions where pictures are still large, inverted residuals
-(Sandler et al., CVPR 2018) with squeeze-and-excitation (Hu et al., CVPR 2018) below, a global summary beside the 1/32
-stage, skips up to 1/2. What differs from the paper: 1.5 M parameters instead of 4.0 M; every halving but the first
-averages more pixels than it drops (Zhang, ICML 2019), so that a moving edge changes the matte smoothly; the last
-doubling places the logits' sub-pixels (Shi et al., CVPR 2016).
+SparseMat (Sun, Tang, Tai, CVPR 2023, §3.2) puts a MobileNetV2 encoder-decoder with skips before its sparse refiner;
+this is a network of our own from the same kind of blocks: plain convolutions where pictures are still large, inverted
+residuals (Sandler et al., CVPR 2018) with squeeze-and-excitation (Hu et al., CVPR 2018) below, a global summary
+beside the 1/32 stage, skips up to 1/2. What differs from the paper: 1.5 M parameters instead of 4.0 M; every halving
+but the first averages more pixels than it drops (Zhang, ICML 2019), so that a moving edge changes the matte smoothly;
+the last doubling places the logits' sub-pixels (Shi et al., CVPR 2016).
 
 A network is trained with batch normalisation and shipped without: `fold_batch_norm` moves it into the convolutions.
 """
@@ -27,10 +27,11 @@ INPUT_VERSION = 1
 Version 1: RGB of a display-referred picture in [0, 1], scaled to [-1, 1] inside, at `LpnConfig.working_size` pixels on
 the short side. Raise it with any change of these, and train the weights again."""
 STRIDE = 32
-"""The deepest stage's stride: smaller pictures are padded up to a multiple of it inside."""
+"""The deepest stage's stride: pictures are padded up to a multiple of it inside."""
 CONTEXT = 64
 """Channels of the context features, which lie at 1/16 of the picture's size."""
-_EXPAND = 3
+_EXPANSION = 3
+"""Channels inside an inverted residual, as a multiple of its input's. Weights depend on it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +81,7 @@ class PersonNet(nn.Module):
     config: LpnConfig = PERSON
 
     def __init__(self, norm: bool = True) -> None:
-        """norm: with batch normalisation, for training; without, as `fold_batch_norm` makes it."""
+        """norm: with batch normalisation, for training; without, for weights of `fold_batch_norm`."""
         super().__init__()
         size = self.config
         self.stem = _conv(3, size.half, 3, False, stride=2)
@@ -104,30 +105,33 @@ class PersonNet(nn.Module):
 
     @property
     def widths(self) -> dict[str, int]:
-        """Channels of both features that `seen` gives, by the size of their grid."""
+        """Channels of encoder and decoder features of `forward_features` together, by the size of their grid."""
         (eighth, *_), (sixteenth, *_) = self.config.stages[:2]
         deepest, deep, shallow, _ = self.config.decoder
         return {"quarter": self.config.quarter + shallow, "eighth": eighth + deep, "sixteenth": sixteenth + deepest}
 
     def forward(self, image: Tensor) -> LPNOutput:
-        """Any height and width: the picture is padded by its own border, the answer cut to size."""
-        return self.seen(image)[0]
+        """RGB (B, 3, H, W) in [0, 1] of any size to logits of that size."""
+        return self.forward_features(image)[0]
 
-    def seen(self, image: Tensor) -> tuple[LPNOutput, dict[str, tuple[Tensor, Tensor]]]:
-        """The answer, and the features of the way down and of the way up at the grids of `widths`, which cover the
-        padded picture."""
+    def forward_features(self, image: Tensor) -> tuple[LPNOutput, dict[str, tuple[Tensor, Tensor]]]:
+        """The output, and encoder and decoder features by the size of their grid.
+
+        The picture is padded by its own border to a multiple of `STRIDE`; the grids of `widths` cover the padded
+        picture.
+        """
         height, width = image.shape[-2:]
         x = self.stem(F.pad(image, (0, -width % STRIDE, 0, -height % STRIDE), "replicate") * 2 - 1)
         skips = [x]
         for stage in self.stages:
-            x = stage(_halved(x))
+            x = stage(_halve(x))
             skips.append(x)
         x = x + self.summary(x.mean((-2, -1)))[..., None, None]
         features = []
         for up, skip in zip(self.ups, skips[-2:0:-1], strict=True):
             x = up(x, skip)
             features.append(x)
-        x = self.sharp(torch.cat([_doubled(self.last(x)), skips[0]], 1))
+        x = self.sharp(torch.cat([_double(self.last(x)), skips[0]], 1))
         logits = F.pixel_shuffle(self.head(x), 2)[..., :height, :width]
         grids = {grid: (down, up) for grid, down, up in zip(self.widths, skips[1:-1], reversed(features), strict=True)}
         return LPNOutput(logits.float(), features[0][..., : -(-height // 16), : -(-width // 16)].float()), grids
@@ -151,7 +155,7 @@ class InvertedResidual(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, gated: bool, norm: bool) -> None:
         super().__init__()
-        wide = inputs * _EXPAND
+        wide = inputs * _EXPANSION
         self.expand = _conv(inputs, wide, 1, norm)
         self.spread = _conv(wide, wide, 3, norm, groups=wide)
         self.gate = SqueezeExcite(wide) if gated else nn.Identity()
@@ -160,8 +164,8 @@ class InvertedResidual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, H, W) to (B, outputs, H, W)."""
-        found = self.project(self.gate(self.spread(self.expand(x))))
-        return x + found if self.skip else found
+        change: Tensor = self.project(self.gate(self.spread(self.expand(x))))
+        return x + change if self.skip else change
 
 
 class SqueezeExcite(nn.Module):
@@ -187,15 +191,16 @@ class Merge(nn.Module):
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         """(B, inputs, h, w) and (B, skip, 2h, 2w) to (B, outputs, 2h, 2w)."""
-        return self.mix(torch.cat([_doubled(self.narrow(x)), skip], 1))
+        mixed: Tensor = self.mix(torch.cat([_double(self.narrow(x)), skip], 1))
+        return mixed
 
 
-def _halved(x: Tensor) -> Tensor:
-    """Half the size, each pixel the mean of the 4 x 4 around it, so that what is finer than the new grid is gone."""
+def _halve(x: Tensor) -> Tensor:
+    """Half the size, each pixel the mean of the 4 x 4 around it, without detail finer than the new grid."""
     return F.avg_pool2d(x, 4, 2, 1, count_include_pad=False)
 
 
-def _doubled(x: Tensor) -> Tensor:
+def _double(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
@@ -214,29 +219,36 @@ def _conv(
 
 @torch.inference_mode()
 def person_alpha(net: PersonNet, image: Tensor) -> tuple[Tensor, Tensor]:
-    """Of pictures (B, 3, H, W) in [0, 1] the alpha (B, 1, H, W) in [0, 1], the mean of what `net` says of a picture and
-    of its mirror image, and the context features of the picture as it is."""
-    answer = net(torch.cat([image, image.flip(-1)]).contiguous(memory_format=torch.channels_last))
-    straight, mirrored = torch.sigmoid(answer.logits).chunk(2)
-    return (straight + mirrored.flip(-1)) / 2, answer.context[: len(image)]
+    """Alpha of people: the mean of the network's outputs for a picture and for its mirror image.
+
+    Args:
+        net: in evaluation mode.
+        image: (B, 3, H, W) in [0, 1].
+
+    Returns:
+        (B, 1, H, W) in [0, 1]; and the context features of the picture, see `LPNOutput`.
+    """
+    output = net(torch.cat([image, image.flip(-1)]).contiguous(memory_format=torch.channels_last))
+    straight, mirrored = torch.sigmoid(output.logits).chunk(2)
+    return (straight + mirrored.flip(-1)) / 2, output.context[: len(image)]
 
 
 @torch.no_grad()
 def fold_batch_norm(net: PersonNet) -> PersonNet:
-    """The same function of a picture as `net` in evaluation mode, with its normalisation inside the convolutions."""
+    """A network without batch normalisation that computes the same as `net` in evaluation mode."""
     plain = PersonNet(norm=False)
     if isinstance(net, SubjectNet):
         plain = SubjectNet(norm=False, size="base" if net.config == SUBJECT else "lite")
-    found = {name: value.clone() for name, value in net.state_dict().items()}
+    tensors = {name: value.clone() for name, value in net.state_dict().items()}
     for name, module in net.named_modules():
         if isinstance(module, nn.Sequential) and len(module) > 1 and isinstance(module[1], nn.BatchNorm2d):
             conv, scale = module[0], module[1]
             assert isinstance(conv, nn.Conv2d) and scale.running_mean is not None and scale.running_var is not None
             factor = scale.weight / torch.sqrt(scale.running_var + scale.eps)
-            found[f"{name}.0.weight"] = conv.weight * factor[:, None, None, None]
-            found[f"{name}.0.bias"] = scale.bias - scale.running_mean * factor
+            tensors[f"{name}.0.weight"] = conv.weight * factor[:, None, None, None]
+            tensors[f"{name}.0.bias"] = scale.bias - scale.running_mean * factor
     names = plain.state_dict().keys()
-    plain.load_state_dict({name: value for name, value in found.items() if name in names})
+    plain.load_state_dict({name: value for name, value in tensors.items() if name in names})
     return plain.eval()
 
 

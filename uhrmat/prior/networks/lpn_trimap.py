@@ -1,9 +1,9 @@
-"""A low-resolution prior network (LPN) behind a trimap: `TrimapNet` corrects what affinity-based matting answers.
+"""A low-resolution prior network (LPN) for pictures with a trimap: `TrimapNet` corrects an affinity prior.
 
-The closed form (Levin, Lischinski, Weiss, PAMI 2008) with its ties (see `neighbours`) is right wherever colours vary
-along lines and wrong where subject and background look alike. The network sees its answer beside picture and trimap and
-adds a residual, which begins as zero: untrained it *is* that answer. It works on groups of 2 x 2 pixels (Shi et al.,
-CVPR 2016, turned around), a U-Net of plain convolutions without normalisation below.
+The closed form with non-local affinities (`closed_form.affinity`) is right where colours vary along lines and wrong
+where subject and background look alike. The network takes its alpha beside picture and trimap and adds a residual,
+which is zero at first: untrained it returns that alpha. It is a U-Net of plain convolutions without normalisation, on
+groups of 2 x 2 pixels (the inverse of Shi et al., CVPR 2016).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _WIDTHS = (32, 48, 72, 96)
 
 
 class TrimapNet(nn.Module):
-    """Picture, trimap and closed form to an `LPNOutput` whose logits are alpha itself, not clamped."""
+    """Picture, trimap and an affinity prior's alpha to an `LPNOutput` whose logits are alpha itself, not clamped."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,8 +46,13 @@ class TrimapNet(nn.Module):
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
 
     def forward(self, image: Tensor, known: Tensor, closed: Tensor) -> LPNOutput:
-        """image: (B, 3, H, W) in [0, 1]; known: (B, 2, H, W), 1 where the trimap is foreground and background; closed:
-        (B, 1, H, W) the prior's alpha. Known pixels come out as they are."""
+        """Correct an alpha. Known pixels come out exactly 0 and 1.
+
+        Args:
+            image: (B, 3, H, W) in [0, 1].
+            known: (B, 2, H, W), 1 where the trimap is foreground, and where it is background.
+            closed: (B, 1, H, W) in [0, 1], the affinity prior's alpha.
+        """
         height, width = image.shape[-2:]
         x = torch.cat([image - 0.5, known, closed - 0.5], 1)
         x = F.pixel_unshuffle(F.pad(x, (0, -width % STRIDE, 0, -height % STRIDE), "replicate"), 2)

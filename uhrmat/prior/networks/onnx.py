@@ -1,8 +1,8 @@
 """Any ONNX network as a prior, through onnxruntime: the catalogue's, or a file of the user's own.
 
-What the catalogue says of a network (`hub.entry.Network`) is followed to the letter. Of an unknown file the graph is
-asked: sizes that are fixed, the layout, how many channels go in and come out, state carried from frame to frame.
-What a graph cannot say (normalisation, logits) a file beside it must, see `graph.network_from_graph`.
+A network of the catalogue is run as its entry says (`hub.entry.Network`). For another file fixed sizes, layout,
+channels and recurrent states are read from the graph; normalisation and activation must stand in a file beside it, see
+`graph.network_from_graph`.
 """
 
 from __future__ import annotations
@@ -19,15 +19,22 @@ from uhrmat.media.resample import area_average
 from uhrmat.prior.base import LowResHints, PriorResult, constrain_alpha
 from uhrmat.prior.networks.graph import OnnxGraph, network_from_graph, read_graph
 
-SPAN = 512
-"""Long side at which a recurrent network's coarse branch looks (RVM's advice), by its downsampling ratio."""
+_COARSE_SIDE = 512
+"""Long side of a recurrent network's coarse branch, pixels, from which its downsampling ratio follows: the advice of
+RVM (Lin et al., "Robust High-Resolution Video Matting with Temporal Guidance", WACV 2022). Not tuned."""
 
 
 class OnnxPrior:
-    """A network in a .onnx file. entry: what the catalogue knows about it, or None.
+    """A network in a .onnx file. One with recurrent states keeps them until `reset`.
 
-    A network with recurrent states keeps them until `reset`. Raises InputError where onnxruntime is missing and
-    WeightsError where the file is no network that can be asked.
+    Args:
+        path: of the file.
+        entry: of the catalogue, None for a file that is not in it.
+        threads: of onnxruntime, None for its own choice.
+
+    Raises:
+        InputError: onnxruntime is not installed.
+        WeightsError: the file is no network that can be run.
     """
 
     def __init__(self, path: Path, entry: CatalogEntry | None = None, threads: int | None = None) -> None:
@@ -54,17 +61,17 @@ class OnnxPrior:
         return self._graph.classes == 2 and not self.needs_trimap and not self.network.recurrence
 
     def reset(self) -> None:
-        """Forgets the frames before."""
+        """Forget the frames before."""
         self._states = {}
 
     def __call__(self, small: np.ndarray, hints: LowResHints) -> PriorResult:
         if self.needs_trimap and hints.trimap is None:
-            raise InputError(f"The prior {self.name} needs a trimap or a mask.", "Give --trimap or --mask.")
+            raise InputError(f"The prior {self.name} needs a trimap or a mask.", "Give one, or choose another prior.")
         shape = self._shape(small.shape[:2])
-        found = self._run(self._prepared(small, hints.trimap, shape), shape)
+        output = self._run(self._prepare(small, hints.trimap, shape), shape)
         if self.network.fit == "any":
-            found = found[: small.shape[0], : small.shape[1]]
-        alpha = area_average(np.ascontiguousarray(found), small.shape[:2])
+            output = output[: small.shape[0], : small.shape[1]]
+        alpha = area_average(np.ascontiguousarray(output), small.shape[:2])
         return PriorResult(constrain_alpha(alpha.clip(0, 1), hints.trimap), self.name)
 
     def _shape(self, size: tuple[int, int]) -> tuple[int, int]:
@@ -81,10 +88,10 @@ class OnnxPrior:
         h, w = (max(multiple, int(up(n * scale / multiple)) * multiple) for n in (height, width))
         return h, w
 
-    def _prepared(self, small: np.ndarray, trimap: np.ndarray | None, shape: tuple[int, int]) -> np.ndarray:
+    def _prepare(self, small: np.ndarray, trimap: np.ndarray | None, shape: tuple[int, int]) -> np.ndarray:
         """(1, C, h, w), or (1, h, w, C): the picture resampled (or padded, where any size fits), normalised."""
         net = self.network
-        pixels = self._fitted(small, shape)
+        pixels = self._fit(small, shape)
         if net.range == "byte":
             pixels = pixels * 255
         elif net.range == "max":
@@ -98,16 +105,18 @@ class OnnxPrior:
         planes = pixels if net.layout == "NHWC" else pixels.transpose(2, 0, 1)
         return np.ascontiguousarray(planes[None], self._graph.dtype)
 
-    def _fitted(self, pixels: np.ndarray, shape: tuple[int, int], nearest: bool = False) -> np.ndarray:
+    def _fit(self, pixels: np.ndarray, shape: tuple[int, int], nearest: bool = False) -> np.ndarray:
+        """Pad to `shape` (h, w) where any size fits, else resample."""
         height, width = pixels.shape[:2]
         if self.network.fit == "any" and self._graph.fixed is None:
-            return cv2.copyMakeBorder(pixels, 0, shape[0] - height, 0, shape[1] - width, cv2.BORDER_REPLICATE)
+            below, right = shape[0] - height, shape[1] - width
+            return np.asarray(cv2.copyMakeBorder(pixels, 0, below, 0, right, cv2.BORDER_REPLICATE))
         if nearest:
-            return cv2.resize(pixels, (shape[1], shape[0]), interpolation=cv2.INTER_NEAREST)
+            return np.asarray(cv2.resize(pixels, (shape[1], shape[0]), interpolation=cv2.INTER_NEAREST))
         return area_average(pixels, shape)
 
     def _trimap_planes(self, trimap: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-        fitted = self._fitted(trimap, shape, nearest=True)
+        fitted = self._fit(trimap, shape, nearest=True)
         if self.network.trimap == "one-hot":
             return np.stack([fitted == value for value in (0, 128, 255)], -1).astype(np.float32)
         return np.array([0, 0.5, 1], np.float32)[(fitted > 0).astype(np.int64) + (fitted > 128)][..., None]
@@ -121,20 +130,20 @@ class OnnxPrior:
         for source, _ in pairs:
             feeds[source] = self._states.get(source, np.zeros((1, 1, 1, 1), self._graph.dtype))
         if self.network.ratio:
-            feeds[self.network.ratio] = np.array([min(1.0, SPAN / max(shape))], np.float32)
+            feeds[self.network.ratio] = np.array([min(1.0, _COARSE_SIDE / max(shape))], np.float32)
         output = self.network.output or self._graph.output
         names = [output, *(target for _, target in pairs)]
         try:
-            found = self._session.run(names, feeds)
+            results = self._session.run(names, feeds)
         except Exception as error:  # onnxruntime's exceptions have no common class
             raise WeightsError(
                 f"The network {self.name} failed: {str(error).splitlines()[0]}",
                 "Does it take a picture (and a trimap) alone?",
             ) from error
-        self._states = {source: state for (source, _), state in zip(pairs, found[1:], strict=True)}
-        return self._activated(np.asarray(found[0], np.float32))
+        self._states = {source: state for (source, _), state in zip(pairs, results[1:], strict=True)}
+        return self._activate(np.asarray(results[0], np.float32))
 
-    def _activated(self, raw: np.ndarray) -> np.ndarray:
+    def _activate(self, raw: np.ndarray) -> np.ndarray:
         plane = _plane(raw, self.network.activation.startswith("softmax") or self._graph.classes == 2)
         if self.network.activation == "softmax:1":
             return _plane(_softmax(raw), True)
@@ -143,20 +152,20 @@ class OnnxPrior:
 
 def _plane(raw: np.ndarray, second: bool) -> np.ndarray:
     """(h, w) of an output with leading or trailing single axes; of two classes the second is the foreground."""
-    found = raw
-    while found.ndim > 3:
-        found = found[0]
-    if found.ndim == 3:
-        channels_first = found.shape[0] <= found.shape[2]
-        index = 1 if second and found.shape[0 if channels_first else 2] > 1 else 0
-        found = found[index] if channels_first else found[..., index]
-    return found
+    plane = raw
+    while plane.ndim > 3:
+        plane = plane[0]
+    if plane.ndim == 3:
+        channels_first = plane.shape[0] <= plane.shape[2]
+        index = 1 if second and plane.shape[0 if channels_first else 2] > 1 else 0
+        plane = plane[index] if channels_first else plane[..., index]
+    return plane
 
 
 def _softmax(raw: np.ndarray) -> np.ndarray:
     axis = 1 if raw.shape[1] <= raw.shape[-1] else -1
     power = np.exp(raw - raw.max(axis, keepdims=True))
-    return power / power.sum(axis, keepdims=True)
+    return np.asarray(power / power.sum(axis, keepdims=True))
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:

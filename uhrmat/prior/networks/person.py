@@ -10,7 +10,15 @@ from uhrmat.prior.base import LowResHints, PriorResult, constrain_alpha
 
 
 class PersonPrior:
-    """The network of a .safetensors file. Raises WeightsError for other files."""
+    """People in a picture, without any hint.
+
+    Args:
+        path: of the network, a .safetensors file.
+        device: torch device.
+
+    Raises:
+        WeightsError: the file holds another network.
+    """
 
     name = "lpn-person"
 

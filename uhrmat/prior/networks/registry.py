@@ -1,4 +1,4 @@
-"""From what a user typed to a network that can be asked; and which one where nothing was said."""
+"""Networks as priors, by the name that the user gives; and the default network where no hint is given."""
 
 from __future__ import annotations
 
@@ -14,47 +14,63 @@ from uhrmat.prior.choose import PriorChoice
 DEFAULT_NETWORKS = {"cpu": ("modnet",), "cuda": ("birefnet-lite", "modnet")}
 """Networks of the catalogue that find a subject without any hint, by kind of device, best first."""
 PERSON_NETWORK = "lpn-person"
+"""The network that travels with uhrmat."""
 
 
 def load_network(name: str, device: str = "cpu", threads: int | None = None) -> PriorMethod:
-    """The network behind a catalogue's name, a file, a folder or owner/repository[@revision][:file].
+    """Load a network as a prior.
 
-    Raises WeightsError where it cannot be had or is none that a prior can be made of, InputError where the library that
-    runs it is not installed.
+    Args:
+        name: of the catalogue, a file, a folder or owner/repository[@revision][:file].
+        device: torch device.
+        threads: of onnxruntime, None for its own choice.
+
+    Raises:
+        InputError: the library that runs it is not installed.
+        WeightsError: it cannot be fetched, or is none that a prior can be made of.
     """
     if name == PERSON_NETWORK:
         from uhrmat.prior.networks.person import PersonPrior
 
         return PersonPrior(bundled_weights(PERSON_NETWORK), device)
-    found = resolve(name)
-    if found.path.suffix == ".onnx":
+    weights = resolve(name)
+    if weights.path.suffix == ".onnx":
         from uhrmat.prior.networks.onnx import OnnxPrior
 
-        return OnnxPrior(found.path, found.entry, threads)
-    if _is_vitmatte(found):
+        return OnnxPrior(weights.path, weights.entry, threads)
+    if _is_vitmatte(weights):
         from uhrmat.prior.networks.vitmatte import VitMattePrior
 
-        entry = found.entry
-        label = found.path.parent.name if entry is None else entry.name
-        return VitMattePrior(found.path, label, "" if entry is None else entry.architecture, device)
+        entry = weights.entry
+        label = weights.path.parent.name if entry is None else entry.name
+        return VitMattePrior(weights.path, label, "" if entry is None else entry.architecture, device)
     raise WeightsError(
-        f"{found.origin} is no network that a prior can be made of.",
+        f"{weights.origin} is no network that a prior can be made of.",
         "Give an .onnx file or a ViTMatte folder; `uhrmat models list` shows what is known by name.",
     )
 
 
-def _is_vitmatte(found: LocalWeights) -> bool:
-    if found.entry is not None:
-        return found.entry.loader == "vitmatte"
-    return found.path.suffix == ".safetensors" and (found.path.parent / "config.json").is_file()
+def _is_vitmatte(weights: LocalWeights) -> bool:
+    if weights.entry is not None:
+        return weights.entry.loader == "vitmatte"
+    return weights.path.suffix == ".safetensors" and (weights.path.parent / "config.json").is_file()
 
 
 def choose_default_network(device: str, threads: int | None = None) -> tuple[PriorMethod, PriorChoice]:
-    """The network to ask where there are no hints, and why it is that one.
+    """Choose and load the network for pictures without hints.
 
-    The catalogue's default for the device if it is cached, or if the user has allowed asking the Hub (see
-    `hub.consent`) and it answers; else the person network that travels with uhrmat. Raises InputError where there is
-    neither.
+    The catalogue's default for the device if it is on this machine, or if the user has allowed downloads (see
+    `hub.consent`) and the Hub can be reached; else the person network that travels with uhrmat.
+
+    Args:
+        device: torch device.
+        threads: of onnxruntime, None for its own choice.
+
+    Returns:
+        The network, and its name with the reason for the choice.
+
+    Raises:
+        InputError: there is none.
     """
     why = "onnxruntime is not installed"
     if importlib.util.find_spec("onnxruntime") is not None:
@@ -79,7 +95,7 @@ def choose_default_network(device: str, threads: int | None = None) -> tuple[Pri
     except WeightsError:
         raise InputError(
             f"Nothing says what the foreground is, and {why}.",
-            "Give --trimap, or a coarse --mask from any segmentation tool, or a network with --prior.",
+            "Give a trimap, or a coarse mask from any segmentation tool, or name a network as the prior.",
         ) from None
     return made, PriorChoice(
         PERSON_NETWORK, f"prior {PERSON_NETWORK}, which finds people only, because no hint was given and {why}"

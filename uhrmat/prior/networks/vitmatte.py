@@ -1,4 +1,5 @@
-"""ViTMatte (Yao et al., Information Fusion 2024) through transformers: a network that takes a trimap, at working size.
+"""ViTMatte (Yao et al., Information Fusion 2024, https://arxiv.org/abs/2305.15272) through transformers. Takes a
+trimap.
 
 Input as its image processor makes it: (x / 255 - 0.5) / 0.5 beside the trimap as a fourth channel of 0, 0.5 and 1,
 padded to multiples of 32 at the right and below. No code comes from a repository; only safetensors are read.
@@ -17,14 +18,23 @@ from uhrmat.hub.tensors import check_values, load_tensors
 from uhrmat.prior.base import LowResHints, PriorResult, constrain_alpha
 
 MULTIPLE = 32
-SIZES = {"vitmatte-small": (384, 6), "vitmatte-base": (768, 12)}
+"""Input sides are multiples of this, pixels."""
+ARCHITECTURES = {"vitmatte-small": (384, 6), "vitmatte-base": (768, 12)}
 """Channels and heads of the published backbones."""
 
 
 class VitMattePrior:
-    """ViTMatte from a .safetensors file with its config.json beside, or of an `architecture` that is known.
+    """ViTMatte as a prior. Needs a trimap.
 
-    Raises InputError where transformers is missing and WeightsError where the file holds no such network.
+    Args:
+        path: of a .safetensors file, with its config.json beside it unless `architecture` is known.
+        name: of the prior.
+        architecture: one of `ARCHITECTURES`, or "".
+        device: torch device.
+
+    Raises:
+        InputError: transformers is not installed.
+        WeightsError: the file holds no such network.
     """
 
     working_size: int | None = None
@@ -35,7 +45,7 @@ class VitMattePrior:
 
     def __call__(self, small: np.ndarray, hints: LowResHints) -> PriorResult:
         if hints.trimap is None:
-            raise InputError(f"The prior {self.name} needs a trimap or a mask.", "Give --trimap or --mask.")
+            raise InputError(f"The prior {self.name} needs a trimap or a mask.", "Give one, or choose another prior.")
         import torch
 
         height, width = small.shape[:2]
@@ -44,8 +54,8 @@ class VitMattePrior:
         padded = np.pad(planes, ((0, -height % MULTIPLE), (0, -width % MULTIPLE), (0, 0)), mode="edge")
         with torch.inference_mode():
             batch = torch.from_numpy(padded.transpose(2, 0, 1)[None]).to(self._device)
-            found = self._net(pixel_values=batch).alphas[0, 0, :height, :width].float().cpu().numpy()
-        return PriorResult(constrain_alpha(np.clip(found, 0, 1), hints.trimap), self.name)
+            alpha = self._net(pixel_values=batch).alphas[0, 0, :height, :width].float().cpu().numpy()
+        return PriorResult(constrain_alpha(np.clip(alpha, 0, 1), hints.trimap), self.name)
 
 
 def _load(path: Path, architecture: str) -> Any:
@@ -61,7 +71,7 @@ def _load(path: Path, architecture: str) -> Any:
     try:
         if file.is_file():
             config = VitMatteConfig.from_json_file(file)
-        elif architecture in SIZES:
+        elif architecture in ARCHITECTURES:
             config = _config(architecture)
         else:
             raise WeightsError(f"{path.parent} holds no config.json.", "Give a folder in transformers' layout.")
@@ -79,7 +89,7 @@ def _config(architecture: str) -> Any:
     """The published configurations: window attention in all blocks but every third, convolutions after those."""
     from transformers import VitDetConfig, VitMatteConfig
 
-    hidden, heads = SIZES[architecture]
+    hidden, heads = ARCHITECTURES[architecture]
     backbone = VitDetConfig(  # type: ignore[call-arg, unused-ignore]
         num_channels=4, image_size=512, pretrain_image_size=224, patch_size=16, hidden_size=hidden,
         num_attention_heads=heads, use_absolute_position_embeddings=True, use_relative_position_embeddings=True,

@@ -93,7 +93,7 @@ class StudentNet(PersonNet):
 
     def forward_with_hints(self, image: Tensor) -> tuple[LPNOutput, dict[str, Tensor]]:
         """The result, and what is read at each grid: (B, C, h, w)."""
-        result, features = self.seen(image)
+        result, features = self.forward_features(image)
         return result, {grid: reader(torch.cat(features[grid], 1)) for grid, reader in self.readers.items()}
 
 

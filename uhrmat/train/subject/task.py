@@ -31,7 +31,7 @@ class Student(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[LPNOutput, dict[str, Tensor]]:
         """The network's result, and what is read at each grid: (B, C, h, w)."""
-        result, features = self.net.seen(image)
+        result, features = self.net.forward_features(image)
         return result, {grid: reader(torch.cat(features[grid], 1)) for grid, reader in self.readers.items()}
 
 
