@@ -1,9 +1,9 @@
-"""What each part of the way is worth: the ablations of SparseMat and HRIMF-AMR, on our data.
+"""What each part of the method contributes: the ablations of SparseMat and HRIMF-AMR, on our data.
 
     python -m benchmarks.ablation --data DIR [--parts ways dilation] [--working-size 768 | --half] [--methods LIST]
     python -m benchmarks.ablation --data DIR --parts networks --cache SCENES --runs DIR [--steps 600]
 
-DIR: pictures with trimaps and true alphas, see `uhrmat bench`. ways: ways up to full size behind one prior, or behind
+DIR: pictures with trimaps and true alphas, see `uhrmat bench`. ways: upsampling methods after one prior, or after
 the true alpha, averaged (`--methods exact`); dilation: SHM with the band widened by 0 to 22 pixels (k of SparseMat's
 max pooling), with its active pixels and seconds; networks: SHM-lite without its gate, with plain
 squeeze-and-excitation, with Masked-SE, and without colour lines, each trained anew from the same seed on the same
@@ -58,22 +58,22 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A picture whose prior has answered."""
+class PriorCase:
+    """A picture with the alpha that the prior made of it, and its true alpha."""
 
-    job: RefineInput
+    inputs: RefineInput
     truth: np.ndarray
 
     def measure(self, refiner: Refiner, k: int = SPATIAL_SPARSITY.kernel) -> Row:
         """Measures, active pixels and seconds of one refiner with the band of `k`."""
-        assert self.job.trimap is not None
-        job = replace(self.job, active=trimap_mask(self.job.trimap, k))
-        row = measure_refiner(refiner, job, self.truth)
-        return {**{name: row[name] for name in MEASURES}, "active": int(job.active.sum()), "seconds": row["seconds"]}
+        assert self.inputs.trimap is not None
+        inputs = replace(self.inputs, active=trimap_mask(self.inputs.trimap, k))
+        row = measure_refiner(refiner, inputs, self.truth)
+        return {**{name: row[name] for name in MEASURES}, "active": int(inputs.active.sum()), "seconds": row["seconds"]}
 
 
-def asked(items: list[BenchPicture], method: str, side: int | None, half: bool = False) -> Iterator[Asked]:
-    """Every picture with the answer of the prior `method`, or of EXACT, at working size `side` or half its own."""
+def load_cases(items: list[BenchPicture], method: str, side: int | None, half: bool = False) -> Iterator[PriorCase]:
+    """Every picture with the alpha of the prior `method`, or of EXACT, at working size `side` or half its own."""
     priors = None if method == EXACT else PriorRegistry(method)
     for item in items:
         picture = read_picture(item.picture)
@@ -82,13 +82,13 @@ def asked(items: list[BenchPicture], method: str, side: int | None, half: bool =
         assert hints.trimap is not None
         small, known = prior_inputs(picture, hints, side, halved=half)
         truth = read_matte(item.truth)
-        told = priors.choose(hints.given)[0](small, known).alpha if priors else area_average(truth, small.shape[:2])
-        yield Asked(RefineInput(picture, small, told, hints.trimap, trimap_mask(hints.trimap)), truth)
+        low = priors.choose(hints.given)[0](small, known).alpha if priors else area_average(truth, small.shape[:2])
+        yield PriorCase(RefineInput(picture, small, low, hints.trimap, trimap_mask(hints.trimap)), truth)
         print(f"  {item.name}", file=sys.stderr, flush=True)
 
 
-def add_compared(options: argparse.ArgumentParser) -> None:
-    """The options that `compared` reads."""
+def add_case_options(options: argparse.ArgumentParser) -> None:
+    """Add the options that `compare_cases` reads."""
     options.add_argument("--data", type=Path, required=True)
     options.add_argument("--methods", nargs="+", default=["closed-form+knn"])
     where = options.add_mutually_exclusive_group()
@@ -97,15 +97,15 @@ def add_compared(options: argparse.ArgumentParser) -> None:
     options.add_argument("--limit", type=int)
 
 
-def compared(options: argparse.Namespace, cases: Mapping[str, tuple[Refiner, int]]) -> list[Row]:
+def compare_cases(options: argparse.Namespace, cases: Mapping[str, tuple[Refiner, int]]) -> list[Row]:
     """A row of means for each method and case (a refiner and its band)."""
     rows = []
     for method in options.methods:
-        found: dict[str, list[Row]] = {name: [] for name in cases}
-        for one in asked(find_items(options.data)[: options.limit], method, options.working_size, options.half):
+        rows_by_case: dict[str, list[Row]] = {name: [] for name in cases}
+        for one in load_cases(find_items(options.data)[: options.limit], method, options.working_size, options.half):
             for name, (refiner, k) in cases.items():
-                found[name].append(one.measure(refiner, k))
-        for name, values in found.items():
+                rows_by_case[name].append(one.measure(refiner, k))
+        for name, values in rows_by_case.items():
             means = {key: float(np.mean([value[key] for value in values])) for key in values[0]}
             rows.append({"prior": method, "case": name, "pictures": len(values), **means})
             print(method, name, *(f"{key} {value:.3f}" for key, value in means.items()), flush=True)
@@ -113,14 +113,14 @@ def compared(options: argparse.Namespace, cases: Mapping[str, tuple[Refiner, int
 
 
 def ways(options: argparse.Namespace) -> list[Row]:
-    """Ways up to full size behind one prior."""
-    return compared(options, {name: (_refiner(name), SPATIAL_SPARSITY.kernel) for name in WAYS})
+    """Upsampling methods after one prior."""
+    return compare_cases(options, {name: (_refiner(name), SPATIAL_SPARSITY.kernel) for name in WAYS})
 
 
 def dilation(options: argparse.Namespace) -> list[Row]:
     """SHM as it is shipped, with bands that it was not trained on too."""
     shm = _refiner("shm")
-    return compared(options, {f"k = {k}": (shm, k) for k in DILATIONS})
+    return compare_cases(options, {f"k = {k}": (shm, k) for k in DILATIONS})
 
 
 def networks(options: argparse.Namespace) -> list[Row]:
@@ -141,7 +141,7 @@ def networks(options: argparse.Namespace) -> list[Row]:
         cases[name] = (refiner, SPATIAL_SPARSITY.kernel)
         rows.append({"case": name, "steps": state.step, "held out": last["network"]})
         print(rows[-1], flush=True)
-    return [*rows, *compared(options, cases)] if options.data else rows
+    return [*rows, *compare_cases(options, cases)] if options.data else rows
 
 
 def _refiner(name: str) -> Refiner:
@@ -151,7 +151,7 @@ def _refiner(name: str) -> Refiner:
 def main(arguments: list[str] | None = None) -> None:
     """Run the wanted parts and write results/ablation.json after each."""
     options = parser(__doc__)
-    add_compared(options)
+    add_case_options(options)
     options.add_argument("--parts", nargs="+", default=["ways", "dilation"], choices=PARTS)
     options.add_argument("--cache", type=Path, help="scenes of `uhrmat train`")
     options.add_argument("--runs", type=Path, default=Path("runs/ablation"))

@@ -207,7 +207,7 @@ def _kill(words: list[str], chance: random.Random, most: int) -> set[str]:
 
 def _inline(root: Path, model: ModelOptions, tell: Callable[[dict[str, Any]], None]) -> None:
     settings = Settings(model=model, outputs=("alpha",), given=("mask",))
-    job = BatchRun(
+    batch = BatchRun(
         roots=[root / "in"],
         out=root / "out",
         settings=settings,
@@ -215,7 +215,7 @@ def _inline(root: Path, model: ModelOptions, tell: Callable[[dict[str, Any]], No
         hints=HintFolders({"mask": str(root / "masks")}),
         overwrite=True,
     )
-    run_batch(job, lambda: InlineExecutor(settings), tell)
+    run_batch(batch, lambda: InlineExecutor(settings), tell)
 
 
 def overlap(quick: bool, root: Path) -> dict[str, Any]:
@@ -306,14 +306,14 @@ def main() -> None:
     """See the module."""
     options = parser(__doc__)
     options.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
-    asked = options.parse_args()
-    path = asked.results / "batch.json"
+    chosen = options.parse_args()
+    path = chosen.results / "batch.json"
     document: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
-    for name in asked.cases:
+    for name in chosen.cases:
         with tempfile.TemporaryDirectory(prefix="uhrmat-batch-") as root:
-            document[name] = {**CASES[name](asked.quick, Path(root)), "run": header(asked.threads, asked.quick)}
+            document[name] = {**CASES[name](chosen.quick, Path(root)), "run": header(chosen.threads, chosen.quick)}
         print(name, json.dumps({k: v for k, v in document[name].items() if k != "run"}), flush=True)
-        write(asked.results, "batch", document)
+        write(chosen.results, "batch", document)
 
 
 if __name__ == "__main__":

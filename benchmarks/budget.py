@@ -51,14 +51,14 @@ def sparsemat(quick: bool, folder: Path) -> dict[str, Any]:
     shape = working_shape(height, width, 64 if quick else None)
     # The exact alpha on the small copy: this case is about the active pixels, not about the prior.
     prior = area_average(found.alpha, shape)
-    job = RefineInput(picture, downsample_picture(picture, shape), prior, found.trimap, trimap_mask(found.trimap))
+    inputs = RefineInput(picture, downsample_picture(picture, shape), prior, found.trimap, trimap_mask(found.trimap))
     refiner = SHMRefiner(None, "tiles", torch.float32, "cpu")
-    active, load = int(job.active.sum()), refiner.cost.load(count_cells(job.active))
+    active, load = int(inputs.active.sum()), refiner.cost.load(count_cells(inputs.active))
     room = active // 2 if quick else ROOM
     budget = refiner.cost.bytes(round(room * load / active))
     alphas = {mode: upsampled_prior(prior, found.trimap) for mode in ("parts", "cascade")}
-    refine_with_budget(refiner, job, alphas["parts"], "parts", budget)
-    done = refine_with_budget(refiner, job, alphas["cascade"], "cascade", budget)
+    refine_with_budget(refiner, inputs, alphas["parts"], "parts", budget)
+    done = refine_with_budget(refiner, inputs, alphas["cascade"], "cascade", budget)
     steps = [{"scale": step.scale, "active": step.active, "parts": step.parts} for step in done.steps]
     size = {"height": height, "width": width, "active_of_one_shot": active, "room": room}
     sads = {

@@ -84,7 +84,7 @@ def _matted(spec: ClipSpec) -> tuple[ClipReport, dict[int, int]]:
 
 @contextmanager
 def _folder(keep: Path | None) -> Iterator[Path]:
-    """The folder that was asked for, which stays, or one that goes."""
+    """The given folder, which is kept, or a temporary one."""
     if keep is None:
         with tempfile.TemporaryDirectory() as name:
             yield Path(name)

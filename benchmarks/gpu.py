@@ -62,9 +62,9 @@ def parity_masks(quick: bool) -> dict[str, np.ndarray]:
     }
 
 
-def output(job: RefineInput, net: SHM, engine: str, dtype: torch.dtype, device: torch.device) -> Tensor:
+def output(inputs: RefineInput, net: SHM, engine: str, dtype: torch.dtype, device: torch.device) -> Tensor:
     """(N, 1) float32: the network's result at the active pixels in row-major order."""
-    shot = Shot(job, net, engine, dtype, device)
+    shot = Shot(inputs, net, engine, dtype, device)
     on = shot.geometry()
     return on.values(shot.network(on, shot.sample(on))).float().cpu()
 
@@ -73,22 +73,22 @@ def parity(size: str, engine: str, precision: str, device: torch.device, quick: 
     """Largest difference from the oracle for each mask."""
     net, errors = network(size), {}
     for name, mask in parity_masks(quick).items():
-        job = synthetic(mask)
-        want = output(job, net, "dense", torch.float32, device)
-        got = output(job, net, engine, PRECISIONS[precision], device)
+        inputs = synthetic(mask)
+        want = output(inputs, net, "dense", torch.float32, device)
+        got = output(inputs, net, engine, PRECISIONS[precision], device)
         errors[name] = float((got - want).abs().max()) if len(want) else 0.0
     worst = max(errors.values())
     return {"max_error": worst, "passed": worst <= TOLERANCE[precision], "by_mask": errors}
 
 
 def speed(
-    job: RefineInput, size: str, engine: str, precision: str, device: torch.device, repeats: int
+    inputs: RefineInput, size: str, engine: str, precision: str, device: torch.device, repeats: int
 ) -> dict[str, Any]:
     """Latency and memory of one cell."""
-    shot = Shot(job, network(size), engine, PRECISIONS[precision], device)
+    shot = Shot(inputs, network(size), engine, PRECISIONS[precision], device)
     with Peak(device) as peak:
         start = time.perf_counter()
-        mask_or_active = job.active if engine == "dense" else ActiveSet.from_mask(job.active)
+        mask_or_active = inputs.active if engine == "dense" else ActiveSet.from_mask(inputs.active)
         geometry = (time.perf_counter() - start) * 1e3
         on = make_engine(engine, mask_or_active, shot.dtype, device)
         shot.scatter(on, shot.network(on, shot.sample(on)))
@@ -101,7 +101,7 @@ def speed(
         "network_ms": median_ms(lambda: shot.network(on, x), device, repeats),
         "scatter_ms": median_ms(lambda: shot.scatter(on, y), device, repeats),
     }
-    refine, active = sum(steps.values()), int(np.count_nonzero(job.active))
+    refine, active = sum(steps.values()), int(np.count_nonzero(inputs.active))
     return {
         "active": active,
         "active_set_ms": round(geometry, 3),
@@ -135,11 +135,11 @@ def cells(wanted: Any, device: torch.device, document: dict[str, Any]) -> None:
             row |= parity(net, engine, precision, device, wanted.quick)
     cases = {"tiny": (96, 128, 1_500)} if wanted.quick else CASES
     for case, (height, width, active) in cases.items():
-        job = synthetic(bands(height, width, active))
+        inputs = synthetic(bands(height, width, active))
         for net, engine, precision in plain:
             row = {"case": case, "net": net, "engine": engine, "precision": precision}
             with _cell(document["speed"], row, wanted.results, document):
-                row |= speed(job, net, engine, precision, device, 2 if wanted.quick else wanted.repeats)
+                row |= speed(inputs, net, engine, precision, device, 2 if wanted.quick else wanted.repeats)
 
 
 @contextlib.contextmanager

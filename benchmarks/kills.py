@@ -163,9 +163,9 @@ def main() -> None:
     options = parser(__doc__)
     options.add_argument("--runs", type=int, default=100)
     options.add_argument("--seed", type=int, default=0)
-    asked = options.parse_args()
-    runs = 6 if asked.quick else asked.runs
-    rng, counts = random.Random(asked.seed), {name: Counter[str]() for name in ("image", "video", "batch")}
+    chosen = options.parse_args()
+    runs = 6 if chosen.quick else chosen.runs
+    rng, counts = random.Random(chosen.seed), {name: Counter[str]() for name in ("image", "video", "batch")}
     with tempfile.TemporaryDirectory(prefix="uhrmat-kills-") as scratch:
         root = Path(scratch)
         cases = make_cases(root)
@@ -177,7 +177,9 @@ def main() -> None:
     found = {name: {key: n for key, n in sorted(count.items()) if n} for name, count in counts.items()}
     print(json.dumps(found, indent=1))
     write(
-        asked.results, "kills", {"run": header(asked.threads, asked.quick), "runs": runs, "seed": asked.seed, **found}
+        chosen.results,
+        "kills",
+        {"run": header(chosen.threads, chosen.quick), "runs": runs, "seed": chosen.seed, **found},
     )
     if bad := [f"{name}: {key}" for name, count in found.items() for key in count if _is_bad(key)]:
         raise SystemExit(f"lost, damaged or mixed: {bad}")

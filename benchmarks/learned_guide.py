@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import IterableDataset
 
-from benchmarks.ablation import add_compared, compared
+from benchmarks.ablation import add_case_options, compare_cases
 from benchmarks.common import header, parser, write
 from uhrmat.media.resample import area_average
 from uhrmat.refine.base import RefineInput
@@ -159,18 +159,18 @@ class LearnedGuideRefiner:
         self.net = net
 
     @torch.no_grad()
-    def refine(self, job: RefineInput, alpha: np.ndarray) -> None:
-        small, prior = torch.from_numpy(job.small).movedim(-1, 0)[None], torch.from_numpy(job.prior)[None, None]
-        model = BilinearMaps(self.net(small, prior)[0].movedim(0, -1), job.size)
-        colours, target = PictureColours(job.picture), torch.from_numpy(alpha)
-        for ys, xs in active_coordinates(job.active):
-            target[ys, xs] = _applied(self.net, model, colours(ys * job.size[1] + xs), ys, xs)
+    def refine(self, inputs: RefineInput, alpha: np.ndarray) -> None:
+        small, prior = torch.from_numpy(inputs.small).movedim(-1, 0)[None], torch.from_numpy(inputs.prior)[None, None]
+        model = BilinearMaps(self.net(small, prior)[0].movedim(0, -1), inputs.size)
+        colours, target = PictureColours(inputs.picture), torch.from_numpy(alpha)
+        for ys, xs in active_coordinates(inputs.active):
+            target[ys, xs] = _applied(self.net, model, colours(ys * inputs.size[1] + xs), ys, xs)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Train, measure beside bilinear and the plain filter, write results/learned-guide.json."""
     options = parser(__doc__)
-    add_compared(options)
+    add_case_options(options)
     options.add_argument("--cache", type=Path, required=True, help="scenes of `uhrmat train`")
     options.add_argument("--runs", type=Path, default=Path("runs/learned-guide"))
     options.add_argument("--steps", type=int, default=2000)
@@ -188,7 +188,7 @@ def main(arguments: list[str] | None = None) -> None:
         name: (make_refiner(name, None, "auto", torch.float32, "cpu"), SPATIAL_SPARSITY.kernel)
         for name in ("bilinear", "guided")
     }
-    rows = compared(chosen, {**plain, "learned guide": (LearnedGuideRefiner(net), SPATIAL_SPARSITY.kernel)})
+    rows = compare_cases(chosen, {**plain, "learned guide": (LearnedGuideRefiner(net), SPATIAL_SPARSITY.kernel)})
     write(chosen.results, chosen.name, {
         **header(chosen.threads, chosen.quick), "data": str(chosen.data), "steps": state.step, "ways": rows,
     })  # fmt: skip

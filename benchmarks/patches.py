@@ -74,10 +74,10 @@ class Patchwise:
 
     def __call__(self) -> np.ndarray:
         """(H, W) float32; the base where no patch is active."""
-        shot, job = self.shot, self.shot.job
-        total, count = np.zeros(job.size, np.float32), np.zeros(job.size, np.uint8)
-        for box in boxes(job.active, self.patch):
-            engine = make_engine(shot.engine, np.ascontiguousarray(job.active[box]), shot.dtype)
+        shot, inputs = self.shot, self.shot.inputs
+        total, count = np.zeros(inputs.size, np.float32), np.zeros(inputs.size, np.uint8)
+        for box in boxes(inputs.active, self.patch):
+            engine = make_engine(shot.engine, np.ascontiguousarray(inputs.active[box]), shot.dtype)
             x = engine.sample(self._moved(box[0].start, box[1].start))
             found = shot.net(engine, x, *self._context(box))
             engine.scatter(found, total[box], add=True)
@@ -88,9 +88,9 @@ class Patchwise:
         return lambda ys, xs: self.shot.features(ys + top, xs + left)
 
     def _context(self, box: Box) -> tuple[torch.Tensor, torch.Tensor]:
-        job, (h, w) = self.shot.job, self.shot.job.prior.shape
-        rows, columns = (_scaled(part, of, n) for part, of, n in zip(box, job.size, (h, w), strict=True))
-        small, prior = job.small[rows, columns], job.prior[rows, columns, None]
+        inputs, (h, w) = self.shot.inputs, self.shot.inputs.prior.shape
+        rows, columns = (_scaled(part, of, n) for part, of, n in zip(box, inputs.size, (h, w), strict=True))
+        small, prior = inputs.small[rows, columns], inputs.prior[rows, columns, None]
         return context_maps(small)[None], context_maps(prior)[None]
 
 
@@ -100,7 +100,7 @@ def _scaled(part: slice, length: int, small: int) -> slice:
 
 
 def scene(height: int, width: int) -> tuple[RefineInput, np.ndarray]:
-    """A job with a real prior, and the exact alpha."""
+    """Inputs with a real prior, and the exact alpha."""
     found = hair(height, width)
     picture = Picture.from_array(np.rint(found.image * 255).astype(np.uint8))
     shape = working_shape(height, width)
@@ -110,16 +110,16 @@ def scene(height: int, width: int) -> tuple[RefineInput, np.ndarray]:
 
 
 def measure(
-    work: Callable[[], Any], job: RefineInput, truth: np.ndarray, near: np.ndarray
+    work: Callable[[], Any], inputs: RefineInput, truth: np.ndarray, near: np.ndarray
 ) -> tuple[dict[str, float], np.ndarray]:
     """Cost of one run, its errors in the unknown region, and the alpha."""
     with Peak() as peak:
         start = time.perf_counter()
         alpha = np.asarray(work())
         seconds = time.perf_counter() - start
-    assert job.trimap is not None
-    unknown = job.trimap == 128
-    alpha = np.where(unknown, alpha.clip(0, 1), job.trimap == 255).astype(np.float32)
+    assert inputs.trimap is not None
+    unknown = inputs.trimap == 128
+    alpha = np.where(unknown, alpha.clip(0, 1), inputs.trimap == 255).astype(np.float32)
     errors = differences(alpha, truth, unknown)
     seam = gradient_error(alpha, truth, near & unknown) / max(1, int((near & unknown).sum()))
     row = {"seconds": round(seconds, 3), "peak_bytes": peak.bytes}
@@ -127,9 +127,9 @@ def measure(
     return row | {"seam_1e3": seam * 1e3}, alpha
 
 
-def gmacs(job: RefineInput) -> dict[str, Any]:
+def gmacs(inputs: RefineInput) -> dict[str, Any]:
     """Thousand millions of multiply-accumulates of both sizes, dense and on the active set, without Masked-SE."""
-    dense, sparse = dense_sites(*job.size), active_sites(ActiveSet.from_mask(job.active))
+    dense, sparse = dense_sites(*inputs.size), active_sites(ActiveSet.from_mask(inputs.active))
     return {
         name: {
             "dense": macs(config, dense) / 1e9,
@@ -148,26 +148,26 @@ def main(argv: list[str] | None = None) -> None:
     wanted = options.parse_args(argv)
     torch.set_num_threads(wanted.threads)
     height, width, patch = (96, 160, 64) if wanted.quick else (wanted.height, wanted.width, PATCH)
-    job, truth = scene(height, width)
-    near, net, device = borders(job.active, patch), load_shm(None), torch.device("cpu")
+    inputs, truth = scene(height, width)
+    near, net, device = borders(inputs.active, patch), load_shm(None), torch.device("cpu")
 
     def shot(engine: str) -> Shot:
-        return Shot(job, net, engine, torch.float32, device)
+        return Shot(inputs, net, engine, torch.float32, device)
 
     shot("tiles")()  # what is built once per process belongs to no row
-    one, alpha = measure(shot("tiles"), job, truth, near)
+    one, alpha = measure(shot("tiles"), inputs, truth, near)
     rows, changes = {"one_shot": one}, {}
     for name, engine in (("patches_dense", "dense"), ("patches_tiles", "tiles")):
-        rows[name], other = measure(Patchwise(shot(engine), patch), job, truth, near)
+        rows[name], other = measure(Patchwise(shot(engine), patch), inputs, truth, near)
         apart = cv2.absdiff(alpha, other)
         changes[name] = {"mean_at_borders": float(apart[near].mean()) if near.any() else 0.0, "max": float(apart.max())}
     document = {
         **header(wanted.threads, wanted.quick),
-        "case": {"height": height, "width": width, "patch": patch, "active": int(job.active.sum())},
-        "patches": sum(1 for _ in boxes(job.active, patch)),
+        "case": {"height": height, "width": width, "patch": patch, "active": int(inputs.active.sum())},
+        "patches": sum(1 for _ in boxes(inputs.active, patch)),
         "runs": rows,
         "against_one_shot": changes,
-        "gmacs": gmacs(job),
+        "gmacs": gmacs(inputs),
     }
     print(write(wanted.results, "patches", document))
     print(rows, changes, document["gmacs"], sep="\n")

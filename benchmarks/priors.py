@@ -2,8 +2,8 @@
 
     python -m benchmarks.priors --data DIR [--backgrounds DIR] [--people DIR] [--networks FILE...] [--only HINTS]
 
-DIR as for `uhrmat bench hrimf-amr`: pictures with trimaps and true alphas. The same pictures are asked with a trimap, a
-coarse mask, a small alpha, before a plate and before a screen (composites, see `priors_cases`); photographs of people
+DIR as for `uhrmat bench hrimf-amr`: pictures with trimaps and true alphas. The same pictures are matted with a trimap,
+a coarse mask, a small alpha, before a plate and before a screen (composites, see `priors_cases`); photographs of people
 (photo/*7.jpg with mask/*7.png, the ones that no network of ours was trained on) without any hint. Each prior runs in
 a process of its own. Figures lie over the trimap's unknown region (people: everywhere); SAD, Grad and Conn in
 thousands, MSE and MAD (of the whole picture, before rounding) times a thousand. Results are kept picture by picture:
@@ -50,9 +50,9 @@ class Timed(StillPipeline):
 
     def run_prior(self, *args: Any, **options: Any) -> PriorStage:
         start = time.process_time()
-        asked = super().run_prior(*args, **options)
+        wanted = super().run_prior(*args, **options)
         self.seconds = time.process_time() - start
-        return asked
+        return wanted
 
 
 def measure(matter: Timed, case: Case) -> Row:
@@ -108,7 +108,7 @@ def means(rows: dict[str, Row]) -> Row:
 
 
 def planned(options: argparse.Namespace) -> Iterator[tuple[str, str]]:
-    """(hint, prior) that were asked for and can be had."""
+    """(hint, prior) pairs that were chosen and are available."""
     wanted = [word for word in options.only.split(",") if word]
     for hint in HINTS:
         extra = tuple(map(str, options.networks)) if hint == "nothing" else ()

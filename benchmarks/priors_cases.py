@@ -1,4 +1,4 @@
-"""What each prior is asked: a photograph or composite with its hint and its true alpha, made from folders."""
+"""The cases of each prior: a photograph or composite with its hint and its true alpha, made from folders."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def with_nothing(photo: Path, mask: Path) -> Case:
 
 
 def cases(hint: str, data: Path, people: Path | None, backgrounds: Path | None) -> dict[str, Make]:
-    """Cases by name, each made when it is asked for. hint: one of HINTS."""
+    """Cases by name, each made when it is taken. hint: one of HINTS."""
     if hint == "nothing":
         pairs = [] if people is None else [(p, people / "mask" / f"{p.stem}.png") for p in _photos(people / "photo")]
         return {p.stem: lambda p=p, m=m: with_nothing(p, m) for p, m in pairs if p.stem.endswith("7")}  # type: ignore[misc]

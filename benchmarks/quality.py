@@ -56,17 +56,17 @@ def measure(alpha: np.ndarray, files: Files) -> Row:
 
 
 class Once:
-    """The prior's solver, asked once for each picture: all refiners see the same answer, none pays for it twice."""
+    """The prior's solver, run once for each picture: all refiners start from the same alpha, solved once."""
 
     def __init__(self) -> None:
-        self._asked: bytes = b""
-        self._answer: tuple[np.ndarray, list[str]] | None = None
+        self._inputs: bytes = b""
+        self._alpha: tuple[np.ndarray, list[str]] | None = None
 
     def __call__(self, image: np.ndarray, trimap: np.ndarray, name: str) -> tuple[np.ndarray, list[str]]:
-        asked = hashlib.sha256(image.tobytes() + trimap.tobytes() + name.encode()).digest()
-        if self._answer is None or asked != self._asked:
-            self._asked, self._answer = asked, solve(image, trimap, name)
-        return self._answer
+        inputs = hashlib.sha256(image.tobytes() + trimap.tobytes() + name.encode()).digest()
+        if self._alpha is None or inputs != self._inputs:
+            self._inputs, self._alpha = inputs, solve(image, trimap, name)
+        return self._alpha
 
 
 def refined(files: Files, matters: dict[str, StillPipeline]) -> dict[str, Row]:

@@ -48,14 +48,14 @@ def timed(shot: Shot) -> dict[str, float]:
     return {name: round(value, 2) for name, value in (total | found).items()}
 
 
-def measure(job: RefineInput, dtype: torch.dtype, repeats: int) -> dict[str, Any]:
+def measure(inputs: RefineInput, dtype: torch.dtype, repeats: int) -> dict[str, Any]:
     """The fastest of `repeats` refinements after a first one, whose memory is taken."""
-    shot = Shot(job, load_shm(None), "tiles", dtype, torch.device("cpu"))
+    shot = Shot(inputs, load_shm(None), "tiles", dtype, torch.device("cpu"))
     with Peak() as peak:
         shot()
     times = min((timed(shot) for _ in range(repeats)), key=lambda t: t["wall_ms"])
-    active = int(np.count_nonzero(job.active))
-    size = {"height": job.size[0], "width": job.size[1], "active": active}
+    active = int(np.count_nonzero(inputs.active))
+    size = {"height": inputs.size[0], "width": inputs.size[1], "active": active}
     row = {**size, **times, "peak_bytes": peak.bytes, "bytes_per_active": round(peak.bytes / active)}
     print(row, flush=True)
     return row

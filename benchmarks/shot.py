@@ -69,20 +69,20 @@ class Shot:
     net: on the CPU, in fp32; engine: see `sparse.ENGINES`. `alpha`: (H, W) float32 on `device`, what is written.
     """
 
-    def __init__(self, job: RefineInput, net: SHM, engine: str, dtype: torch.dtype, device: torch.device) -> None:
-        self.job, self.engine, self.dtype, self.device = job, engine, dtype, device
+    def __init__(self, inputs: RefineInput, net: SHM, engine: str, dtype: torch.dtype, device: torch.device) -> None:
+        self.inputs, self.engine, self.dtype, self.device = inputs, engine, dtype, device
         self.net = copy.deepcopy(net).to(device).eval()
         # The dense engine computes with the weights as they are; the others convert them layer by layer.
         kind = dtype if engine == "dense" else torch.float32
         self.net.to(kind)
-        maps = (context_maps(x)[None] for x in (job.small, job.prior[..., None]))
+        maps = (context_maps(x)[None] for x in (inputs.small, inputs.prior[..., None]))
         self.small, self.prior = (x.to(device, kind) for x in maps)
-        self.alpha = torch.zeros(job.size, device=device)
+        self.alpha = torch.zeros(inputs.size, device=device)
         self.features = self._features()
 
     def geometry(self) -> Engine:
         """The active set and an engine on it."""
-        return make_engine(self.engine, ActiveSet.from_mask(self.job.active), self.dtype, self.device)
+        return make_engine(self.engine, ActiveSet.from_mask(self.inputs.active), self.dtype, self.device)
 
     def sample(self, engine: Engine) -> Feat:
         return engine.sample(self._look)
@@ -108,10 +108,12 @@ class Shot:
         return self.features(ys, xs)[..., :inputs]
 
     def _features(self) -> ColourLineFeatures:
-        job = self.job
-        colours = PictureColours(job.picture)
+        inputs = self.inputs
+        colours = PictureColours(inputs.picture)
         colours.rows = colours.rows.to(self.device)
-        features = ColourLineFeatures(colours, job.size, job.small, job.prior, job.trimap, None, self.device)
+        features = ColourLineFeatures(
+            colours, inputs.size, inputs.small, inputs.prior, inputs.trimap, None, self.device
+        )
         features.baseline = self.alpha
         if features.trimap is not None:
             features.trimap = features.trimap.to(self.device)

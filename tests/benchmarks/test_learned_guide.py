@@ -22,11 +22,11 @@ def test_untrained_it_is_the_guided_filter() -> None:
     small = rng.random((24, 30, 3), np.float32)
     prior = cv2.GaussianBlur(rng.random((24, 30), np.float32), (0, 0), 2)
     picture = Picture.from_array(cv2.resize(small, (60, 48)))
-    job = RefineInput(picture, small, prior, None, np.ones((48, 60), bool))
+    inputs = RefineInput(picture, small, prior, None, np.ones((48, 60), bool))
     plain, learned = (upsampled_prior(prior, np.full((48, 60), 128, np.uint8)) for _ in range(2))
-    GuidedRefiner().refine(job, plain)
+    GuidedRefiner().refine(inputs, plain)
     torch.manual_seed(0)
-    LearnedGuideRefiner(LearnedGuide()).refine(job, learned)
+    LearnedGuideRefiner(LearnedGuide()).refine(inputs, learned)
     # The borders differ by how each library reflects; 8 pixels of the small picture reach there.
     inner = np.s_[18:-18, 18:-18]
     assert np.abs(plain - learned)[inner].max() < 2e-3 and np.abs(plain[inner]).std() > 0.01

@@ -16,10 +16,18 @@ from uhrmat.core.stage import all_or_none
 from uhrmat.train.recipe import Recipe
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """What a card states beside the recipe. crops: what a step's batch is made of ("crops of 160 x 160 from 658
-    scenes"); figures: lines of Markdown, each with the command that reproduces it."""
+    """What a model card states beside the recipe.
+
+    Attributes:
+        steps: optimiser steps done.
+        crops: what a step's batch is made of ("crops of 160 x 160 from 658 scenes").
+        seconds: of training.
+        date: ISO 8601.
+        data: what was trained on.
+        figures: lines of Markdown, each with the command that reproduces it.
+    """
 
     steps: int
     crops: str

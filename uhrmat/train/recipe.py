@@ -18,11 +18,23 @@ else:
 FOLDER = Path(__file__).parent / "recipes"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What all recipes say. size: network size; batch: pictures or crops of a step; steps: optimiser steps; rate: peak
-    learning rate after `warmup` steps, then cosine to `floor` of it; ema: decay of the averaged weights; clip: gradient
-    norm; seed."""
+    """What all recipes state.
+
+    Attributes:
+        network: one of RECIPES.
+        size: of the network, a name that it knows.
+        side: of crops or pictures, pixels.
+        batch: crops or pictures of a step.
+        steps: optimiser steps.
+        rate: peak learning rate, after the warm-up.
+        warmup: steps in which the rate rises linearly.
+        floor: share of `rate` at which the cosine ends.
+        ema: decay of the exponentially averaged weights.
+        clip: largest norm of the gradient.
+        seed: of weights and batches.
+    """
 
     network: str
     size: str
@@ -40,10 +52,15 @@ class Recipe:
         return asdict(self)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SceneRecipe(Recipe):
-    """Crops of `side` from synthetic scenes. l1, l2, gradient, laplacian: loss weights; scenes: how many to make;
-    held_out: the first scenes, for validation only."""
+    """Training on crops of synthetic scenes.
+
+    Attributes:
+        l1, l2, gradient, laplacian: loss weights, see `train.losses`.
+        scenes: number of scenes to make.
+        held_out: number of the first scenes, which are for validation only.
+    """
 
     l1: float
     l2: float
@@ -53,22 +70,30 @@ class SceneRecipe(Recipe):
     held_out: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RefinerRecipe(SceneRecipe):
-    """exact: share of scenes whose low-resolution matte is the true alpha, averaged, instead of a prior's."""
+    """Training of a refiner.
+
+    Attributes:
+        exact: share of scenes whose low-resolution matte is the true alpha, area-averaged, instead of a prior's.
+    """
 
     exact: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DetailRecipe(RefinerRecipe):
-    """composition, mdrd: loss weights beside those of `SceneRecipe`."""
+    """Training of DDFE.
+
+    Attributes:
+        composition, mdrd: loss weights beside those of `SceneRecipe`, see `train.losses`.
+    """
 
     composition: float
     mdrd: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PersonRecipe(Recipe):
     """Pictures of about `side`² pixels; in a `share` of the steps fewer of about `large`². bce, dice, gradient: loss
     weights. hint: that of a teacher's layers, named for each grid (see `train.lpn.teacher`), 0 without a teacher."""
@@ -84,7 +109,7 @@ class PersonRecipe(Recipe):
     sixteenth: list[str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SubjectRecipe(Recipe):
     """Views of about `side`² pixels. bce, dice, gradient: loss weights; hint: weight of the teachers' features; person:
     weight of the plane of people against the subject's; teachers: whose features are learned from; normalise: with
@@ -117,9 +142,15 @@ def load_recipe(name: str | Path, **changes: Any) -> SceneRecipe: ...
 @overload
 def load_recipe(name: str | Path, kind: type[R], **changes: Any) -> R: ...
 def load_recipe(name: str | Path, kind: type[Recipe] = SceneRecipe, **changes: Any) -> Recipe:
-    """A recipe by name (see `recipes/`) or path, with single values replaced. InputError on what it cannot use.
+    """Read a recipe, with single values replaced.
 
-    kind: of recipe that the caller can train by.
+    Args:
+        name: of a file in `recipes/`, without .toml, or the path of a TOML file.
+        kind: class of recipe that the caller can train by.
+        changes: values by field name; None leaves the recipe's.
+
+    Raises:
+        InputError: there is no such recipe, it is of another kind, or its keys are not those of its class.
     """
     path = Path(name) if str(name).endswith(".toml") else FOLDER / f"{name}.toml"
     need_regular(path)

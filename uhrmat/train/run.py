@@ -84,7 +84,12 @@ def finish(
     """Draw the log's curves, write `net` as the weights `path` with their card; returns `path`."""
     draw_curves(path.parent / "log.jsonl", path.parent / "curves.png")
     today = datetime.date.today().isoformat()
-    export(net, recipe, Provenance(state.step, crops, state.seconds, today, data, figures), path)
+    export(
+        net,
+        recipe,
+        Provenance(steps=state.step, crops=crops, seconds=state.seconds, date=today, data=data, figures=figures),
+        path,
+    )
     return path
 
 

@@ -1,4 +1,4 @@
-"""What a training run needs to know about a network, and the loop that serves them all: resumable, averaged weights."""
+"""The training loop of all networks (resumable, exponentially averaged weights) and the interface of what it trains."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Report = Callable[[dict[str, float]], None]
 
 
 class TrainingTask(Protocol):
-    """One network to train: how it is made, what it sees, what it must answer, how good it is."""
+    """One network to train: its construction, batches, loss and validation."""
 
     @property
     def recipe(self) -> Recipe:
@@ -42,7 +42,7 @@ class TrainingTask(Protocol):
         ...
 
     def loss(self, net: nn.Module, batch: Batch, dtype: torch.dtype) -> tuple[Tensor, dict[str, float]]:
-        """The loss to go down, and its parts for the log; `dtype` is that of the network's arithmetic."""
+        """The loss to minimise, and its parts for the log; `dtype` is that of the network's arithmetic."""
         ...
 
     def validate(self, net: nn.Module, dtype: torch.dtype) -> dict[str, float]:
@@ -125,11 +125,22 @@ def fit(
     start: dict[str, Tensor] | None = None, seconds: float = math.inf, every: int = 500,
     report: Report = lambda _: None,
 ) -> TrainingState:  # fmt: skip
-    """Train until the recipe's steps or `seconds` are over, from `out`/checkpoint.pt on where it exists.
+    """Train until the recipe's steps or `seconds` are over; resumes from `out`/checkpoint.pt where it exists.
 
-    start: weights to begin with where there is no checkpoint. A line per `every` steps goes to `out`/log.jsonl and to
-    `report`, and a shorter one, without validation, at least every `_QUIET` seconds; "left" is the time left in seconds
-    at this pace. The result's `ema` holds the averaged weights, which are the ones to use.
+    Args:
+        task: the network with its data.
+        out: folder of checkpoint.pt and log.jsonl.
+        device: of torch.
+        bf16: compute in bfloat16 by autocast.
+        workers: processes that prepare batches; 0 for none.
+        start: weights to begin with where there is no checkpoint.
+        seconds: of training at most.
+        every: steps between validations and checkpoints, each with a line of the log. A shorter line without
+            validation follows at least every `_QUIET` seconds; its "left" is the estimated time left in seconds.
+        report: receives the lines of the log.
+
+    Returns:
+        The state reached; its `ema` holds the averaged weights, which are the ones to use.
     """
     out.mkdir(parents=True, exist_ok=True)
     where, dtype = torch.device(device), torch.bfloat16 if bf16 else torch.float32
