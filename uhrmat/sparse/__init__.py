@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from uhrmat.sparse.active import ActiveSet
-from uhrmat.sparse.choose import choose_engine
+from uhrmat.sparse.choose import choose_engine, make_engine
 from uhrmat.sparse.dense import DenseEngine
 from uhrmat.sparse.engine import Act, Engine, Feat
-from uhrmat.sparse.select import ENGINES, make_engine
+from uhrmat.sparse.select import ENGINES
 from uhrmat.sparse.tiles import TilesEngine
 
 __all__ = [

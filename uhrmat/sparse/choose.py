@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from uhrmat.core.devices import on_device
 from uhrmat.core.errors import UhrmatError
 from uhrmat.sparse.active import ActiveSet
 from uhrmat.sparse.engine import Engine
-from uhrmat.sparse.select import make_engine
+from uhrmat.sparse.select import build_engine
 from uhrmat.sparse.spconv_engine import SPCONV_TYPES
 
 SIDE, BAND, CHANNELS = 1024, 48, 32
@@ -51,6 +53,26 @@ def choose_engine(device: torch.device | str, dtype: torch.dtype) -> EngineChoic
     return EngineChoice(fastest(seconds) if seconds else names[0], note)
 
 
+def make_engine(
+    name: str,
+    mask_or_active: Tensor | np.ndarray | ActiveSet,
+    dtype: torch.dtype = torch.float32,
+    device: str | torch.device = "cpu",
+) -> Engine:
+    """Make an engine over one picture; "auto" takes the one that `choose_engine` measures to be faster.
+
+    Args:
+        name: One of `select.ENGINES`.
+        mask_or_active: The active set, or a mask (H, W) in which non-zero means active.
+        dtype: Of features and arithmetic.
+        device: Of features and arithmetic.
+
+    Raises:
+        InputError: An unknown name, a mask of another shape, or an engine that cannot run here.
+    """
+    return build_engine(choose_engine(device, dtype).name if name == "auto" else name, mask_or_active, dtype, device)
+
+
 def run_trials(
     names: Iterable[str], device: torch.device | str, dtype: torch.dtype
 ) -> tuple[dict[str, float], dict[str, str]]:
@@ -77,7 +99,7 @@ def trial(name: str, device: torch.device | str, dtype: torch.dtype) -> float:
     mask = torch.zeros(SIDE, SIDE, dtype=torch.bool)
     mask[:, SIDE // 2 : SIDE // 2 + BAND] = True
     with on_device(device):
-        engine = make_engine(name, ActiveSet.from_mask(mask), dtype, device)
+        engine = build_engine(name, ActiveSet.from_mask(mask), dtype, device)
         layers = _layers(engine, torch.device(device))
         layers()
         return min(_timed(layers, torch.device(device)) for _ in range(_REPEATS))

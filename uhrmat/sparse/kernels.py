@@ -17,14 +17,28 @@ _PACKED_TYPES = (torch.float32, torch.bfloat16)
 
 
 def make_kernel(weight: Tensor, bias: Tensor | None, stride: int, act: Act, window: tuple[int, ...]) -> Kernel:
-    """A convolution without padding. weight: (out, in, k, k), bias: (out,), both of the features' type and device.
+    """A convolution without padding, with bias and activation.
 
-    window: (n, in, side, side) as it will mostly come. On the CPU oneDNN gets its weights in its own layout and applies
-    the activation itself; elsewhere this is `conv2d` with the activation in place.
+    On the CPU oneDNN gets its weights in its own layout and applies the activation itself, by operators that are
+    private to torch; where these are missing, and elsewhere, it is `conv2d` with the activation in place.
+
+    Args:
+        weight: (out, in, k, k), of the features' type and device.
+        bias: (out,), or None.
+        stride: 1 or 2.
+        act: Activation, see `engine.Act`.
+        window: (n, in, side, side), the shape in which inputs will mostly come.
     """
-    if weight.device.type == "cpu" and weight.dtype in _PACKED_TYPES and torch.backends.mkldnn.is_available():
+    if weight.device.type == "cpu" and weight.dtype in _PACKED_TYPES and _has_packed_operators():
         return _packed(weight, bias, stride, act, window)
     return lambda x: activate(F.conv2d(x, weight, bias, stride), act)
+
+
+def _has_packed_operators() -> bool:
+    """Whether this torch has oneDNN and the two private operators."""
+    if not torch.backends.mkldnn.is_available():
+        return False
+    return all(hasattr(torch.ops.mkldnn, name) for name in ("_reorder_convolution_weight", "_convolution_pointwise"))
 
 
 def _packed(weight: Tensor, bias: Tensor | None, stride: int, act: Act, window: tuple[int, ...]) -> Kernel:

@@ -1,4 +1,4 @@
-"""Choice of an engine by name and device."""
+"""Engines by name. To add one, see ARCHITECTURE.md."""
 
 from __future__ import annotations
 
@@ -14,24 +14,28 @@ from uhrmat.sparse.spconv_engine import SpconvEngine
 from uhrmat.sparse.tiles import TilesEngine
 
 ENGINES = ("auto", "dense", "tiles", "spconv")
+"""What `--engine` takes; "auto" is resolved by `choose.choose_engine`."""
 
 
-def make_engine(
+def build_engine(
     name: str,
     mask_or_active: Tensor | np.ndarray | ActiveSet,
     dtype: torch.dtype = torch.float32,
     device: str | torch.device = "cpu",
 ) -> Engine:
-    """An engine over one picture. name: one of ENGINES; "auto" asks `choose_engine`; mask: (H, W), non-zero = active.
+    """Make an engine over one picture.
 
-    Raises InputError for an unknown name, a mask of another shape, and for `spconv` where it cannot run.
+    Args:
+        name: One of `ENGINES` but "auto".
+        mask_or_active: The active set, or a mask (H, W) in which non-zero means active.
+        dtype: Of features and arithmetic.
+        device: Of features and arithmetic.
+
+    Raises:
+        InputError: An unknown name, a mask of another shape, or an engine that cannot run here.
     """
-    if name not in ENGINES:
+    if name not in ENGINES or name == "auto":
         raise InputError(f'There is no engine "{name}".', f"Choose one of {', '.join(ENGINES)}.")
-    if name == "auto":
-        from uhrmat.sparse.choose import choose_engine
-
-        name = choose_engine(device, dtype).name
     if name == "dense":
         mask = mask_or_active.mask() if isinstance(mask_or_active, ActiveSet) else mask_or_active
         return DenseEngine(torch.as_tensor(mask).to(device), dtype)
