@@ -51,9 +51,9 @@ def uhrmat(
         bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Alpha mattes of ultra high resolution pictures, computed only where the matte is open.
+    """Alpha mattes of ultra-high-resolution photographs and clips, refined only at the pixels that need it.
 
-    `uhrmat COMMAND --help` says all about one of the commands.
+    `uhrmat COMMAND --help` describes one command.
 
     Example: uhrmat image photo.jpg --trimap photo_trimap.png -o out
     """
@@ -63,5 +63,5 @@ dress(app)
 
 
 def run(child: subprocess.Popen[bytes] | None) -> None:
-    """Runs the command line. child: a process of the prior that was begun for it, see `prior.launch`."""
+    """Run the command line. child: a prior process that was started for it, see `prior.launch`."""
     run_and_exit(lambda: app(obj=child))

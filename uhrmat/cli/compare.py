@@ -22,7 +22,7 @@ def compare(
     truth: Truth = None,
     output: Page = Path("compare.html"),
     photo: Annotated[Path | None, typer.Option(help="The photograph itself.")] = None,
-    trimap: Annotated[Path | None, typer.Option(help="Errors count only where this is open.")] = None,
+    trimap: Annotated[Path | None, typer.Option(help="Errors count only in its unknown region.")] = None,
     overwrite: opt.Overwrite = False,
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
@@ -40,8 +40,8 @@ def compare(
 
         check_page(output, overwrite, [a, b, *filter(None, [truth, photo, trimap])])
         with console.working("comparing"):
-            found = compare_files(a, b, truth, photo=photo, trimap=trimap)
-            write_page(output, found.exhibit.title, [encode(found.exhibit)])
-        rows = [(name, f"{first:<24} {second}".rstrip()) for name, first, second in found.exhibit.table]
+            comparison = compare_files(a, b, truth, photo=photo, trimap=trimap)
+            write_page(output, comparison.exhibit.title, [encode(comparison.exhibit)])
+        rows = [(name, f"{first:<24} {second}".rstrip()) for name, first, second in comparison.exhibit.table]
         console.table([rows, [("page", str(output))]])
-        console.document({"page": str(output), **found.figures})
+        console.document({"page": str(output), **comparison.figures})

@@ -76,7 +76,7 @@ class Console:
 
     @contextmanager
     def progress(self, text: str, unit: str) -> Iterator[Callable[[int, int], None]]:
-        """A bar while many things are done, on terminals only; what it yields is told (done, all)."""
+        """Show a bar, on terminals only; yields a function that is called with (done, total)."""
         if not self._human or not sys.stderr.isatty():
             yield lambda done, count: None
             return

@@ -34,15 +34,15 @@ def doctor(
         from uhrmat.report.doctor import as_dict, examine
 
         with console.working("looking …"):
-            found = examine()
+            findings = examine()
         sections: dict[str, Rows] = {}
-        for one in found:
-            sections[one.section] = [*sections.get(one.section, []), (one.name, one.value)]
-        ill = [one for one in found if one.problem]
-        verdict = [(f"problem {number}", f"{one.problem} {one.cure}") for number, one in enumerate(ill, 1)]
-        console.table([*sections.values(), verdict or [("problems", "none")]])
-        console.document(as_dict(found))
-    if ill:
+        for finding in findings:
+            sections[finding.section] = [*sections.get(finding.section, []), (finding.name, finding.value)]
+        problems = [finding for finding in findings if finding.problem]
+        rows = [(f"problem {number}", f"{one.problem} {one.cure}") for number, one in enumerate(problems, 1)]
+        console.table([*sections.values(), rows or [("problems", "none")]])
+        console.document(as_dict(findings))
+    if problems:
         raise typer.Exit(FAILED)
 
 

@@ -24,11 +24,11 @@ _OPTIONAL = {"--verify": ("1/1", re.compile(r"\d+/\d+"))}
 
 def with_optional_values(args: list[str]) -> list[str]:
     """The command line with the values that were left out."""
-    found = []
+    words = []
     for arg, following in zip(args, [*args, ""][1:], strict=True):
         value, form = _OPTIONAL.get(arg, ("", None))
-        found.append(f"{arg}={value}" if form is not None and not form.fullmatch(following) else arg)
-    return found
+        words.append(f"{arg}={value}" if form is not None and not form.fullmatch(following) else arg)
+    return words
 
 
 def dress(app: typer.Typer) -> typer.Typer:
@@ -85,7 +85,7 @@ def _printable_errors() -> Iterator[None]:
     """Errors about the command line quote its words, which may hold control characters."""
     try:
         yield
-    except Exception as error:  # typer's own copy of click, or click: told apart by what they can do
+    except Exception as error:  # typer's own copy of click, or click: distinguished by their methods
         if hasattr(error, "format_message"):
             error.message = printable(str(error.message))  # type: ignore[attr-defined]
         raise
@@ -93,9 +93,9 @@ def _printable_errors() -> Iterator[None]:
 
 def _write_text(text: str | None, formatter: Any) -> None:
     """What a command does, and below it its examples, each on a line of its own, to be copied."""
-    said, _, examples = inspect.cleandoc(text or "").partition("Example: ")
+    summary, _, examples = inspect.cleandoc(text or "").partition("Example: ")
     formatter.write_paragraph()
-    formatter.write_text(said.strip())
+    formatter.write_text(summary.strip())
     if examples:
         lines = re.split(r"\s+(?=uhrmat )", " ".join(examples.split()))
         with formatter.section(_bold("Example" if len(lines) == 1 else "Examples")):
@@ -129,8 +129,8 @@ def _name(param: Any, ctx: Any) -> str:
 def _value(param: Any, ctx: Any) -> str:
     if param.metavar is not None:
         return str(param.metavar)
-    said = getattr(param, "display_type", param.make_metavar)  # the second is what it was called before typer 0.29
-    kind = str(said(ctx)).strip("<>").lower().removesuffix(" range")
+    type_name = getattr(param, "display_type", param.make_metavar)  # the second: before typer 0.29
+    kind = str(type_name(ctx)).strip("<>").lower().removesuffix(" range")
     return _VALUES.get(kind, kind)
 
 

@@ -49,7 +49,7 @@ def image(
     quiet: opt.Quiet = False,
     debug: opt.Debug = False,
 ) -> None:
-    """StillResult photographs: alpha, foreground colours, cut-outs.
+    """Matte photographs: alpha, foreground colours, cut-outs.
 
     Example: uhrmat image photo.jpg --trimap photo_trimap.png -o out
     uhrmat image photo.jpg --mask mask.png -o cut.png

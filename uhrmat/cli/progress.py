@@ -13,7 +13,7 @@ class LinesConsole(Console):
     """A console whose `--json` is JSON lines: every document is one line, on stdout, as it happens."""
 
     def document(self, value: dict[str, Any]) -> None:
-        """One line, an event; what is none of a batch is why nothing was begun."""
+        """One line, an event; other lines say why nothing was started."""
         if self.as_json:
             event = value if "event" in value else {"event": "refused", **value}
             print(json.dumps(escape_surrogates(event)), flush=True)
@@ -42,7 +42,7 @@ class Lines:
         if event.get("watching"):
             self._console.note("watching; Ctrl-C ends it")
         else:
-            self._console.note(f"{event['found']} found, {event['kept']} done already, {event['todo']} to do")
+            self._console.note(f"{event['found']} items, {event['kept']} done already, {event['todo']} to do")
 
     def _retry(self, event: dict[str, Any]) -> None:
         self._console.note(f"note: {event['item']} is tried again: {event['reason']}")

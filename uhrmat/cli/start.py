@@ -1,4 +1,4 @@
-"""The console script: what a command will wait for longest is begun before the command line is understood."""
+"""The console script. The prior's process, the slowest to load, is started before the command line is parsed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _run() -> None:
 
 
 def needs_prior(words: list[str]) -> bool:
-    """Whether these arguments will very likely ask for an affinity prior; it is ended where they do not."""
+    """Whether these arguments will very likely need an affinity prior; otherwise its process is ended."""
     options = {word.partition("=")[0] for word in words}
     return (
         words[:1] == ["image"]

@@ -104,7 +104,7 @@ def video(
 
 
 def _run(console: Console, plan: ClipPlan, resume: bool, report: Path | None) -> bool:
-    """Mattes the clip and says so; False where it failed after the work had begun."""
+    """Matte the clip and print the report; False where it failed after the work had started."""
     from uhrmat.cli.console import describe
     from uhrmat.core.startup import fast_import
     from uhrmat.prior.choose import AFFINITY_PRIORS
@@ -116,7 +116,9 @@ def _run(console: Console, plan: ClipPlan, resume: bool, report: Path | None) ->
             from uhrmat.video.run import ClipResources, matte_clip
 
         solver = None if process is None else process.solve
-        resources = ClipResources.load(plan, solver)  # refused here or in the next line: exit code 2, nothing was begun
+        resources = ClipResources.load(
+            plan, solver
+        )  # errors here or in the next line: exit code 2, nothing was started
         stack.enter_context(plan.work.locked())
         try:
             with console.progress(plan.spec.source.name, "frames") as progress:
