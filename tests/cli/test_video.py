@@ -83,7 +83,7 @@ def test_frame_by_frame_reaches_the_clip(shot: Path, monkeypatch: pytest.MonkeyP
         (("--trimap", "a.png", "--mask", "b.png"), "Both --trimap and --mask"),
         (("--mask", "MASKS", "--codec", "betamax"), "no codec"),
         (("--mask", "MASKS", "--rate", "fast"), "rate"),
-        (("--mask", "MASKS", "--start", "9"), "are none"),
+        (("--mask", "MASKS", "--start", "9"), "do not exist"),
         (("--mask", "MASKS", "--outputs", "alpha", "--background", "nocolour"), "neither a colour"),
         (("--mask", "MASKS", "--max-memory", "lots"), "lots"),
         (("--mask", "MASKS", "--max-memory", "1MB"), "decoding it needs"),

@@ -17,7 +17,7 @@ from tests.report.page.test_write import picture_at
 from uhrmat.cli.app import app
 from uhrmat.core.errors import OutputError
 from uhrmat.core.options import ModelOptions
-from uhrmat.video.active_masks import pack, unpack
+from uhrmat.video.active_masks import pack_mask, unpack_mask
 from uhrmat.video.page import _pairs, shown, spread, write_clip_page
 from uhrmat.video.plan import plan_clip
 from uhrmat.video.run import ClipResources, matte_clip
@@ -121,7 +121,7 @@ def test_frames_whose_active_pixels_nobody_kept_are_shown_without(shot: Path, tm
 @pytest.mark.parametrize("size", [(1, 1), (37, 53)])
 def test_masks_come_back(size: tuple[int, int]) -> None:
     mask = np.random.default_rng(1).random(size) > 0.5
-    assert (unpack(pack(mask)) == mask).all()
+    assert (unpack_mask(pack_mask(mask)) == mask).all()
 
 
 def test_frames_are_spread() -> None:

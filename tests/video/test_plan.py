@@ -76,7 +76,7 @@ def test_numbers_of_hints_are_those_of_the_frames(shot: ClipSpec) -> None:
         ({"mask": Path("x.png")}, "Both --trimap and --mask"),
         ({"trimap": Path("nowhere.png")}, "does not exist"),
         ({"source": Path("nowhere.mp4")}, "nowhere.mp4"),
-        ({"start": 5}, "are none"),
+        ({"start": 5}, "do not exist"),
         ({"end": 3, "frames": 3}, "Both --end and --frames"),
         ({"interval": 0}, "interval"),
         ({"codec": "divx"}, "no codec"),

@@ -14,7 +14,7 @@ from uhrmat.core.options import ModelOptions
 from uhrmat.prior.chroma_key.key import SCREEN_NOT_SEEN
 from uhrmat.video.plan import plan_clip
 from uhrmat.video.run import ClipResources, matte_clip
-from uhrmat.video.screen import central, missing_screen_note
+from uhrmat.video.screen import medoid_colour, missing_screen_note
 from uhrmat.video.spec import ClipSpec
 
 GREEN, SPILT = (40, 180, 60), (150, 170, 90)
@@ -67,7 +67,7 @@ def test_a_frame_without_a_screen_is_noted_and_the_foreground_is_free_of_green(s
 
 def test_the_central_colour_is_one_of_those_seen() -> None:
     seen = np.array([[0, 1, 0], [0, 0.9, 0], [1, 0, 0], [0, 0.8, 0.1]])
-    assert np.array_equal(central(seen), seen[1])
+    assert np.array_equal(medoid_colour(seen), seen[1])
 
 
 def test_only_so_many_frames_are_listed() -> None:

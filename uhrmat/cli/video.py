@@ -125,7 +125,7 @@ def _run(console: Console, plan: ClipPlan, resume: bool, report: Path | None) ->
                 done = matte_clip(
                     plan, resources, resume=resume, progress=progress, keep_active=_page_frames(plan, report)
                 )
-            _tell(console, done, report)
+            _print_report(console, done, report)
         except Exception as error:
             console.error(error, item=str(plan.spec.source))
             console.document({"items": [{"clip": str(plan.spec.source), "status": "failed", "error": describe(error)}]})
@@ -146,7 +146,7 @@ def _is_page(path: Path) -> bool:
     return path.suffix.lower() in (".html", ".htm")
 
 
-def _write(path: Path, done: ClipReport, table: list[tuple[str, str]]) -> tuple[Path, ...]:
+def _write_report_file(path: Path, done: ClipReport, table: list[tuple[str, str]]) -> tuple[Path, ...]:
     """The page, or JSON and plot, by the name's extension."""
     from uhrmat.core.redact import redact_folders
 
@@ -159,12 +159,12 @@ def _write(path: Path, done: ClipReport, table: list[tuple[str, str]]) -> tuple[
     return write_report(path, done)
 
 
-def _tell(console: Console, done: ClipReport, report: Path | None) -> None:
+def _print_report(console: Console, done: ClipReport, report: Path | None) -> None:
     from uhrmat.video.report import table_rows
 
     table = table_rows(done)
     if report is not None:
-        table += [("report", str(path)) for path in _write(report, done, table)]
+        table += [("report", str(path)) for path in _write_report_file(report, done, table)]
     console.table([table])
     items: list[dict[str, Any]] = [done.as_dict(frames=False)]
     console.document({"items": items})

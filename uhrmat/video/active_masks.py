@@ -1,7 +1,7 @@
-"""Active pixels of the few frames that a page shows, kept as text beside the figures of their segment.
+"""Active pixels of the frames that a page shows, stored as text with the figures of their segment.
 
-A mask is a picture of one bit a pixel (PNG, base64): some kilobytes for a frame of 4K. Only frames that were asked for
-are kept, so that what is held does not grow with the clip, and a run that goes on finds those of the run before.
+A mask is a PNG of one bit per pixel in base64, some kilobytes for a frame of 4K. Only a few frames are kept, so that
+memory does not grow with the clip; a resumed run reads those of the run before.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 
-def pack(mask: npt.NDArray[np.bool_]) -> str:
-    """(H, W) bool as text."""
+def pack_mask(mask: npt.NDArray[np.bool_]) -> str:
+    """A mask (H, W) bool as text."""
     import cv2
 
     image = mask.view(np.uint8) * np.uint8(255)
@@ -21,8 +21,8 @@ def pack(mask: npt.NDArray[np.bool_]) -> str:
     return base64.b64encode(encoded.tobytes()).decode("ascii")
 
 
-def unpack(text: str) -> npt.NDArray[np.bool_]:
-    """What `pack` was given."""
+def unpack_mask(text: str) -> npt.NDArray[np.bool_]:
+    """The mask (H, W) bool of a text that `pack_mask` made."""
     import cv2
 
     encoded = np.frombuffer(base64.b64decode(text), np.uint8)

@@ -1,4 +1,4 @@
-"""Hints of a clip: for all frames alike, for every frame, or for key frames from which they are propagated on.
+"""Hints of a clip: one for all frames, one for every frame, or for key frames from which they are propagated.
 
 Nothing here imports torch.
 """
@@ -46,7 +46,7 @@ class ClipHints:
         return frozenset(name for name, there in named.items() if name and there)
 
     def files(self) -> list[Path]:
-        """All files that were named."""
+        """All files of the hints."""
         return [*self.keys.values(), *([self.plate] if self.plate else [])]
 
 
@@ -98,7 +98,7 @@ def _check_picture(path: Path, kind: str) -> None:
 def _numbered(
     folder: Path, info: ClipInfo, start: int, stop: int, kind: str
 ) -> tuple[dict[int, Path], tuple[str, ...]]:
-    """Which frame each picture of a folder is for, and what is to be said of their numbers."""
+    """The picture of each key frame, by index, from a folder of numbered pictures; and notes about their numbers."""
     paths = (p for p in sorted(folder.iterdir()) if p.suffix.lower() in HINT_SUFFIXES and not p.name.startswith("."))
     files = number_files(path for path in paths if path.is_file())
     frames = info.numbers or range(info.frames or stop)
@@ -116,9 +116,9 @@ def _numbered(
     notes = []
     if offset:
         notes.append(f"the {kind}s are numbered from {offset + frames[0]}, the frames from {frames[0]}: taken in order")
-    strangers = [path.name for at, path in places if at < 0]
-    if strangers:
-        notes.append(f"{len(strangers)} of the {kind}s have the number of no frame, first {strangers[0]}")
+    unmatched = [path.name for at, path in places if at < 0]
+    if unmatched:
+        notes.append(f"{len(unmatched)} of the {kind}s have the number of no frame, first {unmatched[0]}")
     return keys, tuple(notes)
 
 
@@ -137,7 +137,7 @@ def _offset(hints: Sequence[int], frames: Sequence[int], *, from_zero: bool) -> 
 
 
 def _no_first(folder: Path, kind: str, hints: Sequence[int], frames: Sequence[int], start: int) -> InputError:
-    """What is wrong with a folder that has no hint for the first frame, and how to mend it."""
+    """The error for a folder that has no hint for the first frame."""
     text = f"The folder {folder} has no {kind} for the first frame, number {frames[start]}"
     inside = sorted(set(hints).intersection(frames[start:]))
     if not hints:
@@ -168,12 +168,12 @@ class HintReader:
         if not self._hints.propagated:
             mask = path if self._hints.kind == "mask" else None
             return read_hints(self._size, trimap, mask, plate=self._plate, key=self._hints.key, strict=False)
-        found = read_hints(self._size, trimap, strict=False)
-        return replace(found, alpha=read_alpha(propagated_file(self._propagated, index)))
+        hints = read_hints(self._size, trimap, strict=False)
+        return replace(hints, alpha=read_alpha(propagated_file(self._propagated, index)))
 
 
 def propagated_file(folder: Path, index: int) -> Path:
-    """Where a frame's tracked alpha is kept."""
+    """The file of a frame's propagated alpha."""
     return folder / f"{index:06d}.png"
 
 

@@ -1,8 +1,8 @@
-"""What the frames of a sequence were computed to, so that a broken run goes on after its last whole frame.
+"""A journal of the frames of a sequence, so that a run that was ended goes on after its last complete frame.
 
-Everything but the refiner's work follows from the clip's files once more, exactly; so the alpha of the active pixels,
-4 bytes each, and a frame's line of the report are all that is kept until the segment is done. Streams keep nothing: a
-part file that was cut off is begun anew.
+All but the refiner's results is reproduced exactly from the clip's files; so only the alpha of the active pixels, 4
+bytes each, and a frame's line of the report are stored until the segment is done. Streams store nothing: a part file
+that was cut off is written anew.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ from uhrmat.media.video.stills import SequenceWriter
 
 @dataclass(frozen=True)
 class FrameRecord:
-    """alpha: (n,) float32 of a frame's active pixels; row: what was reported of it."""
+    """alpha: (n,) float32 in [0, 1] of a frame's active pixels; row: its line of the report."""
 
     alpha: np.ndarray
     row: dict[str, Any]
 
 
 class Journal:
-    """The frames of one segment that are whole, a file each in `folder`; nothing where nobody writes stills."""
+    """The complete frames of one segment, a file each in `folder`; empty unless stills are written."""
 
     def __init__(self, folder: Path, stills: list[SequenceWriter]) -> None:
         self._folder, self._stills = folder, stills
-        self._whole = bool(stills)
+        self._complete = bool(stills)
 
     def read(self, frame: Frame) -> FrameRecord | None:
-        """What is known of a frame, asked for in their order; None from the first one on that is not whole."""
-        found = self._read(frame) if self._whole else None
-        self._whole = found is not None
-        return found
+        """The record of a frame; to be called in their order. None from the first frame on that is not complete."""
+        record = self._read(frame) if self._complete else None
+        self._complete = record is not None
+        return record
 
     def end(self) -> None:
-        """Nothing more is known."""
-        self._whole = False
+        """No later frame is restored."""
+        self._complete = False
 
     def passed(self) -> None:
-        """A frame that is known needs no writing."""
+        """Counts a restored frame as written."""
         for writer in self._stills:
             writer.written += 1
 
@@ -55,13 +55,13 @@ class Journal:
         if not all(writer.file_of(frame).is_file() for writer in self._stills):
             return None
         try:
-            with np.load(self._file(frame.index)) as found:
-                return FrameRecord(found["alpha"], json.loads(str(found["row"])))
+            with np.load(self._file(frame.index)) as stored:
+                return FrameRecord(stored["alpha"], json.loads(str(stored["row"])))
         except (OSError, ValueError, KeyError, zipfile.BadZipFile):
             return None
 
     def write(self, frame: Frame, known: FrameRecord) -> None:
-        """After the stills of the frame are in place. Raises OutputError."""
+        """Stores a frame after its stills are in place. Raises OutputError."""
         if not self._stills:
             return
         self._folder.mkdir(exist_ok=True)
@@ -69,7 +69,7 @@ class Journal:
             np.savez(temporary, alpha=known.alpha, row=np.array(json.dumps(known.row)))
 
     def remove(self) -> None:
-        """When the segment is done."""
+        """Removes the journal when the segment is done."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _file(self, index: int) -> Path:

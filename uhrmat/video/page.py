@@ -1,4 +1,4 @@
-"""A finished clip as a page: figures along it as plots, and some of its frames to look at, read back from its files."""
+"""An HTML page of a finished clip: plots of its figures, and some of its frames, read back from its files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from uhrmat.media.video import ClipReader, open_clip
 from uhrmat.report.page.encode import encode
 from uhrmat.report.page.exhibit import ClipFigures, Exhibit, read_side
 from uhrmat.report.page.write import write_page
-from uhrmat.video.active_masks import unpack
+from uhrmat.video.active_masks import unpack_mask
 from uhrmat.video.plan import ClipPlan
 from uhrmat.video.report import ClipReport
 
@@ -70,7 +70,7 @@ def _exhibits(report: ClipReport, numbers: list[int], table: list[list[str]]) ->
         for index, photo, made in _pairs(source, matte, plan.start, wanted):
             side, number = read_side(name, made), numbers[index]
             if number in report.active:
-                side = replace(side, active=unpack(report.active[number]))
+                side = replace(side, active=unpack_mask(report.active[number]))
             yield Exhibit(f"frame {number}", (side,), photo.pixels, photo.info, table=table, frame=number)
 
 

@@ -1,4 +1,4 @@
-"""What a clip gives, checked before any work: which frames, which hints, which files. Nothing here imports torch."""
+"""Plans a clip: checks its frames, hints and outputs before any work. Loads no torch."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class ClipPlan:
 
     @property
     def side(self) -> int | None:
-        """Working size of the prior: what was asked for, SHORT_SIDE for affinity priors, else the prior's own."""
+        """Working size of the prior in pixels: as given, else SHORT_SIDE for affinity priors; None: the prior's own."""
         return self.spec.model.working_size or (SHORT_SIDE if self.prior in AFFINITY_PRIORS else None)
 
     @property
@@ -79,10 +79,22 @@ class ClipPlan:
 
 
 def plan_clip(spec: ClipSpec, *, overwrite: bool = False, resume: bool = False) -> ClipPlan:
-    """The plan of a clip. Opens the clip and writes nothing. Raises InputError or OutputError for what cannot work."""
+    """Plan a clip. Opens it and writes nothing.
+
+    Args:
+        spec: what is wanted.
+        overwrite: existing outputs may be replaced.
+        resume: an earlier run may be continued.
+
+    Raises:
+        InputError: clip, hints or options cannot work.
+        OutputError: an output cannot be written, or would replace a file.
+    """
     if spec.interval < 1:
-        raise InputError("A key frame interval below 1 makes no sense.", "Give --keyframe-interval 1 or more.")
-    seen = fingerprint(spec.source)  # before it is read: what changes from here on is noticed at the end
+        raise InputError(
+            f"The key frame interval {spec.interval} must be 1 or more.", "Give --keyframe-interval 1 or more."
+        )
+    source = fingerprint(spec.source)  # before it is read, so that any later change is noticed at the end
     with open_clip(spec.source, rate=spec.rate) as reader:
         info = reader.info
         start, stop = frame_range(spec, _length(reader))
@@ -92,7 +104,7 @@ def plan_clip(spec: ClipSpec, *, overwrite: bool = False, resume: bool = False) 
         key_hints(hints, start, (info.height, info.width))  # what cannot be used is refused before any work
     if hints.propagated and spec.model.prior not in ("auto", *AFFINITY_PRIORS):
         raise InputError(
-            f"The prior {spec.model.prior} cannot carry a hint from frame to frame.",
+            f"The prior {spec.model.prior} cannot propagate a hint from frame to frame.",
             "Leave --prior out, or give a hint for every frame.",
         )
     codec, targets = choose_targets(spec, info)
@@ -100,7 +112,7 @@ def plan_clip(spec: ClipSpec, *, overwrite: bool = False, resume: bool = False) 
     check_targets(
         targets, codec, info, range(start, stop), files, bits=spec.bits, replace=overwrite or resume
     )  # fmt: skip
-    inputs = tuple(seen if path == spec.source else fingerprint(path) for path in files)
+    inputs = tuple(source if path == spec.source else fingerprint(path) for path in files)
     settings = _settings(spec, hints, codec, targets, start, stop, inputs)
     screen = _screen(spec, start, stop)
     return ClipPlan(
@@ -119,7 +131,7 @@ def plan_clip(spec: ClipSpec, *, overwrite: bool = False, resume: bool = False) 
 
 
 def _inputs(spec: ClipSpec, info: ClipInfo, hints: ClipHints) -> list[Path]:
-    """Every file that decides what the frames look like."""
+    """Every file that the frames are made from."""
     named = str(spec.model.weights or "")
     weights = [Path(named)] if named.endswith(".safetensors") else []
     behind = [Path(spec.background)] if spec.background is not None and Path(spec.background).is_file() else []
@@ -139,17 +151,19 @@ def _screen(spec: ClipSpec, start: int, stop: int) -> tuple[float, ...] | None:
 def parse_rate(text: str) -> Fraction:
     """Frames per second from `25`, `29.97` or `30000/1001`. Raises InputError."""
     try:
-        found = Fraction(text)
+        rate = Fraction(text)
     except (ValueError, ZeroDivisionError):
-        found = Fraction(0)
-    if found <= 0:
-        raise InputError(f"The rate {text!r} is none.", "Give frames per second, like 25 or 30000/1001.")
-    return found
+        rate = Fraction(0)
+    if rate <= 0:
+        raise InputError(
+            f"The rate {text!r} must be a positive number.", "Give frames per second, like 25 or 30000/1001."
+        )
+    return rate
 
 
 def _length(reader: ClipReader) -> int:
-    found = reader.info.frames
-    return sum(1 for _ in reader.frames()) if found is None else found
+    count = reader.info.frames
+    return sum(1 for _ in reader.frames()) if count is None else count
 
 
 def frame_range(spec: ClipSpec, length: int) -> tuple[int, int]:
@@ -162,7 +176,8 @@ def frame_range(spec: ClipSpec, length: int) -> tuple[int, int]:
     stop = min(stop, length)
     if spec.start < 0 or spec.start >= stop:
         raise InputError(
-            f"Frames {spec.start} to {stop} of a clip of {length} are none.", "Choose others with --start and --end."
+            f"Frames {spec.start} to {stop} do not exist in a clip of {length} frames.",
+            "Choose others with --start and --end.",
         )
     return spec.start, stop
 

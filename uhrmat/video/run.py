@@ -34,7 +34,7 @@ from uhrmat.pipeline import StillPipeline
 from uhrmat.prior.chroma_key.key import KeyPrior
 from uhrmat.prior.closed_form.affinity import AffinityPrior, Solver
 from uhrmat.sparsity.temporal import TEMPORAL_SPARSITY
-from uhrmat.video.active_masks import pack
+from uhrmat.video.active_masks import pack_mask
 from uhrmat.video.frames import ClipPipeline, FrameResult, TemporalOptions
 from uhrmat.video.hints import HintReader
 from uhrmat.video.journal import FrameRecord, Journal
@@ -286,7 +286,7 @@ class _SegmentRun:
         """The third stage."""
         begun, matte = time.perf_counter(), done.matte
         if done.frame.index in self._keep_active:
-            self.active[done.frame.index] = pack(matte.active)
+            self.active[done.frame.index] = pack_mask(matte.active)
         if done.row is not None:
             self.kept += 1
             self.journal.passed()

@@ -1,4 +1,4 @@
-"""The colour of a clip's screen, decided once: a key that is found anew in every frame flickers.
+"""The colour of a clip's screen, determined once: a key colour that changes from frame to frame flickers.
 
 Nothing here imports torch.
 """
@@ -16,8 +16,9 @@ from uhrmat.prior.chroma_key.screen import find_screen_colour
 from uhrmat.prior.prefetch import downsample_picture
 
 FRAMES = 5
-"""Frames looked at, spread evenly over the clip."""
+"""Frames in which the screen is measured, evenly spread over the clip. Not tuned."""
 _SIDE = 256
+"""Short side in pixels at which it is measured. Not tuned."""
 
 
 def clip_screen(reader: ClipReader, start: int, stop: int, key: str) -> tuple[float, ...]:
@@ -27,7 +28,7 @@ def clip_screen(reader: ClipReader, start: int, stop: int, key: str) -> tuple[fl
     seen, or the colour is grey.
     """
     wanted = parse_key(key)
-    found, last = [], InputError(f"There is no {wanted} screen in the clip.", "Give its colour, --key '#rrggbb'.")
+    colours, last = [], InputError(f"There is no {wanted} screen in the clip.", "Give its colour, --key '#rrggbb'.")
     for index in np.unique(np.linspace(start, stop - 1, FRAMES).astype(int)):
         frame = next(iter(reader.frames(int(index), int(index) + 1)), None)
         if frame is None:
@@ -35,19 +36,19 @@ def clip_screen(reader: ClipReader, start: int, stop: int, key: str) -> tuple[fl
         picture = frame.picture
         try:
             small = downsample_picture(picture, working_shape(picture.height, picture.width, _SIDE))
-            found.append(find_screen_colour(small, wanted))
+            colours.append(find_screen_colour(small, wanted))
         except InputError as error:
             last = error
-    if found:
-        return tuple(float(c) for c in central(np.stack(found)))
+    if colours:
+        return tuple(float(c) for c in medoid_colour(np.stack(colours)))
     given = key_rgb(wanted)
     if given is None or "grey" in str(last):
         raise last
     return given
 
 
-def central(colours: np.ndarray) -> np.ndarray:
-    """(3,): of the colours (n, 3) the one whose distances to all others add up to least."""
+def medoid_colour(colours: np.ndarray) -> np.ndarray:
+    """The medoid (3,) of colours (n, 3): the one with the least sum of distances to all others."""
     return np.asarray(colours[np.linalg.norm(colours[:, None] - colours[None], axis=2).sum(1).argmin()])
 
 

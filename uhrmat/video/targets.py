@@ -1,4 +1,4 @@
-"""Where a clip's outputs go: what `-o` means, which codec its extension stands for, and what must not be replaced."""
+"""Outputs of a clip: what an output path means, the codec of its extension, and which files must not be replaced."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _contents(spec: ClipSpec, codec: str, *, one_file: bool) -> tuple[Content, .
     wanted = dict.fromkeys([*given, *(["composite"] if spec.background is not None else [])])
     unknown = [content for content in wanted if content not in CONTENTS]
     if unknown or not wanted:
-        what = f"There is no output named {unknown[0]!r}." if unknown else "No output was asked for."
+        what = f"There is no output named {unknown[0]!r}." if unknown else "No output was named."
         raise InputError(what, f"Choose from {', '.join(CONTENTS)}.")
     if "composite" in wanted and spec.background is None:
         raise InputError("A composite needs a background.", "Give one with --background.")
@@ -131,7 +131,7 @@ def _path(spec: ClipSpec, info: ClipInfo, codec: Codec, content: str, direct: bo
 
 
 def stem_of(source: Path, info: ClipInfo) -> str:
-    """What outputs are named after: the file, the folder of a sequence, or what stands before a pattern's number."""
+    """What outputs are named after: the file, the folder of a sequence, or the part of a pattern before its number."""
     if info.kind == "stream":
         return source.stem
     if source.is_dir():
@@ -193,14 +193,14 @@ def _over_input(path: Path) -> OutputError:
 
 def _identity(path: Path) -> tuple[int, int] | None:
     try:
-        found = path.stat()
+        state = path.stat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return state.st_dev, state.st_ino
 
 
 def _existing(files: Sequence[Path]) -> list[Path]:
-    """Those that are there. A folder is listed once, not asked for every file."""
+    """The files that exist. Each folder is listed once, which is faster than a test of every file."""
     listed: dict[Path, set[str]] = {}
     for folder in {path.parent for path in files}:
         listed[folder] = {name.casefold() for name in os.listdir(folder)} if folder.is_dir() else set()

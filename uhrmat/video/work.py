@@ -1,4 +1,4 @@
-"""The hidden folder beside a clip's output: finished segments and a manifest that says what they were made from."""
+"""The work folder of a clip, hidden beside its output: finished segments, and the hash of their settings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _VERSION = 2
 
 
 def settings_hash(settings: dict[str, Any]) -> str:
-    """Of everything that decides what the frames look like; JSON values only."""
+    """Hash of all that decides what the frames look like, whatever the order of keys; JSON values only."""
     text = json.dumps({"work": _VERSION, "uhrmat": __version__, **settings}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -36,10 +36,10 @@ def fingerprint(path: Path) -> Fingerprint:
     """What must not change while a clip is matted, nor between two runs of which one goes on after the other."""
     name = os.path.abspath(path)  # links are kept: one that leads elsewhere later is a change
     try:
-        found = os.stat(name)
+        state = os.stat(name)
     except OSError:
         return name, -1, -1
-    return name, found.st_size, found.st_mtime_ns
+    return name, state.st_size, state.st_mtime_ns
 
 
 def check_unchanged(inputs: Iterable[Fingerprint]) -> None:
@@ -97,10 +97,10 @@ class WorkFolder:
 
     def _settings(self) -> str | None:
         try:
-            found = json.loads((self.folder / _MANIFEST).read_text())
+            manifest = json.loads((self.folder / _MANIFEST).read_text())
         except (OSError, ValueError):
             return None
-        return str(found.get("settings")) if isinstance(found, dict) else None
+        return str(manifest.get("settings")) if isinstance(manifest, dict) else None
 
     def part(self, segment: Segment, name: str, suffix: str) -> Path:
         """The file of a segment for one output."""
@@ -109,10 +109,10 @@ class WorkFolder:
     def report(self, segment: Segment) -> dict[str, Any] | None:
         """What was reported of a segment that is done, else None."""
         try:
-            found = json.loads(self._report(segment).read_text())
+            report = json.loads(self._report(segment).read_text())
         except (OSError, ValueError):
             return None
-        return found if isinstance(found, dict) else None
+        return report if isinstance(report, dict) else None
 
     def finish(self, segment: Segment, report: dict[str, Any]) -> None:
         """Marks a segment as done; its files must be whole."""
@@ -128,7 +128,7 @@ class WorkFolder:
 
     @property
     def hints(self) -> Path:
-        """Where hints propagated from frame to frame are kept."""
+        """The folder of propagated alphas."""
         return self.folder / "hints"
 
     def remove(self) -> None:
