@@ -79,7 +79,7 @@ CASES: dict[str, tuple[Callable[[Path], Words], str]] = {
     "no output": (lambda d: [_p(d), "--outputs", ","], "Choose from alpha"),
     "plate and key": (lambda d: [_p(d), "--plate", make_photo(d / "p.png"), "--key", "green"], "Give one of them"),
     "plate of other proportions": (lambda d: [_p(d), "--plate", make_photo(d / "p.png", (30, 10))], "The plate"),
-    "no colour": (lambda d: [_p(d), "--key", "grün"], "Say green, blue, auto or #rrggbb"),
+    "no colour": (lambda d: [_p(d), "--key", "grün"], "Give green, blue, auto or #rrggbb"),
     "prior without its hint": (lambda d: [_p(d), "--key", "auto", "--prior", "plate"], "needs a plate"),
     "hint without its prior": (lambda d: [_p(d), "--key", "auto", "--prior", "lpn-person"], "takes no key"),
     "one alpha for two": (lambda d: [*_two(d), "--alpha", make_trimap(d / "a.png")], "into a folder"),

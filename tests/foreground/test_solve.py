@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from uhrmat.core.errors import InputError
-from uhrmat.foreground import solve as module
-from uhrmat.foreground.solve import estimate_foreground
+from uhrmat.foreground.solve import ForegroundParams, estimate_foreground
 
 
 def blurred(array: np.ndarray, radius: int) -> np.ndarray:
@@ -69,27 +68,29 @@ def test_active_pixels_get_a_colour_too() -> None:
     assert np.array_equal(found[40:], estimate_foreground(image, alpha)[40:])
 
 
+SMALL = ForegroundParams(whole_pixels=1000)
+"""Finer levels than this are solved in blocks."""
+
+
 @pytest.mark.parametrize("shape", [(150, 170), (149, 173)])
-def test_blocks_leave_no_trace(shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_leave_no_trace(shape: tuple[int, int]) -> None:
     """Three levels in blocks: any grid gives the same colours, and they stay close to a solve of the whole picture."""
     image, alpha, fore = scene(*shape)
     whole = estimate_foreground(image, alpha)
-    monkeypatch.setattr(module, "WHOLE_PIXELS", 1000)
-    fine = estimate_foreground(image, alpha, tile=16)
-    coarse = estimate_foreground(image, alpha, tile=512, threads=1)
+    fine = estimate_foreground(image, alpha, tile=16, params=SMALL)
+    coarse = estimate_foreground(image, alpha, tile=512, threads=1, params=SMALL)
     assert np.abs(fine - coarse).max() < 1e-5
     band = (alpha > 0) & (alpha < 1)
     assert np.abs(fine - whole)[band].mean() < 2 / 255
     assert band_error(fine, fore, alpha) < 1.2 * band_error(whole, fore, alpha)
 
 
-def test_no_step_at_the_border_of_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "WHOLE_PIXELS", 1000)
+def test_no_step_at_the_border_of_blocks() -> None:
     alpha = np.full((128, 128), 0.5, np.float32)
     alpha[:8] = 1
     ramp = np.linspace(0.2, 0.8, 128, dtype=np.float32)
     image = np.broadcast_to(ramp[None, :, None], (128, 128, 3)).copy()
-    steps = np.abs(np.diff(estimate_foreground(image, alpha, tile=32)[..., 0], axis=1))
+    steps = np.abs(np.diff(estimate_foreground(image, alpha, tile=32, params=SMALL)[..., 0], axis=1))
     borders = steps[:, 31::32]
     assert borders.max() <= np.delete(steps, np.s_[31::32], axis=1).max() + 1e-6
 

@@ -1,1 +1,1 @@
-"""The straight colour of the foreground, and a screen's light taken off it."""
+"""The straight colour of the foreground, and despill."""

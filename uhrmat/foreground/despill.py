@@ -1,4 +1,4 @@
-"""A screen's light taken off its subject: what the foreground still has of the screen's colour difference, subtracted.
+"""Despill: what the foreground's colour still has of the screen's colour difference is subtracted.
 
 For green this is the customary G := min(G, max(R, B)); `media.chroma` turns it to any hue. Colours that hold less of
 the screen's hue than of another, such as skin, yellow or cyan before green, stay as they are.
@@ -12,24 +12,29 @@ import numpy as np
 
 from uhrmat.media.chroma import hue_axes, key_excess, pure_key_colour
 
-_ROWS = 256
+_STRIP_ROWS = 256
 
 
 def despill(colours: np.ndarray, screen: tuple[float, ...]) -> int:
-    """Frees straight colours (H, W, 3) uint8, uint16 or float32 of the colour of `screen` (RGB in [0, 1]), in place.
+    """Remove a screen's spill from straight colours, in place.
 
-    Returns how many pixels have changed. Integers are rounded; works in strips.
+    Args:
+        colours: (H, W, 3) uint8, uint16 or float32. Integers are rounded.
+        screen: RGB in [0, 1], the screen's colour.
+
+    Returns:
+        How many pixels have changed.
     """
     axes = hue_axes(np.array(screen, np.float32))
     direction, changed = pure_key_colour(axes), 0
-    for top in range(0, len(colours), _ROWS):
-        rows: Any = colours[top : top + _ROWS]
-        spilt = np.flatnonzero(key_excess(rows.reshape(-1, 3).astype(np.float32), axes) > 0)
-        if not spilt.size:
+    for top in range(0, len(colours), _STRIP_ROWS):
+        rows: Any = colours[top : top + _STRIP_ROWS]
+        spilled = np.flatnonzero(key_excess(rows.reshape(-1, 3).astype(np.float32), axes) > 0)
+        if not spilled.size:
             continue
         flat = rows.reshape(-1, 3)
-        values = flat[spilt].astype(np.float32)
+        values = flat[spilled].astype(np.float32)
         values = np.maximum(values - key_excess(values, axes)[:, None] * direction, 0)
-        flat[spilt] = values if flat.dtype == np.float32 else np.rint(values).astype(flat.dtype)
-        changed += spilt.size
+        flat[spilled] = values if flat.dtype == np.float32 else np.rint(values).astype(flat.dtype)
+        changed += spilled.size
     return changed

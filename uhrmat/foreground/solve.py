@@ -1,15 +1,16 @@
-"""The colour of the foreground without the background's spill, solved only in the band where alpha is open.
+"""The colour of the foreground without the background's, solved only in the band where alpha is fractional.
 
-A pixel shows I = αF + (1 − α)B; three equations, six unknowns. As in Germer et al. 2020 ("Fast Multi-Level Foreground
-Estimation") F and B are carried from a tiny picture to the full one, each level starting from the one below; as in
-Forte 2021 ("Approximate Fast Foreground Colour Estimation", blur-fusion) what smooths a level is a box blur weighted
-with α and 1 − α, and what is then left of I is shared out between F and B:
+A pixel shows I = αF + (1 − α)B: three equations, six unknowns. As in Germer, Uelwer, Conrad, Harmeling, "Fast
+Multi-Level Foreground Estimation", ICPR 2020 (https://arxiv.org/abs/2006.14970), F and B are solved from a tiny
+picture to the full one, each level starting from the one below. As in Forte, "Approximate Fast Foreground Colour
+Estimation", ICIP 2021 (blur-fusion, https://doi.org/10.1109/ICIP42928.2021.9506164), a level is smoothed by a box
+blur weighted with α and 1 − α, and what is then left of I is shared out between F and B:
 
     r = I − αF − (1 − α)B,    F += α r / (α² + (1 − α)² + λ),    B += (1 − α) r / (α² + (1 − α)² + λ)
 
-λ is the camera's noise against the texture that F and B cannot foresee. Levels of up to a quarter megapixel are solved
-whole; finer ones only in blocks that meet the band, with halos wide enough that the blocks' grid does not matter. So
-time and memory follow the band, and no float copy of the picture is ever made.
+λ is the camera's noise and texture that F and B do not predict. Small levels are solved whole; finer ones only in
+blocks that meet the band, with halos wide enough that the blocks' grid makes no difference. So time and memory follow
+the band, and no float copy of the picture is made.
 """
 
 from __future__ import annotations
@@ -31,12 +32,32 @@ Floats = NDArray[np.float32]
 Array = NDArray[Any]
 Box = tuple[int, int, int, int]  # y0, y1, x0, x1
 
-NOISE = 0.03  # λ
-BLUR = 5  # side of the box blur, in pixels of each level
-FLOOR = 1e-3  # weight of a colour where its layer is invisible, so that it still spreads there
-WHOLE_PIXELS = 1 << 18  # levels up to this size are solved whole,
-PASSES, WORK = 20, 1536  # each up to PASSES times, WORK / side: far colours reach wide bands where that costs little
 _TOPS = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForegroundParams:
+    """Parameters of the foreground's colour. All may be changed. Not tuned by a command.
+
+    Attributes:
+        noise: λ above: a larger one smooths colours more and leaves more of the residual. Relative to α² + (1 − α)².
+        blur: side of the box blur, pixels of each level, odd.
+        floor: weight of a colour where its layer is invisible, so that it still spreads there; positive.
+        whole_pixels: levels of up to so many pixels are solved whole, finer ones in blocks. Changes memory, and colours
+            a little.
+        passes: most passes over a level that is solved whole: far colours reach across wide bands.
+        pass_pixels: passes times the longer side of such a level, pixels: fewer passes where they cost more.
+    """
+
+    noise: float = 0.03
+    blur: int = 5
+    floor: float = 1e-3
+    whole_pixels: int = 1 << 18
+    passes: int = 20
+    pass_pixels: int = 1536
+
+
+FOREGROUND_DEFAULTS = ForegroundParams()
 
 
 def estimate_foreground(
@@ -47,19 +68,27 @@ def estimate_foreground(
     spread: int = 8,
     tile: int = 0,
     threads: int | None = None,
+    params: ForegroundParams = FOREGROUND_DEFAULTS,
 ) -> Array:
-    """Straight (unpremultiplied) foreground colour, (H, W, 3) in the dtype of `pixels`.
+    """Straight (unpremultiplied) colour of the foreground.
 
-    pixels: (H, W, 3) uint8, uint16 or float32, in any colour space; alpha: (H, W) float32 in [0, 1]; active: (H, W)
-    bool, pixels that get a colour even where alpha is 0. What comes back:
+    Args:
+        pixels: (H, W, 3) uint8, uint16 or float32, in any colour space.
+        alpha: (H, W) float32 in [0, 1].
+        active: (H, W) bool, pixels that get a colour even where alpha is 0.
+        spread: pixels around fractional alpha that get a colour, so that a compositor that interpolates straight colour
+            finds no foreign colour beside the edge.
+        tile: side of the blocks, pixels; 0 for one chosen by size. Changes speed, not colours.
+        threads: None for one per core.
+        params: of the solution.
 
-    * alpha 1, to the precision of the dtype: the picture's own colour, bit by bit;
-    * alpha between 0 and 1, and alpha 0 within `spread` pixels of that or in `active`: the estimate, so that a
-      compositor that interpolates straight colour finds no foreign colour beside the edge;
-    * alpha 0 elsewhere: 0. Nothing of the background is carried along, and it packs well.
+    Returns:
+        (H, W, 3) in the dtype of `pixels`: the picture's own colour, bit by bit, where alpha is 1 to the precision of
+        the dtype; the estimate where alpha is between 0 and 1, within `spread` of that or in `active`; 0 elsewhere,
+        which holds nothing of the background and compresses well.
 
-    tile: side of the blocks in pixels, 0 = by size; changes speed, not colours. threads: None = one per core.
-    Raises InputError for shapes or dtypes that do not fit together.
+    Raises:
+        InputError: shapes or dtypes do not fit together.
     """
     _check(pixels, alpha, active)
     out = np.zeros(pixels.shape, pixels.dtype)
@@ -69,7 +98,7 @@ def estimate_foreground(
     band = _band(alpha, solid, active, half_step, spread)
     if not band.any():
         return out
-    solver = _prepare(pixels, alpha)
+    solver = _prepare(pixels, alpha, params)
     step = solver.factor
     side = -(-(tile or max(128, 16 * step)) // step) * step
 
@@ -98,7 +127,7 @@ def _check(pixels: Array, alpha: Floats, active: NDArray[np.bool_] | None) -> No
 def _band(
     alpha: Floats, solid: NDArray[np.uint8], active: NDArray[np.bool_] | None, half_step: float, spread: int
 ) -> NDArray[np.uint8]:
-    """Pixels whose colour is estimated: 255 where alpha is open, widened by `spread`, without the solid ones."""
+    """Pixels whose colour is estimated: 255 where alpha is fractional, dilated by `spread`, without the solid ones."""
     band = cv2.inRange(alpha, half_step, 1.0)
     cv2.bitwise_and(band, cv2.bitwise_not(solid), dst=band)
     if spread:
@@ -106,7 +135,7 @@ def _band(
     if active is not None:
         cv2.bitwise_or(band, np.ascontiguousarray(active).view(np.uint8) * np.uint8(255), dst=band)
     band[solid > 0] = 0
-    return band
+    return np.asarray(band)
 
 
 def _blocks(band: NDArray[np.uint8], side: int, step: int) -> Iterator[Box]:
@@ -131,9 +160,9 @@ def _store(out: Array, planes: Floats, band: NDArray[np.uint8]) -> None:
     np.copyto(out, colours.astype(out.dtype, copy=False), where=band[..., None] > 0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Solver:
-    """F and B of a small copy, and how they are carried from there to any block of the full picture.
+    """F and B of the coarsest level, and how any block of the full picture is solved from them.
 
     Colours are (2, 3, h, w) float32, F before B, in the units of the picture and at most `top`; alphas (h, w).
     """
@@ -144,6 +173,7 @@ class _Solver:
     levels: int
     colours: Floats
     coarse_alpha: Floats
+    params: ForegroundParams
 
     @property
     def factor(self) -> int:
@@ -156,17 +186,17 @@ class _Solver:
         images = self._images(box)
         for level in range(self.levels - 1, -1, -1):
             image, finer = images[level]
-            colours = _enlarge(colours, alpha, 2 * alpha.shape[0], 2 * alpha.shape[1])
-            cut = 2 * _halo(level + 1) - _halo(level)
+            colours = _enlarge(colours, alpha, 2 * alpha.shape[0], 2 * alpha.shape[1], self.params.floor)
+            cut = 2 * self._halo(level + 1) - self._halo(level)
             colours = colours[:, :, cut : cut + finer.shape[0], cut : cut + finer.shape[1]]
-            colours, alpha = _fuse(image, finer, colours, self.top), finer
-        edge = _halo(0)
+            colours, alpha = _fuse(image, finer, colours, self.top, self.params), finer
+        edge = self._halo(0)
         return colours[0, :, edge : edge + y1 - y0, edge : edge + x1 - x0]
 
     def _start(self, box: Box) -> tuple[Floats, Floats]:
         """Colours and alpha of the small copy under the box and its halo, repeated at the picture's border."""
         y0, y1, x0, x1 = box
-        halo, step = _halo(self.levels), self.factor
+        halo, step = self._halo(self.levels), self.factor
         height, width = self.coarse_alpha.shape
         rows = np.arange(y0 // step - halo, -(-y1 // step) + halo).clip(0, height - 1)[:, None]
         columns = np.arange(x0 // step - halo, -(-x1 // step) + halo).clip(0, width - 1)
@@ -178,35 +208,38 @@ class _Solver:
             return []
         y0, y1, x0, x1 = box
         step, top_level = self.factor, self.levels - 1
-        reach = _halo(top_level) << top_level
+        reach = self._halo(top_level) << top_level
         crop = (y0 - reach, -(-y1 // step) * step + reach, x0 - reach, -(-x1 // step) * step + reach)
         image, alpha = _planes(_crop(self.pixels, crop)), _crop(self.alpha, crop)
         images = []
         for level in range(self.levels):
-            cut = (reach >> level) - _halo(level)
+            cut = (reach >> level) - self._halo(level)
             inner = slice(cut, -cut or None)
             images.append((image[:, inner, inner], alpha[inner, inner]))
             if level < top_level:
                 image, alpha = _halve(image), _halve(alpha[None])[0]
         return images
 
+    def _halo(self, level: int) -> int:
+        """Pixels around a block that a level needs: after blur and enlarging the next is right in its own halo."""
+        blur = self.params.blur
+        return min(2 * level + blur // 2, blur + 1)
 
-def _halo(level: int) -> int:
-    """Pixels around a block that a level needs, so that after blur and enlarging the next is right in its own halo."""
-    return min(2 * level + BLUR // 2, BLUR + 1)
 
-
-def _prepare(pixels: Array, alpha: Floats) -> _Solver:
+def _prepare(pixels: Array, alpha: Floats, params: ForegroundParams) -> _Solver:
     height, width = alpha.shape
     levels = 0
-    while (-(-height >> levels)) * (-(-width >> levels)) > WHOLE_PIXELS:
+    while (-(-height >> levels)) * (-(-width >> levels)) > params.whole_pixels:
         levels += 1
     top = _TOPS[pixels.dtype.name]
     if pixels.dtype == np.float32:
         top = max(top, float(pixels.max()))  # highlights of scene-linear pictures
     image = _planes(_shrink(pixels, levels))
     coarse = _shrink(alpha, levels)
-    return _Solver(pixels, alpha, top, levels, _whole(image, coarse, top), coarse)
+    return _Solver(
+        pixels=pixels, alpha=alpha, top=top, levels=levels, colours=_whole(image, coarse, top, params),
+        coarse_alpha=coarse, params=params,
+    )  # fmt: skip
 
 
 def _shrink(array: Array, levels: int) -> Array:
@@ -235,23 +268,25 @@ def _planes(pixels: Array) -> Floats:
     return np.stack([plane.astype(np.float32, copy=False) for plane in cv2.split(pixels)])
 
 
-def _whole(image: Floats, alpha: Floats, top: float) -> Floats:
+def _whole(image: Floats, alpha: Floats, top: float, params: ForegroundParams) -> Floats:
     """F and B of a small picture, from a handful of pixels upwards."""
     height, width = alpha.shape
     if max(height, width) <= 4:
-        weights = _weights(alpha)[:, None]
+        weights = _weights(alpha, params.floor)[:, None]
         means = (image * weights).sum((2, 3), keepdims=True) / weights.sum((2, 3), keepdims=True)
         colours = np.broadcast_to(means, (2, *image.shape))
     else:
         smaller = _halve(alpha[None])[0]
-        colours = _enlarge(_whole(_halve(image), smaller, top), smaller, height, width)
-    for _ in range(max(1, min(PASSES, WORK // max(height, width)))):
-        colours = _fuse(image, alpha, colours, top)
+        coarse = _whole(_halve(image), smaller, top, params)
+        colours = _enlarge(coarse, smaller, height, width, params.floor)
+    for _ in range(max(1, min(params.passes, params.pass_pixels // max(height, width)))):
+        colours = _fuse(image, alpha, colours, top, params)
     return colours
 
 
-def _weights(alpha: Floats) -> Floats:
-    return np.stack([alpha + FLOOR, (1.0 + FLOOR) - alpha])
+def _weights(alpha: Floats, floor: float) -> Floats:
+    """(2, h, w): weights of the foreground's and the background's colour."""
+    return np.stack([alpha + floor, (1.0 + floor) - alpha])
 
 
 def _each_plane(planes: Floats, function: Callable[[Floats], Floats]) -> Floats:
@@ -265,9 +300,9 @@ def _halve(planes: Floats) -> Floats:
     return _each_plane(planes, halve)
 
 
-def _enlarge(colours: Floats, alpha: Floats, height: int, width: int) -> Floats:
+def _enlarge(colours: Floats, alpha: Floats, height: int, width: int, floor: float) -> Floats:
     """Colours bilinearly at (height, width), weighted so that a layer's visible pixels decide."""
-    weights = _weights(alpha)
+    weights = _weights(alpha, floor)
     grown, sums = (
         _each_plane(planes, lambda plane: cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR))
         for planes in (colours * weights[:, None], weights)
@@ -276,14 +311,14 @@ def _enlarge(colours: Floats, alpha: Floats, height: int, width: int) -> Floats:
     return grown
 
 
-def _fuse(image: Floats, alpha: Floats, colours: Floats, top: float) -> Floats:
+def _fuse(image: Floats, alpha: Floats, colours: Floats, top: float, params: ForegroundParams) -> Floats:
     """One level: the picture's share, the weighted blur, the picture's share again. All (…, h, w)."""
     layers = np.stack([alpha, 1.0 - alpha])[:, None]
-    gains = layers / (np.square(layers).sum(0) + NOISE)
+    gains = layers / (np.square(layers).sum(0) + params.noise)
     colours = _share(image, layers, gains, colours, top)
-    weights = _weights(alpha)
+    weights, side = _weights(alpha, params.floor), (params.blur, params.blur)
     blurred, sums = (
-        _each_plane(planes, lambda plane: cv2.blur(plane, (BLUR, BLUR), borderType=cv2.BORDER_REPLICATE))
+        _each_plane(planes, lambda plane: cv2.blur(plane, side, borderType=cv2.BORDER_REPLICATE))
         for planes in (colours * weights[:, None], weights)
     )
     blurred /= sums[:, None]
@@ -297,4 +332,4 @@ def _share(image: Floats, layers: Floats, gains: Floats, colours: Floats, top: f
     residual -= shown[1]
     shared = np.multiply(gains, residual, out=shown)
     shared += colours
-    return np.clip(shared, 0.0, top, out=shared)
+    return np.asarray(np.clip(shared, 0.0, top, out=shared))

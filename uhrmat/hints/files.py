@@ -1,6 +1,6 @@
 """Trimaps, masks and mattes from files and arrays: read as data, sample by sample, and brought to the picture's size.
 
-What their numbers mean is decided in `coding`, for arrays and files alike.
+What their values mean is decided in `media.coding`, for arrays and files alike.
 """
 
 from __future__ import annotations
@@ -30,9 +30,11 @@ from uhrmat.media.source import Array
 
 ArrayOrPath = npt.NDArray[Any] | PathLike
 PROPORTIONS = 0.03
-"""By how much the proportions of two pictures of one field may differ, as a share."""
+"""By how much the proportions of a hint and its picture may differ, as a share."""
 _GREY_SLACK = 12 / 255
+"""By how much the channels of a grey picture may differ after JPEG, as a share of full scale."""
 _PAINTED = 0.95
+"""Share of the visible pixels from which on black, white and half are a hint that was painted."""
 _MIDDLE = 0.5
 
 

@@ -1,4 +1,4 @@
-"""What a user may say about a screen's colour."""
+"""The colour of a screen as a hint."""
 
 from __future__ import annotations
 
@@ -11,14 +11,20 @@ _HEX = re.compile(r"#[0-9a-f]{6}")
 
 
 def parse_key(text: str) -> str:
-    """`auto` (any saturated colour), `green` or `blue` (of that hue), or `#rrggbb`, in lower case.
+    """Parse a screen's colour: `auto` (any saturated colour), `green` or `blue` (of that hue), or `#rrggbb`.
 
-    The first three are measured in the picture; the last is the colour itself. Raises InputError for anything else.
+    The first three are measured in the picture; the last is the colour itself.
+
+    Returns:
+        The key in lower case.
+
+    Raises:
+        InputError: anything else.
     """
-    found = text.strip().lower()
-    if found in SCREENS or _HEX.fullmatch(found):
-        return found
-    raise InputError(f"{text!r} is no screen colour.", "Say green, blue, auto or #rrggbb, for example '#20c040'.")
+    key = text.strip().lower()
+    if key in SCREENS or _HEX.fullmatch(key):
+        return key
+    raise InputError(f"{text!r} is no screen colour.", "Give green, blue, auto or #rrggbb, for example '#20c040'.")
 
 
 def key_rgb(key: str) -> tuple[float, float, float] | None:

@@ -16,8 +16,8 @@ from uhrmat.media import MAX_PIXELS, Picture, read_picture
 from uhrmat.media.coding import BACKGROUND, FOREGROUND, KNOWN, UNKNOWN
 
 PlateLike = Picture | ArrayOrPath
-_SPREAD = 0.01
-"""A matte whose values differ by less than this says nothing."""
+_LEAST_RANGE = 0.01
+"""A matte whose values differ by less than this holds no subject."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def _trimap_fault(trimap: np.ndarray, alone: bool) -> tuple[str, str] | None:
 def _matte_fault(matte: np.ndarray) -> tuple[str, str] | None:
     """The same of a low-resolution matte (h, w) in [0, 1]."""
     low, high = float(matte.min()), float(matte.max())
-    if high - low >= _SPREAD:
+    if high - low >= _LEAST_RANGE:
         return None
     return f"is {low:.0%} all over: it marks no subject before a background", "Give the matte of this picture."
 
@@ -146,8 +146,8 @@ def _report(fault: tuple[str, str] | None, kind: str, source: Any, strict: bool,
 
 def _read_plate(size: tuple[int, int], plate: PlateLike, max_pixels: int, notes: list[str]) -> Picture:
     if isinstance(plate, Picture):
-        found = plate
+        picture = plate
     else:
-        found = Picture.from_array(plate) if isinstance(plate, np.ndarray) else read_picture(plate, max_pixels)
-    check_hint_size(hint_label("plate", plate), "plate", (found.height, found.width), size, notes=notes)
-    return found
+        picture = Picture.from_array(plate) if isinstance(plate, np.ndarray) else read_picture(plate, max_pixels)
+    check_hint_size(hint_label("plate", plate), "plate", (picture.height, picture.width), size, notes=notes)
+    return picture

@@ -1,36 +1,58 @@
-"""A trimap from a mask: what an eroded mask holds is foreground, what a dilated one leaves out is background."""
+"""A trimap from a mask: foreground inside the eroded mask, background outside the dilated one."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from uhrmat.media.coding import KNOWN
 
-SHARE = 0.02
-"""Default radius as a share of the picture's short side."""
+
+@dataclass(frozen=True, kw_only=True)
+class TrimapParams:
+    """Parameters of a trimap made from a mask.
+
+    Attributes:
+        radius: erosion and dilation where the user names none, as a share of the picture's short side. `--radius` of
+            `uhrmat trimap` replaces it. Not tuned.
+        least_radius: pixels.
+    """
+
+    radius: float = 0.02
+    least_radius: int = 2
 
 
-def default_radius(height: int, width: int) -> int:
-    """Pixels of erosion and of dilation where the user names none."""
-    return max(2, round(SHARE * min(height, width)))
+TRIMAP_DEFAULTS = TrimapParams()
+
+
+def default_radius(height: int, width: int, params: TrimapParams = TRIMAP_DEFAULTS) -> int:
+    """Pixels of erosion and of dilation of a mask of (height, width) where the user names none."""
+    return max(params.least_radius, round(params.radius * min(height, width)))
 
 
 def trimap_from_mask(mask: np.ndarray, erode: int, dilate: int, known: float = KNOWN) -> np.ndarray:
-    """(H, W) uint8 {0, 128, 255} from a mask or coarse alpha (H, W) float32 in [0, 1].
+    """Trimap from a mask or a coarse alpha.
 
-    Pixels strictly between `known` and 1 - `known` are unknown; `erode` and `dilate` (pixels, Euclidean) widen the
-    unknown region into the foreground and into the background.
+    Args:
+        mask: (H, W) float32 in [0, 1].
+        erode: pixels (Euclidean) by which the unknown region is widened into the foreground.
+        dilate: pixels by which it is widened into the background.
+        known: values up to this far from 0 or 1 are known, in [0, 0.5).
+
+    Returns:
+        (H, W) uint8 {0, 128, 255}.
     """
     front = (mask >= np.float32(1 - known)).astype(np.uint8)
     back = (mask <= np.float32(known)).astype(np.uint8)
-    found = np.full(mask.shape, 128, np.uint8)
-    found[_shrunk(back, dilate)] = 0
-    found[_shrunk(front, erode)] = 255
-    return found
+    trimap = np.full(mask.shape, 128, np.uint8)
+    trimap[_erode(back, dilate)] = 0
+    trimap[_erode(front, erode)] = 255
+    return trimap
 
 
-def _shrunk(region: np.ndarray, radius: int) -> np.ndarray:
+def _erode(region: np.ndarray, radius: int) -> np.ndarray:
     if region.all() or radius <= 0:
         return region > 0
-    return cv2.distanceTransform(region, cv2.DIST_L2, cv2.DIST_MASK_5) > radius
+    return np.asarray(cv2.distanceTransform(region, cv2.DIST_L2, cv2.DIST_MASK_5) > radius)

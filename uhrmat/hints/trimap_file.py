@@ -21,10 +21,20 @@ from uhrmat.media.coding import BACKGROUND, FOREGROUND, KNOWN, UNKNOWN
 _FORMATS = {".png": "png", ".tif": "tiff", ".tiff": "tiff"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrimapFile:
-    """A trimap that was written: its size, how far the edge was opened (pixels), how much of it is unknown, and what
-    may not be as it was meant."""
+    """A trimap that was written.
+
+    Attributes:
+        file: its path.
+        width: pixels.
+        height: pixels.
+        erode: width of the unknown band inside the mask's edge, pixels.
+        dilate: its width outside, pixels.
+        from_size: whether erode or dilate was chosen by the picture's size.
+        unknown_share: share of unknown pixels.
+        notes: lines for the user.
+    """
 
     file: Path
     width: int
@@ -36,7 +46,7 @@ class TrimapFile:
     notes: tuple[str, ...] = ()
 
     def rows(self) -> list[tuple[str, str]]:
-        """For people."""
+        """Lines for a terminal: names and values."""
         why = ", chosen by the picture's size" if self.from_size else ""
         return [
             ("size", f"{self.width} × {self.height}"),
@@ -47,7 +57,7 @@ class TrimapFile:
         ]
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The same for JSON."""
         return {**vars(self), "file": str(self.file), "notes": list(self.notes)}
 
 
@@ -60,13 +70,22 @@ def write_trimap(
     dilate: int | None = None,
     overwrite: bool = False,
 ) -> TrimapFile:
-    """Reads `mask`, opens its edge by `erode` pixels inside and `dilate` outside (each else `radius`, else
-    `default_radius`) and writes the trimap. Raises InputError or OutputError before anything is written.
+    """Write the trimap of a mask file.
+
+    Args:
+        mask: path of the mask.
+        output: path of the trimap, .png or .tif.
+        radius: erode and dilate together, pixels; None for `default_radius`.
+        erode: pixels by which the unknown band reaches inside the mask's edge, None for `radius`.
+        dilate: pixels by which it reaches outside, None for `radius`.
+        overwrite: replace a file that exists.
+
+    Raises:
+        InputError: the mask cannot be used, or the band would cover everything. Nothing is written.
+        OutputError: the trimap cannot be written.
     """
     if radius is not None and (erode is not None or dilate is not None):
-        raise InputError(
-            "Both --radius and --erode or --dilate were given.", "Give one radius, or the two by themselves."
-        )
+        raise InputError("A radius was given beside erode or dilate.", "Give one radius, or the two by themselves.")
     _check_output(mask, output, overwrite)
     notes: list[str] = []
     values = read_mask(mask, notes=notes)
@@ -80,19 +99,22 @@ def write_trimap(
     _write(output, trimap, overwrite)
     chosen = radius is None and (erode is None or dilate is None)
     share = float(np.mean(trimap == UNKNOWN))
-    return TrimapFile(output, width, height, inside, outside, chosen, share, tuple(notes))
+    return TrimapFile(
+        file=output, width=width, height=height, erode=inside, dilate=outside, from_size=chosen, unknown_share=share,
+        notes=tuple(notes),
+    )  # fmt: skip
 
 
 def _made_notes(trimap: npt.NDArray[np.uint8], mask: npt.NDArray[np.float32]) -> list[str]:
-    """Lines on a trimap that says less than its mask. Raises InputError for one in which nothing is known."""
+    """Notes on a trimap that knows less than its mask. Raises InputError for one in which nothing is known."""
     back, unknown, front = ((trimap == value).any() for value in (BACKGROUND, UNKNOWN, FOREGROUND))
     if not (back or front):
-        raise InputError("The unknown band would cover the whole picture.", "Give a smaller --radius.")
+        raise InputError("The unknown band would cover the whole picture.", "Give a smaller radius.")
     notes = [] if unknown else ["nothing is unknown: the mask has a hard edge and the band no width"]
     if not front and mask.max() >= 1 - KNOWN:
-        notes.append("the band leaves no known foreground: make it narrower with --erode")
+        notes.append("the band leaves no known foreground: make it narrower with a smaller erode")
     if not back and mask.min() <= KNOWN:
-        notes.append("the band leaves no known background: make it narrower with --dilate")
+        notes.append("the band leaves no known background: make it narrower with a smaller dilate")
     return notes
 
 
