@@ -60,7 +60,7 @@ def test_what_failed_is_in_the_document(
     def fail(*_: Any, **__: Any) -> None:
         raise OutputError("The disk is full.", "Make room.")
 
-    monkeypatch.setattr("uhrmat.image.photo.deliver", fail)
+    monkeypatch.setattr("uhrmat.image.photo.write_outputs", fail)
     monkeypatch.setattr("uhrmat.video.run.finish_clip", fail)
     words = RUNS[command].replace("out", str(tmp_path / "out")).split()
     monkeypatch.chdir(pictures)

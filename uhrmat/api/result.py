@@ -108,8 +108,8 @@ class MattingResult(StillResult):
             photo = info.path or Path(_UNNAMED)
             files = spec.files(photo, target, linear=info.dtype == "float32" and info.linear)
             check_sides(files, photo, info)
-            self._refuse_input(files)
             check_writable(next(iter(files.values())).parent)
+            self._check_targets(files, overwrite)
             return write_outputs(self, files, spec, scene)
 
     def __repr__(self) -> str:
@@ -120,9 +120,12 @@ class MattingResult(StillResult):
             f"prior={stats.prior}, refiner={stats.refiner}, {sum(stats.seconds.values()):.2f} s on {stats.device})"
         )
 
-    def _refuse_input(self, files: dict[str, Path]) -> None:
+    def _check_targets(self, files: dict[str, Path], overwrite: bool) -> None:
+        """Raise OutputError where a file exists or is the photograph."""
         photo = self.picture.info.path
         for file in files.values():
+            if not overwrite and os.path.lexists(file):
+                raise OutputError(f"The output {file} exists.", "Replace it with `overwrite=True`, or choose another.")
             if photo is not None and file.resolve() == Path(photo).resolve():
                 raise OutputError(f"The output {file} is the photograph itself.", "Choose another name or folder.")
 
