@@ -1,4 +1,4 @@
-"""The codecs a clip can be written in: what each carries, and the encoder settings behind it.
+"""The codecs that clips are written in: what each can hold, and the encoder's settings.
 
 Settings are such that the same frames give the same bytes on every machine: threads are counted, not detected, where
 their number changes the stream (x264, x265), and no stream has B-frames, so that decoding order is display order and
@@ -17,12 +17,21 @@ ALL: tuple[Content, ...] = ("alpha", "foreground", "composite")
 
 @dataclass(frozen=True, kw_only=True)
 class Codec:
-    """One way to deliver. `bits` are the depths per channel it can be asked for, the first being the least.
+    """A codec or still format for clips.
 
-    `contents` it may hold: a codec without alpha holds no "foreground". `lossless` means that what is read back is
-    what was written, bit for bit, at those depths. `sequence`: one file per frame, named by the input's numbering.
-    `options` are the encoder's, `matte_options` in place of them for a grey matte: noise keeps 45 dB (measured 48.7).
-    `suffixes` are the extensions a file may have, `suffix` the usual one. `interlaced`: it keeps the order of fields.
+    Attributes:
+        name: By which it is chosen.
+        suffix: The usual extension.
+        has_alpha: It can hold an alpha channel.
+        lossless: What is read back equals what was written, bit for bit, at `bits`.
+        bits: Depths per channel, in ascending order.
+        contents: What it may hold: without alpha no "foreground".
+        sequence: One file per frame, named by the input's numbering.
+        suffixes: All extensions that a file may have.
+        encoder: FFmpeg's name.
+        options: The encoder's.
+        matte_options: Added to them for a grey matte, so that noise keeps 45 dB (measured: 48.7).
+        interlaced: It keeps the order of fields.
     """
 
     name: str

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from uhrmat.core.errors import InputError
 from uhrmat.core.regular import need_regular
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # importing av takes 90 ms or more, and it is loaded on first use
     from av.container import InputContainer
 
 ANOTHER = "Choose a video file, a folder of numbered frames, or a pattern such as 'f_%04d.png'."

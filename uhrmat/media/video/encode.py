@@ -24,7 +24,7 @@ from uhrmat.media.video.fields import encoder_options, mark_interlaced
 from uhrmat.media.video.planes import fill_colour, fill_neutral, fill_plane
 from uhrmat.media.video.types import Array, ClipInfo, ClipWriter, Content, FieldOrder, FloatArray, Frame
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # importing av takes 90 ms or more, and it is loaded on first use
     from av import VideoFrame
 
 SAMPLE_EVERY = 16

@@ -14,7 +14,7 @@ import numpy as np
 
 from uhrmat.media.video.types import UNSPECIFIED, Array, FieldOrder
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # importing av takes 90 ms or more, and it is loaded on first use
     from av import VideoFrame
 
 _SCALER = "interl=1:in_range=full:out_range=full:flags=bicubic+accurate_rnd+full_chroma_inp+full_chroma_int"

@@ -158,10 +158,10 @@ def _packets(pictures: _Pictures, into: Any) -> Iterator[tuple[Fraction, Any]]:
         with open_container(file) as container:
             stream = video_stream(container, file)
             context = stream.codec_context
-            found = (context.name, context.width, context.height, context.extradata)
-            if kind not in (None, found):
+            settings = (context.name, context.width, context.height, context.extradata)
+            if kind not in (None, settings):
                 raise OutputError(f"'{file}' was encoded with other settings than '{files[0]}'.", "Encode them again.")
-            kind = found
+            kind = settings
             for packet in container.demux(stream):
                 if packet.size and packet.pts is not None:
                     shift(packet, pictures.origin)

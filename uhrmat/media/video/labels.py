@@ -1,6 +1,6 @@
-"""What a file says of itself beside pictures and sound: title, time code and chapters, carried where they can be.
+"""Title, time code and chapters of a clip, copied to files whose format has them.
 
-Nothing else of a source's metadata is carried: places, names and serial numbers stay where they are.
+No other metadata of the source is copied: no places, names or serial numbers.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # importing av takes 90 ms or more, and it is loaded on first use
     from av.container import InputContainer, OutputContainer
 
 _TIMECODE = re.compile(r"(\d\d):([0-5]\d):([0-5]\d)([:;.])(\d\d)", re.ASCII)
@@ -65,16 +65,18 @@ NO_LABELS = Labels()
 def read_labels(container: InputContainer, stream: Any) -> Labels:
     """Title, time code and chapters of an open file whose pictures are `stream`."""
     sources = [stream.metadata, *(s.metadata for s in container.streams.data), container.metadata]
-    code = next((found for source in sources if (found := _of(source, "timecode"))), "")
+    code = next((text for source in sources if (text := _get(source, "timecode"))), "")
     chapters = [
-        Chapter(c["start"] * Fraction(c["time_base"]), c["end"] * Fraction(c["time_base"]), _of(c["metadata"], "title"))
+        Chapter(
+            c["start"] * Fraction(c["time_base"]), c["end"] * Fraction(c["time_base"]), _get(c["metadata"], "title")
+        )
         for c in container.chapters()
         if c["time_base"] and c["end"] > c["start"]
     ]
-    return Labels(_of(container.metadata, "title"), code if _TIMECODE.fullmatch(code) else "", tuple(chapters))
+    return Labels(_get(container.metadata, "title"), code if _TIMECODE.fullmatch(code) else "", tuple(chapters))
 
 
-def _of(metadata: dict[str, str], wanted: str) -> str:
+def _get(metadata: dict[str, str], wanted: str) -> str:
     return next((value for key, value in metadata.items() if key.lower() == wanted), "")
 
 

@@ -58,8 +58,8 @@ def check_known(tags: ColourTags | None) -> None:
 
 def primaries_of(tags: ColourTags) -> Chromaticities | None:
     """Those that the tags state; None for Rec. 709's, for what is not stated and for what is not known."""
-    found = PRIMARIES.get(tags.primaries) or _NAMED.get(tags.primaries)
-    return None if found == REC709 else found
+    primaries = PRIMARIES.get(tags.primaries) or _NAMED.get(tags.primaries)
+    return None if primaries == REC709 else primaries
 
 
 def to_scene_linear(rgb: Array, transfer: int) -> FloatArray:

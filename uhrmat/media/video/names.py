@@ -39,8 +39,8 @@ class FrameNames:
         Raises `InputError` for two numbers in one name and for numbers of more than MAX_DIGITS digits.
         """
         name = path.name
-        found = [mark for mark in _MARK.finditer(name) if mark[0] != "%%"]
-        marks = [mark for mark in found if not mark[2]] or found
+        matches = [mark for mark in _MARK.finditer(name) if mark[0] != "%%"]
+        marks = [mark for mark in matches if not mark[2]] or matches
         if not marks:
             return None
         if len(marks) > 1:
@@ -102,13 +102,13 @@ def number_files(paths: Iterable[Path]) -> list[Numbered]:
     for path in paths:
         parts = _GROUPS.split(path.stem)
         families.setdefault((*parts[::2], path.suffix), []).append((path, parts))
-    found: list[Numbered] = []
+    files: list[Numbered] = []
     for members in families.values():
         column = _counting([parts for _, parts in members])
         for path, parts in members if column else ():
             head, tail = "".join(parts[:column]), "".join(parts[column + 1 :])
-            found.append(Numbered(path, head, parts[column], tail + path.suffix))
-    return found
+            files.append(Numbered(path, head, parts[column], tail + path.suffix))
+    return files
 
 
 def _counting(names: list[list[str]]) -> int:

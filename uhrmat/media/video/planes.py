@@ -16,7 +16,7 @@ from uhrmat.media.video.colour import codes_to_rgb, grey_values, rgb_to_codes
 from uhrmat.media.video.fields import full_chroma_by_field, halve_by_field
 from uhrmat.media.video.types import UNSPECIFIED, Array, ColourTags
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # importing av takes 90 ms or more, and it is loaded on first use
     from av import VideoFrame
 
 _TOP = {8: 255.0, 10: 1023.0, 12: 4095.0, 16: 65535.0}

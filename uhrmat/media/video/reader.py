@@ -1,4 +1,4 @@
-"""One question for all kinds of clip: open it, whatever it is."""
+"""Opens clips of all kinds for reading."""
 
 from __future__ import annotations
 

@@ -79,9 +79,9 @@ def _in_folder(folder: Path) -> list[Numbered]:
     files = number_files(path for path in folder.iterdir() if _is_still(path))
     if not files:
         raise InputError(f"'{folder}' holds no numbered frames.", _HINT)
-    found = families(files)
-    if len(found) > 1:
-        listed = ", ".join(f"'{name}'" for name in found[:4])
+    sequences = families(files)
+    if len(sequences) > 1:
+        listed = ", ".join(f"'{name}'" for name in sequences[:4])
         raise InputError(f"'{folder}' holds several sequences: {listed}.", _HINT)
     return _ordered(files)
 
@@ -90,12 +90,12 @@ def _by_pattern(pattern: Path) -> list[Numbered]:
     folder = pattern.parent
     if not folder.is_dir():
         raise InputError(f"The folder '{folder}' does not exist.", _HINT)
-    names, wanted = FrameNames.parse(pattern), _expression(pattern)
-    found = [path for path in folder.iterdir() if wanted.fullmatch(path.name) and _is_still(path)]
+    names, expression = FrameNames.parse(pattern), _expression(pattern)
+    stills = [path for path in folder.iterdir() if expression.fullmatch(path.name) and _is_still(path)]
     if names is None:
-        files = number_files(found)
+        files = number_files(stills)
     else:
-        matches = [(path, match) for path in found if (match := wanted.fullmatch(path.name))]
+        matches = [(path, match) for path in stills if (match := expression.fullmatch(path.name))]
         files = [Numbered(path, match["head"], match["number"], match["tail"]) for path, match in matches]
     if not files:
         raise InputError(f"No numbered frame is named like '{pattern}'.", _HINT)

@@ -1,6 +1,6 @@
-"""A source's sound on its way to another file: packets as they are, in order, cut to a range if asked.
+"""Copies sound tracks to another file: packets unchanged, in order, with or without a range of time.
 
-What a container can hold is found by trying: its muxer gets the header and a few packets of each track, in memory.
+What a container can hold is determined by a trial: its muxer gets the header and a few packets of each track.
 FFmpeg's list of codecs promises more than its muxers do (FLAC, Opus and TrueHD in QuickTime).
 """
 
@@ -16,11 +16,12 @@ from typing import Any
 from uhrmat.media.video.container import FORMATS, open_container
 
 PRIMING = Fraction(1, 10)
-"""Sound may start this much before the picture without moving it: an encoder's run-in, which players skip."""
+"""Seconds that sound may start before the picture without moving it: an encoder's priming, which players skip."""
 SIDECAR_SUFFIX = ".mka"
 """Where sound goes that the pictures' container cannot hold: Matroska takes most codecs."""
 _TRIAL_PACKETS = 3
 _TRIAL_READS = 4096
+"""Packets of each track that a trial muxes, and of all tracks that are read for them at most."""
 _QUICKTIME = {
     "sqi": "alb", "hye": "arm", "eus": "baq", "mya": "bur", "zho": "chi", "cze": "ces", "nld": "dut", "fre": "fra",
     "kat": "geo", "deu": "ger", "ell": "gre", "isl": "ice", "mkd": "mac", "msa": "may", "fas": "per", "rum": "ron",
@@ -75,11 +76,11 @@ def _first_packets(container: Any, tracks: list[Any]) -> dict[int, list[Any]]:
     """The first packets of every track, as far as they are near the beginning."""
     import av
 
-    found: dict[int, list[Any]] = {track.index: [] for track in tracks}
-    missing = set(found)
+    first: dict[int, list[Any]] = {track.index: [] for track in tracks}
+    missing = set(first)
     try:
         for count, packet in enumerate(container.demux() if missing else ()):
-            kept = found.get(packet.stream_index)
+            kept = first.get(packet.stream_index)
             if kept is not None and packet.size and len(kept) < _TRIAL_PACKETS:
                 kept.append(packet)
                 if len(kept) == _TRIAL_PACKETS:
@@ -88,7 +89,7 @@ def _first_packets(container: Any, tracks: list[Any]) -> dict[int, list[Any]]:
                 break
     except av.error.FFmpegError:
         pass
-    return found
+    return first
 
 
 def _accepts(track: Any, packets: list[Any], suffix: str) -> bool:
@@ -136,10 +137,10 @@ def _add_track(muxer: Any, track: Any) -> Any:
 
 def _labels(track: Any, quicktime: bool) -> dict[str, str]:
     """Language and title of a track, as far as a container's muxer knows them."""
-    found = {k.lower(): v for k, v in track.metadata.items() if k.lower() in ("language", "title")}
-    if quicktime and "language" in found:
-        found["language"] = _QUICKTIME.get(found["language"], found["language"])
-    return found
+    labels = {k.lower(): v for k, v in track.metadata.items() if k.lower() in ("language", "title")}
+    if quicktime and "language" in labels:
+        labels["language"] = _QUICKTIME.get(labels["language"], labels["language"])
+    return labels
 
 
 class Sound:
@@ -171,7 +172,7 @@ class Sound:
         return len(self.taken(target.suffix.lower())) == len(self.streams)
 
     def taken(self, suffix: str) -> tuple[int, ...]:
-        """The tracks that a container takes, by index; found by trying, which reads the beginning of the file."""
+        """The tracks that a container takes, by index, by a trial, which reads the beginning of the file."""
         if self._first is None:
             self._first = _first_packets(self._container, self.streams) if self.streams else {}
         return tuple(t.index for t in self.streams if _accepts(t, self._first[t.index], suffix))

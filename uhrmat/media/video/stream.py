@@ -1,4 +1,4 @@
-"""A video file, read frame by frame: streaming, exact by index, going on over damage and saying so."""
+"""Reads a video file frame by frame: streaming, exact by index, with notes on damage instead of errors."""
 
 from __future__ import annotations
 
@@ -29,11 +29,12 @@ from uhrmat.media.video.planes import depth_of, has_alpha, to_rgb
 from uhrmat.media.video.timeline import FrameClock, make_clock, measure_rate, scan
 from uhrmat.media.video.types import UNSPECIFIED, Array, ClipInfo, ColourTags, Frame
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # importing av takes 90 ms or more, and it is loaded on first use
     from av import VideoFrame
     from av.container import InputContainer
 
 _SAME_RATE = Fraction(1, 10_000)
+"""Rates that differ by a smaller share are equal."""
 _MATRIX = struct.Struct("=ii4xii")
 """The upper left four of the nine numbers of a display matrix."""
 
@@ -93,11 +94,11 @@ class StreamReader:
         if not 0 <= start < end:
             return
         for entry in self._timeline.entries(start) if start else (None,):
-            found = self._from(entry, start, end)
-            first = next(found, None)
+            frames = self._from(entry, start, end)
+            first = next(frames, None)
             if first is not None and (first.index == start or entry is None):
                 yield first
-                yield from found
+                yield from frames
             if entry is None or (first is not None and first.index == start):
                 return
 
@@ -258,12 +259,12 @@ class StreamReader:
         return tags, info
 
     def _note_shortage(self, frames: int, length: float) -> None:
-        found, step = self.info.duration or 0.0, float(1 / self.info.rate)
+        length_there, step = self.info.duration or 0.0, float(1 / self.info.rate)
         there = len(self._timeline) + self._timeline.discarded
         if there < frames:
             what = f"{there} of {frames} announced frames are"
-        elif found < length - 2 * step:
-            what = f"{found:.2f} of {length:.2f} announced seconds are"
+        elif length_there < length - 2 * step:
+            what = f"{length_there:.2f} of {length:.2f} announced seconds are"
         else:
             what = "the rest is not" if self._timeline.broken else ""
         if what:
@@ -287,8 +288,8 @@ class StreamReader:
 def display_orientation(frame: VideoFrame) -> tuple[int, bool]:
     """By how many degrees counterclockwise, a multiple of 90, a frame is to be turned, and whether it is to be mirrored
     left to right before: the nearest of eight to its display matrix, which maps (x, y) to (ax + cy, bx + dy)."""
-    found: Any = frame.side_data.get("DISPLAYMATRIX")
-    matrix = b"" if found is None else bytes(found)
+    side_data: Any = frame.side_data.get("DISPLAYMATRIX")
+    matrix = b"" if side_data is None else bytes(side_data)
     if len(matrix) < _MATRIX.size:
         return 0, False
     a, b, c, d = _MATRIX.unpack_from(matrix)
@@ -300,10 +301,10 @@ def display_orientation(frame: VideoFrame) -> tuple[int, bool]:
 
 def _codes(frame: VideoFrame, context: Any) -> tuple[int, int, int, int]:
     """Matrix, range, primaries and transfer as the frame has them, or else the container: libvpx tells only two."""
-    unsaid = (UNSPECIFIED, 0, UNSPECIFIED, UNSPECIFIED)
+    unstated = (UNSPECIFIED, 0, UNSPECIFIED, UNSPECIFIED)
     names = ("colorspace", "color_range", "color_primaries", "color_trc")
     pairs = [(int(getattr(frame, name)), int(getattr(context, name))) for name in names]
     matrix, span, primaries, transfer = (
-        second if first == none else first for (first, second), none in zip(pairs, unsaid, strict=True)
+        second if first == none else first for (first, second), none in zip(pairs, unstated, strict=True)
     )
     return matrix, span, primaries, transfer

@@ -13,7 +13,7 @@ import numpy as np
 
 from uhrmat.media.video.types import Array
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # importing av takes 90 ms or more, and it is loaded on first use
     from av.container import InputContainer
 
 

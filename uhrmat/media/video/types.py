@@ -1,4 +1,4 @@
-"""What a clip, a frame and their colour are: plain data that the reader makes and the writer takes."""
+"""Records of a clip, its frames and their colour, and the interface of clip writers."""
 
 from __future__ import annotations
 
@@ -28,11 +28,16 @@ UNSPECIFIED = 2
 
 @dataclass(frozen=True, kw_only=True)
 class ColourTags:
-    """How a stream's numbers mean colour. `primaries`, `transfer` and `matrix_code` are H.273 codes, carried over raw.
+    """The colour tags of a stream.
 
-    `matrix` is "bt601", "bt709", "bt2020", "smpte240m", "fcc" or "rgb", `range` "limited" or "full": what is applied.
-    `guessed` names what the file did not say: "matrix" (below 720 lines and 1280 columns BT.601, else BT.709),
-    "range" (limited, full for RGB and JPEG formats). Guessed codes stay unspecified: the output claims nothing new.
+    Attributes:
+        matrix: What is applied: "bt601", "bt709", "bt2020", "smpte240m", "fcc" or "rgb".
+        range: What is applied: "limited" or "full".
+        primaries: Code of ITU-T H.273, copied to outputs.
+        transfer: Likewise.
+        matrix_code: Likewise; a guessed matrix stays unspecified.
+        guessed: What the file does not state: "matrix" (below 720 lines and 1280 columns BT.601, else BT.709), "range"
+            (limited; full for RGB and JPEG formats).
     """
 
     matrix: str
@@ -45,17 +50,33 @@ class ColourTags:
 
 @dataclass(frozen=True, kw_only=True)
 class ClipInfo:
-    """What is known of a clip before its first frame is decoded.
+    """What is known of a clip before its frames are decoded.
 
-    `width` and `height` count after `rotation` (degrees counterclockwise, 0, 90, 180 or 270), which frames have
-    already been given, mirrored left to right before it where `mirrored`. `rate` is the average in frames per second;
-    `variable` says that time stamps are not evenly spaced; where they are, but the file's time base is too coarse to
-    say so (milliseconds), `time_base` is finer than the file's. `frames` is what was found by reading the index, not
-    what the header announces; None if nobody knows. `bits` is 8, 10, 12 or 16 per channel; `linear` marks scene-linear
-    floats (EXR). `start` is the first time stamp in `time_base`. `numbers`, `files` and `pattern` (printf form,
-    such as "f_%04d.png") belong to sequences, `numbers[index]` being the number of `files[index]`. `sample_aspect` is a
-    pixel's width over its height. `labels` are title, time code and chapters. `fields` is that of the
-    upright frames.
+    Attributes:
+        path: The file, folder or pattern.
+        kind: "stream" (a video file) or "sequence" (numbered stills).
+        width: Columns of the upright frames.
+        height: Rows of the upright frames.
+        rate: Average frames per second.
+        time_base: Unit of time stamps in seconds; finer than the file's where that is too coarse for even frames.
+        variable: Time stamps are not evenly spaced.
+        frames: Number of frames by reading the packets, not by the header; None if unknown.
+        bits: 8, 10, 12 or 16 per channel.
+        linear: Values are scene-linear floats (EXR).
+        colour: Tags of a stream; None for stills.
+        rotation: Degrees counterclockwise by which frames have been turned: 0, 90, 180 or 270.
+        duration: Seconds; None if unknown.
+        has_audio: There is sound.
+        start: First time stamp, in `time_base`.
+        numbers: File numbers of a sequence, `numbers[index]` being that of `files[index]`.
+        pattern: Names of a sequence in printf form, such as "f_%04d.png".
+        codec: Of the stream, or the stills' extension.
+        has_alpha: Frames have an alpha channel.
+        sample_aspect: A pixel's width over its height.
+        mirrored: Frames have been mirrored left to right before they were turned.
+        labels: Title, time code and chapters.
+        files: Files of a sequence.
+        fields: Order of fields in the upright frames.
     """
 
     path: Path
@@ -91,11 +112,15 @@ class ClipInfo:
 
 @dataclass(kw_only=True)
 class Frame:
-    """One picture of a clip: RGB, turned upright, uint8 for 8 bits, uint16 full scale for more, float32 for EXR.
+    """One frame of a clip.
 
-    `index` counts within the clip from 0 and is the same whether it was reached by reading or by seeking; `pts` is in
-    the clip's `time_base`, `time` in seconds. `duration` (in `time_base`) is 0 where unknown. `number` is the file's
-    number in a sequence. `picture.alpha` holds the file's own alpha, where it has one.
+    Attributes:
+        index: Position in the clip from 0, the same by reading and by seeking.
+        pts: Time stamp in the clip's `time_base`.
+        time: Time stamp in seconds.
+        picture: Upright RGB, uint8 for 8 bits, uint16 at full scale for more, float32 for EXR; with the file's alpha.
+        number: File number in a sequence.
+        duration: In `time_base`; 0 where unknown.
     """
 
     index: int

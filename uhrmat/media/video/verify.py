@@ -1,4 +1,4 @@
-"""Alpha read back from what was written, and compared with what was meant."""
+"""Reads alpha back from written files and compares it with the intended one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from uhrmat.media.video.stream import StreamReader
 from uhrmat.media.video.types import AlphaCheck, Array, Content, FloatArray
 
 FLOOR_DB = 45.0
-"""What a lossy codec must keep, in dB of PSNR over a frame's alpha."""
+"""The least PSNR in dB that a lossy codec must keep over a frame's alpha."""
 
 
 def check_alpha(

@@ -1,4 +1,4 @@
-"""One way to write all kinds of clip: a stream's file or a sequence's stills."""
+"""Opens clips of all kinds for writing: a video file or a sequence of stills."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def open_writer(
     """Begin writing a clip made from the one that `info` describes: its size, rate, time base and colour tags.
 
     `content` "alpha" is a grey matte, "foreground" straight RGB with alpha (EXR: linear, premultiplied), "composite"
-    RGB. `bits` per channel: the clip's own unless asked for, as near as the codec has it. `path` is a file, or for a
+    RGB. `bits` per channel: the clip's own by default, as near as the codec has it. `path` is a file, or for a
     sequence codec a folder or a pattern. Raises `OutputError` for what the codec cannot hold, an extension that is not
     the codec's, a folder that cannot be written, and the input itself as output.
     """
