@@ -40,6 +40,7 @@ from uhrmat.batch.run import BatchRun, run_batch
 from uhrmat.batch.settings import Settings
 from uhrmat.core.options import ModelOptions
 from uhrmat.hints.files import read_alpha
+from uhrmat.image import photo
 from uhrmat.media.video import open_clip
 from uhrmat.metrics import as_unit
 
@@ -225,18 +226,18 @@ def overlap(quick: bool, root: Path) -> dict[str, Any]:
         picture(root / "in" / f"{number}.png", number, size)
         soft_mask(root / "masks" / f"{number}.png", size)
     disk = _Disk()
-    load, deliver = worker.load, worker.deliver
-    found: dict[str, Any] = {}
-    worker.load, worker.deliver = disk.before(load), disk.before(deliver)
+    load, write_outputs = worker.load, photo.write_outputs  # type: ignore[attr-defined]
+    rows: dict[str, Any] = {}
+    worker.load, photo.write_outputs = disk.before(load), disk.before(write_outputs)  # type: ignore[attr-defined]
     try:
         each = 0.0
         for name, share in (("bare", 0.0), ("tenth", 0.1), ("equal", 1.0), ("double", 2.0)):
             disk.seconds, disk.busy = share * each / 2, 0.0
-            found[name] = _measured(root, disk)
-            each = each or found[name]["matting"] / count
+            rows[name] = _measured(root, disk)
+            each = each or rows[name]["matting"] / count
     finally:
-        worker.load, worker.deliver = load, deliver
-    return {"photographs": count, "size": size, **found}
+        worker.load, photo.write_outputs = load, write_outputs  # type: ignore[attr-defined]
+    return {"photographs": count, "size": size, **rows}
 
 
 class _Disk:

@@ -21,19 +21,24 @@ class WeightsFile:
     sha256: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Network:
     """How a picture becomes the network's input, and its output an alpha.
 
-    fit: "square" (side x side), "short" (`side` on the short side) or "any"; side: pixels, 0 for "any"; multiple: both
-    sides are multiples of it; layout: "NCHW" or "NHWC"; mean, std: per RGB channel, applied as (x - mean) / std to
-    values in `range`: "unit" [0, 1], "byte" [0, 255], "max" (divided by the picture's largest value); order: of the
-    colours in the input, "RGB" or "BGR";
-    trimap: "" (takes none), "channel" (0, 0.5, 1 as a fourth channel, not normalised) or "one-hot" (three channels
-    more: background, unknown, foreground); activation: "alpha" is used as it is, "logits" need a sigmoid,
-    "softmax:1" is channel 1 of a softmax; input, output: tensor names, "" where the file itself has to be asked;
-    recurrence: (input, output) names of state that is carried from frame to frame; ratio: name of the input that
-    takes the downsampling ratio, or "".
+    Attributes:
+        fit: "square" (side x side), "short" (`side` on the short side) or "any".
+        side: pixels, 0 for "any".
+        multiple: both sides are multiples of it.
+        activation: "alpha" is used as it is, "logits" need a sigmoid, "softmax:1" is channel 1 of a softmax.
+        mean, std: for each RGB channel, applied as (x - mean) / std to values in `range`.
+        range: "unit" [0, 1], "byte" [0, 255], or "max" (divided by the picture's largest value).
+        order: of the colours in the input, "RGB" or "BGR".
+        layout: "NCHW" or "NHWC".
+        trimap: "" (takes none), "channel" (0, 0.5, 1 as a fourth channel, not normalised) or "one-hot" (three more
+            channels: background, unknown, foreground).
+        input, output: tensor names; "": those that the file states.
+        recurrence: (input, output) names of recurrent state, passed from frame to frame.
+        ratio: name of the input that takes the downsampling ratio, or "".
     """
 
     fit: str
@@ -52,17 +57,25 @@ class Network:
     ratio: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CatalogEntry:
     """One set of weights.
 
-    name: what users type; title: one line; task: one of TASKS ("trimap" needs one); source: "hub", "bundled" (travels
-    with uhrmat) or "elsewhere" (`home` says where; users bring the file and it is known by its hash); loader: what can
-    run it, "none" where that would need code from the repository; architecture: of the network, for loaders that know
-    several; repo, revision (40 hexadecimal digits): empty unless source is "hub"; files: the first is the main one;
-    licence: as declared, SPDX where there is one; commercial: whether that licence allows commercial use without
-    obligations on one's own work (so GPL is False); data: what is known about the training data's terms;
-    network: None where `loader` knows it all (our own refiners).
+    Attributes:
+        name: what users type.
+        title: one line.
+        task: one of TASKS; "trimap" needs a trimap.
+        source: "hub", "bundled" (installed with uhrmat) or "elsewhere" (`home` is its page; users download the file
+            themselves and it is recognised by its hash).
+        loader: what can run it; "none" where that would need code from the repository.
+        licence: as declared, an SPDX name where there is one.
+        commercial: whether the licence allows commercial use without obligations on one's own work (GPL: False).
+        data: what is known about the terms of the training data.
+        files: the first one holds the weights.
+        architecture: of the network, for loaders that know several.
+        repo, revision: on the Hub, revision as 40 hexadecimal digits; empty unless source is "hub".
+        home: see `source`.
+        network: None where `loader` needs no description (our own refiners).
     """
 
     name: str
