@@ -68,7 +68,16 @@ def _ramp(height: int = 40, width: int = 64) -> np.ndarray:
 
 def test_a_catalogued_network_is_asked_as_the_catalogue_says(tmp_path: Path) -> None:
     path = _mean_network(tmp_path / "net.onnx")
-    network = Network("square", 32, 1, "logits", (0.5,) * 3, (0.25,) * 3, input="image", output="alpha")
+    network = Network(
+        fit="square",
+        side=32,
+        multiple=1,
+        activation="logits",
+        mean=(0.5,) * 3,
+        std=(0.25,) * 3,
+        input="image",
+        output="alpha",
+    )
     found = OnnxPrior(path, _entry(network, path))(_ramp(), LowResHints())
     expected = 1 / (1 + np.exp(-(np.linspace(0, 1, 64) - 0.5) / 0.25))
     assert found.alpha.shape == (40, 64) and found.name == "mine" and not found.notes
@@ -112,7 +121,7 @@ def test_a_file_beside_that_cannot_be_used(tmp_path: Path, lines: tuple[str, ...
 
 def test_one_bright_pixel_moves_no_other(tmp_path: Path) -> None:
     path = _mean_network(tmp_path / "net.onnx")
-    network = Network("any", 0, 1, "alpha", **PLAIN, input="image", output="alpha")
+    network = Network(fit="any", side=0, multiple=1, activation="alpha", **PLAIN, input="image", output="alpha")
     prior, dark = OnnxPrior(path, _entry(network, path)), np.full((32, 32, 3), 0.1, np.float32)
     spot = dark.copy()
     spot[3, 4] = 1
@@ -145,7 +154,7 @@ def test_of_two_classes_in_nhwc_the_second_is_the_foreground(tmp_path: Path) -> 
         tmp_path / "net.onnx", [_node("Gather", ["image", "index"], "classes", axis=3)],
         {"image": [1, 32, 48, 3]}, {"classes": [1, 32, 48, 2]}, index=np.array([1, 0]),
     )  # fmt: skip
-    network = Network("square", 48, 1, "alpha", **PLAIN, layout="NHWC")
+    network = Network(fit="square", side=48, multiple=1, activation="alpha", **PLAIN, layout="NHWC")
     assert OnnxPrior(_beside(path)).network.layout == "NHWC"
     found = OnnxPrior(path, _entry(network, path))(_ramp(), LowResHints()).alpha
     assert np.abs(found - np.linspace(0, 1, 64)).max() < 0.03
