@@ -85,7 +85,7 @@ def test_a_file_that_vanishes_fails_alone(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from uhrmat.image import deliver
+    from uhrmat.image import write
 
     photo(tmp_path / "in" / "p.png")
     mask(tmp_path / "masks" / "p.png")
@@ -94,7 +94,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: py
         path.write_bytes(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setitem(deliver._WRITERS, "alpha", full)
+    monkeypatch.setitem(write._WRITERS, "alpha", full)
     summary = done(batch_run(tmp_path))
     assert "No space left" in summary.failures["p.png"]["error"] and files(tmp_path / "out") == {}
 

@@ -147,7 +147,7 @@ def _spread(values: np.ndarray, weight: np.ndarray, params: AveragingParams) -> 
     coarse = cv2.resize(parts, (-(-width // stride), -(-height // stride)), interpolation=cv2.INTER_AREA)
     near, far = (cv2.GaussianBlur(coarse, (0, 0), s * min(weight.shape) / stride) for s in (params.near, params.far))
     mean = (near[..., :-1] + epsilon * far[..., :-1] / far[..., -1:]) / (near[..., -1:] + epsilon)
-    return cv2.resize(mean, (width, height), interpolation=cv2.INTER_LINEAR).reshape(values.shape)
+    return np.asarray(cv2.resize(mean, (width, height), interpolation=cv2.INTER_LINEAR)).reshape(values.shape)
 
 
 def unchanged_colours(

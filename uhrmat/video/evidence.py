@@ -49,7 +49,7 @@ def combine_with_mask(
         (h, w) float32 in [0, 1].
     """
     share = weight * (1 - colour_support(small, solved, mask, params))
-    return ((1 - share) * solved + share * mask).astype(np.float32)
+    return np.asarray((1 - share) * solved + share * mask, np.float32)
 
 
 def colour_support(

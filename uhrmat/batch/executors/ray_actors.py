@@ -92,7 +92,8 @@ class RayExecutor:
         self._own = not ray.is_initialized()
         if self._own:
             _connect(ray, address)
-        options, fitting = _layout(ray.cluster_resources(), settings)
+        cluster: Any = ray  # its functions are not typed
+        options, fitting = _layout(cluster.cluster_resources(), settings)
         threads = settings.model.threads or int(options["num_cpus"])
         self._settings = replace(settings, model=replace(settings.model, threads=threads)).as_dict()
         self._class = ray.remote(Remote).options(max_concurrency=SLOTS + 1, max_restarts=0, **options)
