@@ -50,7 +50,10 @@ def _mean_network(path: Path, channels: int = 3, side: int | str = "n", name: st
 
 def _entry(network: Network, path: Path) -> CatalogEntry:
     file = WeightsFile(path.name, path.stat().st_size, "0" * 64)
-    return CatalogEntry("mine", "test", "subject", "elsewhere", "onnx", "MIT", True, "", (file,), network=network)
+    return CatalogEntry(
+        name="mine", title="test", task="subject", source="elsewhere", loader="onnx", licence="MIT", commercial=True,
+        data="", files=(file,), network=network,
+    )  # fmt: skip
 
 
 def _beside(path: Path, *lines: str) -> Path:
