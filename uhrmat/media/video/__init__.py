@@ -9,7 +9,7 @@
 
 `source` is a video file, a folder of numbered frames or a pattern; `codec` a name in `CODECS` or a `Codec`; `start`
 and `stop` are frame indices. A segment is a writer's file like any other, in the codec's own container; its time
-stamps are those of the clip, so `join_segments` needs to be told nothing but the order. For a sequence codec `path`
+stamps are those of the clip, so `join_segments` needs only the order. For a sequence codec `path`
 is a folder (files are named like the input's) or a pattern, and there is nothing to join.
 """
 

@@ -47,7 +47,7 @@ FORMATS = {".mov": "mov", ".mp4": "mp4", ".mkv": "matroska", ".webm": "webm", ".
 def open_muxer(path: Path, time_base: Fraction) -> Any:
     """Open a file for writing by its extension, without dates and chance in it: the same packets give the same bytes.
 
-    QuickTime and MP4 keep a track's beginning in the movie's time scale, a millisecond unless told otherwise.
+    QuickTime and MP4 keep a track's beginning in the movie's time scale, a millisecond by default.
     """
     import av
 
@@ -82,7 +82,7 @@ def open_container(path: Path) -> InputContainer:
 
 
 def _unreadable(path: Path) -> InputError:
-    """What to say of a file that FFmpeg does not open."""
+    """The error for a file that FFmpeg does not open."""
     with open(path, "rb") as file:
         head = file.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n")
     for mark, what in _PLAYLISTS.items():

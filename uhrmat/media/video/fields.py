@@ -59,12 +59,12 @@ def full_chroma_by_field(frame: VideoFrame, target: str) -> VideoFrame:
 
 
 def encoder_options(order: FieldOrder) -> dict[str, str]:
-    """What an encoder is told to keep the fields apart and to say their order."""
+    """Encoder options that keep the fields apart and state their order."""
     return {"flags": "+ildct+ilme", "field_order": _STORED[order]} if order else {}
 
 
 def halve_by_field(plane: Array) -> Array:
-    """(H, W) chroma at half size, H even: sited at the left of its pair of columns, vertically as said above."""
+    """(H, W) chroma at half size, H even: sited at the left of its pair of columns, vertically as this module describes."""
     height, width = plane.shape
     out = np.empty((height // 2, (width + 1) // 2), plane.dtype)
     for parity, weights in ((0, (3, 1)), (1, (1, 3))):

@@ -78,7 +78,7 @@ def copy_sound(
 
 @dataclass(frozen=True)
 class _Pictures:
-    """Segments, moved so that `origin` seconds become 0, and what is said of them."""
+    """Segments, moved so that `origin` seconds become 0, and the labels of their file."""
 
     files: list[Path]
     origin: Fraction
@@ -145,7 +145,9 @@ def _picture_stream(muxer: Any, first: Path, info: ClipInfo) -> Any:
         stream = muxer.add_stream_from_template(template, opaque=True)
         stream.metadata.update({k: v for k, v in template.metadata.items() if k.lower() == "alpha_mode"})
         stream.codec_context.framerate = info.rate
-        stream.codec_context.codec_tag = template.codec_context.codec_tag  # PyAV drops it; ProRes 4444 is told by it
+        stream.codec_context.codec_tag = (
+            template.codec_context.codec_tag
+        )  # PyAV drops it; players recognise ProRes 4444 by it
         stream.codec_context.sample_aspect_ratio = info.sample_aspect
     stream.time_base = info.time_base
     return stream

@@ -39,7 +39,7 @@ _SMALL = (1, 5, 6, 7)
 
 
 def is_plain(tags: ColourTags | None) -> bool:
-    """Whether the signal is read as sRGB, which stills are: nothing has to be said or computed."""
+    """Whether the signal is read as sRGB, which stills are: nothing has to be stated or computed."""
     return tags is None or (tags.transfer in _LIKE_SRGB and tags.primaries in _PLAIN_PRIMARIES)
 
 
@@ -107,7 +107,7 @@ def png_colour_of(tags: ColourTags | None) -> tuple[tuple[tuple[bytes, bytes], .
 
 
 def light_note(tags: ColourTags | None) -> list[str]:
-    """What is to be said of EXR frames of a clip whose signal is no ordinary one."""
+    """A note on EXR frames of a clip whose signal is not like sRGB's."""
     if tags is None or tags.transfer not in _NAMES:
         return []
     white = "; 1.0 is the reference white of BT.2408" if tags.transfer in (_PQ, _HLG) else ""

@@ -36,7 +36,7 @@ class SequenceWriter(ClipWriter):
     """Writes stills; see `ClipWriter`. Frames that are whole stay when the run is aborted.
 
     PNG and TIFF hold straight colour in the clip's own signal, EXR scene-linear premultiplied light (see `light`), as
-    for single pictures. `bits` is None where nobody asked: the clip's depth, half or float as for single pictures, 16
+    for single pictures. `bits` None means the default: the clip's depth, half or float as for single pictures, 16
     bits for the alpha of TIFF.
     """
 
@@ -86,7 +86,7 @@ class SequenceWriter(ClipWriter):
         return "png16" if self._codec.name == "png" and deep else self._codec.name
 
     def _coloured(self, frame: Frame, colour: Array) -> tuple[Array, PictureInfo]:
-        """Colour in the depth that was asked for, and what a still's header says of it."""
+        """Colour in the requested depth, and the `PictureInfo` of the still."""
         if self._light is not None:
             info = replace(self._header(frame), dtype="float32", linear=True, icc=None, png_colour=())
             return to_scene_linear(colour, self._light.transfer), replace(
@@ -99,7 +99,7 @@ class SequenceWriter(ClipWriter):
         return colour, replace(self._header(frame), dtype=colour.dtype.name, bit_depth=depth, linear=linear)
 
     def _header(self, frame: Frame) -> PictureInfo:
-        """What the picture says of itself, and the clip's pixel aspect where the picture says nothing of that."""
+        """The picture's own info, with the clip's pixel aspect where it states none."""
         info = frame.picture.info
         if self._clip.sample_aspect == 1 or info.exr is not None:
             return info
