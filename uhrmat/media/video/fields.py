@@ -64,7 +64,7 @@ def encoder_options(order: FieldOrder) -> dict[str, str]:
 
 
 def halve_by_field(plane: Array) -> Array:
-    """(H, W) chroma at half size, H even: sited at the left of its pair of columns, vertically as this module describes."""
+    """(H, W) chroma at half size, H even: sited at the left of its pair of columns, rows as in this module."""
     height, width = plane.shape
     out = np.empty((height // 2, (width + 1) // 2), plane.dtype)
     for parity, weights in ((0, (3, 1)), (1, (1, 3))):

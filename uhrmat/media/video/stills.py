@@ -36,7 +36,7 @@ class SequenceWriter(ClipWriter):
     """Writes stills; see `ClipWriter`. Frames that are whole stay when the run is aborted.
 
     PNG and TIFF hold straight colour in the clip's own signal, EXR scene-linear premultiplied light (see `light`), as
-    for single pictures. `bits` None means the default: the clip's depth, half or float as for single pictures, 16
+    for single pictures. `bits`: None means the clip's depth, half or float as for single pictures, 16
     bits for the alpha of TIFF.
     """
 
