@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -15,10 +16,12 @@ from uhrmat.media import read_info
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-def test_the_example_fits_together() -> None:
-    info = read_info(EXAMPLES / "raccoon.png")
-    trimap = read_trimap(EXAMPLES / "raccoon_trimap.png", (info.height, info.width))
-    assert set(np.unique(np.asarray(Image.open(EXAMPLES / "raccoon_trimap.png")))) == {0, 128, 255}
+@pytest.mark.parametrize("photo", ["kitten.jpg", "raccoon.png"])
+def test_the_examples_fit_together(photo: str) -> None:
+    info = read_info(EXAMPLES / photo)
+    hint = EXAMPLES / f"{Path(photo).stem}_trimap.png"
+    trimap = read_trimap(hint, (info.height, info.width))
+    assert set(np.unique(np.asarray(Image.open(hint)))) == {0, 128, 255}
     assert 0.05 < np.mean(trimap == 128) < 0.15
 
 
