@@ -115,6 +115,7 @@ def test_convert_runs_no_code_and_names_what_it_cannot_read(tmp_path: Path, monk
     assert not Path("trapped").exists()
     cases: list[tuple[Any, str]] = [
         ({"weight": torch.ones(1)}, "no network known"),
+        ({"shm.backbone.layer1.0.conv1.weight": torch.ones(1)}, "known here: its tensors are shm.backbone"),
         ({"a": 1}, "no tensors by name"),
         ([torch.ones(1)], "no tensors by name"),
         ({"a": torch.tensor([float("nan")])}, "not finite"),

@@ -28,7 +28,6 @@ class Kind(str, Enum):
     """The network that a checkpoint is of."""
 
     auto = "auto"
-    sparsemat = "sparsemat"
     modnet = "modnet"
     vitmatte = "vitmatte"
 
@@ -171,9 +170,9 @@ def convert(
     quiet: opt.Quiet = False,
     debug: opt.Debug = False,
 ) -> None:
-    """Convert your own checkpoint of SparseMat, MODNet or ViTMatte to safetensors with a model card.
+    """Convert your own checkpoint of MODNet or ViTMatte to safetensors with a model card.
 
-    Example: uhrmat models convert SparseMat.pth -o sparsemat.safetensors
+    Example: uhrmat models convert modnet.ckpt -o modnet.safetensors
     """
     with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
         from uhrmat.hub.convert import convert as run
@@ -181,7 +180,7 @@ def convert(
         done = run(source, output, kind.value, licence)
         rows = [("network", done.kind), ("tensors", str(done.tensors))]
         console.table([[*rows, *(("file", str(path)) for path in done.files)]])
-        console.document({"kind": done.kind, "files": [str(path) for path in done.files], "notes": done.notes})
+        console.document({"kind": done.kind, "files": [str(path) for path in done.files]})
 
 
 @models.command()

@@ -8,7 +8,7 @@ Modules:
     fetch: downloads from the Hugging Face Hub into its cache; `failures` translates errors of that download.
     verify: compares sizes and SHA-256 hashes; `tensors` checks and reads safetensors files.
     consent: what the user allows the network for (environment variables and a settings file).
-    convert, sparsemat: users' own PyTorch checkpoints to safetensors; `card` writes model cards; `push` publishes.
+    convert: users' own PyTorch checkpoints to safetensors; `card` writes model cards; `push` publishes.
 """
 
 from uhrmat.hub.catalog import catalog_entries, find_entry

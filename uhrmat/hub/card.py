@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from uhrmat.core.errors import WeightsError
@@ -14,13 +14,19 @@ _KNOWN = {"Apache-2.0": "apache-2.0", "MIT": "mit", "GPL-3.0": "gpl-3.0", "BSD-3
 
 @dataclass(frozen=True)
 class Card:
-    """rows: names and values of the table; use: what the weights are good for; notes: lines about the conversion."""
+    """What a card states.
+
+    Attributes:
+        title: Heading.
+        licence: Name of the licence.
+        rows: Names and values of the table.
+        use: What the weights are usable for, the end of a sentence.
+    """
 
     title: str
     licence: str
     rows: list[tuple[str, str]]
     use: str
-    notes: list[str] = field(default_factory=list)
 
 
 def write_card(path: Path, card: Card) -> None:
@@ -28,10 +34,7 @@ def write_card(path: Path, card: Card) -> None:
     from uhrmat.core.files import atomic_write
 
     table = "\n".join(f"| {name} | {value} |" for name, value in card.rows)
-    notes = "".join(f"* {line}\n" for line in card.notes)
     text = f"{front_matter(card.licence)}\n# {card.title}\n\n| | |\n|---|---|\n{table}\n\nUsable for {card.use}\n"
-    if notes:
-        text += f"\n## Conversion\n\n{notes}"
     with atomic_write(path) as part:
         part.write_text(text, "utf-8")
 

@@ -1,4 +1,4 @@
-"""Users' own checkpoints to safetensors with a card: SparseMat, MODNet, ViTMatte.
+"""Users' own checkpoints to safetensors with a card: MODNet, ViTMatte.
 
 A checkpoint of PyTorch is a pickle. It is opened here and nowhere else, with `weights_only=True`, which admits
 tensors and plain containers and runs no code.
@@ -8,31 +8,29 @@ from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from uhrmat.core.errors import WeightsError
 from uhrmat.core.regular import need_regular
 from uhrmat.core.stage import all_or_none
 from uhrmat.hub.card import Card, write_card
-from uhrmat.hub.sparsemat import convert_sparsemat, is_sparsemat
 from uhrmat.hub.tensors import load_tensors
 from uhrmat.hub.verify import sha256
 
 if TYPE_CHECKING:  # `uhrmat models list` and all other commands of the hub do without loading torch
     from torch import Tensor
 
-KINDS = ("auto", "sparsemat", "modnet", "vitmatte")
+KINDS = ("auto", "modnet", "vitmatte")
 NO_LICENCE = "none stated"
-_BRANCHES = ("backbone.", "lr_branch.", "hr_branch.", "f_branch.")
-_PARTS = ("backbone.", "decoder.")
+_PARTS = {
+    "modnet": ("backbone.", "lr_branch.", "hr_branch.", "f_branch."),
+    "vitmatte": ("backbone.", "decoder."),
+}
+"""First parts of the tensors' names, by network."""
+_TITLES = {"modnet": "MODNet", "vitmatte": "ViTMatte"}
 _USE = {
-    "sparsemat": "its sparse high-resolution module, run by `uhrmat.refine.shm.released` on the dense engine, given "
-    "the "
-    "32-channel context at 1/16 of its own low-resolution network. `uhrmat image` does not take it: that context is "
-    "not to be had from other priors, and two layers were trained off centre.",
     "modnet": "PyTorch programs that have MODNet's network. uhrmat itself runs MODNet as ONNX.",
     "vitmatte": "`--prior` with the folder's path, and every program that loads ViTMatte with transformers.",
 }
@@ -40,40 +38,61 @@ _USE = {
 
 @dataclass(frozen=True)
 class ConversionResult:
-    """What was written. files: paths; kind: of KINDS; tensors: how many; notes: what happened to which."""
+    """What was written.
+
+    Attributes:
+        files: Paths of the weights, the card and copied settings.
+        kind: The network, one of `KINDS` but "auto".
+        tensors: Number of tensors.
+    """
 
     files: list[Path]
     kind: str
     tensors: int
-    notes: list[str] = field(default_factory=list)
 
 
 def convert(
     source: Path, output: Path | None = None, kind: str = "auto", licence: str = NO_LICENCE
 ) -> ConversionResult:
-    """A checkpoint (.pth, .ckpt, .bin) or a folder of ViTMatte to safetensors with a card beside.
+    """Convert a checkpoint or a folder of ViTMatte to safetensors with a card beside.
 
-    output: the .safetensors file, for a folder the new folder; default beside the source. kind: one of KINDS; "auto"
-    tells by tensor names. licence: for the card. Raises WeightsError for anything else, naming what does not fit.
+    Args:
+        source: A checkpoint (.pth, .ckpt, .bin, .safetensors), or a folder as transformers writes it.
+        output: The .safetensors file, for a folder the new folder; None writes beside the source.
+        kind: One of `KINDS`; "auto" recognises the network by the names of its tensors.
+        licence: Stated in the card.
+
+    Raises:
+        WeightsError: The source cannot be read, or is of no network known here.
     """
     if source.is_dir():
         return _convert_folder(source, output or source.with_name(f"{source.name}-safetensors"), licence)
     tensors = read_checkpoint(source)
     if kind == "auto":
         kind = detect(tensors, source)
-    tensors, notes = _CONVERTERS[kind](tensors)
+    _check_names(tensors, kind)
     target = output or source.with_suffix(".safetensors")
     if target.suffix != ".safetensors":
         raise WeightsError(f"{target} does not end with .safetensors.", "Give such a name with --output.")
     files = {"weights": target, "card": target.with_suffix(".md")}
     with all_or_none(files) as staged:
         _save(tensors, staged["weights"], {"network": kind, "source": source.name})
-        _card(staged["weights"], kind, source, licence, notes, staged["card"])
-    return ConversionResult(list(files.values()), kind, len(tensors), notes)
+        _card(staged["weights"], kind, source, licence, staged["card"])
+    return ConversionResult(list(files.values()), kind, len(tensors))
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
-    """Tensors by name from a PyTorch checkpoint (`state_dict` and `module.` stripped) or a safetensors file."""
+    """Read the tensors of a PyTorch checkpoint or a safetensors file, without running code.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Tensors by name; of a checkpoint those below `state_dict` or `model`, without the prefix `module.`.
+
+    Raises:
+        WeightsError: The file cannot be read, holds more than tensors, no tensors, or values that are not finite.
+    """
     need_regular(path, WeightsError)
     if path.suffix == ".safetensors":
         return load_tensors(path)[0]
@@ -101,41 +120,35 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
 
 
 def detect(tensors: dict[str, Tensor], source: Path) -> str:
-    """Which network the tensors are of, by their names. Raises WeightsError where it is none of KINDS."""
-    if is_sparsemat(tensors):
-        return "sparsemat"
-    if all(any(name.startswith(branch) for name in tensors) for branch in _BRANCHES):
-        return "modnet"
-    if all(any(name.startswith(part) for name in tensors) for part in _PARTS):
-        return "vitmatte"
+    """Recognise the network by the names of its tensors.
+
+    Args:
+        tensors: By name.
+        source: Their file, for the error.
+
+    Returns:
+        One of `KINDS` but "auto".
+
+    Raises:
+        WeightsError: It is none of them.
+    """
+    for kind, parts in _PARTS.items():
+        if all(any(name.startswith(part) for name in tensors) for part in parts):
+            return kind
     some = ", ".join(list(tensors)[:3])
     raise WeightsError(
         f"{source} is of no network known here: its tensors are {some}, ….", f"Known: {', '.join(KINDS[1:])}."
     )
 
 
-def _modnet(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-    return _with_parts(tensors, _BRANCHES, "MODNet")
-
-
-def _vitmatte(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-    return _with_parts(tensors, _PARTS, "ViTMatte")
-
-
-def _with_parts(tensors: dict[str, Tensor], parts: tuple[str, ...], name: str) -> tuple[dict[str, Tensor], list[str]]:
+def _check_names(tensors: dict[str, Tensor], kind: str) -> None:
+    """Raises WeightsError where a part of the network is missing or a tensor belongs to none."""
+    parts = _PARTS[kind]
     missing = [part for part in parts if not any(key.startswith(part) for key in tensors)]
     other = [key for key in tensors if not key.startswith(parts)]
     if missing or other:
         what = f"no tensors {missing}" if missing else f"tensors like {other[0]}"
-        raise WeightsError(f"This is no checkpoint of {name}: it has {what}.", "Leave --kind to auto.")
-    return tensors, []
-
-
-_CONVERTERS: dict[str, Callable[[dict[str, Any]], tuple[dict[str, Any], list[str]]]] = {
-    "sparsemat": convert_sparsemat,
-    "modnet": _modnet,
-    "vitmatte": _vitmatte,
-}
+        raise WeightsError(f"This is no checkpoint of {_TITLES[kind]}: it has {what}.", "Leave --kind to auto.")
 
 
 def _convert_folder(source: Path, output: Path, licence: str) -> ConversionResult:
@@ -150,15 +163,16 @@ def _convert_folder(source: Path, output: Path, licence: str) -> ConversionResul
     candidates = [source / n for n in ("model.safetensors", "pytorch_model.bin") if (source / n).is_file()]
     if not candidates:
         raise WeightsError(f"{source} holds no weights.", "Needed: model.safetensors or pytorch_model.bin.")
-    tensors, notes = _vitmatte(read_checkpoint(candidates[0]))
+    tensors = read_checkpoint(candidates[0])
+    _check_names(tensors, "vitmatte")
     copies = [path for path in (config, source / "preprocessor_config.json") if path.is_file()]
     files = {name: output / name for name in ("model.safetensors", *(path.name for path in copies), "README.md")}
     with all_or_none(files) as staged:
         _save(tensors, staged["model.safetensors"], {"format": "pt"})
         for path in copies:
             staged[path.name].write_bytes(path.read_bytes())
-        _card(staged["model.safetensors"], "vitmatte", candidates[0], licence, notes, staged["README.md"])
-    return ConversionResult(list(files.values()), "vitmatte", len(tensors), notes)
+        _card(staged["model.safetensors"], "vitmatte", candidates[0], licence, staged["README.md"])
+    return ConversionResult(list(files.values()), "vitmatte", len(tensors))
 
 
 def _save(tensors: dict[str, Tensor], target: Path, metadata: dict[str, str]) -> None:
@@ -167,7 +181,7 @@ def _save(tensors: dict[str, Tensor], target: Path, metadata: dict[str, str]) ->
     save_file({name: value.detach().clone().contiguous() for name, value in tensors.items()}, target, metadata)
 
 
-def _card(target: Path, kind: str, source: Path, licence: str, notes: list[str], path: Path) -> None:
+def _card(target: Path, kind: str, source: Path, licence: str, path: Path) -> None:
     rows = [
         ("network", kind),
         ("SHA-256", f"`{sha256(target)}`"),
@@ -175,7 +189,7 @@ def _card(target: Path, kind: str, source: Path, licence: str, notes: list[str],
         ("made from", f"`{source.name}`, SHA-256 `{sha256(source)}`, by `uhrmat models convert`"),
         ("licence", licence),
     ]
-    write_card(path, Card(target.stem, licence, rows, _USE[kind], notes))
+    write_card(path, Card(target.stem, licence, rows, _USE[kind]))
 
 
 def _short(error: BaseException) -> str:

@@ -76,13 +76,11 @@ class Residual(nn.Module):
     Without normalisation the second kernel starts at zero, so that the block starts as its shortcut.
     """
 
-    def __init__(
-        self, inputs: int, outputs: int, *, stride: bool = False, norm: bool = False, inner_bias: bool = True
-    ) -> None:
+    def __init__(self, inputs: int, outputs: int, *, stride: bool = False, norm: bool = False) -> None:
         super().__init__()
         first = "strided" if stride else "subm"
         self.conv1 = SparseConv(first, inputs, outputs, norm=norm, bias=False, act="relu")
-        self.conv2 = SparseConv("subm", outputs, outputs, norm=norm, bias=inner_bias, act=None)
+        self.conv2 = SparseConv("subm", outputs, outputs, norm=norm, act=None)
         self.shortcut = None
         if stride or inputs != outputs:
             self.shortcut = SparseConv(first, inputs, outputs, norm=norm, bias=False, act=None)
