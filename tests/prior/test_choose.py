@@ -70,7 +70,13 @@ class _Found:
         return PriorResult(small[..., 0], self.name)
 
 
-@pytest.mark.parametrize(("answers", "said"), [(["modnet"], "fetched from the Hub"), (["lpn-person"], "people only")])
+OWN = networks.bundled_networks()[0]
+"""The network that is the default where no other can be had."""
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"), [(["modnet"], "fetched from the Hub"), ([OWN], f"finds {networks.BUNDLED_NETWORKS[OWN]}")]
+)
 def test_without_hints_a_network_says_why_it_was_chosen(
     monkeypatch: pytest.MonkeyPatch, answers: list[str], said: str
 ) -> None:
@@ -102,7 +108,7 @@ def test_the_hub_is_not_asked_for_what_nobody_named(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(networks, "is_cached", lambda entry: held)
     monkeypatch.setattr(networks.importlib.util, "find_spec", lambda name: object())
     _, choice = PriorRegistry().choose(frozenset())
-    assert made == [choice.name] == (["modnet"] if held else ["lpn-person"])
+    assert made == [choice.name] == (["modnet"] if held else [OWN])
     assert ("which is on this machine" if held else "uhrmat models pull modnet") in choice.note
 
 

@@ -119,20 +119,20 @@ class Settings:
     def _weights(self) -> list[str]:
         from uhrmat.hub import find_entry, is_cached, resolve
         from uhrmat.hub.verify import sha256
-        from uhrmat.prior.networks.registry import DEFAULT_NETWORKS, PERSON_NETWORK
+        from uhrmat.prior.networks.registry import BUNDLED_NETWORKS, DEFAULT_NETWORKS, bundled_networks
 
         named = self.model.weights or _REFINERS.get(self.model.refiner)
         names = [str(named)] if named else []
         prior = choose_prior(self.prior, frozenset(self.given)).name
-        if prior not in REQUIRED_HINTS and prior != DEFAULT_NETWORK:
+        if prior not in (*REQUIRED_HINTS, *BUNDLED_NETWORKS, DEFAULT_NETWORK):
             names.append(prior)
         sums = [sha256(resolve(name).path) for name in names]
         if prior == DEFAULT_NETWORK:
             networks = sorted({name for names in DEFAULT_NETWORKS.values() for name in names})
             entries = [find_entry(name) for name in networks]
             sums += [entry.main.sha256 for entry in entries if entry is not None and is_cached(entry)]
-        if prior in (PERSON_NETWORK, DEFAULT_NETWORK) and find_entry(PERSON_NETWORK):
-            sums.append(sha256(resolve(PERSON_NETWORK).path))
+        own = bundled_networks()[:1] if prior == DEFAULT_NETWORK else [prior] if prior in BUNDLED_NETWORKS else []
+        sums += [sha256(resolve(name).path) for name in own]
         return sums
 
 

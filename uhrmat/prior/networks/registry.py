@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from pathlib import Path
 
 from uhrmat.core.errors import InputError, WeightsError
 from uhrmat.hub import CatalogEntry, LocalWeights, find_entry, is_cached, resolve
@@ -13,8 +14,8 @@ from uhrmat.prior.choose import PriorChoice
 
 DEFAULT_NETWORKS = {"cpu": ("modnet",), "cuda": ("birefnet-lite", "modnet")}
 """Networks of the catalogue that find a subject without any hint, by kind of device, best first."""
-PERSON_NETWORK = "lpn-person"
-"""The network that travels with uhrmat."""
+BUNDLED_NETWORKS = {"lpn-subject": "any subject", "lpn-person": "people only"}
+"""Networks that travel with uhrmat and what they find, best first. One whose weights are not bundled does not count."""
 
 
 def load_network(name: str, device: str = "cpu", threads: int | None = None) -> PriorMethod:
@@ -29,11 +30,11 @@ def load_network(name: str, device: str = "cpu", threads: int | None = None) -> 
         InputError: the library that runs it is not installed.
         WeightsError: it cannot be fetched, or is none that a prior can be made of.
     """
-    if name == PERSON_NETWORK:
-        from uhrmat.prior.networks.person import PersonPrior
-
-        return PersonPrior(bundled_weights(PERSON_NETWORK), device)
+    if name in BUNDLED_NETWORKS:
+        return _load_bundled(name, bundled_weights(name), device)
     weights = resolve(name)
+    if weights.path.suffix == ".safetensors" and weights.path.stem in BUNDLED_NETWORKS:
+        return _load_bundled(weights.path.stem, weights.path, device)
     if weights.path.suffix == ".onnx":
         from uhrmat.prior.networks.onnx import OnnxPrior
 
@@ -50,6 +51,21 @@ def load_network(name: str, device: str = "cpu", threads: int | None = None) -> 
     )
 
 
+def bundled_networks() -> list[str]:
+    """Names of `BUNDLED_NETWORKS` whose weights travel with this installation, best first."""
+    return [name for name in BUNDLED_NETWORKS if find_entry(name) is not None]
+
+
+def _load_bundled(name: str, path: Path, device: str) -> PriorMethod:
+    if name == "lpn-subject":
+        from uhrmat.prior.networks.subject import SubjectPrior
+
+        return SubjectPrior(path, device)
+    from uhrmat.prior.networks.person import PersonPrior
+
+    return PersonPrior(path, device)
+
+
 def _is_vitmatte(weights: LocalWeights) -> bool:
     if weights.entry is not None:
         return weights.entry.loader == "vitmatte"
@@ -60,7 +76,7 @@ def choose_default_network(device: str, threads: int | None = None) -> tuple[Pri
     """Choose and load the network for pictures without hints.
 
     The catalogue's default for the device if it is on this machine, or if the user has allowed downloads (see
-    `hub.consent`) and the Hub can be reached; else the person network that travels with uhrmat.
+    `hub.consent`) and the Hub can be reached; else the first of `bundled_networks`.
 
     Args:
         device: torch device.
@@ -90,15 +106,16 @@ def choose_default_network(device: str, threads: int | None = None) -> tuple[Pri
                 continue
             where = "which is on this machine" if held else "fetched from the Hub"
             return made, PriorChoice(entry.name, f"prior {entry.name}, {where}, because no hint was given")
-    try:
-        made = load_network(PERSON_NETWORK, device, threads)
-    except WeightsError:
-        raise InputError(
-            f"Nothing says what the foreground is, and {why}.",
-            "Give a trimap, or a coarse mask from any segmentation tool, or name a network as the prior.",
-        ) from None
-    return made, PriorChoice(
-        PERSON_NETWORK, f"prior {PERSON_NETWORK}, which finds people only, because no hint was given and {why}"
+    for name in bundled_networks():
+        try:
+            made = load_network(name, device, threads)
+        except WeightsError:
+            continue
+        what = f"which finds {BUNDLED_NETWORKS[name]}"
+        return made, PriorChoice(name, f"prior {name}, {what}, because no hint was given and {why}")
+    raise InputError(
+        f"Nothing says what the foreground is, and {why}.",
+        "Give a trimap, or a coarse mask from any segmentation tool, or name a network as the prior.",
     )
 
 
