@@ -173,7 +173,7 @@ def killed(quick: bool, root: Path) -> dict[str, Any]:
     for _ in range(kills):
         in_hand.update(_kill(command(root, "out"), chance, 12 if quick else 80))
         there = results(root / "out")
-        torn += sum(whole.get(name) != found for name, found in there.items())
+        torn += sum(whole.get(name) != result for name, result in there.items())
         reached.append(len(there))
     last = subprocess.run(command(root, "out"), capture_output=True, text=True)
     lines = (root / "out" / ".uhrmat" / "manifest-1of1.jsonl").read_text().splitlines()

@@ -46,23 +46,23 @@ ROOM = 4_300_000
 def sparsemat(quick: bool, folder: Path) -> dict[str, Any]:
     """Active pixels at each scale where about half of them fit."""
     height, width = (382, 680) if quick else (3825, 6800)
-    found = render_scene(7, height, width, kind="hair", unknown_share=0.34, size=0.9)
-    picture = Picture.from_array(np.rint(found.image * 255).astype(np.uint8))
+    result = render_scene(7, height, width, kind="hair", unknown_share=0.34, size=0.9)
+    picture = Picture.from_array(np.rint(result.image * 255).astype(np.uint8))
     shape = working_shape(height, width, 64 if quick else None)
     # The exact alpha on the small copy: this case is about the active pixels, not about the prior.
-    prior = area_average(found.alpha, shape)
-    inputs = RefineInput(picture, downsample_picture(picture, shape), prior, found.trimap, trimap_mask(found.trimap))
+    prior = area_average(result.alpha, shape)
+    inputs = RefineInput(picture, downsample_picture(picture, shape), prior, result.trimap, trimap_mask(result.trimap))
     refiner = SHMRefiner(None, "tiles", torch.float32, "cpu")
     active, load = int(inputs.active.sum()), refiner.cost.load(count_cells(inputs.active))
     room = active // 2 if quick else ROOM
     budget = refiner.cost.bytes(round(room * load / active))
-    alphas = {mode: upsampled_prior(prior, found.trimap) for mode in ("parts", "cascade")}
+    alphas = {mode: upsampled_prior(prior, result.trimap) for mode in ("parts", "cascade")}
     refine_with_budget(refiner, inputs, alphas["parts"], "parts", budget)
     done = refine_with_budget(refiner, inputs, alphas["cascade"], "cascade", budget)
     steps = [{"scale": step.scale, "active": step.active, "parts": step.parts} for step in done.steps]
     size = {"height": height, "width": width, "active_of_one_shot": active, "room": room}
     sads = {
-        f"sad_{mode}": round(score(alpha.clip(0, 1), found.alpha, found.trimap).values["sad"], 3)
+        f"sad_{mode}": round(score(alpha.clip(0, 1), result.alpha, result.trimap).values["sad"], 3)
         for mode, alpha in alphas.items()
     }
     return size | {"steps": steps, "notes": done.notes} | sads
@@ -103,16 +103,16 @@ def eight_k(quick: bool, folder: Path) -> dict[str, Any]:
 def sixteen_k(quick: bool, folder: Path) -> dict[str, Any]:
     """File to file, alpha and foreground, and the alpha of one corner against the exact one."""
     side, times = (96, 2) if quick else (4096, 4)
-    found = render_scene(7, side, side, kind="hair", unknown_share=0.06, size=0.7)
+    result = render_scene(7, side, side, kind="hair", unknown_share=0.06, size=0.7)
     picture, trimap = folder / "mosaic.png", folder / "mosaic_trimap.png"
-    mosaic(picture, np.rint(found.image * 255).astype(np.uint8), times)
-    mosaic(trimap, found.trimap[..., None], times)
+    mosaic(picture, np.rint(result.image * 255).astype(np.uint8), times)
+    mosaic(trimap, result.trimap[..., None], times)
     row = matte(picture, trimap, folder / "mosaic", "--max-memory", "6GB")
     if "error" in row:
         return row
     alpha = cv2.imread(str(folder / "mosaic" / "mosaic_alpha.png"), cv2.IMREAD_UNCHANGED)
     assert alpha is not None and alpha.shape == (side * times, side * times)
-    corner = score(alpha[:side, :side], found.alpha, read_trimap(trimap)[:side, :side])
+    corner = score(alpha[:side, :side], result.alpha, read_trimap(trimap)[:side, :side])
     return {"side": side * times} | row | {"corner_sad": round(corner.values["sad"], 3)}
 
 

@@ -81,13 +81,13 @@ def quality(options: argparse.Namespace, matter: StillPipeline) -> Iterator[dict
 def measured(clip: list[ClipFrame], matter: StillPipeline, gate: TemporalOptions) -> dict[str, Any]:
     """Mean scores, shares, GMACs and seconds of one pass over a clip."""
     state, scores = ClipPipeline(matter, gate), ClipScores(conn=False)
-    found: list[Scores] = []
+    result: list[Scores] = []
     rows: list[dict[str, float]] = []
     for frame in clip:
         matte = matted(state, frame)
-        found.append(scores.push(matte.alpha, frame.alpha, frame.trimap))
+        result.append(scores.push(matte.alpha, frame.alpha, frame.trimap))
         rows.append(costs(matte))
-    figures = {name: round(float(getattr(mean_scores(found), name)), 4) for name in _MEASURES}
+    figures = {name: round(float(getattr(mean_scores(result), name)), 4) for name in _MEASURES}
     means = {name: round(float(np.mean([row[name] for row in rows])), 4) for name in rows[0]}
     band = sum(row["band"] for row in rows[1:]) or 1
     return {**figures, **means, "reuse_share": round(1 - sum(row["active"] for row in rows[1:]) / band, 4)}
@@ -142,34 +142,34 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _earlier(path: Path) -> dict[str, Any]:
     """The parts of a result."""
-    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    return {name: found[name] for name in _PARTS if name in found}
+    result: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    return {name: result[name] for name in _PARTS if name in result}
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
-    found = parser(__doc__)
-    found.add_argument("--height", type=int, default=2160)
-    found.add_argument("--frames", type=int, default=24)
-    found.add_argument("--noise", type=float, nargs="*", default=[0.0, 1.0, 2.0, 4.0], help="none: the events alone")
-    found.add_argument("--only", nargs="*", help="cases whose names begin so: static, panning, hard, slow")
-    found.add_argument("--no-events", dest="events", action="store_false", help="leave out the cut and the fade")
-    found.add_argument("--drift-frames", type=int, default=300)
-    found.add_argument("--speed-frames", type=int, default=60)
-    found.add_argument("--memory-frames", type=int, default=2000)
-    found.add_argument(
+    result = parser(__doc__)
+    result.add_argument("--height", type=int, default=2160)
+    result.add_argument("--frames", type=int, default=24)
+    result.add_argument("--noise", type=float, nargs="*", default=[0.0, 1.0, 2.0, 4.0], help="none: the events alone")
+    result.add_argument("--only", nargs="*", help="cases whose names begin so: static, panning, hard, slow")
+    result.add_argument("--no-events", dest="events", action="store_false", help="leave out the cut and the fade")
+    result.add_argument("--drift-frames", type=int, default=300)
+    result.add_argument("--speed-frames", type=int, default=60)
+    result.add_argument("--memory-frames", type=int, default=2000)
+    result.add_argument(
         "--modes", nargs="*", choices=tuple(MODES), default=list(MODES), help="of the quality and speed parts"
     )
-    found.add_argument(
+    result.add_argument(
         "--keep", type=Path, help="folder where the speed and memory parts' clips stay, to be used again"
     )
-    found.add_argument("--parts", nargs="*", choices=_PARTS, default=["quality", "drift"])
-    found.add_argument("--refiner", default="shm")
-    found.add_argument("--precision", default="auto")
-    found.add_argument("--working-size", type=int, default=512)
-    found.add_argument("--backgrounds", type=Path, help="folder of photographs; generated backgrounds without")
-    found.add_argument("--name", default="clip", help="of the result")
-    found.add_argument("--add", action="store_true", help="keep the rows that the result has from other commands")
-    options = found.parse_args(arguments)
+    result.add_argument("--parts", nargs="*", choices=_PARTS, default=["quality", "drift"])
+    result.add_argument("--refiner", default="shm")
+    result.add_argument("--precision", default="auto")
+    result.add_argument("--working-size", type=int, default=512)
+    result.add_argument("--backgrounds", type=Path, help="folder of photographs; generated backgrounds without")
+    result.add_argument("--name", default="clip", help="of the result")
+    result.add_argument("--add", action="store_true", help="keep the rows that the result has from other commands")
+    options = result.parse_args(arguments)
     if options.quick:
         small = {"height": 72, "frames": 3, "noise": [2.0], "events": False, "drift_frames": 3, "speed_frames": 3,
                  "memory_frames": 4, "working_size": 40, "parts": _PARTS, "precision": "fp32"}  # fmt: skip

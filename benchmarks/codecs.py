@@ -97,7 +97,7 @@ def alpha(
 
 def coloured(codec: Codec, bits: int, folder: Path) -> dict[str, Any]:
     """Of eight flat colours the largest difference for each matrix and range."""
-    found = {}
+    result = {}
     for matrix in LUMA:
         for full in (False, True):
             tags = ColourTags(
@@ -108,8 +108,8 @@ def coloured(codec: Codec, bits: int, folder: Path) -> dict[str, Any]:
                 writer.write(some_frame(0, patches()), None, patches())
             with open_clip(path, rate=RATE if codec.sequence else None) as clip:
                 pixels = next(clip.frames()).picture.pixels
-            found[f"{matrix} {'full' if full else 'limited'}"] = round(float(_difference(pixels)), 2)
-    return {"patches": found}
+            result[f"{matrix} {'full' if full else 'limited'}"] = round(float(_difference(pixels)), 2)
+    return {"patches": result}
 
 
 def _difference(pixels: np.ndarray) -> float:
@@ -128,10 +128,10 @@ def _alpha(index: int, noise: bool) -> np.ndarray:
 
 def main(arguments: list[str] | None = None) -> None:
     """Measures and writes results/codecs.json."""
-    found = parser(__doc__)
-    found.add_argument("--frames", type=int, default=24)
-    found.add_argument("--noise", action="store_true", help="for an alpha, the worst there is")
-    options = found.parse_args(arguments)
+    result = parser(__doc__)
+    result.add_argument("--frames", type=int, default=24)
+    result.add_argument("--noise", action="store_true", help="for an alpha, the worst there is")
+    options = result.parse_args(arguments)
     options.frames = 4 if options.quick else options.frames
     made: list[dict[str, Any]] = []
     for row in rows(options):

@@ -30,11 +30,11 @@ _FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 
 def parser(doc: str | None) -> argparse.ArgumentParser:
     """A parser with the options that every benchmark has."""
-    found = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    found.add_argument("--quick", action="store_true", help="tiny sizes: does it run? Its figures mean nothing")
-    found.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    found.add_argument("--results", type=Path, default=RESULTS, help="folder for the JSON and the PNG")
-    return found
+    result = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    result.add_argument("--quick", action="store_true", help="tiny sizes: does it run? Its figures mean nothing")
+    result.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    result.add_argument("--results", type=Path, default=RESULTS, help="folder for the JSON and the PNG")
+    return result
 
 
 def header(threads: int, quick: bool) -> dict[str, object]:
@@ -53,7 +53,7 @@ def machine(threads: int) -> dict[str, object]:
     lines = _lines("/proc/cpuinfo")
     names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
     flags = next((line.split() for line in lines if line.startswith("flags")), [])
-    found: dict[str, object] = {
+    result: dict[str, object] = {
         "processor": names[0] if names else platform.processor(),
         "cores": os.cpu_count(),
         "threads": threads,
@@ -62,17 +62,17 @@ def machine(threads: int) -> dict[str, object]:
     }
     if torch.cuda.is_available():
         of = torch.cuda.get_device_properties(0)
-        found |= {"gpu": of.name, "gpu_memory": of.total_memory, "cuda": torch.version.cuda}
-    return found
+        result |= {"gpu": of.name, "gpu_memory": of.total_memory, "cuda": torch.version.cuda}
+    return result
 
 
 def versions() -> dict[str, str]:
     """Of Python and of the packages that figures depend on; those that are missing are left out."""
-    found = {"python": platform.python_version()}
+    result = {"python": platform.python_version()}
     for name in _PACKAGES:
         with contextlib.suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    return found
+            result[name] = metadata.version(name)
+    return result
 
 
 def commit() -> str:
@@ -171,8 +171,8 @@ def _high_water() -> int:
 
 def _status(key: str) -> int:
     """Bytes of a line of /proc/self/status; 0 where there is none."""
-    found = [line.split()[1] for line in _lines("/proc/self/status") if line.startswith(key + ":")]
-    return int(found[0]) * 1024 if found else 0
+    result = [line.split()[1] for line in _lines("/proc/self/status") if line.startswith(key + ":")]
+    return int(result[0]) * 1024 if result else 0
 
 
 def _lines(path: str) -> list[str]:

@@ -58,29 +58,29 @@ def measured(options: argparse.Namespace, name: str, mode: str, out: Path, scrat
     plan = plan_clip(spec, overwrite=True)
     with closing(PriorProcess()) as process:
         report = matte_clip(plan, ClipResources.load(plan, process.solve if plan.prior in AFFINITY_PRIORS else None))
-    found = [iou(read_alpha(out / path.name) > 0.5, read_mask(path) > 0.5) for path in masks if path not in keys]
-    until = {f"{share:.0%}": round(float(np.mean(found[: max(1, round(share * len(found)))])), 4) for share in _AT}
-    return {"frames": len(masks), "hints": len(keys), "iou": round(float(np.mean(found)), 4), "until": until,
-            "worst": round(min(found), 4), "frames_per_second": report.rate, "notes": report.notes}  # fmt: skip
+    result = [iou(read_alpha(out / path.name) > 0.5, read_mask(path) > 0.5) for path in masks if path not in keys]
+    until = {f"{share:.0%}": round(float(np.mean(result[: max(1, round(share * len(result)))])), 4) for share in _AT}
+    return {"frames": len(masks), "hints": len(keys), "iou": round(float(np.mean(result)), 4), "until": until,
+            "worst": round(min(result), 4), "frames_per_second": report.rate, "notes": report.notes}  # fmt: skip
 
 
-def iou(found: np.ndarray, truth: np.ndarray) -> float:
+def iou(result: np.ndarray, truth: np.ndarray) -> float:
     """Of two masks (H, W) bool; 1 where both are empty."""
-    union = np.count_nonzero(found | truth)
-    return np.count_nonzero(found & truth) / union if union else 1.0
+    union = np.count_nonzero(result | truth)
+    return np.count_nonzero(result & truth) / union if union else 1.0
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Measures and writes results/davis.json."""
-    found = parser(__doc__)
-    found.add_argument("folder", type=Path)
-    found.add_argument("--names", nargs="*", help="all that there are without")
-    found.add_argument("--modes", nargs="*", choices=("first", "keys", "person"), default=["first", "keys"])
-    found.add_argument("--step", type=int, default=10)
-    found.add_argument("--frames", type=int)
-    found.add_argument("--refiner", default="shm")
-    found.add_argument("--keep", type=Path, help="folder for the mattes")
-    options = found.parse_args(arguments)
+    result = parser(__doc__)
+    result.add_argument("folder", type=Path)
+    result.add_argument("--names", nargs="*", help="all that there are without")
+    result.add_argument("--modes", nargs="*", choices=("first", "keys", "person"), default=["first", "keys"])
+    result.add_argument("--step", type=int, default=10)
+    result.add_argument("--frames", type=int)
+    result.add_argument("--refiner", default="shm")
+    result.add_argument("--keep", type=Path, help="folder for the mattes")
+    options = result.parse_args(arguments)
     rows: list[dict[str, Any]] = []
     for row in sequences(options):
         rows.append(row)

@@ -90,13 +90,13 @@ def breakdown(engine: TilesEngine, weight: Tensor, bias: Tensor, repeats: int) -
     window = torch.empty(count * side * side, CHANNELS, dtype=engine.dtype)
     seen = window.normal_().view(count, side, side, CHANNELS).permute(0, 3, 1, 2)
     weight, bias = weight.to(engine.dtype), bias.to(engine.dtype)
-    found = F.conv2d(seen, weight, bias).permute(0, 2, 3, 1)
+    result = F.conv2d(seen, weight, bias).permute(0, 2, 3, 1)
     out = torch.empty(level.tiles, level.tile, level.tile, CHANNELS, dtype=engine.dtype).split(count)
     kernel = make_kernel(weight, bias, 1, "relu", tuple(seen.shape))
     steps: dict[str, Callable[[], object]] = {
         "halo": lambda: [torch.index_select(source, 0, p, out=window[: len(p)]) for p in parts],
         "convolution": lambda: [kernel(seen[: len(tiles)]) for tiles in out],
-        "store": lambda: [tiles.copy_(found[: len(tiles)]) for tiles in out],
+        "store": lambda: [tiles.copy_(result[: len(tiles)]) for tiles in out],
     }
     return {name: best(work, repeats) for name, work in steps.items()}
 
@@ -141,15 +141,15 @@ def compare(mask: np.ndarray, repeats: int) -> dict[str, Any]:
     results: list[Feat] = []
     dense_times = best(lambda: results.append(dense.subm_conv(x, weight, bias, "relu")), 1, warm_up=False)
     want = dense.values(results.pop())
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for name, part in (("gather_gemm_fp32", active.count), ("gather_gemm_in_parts_fp32", _PART)):
         times = best(partial(GatherGemm(active, part).convolve, weight, bias), repeats)
-        found[name] = times | {"max_error": error(GatherGemm(active, part).convolve(weight, bias), want)}
+        result[name] = times | {"max_error": error(GatherGemm(active, part).convolve(weight, bias), want)}
     for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
         engine = TilesEngine(active, dtype)
         steps = breakdown(engine, weight, bias, repeats)
-        found[f"tiles_{name}"] = run_engine(engine, repeats, want) | {"steps": steps}
-    return found | {"dense_fp32": dense_times}
+        result[f"tiles_{name}"] = run_engine(engine, repeats, want) | {"steps": steps}
+    return result | {"dense_fp32": dense_times}
 
 
 @torch.no_grad()
@@ -160,14 +160,14 @@ def main(argv: list[str] | None = None) -> None:
     torch.set_num_threads(wanted.threads)
     side, count, repeats = (128, 3_000, 1) if wanted.quick else (SIDE, ACTIVE, wanted.repeats)
     mask = band(side, count)
-    found = compare(mask, repeats)
+    result = compare(mask, repeats)
     if not wanted.quick:
-        found["spconv_cpu_one_thread"] = spconv_alone(side, count, 2)
+        result["spconv_cpu_one_thread"] = spconv_alone(side, count, 2)
     level = ActiveSet.from_mask(mask).levels[0]
     case = {"side": side, "active": count, "tiles": level.tiles, "sites": level.sites, "channels": CHANNELS}
-    document = header(wanted.threads, wanted.quick) | {"case": case, "engines": found}
+    document = header(wanted.threads, wanted.quick) | {"case": case, "engines": result}
     path = write(wanted.results, "engines", document)
-    values = {name: times["wall_ms"] for name, times in found.items() if times}
+    values = {name: times["wall_ms"] for name, times in result.items() if times}
     plot_bars(wanted.results / "engines.png", f"3x3, {CHANNELS} to {CHANNELS} channels, {count} pixels", "ms", values)
     print(path.read_text())
 

@@ -122,13 +122,13 @@ def write_clip(path: Path, frames: list[np.ndarray]) -> None:
 # ----------------------------------------------------------------------------------------------------------- commands
 def commands() -> dict[str, list[Command]]:
     """Case → its commands, one after the other, with {in} and {out} for the folders."""
-    found: dict[str, list[Command]] = {}
+    result: dict[str, list[Command]] = {}
 
     def image(case: str, *words: str, photo: str = "photo.png", out: str = "{out}") -> None:
-        found[case] = [["image", f"{{in}}/{photo}", *words, "-o", out, *FIXED]]
+        result[case] = [["image", f"{{in}}/{photo}", *words, "-o", out, *FIXED]]
 
     def video(case: str, *words: str, clip: str = "shot", out: str) -> None:
-        found[case] = [["video", f"{{in}}/{clip}", *words, "-o", f"{{out}}/{out}", *FIXED]]
+        result[case] = [["video", f"{{in}}/{clip}", *words, "-o", f"{{out}}/{out}", *FIXED]]
 
     trimap, mask = ["--trimap", "{in}/trimap.png"], ["--mask", "{in}/mask.png"]
     masks = ["--mask", "{in}/masks", *LIGHT]
@@ -160,8 +160,8 @@ def commands() -> dict[str, list[Command]]:
     image("format one file over a picture", *mask, *LIGHT, "--background", "{in}/over.png", out="{out}/x.jpg")
     image("input 16 bits", *mask, *LIGHT, "--outputs", "alpha,foreground,cutout", photo="deep.png")
     image("input JPEG with EXIF", *mask, *LIGHT, "--outputs", "cutout", "--keep-metadata", photo="photo.jpg")
-    found["trimap"] = [["trimap", "{in}/hard.png", "-o", "{out}/t.png", "--erode", "3", "--dilate", "5", "--quiet"]]
-    found["evaluate"] = [
+    result["trimap"] = [["trimap", "{in}/hard.png", "-o", "{out}/t.png", "--erode", "3", "--dilate", "5", "--quiet"]]
+    result["evaluate"] = [
         ["evaluate", "{in}/hard.png", "{in}/mask.png", "--trimap", "{in}/trimap.png", "--csv", "{out}/s.csv", "--quiet"]
     ]
     for codec, out in (("prores4444", "c.mov"), ("ffv1", "c.mkv"), ("vp9", "c.webm")):
@@ -180,10 +180,10 @@ def commands() -> dict[str, list[Command]]:
     video("clip, every frame anew", *masks, "--no-temporal", "--start", "1", "--end", "4", out="c_%04d.png")
     video("clip, stream in segments", *masks, "--keyframe-interval", "2", clip="clip.mkv", out="c.mkv")
     batch = ["batch", "{in}/batch", "-o", "{out}", "--masks", "{in}/batch_masks", *LIGHT, "--codec", "ffv1", *FIXED]
-    found["batch in this process"] = [[*batch, "--jobs", "0", "--outputs", "alpha,foreground"]]
-    found["batch in a process, resumed"] = [[*batch, "--jobs", "1", "--include", "p1.png"], [*batch, "--jobs", "1"]]
-    found["batch in two shards"] = [[*batch, "--jobs", "0", "--shard", f"{part}/2"] for part in (1, 2)]
-    return found
+    result["batch in this process"] = [[*batch, "--jobs", "0", "--outputs", "alpha,foreground"]]
+    result["batch in a process, resumed"] = [[*batch, "--jobs", "1", "--include", "p1.png"], [*batch, "--jobs", "1"]]
+    result["batch in two shards"] = [[*batch, "--jobs", "0", "--shard", f"{part}/2"] for part in (1, 2)]
+    return result
 
 
 def run_here(words: Command) -> int:
@@ -239,19 +239,19 @@ def digests(folder: Path) -> Iterator[tuple[str, str]]:
 
 def clip_digest(path: Path) -> str:
     """SHA-256 of a clip's decoded frames, their formats and times."""
-    found = hashlib.sha256()
+    result = hashlib.sha256()
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
-            found.update(f"{frame.format.name} {frame.width}x{frame.height} {frame.pts} {frame.time_base}".encode())
+            result.update(f"{frame.format.name} {frame.width}x{frame.height} {frame.pts} {frame.time_base}".encode())
             for plane in frame.planes:
                 rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
-                found.update(np.ascontiguousarray(rows[:, : plane.width]).tobytes())
-    return found.hexdigest()
+                result.update(np.ascontiguousarray(rows[:, : plane.width]).tobytes())
+    return result.hexdigest()
 
 
 def measured(only: str) -> dict[str, str]:
     """Case and file → SHA-256, and case → exit codes."""
-    found: dict[str, str] = {}
+    result: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="golden") as scratch:
         inputs = Path(scratch, "in")
         inputs.mkdir()
@@ -267,10 +267,10 @@ def measured(only: str) -> dict[str, str]:
                 codes = [run_here([word.format_map(places) for word in line]) for line in cases[case]]
             else:
                 codes = [killed_and_resumed(inputs, out)]
-            found[case] = f"exit {codes}"
-            found.update({f"{case}: {name}": digest for name, digest in digests(out)})
+            result[case] = f"exit {codes}"
+            result.update({f"{case}: {name}": digest for name, digest in digests(out)})
             print(f"{time.perf_counter() - begun:6.1f} s  {case}", file=sys.stderr)
-    return found
+    return result
 
 
 def main() -> int:

@@ -31,18 +31,18 @@ METHODS = ("uhrmat", "cf", "knn", "lbdm")
 
 def scene(folder: Path, size: str) -> tuple[Path, Path, np.ndarray]:
     """Picture and trimap as PNG, and the exact alpha."""
-    found = hair(*SIZES[size])
+    actual = hair(*SIZES[size])
     picture, trimap = folder / f"{size}.png", folder / f"{size}_trimap.png"
-    cv2.imwrite(str(picture), np.rint(found.image[..., ::-1] * 255).astype(np.uint8))
-    cv2.imwrite(str(trimap), found.trimap)
-    return picture, trimap, found.alpha
+    cv2.imwrite(str(picture), np.rint(actual.image[..., ::-1] * 255).astype(np.uint8))
+    cv2.imwrite(str(trimap), actual.trimap)
+    return picture, trimap, actual.alpha
 
 
 def grey(path: Path) -> np.ndarray:
     """(H, W) uint8."""
-    found = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-    assert found is not None, f"{path} cannot be read"
-    return found
+    actual = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    assert actual is not None, f"{path} cannot be read"
+    return actual
 
 
 def command(method: str, picture: Path, trimap: Path, out: Path, threads: int) -> tuple[list[str], Path]:

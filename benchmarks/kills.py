@@ -99,12 +99,12 @@ def uhrmat() -> list[str]:
 
 def contents(out: Path) -> Contents:
     """Every file that has a name."""
-    found = {}
+    result = {}
     for path in sorted(out.rglob("*")):
         name = path.relative_to(out)
         if path.is_file() and not any(part.startswith(".") for part in name.parts):
-            found[name.as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return found
+            result[name.as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return result
 
 
 def kill(case: Case, out: Path, rng: random.Random, *, aimed: bool, group: bool) -> str:
@@ -142,20 +142,20 @@ def session_lives(session: int) -> bool:
     return False
 
 
-def judge(case: Case, found: Contents, count: Counter[str], when: str) -> None:
+def judge(case: Case, result: Contents, count: Counter[str], when: str) -> None:
     """Counts old files that are gone or are neither old nor new, and items of which some files are old, some new."""
     for paths in case.sets():
-        states = {_state(case, found, path) for path in paths}
+        states = {_state(case, result, path) for path in paths}
         count[f"lost {when}"] += "lost" in states
         count[f"damaged {when}"] += "damaged" in states
         count[f"mixed {when}"] += {"old", "new"} <= states
         count[f"{'/'.join(sorted(states))} {when}"] += 1
 
 
-def _state(case: Case, found: Contents, path: str) -> str:
-    if path not in found:
+def _state(case: Case, result: Contents, path: str) -> str:
+    if path not in result:
         return "lost"
-    return {case.old[path]: "old", case.new[path]: "new"}.get(found[path], "damaged")
+    return {case.old[path]: "old", case.new[path]: "new"}.get(result[path], "damaged")
 
 
 def main() -> None:
@@ -174,14 +174,14 @@ def main() -> None:
             one(case, root, rng, number, counts[case.name])
             if number % 10 == 9:
                 print(number + 1, flush=True)
-    found = {name: {key: n for key, n in sorted(count.items()) if n} for name, count in counts.items()}
-    print(json.dumps(found, indent=1))
+    result = {name: {key: n for key, n in sorted(count.items()) if n} for name, count in counts.items()}
+    print(json.dumps(result, indent=1))
     write(
         chosen.results,
         "kills",
-        {"run": header(chosen.threads, chosen.quick), "runs": runs, "seed": chosen.seed, **found},
+        {"run": header(chosen.threads, chosen.quick), "runs": runs, "seed": chosen.seed, **result},
     )
-    if bad := [f"{name}: {key}" for name, count in found.items() for key in count if _is_bad(key)]:
+    if bad := [f"{name}: {key}" for name, count in result.items() for key in count if _is_bad(key)]:
         raise SystemExit(f"lost, damaged or mixed: {bad}")
 
 

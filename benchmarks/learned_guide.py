@@ -128,14 +128,14 @@ class GuideTask:
     def validate(self, net: nn.Module, dtype: torch.dtype) -> dict[str, float]:
         """Mean absolute error (x1000) on unknown pixels of the held-out scenes, of the plain filter and of `net`."""
         cache, nets = SampleCache(self.cache), {"guided": self.build(), "network": net}
-        found: dict[str, list[float]] = {name: [] for name in nets}
+        result: dict[str, list[float]] = {name: [] for name in nets}
         for seed in [seed for seed in cache.seeds() if seed < self.recipe.held_out]:
             sample = cache.load(seed)
             if (sample.trimap == 128).any():
                 batch = points(sample, 0, np.random.default_rng(seed))
                 for name, each in nets.items():
-                    found[name].append(1000 * float((_answer(each, batch).clamp(0, 1) - batch["alpha"]).abs().mean()))
-        return {name: float(np.mean(values)) for name, values in found.items()}
+                    result[name].append(1000 * float((_answer(each, batch).clamp(0, 1) - batch["alpha"]).abs().mean()))
+        return {name: float(np.mean(values)) for name, values in result.items()}
 
 
 def _answer(net: nn.Module, batch: Batch) -> Tensor:
@@ -146,8 +146,8 @@ def _answer(net: nn.Module, batch: Batch) -> Tensor:
 
 
 def _applied(net: LearnedGuide, model: BilinearMaps, colours: Tensor, ys: Tensor, xs: Tensor) -> Tensor:
-    found = model(ys, xs)
-    return (found[..., :3] * net.guide(colours)).sum(-1) + found[..., 3]
+    result = model(ys, xs)
+    return (result[..., :3] * net.guide(colours)).sum(-1) + result[..., 3]
 
 
 class LearnedGuideRefiner:

@@ -79,8 +79,8 @@ class Patchwise:
         for box in boxes(inputs.active, self.patch):
             engine = make_engine(shot.engine, np.ascontiguousarray(inputs.active[box]), shot.dtype)
             x = engine.sample(self._moved(box[0].start, box[1].start))
-            found = shot.net(engine, x, *self._context(box))
-            engine.scatter(found, total[box], add=True)
+            result = shot.net(engine, x, *self._context(box))
+            engine.scatter(result, total[box], add=True)
             count[box] += 1
         return shot.alpha.numpy() + total / np.maximum(count, 1)
 
@@ -101,12 +101,12 @@ def _scaled(part: slice, length: int, small: int) -> slice:
 
 def scene(height: int, width: int) -> tuple[RefineInput, np.ndarray]:
     """Inputs with a real prior, and the exact alpha."""
-    found = hair(height, width)
-    picture = Picture.from_array(np.rint(found.image * 255).astype(np.uint8))
+    result = hair(height, width)
+    picture = Picture.from_array(np.rint(result.image * 255).astype(np.uint8))
     shape = working_shape(height, width)
     small = downsample_picture(picture, shape)
-    prior = AffinityPrior()(small, LowResHints(downsample_trimap(found.trimap, shape))).alpha
-    return RefineInput(picture, small, prior, found.trimap, trimap_mask(found.trimap)), found.alpha
+    prior = AffinityPrior()(small, LowResHints(downsample_trimap(result.trimap, shape))).alpha
+    return RefineInput(picture, small, prior, result.trimap, trimap_mask(result.trimap)), result.alpha
 
 
 def measure(

@@ -30,14 +30,14 @@ _COLUMNS = ("iou", "worst", "mae", "empty", "ms")
 
 def row(finder: Segmenter, people: list[PhotoSource], places: list[PhotoSource]) -> dict[str, float]:
     """All figures of one network."""
-    found = measure_people(finder, people) | {"empty": largest_false_alpha(finder, places)}
+    result = measure_people(finder, people) | {"empty": largest_false_alpha(finder, places)}
     picture = np.zeros((830, 550, 3), np.uint8)
     times = []
     for _ in range(5):
         began = time.perf_counter()
         finder(picture)
         times.append(1000 * (time.perf_counter() - began))
-    return found | {"ms": float(np.median(times))}
+    return result | {"ms": float(np.median(times))}
 
 
 def main() -> None:

@@ -19,18 +19,18 @@ _VOC_PERSON = 15
 
 def others(folder: Path, threads: int) -> dict[str, Segmenter]:
     """A finder for each file of the folder that is known here, by name."""
-    found: dict[str, Segmenter] = {}
+    result: dict[str, Segmenter] = {}
     for path in sorted(folder.rglob("selfie_segmentation*.tflite")):
-        found[f"MediaPipe {path.stem}"] = _tflite(path, threads, lambda x: x / 255, lambda y: y[0, ..., 0])
+        result[f"MediaPipe {path.stem}"] = _tflite(path, threads, lambda x: x / 255, lambda y: y[0, ..., 0])
     for path in sorted(folder.rglob("deeplabv3*_quant.tflite")):
-        found[f"Coral {path.stem}"] = _tflite(path, threads, lambda x: x, lambda y: y[0] == _VOC_PERSON)
+        result[f"Coral {path.stem}"] = _tflite(path, threads, lambda x: x, lambda y: y[0] == _VOC_PERSON)
     for path in sorted(folder.rglob("ppseg*float32.tflite")):
-        found["PP-HumanSeg lite 398x224"] = _tflite(path, threads, lambda x: x / 127.5 - 1, lambda y: y[0, 1])
+        result["PP-HumanSeg lite 398x224"] = _tflite(path, threads, lambda x: x / 127.5 - 1, lambda y: y[0, 1])
     for path in sorted(folder.rglob("SINet_Softmax.onnx")):
-        found["SINet (anilsathyan7)"] = _sinet(path, threads)
+        result["SINet (anilsathyan7)"] = _sinet(path, threads)
     for path in sorted(folder.rglob("deeplab_nchw.onnx")):
-        found["DeepLab (anilsathyan7)"] = _onnx(path, threads, lambda x: x / 127.5 - 1, _second)
-    return found
+        result["DeepLab (anilsathyan7)"] = _onnx(path, threads, lambda x: x / 127.5 - 1, _second)
+    return result
 
 
 def _sinet(path: Path, threads: int) -> Segmenter:
@@ -82,7 +82,7 @@ def _resized(ask: Callable[[np.ndarray], np.ndarray], height: int, width: int) -
 
     def find(picture: np.ndarray) -> np.ndarray:
         small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
-        found = ask(small).astype(np.float32)
-        return np.asarray(cv2.resize(found, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR), np.float32)
+        result = ask(small).astype(np.float32)
+        return np.asarray(cv2.resize(result, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR), np.float32)
 
     return find

@@ -61,8 +61,8 @@ def measure(matter: Timed, case: Case) -> Row:
     matte = matter.matte(case.picture, foreground=False, **case.said)
     seconds = time.process_time() - start
     rounded = np.rint(matte.alpha * 255).astype(np.float32) / 255
-    found = score(rounded, case.truth, case.region).values
-    row = {name: float(found[name]) for name in MEASURES}
+    result = score(rounded, case.truth, case.region).values
+    row = {name: float(result[name]) for name in MEASURES}
     row["mad"] = 1000 * float(np.abs(matte.alpha - case.truth).mean())
     if case.region is None:
         both = ((matte.alpha > 0.5) & (case.truth > 0.5)).sum()
@@ -77,12 +77,12 @@ def child(options: argparse.Namespace) -> None:
     torch.set_num_threads(options.threads)
     deadline = time.monotonic() + options.seconds
     hint, prior = options.only.split("/", 1)
-    found = cases(hint, options.data, options.people, options.backgrounds)
+    result = cases(hint, options.data, options.people, options.backgrounds)
     matter = Timed(prior, threads=options.threads)
     for name in options.names.split(","):
         if time.monotonic() > deadline:
             break
-        print(json.dumps({name: measure(matter, found[name]())}), flush=True)
+        print(json.dumps({name: measure(matter, result[name]())}), flush=True)
 
 
 def run(options: argparse.Namespace, which: str, names: list[str], seconds: float) -> Iterator[dict[str, Row]]:
@@ -143,8 +143,8 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _write(options: argparse.Namespace, table: dict[str, dict[str, Row]]) -> None:
-    found = {label: means(rows) for label, rows in table.items() if rows}
-    document = common.header(options.threads, options.quick) | {"means": found, "pictures": table}
+    result = {label: means(rows) for label, rows in table.items() if rows}
+    document = common.header(options.threads, options.quick) | {"means": result, "pictures": table}
     common.write(options.results, "priors", document)
 
 

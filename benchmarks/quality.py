@@ -38,8 +38,8 @@ class Set:
 
     def __init__(self, pictures: Path, trimaps: Path | None, truth: Path | None) -> None:
         self.pictures, self.trimaps, self.truth = pictures, trimaps, truth
-        found = (p.stem for p in pictures.glob("*.png"))
-        self.names = sorted(name for name in found if not name.endswith(("_trimap", "_gt")))
+        result = (p.stem for p in pictures.glob("*.png"))
+        self.names = sorted(name for name in result if not name.endswith(("_trimap", "_gt")))
 
     def files(self, name: str) -> Files:
         """Picture, trimap, true alpha."""
@@ -51,8 +51,8 @@ class Set:
 def measure(alpha: np.ndarray, files: Files) -> Row:
     """The four measures of an alpha, rounded to 8 bits."""
     trimap = read_trimap(files[1], alpha.shape)
-    found = score(np.rint(alpha * 255).astype(np.float32) / 255, read_matte(files[2]), trimap).values
-    return {name: found[name] for name in MEASURES}
+    result = score(np.rint(alpha * 255).astype(np.float32) / 255, read_matte(files[2]), trimap).values
+    return {name: result[name] for name in MEASURES}
 
 
 class Once:
@@ -100,7 +100,7 @@ def mean(rows: list[Row]) -> Row:
 
 def main(argv: list[str] | None = None) -> None:
     options = _options(argv)
-    found = Set(options.pictures, options.trimaps, options.truth)
+    result = Set(options.pictures, options.trimaps, options.truth)
     once = Once()
     matters = {
         name: StillPipeline(
@@ -109,10 +109,10 @@ def main(argv: list[str] | None = None) -> None:
         for name in options.refiners.split(",")
     }
     table: dict[str, list[Row]] = {}
-    for name in found.names[: 1 if options.quick else None]:
-        rows = refined(found.files(name), matters)
+    for name in result.names[: 1 if options.quick else None]:
+        rows = refined(result.files(name), matters)
         for method in filter(None, options.baseline.split(",")):
-            if row := baseline(found.files(name), method):
+            if row := baseline(result.files(name), method):
                 rows[method] = row
         for method, row in rows.items():
             table.setdefault(method, []).append(row)

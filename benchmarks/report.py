@@ -42,16 +42,16 @@ def _mb(value: float) -> float:
     return round(value / 1e6, 1)
 
 
-def engines(found: Document) -> str:
+def engines(result: Document) -> str:
     rows = []
-    for name, times in found["engines"].items():
+    for name, times in result["engines"].items():
         if times:
             steps = ", ".join(f"{step} {t['wall_ms']:g}" for step, t in times.get("steps", {}).items())
             rows.append([name, times["wall_ms"], times["cpu_ms"], times.get("max_error", "is the oracle"), steps])
     return table(("engine", "ms", "ms of processor", "largest error", "steps alone, ms"), rows)
 
 
-def scaling(found: Document) -> str:
+def scaling(result: Document) -> str:
     times = ("wall_ms", "cpu_ms", "active_set_ms", "sample_ms", "network_ms", "scatter_ms")
     head = ("picture", "active", *(key.replace("_", " ") for key in times), "MB", "B / pixel")
     rows = [
@@ -62,21 +62,23 @@ def scaling(found: Document) -> str:
             _mb(r["peak_bytes"]),
             r["bytes_per_active"],
         ]
-        for r in found["by_active"] + found["by_picture"]
+        for r in result["by_active"] + result["by_picture"]
     ]
-    power, ratio = found["exponent"], found["picture_ratio"]
-    larger = (found["by_picture"][-1]["width"] // found["by_picture"][0]["width"]) ** 2
+    power, ratio = result["exponent"], result["picture_ratio"]
+    larger = (result["by_picture"][-1]["width"] // result["by_picture"][0]["width"]) ** 2
     text = f"Fitted exponent over the active pixels: {power['wall_ms']} (processor time {power['cpu_ms']}, memory "
     text += (
         f"{power['peak_bytes']}). A picture {larger} × as large at the same active pixels: {ratio['wall_ms']} × the "
     )
     text += f"time ({ratio['cpu_ms']} × processor time), {ratio['peak_bytes']} × the memory. Precision: "
-    return table(head, rows) + "\n" + textwrap.fill(text + found["precision"] + ".", 120, break_on_hyphens=False) + "\n"
+    return (
+        table(head, rows) + "\n" + textwrap.fill(text + result["precision"] + ".", 120, break_on_hyphens=False) + "\n"
+    )
 
 
-def image(found: Document) -> str:
+def image(result: Document) -> str:
     rows = []
-    for scene in found["scenes"]:
+    for scene in result["scenes"]:
         for run in scene["runs"]:
             cost = [run["wall_s"], run["cpu_s"], run["peak_bytes"] / 1e9]
             scores = [run.get(key, "") for key in ("sad", "mse", "grad", "conn")]
@@ -85,15 +87,15 @@ def image(found: Document) -> str:
     return table(head, rows)
 
 
-def gpu(found: Document) -> str:
+def gpu(result: Document) -> str:
     plain = ("net", "engine", "precision")
     checks = [
         [*(r[k] for k in plain), r.get("max_error", ""), _short(r) or ("yes" if r["passed"] else "no")]
-        for r in found["parity"]
+        for r in result["parity"]
     ]
     keys = ("active_set_ms", "first_ms", "sample_ms", "network_ms", "scatter_ms", "refine_ms", "fps")
     rows = []
-    for r in found["speed"]:
+    for r in result["speed"]:
         cost = [r[key] for key in keys] + [_mb(r["peak_bytes"]), r["bytes_per_active"]] if "fps" in r else [""] * 9
         rows.append([r["case"], *(r[k] for k in plain), *cost, _short(r)])
     head = ("picture", *plain, *(key.replace("_", " ") for key in keys), "MB", "B / pixel", "note")
@@ -101,11 +103,11 @@ def gpu(found: Document) -> str:
     return parity + "\n" + table(head, rows)
 
 
-def patches(found: Document) -> str:
+def patches(result: Document) -> str:
     head = ("run", "s", "MB", "MAD ×1e3", "MSE ×1e3", "gradient error at borders ×1e3", "mean, largest change")
     rows = []
-    for name, run in found["runs"].items():
-        change = found["against_one_shot"].get(name)
+    for name, run in result["runs"].items():
+        change = result["against_one_shot"].get(name)
         apart = f"{change['mean_at_borders']:.2g}, {change['max']:.2g}" if change else ""
         rows.append([name, run["seconds"], _mb(run["peak_bytes"]), *(run[k] for k in _ERRORS), apart])
     return table(head, rows)
@@ -114,15 +116,15 @@ def patches(found: Document) -> str:
 _ERRORS = ("mad_1e3", "mse_1e3", "seam_1e3")
 
 
-def gmacs(found: Document) -> str:
-    rows = [[f"shm-{name}", of["dense"], of["sparse"], of["share"]] for name, of in found["gmacs"].items()]
+def gmacs(result: Document) -> str:
+    rows = [[f"shm-{name}", of["dense"], of["sparse"], of["share"]] for name, of in result["gmacs"].items()]
     return table(("network", "GMACs dense", "GMACs on the active set", "share"), rows)
 
 
-def budget(found: Document) -> str:
+def budget(result: Document) -> str:
     """One row for each case that was run."""
     rows = []
-    if one := found.get("sparsemat"):
+    if one := result.get("sparsemat"):
         scales = ", ".join(f"{step['scale']:g}: {step['active']:,}" for step in one["steps"])
         rows.append(
             [
@@ -132,28 +134,28 @@ def budget(found: Document) -> str:
                 *[""] * 3,
             ]
         )
-    for name, row in found.get("8k", {}).items():
+    for name, row in result.get("8k", {}).items():
         apart = row.get("largest_difference", "")
         rows.append([f"7680×4320 {name}", _overflow(row), row.get("sad", ""), apart, *_cost(row)])
-    if row := found.get("16k"):
+    if row := result.get("16k"):
         rows.append([f"{row['side']}×{row['side']}, --max-memory 6GB", _overflow(row), "", "", *_cost(row)])
     return table(("picture", "what was done", "SAD /1e3", "largest change", "s", "GB"), rows)
 
 
 def _overflow(row: Document) -> str:
-    found = [note for note in row.get("notes", []) if "memory budget" in note]
-    return found[0] if found else _short(row) or f"one shot, {row['active_pixels']:,} active"
+    result = [note for note in row.get("notes", []) if "memory budget" in note]
+    return result[0] if result else _short(row) or f"one shot, {row['active_pixels']:,} active"
 
 
 def _cost(row: Document) -> list[float]:
     return [row["wall_s"], row["peak_bytes"] / 1e9]
 
 
-def page(found: Document) -> str:
+def page(result: Document) -> str:
     """One row for each kind of page."""
     keys = ("first_s", "median_s", "largest_s")
-    rows = [[row["page"], _mb(row["bytes"]), *(row[key] for key in keys)] for row in found["rows"]]
-    browser = found["rows"][0]["browser"]
+    rows = [[row["page"], _mb(row["bytes"]), *(row[key] for key in keys)] for row in result["rows"]]
+    browser = result["rows"][0]["browser"]
     return table(("page", "MB", "s, first", "s, median", "s, largest"), rows) + f"\nChromium {browser}, headless.\n"
 
 
@@ -169,14 +171,14 @@ TABLES: dict[str, tuple[str, Callable[[Document], str]]] = {
 }
 
 
-def origin(found: Document) -> str:
+def origin(result: Document) -> str:
     """One line: on what, with what, when."""
-    of, versions = found["machine"], found["versions"]
-    device = of.get("gpu") if str(found.get("device", "")).startswith("cuda") else None
+    of, versions = result["machine"], result["versions"]
+    device = of.get("gpu") if str(result.get("device", "")).startswith("cuda") else None
     where = device or f"{of['processor']}, {of['threads']} threads, load {of['load']:.1f} before"
     tools = ", ".join(f"{name} {version}" for name, version in versions.items() if name in ("python", "torch"))
-    quick = " **Quick run: these figures mean nothing.**" if found["quick"] else ""
-    return f"{where}; {tools}; commit {found['commit'][:10]}; {found['date'][:10]}.{quick}\n"
+    quick = " **Quick run: these figures mean nothing.**" if result["quick"] else ""
+    return f"{where}; {tools}; commit {result['commit'][:10]}; {result['date'][:10]}.{quick}\n"
 
 
 def fill(page: str, results: Path) -> str:
@@ -187,8 +189,8 @@ def fill(page: str, results: Path) -> str:
         path = results / f"{file}.json"
         if not path.exists():
             return f"{match[1]}not measured yet\n{match[3]}"
-        found = json.loads(path.read_text())
-        return f"{match[1]}{make(found)}\n{origin(found)}{match[3]}"
+        result = json.loads(path.read_text())
+        return f"{match[1]}{make(result)}\n{origin(result)}{match[3]}"
 
     return _BLOCK.sub(block, page)
 

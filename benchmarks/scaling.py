@@ -31,12 +31,12 @@ T = TypeVar("T")
 
 def timed(shot: Shot) -> dict[str, float]:
     """Milliseconds of each step of one refinement, and `wall_ms` and `cpu_ms` of all."""
-    found: dict[str, float] = {}
+    result: dict[str, float] = {}
 
     def step(name: str, work: Callable[[], T]) -> T:
         start = time.perf_counter()
         done = work()
-        found[name] = (time.perf_counter() - start) * 1e3
+        result[name] = (time.perf_counter() - start) * 1e3
         return done
 
     start, used = time.perf_counter(), time.process_time()
@@ -45,7 +45,7 @@ def timed(shot: Shot) -> dict[str, float]:
     y = step("network_ms", lambda: shot.network(engine, x))
     step("scatter_ms", lambda: shot.scatter(engine, y))
     total = {"wall_ms": (time.perf_counter() - start) * 1e3, "cpu_ms": (time.process_time() - used) * 1e3}
-    return {name: round(value, 2) for name, value in (total | found).items()}
+    return {name: round(value, 2) for name, value in (total | result).items()}
 
 
 def measure(inputs: RefineInput, dtype: torch.dtype, repeats: int) -> dict[str, Any]:

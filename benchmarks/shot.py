@@ -56,10 +56,10 @@ def hair(height: int, width: int) -> Scene:
     """A rendered scene with exact alpha; its subject is made smaller until about SHARE of the trimap is unknown."""
     size = 0.7
     while True:
-        found = render_scene(7, height, width, kind="hair", unknown_share=SHARE, size=size)
-        share = float((found.trimap == 128).mean())
+        result = render_scene(7, height, width, kind="hair", unknown_share=SHARE, size=size)
+        share = float((result.trimap == 128).mean())
         if share < 1.2 * SHARE or size < 0.2:
-            return found
+            return result
         size *= max(0.3, 0.9 * float(np.sqrt(SHARE / share)))
 
 
@@ -88,12 +88,12 @@ class Shot:
         return engine.sample(self._look)
 
     def network(self, engine: Engine, x: Feat) -> Feat:
-        found = self.net(engine, x, self.small, self.prior)
-        assert isinstance(found, Feat)
-        return found
+        result = self.net(engine, x, self.small, self.prior)
+        assert isinstance(result, Feat)
+        return result
 
-    def scatter(self, engine: Engine, found: Feat) -> None:
-        engine.scatter(found, self.alpha, add=True)
+    def scatter(self, engine: Engine, result: Feat) -> None:
+        engine.scatter(result, self.alpha, add=True)
 
     def __call__(self) -> Tensor:
         """All steps; returns `alpha`."""

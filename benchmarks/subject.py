@@ -63,22 +63,22 @@ def empty_photographs(data: Path, held_out: bool) -> Iterator[np.ndarray]:
 
 def row(finder: Finder, data: Path, count: int | None, held_out: bool) -> dict[str, float]:
     """All figures of one network."""
-    found: dict[str, list[float]] = {kind: [] for kind in KINDS}
+    result: dict[str, list[float]] = {kind: [] for kind in KINDS}
     seconds = []
     for kind, picture, mask, counts in photographs(data):
-        if count is not None and len(found[kind]) >= count:
+        if count is not None and len(result[kind]) >= count:
             continue
         began = time.perf_counter()
         planes = finder(picture)
         seconds.append(time.perf_counter() - began)
         plane = next(planes[name] for name in _PERSON_OR_ANY[kind] if name in planes)
-        found[kind].append(mask_iou((plane > 0.5) & counts, mask & counts))
+        result[kind].append(mask_iou((plane > 0.5) & counts, mask & counts))
     marked = [
         float((next(iter(finder(picture).values())) > 0.5).mean())
         for number, picture in enumerate(empty_photographs(data, held_out))
         if count is None or number < count
     ]
-    means = {kind: float(np.mean(values)) if values else float("nan") for kind, values in found.items()}
+    means = {kind: float(np.mean(values)) if values else float("nan") for kind, values in result.items()}
     area = float(np.mean(marked)) if marked else float("nan")
     return means | {"empty": area, "ms": 1000 * float(np.median(seconds))}
 

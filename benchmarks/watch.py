@@ -56,8 +56,8 @@ def watch(command: list[str], scratch: Path, max_seconds: float, max_bytes: int)
 
 
 def _finished(pid: int) -> tuple[int, resource.struct_rusage] | None:
-    found, status, used = os.wait4(pid, os.WNOHANG)
-    return (os.waitstatus_to_exitcode(status), used) if found else None
+    result, status, used = os.wait4(pid, os.WNOHANG)
+    return (os.waitstatus_to_exitcode(status), used) if result else None
 
 
 def _over(seconds: float, peak: int, max_seconds: float, max_bytes: int) -> str | None:
@@ -81,14 +81,14 @@ def tree_memory(pid: int) -> int:
 
 def tree(pid: int) -> list[int]:
     """A process and all that it started, itself first."""
-    found = [pid]
-    for one in found:
+    result = [pid]
+    for one in result:
         try:
             tasks = Path(f"/proc/{one}/task").iterdir()
-            found += [int(child) for task in tasks for child in (task / "children").read_text().split()]
+            result += [int(child) for task in tasks for child in (task / "children").read_text().split()]
         except (OSError, ValueError):
             continue
-    return found
+    return result
 
 
 def resident(pid: int) -> int:
@@ -112,5 +112,5 @@ def available() -> int:
     """Bytes that may be taken without swapping; 8 GB where the system does not say."""
     path = Path("/proc/meminfo")
     lines = path.read_text().splitlines() if path.exists() else []
-    found = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")]
-    return found[0] if found else 8 << 30
+    result = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")]
+    return result[0] if result else 8 << 30

@@ -133,12 +133,12 @@ def joinable(tmp_path_factory: pytest.TempPathFactory) -> ClipPlan:
         mask=write_masks(root / "masks", scene, 0),
         model=LIGHT,
     )
-    found = plan_clip(spec, overwrite=True)
-    found.work.begin(found.settings, resume=False)
+    result = plan_clip(spec, overwrite=True)
+    result.work.begin(result.settings, resume=False)
     resources = ClipResources(pipeline("bilinear"), None)
-    for segment in found.segments:
-        matte_segment(found, segment, resources)
-    return found
+    for segment in result.segments:
+        matte_segment(result, segment, resources)
+    return result
 
 
 def moved(joinable: ClipPlan, folder: Path) -> ClipPlan:

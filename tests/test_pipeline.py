@@ -54,10 +54,10 @@ def test_foreground_keeps_solid_pixels_and_the_pictures_type(scene: Scene, pictu
 
 
 def test_bf16_is_close_to_fp32(scene: Scene, picture: Picture) -> None:
-    found = [
+    result = [
         StillPipeline(precision=p, working_size=160).matte(picture, trimap=scene.trimap).alpha for p in ("fp32", "bf16")
     ]
-    assert np.abs(found[0] - found[1]).mean() < 2e-3
+    assert np.abs(result[0] - result[1]).mean() < 2e-3
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.float32])
@@ -74,8 +74,8 @@ def test_hints_of_one_kind(value: int) -> None:
     image = np.random.default_rng(1).integers(0, 256, (70, 50, 3), dtype=np.uint8)
     matte = StillPipeline().matte(image, hints=Hints(np.full((70, 50), value, np.uint8)))
     assert np.isfinite(matte.alpha).all() and ((matte.alpha == value / 255).all() or value == 128)
-    said = {0: "the alpha is empty", 128: "", 255: "the alpha is full"}[value]
-    assert said in " ".join(matte.stats.notes)
+    text = {0: "the alpha is empty", 128: "", 255: "the alpha is full"}[value]
+    assert text in " ".join(matte.stats.notes)
 
 
 def test_one_pixel() -> None:
@@ -127,8 +127,8 @@ def test_an_empty_prior_gives_an_empty_matte_and_says_so(picture: Picture) -> No
 def test_a_plate_and_a_screen_from_photograph_to_foreground(scene: Scene) -> None:
     plate = np.rint(scene.background * 255).astype(np.uint8)
     seen = np.rint(scene.image.clip(0, 1) * 255).astype(np.uint8)
-    found = StillPipeline(working_size=240).matte(seen, plate=plate, foreground=False)
-    assert found.stats.prior == "plate" and np.abs(found.alpha - scene.alpha).mean() < 0.06
+    result = StillPipeline(working_size=240).matte(seen, plate=plate, foreground=False)
+    assert result.stats.prior == "plate" and np.abs(result.alpha - scene.alpha).mean() < 0.06
     grey = scene.foreground.mean(-1, keepdims=True).repeat(3, -1)
     screen = np.float32([0.15, 0.7, 0.2])
     image = scene.alpha[..., None] * (grey + 0.1 * screen) + (1 - scene.alpha[..., None]) * screen

@@ -89,12 +89,12 @@ def batch_run(root: Path, out: str = "out", settings: Settings | None = None, **
 
 def files(folder: Path) -> dict[str, str]:
     """Everything that is no bookkeeping: path → hash."""
-    found = {}
+    result = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.is_file() and not name.startswith((".uhrmat/", "failures")):
-            found[name] = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-    return found
+            result[name] = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    return result
 
 
 def item(tmp_path: Path, key: str = "a.png") -> BatchItem:
@@ -105,8 +105,8 @@ def item(tmp_path: Path, key: str = "a.png") -> BatchItem:
 class FakeExecutor:
     """Returns the result that `answer` makes of each task, in the order of submission; keeps the tasks in `tasks`."""
 
-    def __init__(self, answer: Callable[[WorkerTask], TaskResult], slots: int = 3) -> None:
-        self._answer, self._slots = answer, slots
+    def __init__(self, respond: Callable[[WorkerTask], TaskResult], slots: int = 3) -> None:
+        self._answer, self._slots = respond, slots
         self.tasks: list[WorkerTask] = []
         self._flying: list[WorkerTask] = []
         self.stopped, self.workers = False, 1

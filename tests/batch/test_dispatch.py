@@ -35,8 +35,8 @@ def done(batch: Dispatcher, items: Iterable[BatchItem]) -> Summary:
     return batch.finish(StopRequest())
 
 
-def batch(manifest: Manifest, answer: Any, **options: Any) -> Dispatcher:
-    return Dispatcher(FakeExecutor(answer, **options), manifest, DIGESTS)
+def batch(manifest: Manifest, respond: Any, **options: Any) -> Dispatcher:
+    return Dispatcher(FakeExecutor(respond, **options), manifest, DIGESTS)
 
 
 def test_items_become_files_and_records(manifest: Manifest, tmp_path: Path) -> None:

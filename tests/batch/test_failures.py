@@ -61,9 +61,9 @@ def test_a_file_that_changes_while_it_is_read_fails(tmp_path: Path, monkeypatch:
     inner = worker.load
 
     def load(*args: Any) -> Any:
-        found = inner(*args)
+        result = inner(*args)
         photo(source, 7, (48, 33))
-        return found
+        return result
 
     monkeypatch.setattr(worker, "load", load)
     summary = done(batch_run(tmp_path))

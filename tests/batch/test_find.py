@@ -28,12 +28,12 @@ def keys(root: Path, **options: object) -> list[str]:
 
 
 def test_stills_and_clips_are_found_and_junk_is_not(root: Path) -> None:
-    found = find_items([root], Selection(skip=[root / "out"]))
-    assert [(item.key, item.kind) for item in found.items] == [
+    result = find_items([root], Selection(skip=[root / "out"]))
+    assert [(item.key, item.kind) for item in result.items] == [
         ("a/deep/y.tif", "still"), ("a/x.mov", "clip"), ("a/x.png", "still"), ("b.JPG", "still"),
         ("shot/f_001.png", "still"), ("shot/f_002.png", "still"),
     ]  # fmt: skip
-    assert found.ignored == {".txt": 1, ".nef": 1}
+    assert result.ignored == {".txt": 1, ".nef": 1}
 
 
 def test_include_and_exclude(root: Path) -> None:
@@ -42,15 +42,15 @@ def test_include_and_exclude(root: Path) -> None:
 
 
 def test_a_named_folder_is_a_sequence(root: Path) -> None:
-    found = [item for item in find_items([root], Selection(sequences=["shot"])).items if "shot" in item.key]
-    assert [(item.key, item.kind, item.stem) for item in found] == [("shot", "clip", "shot")]
+    result = [item for item in find_items([root], Selection(sequences=["shot"])).items if "shot" in item.key]
+    assert [(item.key, item.kind, item.stem) for item in result] == [("shot", "clip", "shot")]
 
 
 def test_several_folders_keep_their_names(root: Path, tmp_path: Path) -> None:
     (tmp_path / "more").mkdir()
     (tmp_path / "more" / "b.jpg").touch()
-    found = find_items([root, tmp_path / "more"], Selection(include=["b.*"]))
-    assert [item.key for item in found.items] == ["in/b.JPG", "more/b.jpg"]
+    result = find_items([root, tmp_path / "more"], Selection(include=["b.*"]))
+    assert [item.key for item in result.items] == ["in/b.JPG", "more/b.jpg"]
     with pytest.raises(InputError, match="named in"):
         find_items([root, root], Selection())
 
@@ -79,10 +79,10 @@ def test_files_are_no_folders(root: Path) -> None:
 def test_a_folder_that_may_not_be_read_is_named(root: Path) -> None:
     (root / "a").chmod(0)
     try:
-        found = {item.key: item.error for item in find_items([root], Selection()).items}
+        result = {item.key: item.error for item in find_items([root], Selection()).items}
     finally:
         (root / "a").chmod(0o755)
-    assert found["a"] is not None and "cannot be read" in found["a"][0] and found["b.JPG"] is None
+    assert result["a"] is not None and "cannot be read" in result["a"][0] and result["b.JPG"] is None
 
 
 def test_a_folder_that_cannot_be_listed_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,8 +94,8 @@ def test_a_folder_that_cannot_be_listed_is_named(root: Path, monkeypatch: pytest
         return inner(path)
 
     monkeypatch.setattr(os, "scandir", scandir)
-    found = {item.key: item.error for item in find_items([root], Selection()).items}
-    assert found["a/deep"] is not None and "Permission denied" in found["a/deep"][0]
+    result = {item.key: item.error for item in find_items([root], Selection()).items}
+    assert result["a/deep"] is not None and "Permission denied" in result["a/deep"][0]
 
 
 def given(where: str, tmp_path: Path, *keys: str) -> dict[str, str]:
@@ -104,10 +104,10 @@ def given(where: str, tmp_path: Path, *keys: str) -> dict[str, str]:
         BatchItem(key=key, source=tmp_path / "in" / key, kind="clip" if key.endswith(".mov") else "still")
         for key in keys
     ]
-    found = HintFolders({"trimap": where}).assign(items)
+    result = HintFolders({"trimap": where}).assign(items)
     return {
         item.key: item.error[0] if item.error else item.hints["trimap"].relative_to(tmp_path).as_posix()
-        for item in found
+        for item in result
     }
 
 
@@ -119,9 +119,9 @@ def touch(tmp_path: Path, *names: str) -> None:
 
 def test_hints_by_stem_at_the_same_place_then_at_the_top(tmp_path: Path) -> None:
     touch(tmp_path, "in/x", "t/a/p.png", "t/p.png", "t/q_trimap.tif", "t/q.txt")
-    found = given(str(tmp_path / "t"), tmp_path, "a/p.jpg", "b/q.jpg", "r.jpg")
-    assert found["a/p.jpg"] == "t/a/p.png" and found["b/q.jpg"] == "t/q_trimap.tif"
-    assert "has no trimap" in found["r.jpg"]
+    result = given(str(tmp_path / "t"), tmp_path, "a/p.jpg", "b/q.jpg", "r.jpg")
+    assert result["a/p.jpg"] == "t/a/p.png" and result["b/q.jpg"] == "t/q_trimap.tif"
+    assert "has no trimap" in result["r.jpg"]
 
 
 def test_hints_of_clips_may_be_folders(tmp_path: Path) -> None:
@@ -131,9 +131,9 @@ def test_hints_of_clips_may_be_folders(tmp_path: Path) -> None:
 
 def test_hints_that_are_not_clear(tmp_path: Path) -> None:
     touch(tmp_path, "t/p.png", "t/p.tif", "t/q.png")
-    found = given(str(tmp_path / "t"), tmp_path, "p.jpg", "a/q.jpg", "b/q.jpg")
-    assert "has 2 trimaps" in found["p.jpg"]
-    assert "fits a/q.jpg and b/q.jpg" in found["a/q.jpg"] and "fits" in found["b/q.jpg"]
+    result = given(str(tmp_path / "t"), tmp_path, "p.jpg", "a/q.jpg", "b/q.jpg")
+    assert "has 2 trimaps" in result["p.jpg"]
+    assert "fits a/q.jpg and b/q.jpg" in result["a/q.jpg"] and "fits" in result["b/q.jpg"]
 
 
 def test_a_pattern_that_says_where_is_taken_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,10 +173,10 @@ COMPANIONS = {
 @pytest.mark.parametrize("name", COMPANIONS)
 def test_hints_and_results_beside_what_they_belong_to_are_no_inputs(tmp_path: Path, name: str) -> None:
     touch(tmp_path, *(f"in/a/{file}" for file in (name, *COMPANIONS[name], "lonely_mask.png", "Y_final.png")))
-    found = find_items([tmp_path / "in"], Selection())
-    assert {item.key for item in found.items} == {f"a/{name}", "a/lonely_mask.png", "a/Y_final.png"}
-    assert sorted(found.companions) == sorted(f"a/{file}" for file in COMPANIONS[name])
-    assert f"{len(COMPANIONS[name])} files are passed over" in found.companions_note()
+    result = find_items([tmp_path / "in"], Selection())
+    assert {item.key for item in result.items} == {f"a/{name}", "a/lonely_mask.png", "a/Y_final.png"}
+    assert sorted(result.companions) == sorted(f"a/{file}" for file in COMPANIONS[name])
+    assert f"{len(COMPANIONS[name])} files are passed over" in result.companions_note()
 
 
 @pytest.mark.parametrize(
@@ -185,9 +185,9 @@ def test_hints_and_results_beside_what_they_belong_to_are_no_inputs(tmp_path: Pa
 )
 def test_folders_of_frames_beside_what_they_were_made_of_are_no_inputs(tmp_path: Path, clip: str, results: str) -> None:
     touch(tmp_path, f"in/{clip}", f"in/{results}/f_0001.png", "in/other_alpha/g.png")
-    found = find_items([tmp_path / "in"], Selection())
-    assert {item.key for item in found.items} == {clip, "other_alpha/g.png"}
-    assert found.companions == [results]
+    result = find_items([tmp_path / "in"], Selection())
+    assert {item.key for item in result.items} == {clip, "other_alpha/g.png"}
+    assert result.companions == [results]
     assert keys(tmp_path / "in", sequences=["*"])[-1] != results
 
 
@@ -212,8 +212,8 @@ def test_hints_match_however_accents_are_stored(tmp_path: Path, photo: str, hint
 
 def test_a_photograph_is_not_its_own_hint(tmp_path: Path) -> None:
     touch(tmp_path, "in/p.png", "in/q.png", "in/q_TRIMAP.png")
-    found = given(str(tmp_path / "in"), tmp_path, "p.png", "q.png", "q_TRIMAP.png")
-    assert found["q.png"] == "in/q_TRIMAP.png" and "has no trimap" in found["p.png"] and len(found) == 2
+    result = given(str(tmp_path / "in"), tmp_path, "p.png", "q.png", "q_TRIMAP.png")
+    assert result["q.png"] == "in/q_TRIMAP.png" and "has no trimap" in result["p.png"] and len(result) == 2
     assert given("{folder}/{name}", tmp_path, "p.png") == {"p.png": "in/p.png"}  # refused when it is planned
 
 

@@ -54,11 +54,11 @@ def task(number: int, key: str = "k", alone: bool = False) -> WorkerTask:
 
 
 def all_of(executor: LocalExecutor, count: int) -> dict[int, TaskResult]:
-    found: dict[int, TaskResult] = {}
+    result: dict[int, TaskResult] = {}
     until = time.monotonic() + 60
-    while len(found) < count and time.monotonic() < until:
-        found |= {outcome.id: outcome for outcome in executor.wait(0.5)}
-    return found
+    while len(result) < count and time.monotonic() < until:
+        result |= {outcome.id: outcome for outcome in executor.wait(0.5)}
+    return result
 
 
 @pytest.mark.usefixtures("light")

@@ -36,9 +36,9 @@ def paged(root: Path, page: Path, settings: Any = BOTH, **chosen: Any) -> dict[s
 
 
 def data_of(page: Path) -> dict[str, Any]:
-    found = re.search(r'id="data">(.*?)</script>', page.read_text("utf-8"), re.DOTALL)
-    assert found
-    return dict(json.loads(found[1]))
+    result = re.search(r'id="data">(.*?)</script>', page.read_text("utf-8"), re.DOTALL)
+    assert result
+    return dict(json.loads(result[1]))
 
 
 def pixels(address: str) -> np.ndarray:
@@ -47,8 +47,8 @@ def pixels(address: str) -> np.ndarray:
 
 def test_stills_are_shown_as_they_were_written(tmp_path: Path) -> None:
     tree(tmp_path)
-    told = paged(tmp_path, tmp_path / "page.html")
-    assert (told["shown"], told["stills"], told["path"]) == (4, 4, str(tmp_path / "page.html"))
+    text = paged(tmp_path, tmp_path / "page.html")
+    assert (text["shown"], text["stills"], text["path"]) == (4, 4, str(tmp_path / "page.html"))
     shown = data_of(tmp_path / "page.html")["exhibits"]
     assert [one["title"] for one in shown] == ["a/p1.png", "a/p3.png", "p0.png", "p2.png"]  # and no clip
     alpha = np.asarray(Image.open(tmp_path / "out" / "p0_alpha.png")).astype(int)
@@ -70,9 +70,9 @@ def test_colours_that_were_multiplied_are_divided_again(tmp_path: Path) -> None:
 def test_many_are_thinned_out_and_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tree(tmp_path, 5)
     monkeypatch.setattr(module, "MOST", 3)
-    told = paged(tmp_path, tmp_path / "page.html")
+    text = paged(tmp_path, tmp_path / "page.html")
     data = data_of(tmp_path / "page.html")
-    assert (told["shown"], told["stills"]) == (3, 5)
+    assert (text["shown"], text["stills"]) == (3, 5)
     assert data["title"] == "3 of 5 photographs of out, evenly spread"
     assert [one["title"] for one in data["exhibits"]] == ["a/p1.png", "p0.png", "p4.png"]
 

@@ -304,7 +304,7 @@ def test_a_still_whose_hint_may_be_meant_otherwise_is_noted(tmp_path: Path, caps
     Image.new("L", (48, 32), 0).save(tmp_path / "masks" / "none.png")
     mask(tmp_path / "in" / "plain_MASK.png")
     summary = done(batch_run(tmp_path), Lines(Console()))
-    told = capsys.readouterr().err
+    text = capsys.readouterr().err
     assert "marks no subject" in summary.failures["none.png"]["error"] and summary.done == 2
-    assert "note: small.png: the mask is 24x16 and was scaled to the picture's 48x32" in told
-    assert "note: plain.png" not in told and "1 file is passed over" in told
+    assert "note: small.png: the mask is 24x16 and was scaled to the picture's 48x32" in text
+    assert "note: plain.png" not in text and "1 file is passed over" in text

@@ -25,16 +25,16 @@ def found(disc: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, lis
     return json.loads((folder / "ablation.json").read_text())
 
 
-def test_every_way_and_every_network_is_measured(found: dict[str, list[dict[str, float]]]) -> None:
-    assert [row["case"] for row in found["ways"]] == list(ablation.WAYS)
-    trained, measured = found["networks"][:4], found["networks"][4:]
+def test_every_way_and_every_network_is_measured(result: dict[str, list[dict[str, float]]]) -> None:
+    assert [row["case"] for row in result["ways"]] == list(ablation.WAYS)
+    trained, measured = result["networks"][:4], result["networks"][4:]
     assert [row["case"] for row in trained] == [row["case"] for row in measured] == list(ablation.NETWORKS)
     assert all(row["steps"] == 2 and row["held out"] > 0 for row in trained)
-    assert all(row["sad"] > 0 and row["mse"] > 0 for row in (*found["ways"], *measured))
+    assert all(row["sad"] > 0 and row["mse"] > 0 for row in (*result["ways"], *measured))
 
 
-def test_a_wider_band_has_more_active_pixels(found: dict[str, list[dict[str, float]]]) -> None:
-    active = [row["active"] for row in found["dilation"]]
+def test_a_wider_band_has_more_active_pixels(result: dict[str, list[dict[str, float]]]) -> None:
+    active = [row["active"] for row in result["dilation"]]
     assert active == sorted(set(active)) and len(active) == len(ablation.DILATIONS)
 
 

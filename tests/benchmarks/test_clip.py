@@ -16,13 +16,13 @@ def test_quick(tmp_path: Path) -> None:
         clip.main(["--quick", "--threads", "1", "--results", str(tmp_path), "--refiner", "guided"])
     finally:
         torch.set_num_threads(before)
-    found = json.loads((tmp_path / "clip.json").read_text())
-    assert {row["temporal"] for row in found["quality"]} == {"off", "frame by frame", "on"}
-    off, _, on = found["quality"][:3]
+    result = json.loads((tmp_path / "clip.json").read_text())
+    assert {row["temporal"] for row in result["quality"]} == {"off", "frame by frame", "on"}
+    off, _, on = result["quality"][:3]
     assert off["clip"] == on["clip"] and off["reuse_share"] == 0 < on["reuse_share"]
     assert on["gmacs_paper"] < off["gmacs_paper"] < off["gmacs_paper_dense"]
     assert {"mad", "mse", "grad", "dtssd", "active_share"} <= set(on)
-    assert [row["temporal"] for row in found["drift"]] == list(clip.MODES)
-    assert all(row["frames_per_second"] > 0 for row in found["speed"])
-    assert [row["temporal"] for row in found["speed"]] == list(clip.MODES)
-    assert 0 < found["memory"][0]["early"] <= 2 * found["memory"][0]["late"]
+    assert [row["temporal"] for row in result["drift"]] == list(clip.MODES)
+    assert all(row["frames_per_second"] > 0 for row in result["speed"])
+    assert [row["temporal"] for row in result["speed"]] == list(clip.MODES)
+    assert 0 < result["memory"][0]["early"] <= 2 * result["memory"][0]["late"]

@@ -38,8 +38,8 @@ def test_it_is_trained_and_measured(disc: Path, tmp_path: Path) -> None:
     before = torch.get_num_threads()
     learned_guide.main([*words, "--half", "--quick", "--threads", "1"])
     torch.set_num_threads(before)
-    found = json.loads((tmp_path / "learned-guide.json").read_text())
-    assert [row["case"] for row in found["ways"]] == ["bilinear", "guided", "learned guide"] and found["steps"] == 2
-    assert all(row["sad"] > 0 for row in found["ways"])
+    result = json.loads((tmp_path / "learned-guide.json").read_text())
+    assert [row["case"] for row in result["ways"]] == ["bilinear", "guided", "learned guide"] and result["steps"] == 2
+    assert all(row["sad"] > 0 for row in result["ways"])
     log = [json.loads(line) for line in (tmp_path / "runs" / "log.jsonl").read_text().splitlines()]
     assert log[-1]["network"] != log[-1]["guided"] > 0

@@ -13,8 +13,8 @@ def test_quick(tmp_path: Path) -> None:
     with chromium():  # skips where there is none
         pass
     page.main(["--quick", "--threads", "1", "--results", str(tmp_path)])
-    found = json.loads((tmp_path / "page.json").read_text())
-    assert [row["page"] for row in found["rows"]] == ["image", "compare"]
-    assert all(0 < row["median_s"] <= row["largest_s"] and row["bytes"] > 10_000 for row in found["rows"])
+    result = json.loads((tmp_path / "page.json").read_text())
+    assert [row["page"] for row in result["rows"]] == ["image", "compare"]
+    assert all(0 < row["median_s"] <= row["largest_s"] and row["bytes"] > 10_000 for row in result["rows"])
     made = report.fill("<!-- table page -->\n<!-- end -->", tmp_path)
     assert "| compare |" in made and "Quick run" in made

@@ -40,51 +40,53 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def load(results: Path, name: str) -> dict[str, Any]:
-    found = json.loads((results / f"{name}.json").read_text())
-    assert set(found) >= HEADER and found["quick"] is True
-    assert {"processor", "cores", "threads", "load", "flags"} <= set(found["machine"])
-    assert {"python", "torch", "numpy"} <= set(found["versions"])
+    result = json.loads((results / f"{name}.json").read_text())
+    assert set(result) >= HEADER and result["quick"] is True
+    assert {"processor", "cores", "threads", "load", "flags"} <= set(result["machine"])
+    assert {"python", "torch", "numpy"} <= set(result["versions"])
     assert (results / f"{name}.png").read_bytes().startswith(b"\x89PNG")
-    return found
+    return result
 
 
 def test_budget(results: Path) -> None:
-    found = json.loads((results / "budget.json").read_text())["sparsemat"]
-    assert [step["scale"] for step in found["steps"]] == [0.25, 0.5, 1.0]
-    assert found["steps"][-1]["active"] < found["active_of_one_shot"] and found["room"] < found["active_of_one_shot"]
+    result = json.loads((results / "budget.json").read_text())["sparsemat"]
+    assert [step["scale"] for step in result["steps"]] == [0.25, 0.5, 1.0]
+    assert (
+        result["steps"][-1]["active"] < result["active_of_one_shot"] and result["room"] < result["active_of_one_shot"]
+    )
 
 
 def test_engines(results: Path) -> None:
-    found = load(results, "engines")["engines"]
-    assert found["tiles_fp32"]["max_error"] < 1e-4
-    assert found["gather_gemm_fp32"]["max_error"] < 1e-4
-    assert found["gather_gemm_in_parts_fp32"]["max_error"] < 1e-4
-    assert set(found["tiles_bf16"]["steps"]) == {"halo", "convolution", "store"}
+    result = load(results, "engines")["engines"]
+    assert result["tiles_fp32"]["max_error"] < 1e-4
+    assert result["gather_gemm_fp32"]["max_error"] < 1e-4
+    assert result["gather_gemm_in_parts_fp32"]["max_error"] < 1e-4
+    assert set(result["tiles_bf16"]["steps"]) == {"halo", "convolution", "store"}
 
 
 def test_scaling(results: Path) -> None:
-    found = load(results, "scaling")
-    assert [row["active"] for row in found["by_active"]] == [2016, 4000, 8000]
-    assert len({row["active"] for row in found["by_picture"]}) == 1
-    assert {"wall_ms", "cpu_ms", "network_ms", "peak_bytes"} <= set(found["by_active"][0])
-    assert {"wall_ms", "cpu_ms", "peak_bytes"} == set(found["exponent"]) == set(found["picture_ratio"])
+    result = load(results, "scaling")
+    assert [row["active"] for row in result["by_active"]] == [2016, 4000, 8000]
+    assert len({row["active"] for row in result["by_picture"]}) == 1
+    assert {"wall_ms", "cpu_ms", "network_ms", "peak_bytes"} <= set(result["by_active"][0])
+    assert {"wall_ms", "cpu_ms", "peak_bytes"} == set(result["exponent"]) == set(result["picture_ratio"])
 
 
 def test_patches(results: Path) -> None:
-    found = load(results, "patches")
-    runs = found["runs"]
+    result = load(results, "patches")
+    runs = result["runs"]
     assert set(runs) == {"one_shot", "patches_dense", "patches_tiles"}
     assert runs["patches_dense"]["mse_1e3"] == pytest.approx(runs["patches_tiles"]["mse_1e3"], rel=1e-4)
-    assert 0 < found["against_one_shot"]["patches_tiles"]["max"] < 0.5
-    assert all(0 < of["share"] < 1 for of in found["gmacs"].values())
+    assert 0 < result["against_one_shot"]["patches_tiles"]["max"] < 0.5
+    assert all(0 < of["share"] < 1 for of in result["gmacs"].values())
 
 
 def test_gpu_path_on_the_cpu(results: Path) -> None:
-    found = load(results, "gpu")
-    assert len(found["parity"]) == len(found["speed"]) == 3 * 2
-    for row in found["parity"]:
+    result = load(results, "gpu")
+    assert len(result["parity"]) == len(result["speed"]) == 3 * 2
+    for row in result["parity"]:
         assert "only" in row["error"] if row["engine"] == "spconv" else row["passed"]
-    for row in found["speed"]:
+    for row in result["speed"]:
         assert "error" in row if row["engine"] == "spconv" else row["refine_ms"] > 0 and row["peak_bytes"] > 0
 
 

@@ -41,10 +41,10 @@ def _marks(columns: slice, kind: str = "subject") -> subject.Finder:
 
 
 def test_overlap_by_kind_and_area_where_nothing_is(data: Path) -> None:
-    found = subject.row(_marks(slice(0, 30)), data, None, held_out=True)
-    assert found["people"] == found["things"] == found["pets"] == 1 and found["empty"] == 0.5
-    found = subject.row(_marks(slice(0, 15)), data, None, held_out=False)
-    assert found["people"] == pytest.approx(0.5) and found["pets"] == pytest.approx(0.75) and found["empty"] == 0.25
+    result = subject.row(_marks(slice(0, 30)), data, None, held_out=True)
+    assert result["people"] == result["things"] == result["pets"] == 1 and result["empty"] == 0.5
+    result = subject.row(_marks(slice(0, 15)), data, None, held_out=False)
+    assert result["people"] == pytest.approx(0.5) and result["pets"] == pytest.approx(0.75) and result["empty"] == 0.25
 
 
 def test_only_the_held_out_tenth_counts_for_ours(data: Path) -> None:

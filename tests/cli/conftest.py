@@ -1,4 +1,4 @@
-"""A matter that needs no torch: alpha is the trimap, or a ramp without one. What it was asked is kept."""
+"""A pipeline that needs no torch: alpha is the trimap, or a ramp without one. Its calls are recorded."""
 
 from __future__ import annotations
 

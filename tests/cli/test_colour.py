@@ -40,9 +40,9 @@ def test_straight_colour_is_the_photographs(written: Path, photo: Path) -> None:
 @pytest.mark.parametrize("written", [("--premultiply",)], indirect=True)
 @pytest.mark.parametrize("name", ["foreground", "cutout"])
 def test_premultiplied_colour_is_rounded_exactly(written: Path, photo: Path, name: str) -> None:
-    found = rgba(written / f"photo_{name}.png")
-    exact = rgba(photo) * found[..., 3:] / 255
-    assert np.abs(found[..., :3] - exact).max() <= 0.5
+    result = rgba(written / f"photo_{name}.png")
+    exact = rgba(photo) * result[..., 3:] / 255
+    assert np.abs(result[..., :3] - exact).max() <= 0.5
 
 
 def test_sixteen_bits_stay(run: Run, tmp_path: Path) -> None:

@@ -73,9 +73,9 @@ def test_little_room(only: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("uhrmat.core.memory.available_memory", lambda: 1 << 29)
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: usage(1, 1, 1000))
-    found = [one for one in doctor.examine() if one.problem]
-    assert [one.name for one in found] == ["memory", "cache"]
-    assert "--max-memory" in found[0].cure and "HF_HOME" in found[1].cure
+    result = [one for one in doctor.examine() if one.problem]
+    assert [one.name for one in result] == ["memory", "cache"]
+    assert "--max-memory" in result[0].cure and "HF_HOME" in result[1].cure
 
 
 def test_a_library_that_does_not_load(only: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,6 +97,6 @@ def test_a_section_that_fails_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> N
 def test_extras_say_how_to_get_them(only: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     only("extras")
     monkeypatch.setattr(doctor, "_version", lambda name: {"onnxruntime": "1.23.0"}.get(name))
-    found = {one.name: one for one in doctor.examine()}
-    assert "pip install '.[ray]'" in found["ray"].value and not found["ray"].problem
-    assert "regression" in found["onnxruntime"].problem
+    result = {one.name: one for one in doctor.examine()}
+    assert "pip install '.[ray]'" in result["ray"].value and not result["ray"].problem
+    assert "regression" in result["onnxruntime"].problem

@@ -41,10 +41,10 @@ def test_a_disc_is_cut_out(tmp_path: Path) -> None:
     )
     assert result.exit_code == 0, result.output
 
-    found = np.asarray(Image.open(tmp_path / "out" / "disc_alpha.png"))
+    actual = np.asarray(Image.open(tmp_path / "out" / "disc_alpha.png"))
     known = trimap != 128
-    assert np.array_equal(found[known], trimap[known])
-    assert np.abs(found / 255 - alpha)[~known].mean() < 0.05
+    assert np.array_equal(actual[known], trimap[known])
+    assert np.abs(actual / 255 - alpha)[~known].mean() < 0.05
     foreground = np.asarray(Image.open(tmp_path / "out" / "disc_foreground.png")).astype(int)
     half = np.abs(alpha - 0.5) < 0.2
     assert (foreground[half][:, 1] < 90).all(), "the green is gone from the edge"

@@ -139,8 +139,8 @@ def test_formats_of_files_with_colour(
 
 def test_exr_of_a_photograph_is_linear(run: Run, photo: Path, tmp_path: Path) -> None:
     assert run("image", photo, "--format", "exr", "--outputs", "cutout", "-o", tmp_path / "out").exit_code == 0
-    found = read_picture(tmp_path / "out" / "photo_cutout.exr")
-    assert found.info.linear and found.info.bit_depth == 16
+    result = read_picture(tmp_path / "out" / "photo_cutout.exr")
+    assert result.info.linear and result.info.bit_depth == 16
 
 
 @pytest.mark.parametrize("keep", [False, True])

@@ -36,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("streams", "code", "said", "unbuffered"),
+    ("streams", "code", "text", "unbuffered"),
     [
         ("> /dev/full", 1, FULL, ""),
         ("> /dev/full", 1, FULL, "1"),
@@ -51,19 +51,19 @@ def folder(tmp_path: Path) -> Path:
     ],
 )
 def test_the_work_is_done_and_the_exit_code_tells(
-    folder: Path, streams: str, code: int, said: str, unbuffered: str
+    folder: Path, streams: str, code: int, text: str, unbuffered: str
 ) -> None:
     done = shell(f"{UHRMAT} trimap m.png -o t.png --radius 2 {streams}", folder, unbuffered)
     assert done.returncode == code
-    assert done.stderr == (f"error: {said} The work itself is done.\n" if said else "")
+    assert done.stderr == (f"error: {text} The work itself is done.\n" if text else "")
     assert set(np.unique(read_trimap(folder / "t.png"))) == {0, 128, 255}  # and nothing printed is in the file
 
 
 @pytest.mark.parametrize("command", ["--version", "--help", "models list", "evaluate m.png m.png", "image --help"])
-@pytest.mark.parametrize(("streams", "said"), [("> /dev/full", FULL), (">&-", CLOSED)])
-def test_every_command_tells(folder: Path, command: str, streams: str, said: str) -> None:
+@pytest.mark.parametrize(("streams", "text"), [("> /dev/full", FULL), (">&-", CLOSED)])
+def test_every_command_tells(folder: Path, command: str, streams: str, text: str) -> None:
     done = shell(f"{UHRMAT} {command} {streams}", folder)
-    assert (done.returncode, done.stderr) == (1, f"error: {said} The work itself is done.\n")
+    assert (done.returncode, done.stderr) == (1, f"error: {text} The work itself is done.\n")
 
 
 @pytest.mark.parametrize("command", ["trimap none.png -o t.png", "image --no-such-option", "no-such-command"])

@@ -115,7 +115,7 @@ def test_what_may_not_be_meant_is_noted(run: Run, mask: Path, level: int, radius
     target = mask.with_name("t.png")
     result = run("trimap", mask, "-o", target, "--erode", radius, "--dilate", min(radius, 5))
     assert result.exit_code == 0 and says in " ".join(result.stdout.split())
-    found = json.loads(
+    actual = json.loads(
         run("trimap", mask, "-o", target, "--erode", radius, "--dilate", 0, "--overwrite", "--json").stdout
     )
-    assert any(says in note for note in found["notes"])
+    assert any(says in note for note in actual["notes"])

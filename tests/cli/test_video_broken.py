@@ -28,13 +28,13 @@ INDEX_FIRST = {"movflags": "+faststart"}
 def shots(count: int, width: int = 64, height: int = 48, fmt: str = "yuv420p") -> list[Any]:
     """A red disc that moves before a green screen that is not quite even."""
     ys, xs = np.indices((height, width))
-    rng, found = np.random.default_rng(0), []
+    rng, result = np.random.default_rng(0), []
     for number in range(count):
         alpha = np.clip(height / 4 + 0.5 - np.hypot(ys - height / 2, xs - width / 3 - number), 0, 1)[..., None]
         image = alpha * (200, 40, 30) + (1 - alpha) * (30, 200, 40) + rng.normal(0, 2, (height, width, 3))
         frame = av.VideoFrame.from_ndarray(np.rint(image.clip(0, 255)).astype(np.uint8), "rgb24")
-        found.append(frame.reformat(format=fmt))
-    return found
+        result.append(frame.reformat(format=fmt))
+    return result
 
 
 def run(path: Path, *words: Any, codec: str = "ffv1", hint: tuple[Any, ...] = ("--key", "green")) -> Result:

@@ -35,12 +35,12 @@ RUN = "import sys; from uhrmat.cli.start import main; sys.exit(main())"
 @pytest.fixture
 def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
     """The current folder has a module of every name that anybody imports; which of them have run."""
-    folder, told = tmp_path / "photographs", tmp_path / "ran"
+    folder, text = tmp_path / "photographs", tmp_path / "ran"
     folder.mkdir()
     for name in {*sys.stdlib_module_names, *THIRD}:
-        (folder / f"{name}.py").write_text(f"open({str(told)!r}, 'a').write(__name__ + ' ')\n")
+        (folder / f"{name}.py").write_text(f"open({str(text)!r}, 'a').write(__name__ + ' ')\n")
     monkeypatch.chdir(folder)
-    return lambda: told.read_text().split() if told.exists() else []
+    return lambda: text.read_text().split() if text.exists() else []
 
 
 def test_the_trap_works(hostile: Callable[[], list[str]]) -> None:
@@ -86,11 +86,11 @@ def test_no_command_runs_what_lies_beside_the_photographs(
     hostile: Callable[[], list[str]], tmp_path: Path, words: Callable[[Path], list[str]]
 ) -> None:
     """The console script's way of starting; with what the children and grandchildren start."""
-    told = [*words(tmp_path / "photographs"), "--working-size", "16", "--refiner", "bilinear", "--threads", "1"]
+    text = [*words(tmp_path / "photographs"), "--working-size", "16", "--refiner", "bilinear", "--threads", "1"]
     script = tmp_path / "bin" / "uhrmat"
     script.parent.mkdir()
     script.write_text(RUN)
-    done = subprocess.run([sys.executable, script, *told], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, script, *text], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "photographs" / "out").is_dir() and not hostile()
 
@@ -132,9 +132,9 @@ def test_checkouts_on_pythonpath_and_options_reach_the_child(tmp_path: Path) -> 
         "def main():\n"
         "    print(sys.flags.utf8_mode, sys.warnoptions, sys.flags.dev_mode, sys.prefix, uhrmat.__file__)\n"
     )
-    found = _probe("-X", "utf8", "-W", "error::BytesWarning", "-X", "dev", path=str(tmp_path / "mine"), cwd=tmp_path)
-    assert found[0] == "1" and "error::BytesWarning" in found[1] + found[2] and "True" in found
-    assert found[-2:] == [sys.prefix, str(ROOT / "uhrmat" / "__init__.py")]
+    result = _probe("-X", "utf8", "-W", "error::BytesWarning", "-X", "dev", path=str(tmp_path / "mine"), cwd=tmp_path)
+    assert result[0] == "1" and "error::BytesWarning" in result[1] + result[2] and "True" in result
+    assert result[-2:] == [sys.prefix, str(ROOT / "uhrmat" / "__init__.py")]
 
 
 def test_a_module_of_the_current_folder_is_not_found(tmp_path: Path) -> None:
@@ -188,8 +188,8 @@ def test_a_fork_of_a_process_with_a_pipeline_is_refused() -> None:
     assert _matte(matter) == "(16, 16)"
     for given in (matter, None):
         assert (
-            "forked from one that had made a MattingPipeline" in (told := _in_child("fork", given))
-            and "'spawn'" in told
+            "forked from one that had made a MattingPipeline" in (text := _in_child("fork", given))
+            and "'spawn'" in text
         )
 
 
@@ -245,7 +245,7 @@ while (request := worker._receive(sys.stdin.buffer)) is not None:
 def test_one_problem_may_end_two_processes_and_the_next_one_has_a_new_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, once: bool
 ) -> None:
-    """Dying while it is asked: with the problem put again where it helps, with a clear error where it does not."""
+    """Dying during a call: with the problem sent again where it helps, with a clear error where it does not."""
     flag, begun = tmp_path / "die", []
 
     def start() -> subprocess.Popen[bytes]:

@@ -158,12 +158,12 @@ def test_the_device_of_a_window_is_the_current_one_while_it_is_refined(monkeypat
 
 
 def test_current_devices_are_set_for_cuda_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[torch.device] = []
-    monkeypatch.setattr(torch.cuda, "device", lambda device: asked.append(device) or nullcontext())
+    calls: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "device", lambda device: calls.append(device) or nullcontext())
     for name in ("cuda:1", "cpu", "mps", "cuda"):
         with devices.on_device(name):
             pass
-    assert asked == [torch.device("cuda:1"), torch.device("cuda")]
+    assert calls == [torch.device("cuda:1"), torch.device("cuda")]
 
 
 @pytest.mark.parametrize(
@@ -179,5 +179,5 @@ def test_current_devices_are_set_for_cuda_alone(monkeypatch: pytest.MonkeyPatch)
     ],
 )
 def test_the_cure_names_driver_and_command(cuda: str | None, driver: str, says: tuple[str, ...]) -> None:
-    told = gpu_cure(cuda, driver)
-    assert all(word in told for word in says)
+    text = gpu_cure(cuda, driver)
+    assert all(word in text for word in says)

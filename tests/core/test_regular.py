@@ -73,20 +73,20 @@ READERS: list[Callable[[Path], object]] = [
 
 @pytest.mark.parametrize("reader", READERS)
 def test_nothing_waits_for_what_is_no_file(special: Path, reader: Callable[[Path], object]) -> None:
-    found: list[BaseException] = []
+    result: list[BaseException] = []
 
     def read() -> None:
         try:
             reader(special)
         except BaseException as error:
-            found.append(error)
+            result.append(error)
 
     thread = threading.Thread(target=read, daemon=True)
     thread.start()
     thread.join(20)
     assert not thread.is_alive(), "it waits"
-    assert isinstance(found[0], UhrmatError)
-    assert any(f"is {kind}, and only files are read" in str(found[0]) for kind in ("a pipe", "a device", "a socket"))
+    assert isinstance(result[0], UhrmatError)
+    assert any(f"is {kind}, and only files are read" in str(result[0]) for kind in ("a pipe", "a device", "a socket"))
 
 
 def test_a_recipe_may_not_be_a_pipe(tmp_path: Path) -> None:

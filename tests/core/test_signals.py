@@ -21,12 +21,12 @@ def stuck():
     time.sleep(300)
 def batch():
     threading.Thread(target=stuck).start()
-    with stop_on_signal() as asked:
+    with stop_on_signal() as stop:
         try:
             print("ready", flush=True)
-            while not asked.value:
+            while not stop.value:
                 time.sleep(0.01)
-            print("asked", flush=True)
+            print("stopping", flush=True)
             time.sleep(300)
         finally:
             print("cleaned up", flush=True)
@@ -36,7 +36,7 @@ def image():
         print("ready", flush=True)
         time.sleep(300)
     finally:
-        print("asked", flush=True)
+        print("stopping", flush=True)
         time.sleep(300)
 def command():
     try:
@@ -56,7 +56,7 @@ def test_the_second_signal_ends_it(name: str, first: int, second: int) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.send_signal(first)
-        assert process.stdout.readline() == "asked\n"
+        assert process.stdout.readline() == "stopping\n"
         process.send_signal(second)
         assert process.wait(60) == 130  # its threads sleep for 300 s
         rest = process.stdout.read()
@@ -78,8 +78,8 @@ def test_a_thread_of_another_program_may_run_a_batch() -> None:
     seen: list[bool] = []
 
     def run() -> None:
-        with stop_on_signal() as asked:
-            seen.append(asked.value)
+        with stop_on_signal() as calls:
+            seen.append(calls.value)
 
     before = signal.getsignal(signal.SIGTERM)
     thread = threading.Thread(target=run)
@@ -90,10 +90,10 @@ def test_a_thread_of_another_program_may_run_a_batch() -> None:
 
 def test_handlers_are_as_before_afterwards() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with stop_on_signal() as asked:
+    with stop_on_signal() as calls:
         signal.raise_signal(signal.SIGTERM)
         time.sleep(0)
-        assert asked.value
+        assert calls.value
     assert signal.getsignal(signal.SIGTERM) is before
 
 

@@ -218,8 +218,8 @@ def test_two_sets_at_once_do_not_mix(tmp_path: Path) -> None:
                         path.write_text(text)
             except OutputError as error:
                 failed.append(error)
-            found = set(contents_of_set(tmp_path))
-            assert found <= set("abcdefgh")
+            result = set(contents_of_set(tmp_path))
+            assert result <= set("abcdefgh")
 
     threads = [threading.Thread(target=work, args=(text,)) for text in "abcdefgh"]
     for thread in threads:

@@ -32,40 +32,40 @@ def scene(height: int = 150, width: int = 170, seed: int = 0) -> tuple[np.ndarra
     return (a * fore + (1 - a) * back).astype(np.float32), alpha, fore
 
 
-def band_error(found: np.ndarray, truth: np.ndarray, alpha: np.ndarray) -> float:
+def band_error(result: np.ndarray, truth: np.ndarray, alpha: np.ndarray) -> float:
     band = (alpha > 0) & (alpha < 1)
-    return float((np.abs(found - truth).mean(2) * alpha)[band].mean())
+    return float((np.abs(result - truth).mean(2) * alpha)[band].mean())
 
 
 @pytest.mark.parametrize(("dtype", "top"), [("uint8", 255), ("uint16", 65535), ("float32", 1)])
 def test_every_depth_comes_back_solid_exact_and_without_spill(dtype: str, top: int) -> None:
     image, alpha, fore = scene()
     pixels = (np.rint(image * top) if top > 1 else image).astype(dtype)
-    found = estimate_foreground(pixels, alpha)
-    assert found.dtype == pixels.dtype and found.shape == pixels.shape
-    assert np.array_equal(found[alpha == 1], pixels[alpha == 1])
-    assert band_error(found / top, fore, alpha) < 0.25 * band_error(image, fore, alpha)
+    result = estimate_foreground(pixels, alpha)
+    assert result.dtype == pixels.dtype and result.shape == pixels.shape
+    assert np.array_equal(result[alpha == 1], pixels[alpha == 1])
+    assert band_error(result / top, fore, alpha) < 0.25 * band_error(image, fore, alpha)
 
 
 def test_transparent_pixels_carry_the_foreground_near_the_band_and_nothing_elsewhere() -> None:
     image, alpha, _ = scene()
-    found = estimate_foreground(image, alpha, spread=5)
-    coloured = found.any(2) & (alpha == 0)
-    assert coloured.any() and np.all(found[coloured][:, 0] > found[coloured][:, 2])  # orange, not blue
+    result = estimate_foreground(image, alpha, spread=5)
+    coloured = result.any(2) & (alpha == 0)
+    assert coloured.any() and np.all(result[coloured][:, 0] > result[coloured][:, 2])  # orange, not blue
     rows, columns = np.nonzero(coloured)
     soft = np.argwhere((alpha > 0) & (alpha < 1))
     reach = [np.abs(soft - point).max(1).min() for point in np.stack([rows, columns], 1)[::17]]
     assert 0 < max(reach) <= 5
-    assert not found[0, 0].any()
+    assert not result[0, 0].any()
 
 
 def test_active_pixels_get_a_colour_too() -> None:
     image, alpha, _ = scene()
     active = np.zeros(alpha.shape, bool)
     active[:20, :20] = True
-    found = estimate_foreground(image, alpha, active)
-    assert found[:20, :20].any(2).all() and not found[:20, -20:].any()
-    assert np.array_equal(found[40:], estimate_foreground(image, alpha)[40:])
+    result = estimate_foreground(image, alpha, active)
+    assert result[:20, :20].any(2).all() and not result[:20, -20:].any()
+    assert np.array_equal(result[40:], estimate_foreground(image, alpha)[40:])
 
 
 SMALL = ForegroundParams(whole_pixels=1000)
@@ -106,8 +106,8 @@ def test_highlights_above_one_survive() -> None:
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (3, 2)])
 def test_tiny_and_uniform_pictures(shape: tuple[int, int], value: float) -> None:
     pixels = np.full((*shape, 3), 77, np.uint8)
-    found = estimate_foreground(pixels, np.full(shape, value, np.float32))
-    assert np.all(found == (0 if value == 0 else 77))
+    result = estimate_foreground(pixels, np.full(shape, value, np.float32))
+    assert np.all(result == (0 if value == 0 else 77))
 
 
 def test_views_are_read_and_not_changed() -> None:

@@ -219,23 +219,23 @@ def _perturb(value: int) -> None:
 def outcome(path: Path, read: Callable[[Path], np.ndarray] | None = None) -> str:
     """`read`, `refused`, `unread pixels`, or what was raised that is no UhrmatError. read: gives the samples."""
     load = read or (lambda file: read_picture(file, LIMIT).pixels)
-    found = []
+    result = []
     for value in FILLS:
         with filled(value):
             try:
-                found.append(load(path).tobytes())
+                result.append(load(path).tobytes())
             except UhrmatError as error:
-                found.append(type(error).__name__.encode())
+                result.append(type(error).__name__.encode())
             except Exception as error:
                 return f"{type(error).__name__}: {str(error)[:80]}"
-    if found[0] != found[1]:
+    if result[0] != result[1]:
         return "unread pixels"
-    return "refused" if found[0] in (b"InputError", b"MemoryBudgetError") else "read"
+    return "refused" if result[0] in (b"InputError", b"MemoryBudgetError") else "read"
 
 
 def run(kind: str, count: int, seed: int, keep: Path | None) -> Counter[str]:
     """Outcomes of `count` damaged files of a format. keep: a folder for those that are neither read nor refused."""
-    rng, sound, found = random.Random(f"{kind}{seed}"), seeds()[kind], Counter[str]()
+    rng, sound, result = random.Random(f"{kind}{seed}"), seeds()[kind], Counter[str]()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, f"damaged.{kind}")
         for number in range(count):
@@ -246,10 +246,10 @@ def run(kind: str, count: int, seed: int, keep: Path | None) -> Counter[str]:
             begun = time.process_time()
             what = outcome(path)
             what = what if time.process_time() - begun < _SLOW else f"{what}, slowly"
-            found[what] += 1
+            result[what] += 1
             if keep is not None and what not in ("read", "refused"):
                 (keep / f"{number}.{kind}").write_bytes(data)
-    return found
+    return result
 
 
 def main() -> int:
@@ -265,10 +265,10 @@ def main() -> int:
         given.keep.mkdir(parents=True, exist_ok=True)
     wrong = 0
     for kind in given.format or seeds():
-        found = run(kind, given.count, given.seed, given.keep)
-        bad = {what: number for what, number in found.items() if what not in ("read", "refused")}
+        result = run(kind, given.count, given.seed, given.keep)
+        bad = {what: number for what, number in result.items() if what not in ("read", "refused")}
         wrong += sum(bad.values())
-        print(f"{kind}: {found['read']} read, {found['refused']} refused, {bad or 'none wrong'}", flush=True)
+        print(f"{kind}: {result['read']} read, {result['refused']} refused, {bad or 'none wrong'}", flush=True)
     return 1 if wrong else 0
 
 

@@ -37,7 +37,7 @@ class Target:
 def pictures() -> dict[str, bytes]:
     """Small pictures in every format and depth that is read."""
     pixels = np.random.default_rng(1).integers(0, 256, (12, 16, 3), dtype=np.uint8)
-    found = {}
+    result = {}
     for name, options in {
         "a.png": {},
         "a.jpg": {},
@@ -49,16 +49,16 @@ def pictures() -> dict[str, bytes]:
         Image.fromarray(pixels).save(
             buffer, {".jpg": "JPEG", ".tif": "TIFF"}.get(name[1:], name[2:].upper()), **options
         )
-        found[name] = buffer.getvalue()
+        result[name] = buffer.getvalue()
     buffer = io.BytesIO()
     Image.fromarray(pixels[..., 0]).convert("P").save(buffer, "PNG")
-    found["p.png"] = buffer.getvalue()
-    found["w.png"] = cv2.imencode(".png", pixels.astype(np.uint16) * 257)[1].tobytes()
+    result["p.png"] = buffer.getvalue()
+    result["w.png"] = cv2.imencode(".png", pixels.astype(np.uint16) * 257)[1].tobytes()
     for name, kind in (("w.tif", np.uint16), ("f.tif", np.float32)):
         buffer = io.BytesIO()
         tifffile.imwrite(buffer, pixels.astype(kind), photometric="rgb", tile=(16, 16))
-        found[name] = buffer.getvalue()
-    return found | {"a.exr": _exr(pixels)}
+        result[name] = buffer.getvalue()
+    return result | {"a.exr": _exr(pixels)}
 
 
 def _exr(pixels: np.ndarray) -> bytes:
@@ -76,12 +76,12 @@ def _exr(pixels: np.ndarray) -> bytes:
 def trimaps() -> dict[str, bytes]:
     """Grey pictures of three values, of 1, 8 and 16 bits."""
     grey = np.repeat(np.array([[0, 128, 255]], np.uint8), 12, 0).repeat(5, 1)
-    found = {"w.png": cv2.imencode(".png", grey.astype(np.uint16) * 257)[1].tobytes()}
+    result = {"w.png": cv2.imencode(".png", grey.astype(np.uint16) * 257)[1].tobytes()}
     for name, image in (("g.png", Image.fromarray(grey)), ("b.png", Image.fromarray(grey).convert("1"))):
         buffer = io.BytesIO()
         image.save(buffer, "PNG")
-        found[name] = buffer.getvalue()
-    return found
+        result[name] = buffer.getvalue()
+    return result
 
 
 def clips() -> dict[str, bytes]:
@@ -90,7 +90,7 @@ def clips() -> dict[str, bytes]:
 
     import av
 
-    found = {}
+    result = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, codec, pixel in (
             ("a.mkv", "ffv1", "bgr0"), ("a.mov", "prores_ks", "yuv422p10le"), ("a.mp4", "mpeg4", "yuv420p"),
@@ -103,8 +103,8 @@ def clips() -> dict[str, bytes]:
                     frame = av.VideoFrame.from_ndarray(np.full((16, 32, 3), shade, np.uint8), "rgb24")
                     container.mux(stream.encode(frame))  # type: ignore[union-attr]
                 container.mux(stream.encode(None))  # type: ignore[union-attr]
-            found[name] = Path(folder, name).read_bytes()
-    return found
+            result[name] = Path(folder, name).read_bytes()
+    return result
 
 
 def tensors() -> dict[str, bytes]:

@@ -18,9 +18,9 @@ from .pictures import outcome, run, seeds
 
 @pytest.mark.parametrize("kind", sorted(seeds()))
 def test_damaged_pictures_are_read_or_refused(kind: str, tmp_path: Path) -> None:
-    found = run(kind, 60, 1, tmp_path)
-    assert set(found) <= {"read", "refused"}, f"{found}: see {tmp_path}"
-    assert found["read"] > 3 and found["refused"] > 3, "files are damaged too much, or too little"
+    result = run(kind, 60, 1, tmp_path)
+    assert set(result) <= {"read", "refused"}, f"{result}: see {tmp_path}"
+    assert result["read"] > 3 and result["refused"] > 3, "files are damaged too much, or too little"
 
 
 @pytest.mark.parametrize("kind", sorted(seeds()))

@@ -61,8 +61,8 @@ def test_what_marks_nothing_is_refused(tmp_path: Path, case: str) -> None:
 @pytest.mark.parametrize("case", [case for case, (_, _, says) in MARKS_NOTHING.items() if "labels" not in says])
 def test_in_a_clip_it_is_a_note(case: str) -> None:
     kind, values, says = MARKS_NOTHING[case]
-    found = read_hints(SIZE, strict=False, **{kind: values})
-    assert any(f"the {kind} " in warning and says in warning for warning in found.warnings)
+    result = read_hints(SIZE, strict=False, **{kind: values})
+    assert any(f"the {kind} " in warning and says in warning for warning in result.warnings)
 
 
 @pytest.mark.parametrize(
@@ -104,17 +104,17 @@ CODINGS: list[Any] = [np.bool_, np.uint8, np.uint16, np.int8, np.int64, np.float
 
 @pytest.mark.parametrize("dtype", CODINGS)
 def test_a_binary_mask_means_the_same_in_every_type(dtype: Any) -> None:
-    wanted, found = read_hints(SIZE, mask=SUBJECT > 0), read_hints(SIZE, mask=SUBJECT.astype(dtype))
-    assert same(wanted, found)
+    wanted, result = read_hints(SIZE, mask=SUBJECT > 0), read_hints(SIZE, mask=SUBJECT.astype(dtype))
+    assert same(wanted, result)
 
 
 @pytest.mark.parametrize("levels", [(7, 248), (0, 255), (0, 3), (0, 1), (25, 231)])
 def test_a_mask_means_the_same_as_array_and_file(tmp_path: Path, levels: tuple[int, int]) -> None:
     values = np.array(levels, np.uint8)[SUBJECT]
     cv2.imwrite(str(tmp_path / "m.png"), values)
-    found = [read_hints(SIZE, mask=source) for source in (values, tmp_path / "m.png", SUBJECT > 0)]
-    assert same(found[0], found[1]) and same(found[0], found[2])
-    assert set(np.unique(found[0].trimap)) == {0, 128, 255}
+    result = [read_hints(SIZE, mask=source) for source in (values, tmp_path / "m.png", SUBJECT > 0)]
+    assert same(result[0], result[1]) and same(result[0], result[2])
+    assert set(np.unique(result[0].trimap)) == {0, 128, 255}
 
 
 def same(a: Hints, b: Hints) -> bool:

@@ -31,10 +31,10 @@ def entry(name: str, data: bytes = WEIGHTS, **changes: object) -> CatalogEntry:
 def known(monkeypatch: pytest.MonkeyPatch) -> tuple[CatalogEntry, ...]:
     """The catalogue during a test: `net`, `gpl` (the same under another licence) and `far` (not on the Hub)."""
     far = entry("far", b"far" * 9, source="elsewhere", home="example.org/releases", repo="", revision="")
-    found = (entry("net"), entry("gpl", licence="GPL-3.0", commercial=False), far)
-    monkeypatch.setattr(locate, "catalog_entries", lambda: found)
-    monkeypatch.setattr(locate, "find_entry", lambda name: next((e for e in found if e.name == name), None))
-    return found
+    result = (entry("net"), entry("gpl", licence="GPL-3.0", commercial=False), far)
+    monkeypatch.setattr(locate, "catalog_entries", lambda: result)
+    monkeypatch.setattr(locate, "find_entry", lambda name: next((e for e in result if e.name == name), None))
+    return result
 
 
 @pytest.fixture
@@ -57,8 +57,8 @@ def offline_world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def hub(offline_world: Path, known: tuple[CatalogEntry, ...], monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """The Hub with `org/net`: weights, a configuration and a pickle. It has no encryption, and may have tokens."""
     files = {"model.safetensors": WEIGHTS, "config.json": b'{"a": 1}', "evil.bin": b"pickle"}
-    with serving(Hub({"org/net": files})) as found:
-        monkeypatch.setenv("HF_ENDPOINT", found.url)
+    with serving(Hub({"org/net": files})) as result:
+        monkeypatch.setenv("HF_ENDPOINT", result.url)
         monkeypatch.setenv("UHRMAT_TOKEN_OVER_HTTP", "1")
         close_session()
-        yield found
+        yield result

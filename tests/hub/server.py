@@ -58,7 +58,7 @@ class Hub:
     uploads: dict[str, bytes] = field(default_factory=dict)
     commits: list[str] = field(default_factory=list)
 
-    def asked(self, method: str, part: str) -> list[Request]:
+    def requests_to(self, method: str, part: str) -> list[Request]:
         return [r for r in self.requests if r.method == method and part in r.path]
 
 
@@ -101,10 +101,10 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(hub.status, b"", {"X-Error-Code": hub.code} if hub.code else {})
         if path.startswith("/cdn/"):
             return self._cdn(path[5:])
-        if found := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
-            return self._resolve(*found.groups())
-        if found := re.fullmatch(r"/api/models/([^/]+/[^/]+)/revision/([^/]+)", path):
-            return self._info(*found.groups())
+        if result := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
+            return self._resolve(*result.groups())
+        if result := re.fullmatch(r"/api/models/([^/]+/[^/]+)/revision/([^/]+)", path):
+            return self._info(*result.groups())
         if self.command in ("POST", "PUT"):
             return self._write(path, body, token)
         return self._send(404)
@@ -167,8 +167,8 @@ class _Handler(BaseHTTPRequestHandler):
         return self._json({"id": repo, "sha": COMMIT, "siblings": files, "tags": [], "private": False})
 
     def _write(self, path: str, body: bytes, token: str | None) -> None:
-        if found := re.fullmatch(r"/upload/(\w+)", path):  # a signed address: it needs no token
-            self.hub.uploads[found[1]] = body
+        if result := re.fullmatch(r"/upload/(\w+)", path):  # a signed address: it needs no token
+            self.hub.uploads[result[1]] = body
             return self._send(200)
         if token is None:
             return self._send(401, b"", {"X-Error-Message": "Invalid credentials in Authorization header"})
@@ -181,13 +181,13 @@ class _Handler(BaseHTTPRequestHandler):
             return self._json({"url": f"{self.hub.url}/{repo}"})
         if path == "/api/validate-yaml":
             return self._json({"errors": [], "warnings": []})
-        if found := re.fullmatch(r"/([^/]+/[^/]+)\.git/info/lfs/objects/batch", path):
+        if result := re.fullmatch(r"/([^/]+/[^/]+)\.git/info/lfs/objects/batch", path):
             return self._json({"transfer": "basic", "objects": [self._object(o) for o in json.loads(body)["objects"]]})
-        found = re.fullmatch(r"/api/models/([^/]+/[^/]+)/(preupload|commit)/main", path)
-        assert found is not None, path
-        if found[1] not in self.hub.repos:
+        result = re.fullmatch(r"/api/models/([^/]+/[^/]+)/(preupload|commit)/main", path)
+        assert result is not None, path
+        if result[1] not in self.hub.repos:
             return self._send(404, b"", {"X-Error-Code": "RepoNotFound"})
-        return self._preupload(body) if found[2] == "preupload" else self._commit(found[1], body)
+        return self._preupload(body) if result[2] == "preupload" else self._commit(result[1], body)
 
     def _object(self, wanted: dict[str, Any]) -> dict[str, Any]:
         return {**wanted, "actions": {"upload": {"href": f"{self.hub.url}/upload/{wanted['oid']}"}}}

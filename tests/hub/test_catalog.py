@@ -20,10 +20,10 @@ ONE = GOOD[GOOD.index("[modnet]") : GOOD.index("[modnet-fp16]")]
 
 
 def test_every_entry_says_all_that_is_needed() -> None:
-    found = catalog_entries()
-    assert len({entry.name for entry in found}) == len(found) >= 15
-    assert len({entry.main.sha256 for entry in found}) == len(found)
-    for entry in found:
+    result = catalog_entries()
+    assert len({entry.name for entry in result}) == len(result) >= 15
+    assert len({entry.main.sha256 for entry in result}) == len(result)
+    for entry in result:
         assert entry.title and entry.licence and entry.data and entry.main.bytes > 1000
         assert entry.commercial != (entry.name in RESTRICTED)
         if entry.source == "hub":

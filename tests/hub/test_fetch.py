@@ -31,15 +31,15 @@ def test_the_first_run_downloads_and_the_second_needs_no_network(
     hub: Hub, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[str, int, int]] = []
-    found = resolve(name, progress=lambda *now: seen.append(now))
-    assert found.path.read_bytes() == WEIGHTS and found.verified
-    assert found.entry is not None and found.entry.name == "net"
+    result = resolve(name, progress=lambda *now: seen.append(now))
+    assert result.path.read_bytes() == WEIGHTS and result.verified
+    assert result.entry is not None and result.entry.name == "net"
     assert seen[0] == ("model.safetensors", 0, len(WEIGHTS)) and seen[-1][1] == len(WEIGHTS)
     assert len({done for _, done, _ in seen}) > 5
 
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     count = len(hub.requests)
-    assert resolve(name).path == found.path
+    assert resolve(name).path == result.path
     assert len(hub.requests) == count
 
 
@@ -63,7 +63,7 @@ def test_pulling_a_branch_asks_whether_it_moved(hub: Hub) -> None:
 def test_a_flipped_byte_is_refused_and_deleted(hub: Hub, offline_world: Path) -> None:
     hub.flip = True
     for name in ("net", "org/net"):
-        assert "SHA-256" in (said := failure(name)) and "deleted" in said
+        assert "SHA-256" in (text := failure(name)) and "deleted" in text
     assert not [p for p in offline_world.rglob("*") if p.is_file() and p.stat().st_size == len(WEIGHTS)]
     hub.flip = False
     assert resolve("net").path.read_bytes() == WEIGHTS
@@ -79,13 +79,13 @@ def test_a_file_that_went_bad_in_the_cache_is_refused_and_deleted(hub: Hub) -> N
 def test_another_file_is_refused_before_it_is_fetched(hub: Hub) -> None:
     hub.repos["org/net"]["model.safetensors"] = WEIGHTS + b"more"
     assert "announces another" in failure()
-    assert not hub.asked("GET", "/cdn/")
+    assert not hub.requests_to("GET", "/cdn/")
 
 
 def test_a_cut_connection_resumes_where_it_broke(hub: Hub) -> None:
     hub.cuts, hub.cut_at = 1, 7500
     assert resolve("net").path.read_bytes() == WEIGHTS
-    first, second = hub.asked("GET", "/cdn/")
+    first, second = hub.requests_to("GET", "/cdn/")
     assert first.range is None and second.range == "bytes=7000-"
 
 
@@ -105,19 +105,19 @@ def test_a_cut_connection_resumes_where_it_broke(hub: Hub) -> None:
 )
 def test_every_refusal_is_one_sentence_with_its_cure(hub: Hub, status: int, code: str, says: str, cure: str) -> None:
     hub.status, hub.code = status, code
-    said = failure()
-    assert says in said and cure in said and "\n" not in said
+    text = failure()
+    assert says in text and cure in text and "\n" not in text
     assert len(hub.requests) == 1
 
 
 def test_no_network_at_all(offline_world: Path, known: object) -> None:
-    assert "cannot be reached" in (said := failure()) and "give its path" in said
+    assert "cannot be reached" in (text := failure()) and "give its path" in text
 
 
 def test_no_answer_in_time(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_ETAG_TIMEOUT", 0.2)
     hub.delay = 1
-    assert "in time" in (said := failure()) and "HF_HUB_ETAG_TIMEOUT" in said
+    assert "in time" in (text := failure()) and "HF_HUB_ETAG_TIMEOUT" in text
 
 
 def test_some_other_web_server(hub: Hub) -> None:
@@ -160,8 +160,8 @@ def test_offline_by_wish(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_token_goes_to_the_hub_and_not_to_the_cdn(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     resolve("net")
-    assert {r.token for r in hub.asked("HEAD", "/resolve/")} == {TOKEN}
-    assert {r.token for r in hub.asked("GET", "/cdn/")} == {None}
+    assert {r.token for r in hub.requests_to("HEAD", "/resolve/")} == {TOKEN}
+    assert {r.token for r in hub.requests_to("GET", "/cdn/")} == {None}
 
 
 @contextmanager
@@ -189,7 +189,7 @@ def test_a_read_only_cache(hub: Hub, offline_world: Path) -> None:
     hub.repos["org/other"] = {"a.onnx": b"onnx"}
     with read_only(offline_world):
         assert resolve("net").path == path
-        assert "cannot be written" in (said := failure("org/other:a.onnx")) and "HF_HUB_CACHE" in said
+        assert "cannot be written" in (text := failure("org/other:a.onnx")) and "HF_HUB_CACHE" in text
     path.resolve().write_bytes(b"bad")
     with read_only(offline_world):
         assert "deleted" not in failure()
@@ -206,8 +206,8 @@ def test_what_is_not_on_the_hub_is_known_when_brought(hub: Hub, tmp_path: Path) 
     assert "example.org/releases" in failure("far")
     path = tmp_path / "brought.onnx"
     path.write_bytes(b"far" * 9)
-    found = resolve(path)
-    assert found.entry is not None and found.entry.name == "far" and found.verified
+    result = resolve(path)
+    assert result.entry is not None and result.entry.name == "far" and result.verified
     path.write_bytes(b"FAR" * 9)
     assert resolve(path).entry is None
 

@@ -44,7 +44,7 @@ def test_a_link_that_leaves_the_cache_is_not_followed_when_deleting(hub: Hub, tm
     precious.write_bytes(WEIGHTS[:-1] + b"x")
     path.unlink()
     path.symlink_to(precious)
-    assert "the link to it was deleted" in (told := failure("net")) and str(precious) in told
+    assert "the link to it was deleted" in (text := failure("net")) and str(precious) in text
     assert precious.exists() and not path.is_symlink()
 
 
@@ -137,11 +137,11 @@ def test_uploading_over_an_open_line_is_refused(hub: Hub, tmp_path: Path, monkey
 def test_files_that_nobody_knows_have_a_largest_size(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     hub.repos["org/other"] = {"a.onnx": b"o" * 5000}
     hub.huge = 10**15
-    assert "1e+06 GB" in (told := failure("org/other:a.onnx")) and "UHRMAT_MAX_DOWNLOAD" in told
+    assert "1e+06 GB" in (text := failure("org/other:a.onnx")) and "UHRMAT_MAX_DOWNLOAD" in text
     hub.huge = 0
     monkeypatch.setenv("UHRMAT_MAX_DOWNLOAD", "4kB")
     assert "at most 4 kB" in failure("org/other:a.onnx")
-    assert not hub.asked("GET", "/cdn/")
+    assert not hub.requests_to("GET", "/cdn/")
     monkeypatch.setenv("UHRMAT_MAX_DOWNLOAD", "5kB")
     assert resolve("org/other:a.onnx").path.stat().st_size == 5000
 
@@ -169,7 +169,7 @@ def test_sizes_that_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_names_from_the_hub_that_leave_the_repository(hub: Hub, path: str) -> None:
     hub.repos["org/trap"] = {path: WEIGHTS}
     assert "no place inside the repository" in failure("org/trap")
-    assert not hub.asked("GET", "/cdn/") and not hub.asked("HEAD", "resolve")
+    assert not hub.requests_to("GET", "/cdn/") and not hub.asked("HEAD", "resolve")
 
 
 def test_the_hub_is_asked_once_the_user_has_agreed(

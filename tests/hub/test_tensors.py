@@ -104,9 +104,9 @@ def test_weights_of_another_network_are_refused_by_name(tmp_path: Path) -> None:
         load_into(net, {"weight": torch.zeros(3, 3)}, path, "a line", "uhrmat train line")
     assert "uhrmat train line" in refused.value.hint
     half = {name: value.half() for name, value in torch.nn.Linear(2, 1).state_dict().items()}
-    found = load_into(net, half, path, "a line", "")
-    assert not found.training and found.weight.dtype == torch.float32
-    assert torch.equal(found.weight, half["weight"].float())
+    result = load_into(net, half, path, "a line", "")
+    assert not result.training and result.weight.dtype == torch.float32
+    assert torch.equal(result.weight, half["weight"].float())
 
 
 @pytest.mark.parametrize("metadata", [{}, {INPUT_VERSION_KEY: "1"}, {"size": "base"}])

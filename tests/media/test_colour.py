@@ -47,12 +47,12 @@ def png(path: Path, *before: tuple[bytes, bytes], colour_type: int = 2, bits: in
 
 
 def chunks_of(path: Path) -> dict[bytes, bytes]:
-    data, found, position = path.read_bytes(), {}, len(SIGNATURE)
+    data, result, position = path.read_bytes(), {}, len(SIGNATURE)
     while position < len(data):
         length, kind = struct.unpack_from(">I4s", data, position)
-        found.setdefault(kind, data[position + 8 : position + 8 + length])
+        result.setdefault(kind, data[position + 8 : position + 8 + length])
         position += 12 + length
-    return found
+    return result
 
 
 GAMMA_ONE, GAMMA_SRGB = struct.pack(">I", 100000), struct.pack(">I", 45455)
@@ -100,9 +100,9 @@ def test_png_chunks_go_into_the_pngs_made_of_it(tmp_path: Path, name: str) -> No
     write_rgb(tmp_path / "rgb.png", picture.pixels, picture.info)
     write_rgba(tmp_path / "rgba.png", picture.pixels, np.ones((9, 12), np.float32), picture.info)
     for made in ("rgb.png", "rgba.png"):
-        found = chunks_of(tmp_path / made)
-        assert [(kind, found[kind]) for kind, _ in before] == list(before)
-        assert b"iCCP" not in found
+        result = chunks_of(tmp_path / made)
+        assert [(kind, result[kind]) for kind, _ in before] == list(before)
+        assert b"iCCP" not in result
         assert read_info(tmp_path / made).icc == picture.info.icc
     for suffix in (".tif", ".jpg", ".webp"):
         write_rgb(tmp_path / f"a{suffix}", picture.pixels, picture.info)
@@ -178,10 +178,10 @@ def window(left: int, top: int, right: int, bottom: int) -> tuple[np.ndarray, np
 
 def header_of(path: Path) -> dict[str, Any]:
     with OpenEXR.File(str(path), header_only=True) as file:
-        found = dict(file.header())
+        result = dict(file.header())
     for name in ("dataWindow", "displayWindow"):
-        found[name] = tuple(int(n) for corner in found[name] for n in corner)
-    return found
+        result[name] = tuple(int(n) for corner in result[name] for n in corner)
+    return result
 
 
 @pytest.mark.parametrize("chromaticities", [ACES, P3, None])
@@ -197,10 +197,10 @@ def test_exr_meaning_goes_into_the_exr_made_of_it(
     write_rgba(tmp_path / "rgba.exr", picture.pixels, alpha, picture.info)
     write_alpha(tmp_path / "alpha.exr", alpha, "exr", info=picture.info)
     for name in ("rgb", "rgba", "alpha"):
-        found = header_of(tmp_path / f"{name}.exr")
-        assert found["pixelAspectRatio"] == aspect
+        result = header_of(tmp_path / f"{name}.exr")
+        assert result["pixelAspectRatio"] == aspect
         if name != "alpha":
-            given = found.get("chromaticities")
+            given = result.get("chromaticities")
             assert given is None if chromaticities is None else given == pytest.approx(chromaticities, abs=1e-5)
             assert np.array_equal(read_picture(tmp_path / f"{name}.exr").pixels, pixels)
 
@@ -242,8 +242,8 @@ def test_overscan_is_kept_from_exr_to_exr(
     write_rgba(tmp_path / "b.exr", whole.pixels, alpha, whole.info, keep_hidden=True)
     write_alpha(tmp_path / "alpha.exr", alpha, "exr", info=whole.info)
     for name in ("b.exr", "alpha.exr"):
-        found = header_of(tmp_path / name)
-        assert (found["dataWindow"], found["displayWindow"]) == (union, display)
+        result = header_of(tmp_path / name)
+        assert (result["dataWindow"], result["displayWindow"]) == (union, display)
     write_rgb(tmp_path / "b.png", whole.pixels, whole.info)
     write_alpha(tmp_path / "alpha.tif", alpha, "tiff", info=whole.info)
     for name in ("b.png", "alpha.tif"):

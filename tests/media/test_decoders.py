@@ -184,9 +184,9 @@ def test_a_cut_jpeg_is_refused_whatever_lies_in_it(
 def test_sound_jpeg_in_any_dress_is_read(tmp_path: Path, dress: tuple[str, Callable[[bytes], bytes]]) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(dress[1](jpeg()))
-    found = read_picture(path)
-    assert np.array_equal(found.pixels[..., ::-1], cv2.imread(str(path), cv2.IMREAD_COLOR))
-    assert found.info.notes == ()
+    result = read_picture(path)
+    assert np.array_equal(result.pixels[..., ::-1], cv2.imread(str(path), cv2.IMREAD_COLOR))
+    assert result.info.notes == ()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere libjpeg's lines are not captured")
@@ -261,17 +261,17 @@ def raw_bytes(rows: np.ndarray, bits: int) -> bytes:
 @pytest.mark.parametrize("case", BOMBS)
 @pytest.mark.parametrize("read", [read_info, read_picture], ids=lambda f: f.__name__)
 def test_bombs_are_refused_from_their_header(tmp_path: Path, case: str, read: Callable[[Path], object]) -> None:
-    name, make, said = BOMBS[case]
+    name, make, text = BOMBS[case]
     (tmp_path / name).write_bytes(make())
     with pytest.raises(InputError) as caught:
         read(tmp_path / name)
-    assert said in str(caught.value) and name in str(caught.value)
+    assert text in str(caught.value) and name in str(caught.value)
 
 
 def test_a_png_wider_than_libpng_reads(tmp_path: Path) -> None:
     rows = np.arange(1_000_003, dtype=np.uint32).astype(np.uint8)[None].repeat(2, axis=0)
-    found = read_picture(raw_png(tmp_path / "a.png", rows, 0, 8))
-    assert np.array_equal(found.pixels[..., 1], rows)
+    result = read_picture(raw_png(tmp_path / "a.png", rows, 0, 8))
+    assert np.array_equal(result.pixels[..., 1], rows)
 
 
 @pytest.mark.parametrize(
@@ -311,7 +311,7 @@ def test_strips_of_a_large_picture_join(tmp_path: Path, mode: str) -> None:
     if mode in ("RGBA", "LA"):
         image.putalpha(Image.fromarray(gradient(700, 9)[..., 2]))
     image.save(tmp_path / "a.png")
-    found = read_picture(tmp_path / "a.png")
-    assert np.array_equal(found.pixels, np.asarray(image.convert("RGB")))
+    result = read_picture(tmp_path / "a.png")
+    assert np.array_equal(result.pixels, np.asarray(image.convert("RGB")))
     if mode in ("RGBA", "LA"):
-        assert np.array_equal(found.alpha, gradient(700, 9)[..., 2])
+        assert np.array_equal(result.alpha, gradient(700, 9)[..., 2])

@@ -89,11 +89,11 @@ def test_the_camera_s_block_is_what_it_should_be(order: str) -> None:
 @pytest.mark.parametrize("keep", [False, True])
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_pictures_and_blocks_never_go_along(order: str, keep: bool) -> None:
-    found = clean_exif(camera_exif(order), keep)
-    assert found is not None
+    result = clean_exif(camera_exif(order), keep)
+    assert result is not None
     for secret in (b"\xff\xd8\xff", b"MAKER NOTE", b"SN-MAKER", b"IPTC", b"device"):
-        assert secret not in found
-    assert not opened(found).get_ifd(-1)
+        assert secret not in result
+    assert not opened(result).get_ifd(-1)
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -143,9 +143,9 @@ def test_damage_makes_no_error_and_no_leak(cut: int, changes: list[tuple[int, in
     for place, value in changes:
         if place < len(blob):
             blob[place] = value
-    found = clean_exif(bytes(blob))
-    assert found is None or clean_exif(found) == found
-    assert thumbnail() not in (found or b"")
+    result = clean_exif(bytes(blob))
+    assert result is None or clean_exif(result) == result
+    assert thumbnail() not in (result or b"")
 
 
 @pytest.mark.parametrize("suffix", [".png", ".webp", ".jpg"])

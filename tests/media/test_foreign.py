@@ -51,11 +51,11 @@ HEADS = {
 
 @pytest.mark.parametrize("case", HEADS)
 def test_named_by_its_contents(tmp_path: Path, case: str) -> None:
-    name, data, said = HEADS[case]
+    name, data, text = HEADS[case]
     (tmp_path / name).write_bytes(data)
     with pytest.raises(InputError) as caught:
         read_info(tmp_path / name)
-    assert said in caught.value.message and name in caught.value.message
+    assert text in caught.value.message and name in caught.value.message
     assert caught.value.hint.endswith(".")
 
 
@@ -73,13 +73,13 @@ def test_clips_are_sent_to_video(tmp_path: Path, suffix: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("suffix", "said"), [("gif", "a GIF"), ("bmp", "a BMP"), ("jp2", "a JPEG 2000"), ("avif", "an AVIF")]
+    ("suffix", "text"), [("gif", "a GIF"), ("bmp", "a BMP"), ("jp2", "a JPEG 2000"), ("avif", "an AVIF")]
 )
-def test_what_pillow_writes(tmp_path: Path, suffix: str, said: str) -> None:
+def test_what_pillow_writes(tmp_path: Path, suffix: str, text: str) -> None:
     try:
         Image.fromarray(gradient(20, 30)).save(tmp_path / f"a.{suffix}")
     except (OSError, KeyError):
         pytest.skip(f"this Pillow writes no {suffix}")
     (tmp_path / f"a.{suffix}").rename(tmp_path / "a.png")
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=text):
         read_picture(tmp_path / "a.png")

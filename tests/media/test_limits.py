@@ -61,8 +61,8 @@ def test_an_inner_block_without_a_limit_keeps_the_outer_one(held: None) -> None:
 
 def test_a_thread_reads_within_its_callers_limit(held: None) -> None:
     with ThreadPoolExecutor(1) as pool, memory_limit(2000):
-        asked = pool.submit(copy_context().run, check_decode, Path("a.png"), 3000)
-        assert isinstance(asked.exception(), MemoryBudgetError)
+        calls = pool.submit(copy_context().run, check_decode, Path("a.png"), 3000)
+        assert isinstance(calls.exception(), MemoryBudgetError)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif"])

@@ -32,12 +32,12 @@ def before_plate(
     kind: str, noise: float = 0.0, shift: tuple[float, float] = (0, 0), gains: tuple[float, ...] = (1, 1, 1)
 ) -> Arrays:
     """Picture, plate and alpha at SHAPE. shift: of the plate, small pixels; gains: of the plate in linear light."""
-    found = scene(kind)
+    result = scene(kind)
     motion = np.float32([[1, 0, 2 * shift[0]], [0, 1, 2 * shift[1]]])
-    size = found.background.shape[1::-1]
-    plate = cv2.warpAffine(found.background, motion, size, borderMode=cv2.BORDER_REFLECT)
+    size = result.background.shape[1::-1]
+    plate = cv2.warpAffine(result.background, motion, size, borderMode=cv2.BORDER_REFLECT)
     plate = srgb_encode(srgb_decode(plate) * np.float32(gains))
-    return taken(found.image, noise, 1), taken(plate, noise, 2), area_average(found.alpha, SHAPE)
+    return taken(result.image, noise, 1), taken(plate, noise, 2), area_average(result.alpha, SHAPE)
 
 
 def before_screen(
@@ -47,12 +47,12 @@ def before_screen(
 
     uneven: how far the screen's light falls off; spill: share of the screen's colour added to the subject.
     """
-    found, axes = scene(kind), hue_axes(np.float32(colour))
-    plain = found.foreground - np.maximum(key_excess(found.foreground, axes), 0)[..., None] * pure_key_colour(axes)
-    height, width = found.alpha.shape
+    result, axes = scene(kind), hue_axes(np.float32(colour))
+    plain = result.foreground - np.maximum(key_excess(result.foreground, axes), 0)[..., None] * pure_key_colour(axes)
+    height, width = result.alpha.shape
     ys, xs = np.mgrid[:height, :width]
     light = 1 - uneven * (2 * (xs / width - 0.6) ** 2 + 2 * (ys / height - 0.4) ** 2 + 0.15 * np.sin(xs / 40))
     screen = np.clip(np.float32(colour) * light[..., None], 0, 1)
     lit = plain + spill * np.float32(colour)
-    image = found.alpha[..., None] * lit + (1 - found.alpha[..., None]) * screen
-    return taken(image, noise, 3), area_average(found.alpha, SHAPE), plain
+    image = result.alpha[..., None] * lit + (1 - result.alpha[..., None]) * screen
+    return taken(image, noise, 3), area_average(result.alpha, SHAPE), plain

@@ -57,15 +57,15 @@ def test_solving_in_the_bounding_box_changes_nothing() -> None:
 
 @pytest.mark.parametrize(("value", "alpha"), [(0, 0.0), (255, 1.0), (128, 0.5)])
 def test_a_trimap_of_one_kind_needs_no_solver(value: int, alpha: float) -> None:
-    found = AffinityPrior()(np.zeros((5, 7, 3), np.float32), LowResHints(np.full((5, 7), value, np.uint8)))
-    assert (found.alpha == alpha).all()
+    result = AffinityPrior()(np.zeros((5, 7, 3), np.float32), LowResHints(np.full((5, 7), value, np.uint8)))
+    assert (result.alpha == alpha).all()
 
 
 def test_without_foreground_the_closed_form_takes_the_unknown_region_for_background() -> None:
     trimap = np.zeros((6, 6), np.uint8)
     trimap[2:4, 2:4] = 128
-    found = AffinityPrior()(np.random.default_rng(0).random((6, 6, 3), np.float32), LowResHints(trimap))
-    assert (found.alpha == 0).all() and found.notes
+    result = AffinityPrior()(np.random.default_rng(0).random((6, 6, 3), np.float32), LowResHints(trimap))
+    assert (result.alpha == 0).all() and result.notes
 
 
 def test_a_failing_preconditioner_is_replaced(

@@ -99,11 +99,11 @@ def test_lace_without_any_known_foreground(exchanged: bool) -> None:
     image = np.random.default_rng(1).uniform(0, 0.02, (90, 90, 3)).astype(np.float32) + np.float32((0.2, 0.4, 0.3))
     image[bars] += np.float32((0.5, 0.1, 0.2))
     trimap = np.where((np.abs(rows - 45) < 35) & (np.abs(columns - 45) < 35), 128, 255 if exchanged else 0)
-    found = AffinityPrior("closed-form+knn")(image, LowResHints(trimap.astype(np.uint8)))
-    alpha = 1 - found.alpha if exchanged else found.alpha
+    result = AffinityPrior("closed-form+knn")(image, LowResHints(trimap.astype(np.uint8)))
+    alpha = 1 - result.alpha if exchanged else result.alpha
     assert alpha[bars].mean() > 0.8 and alpha[~bars].mean() < 0.1
-    assert found.alpha[trimap == 255].all() and not found.alpha[trimap == 0].any()
-    assert "background" in found.notes[0] if exchanged else "foreground" in found.notes[0]
+    assert result.alpha[trimap == 255].all() and not result.alpha[trimap == 0].any()
+    assert "background" in result.notes[0] if exchanged else "foreground" in result.notes[0]
 
 
 def test_a_part_of_no_known_colour_goes_to_the_subject() -> None:

@@ -75,10 +75,10 @@ OWN = networks.bundled_networks()[0]
 
 
 @pytest.mark.parametrize(
-    ("answers", "said"), [(["modnet"], "fetched from the Hub"), ([OWN], f"finds {networks.BUNDLED_NETWORKS[OWN]}")]
+    ("answers", "text"), [(["modnet"], "fetched from the Hub"), ([OWN], f"finds {networks.BUNDLED_NETWORKS[OWN]}")]
 )
 def test_without_hints_a_network_says_why_it_was_chosen(
-    monkeypatch: pytest.MonkeyPatch, answers: list[str], said: str
+    monkeypatch: pytest.MonkeyPatch, answers: list[str], text: str
 ) -> None:
     def network(name: str, *_rest: object) -> _Found:
         if name not in answers:
@@ -90,7 +90,7 @@ def test_without_hints_a_network_says_why_it_was_chosen(
     monkeypatch.setattr(networks, "is_cached", lambda entry: False)
     monkeypatch.setattr(networks.importlib.util, "find_spec", lambda name: object())
     method, choice = PriorRegistry().choose(frozenset())
-    assert choice.name == answers[0] and said in choice.note
+    assert choice.name == answers[0] and text in choice.note
     assert np.allclose(method(np.ones((4, 5, 3), np.float32), LowResHints()).alpha, 1)
 
 
@@ -125,7 +125,7 @@ def test_the_users_own_matte_and_mask(tmp_path: Path) -> None:
     trimap[0], trimap[1] = 255, 0
     for name, hints in (("alpha", LowResHints(trimap, alpha=own)), ("mask", LowResHints(trimap, mask=own))):
         method, _ = PriorRegistry(name).choose(_given(name))
-        found = method(small, hints).alpha
-        assert (found[0] == 1).all() and (found[1] == 0).all() and (found[2:] == own[2:]).all()
+        result = method(small, hints).alpha
+        assert (result[0] == 1).all() and (result[1] == 0).all() and (result[2:] == own[2:]).all()
         with pytest.raises(InputError, match=f"needs a {name}|needs a matte|needs a clean plate"):
             method(small, LowResHints())

@@ -26,10 +26,10 @@ STILLS = Path("/work/shared/data/train/keyable")
 @pytest.mark.parametrize("colour", [GREEN, BLUE, (0.75, 0.1, 0.6)])
 def test_alpha_before_an_uneven_noisy_screen_with_spill(kind: str, limit: float, colour: tuple[float, ...]) -> None:
     picture, true, _ = before_screen(kind, colour, noise=0.02, uneven=0.25, spill=0.12)
-    found = KeyPrior()(picture, LowResHints())
-    assert found.alpha.dtype == np.float32 and found.alpha.min() >= 0 and found.alpha.max() <= 1
-    assert np.abs(found.alpha - true).mean() < limit
-    assert found.alpha[true == 0].mean() < 0.002 and found.alpha[true == 1].mean() > 0.995
+    result = KeyPrior()(picture, LowResHints())
+    assert result.alpha.dtype == np.float32 and result.alpha.min() >= 0 and result.alpha.max() <= 1
+    assert np.abs(result.alpha - true).mean() < limit
+    assert result.alpha[true == 0].mean() < 0.002 and result.alpha[true == 1].mean() > 0.995
 
 
 def test_the_empty_screen_gives_an_empty_matte() -> None:
@@ -49,8 +49,8 @@ def test_the_screens_colour_is_found_and_named() -> None:
     picture, _, _ = before_screen("hair", BLUE)
     assert np.abs(find_screen_colour(picture, "auto") - BLUE).max() < 0.03
     assert np.abs(find_screen_colour(picture, "#2050c0") - BLUE).max() < 0.03
-    found = KeyPrior()(picture, LowResHints(key="blue"))
-    assert found.screen is not None and "screen #" in found.notes[0]
+    result = KeyPrior()(picture, LowResHints(key="blue"))
+    assert result.screen is not None and "screen #" in result.notes[0]
     with pytest.raises(InputError, match="no green screen"):
         KeyPrior()(np.full((40, 40, 3), 0.5, np.float32), LowResHints(key="green"))
     with pytest.raises(InputError, match="is grey"):
@@ -105,9 +105,9 @@ def test_words_for_colours() -> None:
 def test_on_photographs(name: str, hue: int, spots: list[tuple[float, float, int]]) -> None:
     picture = read_picture(STILLS / name)
     shape = (300, round(300 * picture.width / picture.height))
-    found = KeyPrior()(area_average(picture.pixels, shape, 255), LowResHints())
-    assert found.screen is not None and int(np.argmax(found.screen)) == hue
+    result = KeyPrior()(area_average(picture.pixels, shape, 255), LowResHints())
+    assert result.screen is not None and int(np.argmax(result.screen)) == hue
     for y, x, value in spots:
-        at = found.alpha[int(y * shape[0]) - 3 : int(y * shape[0]) + 3, int(x * shape[1]) - 3 : int(x * shape[1]) + 3]
+        at = result.alpha[int(y * shape[0]) - 3 : int(y * shape[0]) + 3, int(x * shape[1]) - 3 : int(x * shape[1]) + 3]
         assert (at == value).all()
-    assert ((found.alpha > 0.01) & (found.alpha < 0.99)).mean() < 0.1
+    assert ((result.alpha > 0.01) & (result.alpha < 0.99)).mean() < 0.1

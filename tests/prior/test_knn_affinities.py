@@ -25,21 +25,21 @@ def _matrix(image: np.ndarray, unknown: np.ndarray) -> np.ndarray:
 
 def test_a_symmetric_laplacian() -> None:
     image, unknown = _stripes()
-    found = _matrix(image, unknown)
-    assert found.shape == (unknown.sum(),) * 2
-    assert np.abs(found - found.T).max() < 1e-12
-    assert np.abs(found.sum(1)).max() < 1e-12
-    affinities = np.diag(np.diag(found)) - found
+    result = _matrix(image, unknown)
+    assert result.shape == (unknown.sum(),) * 2
+    assert np.abs(result - result.T).max() < 1e-12
+    assert np.abs(result.sum(1)).max() < 1e-12
+    affinities = np.diag(np.diag(result)) - result
     assert affinities.min() >= 0 and abs(affinities.sum() / len(affinities) - 1) < 1e-6
 
 
 def test_like_pixels_have_affinities_and_others_have_none() -> None:
     image, unknown = _stripes()
     bright = image[unknown][:, 0] > 0.4
-    found = _matrix(image, unknown)
-    assert not found[bright][:, ~bright].any()
+    result = _matrix(image, unknown)
+    assert not result[bright][:, ~bright].any()
     columns = np.nonzero(unknown)[1][bright]
-    here, there = np.nonzero(found[bright][:, bright])
+    here, there = np.nonzero(result[bright][:, bright])
     assert np.abs(columns[here] - columns[there]).max() > 2  # another stripe of the colour, beyond one of the other
 
 
@@ -48,8 +48,8 @@ def test_fewer_pixels_than_neighbours() -> None:
     unknown[:] = False
     unknown[5, 5:7] = True
     assert KNN_DEFAULTS.neighbours > 2
-    found = _matrix(image, unknown)
-    assert np.allclose(found, np.array([[1, -1], [-1, 1]]) * found[0, 0]) and found[0, 0] > 0
+    result = _matrix(image, unknown)
+    assert np.allclose(result, np.array([[1, -1], [-1, 1]]) * result[0, 0]) and result[0, 0] > 0
     unknown[5, 6] = False
     assert _matrix(image, unknown) == [[0]]
 

@@ -21,8 +21,8 @@ def test_a_process_that_runs_already_answers_and_ends_with_its_block(name: str) 
     process = launch_worker()
     with stopping_worker(process):
         assert process.poll() is None
-        found, notes = PriorProcess(process).solve(image, trimap, name)
-        assert np.allclose(found, solve(image, trimap, name)[0], atol=1e-4) and not notes
+        result, notes = PriorProcess(process).solve(image, trimap, name)
+        assert np.allclose(result, solve(image, trimap, name)[0], atol=1e-4) and not notes
     assert process.poll() is not None
 
 

@@ -37,8 +37,8 @@ def _saved(path: Path, bias: float) -> Path:
 
 def test_untrained_it_is_the_affinity_prior(tmp_path: Path, problem: tuple[np.ndarray, LowResHints]) -> None:
     closed = AffinityPrior("closed-form+knn")(*problem)
-    found = CorrectedPrior(_saved(tmp_path / "zero.safetensors", 0.0))(*problem)
-    assert found.name == "lpn-trimap" and np.abs(found.alpha - closed.alpha).max() < 1e-6
+    result = CorrectedPrior(_saved(tmp_path / "zero.safetensors", 0.0))(*problem)
+    assert result.name == "lpn-trimap" and np.abs(result.alpha - closed.alpha).max() < 1e-6
 
 
 def test_its_residual_is_added_where_the_trimap_is_unknown(
@@ -46,10 +46,10 @@ def test_its_residual_is_added_where_the_trimap_is_unknown(
 ) -> None:
     trimap, closed = problem[1].trimap, AffinityPrior("closed-form+knn")(*problem)
     assert trimap is not None
-    found = CorrectedPrior(_saved(tmp_path / "more.safetensors", 0.25))(*problem).alpha
+    result = CorrectedPrior(_saved(tmp_path / "more.safetensors", 0.25))(*problem).alpha
     unknown = trimap == 128
-    assert np.allclose(found[unknown], np.clip(closed.alpha + 0.25, 0, 1)[unknown], atol=1e-5)
-    assert (found[trimap == 255] == 1).all() and (found[trimap == 0] == 0).all()
+    assert np.allclose(result[unknown], np.clip(closed.alpha + 0.25, 0, 1)[unknown], atol=1e-5)
+    assert (result[trimap == 255] == 1).all() and (result[trimap == 0] == 0).all()
 
 
 def test_weights_of_another_input_version_are_refused(tmp_path: Path) -> None:

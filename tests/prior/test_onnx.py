@@ -81,10 +81,10 @@ def test_a_catalogued_network_is_asked_as_the_catalogue_says(tmp_path: Path) -> 
         input="image",
         output="alpha",
     )
-    found = OnnxPrior(path, _entry(network, path))(_ramp(), LowResHints())
+    result = OnnxPrior(path, _entry(network, path))(_ramp(), LowResHints())
     expected = 1 / (1 + np.exp(-(np.linspace(0, 1, 64) - 0.5) / 0.25))
-    assert found.alpha.shape == (40, 64) and found.name == "mine" and not found.notes
-    assert np.abs(found.alpha - expected).max() < 0.02
+    assert result.alpha.shape == (40, 64) and result.name == "mine" and not result.notes
+    assert np.abs(result.alpha - expected).max() < 0.02
 
 
 def test_nothing_is_guessed_of_an_unknown_file(tmp_path: Path) -> None:
@@ -100,8 +100,8 @@ def test_the_file_beside_says_what_the_graph_cannot(tmp_path: Path) -> None:
     _beside(path, "[network]", "mean = [0.5, 0.5, 0.5]", "std = [0.25, 0.25, 0.25]", 'activation = "logits"')
     prior = OnnxPrior(path)
     assert prior.network.fit == "square" and prior.network.side == 32 and prior.network.input == "image"
-    found, expected = prior(_ramp(), LowResHints()), 1 / (1 + np.exp(-(np.linspace(0, 1, 64) - 0.5) / 0.25))
-    assert found.name == "unknown" and not found.notes and np.abs(found.alpha - expected).max() < 0.04
+    result, expected = prior(_ramp(), LowResHints()), 1 / (1 + np.exp(-(np.linspace(0, 1, 64) - 0.5) / 0.25))
+    assert result.name == "unknown" and not result.notes and np.abs(result.alpha - expected).max() < 0.04
 
 
 @pytest.mark.parametrize(
@@ -137,9 +137,9 @@ def test_trimaps_go_in_as_the_network_takes_them(tmp_path: Path, channels: int, 
     assert prior.network.trimap == kind and prior.needs_trimap
     trimap = np.zeros((30, 50), np.uint8)
     trimap[:, 10:40], trimap[:, 40:] = 128, 255
-    found = prior(np.zeros((30, 50, 3), np.float32), LowResHints(trimap)).alpha
-    assert (found[:, :10] == 0).all() and (found[:, 40:] == 1).all()
-    assert np.allclose(found[:, 10:40], 0.5 if kind == "channel" else 0.0)
+    result = prior(np.zeros((30, 50, 3), np.float32), LowResHints(trimap)).alpha
+    assert (result[:, :10] == 0).all() and (result[:, 40:] == 1).all()
+    assert np.allclose(result[:, 10:40], 0.5 if kind == "channel" else 0.0)
     with pytest.raises(InputError, match="needs a trimap"):
         prior(np.zeros((30, 50, 3), np.float32), LowResHints())
 
@@ -148,8 +148,8 @@ def test_colours_go_in_in_the_networks_order(tmp_path: Path) -> None:
     """mean and std stay those of red, green and blue."""
     path = _mean_network(tmp_path / "net.onnx", pick=2)
     lines = ('order = "BGR"', "mean = [0.5, 0, 0]", "std = [0.25, 1, 1]", 'activation = "logits"')
-    found = OnnxPrior(_beside(path, *lines))(_ramp(), LowResHints()).alpha
-    assert np.abs(found - 1 / (1 + np.exp(-(np.linspace(0, 1, 64) - 0.5) / 0.25))).max() < 0.02
+    result = OnnxPrior(_beside(path, *lines))(_ramp(), LowResHints()).alpha
+    assert np.abs(result - 1 / (1 + np.exp(-(np.linspace(0, 1, 64) - 0.5) / 0.25))).max() < 0.02
 
 
 def test_of_two_classes_in_nhwc_the_second_is_the_foreground(tmp_path: Path) -> None:
@@ -159,8 +159,8 @@ def test_of_two_classes_in_nhwc_the_second_is_the_foreground(tmp_path: Path) -> 
     )  # fmt: skip
     network = Network(fit="square", side=48, multiple=1, activation="alpha", **PLAIN, layout="NHWC")
     assert OnnxPrior(_beside(path)).network.layout == "NHWC"
-    found = OnnxPrior(path, _entry(network, path))(_ramp(), LowResHints()).alpha
-    assert np.abs(found - np.linspace(0, 1, 64)).max() < 0.03
+    result = OnnxPrior(path, _entry(network, path))(_ramp(), LowResHints()).alpha
+    assert np.abs(result - np.linspace(0, 1, 64)).max() < 0.03
 
 
 def test_states_are_carried_from_frame_to_frame_until_reset(tmp_path: Path) -> None:
@@ -239,8 +239,8 @@ def test_real_networks_find_a_person(tmp_path: Path, file: str, lines: tuple[str
         _beside(path, *lines)
     prior = load_network(str(path), threads=1)
     assert isinstance(prior, OnnxPrior) and prior.name == ("sinet" if "SINet" in file else "net")
-    found, true = prior(small, LowResHints()).alpha > 0.5, mask > 0.5
-    assert prior.coarse == (source.suffix == ".onnx") and (found & true).sum() > 0.6 * (found | true).sum()
+    result, true = prior(small, LowResHints()).alpha > 0.5, mask > 0.5
+    assert prior.coarse == (source.suffix == ".onnx") and (result & true).sum() > 0.6 * (result | true).sum()
 
 
 def test_refusals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

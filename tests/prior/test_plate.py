@@ -20,25 +20,25 @@ WORST = {"noise": 0.02, "shift": (3.3, -2.2), "gains": (1.2, 1.1, 0.95)}
 def test_alpha_before_a_plate(kind: str, clean: float, worst: float) -> None:
     for trouble, limit in (({}, clean), (WORST, worst)):
         picture, plate, true = before_plate(kind, **trouble)  # type: ignore[arg-type]
-        found = PlatePrior()(picture, LowResHints(plate=plate))
-        assert found.alpha.dtype == np.float32 and found.alpha.min() >= 0 and found.alpha.max() <= 1
-        assert np.abs(found.alpha - true).mean() < limit
-    assert "moved by 3." in found.notes[0] and "exposure ×" in found.notes[0]
+        result = PlatePrior()(picture, LowResHints(plate=plate))
+        assert result.alpha.dtype == np.float32 and result.alpha.min() >= 0 and result.alpha.max() <= 1
+        assert np.abs(result.alpha - true).mean() < limit
+    assert "moved by 3." in result.notes[0] and "exposure ×" in result.notes[0]
 
 
 def test_register_undoes_shift_and_exposure() -> None:
     picture, plate, true = before_plate("fur", shift=(3.3, -2.2), gains=(1.2, 1.1, 0.95))
-    found, _ = register_plate(picture, plate)
+    result, _ = register_plate(picture, plate)
     behind = np.zeros(SHAPE, bool)
     behind[12:-12, 12:-12] = True
     behind &= true == 0
-    assert np.abs(found - picture)[behind].mean() < 0.25 * np.abs(plate - picture)[behind].mean()
+    assert np.abs(result - picture)[behind].mean() < 0.25 * np.abs(plate - picture)[behind].mean()
 
 
 def test_register_leaves_alone_what_fits() -> None:
     picture, plate, _ = before_plate("fur", noise=0.04)
-    found, notes = register_plate(picture, plate)
-    assert np.abs(found - plate).mean() < 0.01 and not any("moved" in note for note in notes)
+    result, notes = register_plate(picture, plate)
+    assert np.abs(result - plate).mean() < 0.01 and not any("moved" in note for note in notes)
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.02])
@@ -76,7 +76,7 @@ def test_spread_carries_colours_and_keeps_them() -> None:
     values[:, :20], values[:, 30:] = (1, 0, 0), (0, 0, 1)
     weight = np.ones((37, 51), np.float32)
     weight[:, 20:30] = 0
-    found = pull_push(values, weight)
-    assert np.abs(found - values)[weight > 0].max() < 0.1
-    assert (found[:, 20, 0] > found[:, 20, 2]).all() and (found[:, 29, 2] > found[:, 29, 0]).all()
+    result = pull_push(values, weight)
+    assert np.abs(result - values)[weight > 0].max() < 0.1
+    assert (result[:, 20, 0] > result[:, 20, 2]).all() and (result[:, 29, 2] > result[:, 29, 0]).all()
     assert np.allclose(pull_push(values, np.zeros((37, 51))), values.mean((0, 1)), atol=1e-5)

@@ -71,27 +71,27 @@ def test_the_first_photograph_is_solved_while_nobody_waits(tmp_path: Path, monke
         plan([name], OutputSpec(outputs=("alpha",)), folder=tmp_path, trimap=tmp_path / "trimap.png")[0]
         for name in names
     ]
-    asked: list[tuple[int, ...]] = []
+    calls: list[tuple[int, ...]] = []
 
     def solver(image: np.ndarray, trimap: np.ndarray, name: str) -> tuple[np.ndarray, list[str]]:
-        asked.append(image.shape)
+        calls.append(image.shape)
         return solve(image, trimap, name)
 
     with closing(Prefetcher(jobs)) as ahead:
         ahead.prefetch_prior("auto", 20, solver)
         first, second = ahead.take(jobs[0]), ahead.take(jobs[1])
     assert first.prefetched is not None and (first.hints.trimap == _trimap()).all() and second.prefetched is None
-    assert [shape[0] for shape in asked] == [20]
+    assert [shape[0] for shape in calls] == [20]
 
 
 def test_what_cannot_be_read_is_told_when_it_is_taken(tmp_path: Path) -> None:
     Image.fromarray(PIXELS).save(tmp_path / "one.png")
-    job = plan([tmp_path / "one.png"], OutputSpec(outputs=("alpha",)), folder=tmp_path, key="green")[0]
+    inputs = plan([tmp_path / "one.png"], OutputSpec(outputs=("alpha",)), folder=tmp_path, key="green")[0]
     (tmp_path / "one.png").unlink()
-    with closing(Prefetcher([job])) as ahead:
+    with closing(Prefetcher([inputs])) as ahead:
         ahead.prefetch_prior("auto", None, solve)
         with pytest.raises(InputError):
-            ahead.take(job)
+            ahead.take(inputs)
 
 
 def test_what_finds_no_room_beside_the_photograph_before_it_is_read_after_it(
@@ -102,12 +102,12 @@ def test_what_finds_no_room_beside_the_photograph_before_it_is_read_after_it(
     jobs = plan([tmp_path / "one.png", tmp_path / "two.png"], OutputSpec(outputs=("alpha",)))
     held = {"one.png": [0], "two.png": [90_000, 0]}  # the second beside the first one's matte, then alone
 
-    def loaded(job: ImageTask, *options: Any) -> Any:
-        now = held[job.photo.name].pop(0)
+    def loaded(inputs: ImageTask, *options: Any) -> Any:
+        now = held[inputs.photo.name].pop(0)
         monkeypatch.setattr(limits, "resident_memory", lambda: now)
-        return load(job, *options)
+        return load(inputs, *options)
 
     monkeypatch.setattr(load_module, "load", loaded)
     with memory_limit(100_000), closing(Prefetcher(jobs)) as ahead:
-        assert [ahead.take(job).picture.width for job in jobs] == [80, 80]
+        assert [ahead.take(inputs).picture.width for inputs in jobs] == [80, 80]
     assert held == {"one.png": [], "two.png": []}

@@ -24,12 +24,12 @@ class _Coarse:
 def test_the_solved_edge_is_closer_than_the_coarse_one() -> None:
     picture, true, _ = before_screen("solid", noise=0.01)
     coarse = cv2.GaussianBlur((true > 0.5).astype(np.float32), (0, 0), 3)
-    found = SharpenedPrior(_Coarse(coarse))(picture, LowResHints())
-    assert np.abs(found.alpha - true).mean() < 0.5 * np.abs(coarse - true).mean()
-    assert "closed-form" in found.notes[0]
+    result = SharpenedPrior(_Coarse(coarse))(picture, LowResHints())
+    assert np.abs(result.alpha - true).mean() < 0.5 * np.abs(coarse - true).mean()
+    assert "closed-form" in result.notes[0]
 
 
 def test_an_empty_frame_stays_empty() -> None:
     empty = np.zeros((30, 40), np.float32)
-    found = SharpenedPrior(_Coarse(empty))(np.full((30, 40, 3), 0.5, np.float32), LowResHints())
-    assert (found.alpha == 0).all() and not found.notes
+    result = SharpenedPrior(_Coarse(empty))(np.full((30, 40, 3), 0.5, np.float32), LowResHints())
+    assert (result.alpha == 0).all() and not result.notes

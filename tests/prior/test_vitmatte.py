@@ -39,9 +39,9 @@ def test_it_answers_at_the_pictures_size_as_transformers_does(folder: Path) -> N
     small = np.random.default_rng(0).random((50, 71, 3), np.float32)
     trimap = np.full((50, 71), 128, np.uint8)
     trimap[:, :20], trimap[:, 60:] = 0, 255
-    found = load_network(str(folder))(small, LowResHints(trimap)).alpha
-    assert found.shape == (50, 71) and found.dtype == np.float32
-    assert (found[:, :20] == 0).all() and (found[:, 60:] == 1).all()
+    result = load_network(str(folder))(small, LowResHints(trimap)).alpha
+    assert result.shape == (50, 71) and result.dtype == np.float32
+    assert (result[:, :20] == 0).all() and (result[:, 60:] == 1).all()
 
     import torch
 
@@ -51,7 +51,7 @@ def test_it_answers_at_the_pictures_size_as_transformers_does(folder: Path) -> N
     padded = np.pad(values, ((0, 14), (0, 25), (0, 0)), mode="edge").transpose(2, 0, 1)[None]
     with torch.inference_mode():
         expected = net(pixel_values=torch.from_numpy(padded.copy())).alphas[0, 0, :50, :71].numpy()
-    assert np.abs(found - expected)[trimap == 128].max() < 1e-4
+    assert np.abs(result - expected)[trimap == 128].max() < 1e-4
 
 
 def test_refusals(folder: Path, tmp_path: Path) -> None:

@@ -32,8 +32,8 @@ def everywhere(value: bool = True) -> np.ndarray:
 def test_a_change_of_one_channel_counts_from_the_threshold_on() -> None:
     now, then = grey(100), grey(100)
     now[3, 4, 1], now[5, 6, 2] = 112, 113  # 0.05 of 255 is 12.75
-    found = changed_pixels(now, then, 0.025, 0.05, everywhere(False), everywhere())
-    assert np.argwhere(found).tolist() == [[5, 6]]
+    result = changed_pixels(now, then, 0.025, 0.05, everywhere(False), everywhere())
+    assert np.argwhere(result).tolist() == [[5, 6]]
 
 
 def test_changes_to_the_dark_count_like_changes_to_the_light() -> None:
@@ -57,8 +57,8 @@ def test_scene_linear_pixels_are_compared_as_a_screen_shows_them() -> None:
 def test_hysteresis_holds_what_was_computed_in_the_frame_before() -> None:
     held = everywhere(False)
     held[:, :10] = True
-    found = changed_pixels(grey(108), grey(100), 0.025, 0.05, held, everywhere())
-    assert (found == held).all()
+    result = changed_pixels(grey(108), grey(100), 0.025, 0.05, held, everywhere())
+    assert (result == held).all()
     assert not changed_pixels(grey(106), grey(100), 0.025, 0.05, held, everywhere()).any()
 
 
@@ -86,10 +86,10 @@ def test_what_moved_is_widened_within_the_band_and_the_new_is_always_active() ->
     moved, band, never = everywhere(False), everywhere(), everywhere(False)
     moved[10, 20] = never[0, 0] = True
     band[:, 22:] = False
-    found = temporal_mask(band, moved, never, kernel=5)
+    result = temporal_mask(band, moved, never, kernel=5)
     expected = everywhere(False)
     expected[8:13, 18:22] = expected[0, 0] = True
-    assert (found == expected).all()
+    assert (result == expected).all()
 
 
 def test_fusion_is_equation_two() -> None:
@@ -108,8 +108,8 @@ def test_noise_is_measured_on_a_still_scene(sigma: float) -> None:
     rng = np.random.default_rng(1)
     scene = rng.uniform(40, 200, (96, 128, 3))
     pair = [np.rint(scene + sigma * rng.standard_normal(scene.shape)).astype(np.uint8) for _ in range(2)]
-    found = 255 * noise_level(*(noise_samples(frame) for frame in pair))
-    assert found == pytest.approx(sigma, abs=0.1 + 0.1 * sigma)
+    result = 255 * noise_level(*(noise_samples(frame) for frame in pair))
+    assert result == pytest.approx(sigma, abs=0.1 + 0.1 * sigma)
 
 
 def test_motion_is_not_taken_for_noise() -> None:

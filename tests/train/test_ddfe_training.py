@@ -53,8 +53,8 @@ def _recipe(**changes: object) -> DetailRecipe:
 
 
 def _usable(cache: Path, depth: int) -> tuple[PyramidSource, int]:
-    found = (PyramidSource(SampleCache(cache).load(seed)) for seed in range(6))
-    return next((views, which) for views in found for which in views.priors_above(depth))
+    result = (PyramidSource(SampleCache(cache).load(seed)) for seed in range(6))
+    return next((views, which) for views in result for which in views.priors_above(depth))
 
 
 def test_mdrd_by_hand() -> None:
@@ -67,12 +67,12 @@ def test_mdrd_by_hand() -> None:
 
 
 def test_composition_by_hand() -> None:
-    true, found, mask = torch.zeros(1, 1, 2, 2), torch.full((1, 1, 2, 2), 0.5), torch.ones(1, 1, 2, 2)
+    true, result, mask = torch.zeros(1, 1, 2, 2), torch.full((1, 1, 2, 2), 0.5), torch.ones(1, 1, 2, 2)
     front, back = torch.full((1, 3, 2, 2), 0.8), torch.full((1, 3, 2, 2), 0.2)
     assert float(composition(true, true, front, back, mask)) == pytest.approx(0, abs=1e-6)
     # 0.5 · (0.8 - 0.2) at twelve colours; the mean counts fifteen.
-    assert float(composition(found, true, front, back, mask)) == pytest.approx(0.3 * 12 / 15, rel=1e-4)
-    assert float(composition(found, true, front, front, mask)) == pytest.approx(0, abs=1e-6)
+    assert float(composition(result, true, front, back, mask)) == pytest.approx(0.3 * 12 / 15, rel=1e-4)
+    assert float(composition(result, true, front, front, mask)) == pytest.approx(0, abs=1e-6)
 
 
 def test_gradients_of_both_are_finite_where_nothing_is_wrong() -> None:
@@ -129,10 +129,10 @@ def test_training_sees_what_inference_sees(
     assert len(results) == depth == level_count(batch)
     sample, prior = views.sample, views.sample.priors[which]
     picture, small = Picture.from_array(sample.image.astype(np.float32) / 255), views.shared(which)[0]
-    job = RefineInput(picture, small, prior, sample.trimap, trimap_mask(sample.trimap))
+    inputs = RefineInput(picture, small, prior, sample.trimap, trimap_mask(sample.trimap))
     alpha = upsampled_prior(prior, sample.trimap)
     before = alpha.copy()
-    DDFERefiner(str(tmp_path / "w.safetensors"), "tiles", torch.float32, "cpu").refine(job, alpha)
+    DDFERefiner(str(tmp_path / "w.safetensors"), "tiles", torch.float32, "cpu").refine(inputs, alpha)
     apply_trimap(alpha, sample.trimap)
     assert np.abs(apply_known(results[-1])[0, 0].numpy() - alpha).max() < 1e-3
     assert np.abs(alpha - before).mean() > 2e-3
@@ -180,9 +180,9 @@ def test_a_resumed_run_ends_with_the_same_weights(cache: Path, tmp_path: Path) -
 
 def test_every_loss_of_a_recipe_is_computed(cache: Path) -> None:
     batch = next(iter(PyramidStream(cache, SIDE, 5, 2, 2)))
-    found = losses(run_pyramid(DDFE("paper"), batch)[-1])
-    assert found.keys() == {"l1", "l2", "gradient", "laplacian", "composition", "mdrd"}
-    assert all(float(value.detach()) > 0 for value in found.values())
+    result = losses(run_pyramid(DDFE("paper"), batch)[-1])
+    assert result.keys() == {"l1", "l2", "gradient", "laplacian", "composition", "mdrd"}
+    assert all(float(value.detach()) > 0 for value in result.values())
     paper = load_recipe("hrimf-amr", DetailRecipe)
     assert paper.size == "paper" and min(paper.l1, paper.laplacian, paper.composition, paper.mdrd) > 0
 

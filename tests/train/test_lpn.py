@@ -80,9 +80,9 @@ def _recipe(**changes: object) -> PersonRecipe:
 @pytest.mark.parametrize("size", [(64, 64), (33, 50), (1, 7), (96, 40)])
 def test_every_size_gets_an_alpha_of_its_size(size: tuple[int, int]) -> None:
     net = PersonNet(norm=False).eval()
-    found = net(torch.rand(2, 3, *size))
-    assert found.logits.shape == (2, 1, *size) and torch.isfinite(found.logits).all()
-    assert found.context.shape == (2, CONTEXT, -(-size[0] // 16), -(-size[1] // 16))
+    result = net(torch.rand(2, 3, *size))
+    assert result.logits.shape == (2, 1, *size) and torch.isfinite(result.logits).all()
+    assert result.context.shape == (2, CONTEXT, -(-size[0] // 16), -(-size[1] // 16))
 
 
 def test_a_mirror_image_gives_the_mirrored_answer() -> None:
@@ -217,8 +217,8 @@ def test_the_command_writes_weights_with_their_figures(data: Path, store: Path, 
     card = path.with_suffix(".md").read_text()
     assert hashlib.sha256(path.read_bytes()).hexdigest() in card
     assert "2 steps of 4 pictures" in card and "7 street photographs" in card and "IoU at 0.5" in card
-    found = make_segmenter(load_person(path), 64)(np.zeros((90, 60, 3), np.uint8))
-    assert found.shape == (90, 60) and found.min() >= 0 and found.max() <= 1
+    actual = make_segmenter(load_person(path), 64)(np.zeros((90, 60, 3), np.uint8))
+    assert actual.shape == (90, 60) and actual.min() >= 0 and actual.max() <= 1
 
 
 def test_refusals(data: Path, tmp_path: Path) -> None:
@@ -249,5 +249,5 @@ def test_an_empty_picture_gives_an_empty_matte(kind: str) -> None:
         picture[:] = np.arange(side, dtype=np.uint8)[:, None, None]
     if kind == "noise":
         picture = _place(rng, side, side)
-    found = make_segmenter(load_person(bundled_weights("lpn-person")), side)(picture)
-    assert float(found.mean()) < 0.01 and float((found > 0.5).mean()) == 0
+    result = make_segmenter(load_person(bundled_weights("lpn-person")), side)(picture)
+    assert float(result.mean()) < 0.01 and float((result > 0.5).mean()) == 0

@@ -66,19 +66,19 @@ def _recipe(**changes: object) -> PersonRecipe:
 
 
 def test_layers_are_what_the_network_holds(network: Path) -> None:
-    asked = Teacher(network, LAYERS).load()
-    assert asked.channels == {"quarter": 3, "eighth": 3, "sixteenth": 6}
+    calls = Teacher(network, LAYERS).load()
+    assert calls.channels == {"quarter": 3, "eighth": 3, "sixteenth": 6}
     images = torch.rand(2, 3, SIDE, SIDE)
-    found = asked(images)
+    result = calls(images)
     means = torch.nn.functional.avg_pool2d(images, 16)
-    assert found["quarter"].shape == (2, 3, 16, 16) and found["eighth"].shape == (2, 3, 8, 8)
-    torch.testing.assert_close(found["sixteenth"].float(), torch.cat([means, means**2], 1), atol=2e-3, rtol=0)
+    assert result["quarter"].shape == (2, 3, 16, 16) and result["eighth"].shape == (2, 3, 8, 8)
+    torch.testing.assert_close(result["sixteenth"].float(), torch.cat([means, means**2], 1), atol=2e-3, rtol=0)
 
 
 def test_pictures_of_other_sizes_are_stretched(network: Path) -> None:
-    asked = Teacher(network, LAYERS).load()
+    calls = Teacher(network, LAYERS).load()
     tall = torch.rand(1, 3, SIDE, SIDE).repeat_interleave(2, 2)
-    torch.testing.assert_close(asked(tall)["eighth"], asked(tall[:, :, ::2])["eighth"], atol=2e-3, rtol=0)
+    torch.testing.assert_close(calls(tall)["eighth"], calls(tall[:, :, ::2])["eighth"], atol=2e-3, rtol=0)
 
 
 def test_the_loss_is_blind_to_scale_and_knows_its_zero() -> None:

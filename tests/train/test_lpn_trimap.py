@@ -48,8 +48,8 @@ def _recipe(**changes: object) -> SceneRecipe:
 @pytest.mark.parametrize("size", [(64, 64), (33, 50), (2, 7)])
 def test_untrained_it_is_the_closed_form(size: tuple[int, int]) -> None:
     closed, known = torch.rand(1, 1, *size), torch.zeros(1, 2, *size)
-    found = TrimapNet()(torch.rand(1, 3, *size), known, closed)
-    assert torch.equal(found.logits, closed) and torch.isfinite(found.context).all()
+    result = TrimapNet()(torch.rand(1, 3, *size), known, closed)
+    assert torch.equal(result.logits, closed) and torch.isfinite(result.context).all()
 
 
 def test_known_pixels_stay_known() -> None:
@@ -57,19 +57,19 @@ def test_known_pixels_stay_known() -> None:
     net, known = TrimapNet(), torch.zeros(1, 2, 32, 32)
     torch.nn.init.normal_(net.head.weight)
     known[:, 0, :8], known[:, 1, 24:] = 1, 1
-    found = net(torch.rand(1, 3, 32, 32), known, torch.rand(1, 1, 32, 32)).logits[0, 0]
-    assert (found[:8] == 1).all() and (found[24:] == 0).all() and found[8:24].std() > 0
+    result = net(torch.rand(1, 3, 32, 32), known, torch.rand(1, 1, 32, 32)).logits[0, 0]
+    assert (result[:8] == 1).all() and (result[24:] == 0).all() and result[8:24].std() > 0
 
 
 def test_crops_keep_maps_together(cache: Path) -> None:
     scenes = working_scenes(SampleCache(cache), 3)
     assert [scene.alpha.shape for scene in scenes] == [(96, 96), (48, 48)]
     for scene in scenes:
-        found = crop(scene, SIDE, np.random.default_rng(1))
-        assert all(x.shape == (count, SIDE, SIDE) for x, count in zip(found.values(), (3, 2, 1, 1), strict=True))
-        unknown = found["known"].sum(0) == 0
-        assert unknown.any() and (found["alpha"][0][found["known"][0] == 1] > 0.99).all()
-        assert float((found["closed"] - found["alpha"] / 2)[0][unknown].abs().mean()) < 0.1
+        result = crop(scene, SIDE, np.random.default_rng(1))
+        assert all(x.shape == (count, SIDE, SIDE) for x, count in zip(result.values(), (3, 2, 1, 1), strict=True))
+        unknown = result["known"].sum(0) == 0
+        assert unknown.any() and (result["alpha"][0][result["known"][0] == 1] > 0.99).all()
+        assert float((result["closed"] - result["alpha"] / 2)[0][unknown].abs().mean()) < 0.1
 
 
 def test_batches_depend_on_their_number_only(cache: Path) -> None:

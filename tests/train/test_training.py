@@ -55,10 +55,10 @@ def _recipe(**changes: object) -> Recipe:
 def test_samples_survive_the_disk(cache: Path) -> None:
     store = SampleCache(cache)
     assert store.seeds() == list(range(8)) and not list(cache.glob(".*"))
-    found = store.load(3)
-    assert found.image.shape == (96, 96, 3) and found.trimap.dtype == np.uint8 and len(found.priors) == 2
-    assert (found.alpha[found.trimap == 255] == 1).all() and (found.alpha[found.trimap == 0] == 0).all()
-    assert found.priors[0].shape[0] > found.priors[1].shape[0]
+    result = store.load(3)
+    assert result.image.shape == (96, 96, 3) and result.trimap.dtype == np.uint8 and len(result.priors) == 2
+    assert (result.alpha[result.trimap == 255] == 1).all() and (result.alpha[result.trimap == 0] == 0).all()
+    assert result.priors[0].shape[0] > result.priors[1].shape[0]
 
 
 def test_batches_depend_on_their_number_only(cache: Path) -> None:
@@ -85,11 +85,11 @@ def test_a_crop_sees_and_starts_from_what_inference_does(cache: Path, which: int
     ys, xs = torch.meshgrid(torch.arange(20, 20 + SIDE), torch.arange(9, 9 + SIDE), indexing="ij")
     seen = features(ys, xs)
     assert torch.allclose(crop["features"].permute(1, 2, 0), seen, atol=1e-5)
-    found = residual_baseline(seen, crop["fallback"][0], crop["trust"][0])
-    assert torch.allclose(found, torch.from_numpy(start[20 : 20 + SIDE, 9 : 9 + SIDE]), atol=1e-5)
+    result = residual_baseline(seen, crop["fallback"][0], crop["trust"][0])
+    assert torch.allclose(result, torch.from_numpy(start[20 : 20 + SIDE, 9 : 9 + SIDE]), atol=1e-5)
     assert (
         float(crop["trust"]) == pytest.approx(features.network_weight)
-        and (found - seen[..., PROJECTION] / 2 - 0.5).abs().max() > 0.01
+        and (result - seen[..., PROJECTION] / 2 - 0.5).abs().max() > 0.01
     )
 
 
@@ -97,10 +97,10 @@ def test_a_softened_crop_is_a_part_of_the_blurred_scene(cache: Path) -> None:
     views = CropSource(SampleCache(cache).load(4))
     sharp, soft = (build_crop(views, (20, 9), SIDE, 1, blur=soft) for soft in (0.0, 0.6))
     sigma = 0.6 * 96 / len(views.sample.priors[1])
-    for plane, found in ((views.sample.alpha, soft["alpha"][0]), (views.sample.image, soft["features"][:3])):
+    for plane, result in ((views.sample.alpha, soft["alpha"][0]), (views.sample.image, soft["features"][:3])):
         whole = cv2.GaussianBlur(plane.astype(np.float32), (0, 0), sigma)[20 : 20 + SIDE, 9 : 9 + SIDE]
         expected = torch.from_numpy(whole) if plane.ndim == 2 else torch.from_numpy(whole / 127.5 - 1).permute(2, 0, 1)
-        assert torch.allclose(found, expected, atol=0.01)
+        assert torch.allclose(result, expected, atol=0.01)
     assert torch.equal(sharp["alpha"][0], torch.from_numpy(views.sample.alpha[20 : 20 + SIDE, 9 : 9 + SIDE]))
     assert soft["alpha"].diff().abs().sum() < sharp["alpha"].diff().abs().sum()
 
@@ -108,20 +108,20 @@ def test_a_softened_crop_is_a_part_of_the_blurred_scene(cache: Path) -> None:
 def test_an_untrained_network_answers_where_it_starts(cache: Path) -> None:
     task = ShmTask(_recipe(), cache)
     batch, net = next(iter(task.stream(0))), task.build()
-    found = outputs(net, batch, torch.float32)[-1][:, 0]
+    result = outputs(net, batch, torch.float32)[-1][:, 0]
     start = residual_baseline(batch["features"].movedim(1, -1), batch["fallback"][:, 0], batch["trust"][:, 0])
-    assert torch.equal(found, start)
+    assert torch.equal(result, start)
 
 
 def test_losses_by_hand() -> None:
     true = torch.zeros(1, 1, 4, 4)
-    found, mask = true.clone(), torch.ones_like(true, dtype=torch.bool)
-    assert all(float(loss(found, true, mask)) == 0 for loss in (masked_l1, masked_l2, gradient, laplacian_pyramid))
-    found[0, 0, 1, 1] = 0.5
-    assert float(masked_l1(found, true, mask)) == pytest.approx(0.5 / 17)
-    assert float(masked_l2(found, true, mask)) == pytest.approx(0.25 / 17)
-    assert float(gradient(found, true, mask)) == pytest.approx(2.0 / 17)
-    assert float(laplacian_pyramid(found + 0.25, true + 0.25, mask)) > 0
+    result, mask = true.clone(), torch.ones_like(true, dtype=torch.bool)
+    assert all(float(loss(result, true, mask)) == 0 for loss in (masked_l1, masked_l2, gradient, laplacian_pyramid))
+    result[0, 0, 1, 1] = 0.5
+    assert float(masked_l1(result, true, mask)) == pytest.approx(0.5 / 17)
+    assert float(masked_l2(result, true, mask)) == pytest.approx(0.25 / 17)
+    assert float(gradient(result, true, mask)) == pytest.approx(2.0 / 17)
+    assert float(laplacian_pyramid(result + 0.25, true + 0.25, mask)) > 0
 
 
 def test_learning_rate_warms_up_and_falls() -> None:

@@ -17,9 +17,9 @@ def textured(shift: float, behind: float = 0.0) -> tuple[np.ndarray, np.ndarray]
     """(80, 120, 3) of a square with a pattern before another, and its alpha; both patterns move by so many pixels."""
 
     def pattern(seed: int, by: float) -> np.ndarray:
-        found = cv2.GaussianBlur(np.random.default_rng(seed).random((80, 120, 3)), (0, 0), 2.0)
-        found = (found - found.min()) / (found.max() - found.min())
-        return cv2.warpAffine(found, np.array([[1, 0, by], [0, 1, 0.0]]), (120, 80), borderMode=cv2.BORDER_REFLECT)
+        result = cv2.GaussianBlur(np.random.default_rng(seed).random((80, 120, 3)), (0, 0), 2.0)
+        result = (result - result.min()) / (result.max() - result.min())
+        return cv2.warpAffine(result, np.array([[1, 0, by], [0, 1, 0.0]]), (120, 80), borderMode=cv2.BORDER_REFLECT)
 
     alpha = np.zeros((80, 120), np.float32)
     alpha[20:60, 40 + round(shift) : 80 + round(shift)] = 1
@@ -30,12 +30,12 @@ def textured(shift: float, behind: float = 0.0) -> tuple[np.ndarray, np.ndarray]
 def test_the_motion_is_the_foregrounds() -> None:
     before, _ = textured(0)
     after, alpha = textured(3)
-    found = foreground_motion(before, after, alpha)[25:55, 48:75]
-    assert found[..., 2] == pytest.approx(3, abs=0.4) and found[..., 0] == pytest.approx(-3, abs=0.4)
+    result = foreground_motion(before, after, alpha)[25:55, 48:75]
+    assert result[..., 2] == pytest.approx(3, abs=0.4) and result[..., 0] == pytest.approx(-3, abs=0.4)
     panned, alpha = textured(0, behind=3)
-    found = foreground_motion(before, panned, alpha)[..., 2]
-    assert found[25:55, 45:75].max() < 0.3
-    assert found[39, 84] < 0.6  # in the hair, too, where all that can be seen is the background
+    result = foreground_motion(before, panned, alpha)[..., 2]
+    assert result[25:55, 45:75].max() < 0.3
+    assert result[39, 84] < 0.6  # in the hair, too, where all that can be seen is the background
 
 
 def test_the_weight_falls_with_motion_and_with_disagreement() -> None:
@@ -51,9 +51,9 @@ def test_the_weight_falls_with_motion_and_with_disagreement() -> None:
         (2 * AVERAGING.background, 1.0),
     ):
         for moved, stands in ((0.0, 1.0), (AVERAGING.motion * change + 1e-3, np.exp(-1)), (100.0, 0.0)):
-            found = new.copy()
+            result = new.copy()
             maps = (np.full((30, 2), x, np.float32) for x in (moved, change))
-            average_alphas(found, last, where, *maps, same)
+            average_alphas(result, last, where, *maps, same)
             share = moving * stands + (1 - moving) * 0.2
             step = (
                 share
@@ -61,7 +61,7 @@ def test_the_weight_falls_with_motion_and_with_disagreement() -> None:
                 * np.exp(-((last[0] - 0.5) ** 2) / AVERAGING.agreement**2)
                 * (last[0] - 0.5)
             )
-            assert np.allclose(found, 0.5 + step * where[0], atol=1e-6)
+            assert np.allclose(result, 0.5 + step * where[0], atol=1e-6)
 
 
 def test_hair_that_moves_is_no_background_that_moves() -> None:
@@ -87,10 +87,10 @@ def test_a_pixel_that_shows_the_same_is_told_from_one_that_does_not(dtype: type)
     shots = [picture(((x + rng.normal(0, noise, x.shape)) * top).astype(dtype)) for x in (scene, changed)]
     where = np.ones(scene.shape[:2], bool)
     where[:256] = False
-    found = unchanged_colours(shots[1], shots[0], noise, where) / 255
+    result = unchanged_colours(shots[1], shots[0], noise, where) / 255
     away = cv2.dilate((np.abs(changed - scene).max(2) > 0).astype(np.uint8), np.ones((3, 3))) == 0
-    assert not found[:256].any() and found[256:][away[256:]].mean() > 0.6
-    assert found[301:309, 11:19].max() < 0.1
+    assert not result[:256].any() and result[256:][away[256:]].mean() > 0.6
+    assert result[301:309, 11:19].max() < 0.1
     alike = unchanged_colours(shots[0], shots[0], 0.0, where)
     assert (alike[256:] == 255).all()
     one = shots[0].pixels.copy()
@@ -100,9 +100,9 @@ def test_a_pixel_that_shows_the_same_is_told_from_one_that_does_not(dtype: type)
 
 def scores(clip: list[ClipFrame], options: TemporalOptions) -> tuple[float, float]:
     """MAD and dtSSD."""
-    state, found = ClipPipeline(pipeline(), options), ClipScores(conn=False)
+    state, result = ClipPipeline(pipeline(), options), ClipScores(conn=False)
     rows = [
-        found.push(state.frame(picture(f.image), f.number, hints(f.trimap), foreground=False).alpha, f.alpha, f.trimap)
+        result.push(state.frame(picture(f.image), f.number, hints(f.trimap), foreground=False).alpha, f.alpha, f.trimap)
         for f in clip
     ]
     mean = mean_scores(rows)

@@ -49,17 +49,17 @@ def test_slow_drift_does_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
     params = replace(TEMPORAL_SPARSITY, clean_threshold=TEMPORAL_SPARSITY.threshold)  # as of a noisy clip
     monkeypatch.setattr("uhrmat.video.frames.thresholds", partial(thresholds, params=params))
     steps = [brighter(3.0 * n) for n in range(9)]
-    found = run(ClipPipeline(pipeline()), steps)
-    shares = [m.stats.reuse_share for m in found]
+    result = run(ClipPipeline(pipeline()), steps)
+    shares = [m.stats.reuse_share for m in result]
     assert shares[1] == 1  # 3 of 255 lie below 0.05
     assert min(shares[1:6]) < 0.2  # what they add up to does not
     fresh = run(ClipPipeline(pipeline(), TemporalOptions(temporal=False)), steps)[-1]
-    assert np.abs(found[-1].alpha - fresh.alpha).mean() < 0.01
+    assert np.abs(result[-1].alpha - fresh.alpha).mean() < 0.01
 
 
 def test_without_temporal_every_frame_is_a_key_frame() -> None:
-    found = run(ClipPipeline(pipeline(), TemporalOptions(temporal=False)), [SCENE.image] * 2)
-    assert all(m.stats.key and m.stats.active == m.stats.band for m in found)
+    result = run(ClipPipeline(pipeline(), TemporalOptions(temporal=False)), [SCENE.image] * 2)
+    assert all(m.stats.key and m.stats.active == m.stats.band for m in result)
 
 
 def test_what_the_prior_is_sure_of_heals() -> None:
@@ -72,10 +72,10 @@ def test_what_the_prior_is_sure_of_heals() -> None:
 
 
 def test_a_cut_begins_anew() -> None:
-    found = run(ClipPipeline(pipeline()), [SCENE.image, 255 - SCENE.image])
-    assert [m.stats.cut for m in found] == [False, True] and found[1].stats.key
+    result = run(ClipPipeline(pipeline()), [SCENE.image, 255 - SCENE.image])
+    assert [m.stats.cut for m in result] == [False, True] and result[1].stats.key
     alone = run(ClipPipeline(pipeline()), [255 - SCENE.image])[0]
-    assert np.array_equal(found[1].alpha, alone.alpha)
+    assert np.array_equal(result[1].alpha, alone.alpha)
 
 
 def test_after_a_reset_nothing_before_it_counts() -> None:
@@ -100,14 +100,14 @@ def test_a_pixel_that_enters_the_band_is_computed_even_if_it_did_not_change() ->
     wider[:20, :20] = 128
     clip = ClipPipeline(pipeline())
     run(clip, [SCENE.image])
-    found = clip.frame(picture(SCENE.image), 1, hints(wider), foreground=False)
+    result = clip.frame(picture(SCENE.image), 1, hints(wider), foreground=False)
     new = trimap_mask(wider) & ~trimap_mask(SCENE.trimap)
-    assert new.any() and found.active[new].all() and found.stats.reuse_share > 0
+    assert new.any() and result.active[new].all() and result.stats.reuse_share > 0
 
 
 def test_foreground_is_asked_for() -> None:
-    found = ClipPipeline(pipeline()).frame(picture(SCENE.image), 0, hints(SCENE.trimap))
-    assert found.foreground is not None and found.foreground.shape == (HEIGHT, WIDTH, 3)
+    result = ClipPipeline(pipeline()).frame(picture(SCENE.image), 0, hints(SCENE.trimap))
+    assert result.foreground is not None and result.foreground.shape == (HEIGHT, WIDTH, 3)
 
 
 def test_one_size_for_all_frames() -> None:
@@ -128,9 +128,9 @@ def test_the_prior_is_steady_where_the_picture_stands_still_and_follows_where_it
     unchanged_colours(small, np.zeros((20, 20), np.float32), nowhere, 0.0, 1.0)
     moved = small.copy()
     moved[:, 10:] = 0.9
-    found = unchanged_colours(moved, np.full((20, 20), 0.8, np.float32), nowhere, 0.0, 1.0)
-    assert np.allclose(found[:, 12:], 0.8)
-    assert np.allclose(found[:, :8], (1 - SMOOTHING.keep) * 0.8)
+    result = unchanged_colours(moved, np.full((20, 20), 0.8, np.float32), nowhere, 0.0, 1.0)
+    assert np.allclose(result[:, 12:], 0.8)
+    assert np.allclose(result[:, :8], (1 - SMOOTHING.keep) * 0.8)
 
 
 @pytest.mark.parametrize(("noise", "share"), [(0.0, 1.0), (1.1 / 255, 1 - SMOOTHING.keep)])
@@ -138,5 +138,5 @@ def test_a_small_change_moves_the_prior_where_there_is_no_noise_to_take_it_for(n
     small, unchanged_colours = np.full((20, 20, 3), 0.5, np.float32), SmoothedPrior()
     nowhere = np.zeros((20, 20), bool)
     unchanged_colours(small, np.zeros((20, 20), np.float32), nowhere, noise, 8.0)
-    found = unchanged_colours(small + np.float32(0.01), np.full((20, 20), 0.8, np.float32), nowhere, noise, 8.0)
-    assert np.allclose(found, share * 0.8)
+    result = unchanged_colours(small + np.float32(0.01), np.full((20, 20), 0.8, np.float32), nowhere, noise, 8.0)
+    assert np.allclose(result, share * 0.8)

@@ -53,9 +53,9 @@ def page_of(shot: Path, *words: Any) -> dict[str, Any]:
 
 
 def data_of(page: Path) -> dict[str, Any]:
-    found = re.search(r'id="data">(.*?)</script>', page.read_text("utf-8"), re.DOTALL)
-    assert found
-    return dict(json.loads(found[1]))
+    result = re.search(r'id="data">(.*?)</script>', page.read_text("utf-8"), re.DOTALL)
+    assert result
+    return dict(json.loads(result[1]))
 
 
 @pytest.mark.parametrize(("words", "colours"), [((), False), (("-o", "cut.mkv", "--codec", "ffv1"), True)])
@@ -137,5 +137,5 @@ def test_wanted_frames_are_paired() -> None:
         frames = [SimpleNamespace(index=i, picture=i) for i in indices]
         return SimpleNamespace(frames=lambda start, stop: (f for f in frames if start <= f.index < stop))
 
-    found = list(_pairs(clip(10, 12, 13, 14, 15), clip(0, 1, 2, 4, 5), 10, [0, 1, 2, 3, 4]))
-    assert found == [(0, 10, 0), (2, 12, 2), (4, 14, 4)]
+    result = list(_pairs(clip(10, 12, 13, 14, 15), clip(0, 1, 2, 4, 5), 10, [0, 1, 2, 3, 4]))
+    assert result == [(0, 10, 0), (2, 12, 2), (4, 14, 4)]

@@ -1,4 +1,4 @@
-"""A prior is not asked again while nothing happens."""
+"""A prior is not run again while nothing happens."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ SMALL = np.random.default_rng(0).random((40, 60, 3), dtype=np.float32)
 
 
 class Counting:
-    """A prior that counts how often it is asked."""
+    """A prior that counts how often it is called."""
 
     name, working_size = "counting", None
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.calls = 0
 
     def __call__(self, small: np.ndarray, hints: LowResHints) -> PriorResult:
-        self.asked += 1
-        return PriorResult(np.full(small.shape[:2], 0.1 * self.asked, np.float32), self.name)
+        self.calls += 1
+        return PriorResult(np.full(small.shape[:2], 0.1 * self.calls, np.float32), self.name)
 
 
 class Remembering(Counting):
@@ -36,8 +36,8 @@ def noisy(seed: int, sigma: float = 2 / 255) -> np.ndarray:
 
 def answers(method: Counting, smalls: list[np.ndarray], known: list[LowResHints] | None = None) -> list[float]:
     kept = ReusedPrior()
-    said = known or [LowResHints()] * len(smalls)
-    return [round(float(kept(method, x, h).alpha[0, 0]), 3) for x, h in zip(smalls, said, strict=True)]
+    text = known or [LowResHints()] * len(smalls)
+    return [round(float(kept(method, x, h).alpha[0, 0]), 3) for x, h in zip(smalls, text, strict=True)]
 
 
 def test_noise_is_no_change_and_a_moving_spot_is() -> None:
@@ -54,8 +54,8 @@ def test_the_last_answer_is_given_again_until_something_changes() -> None:
 
 
 def test_slow_drift_is_noticed() -> None:
-    found = answers(Counting(), [SMALL + np.float32(0.004 * n) for n in range(7)])
-    assert found == [0.1, 0.1, 0.1, 0.2, 0.2, 0.2, 0.3]
+    result = answers(Counting(), [SMALL + np.float32(0.004 * n) for n in range(7)])
+    assert result == [0.1, 0.1, 0.1, 0.2, 0.2, 0.2, 0.3]
 
 
 def test_another_hint_is_another_question_and_a_memory_is_fed() -> None:
@@ -74,7 +74,7 @@ def test_a_static_shot_is_solved_once_and_a_key_frame_again() -> None:
         clip = ClipPipeline(made, TemporalOptions(temporal=temporal))
         for number, image in enumerate(shot):
             clip.frame(picture(image), number, known, foreground=False)
-        assert method.asked == expected
+        assert method.calls == expected
         clip.reset()
         clip.frame(picture(shot[-1]), 4, known, foreground=False)
-        assert method.asked == expected + 1
+        assert method.calls == expected + 1

@@ -59,10 +59,10 @@ def left(folder: Path) -> set[str]:
 def test_a_clip_from_end_to_end(spec: ClipSpec, tmp_path: Path) -> None:
     done = matte(spec)
     assert left(tmp_path) == {"out.mkv"} and done.notes == []
-    found = alphas(tmp_path / "out.mkv")
-    assert len(found) == len(done.frames) == 7
+    result = alphas(tmp_path / "out.mkv")
+    assert len(result) == len(done.frames) == 7
     assert [f["key"] for f in done.frames] == [n % 3 == 0 for n in range(7)]
-    for alpha, frame in zip(found, CLIP, strict=True):
+    for alpha, frame in zip(result, CLIP, strict=True):
         assert np.abs(alpha - frame.alpha).mean() < 0.03
 
 
@@ -211,16 +211,16 @@ def test_a_mask_of_the_first_frame_is_propagated(spec: ClipSpec, tmp_path: Path)
     done = matte(replace(spec, mask=tmp_path / "first.png", model=ModelOptions(refiner="guided", working_size=48)))
     assert done.plan.hints.propagated and len(done.frames) == 7
     for alpha, frame in zip(alphas(tmp_path / "out.mkv"), CLIP, strict=True):
-        found, truth = alpha > 0.5, frame.alpha > 0.5
-        assert (found & truth).sum() / (found | truth).sum() > 0.85
+        result, truth = alpha > 0.5, frame.alpha > 0.5
+        assert (result & truth).sum() / (result | truth).sum() > 0.85
 
 
 def test_the_report_has_every_frame_and_a_plot(spec: ClipSpec, tmp_path: Path) -> None:
     path, plot = write_report(tmp_path / "r.json", matte(spec))
     assert str(tmp_path) not in path.read_text() and spec.source.name in path.read_text()
-    found = json.loads(path.read_text())
-    assert len(found["frames"]) == 7 and 0 <= found["reuse_share"] <= 1 and found["cuts"] == []
-    assert {"active_share", "reuse_share", "seconds", "cut"} <= set(found["frames"][0])
+    result = json.loads(path.read_text())
+    assert len(result["frames"]) == 7 and 0 <= result["reuse_share"] <= 1 and result["cuts"] == []
+    assert {"active_share", "reuse_share", "seconds", "cut"} <= set(result["frames"][0])
     with Image.open(plot) as image:
         assert len(image.getcolors(1 << 20) or []) > 3
 
@@ -242,15 +242,15 @@ def break_off(spec: ClipSpec, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
 
 def refined(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Grows by one for each frame whose pixels are refined."""
-    found: list[int] = []
+    result: list[int] = []
     inner = StillPipeline.refine
 
     def counted(self: StillPipeline, *rest: object) -> object:
-        found.append(1)
+        result.append(1)
         return inner(self, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(StillPipeline, "refine", counted)
-    return found
+    return result
 
 
 @pytest.mark.parametrize("content", ["alpha", "foreground"])

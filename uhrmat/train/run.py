@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from uhrmat.core.children import protect_children
 from uhrmat.core.devices import has_fast_bf16, pick_device
 from uhrmat.core.errors import UhrmatError
-from uhrmat.media import atomic_write
+from uhrmat.metrics.plots import Panel, can_plot, plot_panels
 from uhrmat.train.ddfe_task import DDFETask
 from uhrmat.train.export import Provenance, export
 from uhrmat.train.lpn.trimap import TrimapTask
@@ -138,26 +138,24 @@ def _tensors(path: Path) -> dict[str, Tensor]:
 
 
 def draw_curves(log: Path, path: Path) -> None:
-    """The losses and validation errors of a log as one PNG, a panel each, drawn with Pillow."""
-    from PIL import Image, ImageDraw
+    """Draw the losses and validation errors of a log as one PNG, a panel each; nothing where matplotlib is missing.
 
+    Args:
+        log: `log.jsonl` of a run.
+        path: the PNG.
+    """
     lines = [json.loads(line) for line in log.read_text("utf-8").splitlines()] if log.exists() else []
     names = [name for name in _SPLIT if lines and name in lines[-1]]
-    width, panel = 900, 140
-    image = Image.new("RGB", (width, max(1, len(names)) * panel), "white")
-    draw = ImageDraw.Draw(image)
-    for row, name in enumerate(names):
-        values = [line[name] for line in lines if name in line]
-        low, high = min(values), max(values)
-        last = max(1, len(values) - 1)
-        spread = (high - low) or 1.0
-        base = (row + 1) * panel - 12
-        points = [
-            (10 + (width - 20) * i / last, base - (panel - 40) * (v - low) / spread) for i, v in enumerate(values)
-        ]
-        draw.line(points if len(points) > 1 else points * 2, fill=(70, 120, 180), width=2)
-        draw.text(
-            (10, row * panel + 4), f"{name}: {values[0]:.4g} to {values[-1]:.4g}, step {lines[-1]['step']}", "black"
+    if not names or not can_plot():
+        return
+    panels = []
+    for name in names:
+        rows = [line for line in lines if name in line]
+        panels.append(
+            Panel(
+                title=f"{name}: {rows[0][name]:.4g} to {rows[-1][name]:.4g}",
+                values=[row[name] for row in rows],
+                positions=[row["step"] for row in rows],
+            )
         )
-    with atomic_write(path) as part:
-        image.save(part, "PNG")
+    plot_panels(path, panels)

@@ -139,8 +139,8 @@ def test_uneven_stamps_and_length_are_kept(tmp_path: Path, codec: Codec) -> None
         for index, pts in enumerate(uneven):
             writer.write(some_frame(index, colour, pts=pts), alpha, colour)
     tolerance = Fraction(1, 1000) if path.suffix in (".mkv", ".webm") else 0
-    for found, pts in zip(stamps(path), uneven, strict=True):
-        assert abs(found - Fraction(pts, 30000)) <= tolerance
+    for result, pts in zip(stamps(path), uneven, strict=True):
+        assert abs(result - Fraction(pts, 30000)) <= tolerance
     with open_clip(path) as clip:
         assert clip.info.variable
         assert clip.info.duration == pytest.approx(8008 / 30000, abs=float(1 / RATE))

@@ -75,13 +75,13 @@ def test_the_pixel_aspect_is_kept_by_every_container(tmp_path: Path, name: str, 
     info = clip_info(66, 48, sample_aspect=aspect)
     path = deliver(tmp_path, name, suffix, info, "alpha")
     with open_clip(path) as clip:
-        found = clip.info.sample_aspect
+        result = clip.info.sample_aspect
         assert clip.info.labels == Labels()
         assert [f.index for f in clip.frames()] == [0, 1, 2]
     if suffix == ".webm":  # counts whole pixels
-        assert abs(found * 66 - aspect * 66) <= Fraction(1, 2)
+        assert abs(result * 66 - aspect * 66) <= Fraction(1, 2)
     else:
-        assert found == aspect
+        assert result == aspect
 
 
 @pytest.mark.parametrize("name", ["ffv1", "prores4444"])
@@ -136,11 +136,11 @@ LABELS = Labels(
 def test_title_time_code_and_chapters_are_carried(tmp_path: Path, name: str, suffix: str) -> None:
     info = clip_info(64, 48, rate=Fraction(24), time_base=Fraction(1, 30000), labels=LABELS)
     with open_clip(deliver(tmp_path, name, suffix, info, "alpha")) as clip:
-        found = clip.info.labels
+        result = clip.info.labels
         assert clip.info.frames == 3
-    assert (found.title, found.timecode) == ("Mermaids", "10:00:00:00")
-    assert [c.title for c in found.chapters] == ["in", "out"]
-    assert found.chapters[0].end == pytest.approx(0.05, abs=0.001)
+    assert (result.title, result.timecode) == ("Mermaids", "10:00:00:00")
+    assert [c.title for c in result.chapters] == ["in", "out"]
+    assert result.chapters[0].end == pytest.approx(0.05, abs=0.001)
 
 
 def test_a_part_begins_with_its_own_time_code_and_chapter() -> None:

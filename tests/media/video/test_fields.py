@@ -133,7 +133,7 @@ def test_chroma_of_a_field_is_sited_within_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("order", "rotation", "height", "found"),
+    ("order", "rotation", "height", "result"),
     [
         ("top", 0, 32, "top"),
         ("top", 180, 32, "bottom"),
@@ -144,8 +144,8 @@ def test_chroma_of_a_field_is_sited_within_it() -> None:
         ("", 180, 32, ""),
     ],
 )
-def test_turned_frames(order: FieldOrder, rotation: int, height: int, found: FieldOrder) -> None:
-    assert rotate_field_order(order, rotation, height) == found
+def test_turned_frames(order: FieldOrder, rotation: int, height: int, result: FieldOrder) -> None:
+    assert rotate_field_order(order, rotation, height) == result
 
 
 def test_a_rotated_clip_is_read_by_field_and_written_as_progressive(tmp_path: Path) -> None:

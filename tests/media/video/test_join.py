@@ -98,8 +98,8 @@ def test_uneven_stamps_survive_the_joining(tmp_path: Path, source: Path) -> None
                     frame = some_frame(index, scenery(48, 64), pts=uneven[index])
                     writer.write(frame, soft_alpha(48, 64), None)
         join_segments(parts, tmp_path / f"out{codec.suffix}", info, codec)
-        found = stamps(tmp_path / f"out{codec.suffix}")
-        assert np.allclose([float(t) for t in found], (np.array(uneven) - 50) / 30000, atol=0.0011)
+        result = stamps(tmp_path / f"out{codec.suffix}")
+        assert np.allclose([float(t) for t in result], (np.array(uneven) - 50) / 30000, atol=0.0011)
 
 
 def test_segments_of_other_settings_are_refused(tmp_path: Path, source: Path) -> None:

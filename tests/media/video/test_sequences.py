@@ -41,15 +41,15 @@ def test_a_folder_is_read_in_the_order_of_its_numbers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "found"),
+    ("pattern", "result"),
     [("a_%04d.png", [7, 8]), ("a_####.png", [7, 8]), ("a_*.png", [7, 8]), ("b%d.png", [7]), ("*v2.png", [3])],
 )
-def test_patterns_choose_among_sequences(tmp_path: Path, pattern: str, found: list[int]) -> None:
+def test_patterns_choose_among_sequences(tmp_path: Path, pattern: str, result: list[int]) -> None:
     for name in ("a_0007.png", "a_0008.png", "b7.png", "c_3_v2.png"):
         still(tmp_path / name)
     if pattern == "*v2.png":
         pattern = "c_%d_v2.png"
-    assert [number for number, _ in numbers_and_levels(tmp_path / pattern)] == found
+    assert [number for number, _ in numbers_and_levels(tmp_path / pattern)] == result
     with pytest.raises(InputError, match="several sequences"):
         open_clip(tmp_path)
 

@@ -146,10 +146,10 @@ def test_matroska_holds_what_is_known_by_its_number_in_avi(tmp_path: Path, codec
         report = deliver(source, tmp_path / f"out{suffix}")
         if suffix != ".mov":  # which holds some of them
             assert report.audio_path == (tmp_path / "out.mka" if suffix == ".mp4" else None)
-        found = report.audio_path or tmp_path / f"out{suffix}"
-        assert tracks_of(found) == [codec]
-        assert sound_packets(found) == sound_packets(source)
-        with av.open(str(found)) as made, av.open(str(source)) as was:
+        result = report.audio_path or tmp_path / f"out{suffix}"
+        assert tracks_of(result) == [codec]
+        assert sound_packets(result) == sound_packets(source)
+        with av.open(str(result)) as made, av.open(str(source)) as was:
             assert [f.samples for f in made.decode(audio=0)] == [f.samples for f in was.decode(audio=0)]
 
 
@@ -180,11 +180,14 @@ def test_language_title_and_disposition_go_along(tmp_path: Path, codec: str, suf
     source = clip_with(tmp_path / "a.mkv", codec, codec, metadata=labels)
     report = deliver(source, tmp_path / f"out{suffix}")
     with av.open(str(report.audio_path or tmp_path / f"out{suffix}")) as container:
-        found = [{k.lower(): v for k, v in s.metadata.items()} for s in container.streams.audio]
-    assert found[0]["language"] in ("deu", "ger") and found[1]["language"] in ("fra", "fre")  # one language, two codes
+        result = [{k.lower(): v for k, v in s.metadata.items()} for s in container.streams.audio]
+    assert result[0]["language"] in ("deu", "ger") and result[1]["language"] in (
+        "fra",
+        "fre",
+    )  # one language, two codes
     if suffix != ".mp4":  # which has no place for the title of a track
-        assert [f.get("title", f.get("name")) for f in found] == ["Ton", "Son"]
-    assert all("comment" not in f for f in found)
+        assert [f.get("title", f.get("name")) for f in result] == ["Ton", "Son"]
+    assert all("comment" not in f for f in result)
 
 
 @pytest.mark.parametrize("language", ["eng", "deu", "zho", "nld", "cze", "fre", "swe", "jpn", "per"])
@@ -193,9 +196,9 @@ def test_a_language_is_known_by_either_of_its_codes(tmp_path: Path, language: st
     source = clip_with(tmp_path / "a.mp4", "aac", metadata=({"language": language},))
     deliver(source, tmp_path / f"out{suffix}")
     with av.open(str(tmp_path / f"out{suffix}")) as container:
-        found = container.streams.audio[0].metadata["language"]
+        result = container.streams.audio[0].metadata["language"]
     same = {"deu": "ger", "zho": "chi", "nld": "dut", "cze": "ces", "fre": "fra", "swe": "sve", "per": "fas"}
-    assert found in (language, same.get(language), {v: k for k, v in same.items()}.get(language))
+    assert result in (language, same.get(language), {v: k for k, v in same.items()}.get(language))
 
 
 def test_sound_that_goes_back_to_the_beginning_follows_on(tmp_path: Path) -> None:

@@ -38,8 +38,8 @@ def test_frames_are_found_by_index_in_open_groups_with_uneven_stamps(tmp_path: P
         read = [(f.index, level(f.picture.pixels), f.pts) for f in clip.frames()]
         assert [r[:2] for r in read] == [(i, i) for i in range(len(UNEVEN))]
         for start in range(len(UNEVEN)):
-            found = [(f.index, level(f.picture.pixels), f.pts) for f in clip.frames(start, start + 2)]
-            assert found == read[start : start + 2]
+            result = [(f.index, level(f.picture.pixels), f.pts) for f in clip.frames(start, start + 2)]
+            assert result == read[start : start + 2]
         times = [float((pts - read[0][2]) * clip.info.time_base) for *_, pts in read]
         assert np.allclose(times, np.array(UNEVEN) / 30000, atol=0.0006)
         assert not clip.notes
@@ -108,9 +108,9 @@ def test_a_truncated_clip_gives_what_is_there_and_says_so(tmp_path: Path) -> Non
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 6 // 10])
     with open_clip(cut) as clip:
-        found = [f.index for f in clip.frames()]
-    assert found == list(range(len(found)))
-    assert 8 <= len(found) <= 13
+        result = [f.index for f in clip.frames()]
+    assert result == list(range(len(result)))
+    assert 8 <= len(result) <= 13
     assert any("cut off" in note and "20" in note for note in clip.notes)
 
 
@@ -119,9 +119,9 @@ def test_a_truncated_matroska_gives_what_is_there_and_says_so(tmp_path: Path) ->
     cut = tmp_path / "cut.mkv"
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     with open_clip(cut) as clip:
-        found = [(f.index, level(f.picture.pixels)) for f in clip.frames()]
-        assert 4 <= len(found) < 16
-        assert found == [(i, i) for i in range(len(found))]
+        result = [(f.index, level(f.picture.pixels)) for f in clip.frames()]
+        assert 4 <= len(result) < 16
+        assert result == [(i, i) for i in range(len(result))]
         assert any("cut off" in note for note in clip.notes)
 
 
@@ -141,8 +141,8 @@ def test_a_damaged_packet_is_passed_over_without_shifting_the_rest(tmp_path: Pat
     data[position : position + size] = b"\xff" * size
     path.write_bytes(bytes(data))
     with open_clip(path) as clip:
-        found = {f.index: level(f.picture.pixels) for f in clip.frames()}
-        assert found == {index: index for index in range(12) if index != 5}
+        result = {f.index: level(f.picture.pixels) for f in clip.frames()}
+        assert result == {index: index for index in range(12) if index != 5}
         assert [f.index for f in clip.frames(5, 8)] == [6, 7]
         assert any("cannot be decoded" in note for note in clip.notes)
         assert any("Frame 5" in note for note in clip.notes)
@@ -154,9 +154,9 @@ def test_damage_to_the_container_itself_ends_in_a_note_not_in_a_crash(tmp_path: 
     data[len(data) // 2 : len(data) // 2 + 400] = b"\x00" * 400
     path.write_bytes(bytes(data))
     with open_clip(path) as clip:
-        found = [(f.index, f.pts) for f in clip.frames()]
-        assert 4 <= len(found) < 12
-        assert found == sorted(found)
+        result = [(f.index, f.pts) for f in clip.frames()]
+        assert 4 <= len(result) < 12
+        assert result == sorted(result)
         assert any("announced seconds" in note for note in clip.notes)
 
 

@@ -44,8 +44,8 @@ def check_order(clip: ClipReader, count: int) -> list[Fraction]:
     assert [r[:2] for r in read] == [(i, i) for i in range(count)]
     assert clip.info.frames == count
     for start in range(0, count, 3):
-        found = [(f.index, level(f.picture.pixels), f.time) for f in clip.frames(start, start + 4)]
-        assert found == read[start : start + 4]
+        result = [(f.index, level(f.picture.pixels), f.time) for f in clip.frames(start, start + 4)]
+        assert result == read[start : start + 4]
     times = [r[2] for r in read]
     assert all(a < b for a, b in itertools.pairwise(times))
     return times
@@ -154,8 +154,8 @@ def test_all_eight_orientations_are_applied(tmp_path: Path, name: str, suffix: s
         assert (clip.info.height, clip.info.width) == pixels.shape[:2]
         turned = pixels.shape[0] > pixels.shape[1]
         assert clip.info.sample_aspect == (Fraction(3, 4) if turned else Fraction(4, 3))
-    found = np.digitize(pixels[..., 0], (90, 170))
-    assert np.mean(found == wanted(stored)) > 0.97
+    result = np.digitize(pixels[..., 0], (90, 170))
+    assert np.mean(result == wanted(stored)) > 0.97
 
 
 def two_streams(path: Path, sizes: list[tuple[int, int]], default: list[bool]) -> Path:
@@ -243,8 +243,8 @@ def test_a_part_of_a_sequence_with_a_gap_begins_at_0(tmp_path: Path) -> None:
     for number in (1, 2, 8, 9):
         write_rgb(tmp_path / f"f{number}.png", picture.pixels, picture.info)
     with open_clip(tmp_path) as clip:
-        found = [(f.index, f.pts, f.duration) for f in clip.frames(2)]
-        assert found == [(2, 7, 1), (3, 8, 1)]
+        result = [(f.index, f.pts, f.duration) for f in clip.frames(2)]
+        assert result == [(2, 7, 1), (3, 8, 1)]
         assert [(f.index, f.duration) for f in clip.frames(1, 2)] == [(1, 6)]
 
 

@@ -55,13 +55,13 @@ def test_pictures_are_found_in_both_layouts(data: Path, tmp_path: Path) -> None:
 
 def test_every_method_with_and_without_ddfe(data: Path) -> None:
     notes: list[str] = []
-    found = measure(find_items(data), ("closed-form", "rw", "no-such-method"), note=notes.append)
-    assert found.pictures == ["a", "b"] and len(notes) == 2
-    assert "no-such-method" in found.skipped and "no-such-method" in found.skipped["no-such-method"]
-    made = tables(found, ("closed-form", "rw", "no-such-method"))
+    result = measure(find_items(data), ("closed-form", "rw", "no-such-method"), note=notes.append)
+    assert result.pictures == ["a", "b"] and len(notes) == 2
+    assert "no-such-method" in result.skipped and "no-such-method" in result.skipped["no-such-method"]
+    made = tables(result, ("closed-form", "rw", "no-such-method"))
     pairs = [(row["method"], row["upsampling"]) for row in made["adaptability"]]
     assert pairs == [(method, way) for method in ("closed-form", "rw") for way in ADAPTABILITY_UPSAMPLERS]
-    assert {row["upsampling"] for row in made["ablation"]} == set(UPSAMPLERS) - found.skipped.keys()
+    assert {row["upsampling"] for row in made["ablation"]} == set(UPSAMPLERS) - result.skipped.keys()
     assert {row["method"] for row in made["error correction"]} == {"closed-form", "rw"}
     by_way = {row["upsampling"]: row for row in made["complexity"]}
     assert by_way["bilinear"]["parameters"] == 0 == by_way["bilinear"]["gflops"]
@@ -70,9 +70,9 @@ def test_every_method_with_and_without_ddfe(data: Path) -> None:
 
 
 def test_low_resolution_errors_are_against_the_averaged_truth(data: Path) -> None:
-    found = measure(find_items(data)[:1], ("closed-form",))
-    low = found.mean_low("closed-form")
-    high = found.mean("closed-form", "bilinear")
+    result = measure(find_items(data)[:1], ("closed-form",))
+    low = result.mean_low("closed-form")
+    high = result.mean("closed-form", "bilinear")
     assert low is not None and high is not None
     assert 0 < low["mad"] < high["mad"] < 100 and 0 < low["mse"] < high["mse"]
 
@@ -89,14 +89,14 @@ def test_operations_are_counted_at_active_pixels_alike_on_both_engines(size: str
 
 def test_operations_of_strided_layers_follow_their_own_sites() -> None:
     net, mask = SHM("lite").eval(), np.ones((16, 16), bool)
-    found = []
+    result = []
     for engine in (DenseEngine(mask), TilesEngine(ActiveSet.from_mask(mask))):
         with torch.no_grad(), count_macs(net) as work:
             x = engine.sample(lambda y, _: torch.rand(*y.shape, net.config.inputs))
             net(engine, x, torch.rand(1, 3, 64, 64), torch.rand(1, 1, 64, 64))
-        found.append(work.macs)
-    assert found[0] == found[1]
-    assert net.down.weight.numel() * 64 + net.stem.weight.numel() * 256 < found[0]
+        result.append(work.macs)
+    assert result[0] == result[1]
+    assert net.down.weight.numel() * 64 + net.stem.weight.numel() * 256 < result[0]
 
 
 def test_the_command_prints_tables_and_json(data: Path) -> None:

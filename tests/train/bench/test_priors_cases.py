@@ -30,9 +30,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_hint_says_what_it_should_and_keeps_the_truth(data: Path) -> None:
-    found = {hint: cases(hint, data, None, data / "behind") for hint in HINTS}
-    assert found.pop("nothing") == {}
-    made = {hint: by_name["GT02"]() for hint, by_name in found.items()}
+    result = {hint: cases(hint, data, None, data / "behind") for hint in HINTS}
+    assert result.pop("nothing") == {}
+    made = {hint: by_name["GT02"]() for hint, by_name in result.items()}
     assert {hint: set(case.said) for hint, case in made.items()} == {
         "trimap": {"trimap"}, "mask": {"mask"}, "alpha": {"alpha"}, "plate": {"plate"}, "key": set(),
     }  # fmt: skip

@@ -97,7 +97,7 @@ def prepared(
     folder = tmp_path_factory.mktemp("pool")
     write_photos(photographs, folder / "photos.safetensors")
     ensemble = Ensemble(small_teachers, folder)
-    found = load_pool(
+    result = load_pool(
         folder / "photos.safetensors", ensemble, torch.device("cpu"), torch.float32, folder / "labels"
     )  # fmt: skip
-    return found, ensemble
+    return result, ensemble

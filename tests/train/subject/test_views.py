@@ -24,9 +24,9 @@ def pool(prepared: tuple[Pool, Ensemble]) -> Pool:
 
 
 def test_photographs_and_what_is_known_of_them(photographs: Path, tmp_path: Path) -> None:
-    found = list(find_photos(photographs))
-    assert Counter(item.photo.source for item in found) == {"people": 11, "set": 15, "coco": 2}
-    assert [item.photo.name for item in found if item.photo.held_out] == ["7", "f9"]
+    result = list(find_photos(photographs))
+    assert Counter(item.photo.source for item in result) == {"people": 11, "set": 15, "coco": 2}
+    assert [item.photo.name for item in result if item.photo.held_out] == ["7", "f9"]
     write_photos(photographs, tmp_path / "photos.safetensors")
     kept = {item.photo.name: item for item in read_photos(tmp_path / "photos.safetensors")}
     assert len(kept) == 28
@@ -120,10 +120,10 @@ def test_nothing_held_out_is_drawn(pool: Pool) -> None:
 @pytest.mark.parametrize("change", [simulate_camera, lambda x, dice: adjust_tone(x, dice, 1.0)])
 def test_pictures_stay_pictures(change: object) -> None:
     image = torch.rand(16, 3, 24, 32, generator=torch.Generator().manual_seed(0))
-    found = change(image, torch.Generator().manual_seed(1))  # type: ignore[operator]
-    assert found.shape == image.shape and found.min() >= 0 and found.max() <= 1 and torch.isfinite(found).all()
+    result = change(image, torch.Generator().manual_seed(1))  # type: ignore[operator]
+    assert result.shape == image.shape and result.min() >= 0 and result.max() <= 1 and torch.isfinite(result).all()
     again = change(image, torch.Generator().manual_seed(1))  # type: ignore[operator]
-    assert torch.equal(found, again) and not torch.equal(found, image)
+    assert torch.equal(result, again) and not torch.equal(result, image)
 
 
 def test_photo_tags_decide_what_is_a_place(pool: Pool) -> None:
