@@ -48,8 +48,8 @@ def test_masks_of_any_type_and_stride() -> None:
         assert torch.equal(ActiveSet.from_mask(same).mask(), want)
 
 
-def test_refusals() -> None:
-    with pytest.raises(InputError, match="no active set"):
+def test_wrong_masks_and_tiles_are_errors() -> None:
+    with pytest.raises(InputError, match="cannot be an active set"):
         ActiveSet.from_mask(np.zeros((2, 3, 4)))
     with pytest.raises(InputError, match="cannot be halved"):
         ActiveSet.from_mask(np.ones((4, 4)), tile=7)

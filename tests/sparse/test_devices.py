@@ -1,4 +1,4 @@
-"""Engines on a device that is not the host's, on fake CUDA tensors: what is written into host arrays is on the host."""
+"""Engines on a device that is not the host's, on fake CUDA tensors: scatter moves values to the host array's device."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ def _spconv() -> tuple[Engine, Feat]:
 
 @pytest.mark.parametrize("make", [_dense, _spconv])
 @pytest.mark.parametrize("channels", [(), (1,)])
-def test_what_goes_into_host_arrays_is_on_the_host(
+def test_scatter_into_a_host_array(
     monkeypatch: pytest.MonkeyPatch, make: Callable[[], tuple[Engine, Feat]], channels: tuple[int, ...]
 ) -> None:
     seen: list[tuple[str, torch.dtype]] = []
 
-    def put(target: torch.Tensor, where: tuple[torch.Tensor, ...], found: torch.Tensor, add: bool) -> None:
-        seen.extend((x.device.type, x.dtype) for x in (target, found))
+    def write(target: torch.Tensor, where: tuple[torch.Tensor, ...], values: torch.Tensor, add: bool) -> None:
+        seen.extend((x.device.type, x.dtype) for x in (target, values))
         seen.extend((x.device.type, target.dtype) for x in where)
 
     for module in (dense, spconv_engine):
-        monkeypatch.setattr(module, "put", put)
+        monkeypatch.setattr(module, "write_features", write)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
     # The method starts CUDA before it looks at its tensor.
     monkeypatch.setattr(torch.Tensor, "nonzero", lambda self: torch.ops.aten.nonzero.default(self))
     with FakeTensorMode(allow_non_fake_inputs=True, shape_env=ShapeEnv()):
-        engine, found = make()
-        engine.scatter(found, np.zeros((32, 32, *channels), np.float32))
+        engine, features = make()
+        engine.scatter(features, np.zeros((32, 32, *channels), np.float32))
     assert len(seen) >= 3 and set(seen) == {("cpu", torch.float32)}

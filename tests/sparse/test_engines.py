@@ -1,4 +1,4 @@
-"""Every engine says what the dense engine says."""
+"""Every engine computes what the dense engine computes."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def test_half_precision_stays_close(engine: str, name: str, dtype: torch.dtype) 
         assert (got - want).abs().max() < 0.05 * want.abs().max()
 
 
-def test_garbage_beside_the_active_sites_never_spreads() -> None:
-    """Buffers come back with old numbers in them; a second, different run must not see the first."""
+def test_values_left_in_reused_buffers_are_never_read() -> None:
+    """Reused buffers hold old numbers, which another run must not see."""
     w, tiles = weights(), make_engine("tiles", MASKS["noise"])
     first = tiles.values(unet(tiles, w)[-1])
     huge = {key: value * 1e4 for key, value in w.items()}
@@ -86,7 +86,7 @@ def test_a_feature_survives_while_it_is_used() -> None:
 
 
 @pytest.mark.parametrize("engine", ["dense", "tiles"])
-def test_sample_stays_in_the_picture_and_scatter_off_the_rest(engine: str) -> None:
+def test_sample_and_scatter_touch_active_pixels_only(engine: str) -> None:
     mask = MASKS["border"]
     height, width = mask.shape
 
@@ -127,11 +127,11 @@ def test_dense_trains_under_autocast() -> None:
     assert all(value.grad is not None and value.grad.isfinite().all() for value in w.values())
 
 
-def test_refusals_say_what_to_do() -> None:
+def test_wrong_arguments_are_errors() -> None:
     with pytest.raises(InputError, match="no engine") as unknown:
         make_engine("fast", MASKS["noise"])
     assert "tiles" in unknown.value.hint
     with pytest.raises(InputError, match="racy above one thread"):
         make_engine("spconv", MASKS["noise"])
-    with pytest.raises(InputError, match="no active set"):
+    with pytest.raises(InputError, match="cannot be an active set"):
         make_engine("dense", torch.zeros(3, 4, 5))

@@ -184,7 +184,7 @@ def nvidia_driver() -> str:
 
 def _engines() -> Iterator[Row]:
     from uhrmat.core.devices import pick_device, pick_precision
-    from uhrmat.sparse.choose import candidate_engines, fastest, run_trials
+    from uhrmat.sparse.choose import candidate_engines, fastest_engine, run_trials
 
     device = pick_device("auto")
     name, dtype = pick_precision("auto", device)
@@ -193,7 +193,7 @@ def _engines() -> Iterator[Row]:
         yield engine, f"{1000 * time:.1f} ms for three layers on 50,000 active pixels, {name} on {device}"
     for engine, reason in failed.items():
         yield engine, "cannot run", f"The engine {engine} cannot run on {device}: {reason}", "Use --engine tiles."
-    yield "auto takes", fastest(seconds) if seconds else "none can run"
+    yield "auto takes", fastest_engine(seconds) if seconds else "none can run"
 
 
 def _codecs() -> Iterator[Row]:

@@ -12,16 +12,25 @@ from torch import Tensor
 from uhrmat.core.errors import InputError
 
 LEVELS = 4
+"""Levels of an active set: strides 1, 2, 4 and 8, those of SHM (SparseMat, CVPR 2023, §3.3, Fig. 8)."""
 _BLOCK = 4096
-"""Tiles handled at once while tables are built; bounds the memory of the int64 temporaries."""
+"""Tiles handled at once while tables are built, which bounds the memory of the int64 temporaries. Not tuned."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TileLevel:
     """The tiles of one level that hold at least one active site, in row-major order of tiles.
 
-    height, width: sites of the level; tile: sites per tile side, even; ys, xs: (T,) int64 tile positions in tiles;
-    mask: (T, tile, tile) bool; lookup: (rows, columns) int32 tile number at a tile position, -1 where there is none.
+    A site is a pixel of the level: level l has a stride of 2**l picture pixels. T is the number of tiles.
+
+    Attributes:
+        height: Sites of the level from top to bottom.
+        width: Sites of the level from left to right.
+        tile: Sites per side of a tile, an even number.
+        ys: (T,) int64, row of each tile, counted in tiles.
+        xs: (T,) int64, column of each tile, counted in tiles.
+        mask: (T, tile, tile) bool, the active sites.
+        lookup: (rows, columns) int32, number of the tile at a place, -1 where there is none.
     """
 
     height: int
@@ -34,24 +43,32 @@ class TileLevel:
 
     @classmethod
     def from_tiles(cls, size: tuple[int, int], tile: int, ys: Tensor, xs: Tensor, mask: Tensor) -> TileLevel:
+        """Make a level of `size` (height, width) sites; the other arguments are its attributes."""
         rows, columns = (-(-n // tile) for n in size)
         lookup = torch.full((rows, columns), -1, dtype=torch.int32)
         lookup[ys, xs] = torch.arange(len(ys), dtype=torch.int32)
-        return cls(*size, tile, ys, xs, mask, lookup)
+        return cls(height=size[0], width=size[1], tile=tile, ys=ys, xs=xs, mask=mask, lookup=lookup)
 
     @property
     def tiles(self) -> int:
+        """Number of tiles, T."""
         return len(self.ys)
 
     @property
     def sites(self) -> int:
-        """Sites in all tiles, active or not: the rows of a feature buffer without its zero row."""
+        """Number of sites in all tiles, active or not: the rows of a feature buffer without its zero row."""
         return self.tiles * self.tile * self.tile
 
     def window(self, ys: Tensor, xs: Tensor, side: int) -> Tensor:
-        """(n, side, side) int64 buffer rows of square windows whose corners are at sites (ys, xs), each (n,).
+        """Buffer rows of the sites in square windows.
 
-        Sites that are outside the picture, in no tile or not active point at row `self.sites`, the zero row.
+        Args:
+            ys: (n,) int64, row of each window's upper left site; may lie outside the level.
+            xs: (n,) int64, its column.
+            side: Sites per side of a window.
+
+        Returns:
+            (n, side, side) int64. Sites outside the level, in no tile or not active have row `sites`, the zero row.
         """
         offset = torch.arange(side)
         number_y, inside_y = _split(ys[:, None] + offset, self.tile, self.lookup.shape[0])
@@ -65,9 +82,16 @@ class TileLevel:
         return torch.where(active[row], row, self.sites)
 
     def table(self, reader: TileLevel, side: int, step: int, shift: int) -> Tensor:
-        """(T, side, side) int32 window rows for each tile of `reader`.
+        """Buffer rows of the window that a convolution reads for each tile of its result.
 
-        A window's corner is at `reader`'s tile origin times `step` (2 from coarse to fine; -2 means half) plus `shift`.
+        Args:
+            reader: The result's level.
+            side: Sites per side of a window.
+            step: Sites of this level per site of `reader`; -2 where two sites of `reader` share one of this level.
+            shift: Offset of a window's corner from the tile's, sites of this level.
+
+        Returns:
+            (T, side, side) int32, T the tiles of `reader`; see `window`.
         """
         parts = [torch.empty((0, side, side), dtype=torch.int32)]
         for part in _blocks(reader.tiles):
@@ -76,18 +100,21 @@ class TileLevel:
             parts.append(self.window(corners[0] + shift, corners[1] + shift, side).int())
         return torch.cat(parts)
 
-    def below(self, tile: int) -> TileLevel:
-        """The level of twice the stride: a site is active if any site of its 3x3 window, stride 2, padding 1, is."""
+    def coarser_level(self, tile: int) -> TileLevel:
+        """The level of twice the stride, in tiles of `tile` x `tile` sites.
+
+        A site is active if any site of its 3x3 window, stride 2, padding 1, is.
+        """
         size = (-(-self.height // 2), -(-self.width // 2))
         grid = [-(-n // tile) for n in size]
-        found = torch.zeros(grid, dtype=torch.bool)
+        occupied = torch.zeros(grid, dtype=torch.bool)
         tops, lefts = self.ys * self.tile, self.xs * self.tile
         reach = [*range(0, self.tile, 2 * tile), self.tile]
         for down in reach:
             for right in reach:
                 y, x = (tops + down) // 2 // tile, (lefts + right) // 2 // tile
-                found[y.clamp(max=grid[0] - 1), x.clamp(max=grid[1] - 1)] = True
-        ys, xs = found.nonzero(as_tuple=True)
+                occupied[y.clamp(max=grid[0] - 1), x.clamp(max=grid[1] - 1)] = True
+        ys, xs = occupied.nonzero(as_tuple=True)
         mask = torch.cat([torch.empty((0, tile, tile), dtype=torch.bool), *self._pooled(ys, xs, tile)])
         used = mask.flatten(1).any(1)
         return TileLevel.from_tiles(size, tile, ys[used], xs[used], mask[used])
@@ -105,7 +132,14 @@ class TileLevel:
 
 
 class ActiveSet:
-    """The active pixels of one picture, with the geometry of all levels. Read-only, shared by all layers."""
+    """The active pixels of one picture, with the geometry of all levels. Read-only, shared by all layers.
+
+    Attributes:
+        levels: Tiles at strides 1, 2, 4 and 8.
+        height: Pixels of the picture from top to bottom.
+        width: Pixels of the picture from left to right.
+        count: Number of active pixels.
+    """
 
     def __init__(self, levels: list[TileLevel]) -> None:
         self.levels = levels
@@ -114,30 +148,38 @@ class ActiveSet:
 
     @classmethod
     def from_mask(cls, mask: Tensor | np.ndarray, tile: int = 16) -> ActiveSet:
-        """mask: (H, W), non-zero = active; tile: side at strides 1 and 2, half of it at 4 and 8, where bands are thin.
+        """Make the active set of a mask. Beside the mask only tiles with active pixels take memory.
 
-        Level l has size ceil(n / 2**l). Raises InputError on another shape or an odd tile. Works in strips of one tile
-        row, so that beside the mask only tiles with active pixels take memory.
+        Args:
+            mask: (H, W) of any type, non-zero where a pixel is active.
+            tile: Side of a tile at strides 1 and 2, an even number; half of it at 4 and 8, where bands are thin.
+
+        Returns:
+            The set; its level l has ceil(H / 2**l) x ceil(W / 2**l) sites.
+
+        Raises:
+            InputError: The mask has another shape or no pixel, or `tile` is odd or below 2.
         """
         array = mask.detach().cpu().numpy() if isinstance(mask, Tensor) else np.asarray(mask)
         if array.ndim != 2 or 0 in array.shape:
-            raise InputError(f"A mask of shape {array.shape} is no active set.", "Give (height, width).")
+            raise InputError(f"A mask of shape {array.shape} cannot be an active set.", "Give (height, width).")
         if tile < 2 or tile % 2:
             raise InputError(f"Tiles of {tile} pixels cannot be halved.", "Give an even number from 2 upwards.")
         levels = [_first_level(array, tile)]
         for level in range(1, LEVELS):
-            levels.append(levels[-1].below(_deep_tile(tile, level)))
+            levels.append(levels[-1].coarser_level(_tile_side(tile, level)))
         return cls(levels)
 
     def mask(self, level: int = 0) -> Tensor:
-        """(h, w) bool: the whole mask of a level."""
-        of = self.levels[level]
-        full = torch.zeros((of.lookup.shape[0], of.tile, of.lookup.shape[1], of.tile), dtype=torch.bool)
-        full[of.ys, :, of.xs] = of.mask
-        return full.flatten(2).flatten(0, 1)[: of.height, : of.width]
+        """The whole mask of a level, (h, w) bool."""
+        tiles = self.levels[level]
+        full = torch.zeros((tiles.lookup.shape[0], tiles.tile, tiles.lookup.shape[1], tiles.tile), dtype=torch.bool)
+        full[tiles.ys, :, tiles.xs] = tiles.mask
+        return full.flatten(2).flatten(0, 1)[: tiles.height, : tiles.width]
 
 
 def _first_level(array: np.ndarray, tile: int) -> TileLevel:
+    """The level of stride 1, in strips of one row of tiles."""
     height, width = array.shape
     columns = -(-width // tile)
     # As wide as whole words, so that a row of tiles is looked through eight pixels at a time.
@@ -160,13 +202,13 @@ def _first_level(array: np.ndarray, tile: int) -> TileLevel:
     return TileLevel.from_tiles((height, width), tile, y, x, mask)
 
 
-def _deep_tile(tile: int, level: int) -> int:
-    """Measured: half-size tiles at strides 4 and 8 save a quarter of their time in fp32, nothing at stride 2."""
+def _tile_side(tile: int, level: int) -> int:
+    """Side of a level's tiles: half-size tiles at strides 4 and 8 took a quarter less time in float32, none at 2."""
     return tile if level < 2 else max(2, tile // 4 * 2)
 
 
 def _split(sites: Tensor, tile: int, count: int) -> tuple[Tensor, Tensor]:
-    """Tile position + 1 along one axis (0 and count + 1: outside) and place inside the tile, for each site."""
+    """Number of the tile along one axis, plus 1 (0 and count + 1: outside), and place inside the tile, of each site."""
     return sites.div(tile, rounding_mode="floor").clamp(-1, count) + 1, sites.remainder(tile)
 
 

@@ -1,4 +1,4 @@
-"""Buffers of channel rows that are used again: fresh memory of this size costs a quarter of a layer in page faults."""
+"""Feature buffers whose memory is reused: page faults of newly allocated memory took a quarter of a layer's time."""
 
 from __future__ import annotations
 
@@ -11,29 +11,40 @@ from torch import Tensor
 from uhrmat.sparse.engine import Feat
 
 _WASTE = 4
-"""A free slab may be this many times larger than what is asked for."""
+"""Largest ratio of a reused block of memory to the buffer in it. Not tuned."""
 
 
 @dataclass(frozen=True)
 class TileFeat(Feat):
-    """`data`: (rows + 1, C), the last row zero. `more`: buffers whose channels follow, joined only when needed."""
+    """Features of the tiles engine.
+
+    Attributes:
+        data: (rows + 1, C), one row of channels for each site of each tile, the last row zero.
+        more: Buffers of the same rows whose channels follow; they are concatenated only where needed.
+    """
 
     more: tuple[Tensor, ...] = ()
 
     @property
     def parts(self) -> tuple[Tensor, ...]:
+        """All buffers, in the order of their channels."""
         return (self.data, *self.more)
 
 
 class Buffers:
-    """Hands out buffers; the memory of one comes back when nothing refers to it any more."""
+    """Allocates buffers; the memory of one is reused once nothing refers to it any more.
+
+    Args:
+        dtype: Of every buffer.
+        device: Of every buffer.
+    """
 
     def __init__(self, dtype: torch.dtype, device: torch.device) -> None:
         self.dtype, self.device = dtype, device
         self._free: list[Tensor] = []
 
     def take(self, rows: int, channels: int) -> Tensor:
-        """(rows + 1, channels), unset but for the last row, which is zero."""
+        """Allocate a buffer (rows + 1, channels): the last row is zero, the others are not initialised."""
         size = (rows + 1) * channels
         fitting = [slab for slab in self._free if size <= slab.numel() <= _WASTE * size]
         slab = min(fitting, key=Tensor.numel) if fitting else torch.empty(size, dtype=self.dtype, device=self.device)

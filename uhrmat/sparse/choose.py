@@ -1,4 +1,4 @@
-"""Which engine `auto` takes: the one measured faster on this device, on a small band, once per process."""
+"""Choice of the engine for "auto": the one measured faster on this device, once per process."""
 
 from __future__ import annotations
 
@@ -20,22 +20,33 @@ from uhrmat.sparse.select import build_engine
 from uhrmat.sparse.spconv_engine import SPCONV_TYPES
 
 SIDE, BAND, CHANNELS = 1024, 48, 32
-"""Of the trial: a straight band through a square picture, about 50 000 active pixels, and the width of its layers."""
+"""The trial: side of a square picture and width of the active band through it, pixels (about 50,000 are active), and
+channels of its layers. Not tuned."""
 _REPEATS = 3
+"""Runs of a trial after a first one; the shortest counts."""
 
 
 def candidate_engines(device: torch.device | str, dtype: torch.dtype) -> tuple[str, ...]:
-    """Engines that give right results there and whose cost follows the active pixels.
+    """Names of the engines that compute correctly on a device and whose cost follows the active pixels.
 
-    On the CPU only `tiles` does: spconv's build is racy above one thread, `dense` pays for the whole picture.
+    On the CPU only `tiles` does: spconv's build is racy above one thread, `dense` computes the whole picture.
+
+    Args:
+        device: Like "cpu" or "cuda:0".
+        dtype: Of the arithmetic.
     """
-    there = torch.device(device).type == "cuda" and dtype in SPCONV_TYPES
-    return ("tiles", "spconv") if there and importlib.util.find_spec("spconv") else ("tiles",)
+    supported = torch.device(device).type == "cuda" and dtype in SPCONV_TYPES
+    return ("tiles", "spconv") if supported and importlib.util.find_spec("spconv") else ("tiles",)
 
 
 @dataclass(frozen=True)
 class EngineChoice:
-    """name: of the engine; note: for the user, why another one that is installed was left out, or empty."""
+    """The chosen engine.
+
+    Attributes:
+        name: Its name.
+        note: For the user: why another engine that is installed was left out, or empty.
+    """
 
     name: str
     note: str = ""
@@ -43,14 +54,21 @@ class EngineChoice:
 
 @cache
 def choose_engine(device: torch.device | str, dtype: torch.dtype) -> EngineChoice:
-    """The engine for `device` and arithmetic `dtype`: of several candidates the one whose trial is shorter. One whose
-    trial fails is left out, with a note; where all fail, the first is taken, whose own error then says why."""
+    """Choose the candidate with the shortest trial.
+
+    A candidate whose trial fails is left out, with a note. Where all fail, the first is chosen: running it raises the
+    error.
+
+    Args:
+        device: Like "cpu" or "cuda:0".
+        dtype: Of the arithmetic.
+    """
     names = candidate_engines(device, dtype)
     if len(names) == 1:
         return EngineChoice(names[0])
     seconds, failed = run_trials(names, device, dtype)
     note = "; ".join(f"engine {name} left out, because it cannot run here: {why}" for name, why in failed.items())
-    return EngineChoice(fastest(seconds) if seconds else names[0], note)
+    return EngineChoice(fastest_engine(seconds) if seconds else names[0], note)
 
 
 def make_engine(
@@ -76,26 +94,35 @@ def make_engine(
 def run_trials(
     names: Iterable[str], device: torch.device | str, dtype: torch.dtype
 ) -> tuple[dict[str, float], dict[str, str]]:
-    """Seconds of each engine's trial, and of those that cannot run the reason, in one line."""
+    """Time engines.
+
+    Args:
+        names: Of the engines.
+        device: Like "cpu" or "cuda:0".
+        dtype: Of the arithmetic.
+
+    Returns:
+        Seconds by name, and for engines that cannot run the reason by name, one line each.
+    """
     seconds: dict[str, float] = {}
     failed: dict[str, str] = {}
     for name in names:
         try:
-            seconds[name] = trial(name, device, dtype)
+            seconds[name] = time_engine(name, device, dtype)
         except Exception as error:  # whatever a library for GPUs raises where it does not fit its driver or torch
             message = error.message if isinstance(error, UhrmatError) else f"{type(error).__name__}: {error}"
             failed[name] = (message.splitlines() or [type(error).__name__])[0][:160]
     return seconds, failed
 
 
-def fastest(seconds: dict[str, float]) -> str:
+def fastest_engine(seconds: dict[str, float]) -> str:
     """The name with the fewest seconds."""
     return min(seconds, key=lambda name: seconds[name])
 
 
 @torch.inference_mode()
-def trial(name: str, device: torch.device | str, dtype: torch.dtype) -> float:
-    """Seconds for one layer of each kind on the trial's band: the least of a few repeats after a first one."""
+def time_engine(name: str, device: torch.device | str, dtype: torch.dtype) -> float:
+    """Seconds that one layer of each kind takes on the trial's band: the least of a few runs after a first one."""
     mask = torch.zeros(SIDE, SIDE, dtype=torch.bool)
     mask[:, SIDE // 2 : SIDE // 2 + BAND] = True
     with on_device(device):
@@ -106,6 +133,7 @@ def trial(name: str, device: torch.device | str, dtype: torch.dtype) -> float:
 
 
 def _layers(engine: Engine, device: torch.device) -> Callable[[], object]:
+    """A function that runs one layer of each kind."""
     weight = torch.full((CHANNELS, CHANNELS, 3, 3), 1e-3, device=device)
     x = engine.sample(lambda ys, xs: torch.ones((*ys.shape, CHANNELS), device=device))
 

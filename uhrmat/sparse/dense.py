@@ -1,4 +1,7 @@
-"""The dense engine: ordinary convolutions times the mask. It is what all engines mean, their oracle, and trains."""
+"""The dense engine: ordinary convolutions times the mask.
+
+It defines the results of all engines, is their reference in tests, and is the one that networks are trained on.
+"""
 
 from __future__ import annotations
 
@@ -12,19 +15,27 @@ from uhrmat.sparse.engine import Act, Engine, Feat, SampleFn, activate, write_fe
 
 
 def _as_mask(mask: Tensor | np.ndarray) -> Tensor:
-    """(B, 1, H, W) bool from (H, W) or (B, 1, H, W) of any type, non-zero meaning active."""
-    found = torch.as_tensor(mask) != 0
-    if found.ndim == 2:
-        found = found[None, None]
-    if found.ndim != 4 or found.shape[1] != 1:
-        raise InputError(f"A mask of shape {tuple(found.shape)} is no active set.", "Give (H, W) or (B, 1, H, W).")
-    return found
+    """(B, 1, H, W) bool from (H, W) or (B, 1, H, W) of any type, non-zero where active."""
+    active = torch.as_tensor(mask) != 0
+    if active.ndim == 2:
+        active = active[None, None]
+    if active.ndim != 4 or active.shape[1] != 1:
+        shape = tuple(active.shape)
+        raise InputError(f"A mask of shape {shape} cannot be an active set.", "Give (H, W) or (B, 1, H, W).")
+    return active
 
 
 class DenseEngine(Engine):
-    """Features are (B, C, H, W), zero off the mask. Differentiable, and at home under `torch.autocast`.
+    """Masked dense convolutions on a batch of pictures. Differentiable; works under `torch.autocast`.
 
-    mask: (H, W) or (B, 1, H, W), tensor or array, non-zero = active. Raises InputError on any other shape.
+    Features are (B, C, h, w), zero off the mask.
+
+    Args:
+        mask: (H, W) or (B, 1, H, W), tensor or array of any type, non-zero where active.
+        dtype: Of features that `sample` makes.
+
+    Raises:
+        InputError: The mask has another shape.
     """
 
     name = "dense"
@@ -34,14 +45,14 @@ class DenseEngine(Engine):
         self._masks = [_as_mask(mask)]
 
     def mask(self, level: int) -> Tensor:
-        """(B, 1, h, w) bool: the active sites of a level."""
+        """Active sites of a level, (B, 1, h, w) bool."""
         while len(self._masks) <= level:
             pooled = F.max_pool2d(self._masks[-1].float(), 3, 2, 1)
             self._masks.append(pooled > 0)
         return self._masks[level]
 
     def wrap(self, data: Tensor, level: int = 0) -> Feat:
-        """Features of a level from a (B, C, h, w) tensor, zeroed off the mask."""
+        """Features of a level from a tensor (B, C, h, w), which is set to zero off the mask."""
         return self._masked(data, level)
 
     def sample(self, fn: SampleFn) -> Feat:
@@ -53,17 +64,17 @@ class DenseEngine(Engine):
         return self._masked(data, 0)
 
     def subm_conv(self, x: Feat, weight: Tensor, bias: Tensor | None = None, act: Act = None) -> Feat:
-        out = F.conv2d(x.data, *_alike(x.data, weight, bias), padding=weight.shape[-1] // 2)
+        out = F.conv2d(x.data, *_cast_kernel(x.data, weight, bias), padding=weight.shape[-1] // 2)
         return self._masked(activate(out, act), x.level)
 
     def strided_conv(self, x: Feat, weight: Tensor, bias: Tensor | None = None, act: Act = None) -> Feat:
-        out = F.conv2d(x.data, *_alike(x.data, weight, bias), stride=2, padding=1)
+        out = F.conv2d(x.data, *_cast_kernel(x.data, weight, bias), stride=2, padding=1)
         return self._masked(activate(out, act), x.level + 1)
 
     def inverse_conv(self, x: Feat, weight: Tensor, bias: Tensor | None = None, act: Act = None) -> Feat:
         height, width = self.mask(x.level - 1).shape[-2:]
         extra = [height - 2 * x.data.shape[2] + 1, width - 2 * x.data.shape[3] + 1]
-        kernel = _alike(x.data, weight, bias)
+        kernel = _cast_kernel(x.data, weight, bias)
         out = F.conv_transpose2d(x.data, *kernel, stride=2, padding=1, output_padding=extra)
         return self._masked(activate(out, act), x.level - 1)
 
@@ -95,8 +106,8 @@ class DenseEngine(Engine):
         return Feat(data * self.mask(level).to(data.dtype), level)
 
 
-def _alike(data: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """Kernel and bias in the features' precision, unless autocast sees to that."""
+def _cast_kernel(data: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Kernel and bias in the features' precision, unless autocast casts them."""
     if torch.is_autocast_enabled(data.device.type):
         return weight, bias
     return weight.to(data.dtype), None if bias is None else bias.to(data.dtype)

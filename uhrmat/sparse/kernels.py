@@ -1,4 +1,4 @@
-"""The inner loop of the tiles engine: one dense convolution over a chunk of windows, packed once per layer."""
+"""Inner loop of the tiles engine: one dense convolution over a chunk of windows, its weights packed once per layer."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from torch.nn import functional as F
 from uhrmat.sparse.engine import Act, activate
 
 Kernel = Callable[[Tensor], Tensor]
-"""(n, C, side, side), channels last -> (n, C', side', side'), channels last; bias and activation included."""
+"""Takes (n, C, side, side) and returns (n, C', side', side'), both channels last, with bias and activation."""
 
 _PACKED_TYPES = (torch.float32, torch.bfloat16)
+"""Types that oneDNN's packed convolution computes in on the CPU."""
 
 
 def make_kernel(weight: Tensor, bias: Tensor | None, stride: int, act: Act, window: tuple[int, ...]) -> Kernel:
-    """A convolution without padding, with bias and activation.
+    """Make a convolution without padding, with bias and activation.
 
     On the CPU oneDNN gets its weights in its own layout and applies the activation itself, by operators that are
-    private to torch; where these are missing, and elsewhere, it is `conv2d` with the activation in place.
+    private to torch; where these are missing, and on other devices, `conv2d` and the activation in place are used.
 
     Args:
         weight: (out, in, k, k), of the features' type and device.
@@ -36,12 +37,13 @@ def make_kernel(weight: Tensor, bias: Tensor | None, stride: int, act: Act, wind
 
 def _has_packed_operators() -> bool:
     """Whether this torch has oneDNN and the two private operators."""
-    if not torch.backends.mkldnn.is_available():
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
     return all(hasattr(torch.ops.mkldnn, name) for name in ("_reorder_convolution_weight", "_convolution_pointwise"))
 
 
 def _packed(weight: Tensor, bias: Tensor | None, stride: int, act: Act, window: tuple[int, ...]) -> Kernel:
+    """`make_kernel` by torch's private operators."""
     ops = torch.ops.mkldnn
     geometry = ([0, 0], [stride, stride], [1, 1], 1)
     packed = ops._reorder_convolution_weight(weight, *geometry, list(window))
@@ -51,11 +53,17 @@ def _packed(weight: Tensor, bias: Tensor | None, stride: int, act: Act, window: 
 
 
 def four_phases(weight: Tensor) -> Tensor:
-    """A transposed 3x3 convolution of stride 2 as a plain 2x2 one with four times the channels.
+    """Rewrite a transposed 3x3 convolution of stride 2 as a plain 2x2 one with four times the channels.
 
-    weight (in, out, 3, 3) -> (4 * out, in, 2, 2); output channel (2 * dy + dx) * out + o belongs to the fine site
-    (2y + dy, 2x + dx), whose window of coarse sites starts at (y, x). Even sites use the middle tap on their own coarse
-    site, odd ones the last tap on it and the first tap on the next.
+    Even fine sites use the middle tap on their own coarse site, odd ones the last tap on it and the first tap on the
+    next.
+
+    Args:
+        weight: (in, out, 3, 3), of a transposed convolution with padding 1.
+
+    Returns:
+        (4 * out, in, 2, 2). Output channel (2 * dy + dx) * out + o belongs to the fine site (2y + dy, 2x + dx), whose
+        window of coarse sites starts at (y, x).
     """
     taps = (((1, 0),), ((2, 0), (0, 1)))
     channels, out = weight.shape[:2]

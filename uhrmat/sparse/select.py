@@ -1,4 +1,4 @@
-"""Engines by name. To add one, see ARCHITECTURE.md."""
+"""Engines by name. To add one, see "Add an engine" in ARCHITECTURE.md."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from uhrmat.sparse.spconv_engine import SpconvEngine
 from uhrmat.sparse.tiles import TilesEngine
 
 ENGINES = ("auto", "dense", "tiles", "spconv")
-"""What `--engine` takes; "auto" is resolved by `choose.choose_engine`."""
+"""Names of engines; "auto" stands for the one that `choose.choose_engine` measures to be faster."""
 
 
 def build_engine(

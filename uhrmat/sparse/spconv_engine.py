@@ -1,8 +1,9 @@
 """The spconv engine, for CUDA: spconv 2.3's low-level calls with one rulebook per geometry.
 
-spconv gives the sites of a strided layer in an order that may differ from call to call. Here every geometry (a level's
-3x3 neighbourhood, a step from one level to the next) is asked for once and used by all layers, in both directions: so
-features of one level always agree in order and may be added and joined row by row.
+spconv, https://github.com/traveller59/spconv, returns the sites of a strided layer in an order that may differ from
+call to call. Here the rulebook of every geometry (a level's 3x3 neighbourhood, a step from one level to the next) is
+made once and used by all layers, in both directions: features of one level always agree in order and can be added and
+concatenated row by row.
 """
 
 from __future__ import annotations
@@ -18,14 +19,22 @@ from uhrmat.sparse.active import ActiveSet
 from uhrmat.sparse.engine import Act, Engine, Feat, SampleFn, activate, write_features
 
 SPCONV_TYPES = (torch.float32, torch.float16)
-"""What it can compute in."""
+"""Types of arithmetic that spconv supports here."""
 
 
 class SpconvEngine(Engine):
-    """One picture, inference only; features are (N, C), N the active sites of their level.
+    """Sparse convolutions by spconv on one picture, inference only.
 
-    Raises InputError off CUDA, for another dtype than float32 and float16, and where spconv is not installed.
-    single_thread_oracle: lets it run on the CPU, for tests in a process with OMP_NUM_THREADS=1.
+    Features are (N, C), N the active sites of their level.
+
+    Args:
+        active: The active set.
+        dtype: Of features and arithmetic, one of `SPCONV_TYPES`.
+        device: Like "cuda:0".
+        single_thread_oracle: Lets it run on the CPU, for tests in a process with OMP_NUM_THREADS=1.
+
+    Raises:
+        InputError: The device is not CUDA, the type is not supported, or spconv is not installed.
     """
 
     name = "spconv"
@@ -62,15 +71,15 @@ class SpconvEngine(Engine):
         if weight.shape[-1] == 1:
             out = x.data @ weight[:, :, 0, 0].T.to(x.data)
             return self._finish(out, x.level, bias, act)
-        book = self._book("subm", x.level)
+        book = self._rulebook("subm", x.level)
         return self._convolve(x, x.level, weight.permute(0, 2, 3, 1), bias, act, book, subm=True)
 
     def strided_conv(self, x: Feat, weight: Tensor, bias: Tensor | None = None, act: Act = None) -> Feat:
-        book = self._book("strided", x.level)
+        book = self._rulebook("strided", x.level)
         return self._convolve(x, x.level + 1, weight.permute(0, 2, 3, 1), bias, act, book)
 
     def inverse_conv(self, x: Feat, weight: Tensor, bias: Tensor | None = None, act: Act = None) -> Feat:
-        book = self._book("strided", x.level - 1)
+        book = self._rulebook("strided", x.level - 1)
         return self._convolve(x, x.level - 1, weight.permute(1, 2, 3, 0), bias, act, book, inverse=True)
 
     def cat(self, *xs: Feat) -> Feat:
@@ -88,8 +97,7 @@ class SpconvEngine(Engine):
     def scatter(self, x: Feat, out: Tensor | np.ndarray, add: bool = False) -> None:
         target = torch.as_tensor(out)
         _, ys, xs = self._indices[0].long().to(target.device).unbind(1)
-        found = x.data.to(target)
-        write_features(target, (ys, xs), found, add)
+        write_features(target, (ys, xs), x.data.to(target), add)
 
     def values(self, x: Feat) -> Tensor:
         _, ys, xs = self._indices[x.level].long().unbind(1)
@@ -107,7 +115,7 @@ class SpconvEngine(Engine):
         inverse: bool = False,
         subm: bool = False,
     ) -> Feat:
-        """weight: (out, 3, 3, in), spconv's layout. An empty set never reaches spconv, which refuses it."""
+        """Convolve to level `to` with a weight (out, 3, 3, in), spconv's layout. spconv refuses an empty set."""
         count = len(self._indices[to])
         if count == 0:
             return Feat(x.data.new_zeros((0, len(weight))), to)
@@ -116,42 +124,47 @@ class SpconvEngine(Engine):
         return self._finish(out, to, bias, act)
 
     def _finish(self, out: Tensor, level: int, bias: Tensor | None, act: Act) -> Feat:
+        """Add the bias and apply the activation."""
         if bias is not None:
             out = out + bias.detach().to(out)
         return Feat(activate(out, act), level)
 
-    def _book(self, kind: str, level: int) -> tuple[Tensor, Tensor]:
-        """Pairs and their number per tap; a strided one also fixes the order of the level below."""
+    def _rulebook(self, kind: str, level: int) -> tuple[Tensor, Tensor]:
+        """Pairs of input and output rows, and their number per tap, of a geometry.
+
+        That of a strided layer also fixes the order of the sites of the next coarser level.
+        """
         if (kind, level) not in self._books:
-            indices, of = self._indices[level], self.active.levels[level]
+            indices, tiles = self._indices[level], self.active.levels[level]
             if len(indices) == 0:
-                found = (indices, indices.new_empty(0), indices.new_empty(0))
+                result = (indices, indices.new_empty(0), indices.new_empty(0))
             else:
                 stride = [2, 2] if kind == "strided" else [1, 1]
                 geometry = ([3, 3], stride, [1, 1], [1, 1], [0, 0])
                 algo = self._ops.ConvAlgo.Native
-                found = self._ops.get_indice_pairs(
-                    indices, 1, [of.height, of.width], algo, *geometry, subm=kind == "subm"
+                result = self._ops.get_indice_pairs(
+                    indices, 1, [tiles.height, tiles.width], algo, *geometry, subm=kind == "subm"
                 )
             if kind == "strided":
-                self._indices.append(found[0].contiguous())
-            self._books[kind, level] = (found[1], found[2])
+                self._indices.append(result[0].contiguous())
+            self._books[kind, level] = (result[1], result[2])
         return self._books[kind, level]
 
 
 def _spconv_ops() -> Any:
+    """spconv's low-level functions; InputError where they cannot be imported."""
     try:
         from spconv.pytorch import ops
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] == "spconv":
             raise InputError("spconv is not installed.", 'Run: pip install "uhrmat[cuda]"') from error
-        raise _broken(error) from error
+        raise _import_error(error) from error
     except Exception as error:  # a library of CUDA that is missing, a build for another Python or torch, …
-        raise _broken(error) from error
+        raise _import_error(error) from error
     return ops
 
 
-def _broken(error: Exception) -> InputError:
+def _import_error(error: Exception) -> InputError:
     reason = (str(error).splitlines() or [""])[0][:160]
     return InputError(
         f"spconv is installed, but cannot be loaded ({type(error).__name__}: {reason}).",

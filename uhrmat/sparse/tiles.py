@@ -1,9 +1,9 @@
-"""The tiles engine: features stay in square tiles, halos are gathered, the inner loop is a vendor's dense convolution.
+"""The tiles engine: features in square tiles, gathered with their halos for a library's dense convolution.
 
-A feature of a level is one buffer of channel rows, (tiles * tile * tile + 1, C), the last row zero. A window of a tile
-is gathered by one `index_select` whose table points at the zero row for every site that is not active: so nothing has
-to be masked; rows of inactive sites hold finite numbers that no window ever reads. Tiles go through gather, convolution
-and store in chunks that stay in the processor's cache.
+The features of a level are one buffer of channel rows, (tiles * tile * tile + 1, C), the last row zero. The window of a
+tile is gathered by one `index_select` whose table points at the zero row for every site that is not active: so nothing
+has to be masked, and rows of inactive sites hold finite numbers that no window reads. Tiles are gathered, convolved and
+stored in chunks that stay in the processor's cache.
 """
 
 from __future__ import annotations
@@ -22,17 +22,28 @@ from uhrmat.sparse.engine import Act, Engine, Feat, SampleFn, activate, write_fe
 from uhrmat.sparse.kernels import four_phases, make_kernel
 
 _SITES = 1 << 16
-"""Active sites handled at once where coordinates or float32 copies are needed."""
+"""Active sites handled at once where coordinates or float32 copies are needed. Not tuned."""
 _ROWS = 1 << 14
-"""Rows of a 1x1 convolution handled at once."""
+"""Rows of a 1x1 convolution handled at once. Not tuned."""
 _CPU_BYTES = 1 << 20
-"""Windows gathered at once, per thread: they stay in the second-level cache."""
+"""Bytes of windows gathered at once, per thread: they stay in the second-level cache. Not tuned."""
 _GPU_BYTES = 1 << 28
+"""Bytes of windows gathered at once on a GPU. Not tuned."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Layer:
-    """One convolution. table: (T, side, side) rows of the windows; to: level of the result; weight: (out, in, k, k)."""
+    """One convolution over the windows of tiles.
+
+    Attributes:
+        table: (T, side, side) int32, buffer rows of the windows, see `TileLevel.table`.
+        to: Level of the result.
+        stride: 1 or 2, sites.
+        weight: (out, in, k, k); of an inverse convolution as `four_phases` gives it.
+        bias: (out,), or None.
+        act: Activation of the result.
+        phases: 4 for an inverse convolution, whose result has four sites for each site of the window, else 1.
+    """
 
     table: Tensor
     to: int
@@ -44,16 +55,23 @@ class Layer:
 
     @property
     def window(self) -> tuple[int, int, int]:
+        """(in, side, side) of one window."""
         return (self.weight.shape[1], *self.table.shape[1:])
 
     @property
     def channels(self) -> int:
+        """Channels of the result."""
         return len(self.weight) // self.phases
 
 
 class TilesEngine(Engine):
-    """One picture, inference only. active: the set; dtype: of features and arithmetic; chunk: tiles convolved at once,
-    None: as many as stay in cache. Not for use from several threads at once.
+    """Convolutions on tiles of one picture, inference only. Not for use from several threads at once.
+
+    Args:
+        active: The active set.
+        dtype: Of features and arithmetic.
+        chunk: Tiles convolved at once; None takes as many as stay in the cache.
+        device: Of features and arithmetic.
     """
 
     name = "tiles"
@@ -73,35 +91,38 @@ class TilesEngine(Engine):
     @torch.no_grad()
     def sample(self, fn: SampleFn) -> Feat:
         level, rows = self.active.levels[0], self._rows(0)
-        parts = rows.split(_SITES) or (rows,)
+        parts = torch.split(rows, _SITES) or (rows,)
         first = fn(*self._places(0, parts[0]))
         out = self._buffers.take(level.sites, first.shape[-1]).zero_()
         for part in parts:
-            found = first if part is parts[0] else fn(*self._places(0, part))
-            out[part] = found.to(self.dtype)
+            values = first if part is parts[0] else fn(*self._places(0, part))
+            out[part] = values.to(self.dtype)
         return TileFeat(out, 0)
 
     @torch.no_grad()
     def subm_conv(self, x: Feat, weight: Tensor, bias: Tensor | None = None, act: Act = None) -> Feat:
-        weight, shift = self._ready(weight), self._ready_bias(bias)
+        weight, shift = self._cast(weight), self._cast_bias(bias)
         if weight.shape[-1] == 1:
             return self._pointwise(x, weight[:, :, 0, 0], shift, act)
         level = self.active.levels[x.level]
         table = self._table("subm", x.level, lambda: level.table(level, level.tile + 2, 1, -1))
-        return self._convolve(x, Layer(table, x.level, 1, weight, shift, act))
+        return self._convolve(x, Layer(table=table, to=x.level, stride=1, weight=weight, bias=shift, act=act))
 
     @torch.no_grad()
     def strided_conv(self, x: Feat, weight: Tensor, bias: Tensor | None = None, act: Act = None) -> Feat:
-        level, below = self.active.levels[x.level : x.level + 2]
-        table = self._table("strided", x.level, lambda: level.table(below, 2 * below.tile + 1, 2, -1))
-        return self._convolve(x, Layer(table, x.level + 1, 2, self._ready(weight), self._ready_bias(bias), act))
+        level, coarser = self.active.levels[x.level : x.level + 2]
+        table = self._table("strided", x.level, lambda: level.table(coarser, 2 * coarser.tile + 1, 2, -1))
+        weight, shift = self._cast(weight), self._cast_bias(bias)
+        return self._convolve(x, Layer(table=table, to=x.level + 1, stride=2, weight=weight, bias=shift, act=act))
 
     @torch.no_grad()
     def inverse_conv(self, x: Feat, weight: Tensor, bias: Tensor | None = None, act: Act = None) -> Feat:
-        above, level = self.active.levels[x.level - 1 : x.level + 1]
-        table = self._table("inverse", x.level, lambda: level.table(above, above.tile // 2 + 1, -2, 0))
-        shift = None if bias is None else self._ready_bias(bias.repeat(4))
-        return self._convolve(x, Layer(table, x.level - 1, 1, four_phases(self._ready(weight)), shift, act, phases=4))
+        finer, level = self.active.levels[x.level - 1 : x.level + 1]
+        table = self._table("inverse", x.level, lambda: level.table(finer, finer.tile // 2 + 1, -2, 0))
+        shift = None if bias is None else self._cast_bias(bias.repeat(4))
+        phases = four_phases(self._cast(weight))
+        layer = Layer(table=table, to=x.level - 1, stride=1, weight=phases, bias=shift, act=act, phases=4)
+        return self._convolve(x, layer)
 
     def cat(self, *xs: Feat) -> Feat:
         first, *more = (part for x in xs for part in _parts(x))
@@ -123,17 +144,16 @@ class TilesEngine(Engine):
     def mean(self, x: Feat) -> Tensor:
         data, rows = self._joined(x), self._rows(x.level)
         total = torch.zeros(data.shape[1], device=self.device)
-        for part in rows.split(_SITES):
+        for part in torch.split(rows, _SITES):
             total += data[part].sum(0, dtype=torch.float32)
         return (total / max(len(rows), 1))[None]
 
     @torch.no_grad()
     def scatter(self, x: Feat, out: Tensor | np.ndarray, add: bool = False) -> None:
         target, data = torch.as_tensor(out), self._joined(x)
-        for part in self._rows(0).split(_SITES):
+        for part in torch.split(self._rows(0), _SITES):
             ys, xs = (c.to(target.device) for c in self._places(0, part))
-            found = data[part].to(target)
-            write_features(target, (ys, xs), found, add)
+            write_features(target, (ys, xs), data[part].to(target), add)
 
     @torch.no_grad()
     def values(self, x: Feat) -> Tensor:
@@ -145,7 +165,7 @@ class TilesEngine(Engine):
     def _pointwise(self, x: Feat, weight: Tensor, bias: Tensor | None, act: Act) -> Feat:
         """A 1x1 convolution: a matrix product over rows, straight into the result."""
         rows, parts = len(x.data) - 1, _parts(x)
-        factors = [w.T for w in weight.split([data.shape[1] for data in parts], 1)]
+        factors = [w.T for w in torch.split(weight, [data.shape[1] for data in parts], 1)]
         out = self._buffers.take(rows, len(weight))
         shift = weight.new_zeros(len(weight)) if bias is None else bias
         for start in range(0, rows, _ROWS):
@@ -157,6 +177,7 @@ class TilesEngine(Engine):
         return TileFeat(out, x.level)
 
     def _convolve(self, x: Feat, layer: Layer) -> Feat:
+        """Gather, convolve and store chunk by chunk."""
         level, count = self.active.levels[layer.to], self._chunk(layer)
         out = self._buffers.take(level.sites, layer.channels)
         tiles = out[:-1].view(-1, level.tile, level.tile, layer.channels)
@@ -164,8 +185,8 @@ class TilesEngine(Engine):
         for start in range(0, level.tiles, count):
             table = layer.table[start : start + count]
             window = self._gather(_parts(x), table.flatten()).view(*table.shape, -1)
-            found = kernel(window.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-            _store(found, tiles[start : start + count], layer.phases)
+            values = kernel(window.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+            _store(values, tiles[start : start + count], layer.phases)
         return TileFeat(out, layer.to)
 
     def _chunk(self, layer: Layer) -> int:
@@ -177,16 +198,17 @@ class TilesEngine(Engine):
         return max(1, min(budget // (math.prod(layer.window) * self.dtype.itemsize), len(layer.table)))
 
     def _gather(self, parts: tuple[Tensor, ...], rows: Tensor) -> Tensor:
-        """(n, C): the rows of all parts, side by side. Valid until the next call."""
+        """The rows of all parts with their channels concatenated, (n, C). Valid until the next call."""
         if len(parts) == 1:
             return torch.index_select(parts[0], 0, rows, out=self._scratch("window", len(rows), parts[0].shape[1]))
-        found = [
+        gathered = [
             torch.index_select(part, 0, rows, out=self._scratch(f"part{number}", len(rows), part.shape[1]))
             for number, part in enumerate(parts)
         ]
-        return torch.cat(found, 1, out=self._scratch("window", len(rows), sum(part.shape[1] for part in parts)))
+        return torch.cat(gathered, 1, out=self._scratch("window", len(rows), sum(part.shape[1] for part in parts)))
 
     def _scratch(self, name: str, rows: int, channels: int) -> Tensor:
+        """A temporary (rows, channels) that keeps its memory from call to call."""
         held = self._scratches.get(name)
         if held is None or held.numel() < rows * channels:
             held = torch.empty(rows * channels, dtype=self.dtype, device=self.device)
@@ -194,7 +216,7 @@ class TilesEngine(Engine):
         return held[: rows * channels].view(rows, channels)
 
     def _joined(self, x: Feat) -> Tensor:
-        """(rows + 1, C): all channels in one buffer."""
+        """All channels in one buffer, (rows + 1, C)."""
         parts = _parts(x)
         if len(parts) == 1:
             return x.data
@@ -202,12 +224,13 @@ class TilesEngine(Engine):
         return torch.cat(parts, 1, out=out)
 
     def _table(self, kind: str, level: int, build: Callable[[], Tensor]) -> Tensor:
+        """A table of a level, built at the first call."""
         if (kind, level) not in self._tables:
             self._tables[kind, level] = build().to(self.device)
         return self._tables[kind, level]
 
     def _rows(self, level: int) -> Tensor:
-        """(N,) int64: buffer rows of the active sites of a level, tile by tile."""
+        """Buffer rows of the active sites of a level, tile by tile, (N,) int64."""
         return self._table("rows", level, lambda: self.active.levels[level].mask.flatten().nonzero()[:, 0])
 
     def _places(self, number: int, rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -217,22 +240,22 @@ class TilesEngine(Engine):
         ys = level.ys.to(self.device)[tile] * level.tile + place // level.tile
         return ys, level.xs.to(self.device)[tile] * level.tile + place % level.tile
 
-    def _ready(self, weight: Tensor) -> Tensor:
+    def _cast(self, weight: Tensor) -> Tensor:
         return weight.detach().to(self.device, self.dtype)
 
-    def _ready_bias(self, bias: Tensor | None) -> Tensor | None:
-        return None if bias is None else self._ready(bias)
+    def _cast_bias(self, bias: Tensor | None) -> Tensor | None:
+        return None if bias is None else self._cast(bias)
 
 
 def _parts(x: Feat) -> tuple[Tensor, ...]:
     return x.parts if isinstance(x, TileFeat) else (x.data,)
 
 
-def _store(found: Tensor, tiles: Tensor, phases: int) -> None:
-    """found: (n, s, s, phases * C) into tiles: (n, tile, tile, C); four phases are the sites of 2x2 blocks."""
+def _store(values: Tensor, tiles: Tensor, phases: int) -> None:
+    """Copy (n, s, s, phases * C) into tiles (n, tile, tile, C); four phases are the sites of 2x2 blocks."""
     if phases == 1:
-        tiles.copy_(found)
+        tiles.copy_(values)
         return
-    count, side, channels = len(tiles), found.shape[1], tiles.shape[3]
-    blocks = found.view(count, side, side, 2, 2, channels)
+    count, side, channels = len(tiles), values.shape[1], tiles.shape[3]
+    blocks = values.view(count, side, side, 2, 2, channels)
     tiles.view(count, side, 2, side, 2, channels).copy_(blocks.transpose(2, 3))
