@@ -37,7 +37,8 @@ def make_kernel(weight: Tensor, bias: Tensor | None, stride: int, act: Act, wind
 
 def _has_packed_operators() -> bool:
     """Whether this torch has oneDNN and the two private operators."""
-    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+    is_available: Callable[[], bool] = torch.backends.mkldnn.is_available
+    if not is_available():
         return False
     return all(hasattr(torch.ops.mkldnn, name) for name in ("_reorder_convolution_weight", "_convolution_pointwise"))
 
