@@ -13,7 +13,7 @@ import numpy as np
 
 from uhrmat.core.children import refuse_fork
 from uhrmat.core.devices import device_note, peak_memory, pick_device, pick_precision, set_threads
-from uhrmat.core.errors import InputError, UhrmatError
+from uhrmat.core.errors import InputError
 from uhrmat.core.memory import memory_limit
 from uhrmat.core.options import ModelOptions
 from uhrmat.foreground.despill import despill
@@ -21,8 +21,9 @@ from uhrmat.foreground.solve import estimate_foreground
 from uhrmat.hints.files import ArrayOrPath
 from uhrmat.hints.read import Hints, PlateLike, read_hints
 from uhrmat.media import Picture, read_picture
-from uhrmat.prior.base import LowResHints, PriorMethod, PriorResult, RecurrentPrior
+from uhrmat.prior.base import LowResHints, PriorMethod, PriorResult, RecurrentPrior, require_finite
 from uhrmat.prior.closed_form.affinity import Solver
+from uhrmat.prior.networks.confidence import doubt_notes, require_subject
 from uhrmat.prior.prefetch import PrefetchedPrior, prior_inputs
 from uhrmat.prior.registry import PriorRegistry
 from uhrmat.refine.base import PyramidRefiner, RefineInput
@@ -170,7 +171,7 @@ class StillPipeline:
         self, image: ImageLike, *, trimap: ArrayOrPath | None = None, mask: ArrayOrPath | None = None,
         plate: PlateLike | None = None, key: str | None = None, alpha: ArrayOrPath | None = None,
         hints: Hints | None = None, foreground: bool = True, prefetched: PrefetchedPrior | None = None,
-        on_stage: OnStage | None = None,
+        on_stage: OnStage | None = None, keep_empty: bool = False,
     ) -> StillResult:  # fmt: skip
         """Compute the alpha of one picture, and with `foreground` its straight foreground colour.
 
@@ -182,8 +183,10 @@ class StillPipeline:
             foreground: whether the colours are estimated.
             prefetched: the prior's input for this picture and these hints, from `prior.prefetch`.
             on_stage: called when a stage begins.
+            keep_empty: whether a picture in which a network without hints finds no subject is matted all the same.
 
         Raises:
+            NoSubjectError: there is no subject, see `keep_empty`.
             InputError: for a picture or hints that cannot be used.
             MemoryBudgetError: where the budget is too small for the smallest part.
         """
@@ -196,6 +199,8 @@ class StillPipeline:
                 )
         with timer("prior"):
             stage = self.run_prior(picture, hints, fresh=True, prefetched=prefetched)
+            if not keep_empty:
+                require_subject(stage.prior.confidence)
         with timer("refine"):
             fused = upsampled_prior(stage.prior.alpha, stage.trimap)
             inputs = RefineInput(picture, stage.small, stage.prior.alpha, stage.trimap, trimap_mask(stage.trimap))
@@ -206,7 +211,7 @@ class StillPipeline:
             with timer("foreground"):
                 colours = self.estimate_foreground(picture, fused, stage.prior)
         count = int(np.count_nonzero(outcome.active))
-        empty = empty_note(fused)
+        empty = [*doubt_notes(stage.prior.confidence), *empty_note(fused)]
         stats = MattingStats(
             width=picture.width, height=picture.height, active_pixels=count, active_share=count / outcome.active.size,
             prior=stage.prior.name, refiner=self.refiner.name, engine=self.refiner.engine, device=self.device,
@@ -256,10 +261,7 @@ class StillPipeline:
             small, low_res_hints = prefetched.inputs
         else:
             small, low_res_hints = prior_inputs(picture, hints, working_size, self.halved)
-        prior = method(small, low_res_hints) if run is None else run(method, small, low_res_hints)
-        if not np.isfinite(prior.alpha).all():
-            what = f"The prior {prior.name} returned values that are not finite (NaN or infinity)."
-            raise UhrmatError(what, "If it is a network: its weights or its normalisation are wrong. Use another one.")
+        prior = require_finite(method(small, low_res_hints) if run is None else run(method, small, low_res_hints))
         size = (picture.height, picture.width)
         trimap = trimap_from_alpha(prior.alpha, size) if hints.trimap is None else hints.trimap
         choice_note = [choice.note] if choice.note else []

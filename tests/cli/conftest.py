@@ -62,7 +62,9 @@ class FakeMatter:
         if not given:
             raise InputError("Nothing says what the foreground is.", "Give --trimap, or a coarse --mask.")
 
-    def matte(self, image: Any, *, hints: Hints, foreground: bool = True, prefetched: Any = None) -> SimpleNamespace:
+    def matte(
+        self, image: Any, *, hints: Hints, foreground: bool = True, prefetched: Any = None, keep_empty: bool = False
+    ) -> SimpleNamespace:
         trimap = hints.trimap if hints.mask is None else None  # the user's own
         named = {name: getattr(hints, name) for name in ("mask", "plate", "key", "alpha")}
         FakeMatter.calls.append(

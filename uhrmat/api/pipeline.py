@@ -101,19 +101,19 @@ class MattingPipeline:
     @overload
     def __call__(
         self, image: Batch, *, trimap: Any = None, mask: Any = None, alpha: Any = None, plate: Any = None,
-        key: str | None = None, foreground: bool = True, progress: OnProgress | None = None,
+        key: str | None = None, foreground: bool = True, progress: OnProgress | None = None, keep_empty: bool = False,
     ) -> list[MattingResult]: ...  # fmt: skip
 
     @overload
     def __call__(
         self, image: PictureLike, *, trimap: HintLike | None = None, mask: HintLike | None = None,
         alpha: HintLike | None = None, plate: PictureLike | None = None, key: str | None = None,
-        foreground: bool = True, progress: OnProgress | None = None,
+        foreground: bool = True, progress: OnProgress | None = None, keep_empty: bool = False,
     ) -> MattingResult: ...  # fmt: skip
 
     def __call__(
         self, image: Any, *, trimap: Any = None, mask: Any = None, alpha: Any = None, plate: Any = None,
-        key: str | None = None, foreground: bool = True, progress: OnProgress | None = None,
+        key: str | None = None, foreground: bool = True, progress: OnProgress | None = None, keep_empty: bool = False,
     ) -> MattingResult | list[MattingResult]:  # fmt: skip
         """Matte one picture, or each picture of a batch.
 
@@ -129,25 +129,26 @@ class MattingPipeline:
             key: the screen's colour: "green", "blue", "#rrggbb" or "auto".
             foreground: whether foreground colours are estimated.
             progress: called with a `Progress` at the beginning of every stage and at the end.
+            keep_empty: whether a picture without hints in which no subject is found is matted all the same.
 
         Returns:
             A `MattingResult`, or a list of them for a batch. For a batch, `trimap`, `mask` and `alpha` are lists of the
             same length (entries may be None); `plate` is one for all, or a list.
 
         Raises:
-            InputError: for a picture or hints that cannot be used, and where nothing says what the foreground is.
+            InputError: for a picture or hints that cannot be used, and where no hint is given and no subject is found.
             MemoryBudgetError: where the memory budget is too small.
         """
         with python_errors():
             if not is_batch(image):
-                return self._one(image, trimap, mask, alpha, plate, key, foreground, progress, 0)
+                return self._one(image, trimap, mask, alpha, plate, key, foreground, progress, 0, keep_empty)
             pictures = as_list(image)
             hints = [split_hint(hint, len(pictures), name) for name, hint in
                      (("trimap", trimap), ("mask", mask), ("alpha", alpha))]  # fmt: skip
             hints.append(split_hint(plate, len(pictures), "plate", shared=True))
             rows = enumerate(zip(pictures, *hints, strict=True))
             return [
-                self._one(picture, known, coarse, low, scene, key, foreground, progress, number)
+                self._one(picture, known, coarse, low, scene, key, foreground, progress, number, keep_empty)
                 for number, (picture, known, coarse, low, scene) in rows
             ]
 
@@ -155,7 +156,7 @@ class MattingPipeline:
         self, clip: str | os.PathLike[str], *, trimap: ClipSource | None = None, mask: ClipSource | None = None,
         plate: str | os.PathLike[str] | None = None, key: str | None = None, start: int = 0, stop: int | None = None,
         rate: float | str | None = None, temporal: bool = True, foreground: bool = True,
-        progress: OnProgress | None = None,
+        progress: OnProgress | None = None, keep_empty: bool = False,
     ) -> Iterator[MattedFrame]:  # fmt: skip
         """Matte a clip frame by frame, as `uhrmat video` does, without writing files.
 
@@ -170,6 +171,7 @@ class MattingPipeline:
             temporal: whether pixels that did not change are kept from earlier frames.
             foreground: whether foreground colours are estimated.
             progress: called with a `Progress` for each frame.
+            keep_empty: whether a clip without hints is matted even if no subject is found in any frame.
 
         Yields:
             A `MattedFrame` for each frame: `index`, `time`, `alpha`, `foreground`, `picture`, `stats`.
@@ -190,7 +192,7 @@ class MattingPipeline:
             frames = iterate_clip(
                 still, Path(clip), {name: _clip_hint(hint, name) for name, hint in hints.items() if hint is not None},
                 plate=None if plate is None else Path(plate), key=key, start=start, stop=stop, rate=rate,
-                temporal=temporal, foreground=foreground, report=report,
+                temporal=temporal, foreground=foreground, report=report, keep_empty=keep_empty,
             )  # fmt: skip
         return _with_python_errors(frames)
 
@@ -222,7 +224,7 @@ class MattingPipeline:
 
     def _one(
         self, image: Any, trimap: Any, mask: Any, alpha: Any, plate: Any, key: str | None, foreground: bool,
-        progress: OnProgress | None, item: int,
+        progress: OnProgress | None, item: int, keep_empty: bool,
     ) -> MattingResult:  # fmt: skip
         still = self._open()
         stages = STAGES if foreground else STAGES[:-1]
@@ -234,6 +236,7 @@ class MattingPipeline:
         result = still.matte(
             to_picture(image), trimap=to_hint(trimap, "trimap"), mask=to_hint(mask, "mask"),
             alpha=to_hint(alpha, "alpha"), plate=to_plate(plate), key=key, foreground=foreground, on_stage=report,
+            keep_empty=keep_empty,
         )  # fmt: skip
         if progress is not None:
             progress(Progress(stages[-1], len(stages), len(stages), item))
@@ -242,12 +245,12 @@ class MattingPipeline:
 
 def matte(
     image: Any, *, trimap: Any = None, mask: Any = None, alpha: Any = None, plate: Any = None, key: str | None = None,
-    foreground: bool = True, progress: OnProgress | None = None, **options: Any,
+    foreground: bool = True, progress: OnProgress | None = None, keep_empty: bool = False, **options: Any,
 ) -> MattingResult | list[MattingResult]:  # fmt: skip
     """Matte a picture, or a batch, with a pipeline made for this call.
 
     Args:
-        image, trimap, mask, alpha, plate, key, foreground, progress: as for calling a `MattingPipeline`.
+        image, trimap, mask, alpha, plate, key, foreground, progress, keep_empty: as for calling a `MattingPipeline`.
         **options: of `MattingPipeline`: prior, refiner, device, precision, max_memory, …
 
     Returns:
@@ -256,7 +259,7 @@ def matte(
     with MattingPipeline(**options) as pipeline:
         result: MattingResult | list[MattingResult] = pipeline(
             image, trimap=trimap, mask=mask, alpha=alpha, plate=plate, key=key, foreground=foreground,
-            progress=progress,
+            progress=progress, keep_empty=keep_empty,
         )  # fmt: skip
         return result
 

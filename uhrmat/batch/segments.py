@@ -22,6 +22,7 @@ from uhrmat.video.plan import ClipPlan, plan_clip
 from uhrmat.video.run import ClipResources, finish_clip, matte_segment, propagate_hints
 from uhrmat.video.segments import Segment
 from uhrmat.video.spec import ClipSpec
+from uhrmat.video.subject import check_clip_subject
 
 _KEPT_PLANS = 4
 
@@ -47,6 +48,9 @@ class ClipTasks:
         if pixels > limit:
             raise InputError(f"Its frames have {pixels} pixels, and the limit is {limit}.", "Raise --max-pixels.")
         plan.work.begin(plan.settings, resume=True)
+        with self._context.computing:
+            self._context.check()
+            check_clip_subject(plan, self._resources(plan).pipeline)
         segments = [[s.number, s.start, s.stop, plan.work.report(s) is not None] for s in plan.segments]
         return {"settings": plan.settings, "segments": segments, "propagated": plan.hints.propagated}
 
@@ -103,6 +107,7 @@ class ClipTasks:
             background=settings.background, rate=_rate(task), trimap=hints.get("trimap"), mask=hints.get("mask"),
             plate=hints.get("plate"), key=settings.key, temporal=settings.temporal, threshold=settings.threshold,
             interval=settings.interval, model=settings.model, apart=True,
+            keep_empty=settings.keep_empty,
         )  # fmt: skip
         return replace(plan_clip(spec, resume=True), replace=task.replace)
 

@@ -16,7 +16,7 @@ from uhrmat.hints.key_colour import parse_key
 from uhrmat.image.outputs import OutputSpec
 from uhrmat.media import MAX_PIXELS
 from uhrmat.media.video import find_codec
-from uhrmat.prior.choose import DEFAULT_NETWORK, REQUIRED_HINTS, choose_prior
+from uhrmat.prior.choose import BUNDLED_NETWORKS, DEFAULT_NETWORK, REQUIRED_HINTS, choose_prior
 from uhrmat.video.segments import KEYFRAME_INTERVAL
 
 _VERSION = 1
@@ -39,6 +39,7 @@ class Settings:
         max_pixels: pictures with more pixels are refused.
         given: names of the hints that every file has, see `hints.compatibility.HINT_NAMES`.
         key: colour of the screen, see `hints.key_colour.parse_key`.
+        keep_empty: write the mattes of files in which no subject was found.
         codec, bits, temporal, threshold, interval: of clips, see `video.plan.ClipSpec`.
 
     Raises:
@@ -61,6 +62,7 @@ class Settings:
     interval: int = KEYFRAME_INTERVAL
     colour_format: str | None = None
     keep_metadata: bool = False
+    keep_empty: bool = False
 
     def __post_init__(self) -> None:
         self.spec  # noqa: B018  refuses what it does not know
@@ -83,7 +85,7 @@ class Settings:
         return OutputSpec(
             outputs=self.outputs, alpha_format=self.alpha_format, background=self.background,
             premultiply=self.premultiply, overwrite=True, colour_format=self.colour_format,
-            keep_metadata=self.keep_metadata,
+            keep_metadata=self.keep_metadata, keep_empty=self.keep_empty,
         )  # fmt: skip
 
     @property
@@ -119,7 +121,7 @@ class Settings:
     def _weights(self) -> list[str]:
         from uhrmat.hub import find_entry, is_cached, resolve
         from uhrmat.hub.verify import sha256
-        from uhrmat.prior.networks.registry import BUNDLED_NETWORKS, DEFAULT_NETWORKS, bundled_networks
+        from uhrmat.prior.networks.registry import DEFAULT_NETWORKS, bundled_networks
 
         named = self.model.weights or _REFINERS.get(self.model.refiner)
         names = [str(named)] if named else []

@@ -62,6 +62,7 @@ def batch(
     premultiply: opt.Premultiply = None,
     keep_metadata: opt.KeepMetadata = False,
     report: opt.AlbumFile = None,
+    keep_empty: opt.KeepEmpty = False,
     overwrite: opt.Overwrite = False,
     as_json: own.JsonLines = False,
     quiet: opt.Quiet = False,
@@ -113,6 +114,7 @@ def batch(
             interval=keyframe_interval,
             colour_format=None if colour_format is None else colour_format.value,
             keep_metadata=keep_metadata,
+            keep_empty=keep_empty,
         )
         selection = Selection(include or (), exclude or (), sequences or (), (), parse_shard(shard))
         run = BatchRun(

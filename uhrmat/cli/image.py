@@ -44,6 +44,7 @@ def image(
     premultiply: opt.Premultiply = None,
     keep_metadata: opt.KeepMetadata = False,
     report: opt.PageFile = None,
+    keep_empty: opt.KeepEmpty = False,
     overwrite: opt.Overwrite = False,
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
@@ -65,6 +66,7 @@ def image(
             outputs=DEFAULT_OUTPUTS if wanted is None else wanted, alpha_format=alpha_format.value,
             background=background, premultiply=premultiply, overwrite=overwrite,
             colour_format=None if colour_format is None else colour_format.value, keep_metadata=keep_metadata,
+            keep_empty=keep_empty,
         )  # fmt: skip
         if output is not None and names_file(output):
             spec = for_file(spec, output, wanted)

@@ -215,6 +215,15 @@ Premultiply = Annotated[
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing files.", rich_help_panel=OUTPUT)]
 
+KeepEmpty = Annotated[
+    bool,
+    typer.Option(
+        "--keep-empty",
+        help="Without hints: write mattes even where no subject is found. Otherwise that is an error.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+
 Radius = Annotated[
     int | None,
     typer.Option(min=0, help="Half the width of the unknown band, in pixels. Default: 2 % of the short side."),

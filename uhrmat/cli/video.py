@@ -50,6 +50,7 @@ def video(
     bits: opt.Bits = None,
     outputs: opt.ClipOutputs = None,
     background: opt.Background = None,
+    keep_empty: opt.KeepEmpty = False,
     overwrite: opt.Overwrite = False,
     resume: opt.Resume = False,
     report: opt.ReportFile = None,
@@ -92,6 +93,7 @@ def video(
             interval=keyframe_interval,
             model=model,
             averaged=not frame_by_frame,
+            keep_empty=keep_empty,
         )
         plan = plan_clip(spec, overwrite=overwrite, resume=resume)
         if background is not None:

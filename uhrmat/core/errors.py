@@ -21,6 +21,10 @@ class InputError(UhrmatError):
     """A file, an array or an option that cannot be used as it is. Nothing has been written."""
 
 
+class NoSubjectError(InputError):
+    """A picture or clip in which no subject was found, where no hint says what it is. Nothing has been written."""
+
+
 class OutputError(UhrmatError):
     """A result that cannot be written where it should be."""
 

@@ -40,6 +40,7 @@ class OutputSpec:
         overwrite: whether files that exist are replaced.
         colour_format: of COLOUR_SUFFIX; None: PNG in the photograph's bit depth, EXR for scene-linear photographs.
         keep_metadata: see `media.exif_clean`.
+        keep_empty: write the matte of a photograph in which no subject was found.
         file: the path of the only output, see `for_file`; None: names are made from the photograph's.
 
     Raises:
@@ -54,6 +55,7 @@ class OutputSpec:
     colour_format: str | None = None
     keep_metadata: bool = False
     file: Path | None = None
+    keep_empty: bool = False
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.outputs if name not in OUTPUTS]

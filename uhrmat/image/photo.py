@@ -61,7 +61,8 @@ def matte_photo(
     colours = output.needs_foreground or on_result is not None
     with computing or nullcontext():
         matte = pipeline.matte(
-            loaded.picture, hints=loaded.hints, foreground=colours, prefetched=loaded.prefetched
+            loaded.picture, hints=loaded.hints, foreground=colours, prefetched=loaded.prefetched,
+            keep_empty=output.keep_empty,
         )  # fmt: skip
     start = time.perf_counter()
     files = write_outputs(matte, task.files, output, background)

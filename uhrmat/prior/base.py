@@ -10,6 +10,8 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from uhrmat.core.errors import UhrmatError
+
 
 @dataclass(frozen=True, kw_only=True)
 class WorkingSizeParams:
@@ -39,6 +41,7 @@ class PriorResult:
         alpha: (h, w) float32 in [0, 1] at working size.
         name: of the prior.
         notes: lines for the user.
+        confidence: that there is a subject, in [0, 1], of a network that was given no hint; else None.
         screen: RGB in [0, 1] of a chroma key's screen, whose spill is to be removed from the foreground (`despill`).
     """
 
@@ -46,6 +49,7 @@ class PriorResult:
     name: str
     notes: list[str] = field(default_factory=list)
     screen: tuple[float, ...] | None = None
+    confidence: float | None = None
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,14 @@ def working_shape(
         short_side = short if short <= params.keep_up_to * params.short_side else params.short_side
     scale = min(1.0, short_side / short)
     return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def require_finite(result: PriorResult) -> PriorResult:
+    """Return a prior's result. Raises UhrmatError where its alpha holds NaN or infinity."""
+    if np.isfinite(result.alpha).all():
+        return result
+    what = f"The prior {result.name} returned values that are not finite (NaN or infinity)."
+    raise UhrmatError(what, "If it is a network: its weights or its normalisation are wrong. Use another one.")
 
 
 def constrain_alpha(alpha: np.ndarray, trimap: np.ndarray | None) -> np.ndarray:

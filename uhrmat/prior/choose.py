@@ -22,6 +22,8 @@ REQUIRED_HINTS = {
 """Priors by name, each with the hint that it requires, or "". A mask serves as a trimap. Networks come beside these."""
 DEFAULT_NETWORK = "network"
 """The prior where no hint is given: a network that finds the subject, see `networks.registry`."""
+BUNDLED_NETWORKS = {"lpn-subject": "any subject", "lpn-person": "people only"}
+"""Networks that travel with uhrmat and what they find, best first. One whose weights are not bundled does not count."""
 _PRIOR_OF_HINT = {
     "plate": "plate",
     "key": "key",

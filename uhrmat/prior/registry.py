@@ -62,7 +62,7 @@ class PriorRegistry:
             from uhrmat.prior.networks.registry import choose_default_network
 
             method, choice = choose_default_network(self._device, self._threads)
-            return self._sharpen(method), choice
+            return self._network_matte(method), choice
         if name in AFFINITY_PRIORS:
             return AffinityPrior(name, self._solver), choice
         if name == "plate":
@@ -83,9 +83,12 @@ class PriorRegistry:
             return simple[name], choice
         from uhrmat.prior.networks.registry import load_network
 
-        return self._sharpen(load_network(name, self._device, self._threads)), choice
+        return self._network_matte(load_network(name, self._device, self._threads)), choice
 
-    def _sharpen(self, method: PriorMethod) -> PriorMethod:
-        from uhrmat.prior.closed_form.sharpen import SharpenedPrior
+    def _network_matte(self, method: PriorMethod) -> PriorMethod:
+        """A network by the way of a mask; one that takes a trimap, or keeps state from frame to frame, as it is."""
+        if getattr(method, "needs_trimap", False) or getattr(method, "recurrent", False):
+            return method
+        from uhrmat.prior.networks.matte import NetworkMatte
 
-        return SharpenedPrior(method, self._solver) if getattr(method, "coarse", False) else method
+        return NetworkMatte(method, self._solver)

@@ -23,11 +23,12 @@ from uhrmat.prior.closed_form.affinity import AffinityPrior
 from uhrmat.prior.registry import PriorRegistry
 from uhrmat.video.frames import ClipPipeline, FrameStats, TemporalOptions
 from uhrmat.video.hints import ClipHints, HintReader, find_hints, key_hints
-from uhrmat.video.plan import SHORT_SIDE, frame_range, parse_rate
+from uhrmat.video.plan import SHORT_SIDE, SOLVED, frame_range, parse_rate
 from uhrmat.video.propagate import propagate_segment
 from uhrmat.video.screen import clip_screen
 from uhrmat.video.segments import Segment, split
 from uhrmat.video.spec import ClipSpec
+from uhrmat.video.subject import find_clip_subject
 
 ClipSource = Any
 """A hint of a clip: a file, a folder, an array, or a mapping from index of frame to file or array."""
@@ -68,6 +69,7 @@ def iterate_clip(
     pipeline: StillPipeline, clip: Path, hints: Mapping[str, Path | Mapping[int, Path | np.ndarray]], *,
     plate: Path | None = None, key: str | None = None, start: int = 0, stop: int | None = None,
     rate: str | None = None, temporal: bool = True, foreground: bool = True, report: Report | None = None,
+    keep_empty: bool = False,
 ) -> Iterator[MattedFrame]:  # fmt: skip
     """Matte the frames of a clip in order. What cannot work is refused before this returns; frames follow lazily.
 
@@ -81,13 +83,15 @@ def iterate_clip(
         temporal: whether pixels that did not change are kept.
         foreground: whether foreground colours are estimated.
         report: called before each step.
+        keep_empty: whether a clip without hints is matted even if no frame has a subject.
 
     Raises:
+        NoSubjectError: no frame has a subject, see `keep_empty`.
         InputError: for what cannot work.
     """
     folder = TemporaryDirectory(prefix="uhrmat-")
     try:
-        run = _ClipRun(pipeline, clip, hints, plate, key, start, stop, rate, Path(folder.name))
+        run = _ClipRun(pipeline, clip, hints, plate, key, start, stop, rate, Path(folder.name), keep_empty)
     except BaseException:
         folder.cleanup()
         raise
@@ -104,7 +108,7 @@ class _ClipRun:
 
     def __init__(
         self, pipeline: StillPipeline, clip: Path, hints: Mapping[str, Any], plate: Path | None, key: str | None,
-        start: int, stop: int | None, rate: str | None, folder: Path,
+        start: int, stop: int | None, rate: str | None, folder: Path, keep_empty: bool,
     ) -> None:  # fmt: skip
         self.spec = ClipSpec(
             source=clip, start=start, end=stop, rate=None if rate is None else parse_rate(rate), key=key
@@ -125,7 +129,7 @@ class _ClipRun:
                     'Use prior="auto", or give a hint for every frame.',
                 )
             screen = None if key is None else clip_screen(reader, self.start, self.stop, key)
-        self.side = pipeline.working_size or (SHORT_SIDE if prior in AFFINITY_PRIORS and not own else None)
+        self.side = pipeline.working_size or (SHORT_SIDE if prior in SOLVED and not own else None)
         affinity = "closed-form" if name == "auto" else prior
         self._affinity = AffinityPrior(affinity) if self.hints.propagated else None
         self.pipeline = copy.copy(pipeline)
@@ -136,6 +140,9 @@ class _ClipRun:
             self.pipeline.priors.use("key", KeyPrior(screen))
         else:
             self.pipeline.prepare(frozenset({"alpha"}) if self.hints.propagated else self.hints.given)
+        if not (self.hints.given or keep_empty):
+            with self._open() as reader:
+                find_clip_subject(reader, self.start, self.stop, self.pipeline)
 
     def frames(self, temporal: bool, foreground: bool, report: Report) -> Iterator[MattedFrame]:
         """Yield the frames; masks are propagated one segment ahead of them."""

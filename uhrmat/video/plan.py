@@ -11,7 +11,7 @@ from uhrmat.core.errors import InputError, OutputError
 from uhrmat.core.files import same_file
 from uhrmat.media import check_writable
 from uhrmat.media.video import ClipInfo, ClipReader, Codec, open_clip
-from uhrmat.prior.choose import AFFINITY_PRIORS, choose_prior
+from uhrmat.prior.choose import AFFINITY_PRIORS, BUNDLED_NETWORKS, DEFAULT_NETWORK, choose_prior
 from uhrmat.video.hints import ClipHints, find_hints, key_hints
 from uhrmat.video.segments import Segment, split
 from uhrmat.video.spec import ClipSpec
@@ -19,7 +19,9 @@ from uhrmat.video.targets import Target, check_targets, choose_targets
 from uhrmat.video.work import Fingerprint, WorkFolder, fingerprint, settings_hash
 
 SHORT_SIDE = 512
-"""Working size of the affinity priors on clips: a clip's priors cost more than its refinements."""
+"""Working size on clips of priors that solve a system: a clip's priors cost more than its refinements."""
+SOLVED = (*AFFINITY_PRIORS, *BUNDLED_NETWORKS, DEFAULT_NETWORK)
+"""Priors that solve a system for each frame."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +71,8 @@ class ClipPlan:
 
     @property
     def side(self) -> int | None:
-        """Working size of the prior in pixels: as given, else SHORT_SIDE for affinity priors; None: the prior's own."""
-        return self.spec.model.working_size or (SHORT_SIDE if self.prior in AFFINITY_PRIORS else None)
+        """Working size of the prior in pixels: as given, else SHORT_SIDE for `SOLVED`; None: the prior's own."""
+        return self.spec.model.working_size or (SHORT_SIDE if self.prior in SOLVED else None)
 
     @property
     def needs_foreground(self) -> bool:

@@ -44,6 +44,7 @@ from uhrmat.video.report import ClipReport, frame_warnings
 from uhrmat.video.screen import missing_screen_note
 from uhrmat.video.segments import Segment
 from uhrmat.video.stages import run_stages
+from uhrmat.video.subject import check_clip_subject
 from uhrmat.video.targets import Target, sound_beside
 from uhrmat.video.work import check_unchanged
 
@@ -129,6 +130,7 @@ def _matte_clip(
     active: dict[int, str] = {}
     todo = [segment for segment in segments if work.report(segment) is None]
     kept = plan.stop - plan.start - sum(s.stop - s.start for s in todo)
+    notes += check_clip_subject(plan, resources.pipeline)
     with _propagation(plan, resources, segments, todo) as propagated:
         for segment in segments:
             report = work.report(segment)

@@ -30,6 +30,7 @@ class ClipSpec:
         temporal, threshold, averaged: see `frames.TemporalOptions`; threshold None: its default.
         interval: frames between key frames.
         model: prior, refiner, device and memory.
+        keep_empty: matte the clip even if no frame has a subject; otherwise that is an error where there are no hints.
         apart: `output` is a folder whatever its name looks like, and each output in it has a name of its own.
     """
 
@@ -53,3 +54,4 @@ class ClipSpec:
     model: ModelOptions = field(default_factory=ModelOptions)
     averaged: bool = True
     apart: bool = False
+    keep_empty: bool = False

@@ -18,6 +18,7 @@ from uhrmat.hub.entry import CatalogEntry, Network
 from uhrmat.media.resample import area_average
 from uhrmat.prior.base import LowResHints, PriorResult, constrain_alpha
 from uhrmat.prior.networks.graph import OnnxGraph, network_from_graph, read_graph
+from uhrmat.sparsity.spatial import SPATIAL_SPARSITY
 
 _COARSE_SIDE = 512
 """Long side of a recurrent network's coarse branch, pixels, from which its downsampling ratio follows: the advice of
@@ -56,9 +57,9 @@ class OnnxPrior:
         return self.network.trimap != ""
 
     @property
-    def coarse(self) -> bool:
-        """Whether it segments rather than mattes: two classes without state and trimap."""
-        return self._graph.classes == 2 and not self.needs_trimap and not self.network.recurrence
+    def recurrent(self) -> bool:
+        """Whether the network keeps states from frame to frame."""
+        return bool(self.network.recurrence)
 
     def reset(self) -> None:
         """Forget the frames before."""
@@ -72,7 +73,9 @@ class OnnxPrior:
         if self.network.fit == "any":
             output = output[: small.shape[0], : small.shape[1]]
         alpha = area_average(np.ascontiguousarray(output), small.shape[:2])
-        return PriorResult(constrain_alpha(alpha.clip(0, 1), hints.trimap), self.name)
+        empty = hints.trimap is None and float(alpha.max()) <= SPATIAL_SPARSITY.low
+        alpha = constrain_alpha(alpha.clip(0, 1), hints.trimap)
+        return PriorResult(alpha, self.name, confidence=0.0 if empty else None)
 
     def _shape(self, size: tuple[int, int]) -> tuple[int, int]:
         """(h, w) of the network's input for a small picture of `size`."""

@@ -10,12 +10,10 @@ from uhrmat.hub import CatalogEntry, LocalWeights, find_entry, is_cached, resolv
 from uhrmat.hub.bundled import bundled_weights
 from uhrmat.hub.consent import hub_allowed
 from uhrmat.prior.base import PriorMethod
-from uhrmat.prior.choose import PriorChoice
+from uhrmat.prior.choose import BUNDLED_NETWORKS, PriorChoice
 
 DEFAULT_NETWORKS = {"cpu": ("modnet",), "cuda": ("birefnet-lite", "modnet")}
 """Networks of the catalogue that find a subject without any hint, by kind of device, best first."""
-BUNDLED_NETWORKS = {"lpn-subject": "any subject", "lpn-person": "people only"}
-"""Networks that travel with uhrmat and what they find, best first. One whose weights are not bundled does not count."""
 
 
 def load_network(name: str, device: str = "cpu", threads: int | None = None) -> PriorMethod:

@@ -39,6 +39,8 @@ class VitMattePrior:
 
     working_size: int | None = None
 
+    needs_trimap = True
+
     def __init__(self, path: Path, name: str = "vitmatte", architecture: str = "", device: str = "cpu") -> None:
         self.name, self._device = name, device
         self._net = _load(path, architecture).to(device).eval()

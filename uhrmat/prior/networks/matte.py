@@ -1,0 +1,91 @@
+"""A network that finds the subject without hints, as a prior: coarse alpha to matte, and whether there is a subject.
+
+The same for every such network, ours or ONNX: its alpha goes the way of a mask (`coarse`), and what is unknown then is
+solved by `closed-form+knn` from the picture's own colours.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from uhrmat.media.coding import UNKNOWN
+from uhrmat.media.resample import area_average
+from uhrmat.prior.base import (
+    WORKING_SIZE,
+    LowResHints,
+    PriorMethod,
+    PriorResult,
+    constrain_alpha,
+    require_finite,
+    working_shape,
+)
+from uhrmat.prior.choose import CLOSED_FORM_KNN
+from uhrmat.prior.closed_form.affinity import AffinityPrior, Solver
+from uhrmat.prior.networks.coarse import COARSE_DEFAULTS, CoarseParams, trimap_from_coarse
+from uhrmat.prior.networks.confidence import CONFIDENCE_DEFAULTS, ConfidenceParams, first_view, two_views
+
+
+class NetworkMatte:
+    """A network's alpha as the prior of a matte.
+
+    Args:
+        network: a prior that needs no hint and keeps no state.
+        solver: of the affinity prior, by default `affinity.solve` in this process.
+        params: of the trimap that is made from the network's alpha.
+        confidence: of the confidence that there is a subject.
+
+    Attributes:
+        name: of the network.
+        working_size: None (that of `WORKING_SIZE`), or the network's own where that is larger. The network itself sees
+            the picture at its own size.
+    """
+
+    def __init__(
+        self,
+        network: PriorMethod,
+        solver: Solver | None = None,
+        params: CoarseParams = COARSE_DEFAULTS,
+        confidence: ConfidenceParams = CONFIDENCE_DEFAULTS,
+    ) -> None:
+        own = network.working_size
+        self.name = network.name
+        self.working_size: int | None = own if own is not None and own > WORKING_SIZE.short_side else None
+        self._network, self._affinity = network, AffinityPrior(CLOSED_FORM_KNN, solver)
+        self._params, self._confidence = params, confidence
+
+    def __call__(self, small: np.ndarray, hints: LowResHints) -> PriorResult:
+        picture = self._at_own_size(small)
+        coarse = require_finite(self._network(picture, LowResHints()))
+        confidence = self._confidence_of(picture, coarse.alpha) if hints.trimap is None else None
+        alpha = area_average(coarse.alpha, small.shape[:2])
+        trimap = trimap_from_coarse(alpha, self._params)
+        if hints.trimap is not None:
+            trimap = np.where(hints.trimap == UNKNOWN, trimap, hints.trimap)
+        if (trimap == UNKNOWN).all():  # no pixel is certain, so there is nothing to solve from
+            return PriorResult(constrain_alpha(alpha, hints.trimap), self.name, coarse.notes, confidence=confidence)
+        solved = self._affinity(small, LowResHints(trimap))
+        return PriorResult(solved.alpha, self.name, [*coarse.notes, *solved.notes], confidence=confidence)
+
+    def confidence(self, small: np.ndarray) -> float:
+        """The confidence that a picture (h, w, 3) in [0, 1] has a subject, in [0, 1], without the matte."""
+        picture = self._at_own_size(small)
+        return self._confidence_of(picture, require_finite(self._network(picture, LowResHints())).alpha)
+
+    def _confidence_of(self, picture: np.ndarray, alpha: np.ndarray) -> float:
+        """From the network's alpha of `picture`; from a second view of it too where the first leaves doubt."""
+        if not (alpha >= self._params.seed).any():
+            return 0.0
+        value = first_view(alpha)
+        if value >= self._confidence.sure:
+            return value
+        height, width = (max(1, round(n * self._confidence.second_scale)) for n in picture.shape[:2])
+        mirrored = np.ascontiguousarray(area_average(picture, (height, width))[:, ::-1])
+        second = area_average(np.ascontiguousarray(self._network(mirrored, LowResHints()).alpha[:, ::-1]), alpha.shape)
+        return two_views(alpha, second)
+
+    def _at_own_size(self, small: np.ndarray) -> np.ndarray:
+        own = self._network.working_size
+        if own is None:
+            return small
+        height, width = small.shape[:2]
+        return area_average(small, working_shape(height, width, own))
