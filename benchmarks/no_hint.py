@@ -43,13 +43,13 @@ _COLUMNS = ("iou", "background", "active", "seconds", "SAD")
 
 def networks(options: argparse.Namespace) -> dict[str, PriorMethod]:
     """The networks by name."""
-    found: dict[str, PriorMethod] = {"lpn-person": PersonPrior(bundled_weights("lpn-person"))}
+    loaded: dict[str, PriorMethod] = {"lpn-person": PersonPrior(bundled_weights("lpn-person"))}
     if options.weights is not None:
-        found["lpn-subject"] = SubjectPrior(options.weights)
+        loaded["lpn-subject"] = SubjectPrior(options.weights)
     for text in options.onnx:
         name, _, file = text.partition("=")
-        found[name] = OnnxPrior(Path(file), find_entry(name), options.threads)
-    return found
+        loaded[name] = OnnxPrior(Path(file), find_entry(name), options.threads)
+    return loaded
 
 
 def row(prior: PriorMethod, options: argparse.Namespace, kinds: tuple[str, ...]) -> dict[str, float]:
