@@ -57,5 +57,5 @@ def test_figures_of_a_prior(data: Path) -> None:
 def test_refusals_are_counted_by_kind(data: Path) -> None:
     options = argparse.Namespace(data=data, train=True, count=9)
     rows = no_hint.confidence_rows({"white": White()}, options)
-    assert rows["white, other"] == {"photographs": 7, "refused": 0.0, "doubtful": 0.0}
-    assert rows["white, none"] == {"photographs": 2, "refused": 1.0, "doubtful": 0.0}
+    assert rows["white, other"] == {"photographs": 8, "refused": 0.0, "doubtful": 0.0}
+    assert rows["white, none"] == {"photographs": 1, "refused": 1.0, "doubtful": 0.0}
