@@ -167,3 +167,17 @@ def test_a_picture_without_a_subject_is_refused_unless_it_is_kept() -> None:
     trimap = np.full((60, 80), 128, np.uint8)
     trimap[:20] = 0
     assert (priors.matte(picture, trimap=trimap, foreground=False).alpha[:20] == 0).all()
+
+
+def test_a_doubtful_subject_comes_with_a_note() -> None:
+    pipeline = StillPipeline("lpn-person", refiner="bilinear", precision="fp32")
+
+    def use(value: float) -> list[str]:
+        network = Network(lambda small: np.where(small[..., 0] > 0.5, value, 0))
+        pipeline.priors.use("lpn-person", NetworkMatte(network))
+        return pipeline.matte(picture, foreground=False).stats.notes
+
+    picture = np.zeros((60, 80, 3), np.uint8)
+    picture[10:50, 10:60] = 255
+    assert any("the subject is doubtful (confidence 0.6" in note for note in use(0.65))
+    assert not any("doubtful" in note for note in use(0.99))
