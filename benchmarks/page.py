@@ -34,8 +34,9 @@ def pages(folder: Path, size: tuple[int, int]) -> dict[str, Path]:
     info = Picture.from_array(pixels).info
     softer = cv2.GaussianBlur(scene.alpha, (0, 0), 1.5)
     side = Side("uhrmat", scene.alpha, pixels, scene.trimap == 128, info)
-    one = Exhibit("scene", (side,), pixels, info)
-    two = Exhibit("scene", (Side("a", scene.alpha), Side("b", softer)), pixels, info, scene.alpha)
+    one = Exhibit(title="scene", sides=(side,), photo=pixels, info=info)
+    sides = (Side("a", scene.alpha), Side("b", softer))
+    two = Exhibit(title="scene", sides=sides, photo=pixels, info=info, truth=scene.alpha)
     return {
         name: write_page(folder / f"{name}.html", name, [encode(each)])
         for name, each in (("image", one), ("compare", two))

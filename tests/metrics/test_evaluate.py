@@ -44,12 +44,12 @@ def test_folders_are_matched_by_stem_and_scored(folders: tuple[Path, Path, Path]
     save(truth / "lonely.png", 0)
     result = run(pred, truth, "--trimap", tri, "--json")
     assert result.exit_code == 0, result.output
-    found = json.loads(result.stdout)
-    assert (found["protocol"], found["region"], found["scale"]["sad"]) == ("alphamatting", "unknown", 1e-3)
-    assert [p["name"] for p in found["pictures"]] == ["a", "b c"]
-    assert found["pictures"][1]["sad"] == pytest.approx(24 / 1000) and found["pictures"][1]["pixels"] == 24
-    assert found["mean"]["sad"] == pytest.approx(12 / 1000)
-    assert found["unmatched"] == [str(truth / "lonely.png")]
+    document = json.loads(result.stdout)
+    assert (document["protocol"], document["region"], document["scale"]["sad"]) == ("alphamatting", "unknown", 1e-3)
+    assert [p["name"] for p in document["pictures"]] == ["a", "b c"]
+    assert document["pictures"][1]["sad"] == pytest.approx(24 / 1000) and document["pictures"][1]["pixels"] == 24
+    assert document["mean"]["sad"] == pytest.approx(12 / 1000)
+    assert document["unmatched"] == [str(truth / "lonely.png")]
 
 
 def test_table_csv_and_plot(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_two_files_and_clip_with_dtssd(tmp_path: Path) -> None:
         find_pairs(tmp_path / "p", tmp_path / "g", clip=True)
 
 
-def test_a_matte_is_taken_at_its_word(tmp_path: Path) -> None:
+def test_an_alpha_file_is_read_without_colour_management(tmp_path: Path) -> None:
     """A nearly black 16-bit matte is nearly black, not 8-bit in disguise; an RGBA file gives its alpha."""
     dim = tmp_path / "dim.png"
     Image.fromarray(np.full((4, 4), 200, np.uint16)).save(dim)
@@ -142,8 +142,8 @@ def test_a_name_with_an_ending_hides_no_other(tmp_path: Path, names: list[str], 
         save(tmp_path / "p" / name, 255)
     for name in ("cat", "dog", "owl_gt"):
         save(tmp_path / "g" / f"{name}.png", 255)
-    found = find_pairs(tmp_path / "p", tmp_path / "g")
-    assert [pair.pred.name for pair in found.pairs] == wanted and found.unmatched == ()
+    pairing = find_pairs(tmp_path / "p", tmp_path / "g")
+    assert [pair.pred.name for pair in pairing.pairs] == wanted and pairing.unmatched == ()
 
 
 def test_names_match_however_accents_are_stored(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_no_input_is_overwritten(
     assert (tmp_path / name).read_bytes() == before
 
 
-def test_files_that_exist_are_replaced_when_asked(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
+def test_files_that_exist_are_replaced_with_overwrite(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
     pred, truth, _ = folders
     mine = tmp_path / "mine.png"
     mine.write_bytes(b"mine")
@@ -195,8 +195,9 @@ def test_a_trimap_that_leaves_nothing_unknown_gives_no_figures(
     save(tri / "a_trimap.png", np.repeat([[0], [255]], 6, 1).repeat([2, 6], 0))
     result = run(pred, truth, "--trimap", tri, "--csv", tmp_path / "s.csv", "--plot", tmp_path / "s.png")
     assert result.exit_code == 0 and "n/a" in result.stdout and "the trimap of 'a' leaves nothing" in result.stderr
-    found = json.loads(run(pred, truth, "--trimap", tri, "--json").stdout)
-    assert found["pictures"][0] == {"name": "a", "pixels": 0} and found["mean"]["sad"] == found["pictures"][1]["sad"]
+    document = json.loads(run(pred, truth, "--trimap", tri, "--json").stdout)
+    first, second = document["pictures"]
+    assert first == {"name": "a", "pixels": 0} and document["mean"]["sad"] == second["sad"]
     save(tri / "b c_trimap.png", 255)
     for args in ((pred, truth, "--trimap", tri), (pred / "a_alpha.png", truth / "a.png", "--trimap",
                                                   tri / "a_trimap.png")):  # fmt: skip
@@ -205,7 +206,7 @@ def test_a_trimap_that_leaves_nothing_unknown_gives_no_figures(
 
 
 @pytest.mark.parametrize("levels", [(0, 1, 2), (1, 128, 254), (0, 32768, 65535), (0.0, 0.5, 1.0), (-1, 0, 1)])
-def test_a_region_is_read_as_a_hint_is(levels: tuple[float, ...]) -> None:
+def test_a_region_is_read_like_a_trimap_hint(levels: tuple[float, ...]) -> None:
     trimap = np.array([levels])
     assert score(np.ones((1, 3)), np.zeros((1, 3)), trimap).pixels == 1
 
@@ -215,5 +216,5 @@ def test_an_empty_cut_out_is_an_empty_matte(tmp_path: Path) -> None:
     rgba[..., :3] = 200, 60, 20
     save(tmp_path / "nothing.png", rgba)
     truth = save(tmp_path / "truth.png", 255)
-    found = json.loads(run(tmp_path / "nothing.png", truth, "--json").stdout)
-    assert found["mean"]["mad"] == 1000
+    document = json.loads(run(tmp_path / "nothing.png", truth, "--json").stdout)
+    assert document["mean"]["mad"] == 1000

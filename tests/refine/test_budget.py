@@ -48,7 +48,7 @@ def test_the_budget_is_halved_each_time(error: Exception) -> None:
     assert work.budgets == [2000, 1000, 500, 250]
 
 
-def test_at_last_it_says_so() -> None:
+def test_an_error_after_the_smallest_budget() -> None:
     work = Hungry(MemoryError(), 0)
     with pytest.raises(MemoryBudgetError, match="ran out"):
         retry_with_less_memory(work, 1000, 200)

@@ -26,7 +26,7 @@ def test_without_contrast_the_prior_stays() -> None:
     assert torch.equal(base, alpha) and (confidence == 0).all()
 
 
-def test_smooth_colours_keep_solid_regions_and_carry_them_into_the_open() -> None:
+def test_smooth_colours_keep_known_regions_and_extend_into_the_unknown() -> None:
     alpha = torch.zeros(1, 1, 32, 32)
     alpha[..., 20:], alpha[..., 12:20] = 1, 0.5
     front, back = torch.tensor([0.8, 0.2, 0.1]), torch.tensor([0.1, 0.3, 0.9])
@@ -57,8 +57,8 @@ def test_colours_of_every_stored_type(dtype: type) -> None:
     values = np.random.default_rng(3).random((6, 5, 3))
     pixels = values.astype(np.float32) if dtype is np.float32 else (values * np.iinfo(dtype).max).astype(dtype)
     picture = Picture.from_array(pixels)
-    found = PictureColours(picture)(torch.arange(30).view(6, 5))
-    assert np.allclose(found.numpy(), picture.to_float(), atol=1e-6)
+    colours = PictureColours(picture)(torch.arange(30).view(6, 5))
+    assert np.allclose(colours.numpy(), picture.to_float(), atol=1e-6)
 
 
 def test_linear_pictures_are_shown_display_referred() -> None:
@@ -77,10 +77,10 @@ def test_features_put_known_pixels_into_the_base() -> None:
     )
     features.network_weight = 1.0
     ys, xs = torch.meshgrid(torch.arange(20), torch.arange(24), indexing="ij")
-    found = features(ys, xs)
-    assert found.shape == (20, 24, CHANNELS) and torch.isfinite(found).all()
+    values = features(ys, xs)
+    assert values.shape == (20, 24, CHANNELS) and torch.isfinite(values).all()
     assert (base[:5] == 0).all() and (base[15:] == 1).all()
-    assert np.allclose(base, (found[..., PROJECTION].numpy() + 1) / 2)
+    assert np.allclose(base, (values[..., PROJECTION].numpy() + 1) / 2)
 
 
 def test_context_maps_average_areas() -> None:

@@ -41,8 +41,8 @@ def _run(net: DDFE, engine: Engine, values: torch.Tensor) -> list[torch.Tensor]:
 def test_tiles_equal_the_dense_oracle(size: str, share: float) -> None:
     net, mask = stirred(size), np.random.default_rng(1).random((53, 70)) < share
     values = _values(size, 53, 70)
-    found = [_run(net, engine, values) for engine in (DenseEngine(mask), TilesEngine(ActiveSet.from_mask(mask)))]
-    for dense, tiles in zip(*found, strict=True):
+    results = [_run(net, engine, values) for engine in (DenseEngine(mask), TilesEngine(ActiveSet.from_mask(mask)))]
+    for dense, tiles in zip(*results, strict=True):
         assert dense.shape == (mask.sum(), 1) == tiles.shape
         assert not mask.any() or (dense - tiles).abs().max() <= 1e-4 * max(1.0, float(dense.abs().max()))
 
@@ -63,12 +63,12 @@ def test_only_unknown_pixels_change(size: str) -> None:
 
 def test_the_anchor_is_the_guided_filters_share_of_the_result() -> None:
     net, values = stirred("line"), _values("line", 24, 24)
-    found = []
+    results = []
     for share in (0.0, 0.7, 1.0):
         net.anchor.data.fill_(share)
-        found.append(_run(net, DenseEngine(np.ones((24, 24))), values))
+        results.append(_run(net, DenseEngine(np.ones((24, 24))), values))
     guided = (values[..., GUIDED] * values[..., UNKNOWN : UNKNOWN + 1]).view(-1, 1)
-    (alone, offset), (mixed, _), (filtered, supervised) = found
+    (alone, offset), (mixed, _), (filtered, supervised) = results
     assert torch.allclose(filtered, guided, atol=1e-6) and torch.equal(offset, supervised)
     assert torch.allclose(mixed, 0.3 * alone + 0.7 * guided, atol=1e-5) and (alone - guided).abs().max() > 0.1
 
@@ -82,8 +82,8 @@ def test_paper_size_has_the_papers_parameters() -> None:
 @pytest.mark.parametrize("size", sorted(SIZES))
 def test_a_shift_by_one_pixel_shifts_the_result_by_one(size: str) -> None:
     net, values, edge = stirred(size), _values(size, 40, 40), receptive_radius(SIZES[size]) + 1
-    found = [_run(net, DenseEngine(np.ones((40, 40))), x)[0] for x in (values, values.roll((1, 1), (0, 1)))]
-    whole, moved = (x.view(40, 40) for x in found)
+    results = [_run(net, DenseEngine(np.ones((40, 40))), x)[0] for x in (values, values.roll((1, 1), (0, 1)))]
+    whole, moved = (x.view(40, 40) for x in results)
     part = slice(edge, 40 - edge)
     assert torch.allclose(moved.roll((-1, -1), (0, 1))[part, part], whole[part, part], atol=1e-5)
 
@@ -122,7 +122,7 @@ def _averaged(picture: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return area_average(picture, (shape[0], shape[1]))
 
 
-def test_candidates_are_offsets_that_the_maps_speak_of() -> None:
+def test_candidates_are_offsets_from_the_maps() -> None:
     """On a picture that is a mix of two colours, all three candidates point from a blurred prior to the alpha."""
     true = torch.rand(40, 40)
     front, back = torch.tensor([0.9, 0.2, 0.3]), torch.tensor([0.1, 0.4, 0.8])

@@ -31,7 +31,7 @@ def _refiner(folder: Path, net: DDFE, engine: str = "tiles") -> DDFERefiner:
     return DDFERefiner(str(path), engine, torch.float32, "cpu")
 
 
-def _job(size: tuple[int, int] = (203, 311), short: int = 37, dtype: type = np.uint8) -> RefineInput:
+def _input(size: tuple[int, int] = (203, 311), short: int = 37, dtype: type = np.uint8) -> RefineInput:
     """A wavy edge between two noisy colours, and its blurred small prior."""
     rng = np.random.default_rng(3)
     y, x = np.mgrid[: size[0], : size[1]]
@@ -47,9 +47,9 @@ def _job(size: tuple[int, int] = (203, 311), short: int = 37, dtype: type = np.u
     return RefineInput(picture, area_average(pixels, shape), prior, trimap, trimap_mask(trimap))
 
 
-def _start(job: RefineInput) -> np.ndarray:
-    assert job.trimap is not None
-    return upsampled_prior(job.prior, job.trimap)
+def _start(inputs: RefineInput) -> np.ndarray:
+    assert inputs.trimap is not None
+    return upsampled_prior(inputs.prior, inputs.trimap)
 
 
 def test_sizes_are_the_pictures_halves_down_to_the_prior() -> None:
@@ -62,29 +62,29 @@ def test_sizes_are_the_pictures_halves_down_to_the_prior() -> None:
 
 @pytest.mark.parametrize("size", sorted(SIZES))
 def test_untrained_one_step_is_exactly_bilinear(size: str, tmp_path: Path) -> None:
-    job = _job(short=110)
-    alpha = _start(job)
+    inputs = _input(short=110)
+    alpha = _start(inputs)
     before = alpha.copy()
-    _refiner(tmp_path, DDFE(size)).refine(job, alpha)
+    _refiner(tmp_path, DDFE(size)).refine(inputs, alpha)
     assert np.array_equal(alpha, before)
 
 
 def test_untrained_pyramid_is_repeated_bilinear(tmp_path: Path) -> None:
-    job = _job()
-    alpha = _start(job)
-    _refiner(tmp_path, DDFE("paper")).refine(job, alpha)
-    assert np.abs(alpha - _start(job))[job.trimap == 128].mean() < 0.01
+    inputs = _input()
+    alpha = _start(inputs)
+    _refiner(tmp_path, DDFE("paper")).refine(inputs, alpha)
+    assert np.abs(alpha - _start(inputs))[inputs.trimap == 128].mean() < 0.01
 
 
 @pytest.mark.parametrize("size", sorted(SIZES))
 def test_engines_agree_through_the_whole_pyramid(size: str, tmp_path: Path) -> None:
-    job, net = _job(dtype=np.float32), _gentle(size)
-    found = []
+    inputs, net = _input(dtype=np.float32), _gentle(size)
+    results = []
     for engine in ("tiles", "dense"):
-        found.append(_start(job))
-        _refiner(tmp_path, net, engine).refine(job, found[-1])
-    assert np.abs(found[0] - found[1]).max() < 1e-4
-    assert np.abs(found[0] - _start(job)).max() > 0.02
+        results.append(_start(inputs))
+        _refiner(tmp_path, net, engine).refine(inputs, results[-1])
+    assert np.abs(results[0] - results[1]).max() < 1e-4
+    assert np.abs(results[0] - _start(inputs)).max() > 0.02
 
 
 def _gentle(size: str) -> DDFE:
@@ -98,57 +98,55 @@ def _gentle(size: str) -> DDFE:
 
 @pytest.mark.parametrize("size", sorted(SIZES))
 def test_parts_equal_one_shot(size: str, tmp_path: Path) -> None:
-    job, refiner = _job(), _refiner(tmp_path, _gentle(size))
-    whole, cut_up = _start(job), _start(job)
-    refiner.refine(job, whole)
+    inputs, refiner = _input(), _refiner(tmp_path, _gentle(size))
+    whole, cut_up = _start(inputs), _start(inputs)
+    refiner.refine(inputs, whole)
     refiner.cost = Cost("spconv", 1e3, 0)
-    for_seven_thousand = 7_000_000 + 4 * job.picture.height * job.picture.width
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("uhrmat.refine.runner.BUDGET", BudgetParams(smallest_part=1000))
-        done = refine_within(refiner, job, cut_up, "cascade", for_seven_thousand)
+    for_seven_thousand = 7_000_000 + 4 * inputs.picture.height * inputs.picture.width
+    done = refine_within(refiner, inputs, cut_up, "cascade", for_seven_thousand, BudgetParams(smallest_part=1000))
     assert [step.scale for step in done.steps] == pytest.approx([0.25, 0.5, 1], abs=0.01)
-    assert done.steps[-1].parts >= 2 and f"level {job.size[1]} x {job.size[0]}" in done.notes[-1]
+    assert done.steps[-1].parts >= 2 and f"level {inputs.size[1]} x {inputs.size[0]}" in done.notes[-1]
     assert np.abs(whole - cut_up).max() < 1e-5
 
 
-def test_every_level_is_active_only_where_the_one_before_left_it_open() -> None:
-    job, seen = _job(), []
+def test_a_level_is_active_only_where_the_level_before_is_fractional() -> None:
+    inputs, seen = _input(), []
 
     def attempt(step: RefineInput, alpha: np.ndarray) -> None:
         seen.append((step.size, int(step.active.sum()) / step.active.size))
         apply_trimap(alpha, np.where(step.active & (alpha > 0.3), 255, 128).astype(np.uint8))
 
-    alpha = _start(job)
-    active = refine_pyramid(job, alpha, attempt)
-    assert [size for size, _ in seen] == pyramid_shapes(job.size, job.prior.shape)
-    assert active.sum() / active.size == seen[-1][1] < 0.6 * job.active.sum() / active.size
-    assert not (active & ~job.active).any()
+    alpha = _start(inputs)
+    active = refine_pyramid(inputs, alpha, attempt)
+    assert [size for size, _ in seen] == pyramid_shapes(inputs.size, inputs.prior.shape)
+    assert active.sum() / active.size == seen[-1][1] < 0.6 * inputs.active.sum() / active.size
+    assert not (active & ~inputs.active).any()
 
 
 def test_a_prior_of_full_size_leaves_nothing_to_refine(tmp_path: Path) -> None:
-    job = _job(short=203)
-    alpha = _start(job)
-    done = refine_within(_refiner(tmp_path, stirred("paper")), job, alpha, "cascade", 10**9)
-    assert not done.active.any() and np.array_equal(alpha, _start(job))
+    inputs = _input(short=203)
+    alpha = _start(inputs)
+    done = refine_within(_refiner(tmp_path, stirred("paper")), inputs, alpha, "cascade", 10**9)
+    assert not done.active.any() and np.array_equal(alpha, _start(inputs))
 
 
 def test_a_picture_moved_by_one_pixel_of_the_prior_moves_the_result(tmp_path: Path) -> None:
     """Four pixels here: only then do small copies move by whole pixels."""
-    refiner, size, found = _refiner(tmp_path, _gentle("paper")), (160, 240), []
-    wide = _job((160, 244), 40, np.float32)
+    refiner, size, results = _refiner(tmp_path, _gentle("paper")), (160, 240), []
+    wide = _input((160, 244), 40, np.float32)
     for left in (0, 4):
         window = np.s_[:, left : left + 240]
         small = np.s_[:, left // 4 : left // 4 + 60]
         assert wide.trimap is not None
         picture = Picture.from_array(np.ascontiguousarray(wide.picture.pixels[window]))
         parts = (np.ascontiguousarray(x) for x in (wide.small[small], wide.prior[small], wide.trimap[window]))
-        job = RefineInput(picture, *parts, wide.active[window])
-        alpha = _start(job)
-        refiner.refine(job, alpha)
-        found.append(alpha)
-        assert job.size == size
-    assert np.abs(found[0][:, 44:200] - found[1][:, 40:196]).max() < 1e-4
-    assert np.abs(found[0] - _start(job)).max() > 0.02
+        inputs = RefineInput(picture, *parts, wide.active[window])
+        alpha = _start(inputs)
+        refiner.refine(inputs, alpha)
+        results.append(alpha)
+        assert inputs.size == size
+    assert np.abs(results[0][:, 44:200] - results[1][:, 40:196]).max() < 1e-4
+    assert np.abs(results[0] - _start(inputs)).max() > 0.02
 
 
 def test_wrong_weights_are_refused(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from uhrmat.refine.guided_filter import GuidedFilterParams, guided_coefficients
 def test_coefficients_are_the_definition() -> None:
     rng = np.random.default_rng(0)
     small, alpha, eps = rng.random((12, 14, 3), np.float32), rng.random((12, 14), np.float32), 1e-2
-    found = guided_coefficients(small, alpha, GuidedFilterParams(radius=1, epsilon=eps))
+    coefficients = guided_coefficients(small, alpha, GuidedFilterParams(radius=1, epsilon=eps))
     models = np.zeros((12, 14, 4))
     for y in range(1, 11):
         for x in range(1, 13):
@@ -21,7 +21,7 @@ def test_coefficients_are_the_definition() -> None:
             models[y, x] = *a, values.mean() - a @ colours.mean(0)
     for y in range(2, 10):
         for x in range(2, 12):
-            assert np.allclose(found[y, x], models[y - 1 : y + 2, x - 1 : x + 2].mean((0, 1)), atol=1e-3)
+            assert np.allclose(coefficients[y, x], models[y - 1 : y + 2, x - 1 : x + 2].mean((0, 1)), atol=1e-3)
 
 
 def test_a_linear_alpha_is_reproduced() -> None:

@@ -26,18 +26,18 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_refines_on_every_engine_alike(weights: Path) -> None:
     scene = render_scene(2, 96, 120, kind="solid", unknown_share=0.2)
     picture = np.rint(scene.image * 255).astype(np.uint8)
-    found = []
+    alphas = []
     for engine in ("tiles", "dense"):
         matter = StillPipeline(working_size=40, precision="fp32", engine=engine, weights=str(weights))
         matte = matter.matte(picture, trimap=scene.trimap, foreground=False)
         assert matte.stats.refiner == "shm-paper" and matte.stats.engine == engine
-        found.append(matte.alpha)
-    assert np.abs(found[0] - found[1]).max() < 1e-4
-    assert (found[0][scene.trimap == 255] == 1).all() and (found[0][scene.trimap == 0] == 0).all()
+        alphas.append(matte.alpha)
+    assert np.abs(alphas[0] - alphas[1]).max() < 1e-4
+    assert (alphas[0][scene.trimap == 255] == 1).all() and (alphas[0][scene.trimap == 0] == 0).all()
     unknown = scene.trimap == 128
-    assert 0 <= found[0][unknown].min() < found[0][unknown].max() <= 1
+    assert 0 <= alphas[0][unknown].min() < alphas[0][unknown].max() <= 1
 
 
-def test_its_memory_is_reckoned_with_its_own_figure(weights: Path) -> None:
+def test_its_memory_cost_is_its_own(weights: Path) -> None:
     paper, lite = (SHMRefiner(w, "tiles", torch.float32, "cpu").cost for w in (str(weights), None))
     assert paper.per_pixel > 2 * lite.per_pixel

@@ -1,4 +1,4 @@
-"""What a region is stays the prior's word: large moves of its mean are undone, details and small moves are not."""
+"""The prior's mean of a region is restored after large moves; details and small moves are kept."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_details_stay(prior: np.ndarray) -> None:
     assert np.abs(left - stripes)[20:-20, 20:-20].max() < 1e-3
 
 
-def test_only_the_pixels_asked_for_change_and_only_they_count(prior: np.ndarray) -> None:
+def test_only_the_selected_pixels_change_and_count(prior: np.ndarray) -> None:
     where = np.zeros(SIZE, bool)
     where[40:60, 50:300] = True
     left = refined(prior, 0.1, where)[1]
@@ -57,7 +57,7 @@ def test_priors_of_any_size(shape: tuple[int, int]) -> None:
     assert np.allclose(alpha, 0.5, atol=1e-4)
 
 
-def test_what_the_prior_has_settled_is_put_back_but_beside_open_pixels() -> None:
+def test_the_certain_prior_is_restored_except_beside_uncertain_pixels() -> None:
     prior = np.zeros(SIZE, np.float32)
     prior[:, 200:] = 1
     prior[:, 198:200] = 0.5
@@ -92,7 +92,7 @@ def test_a_prior_that_changes_little_changes_little() -> None:
     assert np.allclose(alphas[0][:, 0], prior[:, 0]) and np.allclose(alphas[0][:, -1], 0.1)
 
 
-def test_the_word_is_kept_where_the_trimap_is_open_only(prior: np.ndarray) -> None:
+def test_means_are_restored_in_the_unknown_region_only(prior: np.ndarray) -> None:
     start = upsampled_rows(prior, SIZE, 0, SIZE[0])
     trimap = np.full(SIZE, 128, np.uint8)
     trimap[:, : SIZE[1] // 2] = 255

@@ -30,21 +30,20 @@ KINDS = ("shm", "ddfe")
 
 @pytest.fixture(scope="module")
 def refiners() -> dict[str, Any]:
-    """The product's, with a word that matters everywhere."""
-    found = {}
+    """The default refiners with output layers that change every active pixel."""
+    refiners = {}
     for kind in KINDS:
         made = make_refiner(kind, None, "tiles", torch.float32, "cpu")
         made.cost = UNIT  # type: ignore[attr-defined]
-        found[kind] = made
+        refiners[kind] = made
     torch.manual_seed(1)
-    torch.nn.init.normal_(found["shm"].net.gate.gate.weight, std=0.5)
-    torch.nn.init.normal_(found["ddfe"].net.last.weight, std=0.5)
-    return found
+    torch.nn.init.normal_(refiners["shm"].net.gate.gate.weight, std=0.5)
+    torch.nn.init.normal_(refiners["ddfe"].net.last.weight, std=0.5)
+    return refiners
 
 
 @pytest.fixture
-def job(monkeypatch: pytest.MonkeyPatch) -> RefineInput:
-    monkeypatch.setattr(runner, "BUDGET", BudgetParams(smallest_part=5000))
+def inputs(monkeypatch: pytest.MonkeyPatch) -> RefineInput:
     monkeypatch.setattr(runner, "bytes_of_copies", lambda inputs: 0)
     rng = np.random.default_rng(5)
     picture = Picture.from_array(rng.integers(0, 256, (*SIZE, 3), dtype=np.uint8))
@@ -57,10 +56,10 @@ def job(monkeypatch: pytest.MonkeyPatch) -> RefineInput:
     return RefineInput(picture, area_average(picture.pixels, shape, 255.0), prior, trimap, trimap_mask(trimap))
 
 
-def _refined(refiner: Any, job: RefineInput, mode: str, limit: int) -> np.ndarray:
-    assert job.trimap is not None
-    alpha = upsampled_prior(job.prior, job.trimap)
-    refine_within(refiner, job, alpha, mode, limit)
+def _refined(refiner: Any, inputs: RefineInput, mode: str, limit: int) -> np.ndarray:
+    assert inputs.trimap is not None
+    alpha = upsampled_prior(inputs.prior, inputs.trimap)
+    refine_within(refiner, inputs, alpha, mode, limit, BudgetParams(smallest_part=5000))
     return alpha
 
 
@@ -89,34 +88,34 @@ PLACES: dict[str, tuple[Any, str, bool]] = {
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize(("kind", "mode"), [("shm", "parts"), ("shm", "cascade"), ("ddfe", "parts")])
 def test_a_retry_gives_what_an_undisturbed_run_gives(
-    kind: str, mode: str, place: str, refiners: dict[str, Any], job: RefineInput, monkeypatch: pytest.MonkeyPatch
+    kind: str, mode: str, place: str, refiners: dict[str, Any], inputs: RefineInput, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limit = int(job.active.sum()) - 1
+    limit = int(inputs.active.sum()) - 1
     owner, name, late = PLACES[place]
     real, calls = getattr(owner, name), list[int]()
     with monkeypatch.context() as patch:
         patch.setattr(owner, name, _failing(real, 0, calls))
-        whole = _refined(refiners[kind], job, mode, limit)
-    expected = {limit: whole, limit // 2: _refined(refiners[kind], job, mode, limit // 2)}
-    assert np.abs(whole - upsampled_prior(job.prior, job.trimap)).max() > 0.05  # type: ignore[arg-type]
+        whole = _refined(refiners[kind], inputs, mode, limit)
+    expected = {limit: whole, limit // 2: _refined(refiners[kind], inputs, mode, limit // 2)}
+    assert np.abs(whole - upsampled_prior(inputs.prior, inputs.trimap)).max() > 0.05  # type: ignore[arg-type]
     count = len(calls)
     for at in sorted({2, count}):
         calls = []
         with monkeypatch.context() as patch:
             patch.setattr(owner, name, _failing(real, at, calls, late))
-            found = _refined(refiners[kind], job, mode, limit)
+            alpha = _refined(refiners[kind], inputs, mode, limit)
         assert len(calls) > at
         # DDFE's levels are retried each for itself, all but one with the whole limit: that changes the cuts alone.
-        closest = min(float(np.abs(found - want).max()) for want in expected.values())
+        closest = min(float(np.abs(alpha - want).max()) for want in expected.values())
         assert closest < 1e-5, (at, count)
 
 
 def test_the_error_names_the_reason(
-    refiners: dict[str, Any], job: RefineInput, monkeypatch: pytest.MonkeyPatch
+    refiners: dict[str, Any], inputs: RefineInput, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def never(*_args: Any) -> Any:
         raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
 
     monkeypatch.setattr(sparse_refiner, "make_engine", never)
     with pytest.raises(MemoryBudgetError, match="CUBLAS_STATUS_ALLOC_FAILED"):
-        _refined(refiners["ddfe"], job, "parts", int(job.active.sum()))
+        _refined(refiners["ddfe"], inputs, "parts", int(inputs.active.sum()))

@@ -38,7 +38,7 @@ def refiner() -> SHMRefiner:
     return made
 
 
-def _job(size: tuple[int, int], unknown: np.ndarray, short: int = 40) -> RefineInput:
+def _input(size: tuple[int, int], unknown: np.ndarray, short: int = 40) -> RefineInput:
     rng = np.random.default_rng(5)
     picture = Picture.from_array(rng.integers(0, 256, (*size, 3), dtype=np.uint8))
     shape = (short, round(short * size[1] / size[0]))
@@ -67,13 +67,13 @@ def test_nothing_beyond_the_reach_changes_an_output(size: str) -> None:
     assert radius < middle - 8
     engine = DenseEngine(np.ones((side, 24), bool))
     values = torch.rand(side, 24, config.inputs)
-    found = []
+    outputs = []
     for bump in (0.0, 100.0):
         values[middle, 12] += bump
         gates = torch.ones(1, net.gate.gate.out_features)
         with torch.no_grad():
-            found.append(net.forward_with_gates(engine, engine.sample(lambda y, x: values[y, x]), gates).data[0, 0])  # type: ignore[union-attr]
-    changed = (found[0] != found[1]).any(1).nonzero()[:, 0]
+            outputs.append(net.forward_with_gates(engine, engine.sample(lambda y, x: values[y, x]), gates).data[0, 0])  # type: ignore[union-attr]
+    changed = (outputs[0] != outputs[1]).any(1).nonzero()[:, 0]
     assert middle - radius <= changed.min() and changed.max() <= middle + radius
     # And the bound is no looser than a few sites of the coarsest level.
     assert changed.max() - changed.min() >= 2 * (radius - 24) or size == "paper"
@@ -83,15 +83,15 @@ def test_nothing_beyond_the_reach_changes_an_output(size: str) -> None:
 def test_parts_equal_one_shot(kind: str, refiner: SHMRefiner) -> None:
     size = (390, 410)
     dots = np.random.default_rng(2).random(size) < 0.0005
-    job = _job(size, dots if kind == "random" else _band(size, 8 if kind == "narrow" else 150))
+    inputs = _input(size, dots if kind == "random" else _band(size, 8 if kind == "narrow" else 150))
     whole, cut_up = (np.full(size, 0.25, np.float32) for _ in range(2))
-    refiner.refine(job, whole)
-    count = int(job.active.sum())
-    done = refine_with_budget(refiner, job, cut_up, "parts", UNIT.bytes(max(count * 2 // 3, 9000)))
-    assert done.steps[0].parts >= 2 and done.active is job.active
+    refiner.refine(inputs, whole)
+    count = int(inputs.active.sum())
+    done = refine_with_budget(refiner, inputs, cut_up, "parts", UNIT.bytes(max(count * 2 // 3, 9000)))
+    assert done.steps[0].parts >= 2 and done.active is inputs.active
     assert f"{done.steps[0].parts} parts" in done.notes[0] and "parts at 1: " in done.notes[0]
     assert np.abs(whole - cut_up).max() < 1e-5
-    assert (cut_up[~job.active] == 0.25).all() and np.abs(whole - 0.25).max() > 0.1
+    assert (cut_up[~inputs.active] == 0.25).all() and np.abs(whole - 0.25).max() > 0.1
 
 
 def test_parts_hold_every_active_pixel_once() -> None:
@@ -117,9 +117,9 @@ def test_cells_count_pixels_at_odd_borders() -> None:
 
 
 def test_the_smallest_part_may_be_too_large(refiner: SHMRefiner) -> None:
-    job = _job((64, 64), np.ones((64, 64), bool), 16)
+    inputs = _input((64, 64), np.ones((64, 64), bool), 16)
     with pytest.raises(MemoryBudgetError, match="smallest part"):
-        refine_with_budget(refiner, job, np.zeros(job.size, np.float32), "parts", UNIT.bytes(10))
+        refine_with_budget(refiner, inputs, np.zeros(inputs.size, np.float32), "parts", UNIT.bytes(10))
 
 
 class Sharpener:
@@ -130,71 +130,72 @@ class Sharpener:
     def __init__(self) -> None:
         self.seen: list[tuple[tuple[int, int], int]] = []
 
-    def finish(self, job: RefineInput, alpha: np.ndarray) -> None:
+    def finish(self, inputs: RefineInput, alpha: np.ndarray) -> None:
         """Nothing more to do."""
 
-    def prepare(self, job: RefineInput, alpha: np.ndarray) -> RefineWindow:
+    def prepare(self, inputs: RefineInput, alpha: np.ndarray) -> RefineWindow:
         def run(window: Box) -> None:
-            self.seen.append((job.size, int(job.active[window].sum())))
-            columns = (np.arange(job.size[1]) + 0.5) / job.size[1]
+            self.seen.append((inputs.size, int(inputs.active[window].sum())))
+            columns = (np.arange(inputs.size[1]) + 0.5) / inputs.size[1]
             sharp = np.clip((columns - 0.5) * 40 + 0.5, 0, 1).astype(np.float32)
-            inside = job.active[window]
-            alpha[window][inside] = np.broadcast_to(sharp, job.size)[window][inside]
+            inside = inputs.active[window]
+            alpha[window][inside] = np.broadcast_to(sharp, inputs.size)[window][inside]
 
         return run
 
 
-def test_cascade_opens_less_at_each_scale_and_ends_at_one() -> None:
+def test_cascade_has_fewer_active_pixels_at_each_scale_and_ends_at_one() -> None:
     size = (400, 800)
-    job, refiner = _job(size, _band(size, 500)), Sharpener()
+    inputs, refiner = _input(size, _band(size, 500)), Sharpener()
     alpha = np.zeros(size, np.float32)
-    before = int(job.active.sum())
-    done = refine_with_budget(refiner, job, alpha, "cascade", UNIT.bytes(before // 2))
+    before = int(inputs.active.sum())
+    done = refine_with_budget(refiner, inputs, alpha, "cascade", UNIT.bytes(before // 2))
     assert [step.scale for step in done.steps] == [0.25, 0.5, 1.0]
     assert [seen for seen, _ in refiner.seen] == [(100, 200), (200, 400), (400, 800)]
     share = [step.active / (step.scale**2 * before) for step in done.steps]
     assert share[0] > share[1] > share[2] and done.steps[2].active == done.active.sum() < before // 2
-    assert not (done.active & ~job.active).any()
+    assert not (done.active & ~inputs.active).any()
     assert "cascade at 0.25: " in done.notes[0] and done.notes[0].count("\n") == 0
     # Outside what stayed open, the result of the scale before has the say: no prior is left over.
-    left, right = job.active.copy(), job.active.copy()
+    left, right = inputs.active.copy(), inputs.active.copy()
     left[:, 300:] = right[:, :500] = False
     assert np.abs(alpha[left]).max() < 0.02 and np.abs(alpha[right] - 1).max() < 0.02
 
 
 def test_cascade_is_cut_where_it_is_still_too_much() -> None:
     size = (400, 800)
-    job, refiner = _job(size, _band(size, 500)), Sharpener()
-    done = refine_with_budget(refiner, job, np.zeros(size, np.float32), "cascade", UNIT.bytes(9000))
+    inputs, refiner = _input(size, _band(size, 500)), Sharpener()
+    done = refine_with_budget(refiner, inputs, np.zeros(size, np.float32), "cascade", UNIT.bytes(9000))
     assert len(done.steps) == 3 and done.steps[-1].scale == 1.0 and done.steps[-1].parts > 1
     assert all(count <= 9000 for _, count in refiner.seen)
 
 
 def test_scales_below_the_working_size_are_left_out() -> None:
     size = (400, 800)
-    job = _job(size, _band(size, 500), short=150)
-    done = refine_with_budget(Sharpener(), job, np.zeros(size, np.float32), "cascade", UNIT.bytes(60_000))
+    inputs = _input(size, _band(size, 500), short=150)
+    done = refine_with_budget(Sharpener(), inputs, np.zeros(size, np.float32), "cascade", UNIT.bytes(60_000))
     assert [step.scale for step in done.steps] == [0.5, 1.0]
 
 
-def test_a_job_that_fits_is_done_in_one_shot() -> None:
-    job, refiner = _job((400, 800), _band((400, 800), 30)), Sharpener()
-    done = refine_within(refiner, job, np.zeros(job.size, np.float32), "cascade", UNIT.bytes(BUDGET.smallest_part))  # type: ignore[arg-type]
-    assert len(refiner.seen) == 1 and done.notes == [] and done.active is job.active
+def test_what_fits_is_refined_in_one_shot() -> None:
+    inputs, refiner = _input((400, 800), _band((400, 800), 30)), Sharpener()
+    alpha, limit = np.zeros(inputs.size, np.float32), UNIT.bytes(BUDGET.smallest_part)
+    done = refine_within(refiner, inputs, alpha, "cascade", limit)  # type: ignore[arg-type]
+    assert len(refiner.seen) == 1 and done.notes == [] and done.active is inputs.active
 
 
 def test_a_limit_below_the_minimum_is_refused_with_a_figure() -> None:
-    job = _job((400, 800), _band((400, 800), 30))
+    inputs = _input((400, 800), _band((400, 800), 30))
     with pytest.raises(MemoryBudgetError, match=r"Raise --max-memory by .*MB or more"):
-        refine_within(Sharpener(), job, np.zeros(job.size, np.float32), "parts", 1000)  # type: ignore[arg-type]
+        refine_within(Sharpener(), inputs, np.zeros(inputs.size, np.float32), "parts", 1000)  # type: ignore[arg-type]
 
 
-def test_an_empty_job_needs_nothing() -> None:
-    job = replace(_job((64, 64), np.ones((64, 64), bool), 16), active=np.zeros((64, 64), bool))
-    assert refine_within(Sharpener(), job, np.zeros((64, 64), np.float32), "parts", 0).notes == []  # type: ignore[arg-type]
+def test_an_empty_active_set_needs_no_memory() -> None:
+    inputs = replace(_input((64, 64), np.ones((64, 64), bool), 16), active=np.zeros((64, 64), bool))
+    assert refine_within(Sharpener(), inputs, np.zeros((64, 64), np.float32), "parts", 0).notes == []  # type: ignore[arg-type]
 
 
-def test_matter_refuses_what_it_cannot_do() -> None:
+def test_unknown_overflow_and_a_tiny_limit_are_errors() -> None:
     with pytest.raises(InputError, match="no overflow"):
         StillPipeline(overflow="x")
     with pytest.raises(MemoryBudgetError, match=r"too little|leaves the refiner"):
@@ -211,8 +212,8 @@ def photo() -> tuple[np.ndarray, np.ndarray]:
 def _matted(photo: tuple[np.ndarray, np.ndarray], overflow: str, room: int | None) -> StillResult:
     """As `uhrmat image` would; `room`: megabytes beside what the process holds."""
     limit = None if room is None else resident_memory() + room * 10**6
-    matter = StillPipeline(working_size=150, precision="fp32", overflow=overflow, max_memory=limit)
-    return matter.matte(photo[0], trimap=photo[1], foreground=False)
+    pipeline = StillPipeline(working_size=150, precision="fp32", overflow=overflow, max_memory=limit)
+    return pipeline.matte(photo[0], trimap=photo[1], foreground=False)
 
 
 def test_parts_through_the_whole_path_change_nothing(photo: tuple[np.ndarray, np.ndarray]) -> None:
@@ -224,8 +225,8 @@ def test_parts_through_the_whole_path_change_nothing(photo: tuple[np.ndarray, np
 
 
 def test_cascade_through_the_whole_path_ends_at_full_size(photo: tuple[np.ndarray, np.ndarray]) -> None:
-    found = _matted(photo, "cascade", 160)
-    (note,) = [note for note in found.stats.notes if "budget" in note]
+    result = _matted(photo, "cascade", 160)
+    (note,) = [note for note in result.stats.notes if "budget" in note]
     assert "cascade at 0.25: " in note and " 1: " in note
-    assert found.alpha.shape == photo[1].shape
-    assert (found.alpha[photo[1] == 255] == 1).all() and (found.alpha[photo[1] == 0] == 0).all()
+    assert result.alpha.shape == photo[1].shape
+    assert (result.alpha[photo[1] == 255] == 1).all() and (result.alpha[photo[1] == 0] == 0).all()

@@ -33,12 +33,12 @@ def test_tiles_equal_the_dense_oracle(size: str, share: float) -> None:
     mask = rng.random((53, 70)) < share
     values = torch.randn(53, 70, net.config.inputs)
     small, alpha = torch.rand(1, 3, 64, 64), torch.rand(1, 1, 64, 64)
-    found = []
+    results = []
     for engine in (DenseEngine(mask), TilesEngine(ActiveSet.from_mask(mask))):
         with torch.no_grad():
-            found.append(engine.values(net(engine, engine.sample(lambda y, x: values[y, x]), small, alpha)))
-    assert found[0].shape == (mask.sum(), 1) == found[1].shape
-    assert (found[0] - found[1]).abs().max() < 1e-4 if mask.any() else True
+            results.append(engine.values(net(engine, engine.sample(lambda y, x: values[y, x]), small, alpha)))
+    assert results[0].shape == (mask.sum(), 1) == results[1].shape
+    assert (results[0] - results[1]).abs().max() < 1e-4 if mask.any() else True
 
 
 def test_untrained_lite_changes_nothing() -> None:
@@ -88,8 +88,8 @@ def test_masked_se_looks_inside_and_outside_the_mask() -> None:
     inside, outside = context.clone(), context.clone()
     inside[..., :4] += 1
     outside[..., 4:] += 1
-    found = [gate(x, mask) for x in (context, inside, outside)]
-    assert not torch.allclose(found[0], found[1]) and not torch.allclose(found[1], found[2])
+    results = [gate(x, mask) for x in (context, inside, outside)]
+    assert not torch.allclose(results[0], results[1]) and not torch.allclose(results[1], results[2])
     assert torch.allclose(gate(context, mask), gate(context, mask.repeat_interleave(2, -1).repeat_interleave(2, -2)))
 
 

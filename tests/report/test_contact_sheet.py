@@ -61,7 +61,7 @@ def test_what_each_panel_shows() -> None:
     assert green[5, 5, 1] > 2 * green[5, 5, 0] and (green[5, 25] == 255).all()
 
 
-def test_hairy_places_are_enlarged() -> None:
+def test_detail_crops_are_shown_at_one_to_one() -> None:
     """A large picture with noise in one corner: the crop shows it pixel by pixel."""
     rng = np.random.default_rng(0)
     alpha = np.zeros((1200, 1600), np.float32)
@@ -71,24 +71,24 @@ def test_hairy_places_are_enlarged() -> None:
     assert len(made) == 9
     place = detail_crops(alpha, (480, 640), 1)[0]
     part = slice(place.top, place.top + 480), slice(place.left, place.left + 640)
-    assert alpha[part].sum() == alpha.sum(), "all the hair is in it"
+    assert alpha[part].sum() == alpha.sum(), "all detail is in it"
     assert np.array_equal(made[6], pixels[part])
     assert np.array_equal(made[7][..., 0], np.rint(alpha[part] * 255))
 
 
-def test_places_do_not_overlap_and_need_hair() -> None:
+def test_crops_do_not_overlap_and_need_detail() -> None:
     rng = np.random.default_rng(1)
     alpha = np.zeros((700, 900), np.float32)
     assert detail_crops(alpha, (100, 100)) == [] and detail_crops(alpha + 1, (100, 100)) == []
     alpha[::3] = rng.random((234, 900), np.float32)
-    found = detail_crops(alpha, (150, 200), 3)
-    assert len(found) == 3
-    for i, a in enumerate(found):
+    crops = detail_crops(alpha, (150, 200), 3)
+    assert len(crops) == 3
+    for i, a in enumerate(crops):
         assert 0 <= a.top <= 550 and 0 <= a.left <= 700
-        assert all(abs(a.top - b.top) >= 150 or abs(a.left - b.left) >= 200 for b in found[:i])
+        assert all(abs(a.top - b.top) >= 150 or abs(a.left - b.left) >= 200 for b in crops[:i])
 
 
-def test_a_place_is_never_larger_than_the_picture() -> None:
+def test_a_crop_is_never_larger_than_the_picture() -> None:
     alpha = np.full((20, 30), 0.5, np.float32)
     (only,) = detail_crops(alpha, (100, 100))
     assert (only.top, only.left, only.height, only.width) == (0, 0, 20, 30)

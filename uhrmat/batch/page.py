@@ -71,4 +71,4 @@ class StillsPage:
         photo, made = read_picture(event["source"]), read_picture(self._out / event["files"][name])
         side = read_side(name, made, self._premultiplied)
         rows = [["", "value"], *([what, value] for what, value in self._rows(event))]
-        return Exhibit(event["item"], (side,), photo.pixels, photo.info, table=rows)
+        return Exhibit(title=event["item"], sides=(side,), photo=photo.pixels, info=photo.info, table=rows)

@@ -1,7 +1,7 @@
-"""SAD, MSE, MAD, Grad, Conn and dtSSD of alpha mattes, over the whole picture or a region, protocol and scale named.
+"""SAD, MSE, MAD, Grad, Conn and dtSSD of alpha mattes, over the whole picture or a region, with protocol and scale.
 
-`score(pred, truth, trimap)` gives `Scores`; `ClipScores` does a clip frame by frame. The measures themselves, unscaled,
-are `differences`, `gradient_error`, `connectivity_error` and `TemporalError`. All but the search for
+`score` measures a picture, `ClipScores` a clip frame by frame; both return `Scores`. The measures themselves, unscaled,
+are `differences`, `gradient_error`, `connectivity_error` and `TemporalError`. All but the search for connected
 components works in strips.
 """
 

@@ -1,4 +1,4 @@
-"""What the measures accept: alphas of any usual dtype and a region, checked once."""
+"""Inputs of the measures: alphas of any usual type and a region, checked and converted once."""
 
 from __future__ import annotations
 
@@ -15,17 +15,25 @@ Array = NDArray[Any]
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float32]
 
-STRIP = 512  # rows that are worked on at a time: bounds the memory of every measure
+STRIP = 512
+"""Rows handled at a time, which bounds the memory of every measure. Results do not depend on it."""
 
 
 def as_unit(alpha: Array) -> Floats:
-    """Float32 in [0, 1] of (H, W) uint8, uint16, bool or float; the two integer types are divided by their full scale.
+    """Convert an alpha to float32 in [0, 1].
 
-    Floats are taken as they are (slight overshoot is the method's error and is measured). Raises InputError for another
-    shape or type, NaN, or values far outside [0, 1].
+    Args:
+        alpha: (H, W) uint8, uint16, bool or float. Integers are divided by their full scale; floats are not clipped:
+            slight overshoot is an error of the method and is measured.
+
+    Returns:
+        (H, W) float32.
+
+    Raises:
+        InputError: Another shape or type, NaN, or values below -0.5 or above 1.5.
     """
     if alpha.ndim != 2 or alpha.size == 0:
-        raise InputError(f"An alpha is an array (H, W), this one is {alpha.shape}.", "Pass a single channel.")
+        raise InputError(f"The alpha has shape {alpha.shape}; it must be (H, W).", "Pass a single channel.")
     if alpha.dtype == np.bool_:
         return alpha.astype(np.float32)
     if alpha.dtype in (np.uint8, np.uint16):
@@ -42,12 +50,23 @@ def as_unit(alpha: Array) -> Floats:
 
 
 def unknown_region(trimap: Array) -> Mask:
-    """The unknown pixels (H, W) of a trimap in any usual coding, see `media.normalise_trimap`."""
+    """Unknown pixels of a trimap, (H, W) bool; for its codings see `media.coding.normalise_trimap`."""
     return np.asarray(normalise_trimap(trimap) == UNKNOWN)
 
 
 def as_region(region: Array | None, shape: tuple[int, ...]) -> Mask | None:
-    """A bool mask (H, W): `region` itself where it is one, a trimap's unknown pixels, or None (all)."""
+    """Convert a region to a mask.
+
+    Args:
+        region: (H, W) bool mask, a trimap, whose unknown pixels count, or None for the whole picture.
+        shape: (H, W) of the alpha.
+
+    Returns:
+        (H, W) bool, or None for the whole picture.
+
+    Raises:
+        InputError: The sizes differ.
+    """
     if region is None:
         return None
     mask = np.asarray(region, np.bool_) if region.dtype == np.bool_ else unknown_region(region)
@@ -57,7 +76,11 @@ def as_region(region: Array | None, shape: tuple[int, ...]) -> Mask | None:
 
 
 def same_size(pred: Array, truth: Array) -> None:
-    """Raises InputError where the sizes differ: nothing is resampled in silence."""
+    """Check that two alphas have one size; nothing is resampled.
+
+    Raises:
+        InputError: The sizes differ.
+    """
     if pred.shape != truth.shape:
         raise InputError(
             f"The prediction is {_size(pred)}, the ground truth {_size(truth)}.", "Compare alphas of one size."
@@ -65,7 +88,7 @@ def same_size(pred: Array, truth: Array) -> None:
 
 
 def strips(height: int) -> Iterator[slice]:
-    """Rows 0..height in slices of STRIP."""
+    """Yield the rows 0 to `height` in slices of `STRIP`."""
     for y in range(0, height, STRIP):
         yield slice(y, min(y + STRIP, height))
 

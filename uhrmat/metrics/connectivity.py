@@ -1,7 +1,9 @@
-"""Conn of Rhemann et al. 2009: how far each pixel hangs apart from what is opaque in both mattes.
+"""Conn, the connectivity error: how loosely each pixel is connected to what is opaque in both mattes.
 
-At each level t = 0.1, 0.2 … 1.0, Ω_t is the largest 4-connected component of {p ≥ t and g ≥ t}. l(x) is the last level
-before the first that x does not belong to. φ(a) = 1 − d where d = a − l(x) is at least 0.15, else 1.
+Rhemann, Rother, Wang, Gelautz, Kohli, Rott: "A Perceptually Motivated Online Benchmark for Image Matting", CVPR 2009,
+https://doi.org/10.1109/CVPR.2009.5206503. At each level t = 0.1, 0.2 … 1.0, Ω_t is the largest 4-connected component
+of {p ≥ t and g ≥ t}. l(x) is the last level before the first that x does not belong to. φ(a) = 1 − d where d = a − l(x)
+is at least 0.15, else 1.
 
     Conn = Σ |φ(p) − φ(g)|
 """
@@ -15,15 +17,25 @@ from numpy.typing import NDArray
 from uhrmat.metrics.arrays import Floats, Mask, strips
 
 LEVELS = 10
+"""Levels of alpha, 0.1 apart, as evaluation scripts commonly take them."""
 THETA = 0.15
+"""Difference of alpha from the last level below which a pixel counts as connected (θ of the paper)."""
 Bytes = NDArray[np.uint8]
 
 
 def connectivity_error(pred: Floats, truth: Floats, region: Mask | None = None) -> float:
-    """Conn, unscaled. Alphas float32 (H, W); region bool (H, W), None for the whole picture.
+    """Conn, unscaled.
 
-    Of components of one size the first in reading order counts as the largest. Besides the arguments some 2 bytes are
-    held per pixel, and 6 per pixel of the bounding box of what is at least 0.1 in both.
+    Of components of one size the first in reading order counts as the largest. Beside the arguments it holds about 2
+    bytes per pixel, and 6 per pixel of the bounding box of what is at least 0.1 in both.
+
+    Args:
+        pred: (H, W) float32 in [0, 1].
+        truth: The same, the ground truth.
+        region: (H, W) bool, or None for the whole picture.
+
+    Returns:
+        Sum over the region.
     """
     connected = _connected_levels(_common_level(pred, truth))
     total = 0.0
@@ -35,6 +47,7 @@ def connectivity_error(pred: Floats, truth: Floats, region: Mask | None = None) 
 
 
 def _detached(alpha: Floats, last: Floats) -> Floats:
+    """1 - φ of each pixel."""
     distance = alpha - last
     distance[distance < np.float32(THETA)] = 0
     return distance
@@ -68,6 +81,7 @@ def _connected_levels(common: Bytes) -> Bytes:
 
 
 def _bounds(common: Bytes, level: int) -> tuple[slice, slice]:
+    """Bounding box of the pixels that reach a level; empty where none does."""
     reached = common >= level
     rows, columns = np.flatnonzero(reached.any(1)), np.flatnonzero(reached.any(0))
     if not rows.size:
@@ -88,9 +102,10 @@ def _largest(common: Bytes, level: int) -> tuple[tuple[slice, slice], Mask] | No
 
 
 def _first_of_largest(labels: NDArray[np.int32], stats: NDArray[np.int32]) -> int:
+    """Label of the largest component; of several of one size the first in reading order."""
     areas = stats[1:, cv2.CC_STAT_AREA]
     tied = 1 + np.flatnonzero(areas == areas.max())
-    # OpenCV's order of labels is not specified: the one that is met first decides.
+    # OpenCV's order of labels is not specified: the first in reading order decides.
     tops = stats[tied, cv2.CC_STAT_TOP]
     first = tied[tops == tops.min()]
     return min((_first_column(labels, stats[label], int(label)), int(label)) for label in first)[1]

@@ -1,6 +1,7 @@
-"""Measures of each pixel and its gradient: sums of differences, and the Grad of Rhemann et al. 2009.
+"""Measures of each pixel and its gradient: sums of differences, and Grad. Results are not scaled.
 
-All take alphas float32 (H, W) in [0, 1] and a bool region (H, W), None for the whole picture; no figure is scaled.
+Grad is that of Rhemann, Rother, Wang, Gelautz, Kohli, Rott: "A Perceptually Motivated Online Benchmark for Image
+Matting", CVPR 2009, https://doi.org/10.1109/CVPR.2009.5206503.
 """
 
 from __future__ import annotations
@@ -14,12 +15,20 @@ import numpy as np
 from uhrmat.metrics.arrays import Floats, Mask, strips
 
 SIGMA = 1.4
-_TAIL = 1e-2  # the filter ends where the Gaussian falls below this
+"""Standard deviation of Grad's Gaussian, pixels: the paper's."""
+_TAIL = 1e-2
+"""The filter ends where the Gaussian falls below this, as evaluation scripts commonly take it."""
 
 
 @dataclass(frozen=True)
 class Differences:
-    """Sums over the region: |p − g|, (p − g)², and the number of pixels."""
+    """Sums over a region of a prediction p against the ground truth g.
+
+    Attributes:
+        absolute: Σ |p − g|.
+        squared: Σ (p − g)².
+        pixels: Number of pixels.
+    """
 
     absolute: float
     squared: float
@@ -27,7 +36,13 @@ class Differences:
 
 
 def differences(pred: Floats, truth: Floats, region: Mask | None = None) -> Differences:
-    """Both sums in one pass; SAD is `absolute`, MAD and MSE are the sums by `pixels`."""
+    """Absolute and squared differences in one pass: SAD is `absolute`, MAD and MSE are the sums divided by `pixels`.
+
+    Args:
+        pred: (H, W) float32 in [0, 1].
+        truth: The same, the ground truth.
+        region: (H, W) bool, or None for the whole picture.
+    """
     absolute = squared = 0.0
     pixels = 0
     for rows in strips(pred.shape[0]):
@@ -41,7 +56,17 @@ def differences(pred: Floats, truth: Floats, region: Mask | None = None) -> Diff
 
 
 def gradient_error(pred: Floats, truth: Floats, region: Mask | None = None, sigma: float = SIGMA) -> float:
-    """Σ (|∇p| − |∇g|)², ∇ by first derivatives of a Gaussian of `sigma`, normalised to unit energy, border repeated."""
+    """Grad, Σ (|∇p| − |∇g|)², with ∇ by first derivatives of a Gaussian of unit energy; the border is repeated.
+
+    Args:
+        pred: (H, W) float32 in [0, 1].
+        truth: The same, the ground truth.
+        region: (H, W) bool, or None for the whole picture.
+        sigma: Of the Gaussian, pixels.
+
+    Returns:
+        Sum over the region.
+    """
     smooth, slope = _kernels(sigma)
     total = 0.0
     for rows in strips(pred.shape[0]):
@@ -63,6 +88,7 @@ def _kernels(sigma: float) -> tuple[Floats, Floats]:
 
 
 def _magnitude(alpha: Floats, rows: slice, smooth: Floats, slope: Floats) -> Floats:
+    """|∇α| of some rows."""
     reach = len(smooth) // 2
     start, stop = max(rows.start - reach, 0), min(rows.stop + reach, alpha.shape[0])
     strip = alpha[start:stop].astype(np.float64)

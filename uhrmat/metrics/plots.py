@@ -1,7 +1,7 @@
 """Plots as PNG files, drawn by matplotlib, an optional extra (`pip install 'uhrmat[plots]'`).
 
 The one plotter of the package: scores (`uhrmat evaluate --plot`), clip reports, loss curves and benchmarks use it.
-matplotlib is imported when a plot is drawn; `check_plots` says beforehand whether that can be done.
+matplotlib is imported when a plot is drawn; `check_plots` checks beforehand whether that is possible.
 """
 
 from __future__ import annotations

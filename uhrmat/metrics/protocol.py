@@ -1,4 +1,4 @@
-"""Which figures are printed under which name: region, scale and variant belong to every number."""
+"""Protocols: region and scale with which papers state their scores, and scores of pictures and clips by them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,19 @@ from uhrmat.metrics.pixels import differences, gradient_error
 from uhrmat.metrics.temporal import TemporalError
 
 NAMES = ("sad", "mse", "mad", "grad", "conn", "dtssd")
+"""Names of the scores, in the order of tables."""
 _TITLES = {"sad": "SAD", "mse": "MSE", "mad": "MAD", "grad": "Grad", "conn": "Conn", "dtssd": "dtSSD"}
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """A set of conventions. `scale` multiplies each figure; `region` is what it is usually quoted for.
+    """Conventions of a benchmark.
 
-    `first_frame`: whether a clip's mean dtSSD counts its first frame as 0, as RVM's script does, or leaves it out.
+    Attributes:
+        name: Of the protocol.
+        region: "whole" or "unknown", the region for which its scores are usually stated.
+        scale: Factor on each score, by name.
+        first_frame: Whether a clip's mean dtSSD counts its first frame as 0, else it is left out.
     """
 
     name: str
@@ -31,7 +36,7 @@ class Protocol:
     first_frame: bool = False
 
     def title(self, name: str) -> str:
-        """Column header with the scale: `SAD /1e3`, `MSE ×1e3`."""
+        """Column header of a score with its scale, like `SAD /1e3` or `MSE ×1e3`."""
         factor = self.scale[name]
         if factor == 1:
             return _TITLES[name]
@@ -44,20 +49,31 @@ def _scales(sad: float, mse: float, mad: float, grad: float, conn: float, dtssd:
 
 
 _PUBLISHED = _scales(1e-3, 1e3, 1e3, 1e-3, 1e-3, 1e2)
+"""Scales of published tables: SAD, Grad and Conn in thousands, MSE and MAD in thousandths, dtSSD in hundredths."""
 PROTOCOLS = MappingProxyType(
     {
-        # Rhemann et al. 2009 and everyone who quotes Composition-1k or Transparent-460.
+        # Rhemann et al., CVPR 2009 (see `pixels`), and tables on Composition-1k and Transparent-460.
         "alphamatting": Protocol("alphamatting", "unknown", _PUBLISHED),
-        # RobustVideoMatting, SparseMat's tables. Grad without min-max normalisation, as in RVM's script for UHR.
+        # Lin, Yang, Saleemi, Sengupta: "Robust High-Resolution Video Matting with Temporal Guidance", WACV 2022,
+        # https://arxiv.org/abs/2108.11515, and SparseMat's tables. Like its script for ultra-high resolution, Grad
+        # without min-max normalisation, and dtSSD 0 for the first frame.
         "rvm": Protocol("rvm", "whole", _PUBLISHED, first_frame=True),
         "raw": Protocol("raw", "whole", _scales(1, 1, 1, 1, 1, 1)),
     }
 )
+"""Protocols by name; "raw" scales nothing."""
 ALIASES = MappingProxyType({"video": "rvm"})
 
 
 def get_protocol(name: str) -> Protocol:
-    """The protocol of that name: alphamatting, rvm (also called video) or raw. Raises InputError for another."""
+    """Look up a protocol.
+
+    Args:
+        name: "alphamatting", "rvm" (also "video") or "raw".
+
+    Raises:
+        InputError: There is no protocol of that name.
+    """
     try:
         return PROTOCOLS[ALIASES.get(name, name)]
     except KeyError:
@@ -65,10 +81,21 @@ def get_protocol(name: str) -> Protocol:
         raise InputError(f"There is no protocol '{name}'.", f"Choose one of: {known}.") from None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Scores:
-    """Figures scaled as `protocol` says, over `pixels` pixels of `region` (whole, unknown, mask); None: not measured.
-    Over a region without pixels there are none."""
+    """Scores of a picture or a frame, or their mean. A score that was not measured is None.
+
+    Attributes:
+        protocol: Name of the protocol, whose scales are applied.
+        region: "whole", "unknown" or "mask".
+        pixels: Number of pixels in the region; where it is 0, nothing was measured.
+        sad: Sum of absolute differences.
+        mse: Mean squared error.
+        mad: Mean absolute difference.
+        grad: Gradient error, see `pixels.gradient_error`.
+        conn: Connectivity error, see `connectivity.connectivity_error`.
+        dtssd: Temporal error, see `temporal.TemporalError`.
+    """
 
     protocol: str
     region: str
@@ -82,17 +109,17 @@ class Scores:
 
     @property
     def values(self) -> dict[str, float]:
-        """What was measured, by name."""
+        """Measured scores by name."""
         return {name: value for name in NAMES if (value := getattr(self, name)) is not None}
 
     @property
     def header(self) -> dict[str, str]:
-        """Name → title with scale, for what was measured."""
+        """Titles with scale of the measured scores, by name."""
         protocol = get_protocol(self.protocol)
         return {name: protocol.title(name) for name in self.values}
 
     def as_dict(self) -> dict[str, object]:
-        """Everything that a reader needs to compare the figures: protocol, region, pixels, scale, values."""
+        """As JSON takes it: protocol, region, pixels, scale and the measured scores."""
         scale = get_protocol(self.protocol).scale
         return {
             "protocol": self.protocol,
@@ -106,39 +133,60 @@ class Scores:
 def score(
     pred: Array, truth: Array, region: Array | None = None, *, protocol: str = "alphamatting", conn: bool = True
 ) -> Scores:
-    """All measures of one picture.
+    """Measure one picture.
 
-    pred, truth: (H, W) of uint8, uint16 or float in [0, 1]. region: None for the whole picture, a bool mask, or a
-    trimap, of which the unknown pixels count; an empty one has no figures. `conn=False` leaves out Conn, the slowest.
-    Raises InputError for sizes, dtypes or ranges that cannot be compared.
+    Args:
+        pred: (H, W) uint8, uint16, bool or float in [0, 1].
+        truth: The same, the ground truth.
+        region: (H, W) bool mask, a trimap, whose unknown pixels count, or None for the whole picture. Over an empty
+            region nothing is measured.
+        protocol: See `get_protocol`.
+        conn: Whether Conn, the slowest, is measured.
+
+    Raises:
+        InputError: Sizes, types or ranges that cannot be compared, or an unknown protocol.
     """
     return _score(pred, truth, region, get_protocol(protocol), conn, None)
 
 
 class ClipScores:
-    """Measures of a clip, frame by frame in order, with dtSSD; holds one frame's error, whatever the clip's length."""
+    """Scores of a clip's frames, with dtSSD. It keeps the error of one frame.
+
+    Args:
+        protocol: See `get_protocol`.
+        conn: Whether Conn, the slowest, is measured.
+    """
 
     def __init__(self, *, protocol: str = "rvm", conn: bool = True) -> None:
         self._protocol, self._conn, self._temporal = get_protocol(protocol), conn, TemporalError()
 
     def push(self, pred: Array, truth: Array, region: Array | None = None) -> Scores:
-        """The scores of the next frame; `dtssd` is against the last one (first frame: 0 or None, by protocol)."""
+        """Measure the next frame; arguments and errors as `score`.
+
+        Returns:
+            Its scores; `dtssd` is against the last frame, for the first one 0 or None as the protocol says.
+        """
         return _score(pred, truth, region, self._protocol, self._conn, self._temporal)
 
 
 def mean_scores(scores: Sequence[Scores]) -> Scores:
-    """The mean of each figure over the scores that have it, and the sum of pixels; protocol and region must agree.
+    """Mean of each score over those that have it, and the sum of pixels.
 
-    The figures are those of any of the scores: what was measured nowhere stays None.
+    Args:
+        scores: Of one protocol and region, at least one.
+
+    Raises:
+        InputError: No scores, or protocols or regions differ.
     """
     if len({(s.protocol, s.region) for s in scores}) != 1:
-        raise InputError("There is no mean of no scores, or of scores of different protocols or regions.")
+        raise InputError("A mean needs at least one score, and all of one protocol and region.")
     means: dict[str, float | None] = {}
     for name in NAMES:
-        there = [value for s in scores if (value := getattr(s, name)) is not None]
-        means[name] = float(np.mean(there)) if there else None
+        values = [value for s in scores if (value := getattr(s, name)) is not None]
+        means[name] = float(np.mean(values)) if values else None
     first = scores[0]
-    return Scores(first.protocol, first.region, sum(s.pixels for s in scores), **means)
+    pixels = sum(s.pixels for s in scores)
+    return Scores(protocol=first.protocol, region=first.region, pixels=pixels, **means)
 
 
 def _score(
@@ -149,7 +197,7 @@ def _score(
     sums = differences(p, g, mask)
     change = _temporal(temporal, p, g, mask, protocol)
     if not sums.pixels:
-        return Scores(protocol.name, _region_name(region), 0)
+        return Scores(protocol=protocol.name, region=_region_name(region), pixels=0)
     figures: dict[str, float | None] = {
         "sad": sums.absolute,
         "mse": sums.squared / sums.pixels,
@@ -159,7 +207,7 @@ def _score(
         "dtssd": change,
     }
     scaled = {name: None if value is None else value * protocol.scale[name] for name, value in figures.items()}
-    return Scores(protocol.name, _region_name(region), sums.pixels, **scaled)
+    return Scores(protocol=protocol.name, region=_region_name(region), pixels=sums.pixels, **scaled)
 
 
 def _temporal(

@@ -1,1 +1,1 @@
-"""Refiners: how much of a pixel is foreground, at full resolution, where it is still open."""
+"""Refiners: alpha at full resolution, computed at the active pixels."""

@@ -1,4 +1,4 @@
-"""What every refiner takes and gives: `RefineInput`, the protocol `Refiner`, and what a memory budget needs of it."""
+"""Interface of refiners: `RefineInput`, the protocol `Refiner`, and the protocols that a memory budget needs."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ def store_entry(path: Path, key: str, entry: dict[str, Any], machines: dict[str,
 
 
 def describe_machine(device: str) -> dict[str, Any]:
-    """Where and with what was measured."""
+    """Processor, versions and date of a measurement."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 class ColourLineParams:
     """Parameters of the colour-line features.
 
-    None was tuned by a command. The inputs of SHM-lite and DDFE `line` depend on them: changing one means training
+    None was tuned. The inputs of SHM-lite and DDFE `line` depend on them: changing one means training
     again (`uhrmat train shm`, `uhrmat train ddfe`) and another `INPUT_VERSION` in `features` and `ddfe.network`.
 
     Attributes:
@@ -55,7 +55,7 @@ def estimate_smooth_colours(
 
 
 def _pull_push(image: Tensor, weight: Tensor, hold: float) -> Tensor:
-    """The weighted mean of colours nearby, from pyramid levels so coarse that there is weight."""
+    """Weighted pull-push on tensors, which weights are trained on. `prior.pull_push` resamples by OpenCV instead."""
     pyramid = [(image * weight, weight)]
     while min(pyramid[-1][1].shape[-2:]) > 2:
         pyramid.append((_halve(pyramid[-1][0]), _halve(pyramid[-1][1])))

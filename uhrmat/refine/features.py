@@ -33,8 +33,9 @@ _LINE = (5, 6, 10, 11, 12, 13, 14, 15)
 class ResidualBaselineParams:
     """Parameters of the residual baseline, see `network_weight`.
 
-    Tuned by `python -m benchmarks.quality`, see docs/research/refiners.md. SHM-lite is trained with
-    them: another value needs no other inputs, but weights trained for it do better.
+    SHM-lite is trained with them: another value needs no other inputs, but weights trained for it do better. Not
+    tuned: no command compared values other than 1 and 0.35 at scale 1, see "Residual baseline" in
+    docs/research/refiners.md.
 
     Attributes:
         near: Weight of the network's result at scale 1, in [0, 1]; the rest is the fallback alpha.
@@ -250,7 +251,7 @@ def assemble_features(colour: Tensor, maps: Tensor, known: Tensor | None, scale:
     Returns:
         (..., CHANNELS).
     """
-    alpha, front, back = maps.split((1, 3, 3), -1)
+    alpha, front, back = torch.split(maps, [1, 3, 3], -1)
     base, confidence, distance = project(colour, front, back, alpha)
     if known is None:
         certain = torch.zeros_like(alpha).expand(*alpha.shape[:-1], 2)

@@ -21,8 +21,8 @@ class GuidedFilterParams:
 
     Attributes:
         radius: Of a window, pixels of the small picture. Not tuned.
-        epsilon: Regularisation of the covariance, squared colour in [0, 1]: larger follows the picture less. Not tuned
-            beyond `python -m benchmarks.learned_guide`, where a trained epsilon hardly differs.
+        epsilon: Regularisation of the covariance, squared colour in [0, 1]: larger follows the picture less. Not
+            tuned; `python -m benchmarks.learned_guide` trains an epsilon, which hardly differs.
     """
 
     radius: int = 4
@@ -46,7 +46,7 @@ def guided_coefficients(small: np.ndarray, alpha: np.ndarray, params: GuidedFilt
     side, eps = (2 * params.radius + 1, 2 * params.radius + 1), params.epsilon
 
     def mean(x: np.ndarray) -> np.ndarray:
-        return cv2.blur(x, side, borderType=cv2.BORDER_REFLECT)
+        return np.asarray(cv2.blur(x, side, borderType=cv2.BORDER_REFLECT))
 
     planes = [np.ascontiguousarray(small[..., c]) for c in range(3)]
     centre, level = [mean(plane) for plane in planes], mean(alpha)

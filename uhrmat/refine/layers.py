@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -43,7 +45,7 @@ class SparseConv(nn.Module):
         nn.init.normal_(self.weight, std=(2 / fan) ** 0.5)
 
     def forward(self, engine: Engine, x: Feat) -> Feat:
-        run = getattr(engine, f"{self.kind}_conv")
+        run: Callable[..., Feat] = getattr(engine, f"{self.kind}_conv")
         if self.norm is None or not self.training:
             weight, bias = self.folded()
             return run(x, weight, bias, self.act)
@@ -71,9 +73,15 @@ def _normalise(engine: Engine, x: Feat, norm: nn.BatchNorm1d, act: Act) -> Feat:
 
 
 class Residual(nn.Module):
-    """Two 3x3 convolutions beside a shortcut (identity, or `shortcut` "strided" / "subm" where width or level changes).
+    """Two 3x3 convolutions added to a shortcut: the identity, or a convolution where width or level changes.
 
     Without normalisation the second kernel starts at zero, so that the block starts as its shortcut.
+
+    Args:
+        inputs: Channels in.
+        outputs: Channels out.
+        stride: Whether the result is one level coarser.
+        norm: Whether batch normalisation follows each convolution.
     """
 
     def __init__(self, inputs: int, outputs: int, *, stride: bool = False, norm: bool = False) -> None:

@@ -19,11 +19,11 @@ from uhrmat.sparsity.spatial import SPATIAL_SPARSITY, nonempty_strips, upsampled
 class MeanRestorationParams:
     """Parameters of the mean restoration. Outputs depend on them, weights do not.
 
-    Tuned by `python -m benchmarks.quality` on the composites, see docs/research/refiners.md.
+    Not tuned: `python -m benchmarks.quality` compared results with and without the restoration, not other values.
 
     Attributes:
-        move: A move of a region's mean, in alpha, of which a share of 1 / e is kept; larger moves are undone wholly.
-        regions: A region is about 2 / `regions` of the short side of the prior wide.
+        move: Move of a region's mean, in alpha, of which a share of 1 / e is kept; much larger ones are undone wholly.
+        regions: Number that divides the prior's short side: a region is about 2 / `regions` of it wide.
     """
 
     move: float = 0.015

@@ -14,7 +14,7 @@ import numpy as np
 from uhrmat.core.errors import MemoryBudgetError
 from uhrmat.core.units import format_bytes, suggest_limit
 from uhrmat.refine.base import PyramidRefiner, RefineInput, Refiner, TileableRefiner
-from uhrmat.refine.memory.budget import BUDGET, retry_with_less_memory
+from uhrmat.refine.memory.budget import BUDGET, BudgetParams, retry_with_less_memory
 from uhrmat.refine.memory.cascade import RefineStep, bytes_of_copies, refine_at_scale, refine_coarse_scales
 from uhrmat.refine.memory.cost import Cost
 from uhrmat.refine.memory.tiling import count_cells
@@ -38,7 +38,9 @@ class RefineOutcome:
     notes: list[str] = field(default_factory=list)
 
 
-def refine_within(refiner: Refiner, inputs: RefineInput, alpha: np.ndarray, mode: str, limit: int) -> RefineOutcome:
+def refine_within(
+    refiner: Refiner, inputs: RefineInput, alpha: np.ndarray, mode: str, limit: int, params: BudgetParams = BUDGET
+) -> RefineOutcome:
     """Refine `alpha` in place within a memory limit.
 
     Args:
@@ -47,6 +49,7 @@ def refine_within(refiner: Refiner, inputs: RefineInput, alpha: np.ndarray, mode
         alpha: (H, W) float32, the upsampled prior; refined in place.
         mode: One of `MODES`, used only where one shot needs more.
         limit: Bytes beside those that are held already.
+        params: The smallest part.
 
     Raises:
         MemoryBudgetError: The limit is below what the smallest parts need.
@@ -55,16 +58,18 @@ def refine_within(refiner: Refiner, inputs: RefineInput, alpha: np.ndarray, mode
         refiner.refine(inputs, alpha)
         return RefineOutcome(inputs.active)
     if isinstance(refiner, PyramidRefiner):
-        return _refine_pyramid(refiner, inputs, alpha, limit)
-    return _refine_tileable(refiner, inputs, alpha, mode, limit)
+        return _refine_pyramid(refiner, inputs, alpha, limit, params)
+    return _refine_tileable(refiner, inputs, alpha, mode, limit, params)
 
 
-def _refine_pyramid(refiner: PyramidRefiner, inputs: RefineInput, alpha: np.ndarray, limit: int) -> RefineOutcome:
+def _refine_pyramid(
+    refiner: PyramidRefiner, inputs: RefineInput, alpha: np.ndarray, limit: int, params: BudgetParams
+) -> RefineOutcome:
     """Every level within the limit beside the smaller copies, in parts where it needs more."""
     outcome = RefineOutcome(inputs.active)
 
     def refine_level(level: RefineInput, level_alpha: np.ndarray) -> None:
-        done = _refine_tileable(refiner, level, level_alpha, "parts", limit - bytes_of_copies(inputs))
+        done = _refine_tileable(refiner, level, level_alpha, "parts", limit - bytes_of_copies(inputs), params)
         scale = level.size[0] / inputs.size[0]
         outcome.steps += [replace(step, scale=scale) for step in done.steps]
         outcome.notes += [f"level {level.size[1]} x {level.size[0]}: {note}" for note in done.notes]
@@ -74,14 +79,14 @@ def _refine_pyramid(refiner: PyramidRefiner, inputs: RefineInput, alpha: np.ndar
 
 
 def _refine_tileable(
-    refiner: TileableRefiner, inputs: RefineInput, alpha: np.ndarray, mode: str, limit: int
+    refiner: TileableRefiner, inputs: RefineInput, alpha: np.ndarray, mode: str, limit: int, params: BudgetParams
 ) -> RefineOutcome:
     """`refine_within` for a tileable refiner at one scale."""
     cost = refiner.cost
     load = cost.load(count_cells(inputs.active)) if inputs.active.any() else 0
     if not load:
         return RefineOutcome(inputs.active)
-    whole, least = cost.bytes(load), cost.bytes(BUDGET.smallest_part)
+    whole, least = cost.bytes(load), cost.bytes(params.smallest_part)
     if limit < min(whole, least):
         missing = min(whole, least) - limit
         raise MemoryBudgetError(
@@ -90,7 +95,7 @@ def _refine_tileable(
         )
 
     def refine(budget: int) -> RefineOutcome:
-        return refine_with_budget(refiner, inputs, alpha, mode, budget)
+        return refine_with_budget(refiner, inputs, alpha, mode, budget, params)
 
     restore = _restorer(inputs, alpha)
     return retry_with_less_memory(refine, min(limit, whole), min(whole, least), restore)
@@ -108,8 +113,9 @@ def _restorer(inputs: RefineInput, alpha: np.ndarray) -> Callable[[], None]:
 
 
 def refine_with_budget(
-    refiner: TileableRefiner, inputs: RefineInput, alpha: np.ndarray, mode: str, budget: int
-) -> RefineOutcome:
+    refiner: TileableRefiner, inputs: RefineInput, alpha: np.ndarray, mode: str, budget: int,
+    params: BudgetParams = BUDGET,
+) -> RefineOutcome:  # fmt: skip
     """Try once within `budget` bytes: in one shot if it fits, else as `mode` says. Arguments as `refine_within`."""
     cost = refiner.cost
     capacity = cost.capacity(budget)
@@ -117,7 +123,7 @@ def refine_with_budget(
         return RefineOutcome(inputs.active, [refine_at_scale(refiner, inputs, alpha, capacity, 1.0)])
     steps: list[RefineStep] = []
     beside_copies = cost.capacity(budget - bytes_of_copies(inputs))
-    if mode == "cascade" and beside_copies >= min(capacity // 2, BUDGET.smallest_part):
+    if mode == "cascade" and beside_copies >= min(capacity // 2, params.smallest_part):
         inputs, steps = refine_coarse_scales(refiner, inputs, alpha, beside_copies)
     steps.append(refine_at_scale(refiner, inputs, alpha, capacity, 1.0))
     return RefineOutcome(inputs.active, steps, [_describe(steps, capacity, cost)])

@@ -1,1 +1,1 @@
-"""What people look at: contact sheets, detail crops, HTML pages, the state of this machine."""
+"""Output for people: contact sheets, detail crops, HTML pages, and the diagnosis of an installation."""

@@ -1,7 +1,7 @@
-"""A sheet that shows at a glance what happened, and at 1:1 how well: for those who look at one file only.
+"""A contact sheet of one matte: an overview, and the crops with most detail at 1:1.
 
-Photograph, trimap (or the prior, where no trimap was given) and open pixels in red; alpha, cut-out over checks and over
-green; then, row by row, the crops with most detail at 1:1: photograph, alpha, cut-out over checks.
+Photograph, trimap (or the prior, where no trimap was given) and active pixels in red; alpha, cut-out over checks and
+over green; then a row for each crop: photograph, alpha, cut-out over checks.
 """
 
 from __future__ import annotations
@@ -16,20 +16,27 @@ from uhrmat.media.display import Screen, checkerboard, downsample_colour, fit_si
 from uhrmat.media.resample import downsample
 from uhrmat.report.detail_crops import Crop, detail_crops
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # importing uhrmat.pipeline loads torch, which pages and sheets of stored mattes do without
     from uhrmat.pipeline import StillResult
 
 Array = npt.NDArray[Any]
 PANEL, PLACES = 640, 3
+"""Longer side of a panel, pixels, and number of crops."""
 _RED, _GREEN = np.array([1.0, 0.1, 0.1], np.float32), np.array([0.12, 0.66, 0.24], np.float32)
 _MARK = (255, 210, 0)
 _GAP, _LABEL = 6, 22
 
 
 def contact_sheet(matte: StillResult, panel: int = PANEL, places: int = PLACES) -> Array:
-    """The sheet of `matte`: uint8 (h, w, 3), three panels wide, each at most `panel` pixels each way.
+    """Draw the contact sheet of a matte.
 
-    places: rows of crops at 1:1, as many as there are hairy places; none where the panels are at 1:1 themselves.
+    Args:
+        matte: A result of the pipeline.
+        panel: Longer side of a panel, pixels.
+        places: Largest number of crops at 1:1; there are none where the panels are at 1:1 themselves.
+
+    Returns:
+        (h, w, 3) uint8, three panels wide.
     """
     height, width = matte.alpha.shape
     size = fit_size(height, width, panel)
@@ -54,7 +61,7 @@ def _overview(matte: StillResult, screen: Screen, size: tuple[int, int], crops: 
     active = downsample(matte.active.view(np.uint8) * np.uint8(255), size)[..., None] * np.float32(0.7 / 255)
     return [
         ("photograph", _marked(_bytes(photo), matte.alpha.shape, crops)),
-        _first_guess(matte, size),
+        _trimap_or_prior(matte, size),
         (f"active pixels: {matte.stats.active_share:.1%}", _bytes(_over(_RED, photo, active))),
         ("alpha", _grey(alpha)),
         ("cut-out", _bytes(_over(colour, checkerboard(*size), alpha))),
@@ -62,8 +69,8 @@ def _overview(matte: StillResult, screen: Screen, size: tuple[int, int], crops: 
     ]
 
 
-def _first_guess(matte: StillResult, size: tuple[int, int]) -> tuple[str, Array]:
-    """The trimap that was given; the prior's small alpha where the trimap is what that left open."""
+def _trimap_or_prior(matte: StillResult, size: tuple[int, int]) -> tuple[str, Array]:
+    """The trimap that was given, else the low-resolution alpha."""
     if "trimap" in matte.given:
         return "trimap", _grey(downsample(matte.trimap, size)[..., None].astype(np.float32) / 255)
     prior = cv2.resize(matte.prior_alpha, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
@@ -95,26 +102,27 @@ def _marked(photo: Array, full: tuple[int, ...], crops: list[Crop]) -> Array:
 
 def _row(panels: list[tuple[str, Array]]) -> Array:
     """Panels side by side, each with its name above it."""
-    made = []
+    columns = []
     for name, pixels in panels:
         head = np.full((_LABEL, pixels.shape[1], 3), 32, np.uint8)
         cv2.putText(head, name, (6, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (235, 235, 235), 1, cv2.LINE_AA)
-        made.append(np.pad(np.vstack([head, pixels]), ((0, _GAP), (0, _GAP), (0, 0)), constant_values=32))
-    return np.hstack(made)
+        columns.append(np.pad(np.vstack([head, pixels]), ((0, _GAP), (0, _GAP), (0, 0)), constant_values=32))
+    return np.hstack(columns)
 
 
 def _over(front: Array, behind: Array, alpha: Array) -> Array:
-    return alpha * front + (1 - alpha) * behind
+    """Compositing equation."""
+    return np.asarray(alpha * front + (1 - alpha) * behind)
 
 
 def _unit(pixels: Array) -> npt.NDArray[np.float32]:
-    return np.divide(pixels, np.float32(255), dtype=np.float32)
+    return np.asarray(np.divide(pixels, np.float32(255), dtype=np.float32))
 
 
 def _bytes(pixels: Array) -> npt.NDArray[np.uint8]:
-    return np.rint(pixels.clip(0, 1) * 255).astype(np.uint8)
+    return np.asarray(np.rint(pixels.clip(0, 1) * 255), np.uint8)
 
 
 def _grey(pixels: Array) -> npt.NDArray[np.uint8]:
-    """(h, w, 1) in [0, 1] as (h, w, 3)."""
+    """Convert (h, w, 1) in [0, 1] to (h, w, 3) bytes."""
     return np.repeat(_bytes(pixels), 3, axis=2)

@@ -1,4 +1,4 @@
-"""What this machine has for uhrmat, what is wrong with it, and what to do about each of these."""
+"""Diagnosis of an installation: versions, devices, engines, codecs, weights, and how to correct what is wrong."""
 
 from __future__ import annotations
 
@@ -33,12 +33,20 @@ EXTRAS = {
     "spconv-cu118": ("cuda", "sparse convolutions on NVIDIA GPUs"),
 }
 LITTLE_MEMORY, LITTLE_DISK = 2 << 30, 1 << 30
-"""Bytes below which we speak up: what a 4K photograph takes with reserve, and room for one of the larger networks."""
+"""Bytes below which a warning is given: memory of a 4K photograph with reserve, and the largest catalogued networks."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at. problem, cure: what is wrong and what to do, both empty where nothing is."""
+    """One line of the diagnosis.
+
+    Attributes:
+        section: Of the report.
+        name: What was examined.
+        value: Its state.
+        problem: What is wrong, empty where nothing is.
+        cure: How to correct it, empty where nothing is wrong.
+    """
 
     section: str
     name: str
@@ -48,19 +56,23 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Everything, in order. Takes some seconds: libraries are loaded, engines timed, weights hashed."""
-    found = []
+    """Examine everything. It takes some seconds: libraries are imported, engines timed, weights hashed.
+
+    Returns:
+        Lines by section, in order. A section that cannot be examined is a line with its error as the problem.
+    """
+    findings = []
     for section, look in _SECTIONS.items():
         try:
-            found += [Finding(section, *each) for each in look()]
-        except Exception as error:  # a doctor does not fall ill: what cannot be looked at is a finding
+            findings += [Finding(section, *row) for row in look()]
+        except Exception as error:  # the diagnosis itself must not fail
             cure = error.hint if isinstance(error, UhrmatError) else "See the finding above it, or install uhrmat anew."
-            found.append(Finding(section, "not examined", type(error).__name__, f"{section}: {error}", cure))
-    return found
+            findings.append(Finding(section, "not examined", type(error).__name__, f"{section}: {error}", cure))
+    return findings
 
 
 def as_dict(findings: list[Finding]) -> dict[str, Any]:
-    """As JSON takes it: values by section and name, and the problems."""
+    """Convert findings to what JSON takes: values by section and name, and the problems."""
     sections: dict[str, dict[str, str]] = {}
     for one in findings:
         sections.setdefault(one.section, {})[one.name] = one.value
@@ -84,7 +96,7 @@ def _versions() -> Iterator[Row]:
             reason = f"{name} {version or 'is not installed'}: it cannot be loaded ({type(error).__name__}: {error})."
             yield name, "cannot be loaded", reason, "Install again: pip install -c constraints.txt ."
             continue
-        yield name, version or "found, version unknown"
+        yield name, version or "installed, version unknown"
 
 
 def _extras() -> Iterator[Row]:
@@ -138,7 +150,7 @@ def _card(number: int) -> Row:
     free = free_gpu_memory(name)
     value += f", {format_bytes(free)} free"
     if free < LEAST_ON_GPU:
-        what = f"Only {format_bytes(free)} of {card.name} are free, so it is left alone."
+        what = f"Only {format_bytes(free)} of {card.name} are free, so it is not used."
         return name, value, what, "End other programs that use it (`nvidia-smi` lists them)."
     return name, value
 
@@ -148,7 +160,12 @@ DRIVERS = {13: (580, "cu130"), 12: (525, "cu126"), 11: (450, "cu118")}
 
 
 def gpu_cure(cuda: str | None, driver: str) -> str:
-    """What to do where torch, built for `cuda`, cannot use the GPU under the NVIDIA `driver` ("" where unknown)."""
+    """Advice where torch cannot use an NVIDIA GPU.
+
+    Args:
+        cuda: Version of CUDA that torch is built for, like "12.6"; None for a build for the CPU.
+        driver: Version of the NVIDIA driver, like "550.54.14"; empty where it is unknown.
+    """
     have = int(driver.split(".")[0]) if driver.split(".")[0].isdigit() else 0
     if cuda is not None and have:
         needed = DRIVERS.get(int(cuda.split(".")[0]), (0, ""))[0]
@@ -170,11 +187,11 @@ def _install(index: str) -> str:
 
 
 def nvidia_driver() -> str:
-    """The version of the NVIDIA driver, like 550.54.14; empty where it cannot be told."""
+    """Version of the NVIDIA driver, like "550.54.14"; empty where it is unknown."""
     with contextlib.suppress(OSError):
         text = Path("/proc/driver/nvidia/version").read_text()
-        if found := re.search(r"\b(\d{3}\.\d+(?:\.\d+)?)\b", text):
-            return found[1]
+        if match := re.search(r"\b(\d{3}\.\d+(?:\.\d+)?)\b", text):
+            return match[1]
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         line = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
         done = subprocess.run(line, capture_output=True, text=True, timeout=10)
@@ -222,9 +239,9 @@ def _weights() -> Iterator[Row]:
         yield "offline", "HF_HUB_OFFLINE is set: nothing is fetched"
     if constants.ENDPOINT != "https://huggingface.co":
         yield "mirror", constants.ENDPOINT
-    value, said = hub_setting()
-    what = "fetches a network where a picture has no hint" if value == ALLOW else "is asked for what a command names"
-    yield "hub", f"{value} ({said}): it {what}"
+    value, origin = hub_setting()
+    what = "fetches a network where a picture has no hint" if value == ALLOW else "used for what a command names only"
+    yield "hub", f"{value} ({origin}): {what}"
     here = [entry for entry in catalog_entries() if is_cached(entry)]
     if not any(entry.source == "bundled" for entry in here):
         yield "bundled", "none", "The weights that travel with uhrmat are not there.", "Install it again: pip install ."
@@ -244,7 +261,7 @@ def _cache(folder: Path) -> Row:
 
 
 def _verified(entry: Any) -> Row:
-    """Hashes every file of an entry that is here; changes nothing."""
+    """Hashes every file of an entry that is on this machine; changes nothing."""
     from uhrmat.hub.bundled import bundled_weights_dir
     from uhrmat.hub.fetch import cached_file
     from uhrmat.hub.verify import verify_file

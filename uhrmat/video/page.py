@@ -71,7 +71,8 @@ def _exhibits(report: ClipReport, numbers: list[int], table: list[list[str]]) ->
             side, number = read_side(name, made), numbers[index]
             if number in report.active:
                 side = replace(side, active=unpack_mask(report.active[number]))
-            yield Exhibit(f"frame {number}", (side,), photo.pixels, photo.info, table=table, frame=number)
+            title, info = f"frame {number}", photo.info
+            yield Exhibit(title=title, sides=(side,), photo=photo.pixels, info=info, table=table, frame=number)
 
 
 def _pairs(source: ClipReader, matte: ClipReader, start: int, wanted: list[int]) -> Iterator[tuple[int, Any, Any]]:

@@ -40,9 +40,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     active = (half > 0) & (half < 1)
     red = np.full((*SIZE, 3), (220, 0, 0), np.uint8)
     sides = (Side(NAME, half, red, active, info), Side("other.png", less))
-    pair = Exhibit(NAME, sides, photo, info, table=[["", NAME, "other.png"], ["SAD", "1", "2"]])
-    judged = Exhibit("judged", sides, photo, info, np.ones(SIZE, np.float32))
-    frames = [Exhibit(f"frame {n}", sides[:1], photo, info, frame=n) for n in (0, 4, 9)]
+    pair = Exhibit(title=NAME, sides=sides, photo=photo, info=info, table=[["", NAME, "other.png"], ["SAD", "1", "2"]])
+    judged = Exhibit(title="judged", sides=sides, photo=photo, info=info, truth=np.ones(SIZE, np.float32))
+    frames = [Exhibit(title=f"frame {n}", sides=sides[:1], photo=photo, info=info, frame=n) for n in (0, 4, 9)]
     figures = ClipFigures(list(range(10)), {"active share": [0.1 * n for n in range(10)]}, [5])
     return {
         "pair": write_page(folder / "pair.html", NAME, [encode(pair)]),
@@ -76,12 +76,12 @@ class Page:
 
     def colour(self, x: float, y: float = 0.25) -> tuple[int, ...]:
         """Of the canvas, at shares of its width and height."""
-        found = self.js(
+        box = self.js(
             "const c = document.getElementById('canvas');"
             "return [...c.getContext('2d').getImageData(c.width * arguments[0], c.height * arguments[1], 1, 1).data];",
             x, y,
         )  # fmt: skip
-        return tuple(found[:3])
+        return tuple(box[:3])
 
     def becomes(self, x: float, colour: tuple[int, int, int], y: float = 0.25) -> None:
         self.until(lambda: max(abs(a - b) for a, b in zip(self.colour(x, y), colour, strict=True)) <= 6)

@@ -29,16 +29,16 @@ def picture_at(address: str) -> np.ndarray:
 
 
 def data_of(page: Path) -> dict[str, Any]:
-    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page.read_text("utf-8"), re.DOTALL)
-    assert found
-    return dict(json.loads(found[1]))
+    match = re.search(r'<script type="application/json" id="data">(.*?)</script>', page.read_text("utf-8"), re.DOTALL)
+    assert match
+    return dict(json.loads(match[1]))
 
 
 def test_alpha_is_exact_in_its_tiles() -> None:
     alpha = RAMP.copy()
     alpha[:, :512] = 0
     active = alpha > 0.5
-    made = encode(Exhibit("ramp", (Side("a", alpha, None, active),)))
+    made = encode(Exhibit(title="ramp", sides=(Side("a", alpha, None, active),)))
     tiles = made["sides"][0]["data"]["tiles"]
     assert set(tiles) == {f"{x},{y}" for x in range(4) for y in range(2)}
     assert tiles["0,0"] == 0, "nothing to be seen is one number"
@@ -47,12 +47,13 @@ def test_alpha_is_exact_in_its_tiles() -> None:
     assert np.array_equal(tile[..., 1] > 0, active[512:, 1024:1536])
 
 
-def test_many_pictures_keep_only_what_is_open() -> None:
+def test_many_pictures_keep_only_tiles_with_fractional_alpha() -> None:
     alpha = np.zeros((600, 1700), np.float32)
     alpha[10, 600] = 0.5
     colour = np.full((600, 1700, 3), 90, np.uint8)
     info = Picture.from_array(colour).info
-    made = encode(Exhibit("dot", (Side("a", alpha, colour, None, info),), colour, info), whole=False)
+    side = Side("a", alpha, colour, None, info)
+    made = encode(Exhibit(title="dot", sides=(side,), photo=colour, info=info), whole=False)
     assert list(made["sides"][0]["data"]["tiles"]) == list(made["photo"]["tiles"]) == ["1,0"]
 
 
@@ -60,7 +61,7 @@ def test_many_pictures_keep_only_what_is_open() -> None:
 def test_where_the_subject_is(left: int, right: int, middle: float) -> None:
     alpha = np.zeros((50, 200), np.float32)
     alpha[:, left:right] = 1
-    assert encode(Exhibit("bar", (Side("a", alpha),)))["focus"] == pytest.approx(middle, abs=0.01)
+    assert encode(Exhibit(title="bar", sides=(Side("a", alpha),)))["focus"] == pytest.approx(middle, abs=0.01)
 
 
 def test_colours_go_to_the_screen() -> None:
@@ -73,29 +74,29 @@ def test_colours_go_to_the_screen() -> None:
 
 def test_no_text_ends_the_script(tmp_path: Path) -> None:
     bad = "</script><script>alert(1)</script> @SCRIPT@ @DATA@"
-    page = write_page(tmp_path / "p.html", bad, [encode(Exhibit(bad, (Side(bad, RAMP[:9, :9]),)))])
+    page = write_page(tmp_path / "p.html", bad, [encode(Exhibit(title=bad, sides=(Side(bad, RAMP[:9, :9]),)))])
     text = page.read_text("utf-8")
     assert text.count("</script>") == 2 and "<title>&lt;/script&gt;" in text
     assert data_of(page)["title"] == bad
     assert not re.search(r"(src|href)\s*=\s*[\"']?(https?:)?//", text)
 
 
-def compare(*words: object) -> Any:
-    return CliRunner().invoke(app, ["compare", *map(str, words)])
+def compare(*arguments: object) -> Any:
+    return CliRunner().invoke(app, ["compare", *map(str, arguments)])
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> dict[str, Path]:
     """Two mattes, their truth and a cut-out, of 40 × 30 pixels."""
     alpha = np.tile(np.linspace(0, 1, 40, dtype=np.float32), (30, 1))
-    found = {}
+    paths = {}
     for name, values in {"a": alpha, "b": alpha**2, "gt": alpha}.items():
-        found[name] = tmp_path / f"{name}.png"
-        Image.fromarray(np.rint(values * 255).astype(np.uint8)).save(found[name])
+        paths[name] = tmp_path / f"{name}.png"
+        Image.fromarray(np.rint(values * 255).astype(np.uint8)).save(paths[name])
     pixels = np.full((30, 40, 3), (200, 30, 30), np.uint8)
-    found["cut"] = tmp_path / "cut.png"
-    write_rgba(found["cut"], pixels, alpha, Picture.from_array(pixels).info)
-    return found
+    paths["cut"] = tmp_path / "cut.png"
+    write_rgba(paths["cut"], pixels, alpha, Picture.from_array(pixels).info)
+    return paths
 
 
 def test_compare_measures(files: dict[str, Path], tmp_path: Path) -> None:
@@ -120,7 +121,7 @@ def test_compare_takes_cut_outs(files: dict[str, Path], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("arguments", "message"),
     [
         (["a", "small", "-o", "page.html"], "is 20x15"),
         (["a", "b", "-o", "page.png"], "no .html file"),
@@ -129,19 +130,20 @@ def test_compare_takes_cut_outs(files: dict[str, Path], tmp_path: Path) -> None:
         (["a", "b", "-o", "there.html"], "exists"),
     ],
 )
-def test_compare_refuses(files: dict[str, Path], tmp_path: Path, words: list[str], says: str) -> None:
+def test_compare_refuses(files: dict[str, Path], tmp_path: Path, arguments: list[str], message: str) -> None:
     files["small"] = tmp_path / "small.png"
     Image.new("L", (20, 15), 128).save(files["small"])
     files["coloured"] = tmp_path / "coloured.png"
     Image.new("RGB", (40, 30), "red").save(files["coloured"])
     (tmp_path / "there.html").write_text("mine")
-    done = compare(*[files.get(word, tmp_path / word if "." in word or word == "nowhere" else word) for word in words])
-    assert done.exit_code == 2 and says in done.output
+    paths = {text: tmp_path / text for text in arguments if "." in text or text == "nowhere"} | files
+    done = compare(*[paths.get(text, text) for text in arguments])
+    assert done.exit_code == 2 and message in done.output
     assert (tmp_path / "there.html").read_text() == "mine" and not (tmp_path / "page.html").exists()
 
 
 def test_an_unwritable_page_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "p.html").mkdir()
     with pytest.raises(OutputError, match="folder"):
-        write_page(tmp_path / "p.html", "t", [encode(Exhibit("t", (Side("a", RAMP[:9, :9]),)))])
+        write_page(tmp_path / "p.html", "t", [encode(Exhibit(title="t", sides=(Side("a", RAMP[:9, :9]),)))])
     assert list(tmp_path.iterdir()) == [tmp_path / "p.html"]

@@ -1,4 +1,4 @@
-"""Mattes in files against their ground truth: pairing, scoring, table, CSV and plot."""
+"""Evaluation of mattes in files against their ground truth: pairing, scoring, CSV and plot."""
 
 from uhrmat.metrics.evaluation.pairs import Pair, Pairing, find_pairs
 from uhrmat.metrics.evaluation.plot import write_plot

@@ -1,4 +1,4 @@
-"""Which prediction belongs to which ground truth: one file each, folders by name, or a clip's frames by number."""
+"""Pairs of predictions and ground truths: one file each, folders by name, or a clip's frames by number."""
 
 from __future__ import annotations
 
@@ -12,13 +12,20 @@ from uhrmat.core.naming import HINTS, RESULTS, normalise_name, split_ending
 _ENDINGS = {"prediction": ("alpha",), "ground truth": ("gt", "alpha"), "trimap": ("trimap",)}
 _ALL = ("gt", *HINTS, *RESULTS)
 _SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".exr", ".bmp"})
-
 _OTHER = 2
+"""Rank of a file whose name has the ending of another role."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Files of one picture or frame; `name` is what they share."""
+    """Files of one picture or frame.
+
+    Attributes:
+        name: The part of their names that they share.
+        pred: The prediction.
+        truth: The ground truth.
+        trimap: The trimap, or None.
+    """
 
     name: str
     pred: Path
@@ -28,19 +35,32 @@ class Pair:
 
 @dataclass(frozen=True)
 class Pairing:
-    """Pairs in order, and the files that found no partner."""
+    """All pairs.
+
+    Attributes:
+        pairs: In order of their names.
+        unmatched: Files without a partner.
+    """
 
     pairs: tuple[Pair, ...]
     unmatched: tuple[Path, ...] = ()
 
 
 def find_pairs(pred: Path, truth: Path, trimap: Path | None = None, *, clip: bool = False) -> Pairing:
-    """Pairs of two files or two folders, with trimaps where given.
+    """Pair predictions and ground truths.
 
     In folders, files match by stem without the endings `_alpha`, `_gt`, `_trimap`. Of several files of one name the one
     with such an ending counts, and files with another known ending (`_preview`, `_mask`, …) do not count beside it, so
-    that a folder written by `uhrmat image` can be given as it is. With `clip`, the last number in the stem decides.
-    Raises InputError where nothing matches, names are ambiguous, or a trimap or a frame within the clip is missing.
+    that a folder written by `uhrmat image` can be given as it is.
+
+    Args:
+        pred: File or folder of predictions.
+        truth: File or folder of ground truths.
+        trimap: File or folder of trimaps, or None.
+        clip: Whether files are frames of a clip, which match by the last number in their stem.
+
+    Raises:
+        InputError: Nothing matches, names are ambiguous, or a trimap or a frame within the clip is missing.
     """
     for path in (pred, truth, *((trimap,) if trimap else ())):
         if not path.exists():
@@ -73,20 +93,20 @@ def _match(pred: Path, truth: Path, trimap: Path | None, clip: bool) -> Pairing:
 
 
 def _folder(folder: Path, role: str, clip: bool) -> dict[str, Path]:
-    """The files of a folder by what they are matched by."""
+    """The files of a folder by name or, of a clip, by number."""
     files = sorted(p for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES and not p.name.startswith("."))
     ranked = sorted(((_rank(path, role), path) for path in files), key=lambda entry: entry[0])
-    found: dict[str, tuple[int, Path]] = {}
+    chosen: dict[str, tuple[int, Path]] = {}
     for rank, path in ranked:
         key = _number(path) if clip else _key(path, role)
-        if rank == _OTHER and (key if clip else normalise_name(split_ending(path.stem, _ALL)[0])) in found:
+        if rank == _OTHER and (key if clip else normalise_name(split_ending(path.stem, _ALL)[0])) in chosen:
             continue
-        before, other = found.setdefault(key, (rank, path))
+        before, other = chosen.setdefault(key, (rank, path))
         if other is not path and before == rank:
             raise InputError(f"'{other.name}' and '{path.name}' in '{folder}' have one name.", "Remove one of them.")
-    if not found:
+    if not chosen:
         raise InputError(f"There is no picture in '{folder}'.", "Give one with PNG, TIFF, EXR, WebP or JPEG files.")
-    return {key: path for key, (_, path) in found.items()}
+    return {key: path for key, (_, path) in chosen.items()}
 
 
 def _rank(path: Path, role: str) -> int:

@@ -13,7 +13,7 @@ def write_plot(path: Path, evaluation: Evaluation, overwrite: bool = True) -> No
 
     Args:
         path: The PNG file.
-        evaluation: What is drawn; protocol and region stand in the title.
+        evaluation: What is drawn; the title states protocol and region.
         overwrite: Whether a file that exists is replaced.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Scores of pairs of files, their mean, and both as CSV or a dictionary."""
+"""Scores of pairs of files and their mean, as CSV or a dictionary."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ from uhrmat.metrics.evaluation.pairs import Pair, Pairing
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores by name in order, their mean, and the files that found no partner."""
+    """Scores of all pairs.
+
+    Attributes:
+        scores: By name, in order.
+        mean: Mean over the pictures that were measured.
+        unmatched: Files without a partner.
+    """
 
     scores: dict[str, Scores]
     mean: Scores
@@ -25,11 +31,11 @@ class Evaluation:
 
     @property
     def unmeasured(self) -> list[str]:
-        """Names of the pictures whose trimap leaves nothing unknown: they have no figures and are in no mean."""
+        """Names of the pictures whose trimap has no unknown pixel: they have no scores and do not count in the mean."""
         return [name for name, scores in self.scores.items() if not scores.pixels]
 
     def as_dict(self) -> dict[str, object]:
-        """Protocol, region, scale and header once, then values by picture."""
+        """As JSON takes it: protocol, region and scale once, then scores by picture."""
         head = self.mean.as_dict()
         return {
             **{key: head[key] for key in ("protocol", "region", "scale")},
@@ -47,12 +53,18 @@ def evaluate(
     clip: bool = False,
     progress: Callable[[str], None] = lambda name: None,
 ) -> Evaluation:
-    """Scores of all pairs.
+    """Measure all pairs.
 
-    region: "whole" or "unknown"; None = unknown where there are trimaps, else whole. protocol: see `metrics.PROTOCOLS`;
-    None = rvm for a clip, else alphamatting. clip: pairs are frames in order, dtSSD is measured too. Raises InputError,
-    naming the pair, for sizes that differ, coloured files, or region "unknown" without a trimap, or with trimaps that
-    leave nothing unknown.
+    Args:
+        pairing: Files.
+        region: "whole" or "unknown"; None takes "unknown" where every pair has a trimap, else "whole".
+        protocol: See `protocol.get_protocol`; None takes "rvm" for a clip, else "alphamatting".
+        clip: Whether pairs are a clip's frames in order, for which dtSSD is measured too.
+        progress: Called with each pair's name before it is read.
+
+    Raises:
+        InputError: Files that cannot be read or compared, with the pair's name; region "unknown" without a trimap, or
+            no trimap has an unknown pixel.
     """
     if region not in (None, "whole", "unknown"):
         raise InputError(f"There is no region '{region}'.", "Choose whole or unknown.")
@@ -77,8 +89,17 @@ def evaluate(
 
 
 def check_outputs(outputs: Sequence[Path | None], pairing: Pairing, overwrite: bool = False) -> None:
-    """Raises OutputError for a table or plot that cannot be written, before any work: one of the inputs, a file that
-    exists, twice the same."""
+    """Check that tables and plots can be written, before any work.
+
+    Args:
+        outputs: Their paths; None is skipped.
+        pairing: The inputs.
+        overwrite: Whether files that exist may be replaced.
+
+    Raises:
+        OutputError: An output is one of the inputs, a folder, or a file that exists, is given twice, or its folder
+            cannot be written to.
+    """
     named = [path for path in outputs if path is not None]
     inputs = [path for pair in pairing.pairs for path in (pair.pred, pair.truth, pair.trimap) if path is not None]
     for number, path in enumerate(named):
@@ -94,7 +115,16 @@ def check_outputs(outputs: Sequence[Path | None], pairing: Pairing, overwrite: b
 
 
 def write_csv(path: Path, evaluation: Evaluation, overwrite: bool = True) -> None:
-    """One row per picture and one named `mean`; protocol and region in every row, scales in the header."""
+    """Write a row per picture and one named `mean`; every row has protocol and region, the header has the scales.
+
+    Args:
+        path: The CSV file.
+        evaluation: What is written.
+        overwrite: Whether a file that exists is replaced.
+
+    Raises:
+        OutputError: The file exists or cannot be written.
+    """
     header = evaluation.mean.header
     with (
         atomic_write(path, overwrite=overwrite) as temporary,

@@ -53,7 +53,7 @@ class DDFEParams:
     softness: float = 0.01
 
 
-PARAMS = DDFEParams()
+DDFE_PARAMS = DDFEParams()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,22 +109,23 @@ class DDFE(nn.Module):
 
     Args:
         size: A name in `SIZES`.
+        params: Slope of the activations and gain of the candidates' weights.
 
     Attributes:
         anchor: Trained share of the guided filter in the result, (1,), 0 at first; `line` only. The tensor has this
             name in every weights file.
     """
 
-    def __init__(self, size: str = "paper") -> None:
+    def __init__(self, size: str = "paper", params: DDFEParams = DDFE_PARAMS) -> None:
         super().__init__()
-        self.size, self.config = size, SIZES[size]
-        c = self.config
-        self.high = _chain(len(c.high), c.features)
-        self.low = _chain(len(c.low), c.features)
+        self.size, self.config, self.params = size, SIZES[size], params
+        c, slope = self.config, params.slope
+        self.high = _chain(len(c.high), c.features, slope)
+        self.low = _chain(len(c.low), c.features, slope)
         extra = c.inputs - PRIOR if c.weighs else 0
-        self.detail = _chain(c.features[-1] + extra, c.detail)
+        self.detail = _chain(c.features[-1] + extra, c.detail, slope)
         self.offset = _zero(c.detail[-1], 1 + c.weighs)
-        self.head = _chain(1 + (c.detail[-1] if c.weighs else 0), c.head)
+        self.head = _chain(1 + (c.detail[-1] if c.weighs else 0), c.head, slope)
         self.last = _zero(c.head[-1], 1)
         if c.weighs:
             self.anchor = nn.Parameter(torch.zeros(1))
@@ -152,19 +153,21 @@ class DDFE(nn.Module):
         output = self.offset(engine, detail).data
         offset = torch.tanh(output[:, :1])
         if self.config.weighs:
-            offset = offset + PARAMS.gain * (output[:, 1:] * x.data[:, CANDIDATES]).sum(1, keepdim=True)
+            offset = offset + self.params.gain * (output[:, 1:] * x.data[:, CANDIDATES]).sum(1, keepdim=True)
         return offset
 
 
-def _chain(inputs: int, widths: tuple[int, ...]) -> nn.ModuleList:
+def _chain(inputs: int, widths: tuple[int, ...], slope: float) -> nn.ModuleList:
+    """3x3 layers in a row, each with a leaky ReLU."""
     layers = nn.ModuleList()
     for width in widths:
-        layers.append(SparseConv("subm", inputs, width, act=PARAMS.slope))
+        layers.append(SparseConv("subm", inputs, width, act=slope))
         inputs = width
     return layers
 
 
 def _zero(inputs: int, outputs: int) -> SparseConv:
+    """A 1x1 layer that starts at zero."""
     layer = SparseConv("subm", inputs, outputs, kernel=1, act=None)
     nn.init.zeros_(layer.weight)
     return layer
@@ -184,8 +187,9 @@ def _pick(x: Feat, which: tuple[int, ...]) -> Feat:
 
 
 def assemble_features(
-    high: Tensor, low: Tensor, alpha: Tensor, known: Tensor, maps: Tensor | None = None, factor: float = 2.0
-) -> Tensor:
+    high: Tensor, low: Tensor, alpha: Tensor, known: Tensor, maps: Tensor | None = None, factor: float = 2.0,
+    params: DDFEParams = DDFE_PARAMS,
+) -> Tensor:  # fmt: skip
     """Inputs of the network at some pixels. Channels and scalings are frozen into the weights, see `INPUT_VERSION`.
 
     Args:
@@ -195,6 +199,7 @@ def assemble_features(
         known: (..., 2), 1 where foreground or background is known.
         maps: (..., 10), upsampled from the working size: F (3), B (3), the guided filter's a (3) and b; or None.
         factor: Of this level's size to the prior's.
+        params: Softness of the detail along the colour line.
 
     Returns:
         (..., BASIC) or, with `maps`, (..., LINE).
@@ -203,11 +208,11 @@ def assemble_features(
     alpha = alpha * unknown + known[..., :1]
     parts = [2 * high - 1, 2 * low - 1, 2 * alpha - 1, unknown]
     if maps is not None:
-        front, back, slope, level = maps.split((3, 3, 3, 1), -1)
+        front, back, slope, level = torch.split(maps, [3, 3, 3, 1], -1)
         base, confidence, distance = project(high, front, back, alpha)
         guided = ((slope * high).sum(-1, keepdim=True) + level).clamp(0, 1)
         line = front - back
-        along = ((high - low) * line).sum(-1, keepdim=True) / ((line * line).sum(-1, keepdim=True) + PARAMS.softness)
+        along = ((high - low) * line).sum(-1, keepdim=True) / ((line * line).sum(-1, keepdim=True) + params.softness)
         size = torch.full_like(alpha, factor - 1)
         parts += [base - alpha, guided - alpha, along.clamp(-1, 1), confidence, 4 * distance, known, size]
         parts += [2 * front - 1, 2 * back - 1]

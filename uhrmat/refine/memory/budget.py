@@ -1,4 +1,4 @@
-"""How much memory a refiner may take, and what to do where it ran out all the same. What it needs: `cost`."""
+"""The memory that a refiner may take, and the retry with less where it runs out. What it needs is in `cost`."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class BudgetParams:
     """Parameters of the memory budget. Results depend on them only where a picture does not fit.
 
     Attributes:
-        cpu_share: Share of the free memory that may be taken on the CPU where nobody names a limit. Not tuned.
+        cpu_share: Share of the free memory that may be taken on the CPU where no limit is given. Not tuned.
         cuda_share: The same on a GPU. Not tuned.
-        smallest_part: Pixels in the smallest parts that are worth their halos: below, most of the work would be
-            halos. Measured by `python -m benchmarks.budget`, see docs/reference/performance.md.
+        smallest_part: Load of the smallest parts, pixels (`cost.Cost.load`): below, most of the work would be halos.
+            Not tuned.
     """
 
     cpu_share: float = 0.5
@@ -54,7 +54,7 @@ def set_workers_per_device(workers: int) -> None:
     _sharing = max(1, workers)
 
 
-def refiner_limit(device: str, max_memory: int | None) -> int:
+def refiner_limit(device: str, max_memory: int | None, params: BudgetParams = BUDGET) -> int:
     """Bytes that the refiner may take now.
 
     What torch holds in reserve counts as free, so that the limit does not depend on what ran before. Several workers on
@@ -64,14 +64,15 @@ def refiner_limit(device: str, max_memory: int | None) -> int:
         device: Like "cpu" or "cuda:0".
         max_memory: Bytes in all: on the CPU of this process and of the prior's, elsewhere of the device; None takes a
             share of what is free.
+        params: The shares.
 
     Returns:
         Bytes beside those that are held already; on the CPU negative where more than `max_memory` is held.
     """
     if device.startswith("cuda"):
-        return max_memory or int(BUDGET.cuda_share * free_gpu_memory(device) / _sharing)
+        return max_memory or int(params.cuda_share * free_gpu_memory(device) / _sharing)
     if max_memory is None:
-        return int(BUDGET.cpu_share * available_memory() / _sharing)
+        return int(params.cpu_share * available_memory() / _sharing)
     return max_memory - resident_memory() - prior_process_memory()
 
 

@@ -23,9 +23,9 @@ class CascadeParams:
     """Parameters of the cascade.
 
     Attributes:
-        scales: Sizes below the full one, as shares of its sides, ascending. The paper's; measured by
-            `python -m benchmarks.budget`, see docs/reference/performance.md. May change:
-            results over budget do, weights do not.
+        scales: Sizes below the full one, as shares of its sides, ascending. The paper's, not tuned. Only results over
+            budget depend on them, weights do not. `python -m benchmarks.budget` compares the cascade with parts, see
+            docs/reference/performance.md.
     """
 
     scales: tuple[float, ...] = (0.25, 0.5)

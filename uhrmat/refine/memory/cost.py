@@ -29,12 +29,12 @@ class CostParams:
     """Parameters of the estimates of memory. Results depend on them only where a picture does not fit.
 
     Attributes:
-        margin: Factor on measured bytes: trimaps differ in how much their coarse levels hold. Measured by
-            `python -m benchmarks.budget`.
+        margin: Factor on measured bytes: trimaps differ in how much their coarse levels hold. Not tuned; `python -m
+            benchmarks.budget` shows the memory that runs within a limit reach.
         fixed_on_gpu: Bytes of a GPU that was not calibrated: windows, their convolution and the library's workspace.
             An estimate.
-        larger_network: Bytes per pixel of a network that was not measured, in those of SHM `lite`: the paper's has four
-            to five times its channels. An estimate.
+        larger_network: Bytes per pixel of a network that was not measured, as a multiple of SHM `lite`'s: the paper's
+            has four to five times its channels. An estimate.
     """
 
     margin: float = 1.1
@@ -101,14 +101,15 @@ def load_calibration() -> dict[str, Any]:
         return table
 
 
-def cost_of(device: str, engine: str, dtype: torch.dtype, network: str) -> Cost:
-    """Cost of a network.
+def cost_of(device: str, engine: str, dtype: torch.dtype, network: str, params: CostParams = COST) -> Cost:
+    """Look up or estimate the cost of a network.
 
     Args:
         device: Like "cpu" or "cuda:0".
         engine: Name of the engine.
         dtype: Of the arithmetic.
         network: Name in the table of measurements, like "lite" or "ddfe-line".
+        params: Margin and estimates.
 
     Returns:
         The measured cost, or one estimated from the CPU's tiles by the size of a number.
@@ -117,8 +118,8 @@ def cost_of(device: str, engine: str, dtype: torch.dtype, network: str) -> Cost:
     kind, precision = torch.device(device).type, str(dtype).rpartition(".")[2]
     measured = cells.get(f"{kind}/{engine}/{precision}/{network}")
     if measured:
-        return Cost(engine, measured["per_pixel"] * COST.margin, measured["fixed"])
+        return Cost(engine, measured["per_pixel"] * params.margin, measured["fixed"])
     known = cells.get(f"cpu/tiles/float32/{network}") or cells["cpu/tiles/float32/lite"]
-    factor = dtype.itemsize / 4 * (1.0 if f"cpu/tiles/float32/{network}" in cells else COST.larger_network)
-    fixed = known["fixed"] + (0 if kind == "cpu" else COST.fixed_on_gpu)
-    return Cost(engine, known["per_pixel"] * COST.margin * factor, fixed, estimated=True)
+    factor = dtype.itemsize / 4 * (1.0 if f"cpu/tiles/float32/{network}" in cells else params.larger_network)
+    fixed = known["fixed"] + (0 if kind == "cpu" else params.fixed_on_gpu)
+    return Cost(engine, known["per_pixel"] * params.margin * factor, fixed, estimated=True)

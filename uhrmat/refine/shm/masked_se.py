@@ -1,4 +1,4 @@
-"""Masked-SE, SparseMat's masked squeeze-and-excitation: what the low-resolution picture tells the sparse network.
+"""Masked-SE, SparseMat's masked squeeze-and-excitation: global context for the sparse network.
 
 Sun, Tang, Tai: "Ultrahigh Resolution Image/Video Matting with Spatio-Temporal Sparsity", CVPR 2023, Fig. 5. The
 channels at the bottom of SHM are scaled by gates computed from the context inside and outside the prior.
@@ -11,9 +11,12 @@ from torch import Tensor, nn
 
 
 class ContextEncoder(nn.Module):
-    """A small dense encoder of the low-resolution picture with its prior, which gives Masked-SE its context.
+    """A small dense encoder of the low-resolution picture with its prior, whose output is Masked-SE's context.
 
-    forward(small): (B, 4, h, w), picture and prior in [-1, 1] -> (B, width, h/16, w/16).
+    forward(small): takes (B, 4, h, w), picture and prior in [-1, 1]; returns (B, width, h/16, w/16).
+
+    Args:
+        width: Channels of the context.
     """
 
     def __init__(self, width: int = 32) -> None:
@@ -23,11 +26,13 @@ class ContextEncoder(nn.Module):
         self.body = nn.Sequential(*convs)
 
     def forward(self, small: Tensor) -> Tensor:
-        return self.body(small)
+        context: Tensor = self.body(small)
+        return context
 
 
 GATES = ("masked", "whole", "none")
-"""What the gates are made from: the context inside and outside the prior, all of it alike, nothing."""
+"""Where the context is pooled: inside and outside the prior, over the whole picture (plain squeeze-and-excitation),
+or nowhere (gates are 1)."""
 
 
 class MaskedSE(nn.Module):

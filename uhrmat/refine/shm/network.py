@@ -2,7 +2,7 @@
 
 Sun, Tang, Tai: "Ultrahigh Resolution Image/Video Matting with Spatio-Temporal Sparsity", CVPR 2023, §3.3,
 https://openaccess.thecvf.com/content/CVPR2023/html/Sun_Ultrahigh_Resolution_ImageVideo_Matting_With_Spatio-Temporal_Sparsity_CVPR_2023_paper.html
-The masks of its Eq. 1 and Eq. 2 are in `uhrmat.sparsity`, Masked-SE in `masked_se`, the cascade in
+Its sparsity masks (§3.2) and fusion (Eq. 2) are in `uhrmat.sparsity`, Masked-SE in `masked_se`, the cascade in
 `uhrmat.refine.memory.cascade`. A sparse U-Net on the active pixels: strides 1, 2, 4, 8, a gate from Masked-SE at the
 bottom, skips at 1/4, 1/2 and 1/1.
 
@@ -153,8 +153,9 @@ class SHM(nn.Module):
         return self.forward_with_gates(engine, x, self.gates(small, alpha))
 
     def gates(self, small: Tensor, alpha: Tensor) -> Tensor:
-        """Gates of Masked-SE, (B, channels). They depend on the small picture alone: all windows share them."""
-        return self.gate(self.context(torch.cat([2 * small - 1, 2 * alpha - 1], 1)), alpha)
+        """Gates of Masked-SE, (B, channels): they depend on the small picture alone, so all windows share them."""
+        gates: Tensor = self.gate(self.context(torch.cat([2 * small - 1, 2 * alpha - 1], 1)), alpha)
+        return gates
 
     def forward_with_gates(self, engine: Engine, x: Feat, gates: Tensor) -> Feat | list[Feat]:
         """`forward` with the gates of `gates`."""

@@ -1,4 +1,4 @@
-"""Two mattes of one photograph as an exhibit: what each holds, how they differ, and how far they are from the truth."""
+"""Comparison of two mattes of one photograph: an exhibit, their difference, and their errors against the truth."""
 
 from __future__ import annotations
 
@@ -20,7 +20,12 @@ STEP = 1 / 255
 
 @dataclass(frozen=True)
 class Comparison:
-    """The exhibit, and its figures by name: of `a`, of `b`, and of the two against each other."""
+    """A comparison.
+
+    Attributes:
+        exhibit: For the page.
+        figures: Figures of "a", of "b", and of their "difference", by name.
+    """
 
     exhibit: Exhibit
     figures: dict[str, dict[str, Any]]
@@ -29,9 +34,17 @@ class Comparison:
 def compare(
     a: Path, b: Path, truth: Path | None = None, *, photo: Path | None = None, trimap: Path | None = None
 ) -> Comparison:
-    """Reads mattes (grey) or cut-outs (colour with alpha) of one photograph. trimap: errors count where it is open.
+    """Compare two mattes (grey) or cut-outs (colour with alpha) of one photograph.
 
-    Raises InputError for files that cannot be read as such, and for sizes that differ.
+    Args:
+        a: File of the first matte.
+        b: File of the second matte.
+        truth: File of the ground truth, or None.
+        photo: File of the photograph, shown behind the mattes, or None.
+        trimap: File of the trimap in whose unknown region errors are measured; None measures the whole picture.
+
+    Raises:
+        InputError: A file cannot be read as what it is given for, or sizes differ.
     """
     names = _names(a, b)
     sides = (_side(names[0], a), _side(names[1], b))
@@ -46,14 +59,18 @@ def compare(
     region = None if trimap is None else read_trimap(trimap, (size[0], size[1]))
     figures = _figures(sides, true, region)
     exhibit = Exhibit(
-        f"{names[0]} and {names[1]}", sides, None if picture is None else picture.pixels,
-        None if picture is None else picture.info, true, _table(names, size, figures),
-    )  # fmt: skip
+        title=f"{names[0]} and {names[1]}",
+        sides=sides,
+        photo=None if picture is None else picture.pixels,
+        info=None if picture is None else picture.info,
+        truth=true,
+        table=_table(names, size, figures),
+    )
     return Comparison(exhibit, figures)
 
 
 def _names(a: Path, b: Path) -> tuple[str, str]:
-    """The two by name, with as many folders before them as tell them apart."""
+    """Names of the two files, preceded by as many folders as make them different."""
     for count in range(1, 1 + max(len(a.parts), len(b.parts))):
         names = "/".join(a.parts[-count:]), "/".join(b.parts[-count:])
         if names[0] != names[1]:
@@ -79,16 +96,16 @@ def _side(name: str, path: Path) -> Side:
 
 
 def _is_grey(picture: Picture) -> bool:
-    """Whether the colours say nothing: a matte with an alpha channel of its own."""
+    """Whether the colours are grey: a matte with an alpha channel of its own."""
     part = picture.pixels[:: max(1, picture.height // 512), :: max(1, picture.width // 512)]
     return bool((part == part[..., :1]).all())
 
 
 def _figures(sides: tuple[Side, ...], truth: Array | None, region: Array | None) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
+    figures: dict[str, dict[str, Any]] = {}
     for key, side in zip("ab", sides, strict=True):
         alpha = side.alpha
-        found[key] = {
+        figures[key] = {
             "name": side.name,
             "mean_alpha": float(alpha.mean(dtype=np.float64)),
             "open_share": float(((alpha > 0) & (alpha < 1)).mean()),
@@ -97,14 +114,14 @@ def _figures(sides: tuple[Side, ...], truth: Array | None, region: Array | None)
             scores = score(alpha, truth, region)
             if not scores.pixels:
                 raise InputError("The trimap leaves nothing unknown, so there is nothing to measure.", "Leave it out.")
-            found[key]["scores"] = scores.as_dict()
+            figures[key]["scores"] = scores.as_dict()
     gap = np.abs(sides[0].alpha - sides[1].alpha)
-    found["difference"] = {
+    figures["difference"] = {
         "mean": float(gap.mean(dtype=np.float64)),
         "largest": float(gap.max()),
         "share": float((gap >= STEP - 1e-6).mean()),
     }
-    return found
+    return figures
 
 
 def _table(names: tuple[str, str], size: tuple[int, ...], figures: dict[str, dict[str, Any]]) -> Table:

@@ -1,8 +1,8 @@
-"""Pictures as data addresses: a small copy of each layer, and its full resolution in tiles that are decoded when seen.
+"""Pictures as data URLs: a small copy of each layer, and its full resolution in tiles that are decoded when shown.
 
-A layer is `{"small": address, "tiles": {"x,y": address or number}}`, x and y counting tiles. A number stands for a tile
-that is 0 or 255 everywhere; a tile that is missing is not stored: where alpha is 0 no colour is seen. Colours are JPEG
-(quality 90, no subsampling), which is written and opened several times faster than WebP; alphas are PNG, exact.
+A layer is `{"small": URL, "tiles": {"x,y": URL or number}}`, x and y counting tiles. A number stands for a tile
+that is 0 or 255 everywhere; a tile that is missing is not stored: where alpha is 0 no colour is visible. Colours are
+JPEG (quality 90, no subsampling), which is written and opened several times faster than WebP; alphas are PNG, exact.
 The `data` layer of a matte holds alpha in red and active pixels in green.
 """
 
@@ -22,21 +22,31 @@ from uhrmat.report.detail_crops import detail_crops
 from uhrmat.report.page.exhibit import Array, Exhibit, Side
 
 TILE, SMALL, PLACE = 512, 1600, 900
-"""Pixels: side of a tile, longer side of the small copy, side of the places to look at, at most."""
+"""Pixels: side of a tile, longer side of the small copy, largest side of a detail crop."""
 Bytes = npt.NDArray[np.uint8]
 Layer = dict[str, Any]
 
 
 def encode(exhibit: Exhibit, *, whole: bool = True, detail: bool = True) -> dict[str, Any]:
-    """What the page's script reads: plain data for JSON. whole: all tiles; else only those with open pixels in them,
-    which makes pages with many pictures small: the rest is then seen from the small copy. detail: False for no tiles at
-    all, where there are very many."""
+    """Encode an exhibit for the page's script.
+
+    Args:
+        exhibit: Photograph and mattes.
+        whole: Whether all tiles are stored at full resolution, else only those with fractional alpha; the rest is then
+            shown from the small copy, which keeps pages with many pictures small.
+        detail: Whether any tile is stored, if not `whole`.
+
+    Returns:
+        Plain data for JSON.
+    """
     height, width = exhibit.size
     size = fit_size(height, width, SMALL)
     place = min(PLACE, -(-height // 3)), min(PLACE, -(-width // 3))
     tiles = [] if size == (height, width) else list(_tiles(height, width))
     if not (whole and detail):
-        tiles = [tile for tile in tiles if detail and any(_open(side.alpha[tile[1]]) for side in exhibit.sides)]
+        tiles = [
+            tile for tile in tiles if detail and any(_is_fractional(side.alpha[tile[1]]) for side in exhibit.sides)
+        ]
     return {
         "title": exhibit.title, "frame": exhibit.frame, "width": width, "height": height, "tile": TILE,
         "small": [size[1], size[0]], "focus": _focus(exhibit.sides[0].alpha),
@@ -51,7 +61,7 @@ def encode(exhibit: Exhibit, *, whole: bool = True, detail: bool = True) -> dict
 
 
 def _focus(alpha: Array) -> float:
-    """The subject's middle as a share of the width: half of it lies left of there; 0.5 where there is none."""
+    """Column with half of the alpha on its left, as a share of the width; 0.5 where alpha is 0."""
     step = max(1, alpha.shape[0] // 1000)
     passed = np.cumsum(alpha[::step].sum(axis=0, dtype=np.float64))
     return 0.5 if not passed[-1] else round(float(np.searchsorted(passed, passed[-1] / 2) + 0.5) / passed.size, 4)
@@ -67,13 +77,13 @@ def _tiles(height: int, width: int) -> Iterator[Tile]:
             yield f"{x // TILE},{y // TILE}", (slice(y, min(y + TILE, height)), slice(x, min(x + TILE, width)))
 
 
-def _open(alpha: Array) -> bool:
+def _is_fractional(alpha: Array) -> bool:
     return bool(((alpha > 0) & (alpha < 1)).any())
 
 
 def _layer(small: str, tiles: list[Tile], one: Callable[[tuple[slice, slice]], Encoded]) -> Layer:
-    made = {key: one(part) for key, part in tiles}
-    return {"small": small, "tiles": {key: value for key, value in made.items() if value is not None}}
+    encoded = {key: one(part) for key, part in tiles}
+    return {"small": small, "tiles": {key: value for key, value in encoded.items() if value is not None}}
 
 
 def _cut(array: Array, encoder: Callable[[Array], Encoded]) -> Callable[[tuple[slice, slice]], Encoded]:
@@ -105,7 +115,7 @@ def _side(side: Side, size: tuple[int, int], tiles: list[Tile], has_photo: bool)
 
 
 class _Visible:
-    """Whether a tile's own colours are needed: not where nothing is seen, nor where all is the photograph's."""
+    """Whether a tile's own colours are needed: not where alpha is 0, nor where it is 1 over the same photograph."""
 
     def __init__(self, alpha: Array, has_photo: bool) -> None:
         self._alpha, self._has_photo = alpha, has_photo
@@ -136,19 +146,19 @@ def _png(pixels: Bytes) -> str:
     """(h, w) or (h, w, 3) RGB."""
     import cv2
 
-    return _address("png", cv2.imencode(".png", _bgr(pixels), [cv2.IMWRITE_PNG_COMPRESSION, 3])[1])
+    return _data_url("png", cv2.imencode(".png", _bgr(pixels), [cv2.IMWRITE_PNG_COMPRESSION, 3])[1])
 
 
 def _jpeg(pixels: Bytes) -> str:
     import cv2
 
     sampling = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
-    return _address("jpeg", cv2.imencode(".jpg", _bgr(pixels), [cv2.IMWRITE_JPEG_QUALITY, 90, *sampling])[1])
+    return _data_url("jpeg", cv2.imencode(".jpg", _bgr(pixels), [cv2.IMWRITE_JPEG_QUALITY, 90, *sampling])[1])
 
 
 def _bgr(pixels: Bytes) -> Bytes:
     return np.ascontiguousarray(pixels[..., ::-1]) if pixels.ndim == 3 else pixels
 
 
-def _address(kind: str, encoded: Bytes) -> str:
+def _data_url(kind: str, encoded: Bytes) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(encoded.tobytes()).decode('ascii')}"

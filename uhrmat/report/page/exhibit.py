@@ -1,4 +1,4 @@
-"""What a page shows: an exhibit is one picture with one or two mattes of it, and what is known about them."""
+"""Content of a page: an exhibit is one picture with one or two mattes, and a table of figures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from uhrmat.media import Picture, PictureInfo
 from uhrmat.metrics import as_unit
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # importing uhrmat.pipeline loads torch, which pages of stored mattes do without
     from uhrmat.pipeline import StillResult
 
 Array = npt.NDArray[Any]
@@ -21,8 +21,15 @@ Table = list[list[str]]
 
 @dataclass(frozen=True)
 class Side:
-    """One matte. alpha: (H, W) float32 in [0, 1]; colour: (H, W, 3) straight foreground colours in the type of `info`,
-    None where only the alpha is known; active: (H, W) bool, the pixels that were refined, or None."""
+    """One matte.
+
+    Attributes:
+        name: Shown on the page.
+        alpha: (H, W) float32 in [0, 1].
+        colour: (H, W, 3) straight foreground colours in the type of `info`, or None.
+        active: (H, W) bool, the pixels that were refined, or None.
+        info: Type and colour space of `colour`, or None.
+    """
 
     name: str
     alpha: npt.NDArray[np.float32]
@@ -31,10 +38,19 @@ class Side:
     info: PictureInfo | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Exhibit:
-    """One picture on the page. photo: (H, W, 3) with its `info`, or None; sides: one matte, or two to compare; truth:
-    (H, W) float32 alpha or None; table: what is told below it; frame: of a clip, its number."""
+    """One picture on the page.
+
+    Attributes:
+        title: Shown above it.
+        sides: One matte, or two to compare.
+        photo: (H, W, 3) photograph, or None.
+        info: Type and colour space of `photo`, or None.
+        truth: (H, W) float32 alpha, or None.
+        table: Shown below it.
+        frame: Number of a clip's frame, or None.
+    """
 
     title: str
     sides: tuple[Side, ...]
@@ -46,15 +62,20 @@ class Exhibit:
 
     @property
     def size(self) -> tuple[int, int]:
-        """(height, width) in pixels."""
+        """(H, W) in pixels."""
         height, width = self.sides[0].alpha.shape
         return height, width
 
 
 @dataclass(frozen=True)
 class ClipFigures:
-    """What is plotted along a clip. numbers: of the frames; series: a title and a value for every frame; cuts: the
-    numbers of frames at which a new shot begins."""
+    """Figures along a clip.
+
+    Attributes:
+        numbers: Of the frames.
+        series: A value for every frame, by title.
+        cuts: Numbers of the frames at which a new shot begins.
+    """
 
     numbers: list[int]
     series: dict[str, list[float]]
@@ -62,28 +83,39 @@ class ClipFigures:
 
 
 def make_exhibit(matte: StillResult, title: str, table: list[tuple[str, str]]) -> Exhibit:
-    """An exhibit of one matte. title: for people, like the photograph's name; table: names and values below it."""
+    """Make an exhibit of one matte.
+
+    Args:
+        matte: A result of the pipeline.
+        title: Shown above it, like the photograph's name.
+        table: Names and values shown below it.
+    """
     info = matte.picture.info
     side = Side("uhrmat", matte.alpha, matte.foreground, matte.active, info)
     rows = [["", "value"], *([name, value] for name, value in table)]
-    return Exhibit(title, (side,), matte.picture.pixels, info, table=rows)
+    return Exhibit(title=title, sides=(side,), photo=matte.picture.pixels, info=info, table=rows)
 
 
-def read_side(content: str, made: Picture, premultiplied: bool | None = None) -> Side:
-    """The matte in a file that uhrmat wrote. content: "alpha", else colours with or without an alpha; premultiplied:
-    whether the colours were multiplied by it, None: what the file says."""
+def read_side(content: str, picture: Picture, premultiplied: bool | None = None) -> Side:
+    """Make a side from a picture that uhrmat wrote.
+
+    Args:
+        content: "alpha", else colours with or without an alpha.
+        picture: As read.
+        premultiplied: Whether the colours are multiplied by alpha; None takes what the file states.
+    """
     if content == "alpha":
-        return Side("uhrmat", as_unit(made.pixels[..., 1]).clip(0, 1))
-    if made.alpha is None:
-        return Side(content, np.ones(made.pixels.shape[:2], np.float32), made.pixels, info=made.info)
-    alpha = as_unit(made.alpha).clip(0, 1)
-    divide = made.info.premultiplied if premultiplied is None else premultiplied
-    return Side("uhrmat", alpha, unpremultiply(made.pixels, alpha) if divide else made.pixels, info=made.info)
+        return Side("uhrmat", as_unit(picture.pixels[..., 1]).clip(0, 1))
+    if picture.alpha is None:
+        return Side(content, np.ones(picture.pixels.shape[:2], np.float32), picture.pixels, info=picture.info)
+    alpha = as_unit(picture.alpha).clip(0, 1)
+    divide = picture.info.premultiplied if premultiplied is None else premultiplied
+    return Side("uhrmat", alpha, unpremultiply(picture.pixels, alpha) if divide else picture.pixels, info=picture.info)
 
 
 def unpremultiply(pixels: Array, alpha: Array) -> Array:
-    """Colours as they were before they were multiplied by alpha, in their own type."""
+    """Divide premultiplied colours (H, W, 3) by alpha (H, W) in [0, 1]; the type stays."""
     straight = pixels / np.maximum(alpha, np.float32(1e-3))[..., None]
     if pixels.dtype.kind == "f":
-        return straight
+        return np.asarray(straight)
     return np.rint(straight).clip(0, np.iinfo(pixels.dtype).max).astype(pixels.dtype)

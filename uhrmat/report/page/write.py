@@ -1,4 +1,4 @@
-"""Puts the page together: template, style and scripts of this package, and the data, in one file."""
+"""Writes the page as one file: template, style, scripts and data."""
 
 from __future__ import annotations
 
@@ -22,9 +22,19 @@ _SCRIPTS = ("tiles.js", "stage.js", "page.js")
 
 
 def write_page(path: Path, title: str, encoded: list[dict[str, Any]], clip: ClipFigures | None = None) -> Path:
-    """Writes the page with these exhibits (see `encode`), whole or not at all. Raises OutputError.
+    """Write a page, whole or not at all.
 
-    title: for people; any text. clip: figures along a clip whose frames the exhibits are; a scrubber shows them.
+    Args:
+        path: The HTML file.
+        title: Of the page, any text.
+        encoded: Exhibits, see `encode.encode`.
+        clip: Figures along the clip whose frames the exhibits are, shown with a scrubber, or None.
+
+    Returns:
+        The path.
+
+    Raises:
+        OutputError: The page cannot be written.
     """
     data = {
         "title": title,
@@ -47,7 +57,16 @@ def write_page(path: Path, title: str, encoded: list[dict[str, Any]], clip: Clip
 
 
 def check_page(path: Path, overwrite: bool, inputs: Sequence[Path] = ()) -> None:
-    """Raises OutputError unless a page can be written there, before any work is done for it."""
+    """Check that a page can be written, before any work.
+
+    Args:
+        path: The HTML file.
+        overwrite: Whether a file that exists may be replaced.
+        inputs: Files that must not be replaced.
+
+    Raises:
+        OutputError: The page cannot be written there.
+    """
     if path.suffix.lower() not in (".html", ".htm"):
         raise OutputError(f"The page {path} is no .html file.", "Name one, like page.html.")
     if any(same_file(path, one) for one in inputs):
@@ -68,16 +87,16 @@ def is_page(path: Path) -> bool:
 
 
 def _filled(page: str, parts: dict[str, str]) -> list[str]:
-    """The template cut at its marks, in order, with the parts between: what a part holds is never looked at again."""
-    found = []
+    """The template cut at its marks, in order, with the parts between; marks inside parts are not replaced."""
+    texts = []
     for mark, text in parts.items():
         before, _, page = page.partition(mark)
-        found += [before, text]
-    return [*found, page]
+        texts += [before, text]
+    return [*texts, page]
 
 
 def _as_script(data: dict[str, Any]) -> str:
-    """JSON that cannot end the script element it stands in, whatever the names of files are."""
+    """JSON without characters that could end its script element."""
     text = json.dumps(data, ensure_ascii=True, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
