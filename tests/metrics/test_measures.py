@@ -207,7 +207,7 @@ def test_unknown_protocols_and_mixed_means_are_refused() -> None:
     one = np.ones((2, 2), np.float32)
     with pytest.raises(InputError, match="nonsense"):
         score(one, one, protocol="nonsense")
-    with pytest.raises(InputError, match="different"):
+    with pytest.raises(InputError, match="one protocol and region"):
         mean_scores([score(one, one), score(one, one, protocol="raw")])
 
 
