@@ -56,8 +56,9 @@ def test_small_parts_and_holes_are_removed() -> None:
 
 
 def test_the_trimap_is_unknown_around_the_edge_and_where_the_network_is_unsure() -> None:
-    trimap = trimap_from_coarse(blobs((20, 20, 70, 70, 1.0), (40, 40, 46, 46, 0.8), (20, 70, 70, 80, 0.2)))
-    assert trimap[30, 30] == 255 and trimap[43, 43] == 128  # inside: certain, unsure
+    trimap = trimap_from_coarse(blobs((20, 20, 70, 70, 1.0), (20, 40, 46, 46, 0.8), (20, 70, 70, 80, 0.2)))
+    assert trimap[22, 30] == 255 and trimap[22, 43] == 128  # near the edge: certain, unsure
+    assert trimap[23, 43] == 255 and trimap[40, 43] == 255  # farther inside both are foreground
     assert (trimap[45, 18:22] == 128).all() and trimap[45, 16] == 0 and trimap[45, 23] == 255
     assert (trimap[45, 70:73] == 128).all() and (trimap[45, 75:] == 0).all()  # unsure far away is background
     assert (trimap_from_coarse(np.full((30, 40), 0.3, np.float32)) == 0).all()

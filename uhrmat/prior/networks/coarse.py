@@ -29,8 +29,8 @@ class CoarseParams:
         least_hole: holes smaller than this share of the subject become unknown instead of background.
         certain: alphas up to this far from 0 or 1 are taken as certain.
         band: half the width of the unknown band around the edge, as a share of the short side.
-        reach: how far from the subject uncertain pixels are unknown, as a share of the short side; farther away they
-            are background.
+        reach: how far from the edge uncertain pixels are unknown, as a share of the short side; farther outside they
+            are background, farther inside foreground.
     """
 
     seed: float = 0.6
@@ -88,7 +88,8 @@ def trimap_from_coarse(alpha: np.ndarray, params: CoarseParams = COARSE_DEFAULTS
     band, reach = max(2.0, params.band * short), max(2.0, params.reach * short)
     outside, inside = _distance(~region), _distance(region)
     trimap[(outside <= band) | ((outside <= reach) & (alpha > params.certain))] = UNKNOWN
-    trimap[(inside > band) & (alpha >= 1 - params.certain)] = FOREGROUND
+    deep = (inside > reach) & (alpha >= params.grow)  # not the small holes that were filled
+    trimap[deep | ((inside > band) & (alpha >= 1 - params.certain))] = FOREGROUND
     return trimap
 
 
