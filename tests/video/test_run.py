@@ -225,6 +225,14 @@ def test_the_report_has_every_frame_and_a_plot(spec: ClipSpec, tmp_path: Path) -
         assert len(image.getcolors(1 << 20) or []) > 3
 
 
+def test_without_matplotlib_the_report_has_no_plot(
+    spec: ClipSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("uhrmat.video.report.can_plot", lambda: False)
+    assert write_report(tmp_path / "r.json", matte(spec)) == (tmp_path / "r.json",)
+    assert not (tmp_path / "r.png").exists()
+
+
 def pixels(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 

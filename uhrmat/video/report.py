@@ -8,16 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageDraw, ImageFont
-
 from uhrmat.core.printable import escape_surrogates
 from uhrmat.core.redact import names_by_path, redact_folders
 from uhrmat.core.units import format_bytes
 from uhrmat.media import atomic_write
+from uhrmat.metrics.plots import Panel, can_plot, plot_panels
 from uhrmat.video.plan import ClipPlan
-
-_LEFT, _WIDTH, _PANEL, _GAP = 70, 1100, 130, 34
-_INK, _PAPER, _LINE, _CUT = (30, 30, 30), (255, 255, 255), (70, 120, 180), (200, 60, 40)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,43 +139,48 @@ def table_rows(report: ClipReport) -> list[tuple[str, str]]:
     ]
 
 
-def write_report(path: Path, report: ClipReport) -> tuple[Path, Path]:
-    """Writes the report as JSON and its plot, of the same name, as PNG; both atomically. Raises OutputError."""
+def write_report(path: Path, report: ClipReport) -> tuple[Path, ...]:
+    """Write the report as JSON and, where matplotlib is installed, its plot of the same name as PNG, both atomically.
+
+    Args:
+        path: The JSON file.
+        report: Of a finished clip.
+
+    Returns:
+        Paths of the files that were written.
+
+    Raises:
+        OutputError: A file cannot be written.
+    """
     with atomic_write(path) as temporary:
         temporary.write_text(
             json.dumps(escape_surrogates(redact_folders(report.as_dict(), report.names())), indent=1) + "\n"
         )
+    if not can_plot():
+        return (path,)
     plot = path.with_suffix(".png")
     write_plot(plot, report.frames, report.cuts)
     return path, plot
 
 
 def write_plot(path: Path, frames: list[dict[str, Any]], cuts: list[int]) -> None:
-    """Active share, reuse share and seconds of each frame, cuts as red lines, drawn with Pillow."""
+    """Draw active share, reused share and seconds of each frame as a PNG file.
+
+    Args:
+        path: The PNG file.
+        frames: Figures of each frame in order, see `FrameStats.as_dict`.
+        cuts: Numbers of the frames at which a new shot begins, drawn as vertical lines.
+
+    Raises:
+        UhrmatError: matplotlib is not installed, or the file cannot be written.
+    """
+    series = {
+        "active pixels, share of the picture": [f["active_share"] for f in frames],
+        "reused, share of the spatial mask": [f["reuse_share"] for f in frames],
+        "seconds of all stages": [sum(f["seconds"].values()) for f in frames],
+    }
+    numbers = [int(f["number"]) for f in frames]
     panels = [
-        ("active pixels, share of the picture", [f["active_share"] for f in frames]),
-        ("reused, share of the band", [f["reuse_share"] for f in frames]),
-        ("seconds of all stages", [sum(f["seconds"].values()) for f in frames]),
+        Panel(title=title, values=values, positions=numbers, bars=True, marks=cuts) for title, values in series.items()
     ]
-    image = Image.new("RGB", (_WIDTH, len(panels) * (_PANEL + _GAP) + 20), _PAPER)
-    draw, first = ImageDraw.Draw(image), int(frames[0]["number"]) if frames else 0
-    for row, (title, values) in enumerate(panels):
-        _panel(draw, row * (_PANEL + _GAP) + _GAP, title, values, [cut - first for cut in cuts])
-    text = f"frames {first} to {first + len(frames) - 1}"
-    draw.text((_LEFT, image.height - 18), text, _INK, ImageFont.load_default(12))
-    with atomic_write(path) as temporary:
-        image.save(temporary, "PNG")
-
-
-def _panel(draw: ImageDraw.ImageDraw, top: int, title: str, values: list[float], cuts: list[int]) -> None:
-    font, base, most = ImageFont.load_default(12), top + _PANEL - 8, max(values, default=0.0) or 1.0
-    step = (_WIDTH - _LEFT - 10) / max(1, len(values))
-    for cut in cuts:
-        draw.line((_LEFT + cut * step, top, _LEFT + cut * step, base), _CUT)
-    for index, value in enumerate(values):
-        left = _LEFT + index * step
-        draw.rectangle((left, base - value / most * (base - top), left + max(1.0, step - 1), base), _LINE)
-    draw.line((_LEFT, base, _WIDTH - 10, base), _INK)
-    draw.text((_LEFT, top - 18), title, _INK, font)
-    draw.text((6, top - 4), f"{most:.3g}", _INK, font)
-    draw.text((6, base - 12), "0", _INK, font)
+    plot_panels(path, panels, x_label="frame")
