@@ -24,6 +24,7 @@ from uhrmat.hints.files import read_alpha, read_mask
 from uhrmat.prior.choose import AFFINITY_PRIORS
 from uhrmat.prior.worker import PriorProcess
 from uhrmat.video.plan import plan_clip
+from uhrmat.video.propagation.params import METHODS
 from uhrmat.video.run import ClipResources, matte_clip
 from uhrmat.video.spec import ClipSpec
 
@@ -53,7 +54,8 @@ def measured(options: argparse.Namespace, name: str, mode: str, out: Path, scrat
         shutil.copy(path, hints)
     spec = ClipSpec(
         source=options.folder / "JPEGImages" / name, output=out, outputs=("alpha",), codec="png", frames=len(masks),
-        mask=hints if keys else None, model=ModelOptions(threads=options.threads, refiner=options.refiner),
+        mask=hints if keys else None, propagation=options.propagation,
+        model=ModelOptions(threads=options.threads, refiner=options.refiner),
     )  # fmt: skip
     plan = plan_clip(spec, overwrite=True)
     with closing(PriorProcess()) as process:
@@ -79,6 +81,7 @@ def main(arguments: list[str] | None = None) -> None:
     result.add_argument("--step", type=int, default=10)
     result.add_argument("--frames", type=int)
     result.add_argument("--refiner", default="shm")
+    result.add_argument("--propagation", choices=METHODS, default=METHODS[0])
     result.add_argument("--keep", type=Path, help="folder for the mattes")
     options = result.parse_args(arguments)
     rows: list[dict[str, Any]] = []

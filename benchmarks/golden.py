@@ -171,7 +171,16 @@ def commands() -> dict[str, list[Command]]:
         video(f"codec {codec}", *masks, *words, out=out)
     for suffix in ("png", "tiff", "exr"):
         video(f"codec {suffix} frames", *masks, "--outputs", "foreground", out=f"c_%04d.{suffix}")
-    video("clip, first mask carried", "--mask", "{in}/masks/m_0001.png", "--refiner", "shm", out="c_%04d.png")
+    video(
+        "clip, first mask carried",
+        "--mask",
+        "{in}/masks/m_0001.png",
+        "--refiner",
+        "shm",
+        "--propagation",
+        "flow",
+        out="c_%04d.png",
+    )
     video(
         "clip, ddfe", "--mask", "{in}/masks", "--prior", "mask", "--refiner", "ddfe", "--frames", "2", out="c_%04d.png"
     )

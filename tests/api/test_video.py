@@ -31,11 +31,19 @@ def test_frames_are_those_that_the_command_writes(tmp_path: Path, pipeline: Matt
     Image.fromarray((CLIP[0].alpha > 0.5).astype(np.uint8) * 255).save(mask)
     model = ModelOptions(refiner="guided", precision="fp32", working_size=40, device="cpu")
     plan = plan_clip(
-        ClipSpec(source=clip, output=tmp_path / "a_%04d.png", outputs=("alpha",), bits=16, mask=mask, model=model)
+        ClipSpec(
+            source=clip,
+            output=tmp_path / "a_%04d.png",
+            outputs=("alpha",),
+            bits=16,
+            mask=mask,
+            model=model,
+            propagation="flow",
+        )
     )
     matte_clip(plan, ClipResources.load(plan))
     written = [read_alpha(path) for path in sorted(tmp_path.glob("a_*.png"))]
-    got = list(pipeline.video(clip, mask=mask, foreground=False))
+    got = list(pipeline.video(clip, mask=mask, foreground=False, propagation="flow"))
     assert [frame.index for frame in got] == [0, 1, 2, 3]
     for frame, alpha in zip(got, written, strict=True):
         assert isinstance(frame, MattedFrame) and frame.foreground is None
@@ -50,7 +58,7 @@ def test_hints_as_arrays_and_files_mean_the_same(kind: str, tmp_path: Path, pipe
         "mapping": {frame.number: frame.trimap for frame in CLIP},
         "folder": trimaps,
     }[kind]
-    got = list(pipeline.video(pictures, trimap=hint, rate=25))
+    got = list(pipeline.video(pictures, trimap=hint, rate=25, propagation="flow"))
     assert len(got) == len(CLIP)
     for frame, truth in zip(got, CLIP, strict=True):
         assert frame.foreground is not None and np.abs(frame.alpha - truth.alpha).mean() < 0.1
@@ -60,7 +68,9 @@ def test_hints_as_arrays_and_files_mean_the_same(kind: str, tmp_path: Path, pipe
 def test_part_of_a_clip_and_progress(tmp_path: Path, pipeline: MattingPipeline) -> None:
     steps: list[Progress] = []
     clip = write_stream(tmp_path / "c.mkv", CLIP)
-    got = list(pipeline.video(clip, mask={1: CLIP[1].alpha > 0.5}, start=1, stop=3, progress=steps.append))
+    got = list(
+        pipeline.video(clip, mask={1: CLIP[1].alpha > 0.5}, start=1, stop=3, propagation="flow", progress=steps.append)
+    )
     assert [frame.index for frame in got] == [1, 2]
     assert steps[0].stage == "propagate" and (steps[-1].stage, steps[-1].done, steps[-1].total) == ("frame", 2, 2)
 

@@ -8,9 +8,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from uhrmat.video.propagation.params import PropagationTrainingParams
+
 ROOT = Path(__file__).parents[2]
 SIZE = (96, 72)
 FRAMES = 4
+
+
+@pytest.fixture(autouse=True)
+def quick_propagation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands train a clip's network for two steps."""
+    monkeypatch.setattr(PropagationTrainingParams, "total_steps", lambda self, key_frames: 2)
 
 
 @pytest.fixture(scope="session")

@@ -206,9 +206,10 @@ def test_the_sound_of_a_clip_that_becomes_stills_lies_beside_them(spec: ClipSpec
     assert "3 packets" in next(n for n in part.notes if "sound" in n)
 
 
-def test_a_mask_of_the_first_frame_is_propagated(spec: ClipSpec, tmp_path: Path) -> None:
+def test_a_mask_of_the_first_frame_is_propagated_by_flow(spec: ClipSpec, tmp_path: Path) -> None:
     Image.fromarray((CLIP[0].alpha > 0.5).astype(np.uint8) * 255).save(tmp_path / "first.png")
-    done = matte(replace(spec, mask=tmp_path / "first.png", model=ModelOptions(refiner="guided", working_size=48)))
+    model = ModelOptions(refiner="guided", working_size=48)
+    done = matte(replace(spec, mask=tmp_path / "first.png", propagation="flow", model=model))
     assert done.plan.hints.propagated and len(done.frames) == 7
     for alpha, frame in zip(alphas(tmp_path / "out.mkv"), CLIP, strict=True):
         result, truth = alpha > 0.5, frame.alpha > 0.5

@@ -156,7 +156,7 @@ class MattingPipeline:
         self, clip: str | os.PathLike[str], *, trimap: ClipSource | None = None, mask: ClipSource | None = None,
         plate: str | os.PathLike[str] | None = None, key: str | None = None, start: int = 0, stop: int | None = None,
         rate: float | str | None = None, temporal: bool = True, foreground: bool = True,
-        progress: OnProgress | None = None, keep_empty: bool = False,
+        propagation: str = "network", progress: OnProgress | None = None, keep_empty: bool = False,
     ) -> Iterator[MattedFrame]:  # fmt: skip
         """Matte a clip frame by frame, as `uhrmat video` does, without writing files.
 
@@ -170,6 +170,7 @@ class MattingPipeline:
             rate: frames per second of a sequence of pictures.
             temporal: whether pixels that did not change are kept from earlier frames.
             foreground: whether foreground colours are estimated.
+            propagation: how masks are propagated: "network", trained on the clip's key frames, or "flow", optical flow.
             progress: called with a `Progress` for each frame.
             keep_empty: whether a clip without hints is matted even if no subject is found in any frame.
 
@@ -192,7 +193,8 @@ class MattingPipeline:
             frames = iterate_clip(
                 still, Path(clip), {name: _clip_hint(hint, name) for name, hint in hints.items() if hint is not None},
                 plate=None if plate is None else Path(plate), key=key, start=start, stop=stop, rate=rate,
-                temporal=temporal, foreground=foreground, report=report, keep_empty=keep_empty,
+                temporal=temporal, foreground=foreground, report=report, propagation=propagation,
+                keep_empty=keep_empty,
             )  # fmt: skip
         return _with_python_errors(frames)
 

@@ -19,7 +19,8 @@ from uhrmat.batch.context import WorkerContext
 from uhrmat.batch.tasks import WorkerTask
 from uhrmat.core.errors import InputError
 from uhrmat.video.plan import ClipPlan, plan_clip
-from uhrmat.video.run import ClipResources, finish_clip, matte_segment, propagate_hints
+from uhrmat.video.propagation.stage import propagate_hints
+from uhrmat.video.run import ClipResources, finish_clip, matte_segment
 from uhrmat.video.segments import Segment
 from uhrmat.video.spec import ClipSpec
 from uhrmat.video.subject import check_clip_subject
@@ -106,7 +107,7 @@ class ClipTasks:
             source=source, output=folder, outputs=settings.contents, codec=settings.codec, bits=settings.bits,
             background=settings.background, rate=_rate(task), trimap=hints.get("trimap"), mask=hints.get("mask"),
             plate=hints.get("plate"), key=settings.key, temporal=settings.temporal, threshold=settings.threshold,
-            interval=settings.interval, model=settings.model, apart=True,
+            interval=settings.interval, propagation=settings.propagation, model=settings.model, apart=True,
             keep_empty=settings.keep_empty,
         )  # fmt: skip
         return replace(plan_clip(spec, resume=True), replace=task.replace)

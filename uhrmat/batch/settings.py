@@ -21,7 +21,7 @@ from uhrmat.video.segments import KEYFRAME_INTERVAL
 
 _VERSION = 1
 _STILLS_ONLY = ("alpha_format", "premultiply", "resize", "colour_format", "keep_metadata")
-_CLIPS_ONLY = ("codec", "bits", "temporal", "threshold", "interval")
+_CLIPS_ONLY = ("codec", "bits", "temporal", "threshold", "interval", "propagation")
 _NOT_HASHED = ("threads", "max_pixels")
 """Settings that may differ between two runs without a recomputation: they do not change the results."""
 _REFINERS = {"shm": "shm-lite", "ddfe": "ddfe-line"}
@@ -40,7 +40,7 @@ class Settings:
         given: names of the hints that every file has, see `hints.compatibility.HINT_NAMES`.
         key: colour of the screen, see `hints.key_colour.parse_key`.
         keep_empty: write the mattes of files in which no subject was found.
-        codec, bits, temporal, threshold, interval: of clips, see `video.plan.ClipSpec`.
+        codec, bits, temporal, threshold, interval, propagation: of clips, see `video.plan.ClipSpec`.
 
     Raises:
         InputError: what cannot work for any file.
@@ -60,6 +60,7 @@ class Settings:
     temporal: bool = True
     threshold: float | None = None
     interval: int = KEYFRAME_INTERVAL
+    propagation: str = "network"
     colour_format: str | None = None
     keep_metadata: bool = False
     keep_empty: bool = False

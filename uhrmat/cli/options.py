@@ -27,6 +27,13 @@ class AlphaFormat(str, Enum):
     exr = "exr"
 
 
+class PropagationMethod(str, Enum):
+    """How masks are propagated from frame to frame of a clip."""
+
+    network = "network"
+    flow = "flow"
+
+
 class ColourFormat(str, Enum):
     """File formats of foreground, cutout and composite."""
 
@@ -286,6 +293,15 @@ FrameRate = Annotated[
         rich_help_panel=_RANGE,
         help="Frames per second, like 25 or 24000/1001, of a sequence (default: 24); for a video file it replaces the "
         "file's own rate, and the sound is left out.",
+    ),
+]
+Propagation = Annotated[
+    PropagationMethod,
+    typer.Option(
+        "--propagation",
+        help="How hints of key frames reach the other frames of a clip: by a network that is trained on the clip's key "
+        "frames (about a minute), or by optical flow alone.",
+        rich_help_panel=HINTS,
     ),
 ]
 TEMPORAL = "Temporal sparsity"

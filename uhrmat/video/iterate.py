@@ -25,6 +25,8 @@ from uhrmat.video.frames import ClipPipeline, FrameStats, TemporalOptions
 from uhrmat.video.hints import ClipHints, HintReader, find_hints, key_hints
 from uhrmat.video.plan import SHORT_SIDE, SOLVED, frame_range, parse_rate
 from uhrmat.video.propagate import propagate_segment
+from uhrmat.video.propagation.clip import ClipTracker
+from uhrmat.video.propagation.params import METHODS, TRAINING, PropagationTrainingParams
 from uhrmat.video.screen import clip_screen
 from uhrmat.video.segments import Segment, split
 from uhrmat.video.spec import ClipSpec
@@ -70,6 +72,7 @@ def iterate_clip(
     plate: Path | None = None, key: str | None = None, start: int = 0, stop: int | None = None,
     rate: str | None = None, temporal: bool = True, foreground: bool = True, report: Report | None = None,
     keep_empty: bool = False,
+    propagation: str = "network", training: PropagationTrainingParams = TRAINING,
 ) -> Iterator[MattedFrame]:  # fmt: skip
     """Matte the frames of a clip in order. What cannot work is refused before this returns; frames follow lazily.
 
@@ -84,14 +87,22 @@ def iterate_clip(
         foreground: whether foreground colours are estimated.
         report: called before each step.
         keep_empty: whether a clip without hints is matted even if no frame has a subject.
+        propagation: how masks are propagated, one of `propagation.params.METHODS`.
+        training: of the network that propagates them.
 
     Raises:
         NoSubjectError: no frame has a subject, see `keep_empty`.
         InputError: for what cannot work.
     """
+    if propagation not in METHODS:
+        raise InputError(f"There is no propagation called {propagation!r}.", f"Choose {' or '.join(METHODS)}.")
+    spec = ClipSpec(
+        source=clip, start=start, end=stop, rate=None if rate is None else parse_rate(rate), key=key,
+        propagation=propagation, training=training,
+    )  # fmt: skip
     folder = TemporaryDirectory(prefix="uhrmat-")
     try:
-        run = _ClipRun(pipeline, clip, hints, plate, key, start, stop, rate, Path(folder.name), keep_empty)
+        run = _ClipRun(pipeline, spec, hints, plate, Path(folder.name), keep_empty)
     except BaseException:
         folder.cleanup()
         raise
@@ -107,12 +118,10 @@ class _ClipRun:
     """A clip that has been checked."""
 
     def __init__(
-        self, pipeline: StillPipeline, clip: Path, hints: Mapping[str, Any], plate: Path | None, key: str | None,
-        start: int, stop: int | None, rate: str | None, folder: Path, keep_empty: bool,
+        self, pipeline: StillPipeline, spec: ClipSpec, hints: Mapping[str, Any], plate: Path | None, folder: Path,
+        keep_empty: bool,
     ) -> None:  # fmt: skip
-        self.spec = ClipSpec(
-            source=clip, start=start, end=stop, rate=None if rate is None else parse_rate(rate), key=key
-        )
+        self.spec, key = spec, spec.key
         self.folder = folder / "propagated"
         with self._open() as reader:
             self.info = reader.info
@@ -166,7 +175,13 @@ class _ClipRun:
         if self._affinity is not None:
             report("propagate", segment.start - self.start, self.stop - self.start)
             assert self.side is not None
-            propagate_segment(reader, segment, self.hints, self._affinity, self.side, self.folder)
+            tracker = None
+            if self.spec.propagation == "network":
+                tracker = ClipTracker(
+                    reader, self.hints, self._affinity, self.folder,
+                    device=self.pipeline.device, training=self.spec.training,
+                )  # fmt: skip
+            propagate_segment(reader, segment, self.hints, self._affinity, self.side, self.folder, tracker=tracker)
 
     def _open(self) -> closing[ClipReader]:
         return closing(open_clip(self.spec.source, rate=self.spec.rate))

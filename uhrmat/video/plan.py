@@ -13,6 +13,7 @@ from uhrmat.media import check_writable
 from uhrmat.media.video import ClipInfo, ClipReader, Codec, open_clip
 from uhrmat.prior.choose import AFFINITY_PRIORS, BUNDLED_NETWORKS, DEFAULT_NETWORK, choose_prior
 from uhrmat.video.hints import ClipHints, find_hints, key_hints
+from uhrmat.video.propagation.params import METHODS
 from uhrmat.video.segments import Segment, split
 from uhrmat.video.spec import ClipSpec
 from uhrmat.video.targets import Target, check_targets, choose_targets
@@ -96,6 +97,8 @@ def plan_clip(spec: ClipSpec, *, overwrite: bool = False, resume: bool = False) 
         raise InputError(
             f"The key frame interval {spec.interval} must be 1 or more.", "Give --keyframe-interval 1 or more."
         )
+    if spec.propagation not in METHODS:
+        raise InputError(f"There is no propagation called {spec.propagation!r}.", f"Choose {' or '.join(METHODS)}.")
     source = fingerprint(spec.source)  # before it is read, so that any later change is noticed at the end
     with open_clip(spec.source, rate=spec.rate) as reader:
         info = reader.info
@@ -192,6 +195,7 @@ def _settings(
         "files": inputs, "frames": [start, stop], "codec": codec.name,
         "targets": [[t.content, str(t.path)] for t in targets], "bits": spec.bits, "background": spec.background,
         "rate": str(spec.rate), "hints": [hints.kind, hints.key, str(hints.plate), sorted(hints.keys)],
+        "propagation": [spec.propagation, asdict(spec.training)] if hints.propagated else None,
         "temporal": spec.temporal, "averaged": spec.averaged, "threshold": spec.threshold, "interval": spec.interval,
         "model": {key: str(value) for key, value in asdict(spec.model).items()},
     })  # fmt: skip

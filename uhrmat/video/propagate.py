@@ -1,4 +1,7 @@
-"""Mask propagation: optical flow warps the alpha of one frame to the next, and the prior solves what is unknown then.
+"""Mask propagation: the mask of each frame from those of its neighbours, and the prior solves what is unknown then.
+
+The mask is tracked by a network that was trained on the clip's key frames (`video.propagation`), or the last alpha is
+warped by optical flow alone.
 
 Runs on low-resolution pictures, frame by frame, before the matting, and writes one low-resolution alpha per frame, so
 that every segment finds its hints in files, on whichever machine it is matted.
@@ -26,6 +29,8 @@ from uhrmat.sparsity.temporal import is_cut, thumbnail
 from uhrmat.video.evidence import combine_with_mask
 from uhrmat.video.flow import optical_flow, warp
 from uhrmat.video.hints import ClipHints, key_hints, propagated_file
+from uhrmat.video.propagation.clip import ClipTracker
+from uhrmat.video.propagation.params import TRACKING, TrackingParams
 from uhrmat.video.reuse import unchanged
 from uhrmat.video.segments import Segment
 
@@ -62,7 +67,7 @@ PROPAGATION = PropagationParams()
 
 def propagate_segment(
     reader: ClipReader, segment: Segment, hints: ClipHints, method: Method, side: int, folder: Path,
-    stop: threading.Event | None = None,
+    stop: threading.Event | None = None, tracker: ClipTracker | None = None,
 ) -> list[str]:  # fmt: skip
     """Write the propagated alpha of each frame of a segment.
 
@@ -76,6 +81,7 @@ def propagate_segment(
         side: short side of the low-resolution pictures, pixels.
         folder: for the alphas, see `hints.propagated_file`.
         stop: ends the work early when it is set.
+        tracker: tracks the masks by the clip's network; None: by optical flow alone.
 
     Returns:
         Notes for the user.
@@ -85,25 +91,30 @@ def propagate_segment(
     """
     folder.mkdir(parents=True, exist_ok=True)
     notes: list[str] = []
-    keyed = segment.start in hints.keys
-    last = None if keyed else _PropagatedFrame.read(reader, segment.start - 1, side, folder)
+    if tracker is not None and not tracker.begin(segment, stop):
+        return notes
+    first = segment.start in hints.keys or (tracker is not None and not any(key < segment.start for key in hints.keys))
+    last = None if first else _PropagatedFrame.read(reader, segment.start - 1, side, folder)
     solved = last
     for frame in reader.frames(segment.start, segment.stop):
         if stop is not None and stop.is_set():
             break
         here = _PropagatedFrame.of(frame, side)
-        if frame.index in hints.keys:
+        key = frame.index in hints.keys
+        static = not key and last is not None and solved is not None and unchanged(here.small, solved.small, last.small)
+        if not key and last is not None and is_cut(here.thumb, last.thumb, 0.0):
+            notes.append(f"frame {frame.index} looks like a cut: hints propagated over it are a guess, give one for it")
+        tracked = None if tracker is None else tracker.track(frame, static)
+        if key:
             alpha, solved = _solve_key_frame(frame, here, hints, method, notes), here
+        elif static:
+            assert last is not None
+            alpha = last.alpha
+        elif tracked is not None:
+            alpha, solved = _solve_tracked(tracked.alpha, here, method), here
         else:
-            assert last is not None and solved is not None
-            if is_cut(here.thumb, last.thumb, 0.0):
-                notes.append(
-                    f"frame {frame.index} looks like a cut: hints propagated over it are a guess, give one for it"
-                )
-            if unchanged(here.small, solved.small, last.small):
-                alpha = last.alpha
-            else:
-                alpha, solved = _solve_next(last, here, method), here
+            assert last is not None
+            alpha, solved = _solve_next(last, here, method), here
         path = propagated_file(folder, frame.index)
         write_alpha(path, alpha)
         here.alpha = read_alpha(path)
@@ -131,6 +142,26 @@ def _solve_next(last: _PropagatedFrame, here: _PropagatedFrame, method: Method) 
     alpha = method(here.small, LowResHints(trimap)).alpha
     combined = combine_with_mask(here.small, alpha, warped, PROPAGATION.flow_weight)
     return np.where(unreliable, alpha, combined).astype(np.float32)
+
+
+def _solve_tracked(mask: np.ndarray, here: _PropagatedFrame, method: Method) -> np.ndarray:
+    """The alpha (h, w) of a frame from its tracked mask, of the network's size."""
+    mask = np.clip(cv2.resize(mask, here.small.shape[1::-1], interpolation=cv2.INTER_CUBIC), 0, 1)
+    trimap = trimap_of_tracked(mask)
+    if (trimap == trimap[0, 0]).all() and trimap[0, 0] != 128:  # nothing is unknown
+        return np.full(mask.shape, trimap[0, 0] / 255, np.float32)
+    alpha = method(here.small, LowResHints(trimap)).alpha
+    return combine_with_mask(here.small, alpha, mask, TRACKING.weight)
+
+
+def trimap_of_tracked(mask: np.ndarray, params: TrackingParams = TRACKING) -> np.ndarray:
+    """The trimap (h, w) uint8 {0, 128, 255} of a tracked mask (h, w) in [0, 1]: unknown are its edges and a margin."""
+    side = 2 * max(1, round(min(mask.shape) * params.margin)) + 1
+    shape = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    trimap = np.full(mask.shape, 128, np.uint8)
+    for value, known in ((0, mask < params.known), (255, mask > 1 - params.known)):
+        trimap[cv2.erode(known.astype(np.uint8), shape, borderValue=1) > 0] = value
+    return trimap
 
 
 class _PropagatedFrame:

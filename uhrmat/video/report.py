@@ -14,6 +14,7 @@ from uhrmat.core.units import format_bytes
 from uhrmat.media import atomic_write
 from uhrmat.metrics.plots import Panel, can_plot, plot_panels
 from uhrmat.video.plan import ClipPlan
+from uhrmat.video.propagation.report import frames_in_state
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +87,10 @@ class ClipReport:
             "clip": str(plan.spec.source), "status": "done", "width": plan.info.width, "height": plan.info.height,
             "first": plan.start, "count": plan.stop - plan.start, "kept": self.kept, "codec": plan.codec.name,
             "files": {name: str(path) for name, path in self.files.items()}, "prior": plan.prior,
-            "propagated": plan.hints.propagated, "refiner": self.refiner, "engine": self.engine,
+            "propagated": plan.hints.propagated,
+            "propagation": plan.spec.propagation if plan.hints.propagated else None,
+            "doubtful": frames_in_state(self.frames, "doubtful"), "lost": frames_in_state(self.frames, "lost"),
+            "refiner": self.refiner, "engine": self.engine,
             "device": self.device, "precision": self.precision, "temporal": plan.spec.temporal,
             "averaged": plan.spec.averaged, "interval": plan.spec.interval,
             "active_share": self.mean("active_share"), "reuse_share": self.reuse_share,
@@ -116,7 +120,7 @@ def table_rows(report: ClipReport) -> list[tuple[str, str]]:
     """Names and values for the table that ends a run."""
     plan = report.plan
     stages = ", ".join(f"{name} {value:.1f}" for name, value in report.stage_seconds.items())
-    propagated = ", propagated from frame to frame" if plan.hints.propagated else ""
+    propagated = f", propagated from frame to frame ({plan.spec.propagation})" if plan.hints.propagated else ""
     again = f", {report.kept} of them by an earlier run" if report.kept else ""
     reuse = f"{report.reuse_share:.1%} of the band" if plan.spec.temporal else "off"
     return [

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
@@ -32,14 +30,15 @@ from uhrmat.media.video.light import light_note
 from uhrmat.media.video.stills import SequenceWriter, pixel_aspect_note
 from uhrmat.pipeline import StillPipeline
 from uhrmat.prior.chroma_key.key import KeyPrior
-from uhrmat.prior.closed_form.affinity import AffinityPrior, Solver
+from uhrmat.prior.closed_form.affinity import Solver
 from uhrmat.sparsity.temporal import TEMPORAL_SPARSITY
 from uhrmat.video.active_masks import pack_mask
 from uhrmat.video.frames import ClipPipeline, FrameResult, TemporalOptions
 from uhrmat.video.hints import HintReader
 from uhrmat.video.journal import FrameRecord, Journal
 from uhrmat.video.plan import ClipPlan
-from uhrmat.video.propagate import propagate_segment
+from uhrmat.video.propagation.report import frame_figures, propagation_notes
+from uhrmat.video.propagation.stage import propagation_ahead
 from uhrmat.video.report import ClipReport, frame_warnings
 from uhrmat.video.screen import missing_screen_note
 from uhrmat.video.segments import Segment
@@ -131,7 +130,7 @@ def _matte_clip(
     todo = [segment for segment in segments if work.report(segment) is None]
     kept = plan.stop - plan.start - sum(s.stop - s.start for s in todo)
     notes += check_clip_subject(plan, resources.pipeline)
-    with _propagation(plan, resources, segments, todo) as propagated:
+    with propagation_ahead(plan, resources.solver, todo) as propagated:
         for segment in segments:
             report = work.report(segment)
             if report is None:
@@ -166,49 +165,6 @@ def _matte_clip(
 def _report_progress(progress: Progress | None, before: int, plan: ClipPlan, done: int) -> None:
     if progress is not None:
         progress(before + done, plan.stop - plan.start)
-
-
-@contextmanager
-def _propagation(
-    plan: ClipPlan, resources: ClipResources, segments: list[Segment], todo: list[Segment]
-) -> Iterator[Mapping[int, Future[list[str]]]]:
-    """Propagates hints through every segment from the first that is not done, in order, while earlier ones are matted.
-
-    Yields:
-        By the number of the segment, the notes of its propagation.
-    """
-    stop = threading.Event()
-    with ThreadPoolExecutor(1) as pool:
-        wanted = [s for s in segments if todo and s.number >= todo[0].number] if plan.hints.propagated else []
-        try:
-            yield {s.number: pool.submit(propagate_hints, plan, s, resources.solver, stop) for s in wanted}
-        finally:
-            stop.set()
-            pool.shutdown(cancel_futures=True)
-
-
-def propagate_hints(
-    plan: ClipPlan, segment: Segment, solver: Solver | None = None, stop: threading.Event | None = None
-) -> list[str]:
-    """Propagates hints through one segment. The segments before it must have been through this.
-
-    Args:
-        plan: of the clip; its hints are of key frames (`ClipHints.propagated`).
-        segment: the frames.
-        solver: of the affinity prior; None: it runs in this process.
-        stop: ends the work early when it is set.
-
-    Returns:
-        Notes for the user.
-
-    Raises:
-        InputError: the clip or a hint cannot be read.
-    """
-    name = plan.spec.model.prior
-    prior = AffinityPrior("closed-form" if name == "auto" else name, solver)
-    assert plan.side is not None
-    with open_clip(plan.spec.source, rate=plan.spec.rate) as reader:
-        return propagate_segment(reader, segment, plan.hints, prior, plan.side, plan.work.hints, stop)
 
 
 def matte_segment(
@@ -297,7 +253,8 @@ class _SegmentRun:
             for target, writer in self._writers:
                 _write(writer, target, done.frame, matte, self._tools.background)
             taken = {"decode": done.seconds, **matte.stats.seconds, "encode": time.perf_counter() - begun}
-            self.frames.append({**matte.stats.as_dict(), "seconds": taken})
+            figures = frame_figures(self._job.work.hints, done.frame.index) if self._job.hints.propagated else {}
+            self.frames.append({**matte.stats.as_dict(), **figures, "seconds": taken})
             self.journal.write(done.frame, FrameRecord(matte.alpha[matte.active], self.frames[-1]))
         if len(self.frames) % TRIM_EVERY == 0:
             trim_heap()
@@ -354,7 +311,7 @@ def finish_clip(plan: ClipPlan) -> list[str]:
     check_unchanged(plan.inputs)
     reports = [report for segment in plan.segments if (report := plan.work.report(segment)) is not None]
     frames = [frame for report in reports for frame in report["frames"]]
-    notes = [*plan.hints.notes, *missing_screen_note(frames), *frame_warnings(frames)]
+    notes = [*plan.hints.notes, *missing_screen_note(frames), *frame_warnings(frames), *propagation_notes(frames)]
     if plan.info.fields and not plan.codec.interlaced:
         notes.append(
             f"{plan.codec.name} does not say which field is first: its frames, of both fields, count as progressive"

@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from uhrmat.core.options import ModelOptions
+from uhrmat.video.propagation.params import TRAINING, PropagationTrainingParams
 from uhrmat.video.segments import KEYFRAME_INTERVAL
 
 
@@ -29,6 +30,8 @@ class ClipSpec:
         key: colour of the screen, see `hints.key_colour.parse_key`.
         temporal, threshold, averaged: see `frames.TemporalOptions`; threshold None: its default.
         interval: frames between key frames.
+        propagation: how masks are propagated, one of `propagation.params.METHODS`.
+        training: of the network that propagates them.
         model: prior, refiner, device and memory.
         keep_empty: matte the clip even if no frame has a subject; otherwise that is an error where there are no hints.
         apart: `output` is a folder whatever its name looks like, and each output in it has a name of its own.
@@ -51,6 +54,8 @@ class ClipSpec:
     temporal: bool = True
     threshold: float | None = None
     interval: int = KEYFRAME_INTERVAL
+    propagation: str = "network"
+    training: PropagationTrainingParams = TRAINING
     model: ModelOptions = field(default_factory=ModelOptions)
     averaged: bool = True
     apart: bool = False

@@ -1,0 +1,295 @@
+"""Mask propagation by a network that is trained on the clip: pairs, training, tracking, files, reports."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.video.helpers import frames, pipeline, write_stream
+from uhrmat.core.errors import InputError
+from uhrmat.core.options import ModelOptions
+from uhrmat.hints.files import read_alpha
+from uhrmat.hub.bundled import bundled_weights
+from uhrmat.media.video import open_clip
+from uhrmat.prior.base import LowResHints, PriorResult
+from uhrmat.prior.networks.lpn import load_person
+from uhrmat.video.hints import ClipHints
+from uhrmat.video.iterate import iterate_clip
+from uhrmat.video.plan import plan_clip
+from uhrmat.video.propagate import propagate_segment, trimap_of_tracked
+from uhrmat.video.propagation.clip import ClipTracker
+from uhrmat.video.propagation.network import (
+    MaskNet,
+    load_network,
+    network_shape,
+    propagate_by_network,
+    save_network,
+    train_network,
+)
+from uhrmat.video.propagation.pairs import KeyFrame, PairMaker, inpaint_background
+from uhrmat.video.propagation.params import PAIRS, PropagationTrainingParams
+from uhrmat.video.propagation.report import frame_figures, propagation_notes
+from uhrmat.video.propagation.states import TrackedMask, blend_directions, network_file, read_state, write_state
+from uhrmat.video.propagation.track import mask_confidence, near_prediction, next_mask
+from uhrmat.video.run import ClipResources, matte_clip
+from uhrmat.video.segments import Segment
+from uhrmat.video.spec import ClipSpec
+
+TINY = PropagationTrainingParams(steps=2, further_steps=1, batch=2, side=64)
+CLIP = frames(7)
+
+
+def key_frame(shape: tuple[int, int] = (64, 96)) -> KeyFrame:
+    picture = np.full((*shape, 3), 0.2, np.float32)
+    alpha = np.zeros(shape, np.float32)
+    alpha[20:44, 30:60] = 1
+    picture[alpha > 0] = np.float32([0.9, 0.3, 0.1])
+    return KeyFrame(picture, alpha)
+
+
+def disc(row: int, column: int, radius: int = 6, shape: tuple[int, int] = (64, 96)) -> np.ndarray:
+    rows, columns = np.indices(shape)
+    return ((rows - row) ** 2 + (columns - column) ** 2 <= radius**2).astype(np.float32)
+
+
+def same_alpha(small: np.ndarray, hints: LowResHints) -> PriorResult:
+    """A prior that knows nothing of colours: the trimap, its unknown region half."""
+    assert hints.trimap is not None
+    return PriorResult(hints.trimap.astype(np.float32) / 255, "test")
+
+
+def test_pairs_show_the_subject_where_the_target_says() -> None:
+    maker = PairMaker(key_frame(), np.random.default_rng(1), replace(PAIRS, gain=0, offset=0, blur=0, distractor=0))
+    assert maker.background.max() < 0.3  # nothing of the subject is left in it
+    empty = 0
+    for _ in range(20):
+        inputs, target = maker.pair()
+        assert inputs.shape == (64, 96, 4) and inputs.dtype == target.dtype == np.float32
+        assert inputs.min() >= 0 and inputs.max() <= 1
+        red = inputs[..., 0] > 0.5
+        assert (red == (target > 0.43)).mean() > 0.98
+        empty += not inputs[..., 3].any()
+    assert 0 < empty < 10
+
+
+def test_pairs_of_a_key_frame_without_subject_have_empty_targets() -> None:
+    key = key_frame()
+    inputs, target = PairMaker(KeyFrame(key.picture, 0 * key.alpha), np.random.default_rng(0)).pair()
+    assert not target.any() and inputs[..., :3].any()
+
+
+def test_a_subject_that_fills_the_picture_has_a_background_of_one_colour() -> None:
+    picture = np.full((64, 96, 3), 0.7, np.float32)
+    background = inpaint_background(KeyFrame(picture, np.ones((64, 96), np.float32)))
+    assert np.allclose(background, 0.5)
+    alpha = np.ones((64, 96), np.float32)
+    alpha[:2] = 0
+    assert np.allclose(inpaint_background(KeyFrame(picture, alpha)), 0.7)
+
+
+def test_before_training_the_network_is_the_person_network() -> None:
+    net = MaskNet.from_person(bundled_weights("lpn-person")).eval()
+    planes = torch.rand(1, 4, 64, 96, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        expected = load_person(bundled_weights("lpn-person"))(planes[:, :3]).logits
+        torch.testing.assert_close(net(planes).logits, expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("size", "shape"), [((480, 854), (256, 448)), ((2160, 3840), (256, 448)), ((66, 98), (64, 96)), ((8, 9), (32, 32))]
+)
+def test_the_networks_pictures_are_multiples_of_its_stride(size: tuple[int, int], shape: tuple[int, int]) -> None:
+    assert network_shape(*size, 256) == shape
+
+
+def test_training_learns_the_subject_and_is_the_same_each_time(tmp_path: Path) -> None:
+    params = PropagationTrainingParams(steps=25, batch=2)
+    before = torch.get_num_threads()
+    first, second = (train_network([key_frame()], params=params) for _ in range(2))
+    assert torch.get_num_threads() == before
+    assert first is not None and second is not None
+    for one, two in zip(first.state_dict().values(), second.state_dict().values(), strict=True):
+        assert torch.equal(one, two)
+    key = key_frame()
+    mask = propagate_by_network(first, key.picture, np.roll(key.alpha, 3, 1))
+    assert mask[key.alpha > 0].mean() > 0.6 > 0.3 > mask[key.alpha == 0].mean()
+    save_network(first, tmp_path / "n.safetensors")
+    again = propagate_by_network(load_network(tmp_path / "n.safetensors"), key.picture, np.roll(key.alpha, 3, 1))
+    assert np.array_equal(mask, again)
+
+
+def test_training_stops_at_once() -> None:
+    stop = threading.Event()
+    stop.set()
+    assert train_network([key_frame()], params=TINY, stop=stop) is None
+
+
+def test_steps_grow_with_the_key_frames() -> None:
+    params = PropagationTrainingParams(steps=150, further_steps=50)
+    assert [params.total_steps(count) for count in (1, 2, 5)] == [150, 200, 350]
+
+
+def test_a_distractor_far_away_is_dropped_and_a_near_part_stays() -> None:
+    subject, part, far = disc(30, 30, 8), disc(30, 43, 3), disc(30, 80, 8)
+    mask = np.maximum.reduce([subject, part, far])
+    assert np.array_equal(near_prediction(mask, subject), np.maximum(subject, part))
+    assert np.array_equal(near_prediction(mask, 0 * subject), mask)  # nothing is predicted: it may return anywhere
+
+
+def test_confidence_is_certainty_times_agreement() -> None:
+    mask, reliable = disc(30, 30), np.ones((64, 96), bool)
+    assert mask_confidence(mask, mask, reliable) == pytest.approx(1)
+    assert mask_confidence(mask, np.roll(mask, 6, 1), reliable) < 0.6
+    assert mask_confidence(mask * 0.6, mask * 0.6, reliable) == pytest.approx(0.2, abs=1e-5)
+    assert mask_confidence(mask, mask, ~reliable) == 0 and mask_confidence(0 * mask, 0 * mask, reliable) == 0
+
+
+def test_a_cut_leaves_no_confidence() -> None:
+    net = MaskNet.from_person(bundled_weights("lpn-person")).eval()
+    key = key_frame()
+    same = next_mask(net, key.picture, TrackedMask.of_key(key.alpha), key.picture)
+    cut = next_mask(net, key.picture, TrackedMask.of_key(key.alpha), 1 - key.picture)
+    assert cut.confidence == 0 and same.distance == cut.distance == 1
+    assert same.key_area == pytest.approx(24 * 30)
+
+
+def test_directions_are_weighted_by_confidence_and_nearness() -> None:
+    near = TrackedMask(mask=np.full((2, 2), 200, np.uint8), confidence=0.9, distance=1, key_area=4)
+    far = TrackedMask(mask=np.zeros((2, 2), np.uint8), confidence=0.9, distance=30, key_area=4)
+    blended = blend_directions(near, far)
+    assert blended is not None and 120 < blended.mask[0, 0] < 150 and blended.distance == 1
+    doubtful = blend_directions(replace(near, confidence=0.0), far)
+    assert doubtful is not None and doubtful.mask[0, 0] < 5 and doubtful.confidence > 0.8
+    assert blend_directions(near, None) is near and blend_directions(None, far) is far
+    assert blend_directions(None, None) is None
+
+
+def test_states_come_back_from_their_files(tmp_path: Path) -> None:
+    tracked = TrackedMask(mask=np.arange(12, dtype=np.uint8).reshape(3, 4), confidence=0.1, distance=7, key_area=2.5)
+    write_state(tmp_path, "forward", 5, tracked)
+    got = read_state(tmp_path, "forward", 5)
+    assert got is not None and np.array_equal(got.mask, tracked.mask)
+    assert (got.confidence, got.distance, got.key_area) == (0.1, 7, 2.5)
+    assert read_state(tmp_path, "backward", 5) is None
+    (tmp_path / "forward-000005.npz").write_bytes(b"PK\x03\x04 cut short")
+    with pytest.raises(InputError, match="is damaged"):
+        read_state(tmp_path, "forward", 5)
+
+
+def test_lost_and_doubtful_frames_are_named(tmp_path: Path) -> None:
+    full, nothing = np.full((8, 8), 255, np.uint8), np.zeros((8, 8), np.uint8)
+    for index, (mask, confidence) in enumerate([(full, 1.0), (full, 0.2), (nothing, 0.9)]):
+        write_state(tmp_path, "forward", index, TrackedMask(mask=mask, confidence=confidence, key_area=64))
+    figures = [frame_figures(tmp_path, index) for index in range(4)]
+    assert [f.get("propagation") for f in figures] == ["sure", "doubtful", "lost", None]
+    assert figures[1]["confidence"] == 0.2
+    states = ["sure", "doubtful", "doubtful", "sure", "doubtful", "lost", "lost"]
+    notes = propagation_notes([{"number": 10 + at, "propagation": state} for at, state in enumerate(states)])
+    assert notes == [
+        "the subject is lost from frame 15 (frames 15-16): give a hint there",
+        "the propagated mask is doubtful from frame 11 (frames 11-12, 14): give a hint there",
+    ]
+    assert propagation_notes([{"number": 0}, {"number": 1, "propagation": "sure"}]) == []
+
+
+def test_a_tracked_mask_is_known_away_from_its_edges() -> None:
+    mask = np.zeros((200, 200), np.float32)
+    mask[50:150, 50:150] = 1
+    mask[90:95, 90:95] = 0.5
+    trimap = trimap_of_tracked(mask)
+    assert trimap[100, 60] == 255 and trimap[10, 10] == 0 and trimap[92, 92] == 128
+    assert (trimap[100, 48:52] == 128).all() and trimap[100, 46] == 0 and trimap[100, 54] == 255
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    for at in (0, 4, 6):
+        mask = (CLIP[at].alpha > 0.5).astype(np.uint8) * 255
+        Image.fromarray(mask).save(tmp_path / f"key{at}.png")
+    return write_stream(tmp_path / "take.mkv", CLIP)
+
+
+def propagate(clip: Path, keys: tuple[int, ...], folder: Path, *segments: Segment) -> dict[str, bytes]:
+    hints = ClipHints(kind="mask", keys={at: clip.parent / f"key{at}.png" for at in keys}, propagated=True)
+    for segment in segments or (Segment(0, 0, 7),):
+        with closing(open_clip(clip)) as reader:
+            tracker = ClipTracker(reader, hints, same_alpha, folder, training=TINY)
+            propagate_segment(reader, segment, hints, same_alpha, 64, folder, tracker=tracker)
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("keys", [(0,), (0, 6), (4,), (6,)])
+def test_going_on_after_a_stop_gives_the_same_files(clip: Path, tmp_path: Path, keys: tuple[int, ...]) -> None:
+    whole = propagate(clip, keys, tmp_path / "whole", Segment(0, 0, 3), Segment(1, 3, 7))
+    assert {f"{at:06d}.png" for at in range(7)} <= whole.keys() and "network.safetensors" in whole
+    backward = {name for name in whole if name.startswith("backward")}
+    gaps = {(0,): (), (0, 6): range(1, 6), (4,): range(4), (6,): range(6)}[keys]
+    assert backward == {f"backward-{at:06d}.npz" for at in gaps}
+    broken = tmp_path / "broken"
+    propagate(clip, keys, broken, Segment(0, 0, 3))
+    for name in ("000002.png", "forward-000002.npz", "backward-000001.npz"):
+        (broken / name).unlink(missing_ok=True)
+    assert propagate(clip, keys, broken, Segment(0, 0, 3), Segment(1, 3, 7)) == whole
+
+
+def test_the_clips_network_is_made_once(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = propagate(clip, (0,), tmp_path / "work", Segment(0, 0, 3))
+    monkeypatch.setattr("uhrmat.video.propagation.clip.train_network", None)
+    second = propagate(clip, (0,), tmp_path / "work", Segment(1, 3, 7))
+    assert first["network.safetensors"] == second["network.safetensors"] and "000006.png" in second
+    network_file(tmp_path / "work").unlink()
+    with pytest.raises(TypeError):
+        propagate(clip, (0,), tmp_path / "work", Segment(1, 3, 7))
+
+
+@pytest.fixture
+def spec(clip: Path, tmp_path: Path) -> Iterator[ClipSpec]:
+    model = ModelOptions(refiner="guided", precision="fp32", working_size=48, device="cpu")
+    yield ClipSpec(
+        source=clip, output=tmp_path / "out.mkv", outputs=("alpha",), mask=tmp_path / "key0.png", interval=3,
+        model=model, training=TINY,
+    )  # fmt: skip
+
+
+def test_a_clips_report_says_how_certain_each_frame_is(spec: ClipSpec) -> None:
+    plan = plan_clip(spec)
+    done = matte_clip(plan, ClipResources.load(plan))
+    values = done.as_dict()
+    assert values["propagation"] == "network" and len(values["frames"]) == 7
+    assert all(0 <= frame["confidence"] <= 1 for frame in values["frames"])
+    states = [frame["propagation"] for frame in values["frames"]]
+    assert states[0] == "sure" and values["frames"][0]["confidence"] == 1
+    assert values["doubtful"] == [at for at, state in enumerate(states) if state == "doubtful"]
+    assert values["lost"] == [at for at, state in enumerate(states) if state == "lost"]
+    wanted = bool(values["doubtful"] or values["lost"])
+    assert any("give a hint there" in note for note in done.notes) == wanted
+    flow = plan_clip(replace(spec, propagation="flow"), overwrite=True)
+    assert flow.settings != plan.settings
+    values = matte_clip(flow, ClipResources.load(flow)).as_dict()
+    assert values["propagation"] == "flow" and "confidence" not in values["frames"][1] and values["lost"] == []
+
+
+def test_an_unknown_propagation_is_refused(spec: ClipSpec) -> None:
+    with pytest.raises(InputError, match=r"no propagation called 'magic'.*network or flow"):
+        plan_clip(replace(spec, propagation="magic"))
+    with pytest.raises(InputError, match="no propagation called 'magic'"):
+        iterate_clip(pipeline(), spec.source, {"mask": spec.mask or Path()}, propagation="magic")
+
+
+def test_frames_without_files_are_those_that_the_command_writes(spec: ClipSpec, tmp_path: Path) -> None:
+    model = replace(spec.model, working_size=40)
+    plan = plan_clip(replace(spec, output=tmp_path / "a_%04d.png", bits=16, interval=60, model=model))
+    matte_clip(plan, ClipResources.load(plan))
+    written = [read_alpha(path) for path in sorted(tmp_path.glob("a_*.png"))]
+    hint = {"mask": tmp_path / "key0.png"}
+    made = list(iterate_clip(pipeline(), spec.source, hint, training=TINY, foreground=False))
+    for frame, alpha in zip(made, written, strict=True):
+        assert np.abs(frame.alpha - alpha).max() < 2e-3

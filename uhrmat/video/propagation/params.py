@@ -1,0 +1,121 @@
+"""Parameters of the training on a clip's key frames and of the propagation with it. Loads no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+METHODS = ("network", "flow")
+"""How masks are propagated: by the network of `propagation.network`, or by optical flow alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PropagationTrainingParams:
+    """Parameters of the training of a clip's network. May be changed; they are part of a clip's settings.
+
+    Where no source is named the values are those of the trial that this was built from, with 150 steps of 4 pictures.
+
+    Attributes:
+        steps: optimizer steps for the first key frame.
+        further_steps: and for each key frame after it.
+        max_key_frames: as many key frames at most, evenly spaced among those given, are trained on.
+        batch: pictures a step.
+        side: short side of the pictures in training and in propagation, pixels; a multiple of 32.
+        rate: peak learning rate of AdamW on a one-cycle schedule.
+        weight_decay: of AdamW.
+        clip_norm: largest norm of the gradient.
+        seed: of the random numbers.
+    """
+
+    steps: int = 150
+    further_steps: int = 50
+    max_key_frames: int = 12
+    batch: int = 4
+    side: int = 256
+    rate: float = 1.5e-3
+    weight_decay: float = 1e-4
+    clip_norm: float = 1.0
+    seed: int = 0
+
+    def total_steps(self, key_frames: int) -> int:
+        """Optimizer steps for so many key frames, 1 or more."""
+        return self.steps + self.further_steps * (key_frames - 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairParams:
+    """How training pairs are made from a key frame, after LucidTracker (Khoreva et al., 2017,
+    https://arxiv.org/abs/1703.09554). Lengths of the subject are shares of its bounding box's longer side.
+
+    Attributes:
+        scale: standard deviation of the logarithm of the pasted subject's scale.
+        rotation: of its rotation, radians.
+        near, far: of its displacement; each is used for half of the pairs.
+        deform: largest elastic deformation.
+        mirror: share of mirrored subjects.
+        camera_scale, camera_rotation, camera_shift: standard deviation of the background's motion: logarithm, degrees,
+            share of the width.
+        background_mirror: share of mirrored backgrounds.
+        gain, offset: standard deviation of the logarithm of the exposure, and of an offset of each channel.
+        blur, max_blur: share of blurred pictures, and the largest standard deviation in pixels.
+        distractor: share of pictures that show the subject's copy elsewhere, which the target leaves out.
+        mask_shift, mask_deform: standard deviation of the input mask's displacement, and its largest deformation.
+        empty, halved, cluttered: shares of input masks that are empty, lack one half, or have spots elsewhere.
+        fill: width of the rim around the subject that is inpainted, as a share of the short side.
+        max_cover: share of the picture that the subject covers above which the background is its mean colour.
+    """
+
+    scale: float = 0.15
+    rotation: float = 0.25
+    near: float = 0.1
+    far: float = 0.35
+    deform: float = 0.12
+    mirror: float = 0.3
+    camera_scale: float = 0.05
+    camera_rotation: float = 3.0
+    camera_shift: float = 0.05
+    background_mirror: float = 0.2
+    gain: float = 0.1
+    offset: float = 0.04
+    blur: float = 0.3
+    max_blur: float = 1.5
+    distractor: float = 0.15
+    mask_shift: float = 0.06
+    mask_deform: float = 0.06
+    empty: float = 0.15
+    halved: float = 0.15
+    cluttered: float = 0.15
+    fill: float = 0.027
+    max_cover: float = 0.9
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackingParams:
+    """Parameters of the propagation with a trained network.
+
+    Attributes:
+        reach: components of the new mask that lie farther than this from the warped last mask are dropped, as a share
+            of the square root of that mask's area.
+        margin: width of the unknown band on either side of the propagated mask's edge, as a share of the short side.
+        known: a mask this close to 0 or 1 counts as known, away from edges. In [0, 0.5).
+        weight: weight of the propagated mask against the prior where the colours are no evidence, in [0, 1].
+        lost: share of the area in the last key frame below which the subject counts as lost.
+        doubtful: confidence below which a frame is doubtful, in [0, 1].
+        fold: disagreement between forward and backward flow, in pixels, of a pixel whose flow counts as unreliable.
+        fold_share: and as a share of the motion's length, added to `fold`.
+        decay: factor of a direction's weight for each frame's distance from its key frame.
+    """
+
+    reach: float = 0.5
+    margin: float = 1 / 100
+    known: float = 0.05
+    weight: float = 0.75
+    lost: float = 0.03
+    doubtful: float = 0.5
+    fold: float = 1.0
+    fold_share: float = 0.1
+    decay: float = 0.97
+
+
+TRAINING = PropagationTrainingParams()
+PAIRS = PairParams()
+TRACKING = TrackingParams()

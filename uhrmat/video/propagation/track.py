@@ -1,0 +1,87 @@
+"""One step of the propagation: the mask of a frame from that of its neighbour, and how certain it is."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from uhrmat.sparsity.temporal import is_cut, thumbnail
+from uhrmat.video.flow import optical_flow, warp
+from uhrmat.video.propagation.network import MaskNet, propagate_by_network
+from uhrmat.video.propagation.params import TRACKING, TrackingParams
+from uhrmat.video.propagation.states import TrackedMask
+
+
+def next_mask(
+    net: MaskNet, before: np.ndarray, tracked: TrackedMask, now: np.ndarray, params: TrackingParams = TRACKING
+) -> TrackedMask:
+    """The mask of the frame next to one whose mask is known, after or before it.
+
+    At a cut the flow means nothing: then the network sees an empty last mask, and the confidence is 0.
+
+    Args:
+        net: trained on the clip.
+        before: (h, w, 3) float32 RGB in [0, 1] of the neighbour at the network's size.
+        tracked: its mask.
+        now: the frame, likewise.
+        params: see there.
+    """
+    if is_cut(thumbnail(now), thumbnail(before), 0.0):
+        warped = np.zeros(now.shape[:2], np.float32)
+        reliable = np.zeros(now.shape[:2], bool)
+    else:
+        forth, back = optical_flow(before, now), optical_flow(now, before)
+        warped = warp(tracked.alpha, back)
+        disagreement = np.linalg.norm(back + warp(forth, back), axis=2)
+        reliable = disagreement <= params.fold + params.fold_share * np.linalg.norm(back, axis=2)
+    mask = near_prediction(propagate_by_network(net, now, warped), warped, params)
+    return TrackedMask(
+        mask=np.rint(mask * 255).astype(np.uint8), confidence=mask_confidence(mask, warped, reliable),
+        distance=tracked.distance + 1, key_area=tracked.key_area,
+    )  # fmt: skip
+
+
+def near_prediction(mask: np.ndarray, warped: np.ndarray, params: TrackingParams = TRACKING) -> np.ndarray:
+    """`mask` without the components that lie far from the predicted place of the subject.
+
+    Where the prediction is empty nothing is dropped, so that a subject that was covered can return anywhere.
+
+    Args:
+        mask: (h, w) float32 in [0, 1], of the network.
+        warped: (h, w) float32 in [0, 1], the warped last mask.
+        params: see there.
+
+    Returns:
+        (h, w) float32 in [0, 1].
+    """
+    place = warped > 0.5
+    if not place.any():
+        return mask
+    distance = cv2.distanceTransform((~place).astype(np.uint8), cv2.DIST_L2, 5)
+    count, labels = cv2.connectedComponents((mask > 0.1).astype(np.uint8), connectivity=8)
+    nearest = np.full(count, np.inf, np.float32)
+    np.minimum.at(nearest, labels.ravel(), distance.ravel())
+    keep = nearest <= params.reach * np.sqrt(np.count_nonzero(place))
+    keep[0] = True
+    return np.where(keep[labels], mask, 0).astype(np.float32)
+
+
+def mask_confidence(mask: np.ndarray, warped: np.ndarray, reliable: np.ndarray) -> float:
+    """How certain a propagated mask is, in [0, 1].
+
+    The product of two numbers: the certainty of the network, mean |2 m - 1| over the pixels that either mask touches,
+    and the overlap (soft IoU) of the mask with the warped last one where forward and backward flow agree.
+
+    Args:
+        mask: (h, w) in [0, 1].
+        warped: (h, w) in [0, 1], the last mask, warped.
+        reliable: (h, w) bool, pixels whose forward and backward flow agree.
+    """
+    touched = np.maximum(mask, warped) > 0.1
+    if not touched.any():
+        return 0.0
+    certainty = float(np.abs(2 * mask[touched] - 1).mean())
+    here = touched & reliable
+    union = float(np.maximum(mask, warped)[here].sum())
+    overlap = float(np.minimum(mask, warped)[here].sum()) / union if union > 0 else 0.0
+    return certainty * overlap
