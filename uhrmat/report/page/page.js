@@ -165,8 +165,8 @@ function nudge(x, y) {
   stage.fitted = false;
   moveTo(stage.x + x * far, stage.y + y * far);
 }
-/* Shares as per cents, all else with three figures. */
-function told(title, value) {
+/* Shares in per cent, other figures with three digits. */
+function formatFigure(title, value) {
   return title.includes("share") ? `${(100 * value).toFixed(1)} %` : value.toPrecision(3);
 }
 
@@ -192,7 +192,7 @@ function plot(title, values, numbers, cuts) {
   svg.addEventListener("pointermove", (event) => { if (event.buttons) to(event); });
   const head = element("p", `${title}: `), now = element("output");
   now.dataset.series = title;
-  head.append(now, `, most: ${told(title, most)}`);
+  head.append(now, `, most: ${formatFigure(title, most)}`);
   return [head, svg];
 }
 
@@ -219,7 +219,7 @@ function reflectClip() {
   const at = Number(byId("scrub").value), number = DATA.clip.numbers[at], shown = current().frame;
   byId("frame").textContent = number === shown ? `${number}` : `${number} (shown: ${shown})`;
   for (const made of document.querySelectorAll("#plots output")) {
-    made.textContent = told(made.dataset.series, DATA.clip.series[made.dataset.series][at]);
+    made.textContent = formatFigure(made.dataset.series, DATA.clip.series[made.dataset.series][at]);
   }
   for (const line of document.querySelectorAll("#plots .now")) {
     line.setAttribute("x1", at + 0.45);

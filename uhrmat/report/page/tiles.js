@@ -33,14 +33,14 @@ function wholePiece(exhibit) {
 }
 
 function tilePieces(exhibit, x0, y0, x1, y1) {
-  const size = exhibit.tile, found = [];
+  const size = exhibit.tile, pieces = [];
   for (let j = Math.max(0, Math.floor(y0 / size)); j * size < Math.min(y1, exhibit.height); j++) {
     for (let i = Math.max(0, Math.floor(x0 / size)); i * size < Math.min(x1, exhibit.width); i++) {
       const w = Math.min(size, exhibit.width - i * size), h = Math.min(size, exhibit.height - j * size);
-      found.push({ key: `${i},${j}`, x: i * size, y: j * size, w, h, pixels: [w, h] });
+      pieces.push({ key: `${i},${j}`, x: i * size, y: j * size, w, h, pixels: [w, h] });
     }
   }
-  return found;
+  return pieces;
 }
 
 function entry(layer, piece) {
@@ -52,10 +52,10 @@ function entry(layer, piece) {
 function rendered(number, side, view, piece, then) {
   const exhibit = DATA.exhibits[number], name = `${number} ${SHARED.includes(view) ? 0 : side} ${view} ${piece.key}`;
   if (kept.has(name)) {
-    const found = kept.get(name);
+    const canvas = kept.get(name);
     kept.delete(name);
-    kept.set(name, found);
-    return found;
+    kept.set(name, canvas);
+    return canvas;
   }
   if (entry(exhibit.sides[side].data, piece) === undefined) return null;
   kept.set(name, undefined);
