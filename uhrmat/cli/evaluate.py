@@ -10,7 +10,7 @@ import typer
 from uhrmat.cli import options as opt
 from uhrmat.cli.console import Console, session
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # it loads NumPy and OpenCV, which `uhrmat --help` does without
     from uhrmat.metrics.evaluation import Evaluation
 
 _WIDTH = 11
