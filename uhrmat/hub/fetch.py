@@ -188,7 +188,7 @@ def _bar(path: str, progress: Progress | None, most: int) -> Any:
 
     class Bar(tqdm):
         def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, **{**kwargs, "file": StringIO(), "disable": False})
+            super().__init__(*args, **{**kwargs, "file": StringIO(), "disable": False})  # type: ignore[no-untyped-call]
             self.update(0)
 
         def display(self, *args: Any, **kwargs: Any) -> bool:

@@ -52,7 +52,7 @@ class FrameStats:
     Attributes:
         number: of the frame.
         pixels: of the picture.
-        band: pixels of the spatial mask M_s (SparseMat Eq. 1).
+        band: pixels of the spatial mask M_s (SparseMat §3.2).
         active: pixels of the spatio-temporal mask M (SparseMat §3.2).
         computed: pixels of M with its halo.
         noise: standard deviation, in [0, 1].

@@ -49,7 +49,8 @@ class Stage:
     def centre(self, spread: float = 0.12) -> Points:
         """A point (x, y) around the middle, which is the picture's unless the scene has several subjects."""
         at: Points = self.middle + self.rng.uniform(-spread, spread, 2) * self.size
-        return at * np.array([self.width, self.height])
+        scaled: Points = at * np.array([self.width, self.height])
+        return scaled
 
     def chance(self, probability: float) -> bool:
         return bool(self.rng.random() < probability)

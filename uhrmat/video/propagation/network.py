@@ -93,7 +93,7 @@ def train_network(
                 following = pool.submit(batches.make)
             loss = propagation_loss(net(inputs).logits, targets)
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(net.parameters(), params.clip_norm)
             optimizer.step()
             schedule.step()

@@ -128,4 +128,4 @@ def inpaint_background(key: KeyFrame, params: PairParams = PAIRS) -> np.ndarray:
         colour = key.picture[visible].mean(0) if visible.any() else np.full(3, 0.5, np.float32)
         return np.where(subject[..., None] > 0, colour, key.picture).astype(np.float32)
     filled = cv2.inpaint(np.rint(key.picture * 255).astype(np.uint8), subject, 5, cv2.INPAINT_TELEA)
-    return filled.astype(np.float32) / np.float32(255)
+    return np.asarray(filled.astype(np.float32) / np.float32(255))
