@@ -80,7 +80,8 @@ def test_part_of_a_clip_and_progress(tmp_path: Path, pipeline: MattingPipeline) 
     [
         ({"mask": "nowhere.png"}, "nowhere.png"),
         ({"mask": {}}, "empty mapping"),
-        ({"mask": {2: np.ones((66, 98), bool)}}, "first frame"),
+        ({"mask": {2: np.ones((66, 98), bool)}, "propagation": "flow"}, "first frame"),
+        ({"mask": {9: np.ones((66, 98), bool)}}, "no mask for a frame from 0 to 3"),
         ({"trimap": CLIP[0].trimap, "mask": CLIP[0].alpha > 0.5}, "trimap and a mask"),
         ({"start": 9}, "9"),
         ({"mask": CLIP[0].alpha > 0.5, "key": "green"}, r"two kinds|Give one"),

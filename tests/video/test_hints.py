@@ -94,3 +94,12 @@ def test_a_hint_that_is_no_picture_is_refused_at_once(tmp_path: Path, content: b
         find_hints(info(), 0, 4, mask=tmp_path / "m.png")
     with pytest.raises(InputError, match="does not exist"):
         find_hints(info(), 0, 4, plate=tmp_path / "nowhere.png")
+
+
+def test_the_first_frame_needs_no_hint_of_its_own(tmp_path: Path) -> None:
+    folder = masks(tmp_path / "m", ["m2", "m3"])
+    hints = find_hints(info(), 0, 4, mask=folder, first_needed=False)
+    assert sorted(hints.keys) == [2, 3] and hints.propagated
+    assert hints.notes == ("the first mask, m2.png, is for frame 2: propagated backward to frame 0",)
+    with pytest.raises(InputError, match="the first is for frame 2"):
+        find_hints(info(), 0, 2, mask=folder, first_needed=False)

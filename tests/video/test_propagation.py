@@ -277,6 +277,18 @@ def test_a_clips_report_says_how_certain_each_frame_is(spec: ClipSpec) -> None:
     assert values["propagation"] == "flow" and "confidence" not in values["frames"][1] and values["lost"] == []
 
 
+def test_a_clip_is_matted_from_a_mask_of_any_frame(spec: ClipSpec, tmp_path: Path) -> None:
+    folder = tmp_path / "masks"
+    folder.mkdir()
+    (tmp_path / "key4.png").rename(folder / "m4.png")
+    plan = plan_clip(replace(spec, mask=folder))
+    done = matte_clip(plan, ClipResources.load(plan))
+    assert [frame["number"] for frame in done.frames if frame["confidence"] == 1] == [4]
+    assert "the first mask, m4.png, is for frame 4: propagated backward to frame 0" in done.notes
+    with pytest.raises(InputError, match="no mask for the first frame"):
+        plan_clip(replace(spec, mask=folder, propagation="flow"))
+
+
 def test_an_unknown_propagation_is_refused(spec: ClipSpec) -> None:
     with pytest.raises(InputError, match=r"no propagation called 'magic'.*network or flow"):
         plan_clip(replace(spec, propagation="magic"))

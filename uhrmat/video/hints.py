@@ -52,12 +52,13 @@ class ClipHints:
 
 def find_hints(
     info: ClipInfo, start: int, stop: int, *, trimap: Path | None = None, mask: Path | None = None,
-    plate: Path | None = None, key: str | None = None,
+    plate: Path | None = None, key: str | None = None, first_needed: bool = True,
 ) -> ClipHints:  # fmt: skip
     """The hints for frames `start` to `stop`. A file is for the first of them, a folder's files for those they number.
 
     Numbers are those of a sequence's files, and count from 0 in a video file (see `_offset` for the exceptions).
-    Raises InputError where the first frame has none, two kinds were given, or a hint is no picture.
+    first_needed: the first frame must have one; otherwise any frame may, and a note says which frames lie before it.
+    Raises InputError where no frame, or the first, has none, two kinds were given, or a hint is no picture.
     """
     if trimap is not None and mask is not None:
         raise InputError("Both --trimap and --mask were given.", "Keep the trimap, which says more, or the mask.")
@@ -69,7 +70,7 @@ def find_hints(
     kind = "trimap" if trimap is not None else "mask"
     if kind == "mask" and (plate is not None or key is not None):
         raise InputError("A mask and a plate or key were given.", "Give one of them.")
-    keys, notes = _numbered(named, info, start, stop, kind) if named.is_dir() else ({start: named}, ())
+    keys, notes = _numbered(named, info, start, stop, kind, first_needed) if named.is_dir() else ({start: named}, ())
     if not named.is_dir():
         _check_picture(named, kind)
     complete = len(keys) == stop - start
@@ -96,7 +97,7 @@ def _check_picture(path: Path, kind: str) -> None:
 
 
 def _numbered(
-    folder: Path, info: ClipInfo, start: int, stop: int, kind: str
+    folder: Path, info: ClipInfo, start: int, stop: int, kind: str, first_needed: bool = True
 ) -> tuple[dict[int, Path], tuple[str, ...]]:
     """The picture of each key frame, by index, from a folder of numbered pictures; and notes about their numbers."""
     paths = (p for p in sorted(folder.iterdir()) if p.suffix.lower() in HINT_SUFFIXES and not p.name.startswith("."))
@@ -111,9 +112,14 @@ def _numbered(
             raise InputError(f"{keys[at].name} and {path.name} are for one frame.", f"Keep one {kind} for each.")
         if start <= at < stop:
             keys[at] = path
-    if start not in keys:
+    if not keys or (first_needed and start not in keys):
         raise _no_first(folder, kind, [file.number for file in files], frames, start)
     notes = []
+    if start not in keys:
+        first = min(keys)
+        notes.append(
+            f"the first {kind}, {keys[first].name}, is for frame {first}: propagated backward to frame {start}"
+        )
     if offset:
         notes.append(f"the {kind}s are numbered from {offset + frames[0]}, the frames from {frames[0]}: taken in order")
     unmatched = [path.name for at, path in places if at < 0]

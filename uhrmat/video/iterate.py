@@ -131,7 +131,7 @@ class _ClipRun:
             own = not isinstance(name, str)
             prior = name.name if not isinstance(name, str) else choose_prior(name, self.hints.given).name
             if self.hints.keys:
-                key_hints(self.hints, self.start, (self.info.height, self.info.width))
+                key_hints(self.hints, min(self.hints.keys), (self.info.height, self.info.width))
             if self.hints.propagated and name not in ("auto", *AFFINITY_PRIORS):
                 raise InputError(
                     f"The prior {prior} cannot propagate a hint from frame to frame.",
@@ -190,7 +190,15 @@ class _ClipRun:
         self, hints: Mapping[str, Any], plate: Path | None, key: str | None, folder: Path
     ) -> ClipHints:  # fmt: skip
         paths = {name: hint for name, hint in hints.items() if isinstance(hint, Path)}
-        found = find_hints(self.info, self.start, self.stop, plate=plate, key=key, **paths)
+        found = find_hints(
+            self.info,
+            self.start,
+            self.stop,
+            plate=plate,
+            key=key,
+            first_needed=self.spec.propagation == "flow",
+            **paths,
+        )
         given = {name: hint for name, hint in hints.items() if not isinstance(hint, Path)}
         if not given:
             return found
@@ -200,9 +208,11 @@ class _ClipRun:
             raise InputError("Hints of two kinds were given.", "Give a mask or trimap, or a plate or key.")
         kind, by_index = next(iter(given.items()))
         keys = {index: self._as_file(hint, kind, index, folder) for index, hint in by_index.items()}
-        if self.start not in keys:
-            raise InputError(f"There is no {kind} for the first frame, {self.start}.", "Give one for it.")
         inside = {index: path for index, path in keys.items() if self.start <= index < self.stop}
+        if not inside:
+            raise InputError(f"There is no {kind} for a frame from {self.start} to {self.stop - 1}.", "Give one.")
+        if self.start not in inside and self.spec.propagation == "flow":
+            raise InputError(f"There is no {kind} for the first frame, {self.start}.", "Give one for it.")
         return ClipHints(kind=kind, keys=inside, propagated=len(inside) < self.stop - self.start)
 
     def _as_file(self, hint: Path | np.ndarray, kind: str, index: int, folder: Path) -> Path:

@@ -103,10 +103,13 @@ def plan_clip(spec: ClipSpec, *, overwrite: bool = False, resume: bool = False) 
     with open_clip(spec.source, rate=spec.rate) as reader:
         info = reader.info
         start, stop = frame_range(spec, _length(reader))
-    hints = find_hints(info, start, stop, trimap=spec.trimap, mask=spec.mask, plate=spec.plate, key=spec.key)
+    hints = find_hints(
+        info, start, stop, trimap=spec.trimap, mask=spec.mask, plate=spec.plate, key=spec.key,
+        first_needed=spec.propagation == "flow",
+    )  # fmt: skip
     choose_prior(spec.model.prior, hints.given)
     if hints.keys:
-        key_hints(hints, start, (info.height, info.width))  # what cannot be used is refused before any work
+        key_hints(hints, min(hints.keys), (info.height, info.width))  # what cannot be used is refused before any work
     if hints.propagated and spec.model.prior not in ("auto", *AFFINITY_PRIORS):
         raise InputError(
             f"The prior {spec.model.prior} cannot propagate a hint from frame to frame.",
