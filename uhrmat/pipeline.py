@@ -19,6 +19,7 @@ from uhrmat.core.options import ModelOptions
 from uhrmat.foreground.despill import despill
 from uhrmat.foreground.solve import estimate_foreground
 from uhrmat.hints.files import ArrayOrPath
+from uhrmat.hints.radius import Radius
 from uhrmat.hints.read import Hints, PlateLike, read_hints
 from uhrmat.media import Picture, read_picture
 from uhrmat.prior.base import LowResHints, PriorMethod, PriorResult, RecurrentPrior, require_finite
@@ -170,8 +171,9 @@ class StillPipeline:
     def matte(
         self, image: ImageLike, *, trimap: ArrayOrPath | None = None, mask: ArrayOrPath | None = None,
         plate: PlateLike | None = None, key: str | None = None, alpha: ArrayOrPath | None = None,
-        hints: Hints | None = None, foreground: bool = True, prefetched: PrefetchedPrior | None = None,
-        on_stage: OnStage | None = None, keep_empty: bool = False,
+        radius: Radius = None, hints: Hints | None = None, foreground: bool = True,
+        prefetched: PrefetchedPrior | None = None, on_stage: OnStage | None = None,
+        keep_empty: bool = False,
     ) -> StillResult:  # fmt: skip
         """Compute the alpha of one picture, and with `foreground` its straight foreground colour.
 
@@ -179,7 +181,9 @@ class StillPipeline:
             image: a Picture, an array (see `Picture.from_array`) or a path.
             trimap, mask, plate, key, alpha: hints as `hints.read_hints` takes them: arrays or paths. The known pixels
                 of a trimap come out exactly 0 or 1.
-            hints: hints that are read already, instead of the five above.
+            radius: half the width in pixels of the unknown band that a mask gets; None: by the picture's size;
+                "auto": less where the mask's edge fits the picture.
+            hints: hints that are read already, instead of the six above.
             foreground: whether the colours are estimated.
             prefetched: the prior's input for this picture and these hints, from `prior.prefetch`.
             on_stage: called when a stage begins.
@@ -195,8 +199,9 @@ class StillPipeline:
             picture = _as_picture(image)
             if hints is None:
                 hints = read_hints(
-                    (picture.height, picture.width), trimap=trimap, mask=mask, plate=plate, key=key, alpha=alpha
-                )
+                    (picture.height, picture.width), trimap=trimap, mask=mask, plate=plate, key=key, alpha=alpha,
+                    radius=radius, picture=picture,
+                )  # fmt: skip
         with timer("prior"):
             stage = self.run_prior(picture, hints, fresh=True, prefetched=prefetched)
             if not keep_empty:

@@ -74,4 +74,5 @@ def test_a_clip_before_a_screen(tmp_path: Path) -> None:
     assert made == alone(source, tmp_path / "alone", key="auto", model=KEYED) and len(made) == 14
     notes = [event["notes"] for event in events if event["event"] == "done"]
     full = "the alpha is full: nothing in the picture was found to be background (1 of 7 frames: 4)"
-    assert notes == [["1 frames show no screen and were keyed with the clip's colour: 4", full]]
+    why = "prior key, because a key was given"
+    assert notes == [[why, "1 frames show no screen and were keyed with the clip's colour: 4", full]]

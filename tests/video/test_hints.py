@@ -12,8 +12,9 @@ from PIL import Image
 
 from tests.video.helpers import frames, write_stream
 from uhrmat import InputError
-from uhrmat.media.video import ClipInfo
-from uhrmat.video.hints import ClipHints, find_hints
+from uhrmat.hints.trimap import default_radius
+from uhrmat.media.video import ClipInfo, open_clip
+from uhrmat.video.hints import ClipHints, HintReader, find_hints, key_hints, with_radius
 
 
 def info(*numbers: int, count: int = 4) -> ClipInfo:
@@ -79,12 +80,33 @@ def test_hints_that_lack_the_first_frame(tmp_path: Path, clip: ClipInfo, names: 
         found(clip, masks(tmp_path / "m", names))
 
 
-@pytest.mark.parametrize("kind", ["mask", "trimap", "plate"])
 @pytest.mark.parametrize("suffix", [".mkv", ".mov", ".png"])
-def test_a_clip_as_a_hint_is_refused_at_once(tmp_path: Path, kind: str, suffix: str) -> None:
+def test_a_clip_as_a_plate_is_refused_at_once(tmp_path: Path, suffix: str) -> None:
     path = write_stream(tmp_path / "m.mkv", frames(1)).rename(tmp_path / f"m{suffix}")
-    with pytest.raises(InputError, match=f"The {kind} .* is a clip, and hints are read from pictures only"):
-        find_hints(info(), 0, 4, **{kind: path})  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"The plate .* is a clip, and must be a picture"):
+        find_hints(info(), 0, 4, plate=path)
+
+
+@pytest.mark.parametrize("kind", ["mask", "trimap", "alpha"])
+def test_a_pattern_is_read_like_a_folder(tmp_path: Path, kind: str) -> None:
+    folder = masks(tmp_path / "m", ["m_0000", "m_0001", "m_0002", "m_0003", "other_0001"])
+    for pattern in ("m_%04d.png", "m_####.png", "m_*.png"):
+        hints = find_hints(info(), 0, 4, **{kind: folder / pattern})  # type: ignore[arg-type]
+        assert hints.kind == kind and [path.stem for path in hints.keys.values()] == [f"m_000{n}" for n in range(4)]
+        assert not hints.propagated and hints.given == {kind}
+
+
+def test_an_alpha_of_one_frame_is_propagated_like_a_mask(tmp_path: Path) -> None:
+    folder = masks(tmp_path / "m", ["m0"])
+    hints = find_hints(info(), 0, 4, alpha=folder / "m0.png")
+    assert hints.keys == {0: folder / "m0.png"} and hints.propagated and hints.given == {"mask"}
+
+
+@pytest.mark.parametrize("second", ["mask", "trimap", "plate", "key"])
+def test_an_alpha_goes_with_no_other_hint(tmp_path: Path, second: str) -> None:
+    path = masks(tmp_path / "m", ["m0"]) / "m0.png"
+    with pytest.raises(InputError, match="were given"):
+        find_hints(info(), 0, 4, alpha=path, **{second: "green" if second == "key" else path})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("content", "words"), [(b"", "empty"), (b"\x89PNG\r\n\x1a\n", "damaged"), (b"?", "something")])
@@ -103,3 +125,29 @@ def test_the_first_frame_needs_no_hint_of_its_own(tmp_path: Path) -> None:
     assert hints.notes == ("the first mask, m2.png, is for frame 2: propagated backward to frame 0",)
     with pytest.raises(InputError, match="the first is for frame 2"):
         find_hints(info(), 0, 2, mask=folder, first_needed=False)
+
+
+@pytest.mark.parametrize(("radius", "pixels", "why"), [(5, 5, ""), (None, None, ""), ("auto", 2, ", because its edge")])
+def test_the_radius_of_masks_is_chosen_once_for_a_clip(
+    tmp_path: Path, radius: Any, pixels: int | None, why: str
+) -> None:
+    clip = frames(2)
+    source, folder = write_stream(tmp_path / "clip.mkv", clip), tmp_path / "m"
+    folder.mkdir()
+    for frame in clip:
+        Image.fromarray(((frame.alpha > 0.5) * 255).astype("uint8")).save(folder / f"m{frame.number}.png")
+    with open_clip(source) as reader:
+        hints = find_hints(reader.info, 0, 2, mask=folder, radius=radius)
+        chosen = with_radius(hints, reader)
+    assert chosen.radius == pixels
+    assert len(chosen.notes) == bool(why) and all(f"radius of {pixels} pixels{why}" in note for note in chosen.notes)
+    size = clip[0].alpha.shape
+    pixels = pixels or default_radius(*size)
+    assert f"radius of {pixels} pixels" in HintReader(chosen, size, tmp_path)(1).choices[0]
+    assert f"radius of {pixels} pixels" in key_hints(chosen, 0, size).choices[0]
+
+
+def test_a_radius_goes_with_masks_only(tmp_path: Path) -> None:
+    path = masks(tmp_path / "m", ["m0"]) / "m0.png"
+    with pytest.raises(InputError, match="The radius 3 was given without a mask"):
+        find_hints(info(), 0, 4, trimap=path, radius=3)

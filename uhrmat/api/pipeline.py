@@ -26,6 +26,7 @@ from uhrmat.api.priors import PriorLike, resolve_prior
 from uhrmat.api.result import MattingResult
 from uhrmat.core.errors import InputError
 from uhrmat.core.units import parse_bytes
+from uhrmat.hints.radius import Radius
 from uhrmat.pipeline import StillPipeline
 from uhrmat.video.iterate import ClipSource, MattedFrame, iterate_clip
 
@@ -101,19 +102,22 @@ class MattingPipeline:
     @overload
     def __call__(
         self, image: Batch, *, trimap: Any = None, mask: Any = None, alpha: Any = None, plate: Any = None,
-        key: str | None = None, foreground: bool = True, progress: OnProgress | None = None, keep_empty: bool = False,
+        key: str | None = None, radius: Radius = None, foreground: bool = True, progress: OnProgress | None = None,
+        keep_empty: bool = False,
     ) -> list[MattingResult]: ...  # fmt: skip
 
     @overload
     def __call__(
         self, image: PictureLike, *, trimap: HintLike | None = None, mask: HintLike | None = None,
         alpha: HintLike | None = None, plate: PictureLike | None = None, key: str | None = None,
-        foreground: bool = True, progress: OnProgress | None = None, keep_empty: bool = False,
+        radius: Radius = None, foreground: bool = True, progress: OnProgress | None = None,
+        keep_empty: bool = False,
     ) -> MattingResult: ...  # fmt: skip
 
     def __call__(
         self, image: Any, *, trimap: Any = None, mask: Any = None, alpha: Any = None, plate: Any = None,
-        key: str | None = None, foreground: bool = True, progress: OnProgress | None = None, keep_empty: bool = False,
+        key: str | None = None, radius: Radius = None, foreground: bool = True, progress: OnProgress | None = None,
+        keep_empty: bool = False,
     ) -> MattingResult | list[MattingResult]:  # fmt: skip
         """Matte one picture, or each picture of a batch.
 
@@ -127,6 +131,8 @@ class MattingPipeline:
             alpha: an alpha of low resolution that is to be refined.
             plate: the scene without its subject.
             key: the screen's colour: "green", "blue", "#rrggbb" or "auto".
+            radius: half the width in pixels of the unknown band that a mask gets; None: 2 % of the short side; "auto":
+                1.1 % where the mask's edge fits the picture.
             foreground: whether foreground colours are estimated.
             progress: called with a `Progress` at the beginning of every stage and at the end.
             keep_empty: whether a picture without hints in which no subject is found is matted all the same.
@@ -141,31 +147,34 @@ class MattingPipeline:
         """
         with python_errors():
             if not is_batch(image):
-                return self._one(image, trimap, mask, alpha, plate, key, foreground, progress, 0, keep_empty)
+                return self._one(image, trimap, mask, alpha, plate, key, radius, foreground, progress, 0, keep_empty)
             pictures = as_list(image)
             hints = [split_hint(hint, len(pictures), name) for name, hint in
                      (("trimap", trimap), ("mask", mask), ("alpha", alpha))]  # fmt: skip
             hints.append(split_hint(plate, len(pictures), "plate", shared=True))
             rows = enumerate(zip(pictures, *hints, strict=True))
             return [
-                self._one(picture, known, coarse, low, scene, key, foreground, progress, number, keep_empty)
+                self._one(picture, known, coarse, low, scene, key, radius, foreground, progress, number, keep_empty)
                 for number, (picture, known, coarse, low, scene) in rows
             ]
 
     def video(
         self, clip: str | os.PathLike[str], *, trimap: ClipSource | None = None, mask: ClipSource | None = None,
-        plate: str | os.PathLike[str] | None = None, key: str | None = None, start: int = 0, stop: int | None = None,
-        rate: float | str | None = None, temporal: bool = True, foreground: bool = True,
-        propagation: str = "network", progress: OnProgress | None = None, keep_empty: bool = False,
+        alpha: ClipSource | None = None, plate: str | os.PathLike[str] | None = None, key: str | None = None,
+        radius: Radius = None, start: int = 0, stop: int | None = None, rate: float | str | None = None,
+        temporal: bool = True, foreground: bool = True, propagation: str = "network",
+        progress: OnProgress | None = None, keep_empty: bool = False,
     ) -> Iterator[MattedFrame]:  # fmt: skip
         """Matte a clip frame by frame, as `uhrmat video` does, without writing files.
 
         Args:
             clip: a video file, a folder of numbered pictures, or a pattern like "shot_%04d.exr".
-            trimap, mask: for the first frame, from which it is propagated, or for several: a file, a folder of numbered
-                files, an array, or a mapping from frame index to file or array.
+            trimap, mask, alpha: one of them, for the first frame, from which it is propagated, or for several: a
+                picture, a folder or pattern of numbered ones, a video file, an array, or a mapping from frame index to
+                file or array. An alpha of any resolution for every frame is refined without propagation.
             plate: file of the scene without its subject.
             key: the screen's colour, as for pictures; decided once for the clip.
+            radius: as for pictures; "auto" is chosen once, by the first frame.
             start, stop: indices of frames; `stop` is not included, None: to the end.
             rate: frames per second of a sequence of pictures.
             temporal: whether pixels that did not change are kept from earlier frames.
@@ -181,7 +190,7 @@ class MattingPipeline:
             InputError: for a clip or hints that cannot be used; before the first frame.
         """
         still = self._open()
-        hints = {"trimap": trimap, "mask": mask}
+        hints = {"trimap": trimap, "mask": mask, "alpha": alpha}
         if rate is not None and not isinstance(rate, str):
             rate = repr(rate)
 
@@ -192,7 +201,7 @@ class MattingPipeline:
         with python_errors():
             frames = iterate_clip(
                 still, Path(clip), {name: _clip_hint(hint, name) for name, hint in hints.items() if hint is not None},
-                plate=None if plate is None else Path(plate), key=key, start=start, stop=stop, rate=rate,
+                plate=None if plate is None else Path(plate), key=key, radius=radius, start=start, stop=stop, rate=rate,
                 temporal=temporal, foreground=foreground, report=report, propagation=propagation,
                 keep_empty=keep_empty,
             )  # fmt: skip
@@ -225,8 +234,8 @@ class MattingPipeline:
         return self._still
 
     def _one(
-        self, image: Any, trimap: Any, mask: Any, alpha: Any, plate: Any, key: str | None, foreground: bool,
-        progress: OnProgress | None, item: int, keep_empty: bool,
+        self, image: Any, trimap: Any, mask: Any, alpha: Any, plate: Any, key: str | None, radius: Radius,
+        foreground: bool, progress: OnProgress | None, item: int, keep_empty: bool,
     ) -> MattingResult:  # fmt: skip
         still = self._open()
         stages = STAGES if foreground else STAGES[:-1]
@@ -237,8 +246,8 @@ class MattingPipeline:
 
         result = still.matte(
             to_picture(image), trimap=to_hint(trimap, "trimap"), mask=to_hint(mask, "mask"),
-            alpha=to_hint(alpha, "alpha"), plate=to_plate(plate), key=key, foreground=foreground, on_stage=report,
-            keep_empty=keep_empty,
+            alpha=to_hint(alpha, "alpha"), plate=to_plate(plate), key=key, radius=radius, foreground=foreground,
+            on_stage=report, keep_empty=keep_empty,
         )  # fmt: skip
         if progress is not None:
             progress(Progress(stages[-1], len(stages), len(stages), item))
@@ -247,12 +256,14 @@ class MattingPipeline:
 
 def matte(
     image: Any, *, trimap: Any = None, mask: Any = None, alpha: Any = None, plate: Any = None, key: str | None = None,
-    foreground: bool = True, progress: OnProgress | None = None, keep_empty: bool = False, **options: Any,
+    radius: Radius = None, foreground: bool = True, progress: OnProgress | None = None, keep_empty: bool = False,
+    **options: Any,
 ) -> MattingResult | list[MattingResult]:  # fmt: skip
     """Matte a picture, or a batch, with a pipeline made for this call.
 
     Args:
-        image, trimap, mask, alpha, plate, key, foreground, progress, keep_empty: as for calling a `MattingPipeline`.
+        image, trimap, mask, alpha, plate, key, radius, foreground, progress, keep_empty: as for calling a
+            `MattingPipeline`.
         **options: of `MattingPipeline`: prior, refiner, device, precision, max_memory, …
 
     Returns:
@@ -260,7 +271,7 @@ def matte(
     """
     with MattingPipeline(**options) as pipeline:
         result: MattingResult | list[MattingResult] = pipeline(
-            image, trimap=trimap, mask=mask, alpha=alpha, plate=plate, key=key, foreground=foreground,
+            image, trimap=trimap, mask=mask, alpha=alpha, plate=plate, key=key, radius=radius, foreground=foreground,
             progress=progress, keep_empty=keep_empty,
         )  # fmt: skip
         return result

@@ -1,7 +1,8 @@
-"""Assigns trimaps, masks and plates to items by name.
+"""Assigns trimaps, masks, alphas and plates to items by name.
 
 A folder is searched at the file's own place in the tree, then at its top; the hint has the file's stem, or the stem and
-`_trimap` (`_mask`, `_plate`), and only that where it lies beside the file. A pattern names the place: beside
+`_trimap` (`_mask`, `_alpha`, `_plate`), and only that where it lies beside the file. A clip's hint may be a picture, a
+folder of numbered pictures or a clip; a plate is a picture. A pattern names the place: beside
 the file, unless it says where, as `{folder}/../trimaps/{stem}.png` or `trimaps/{tree}/{stem}.png` do.
 """
 
@@ -15,7 +16,7 @@ from functools import cache, partial
 from pathlib import Path, PurePosixPath
 from string import Formatter
 
-from uhrmat.batch.find import BatchItem
+from uhrmat.batch.find import CLIPS, BatchItem
 from uhrmat.core.errors import InputError
 from uhrmat.core.naming import find_existing, find_hints, is_picture, list_folder
 from uhrmat.media import same_file
@@ -27,7 +28,8 @@ class HintFolders:
     """Finds the hints of items.
 
     Args:
-        where: by name of the hint ("trimap", "mask", "plate") a folder or a pattern; for a plate also one file for all.
+        where: by name of the hint ("trimap", "mask", "alpha", "plate") a folder or a pattern; for a plate also one file
+            for all.
 
     Raises:
         InputError: a value of `where` is none of these.
@@ -92,7 +94,7 @@ class HintFolders:
             raise InputError(f"There is no {kind} {path}.", "Add it, or correct the pattern.")
         for folder in dict.fromkeys((Path(text) / item.folder, Path(text))):
             names, beside = self._listing(folder), same_file(folder, item.source.parent)
-            fitting = find_hints(item.stem, kind, folder, names, beside=beside, usable=partial(_usable, item))
+            fitting = find_hints(item.stem, kind, folder, names, beside=beside, usable=partial(_usable, item, kind))
             if len(fitting) > 1:
                 what = f"{folder} has {len(fitting)} {kind}s for it: {', '.join(p.name for p in fitting)}."
                 raise InputError(what, "Keep one of them.")
@@ -104,8 +106,11 @@ class HintFolders:
         )
 
 
-def _usable(item: BatchItem, path: Path) -> bool:
-    return item.kind == "clip" if path.is_dir() else is_picture(path)
+def _usable(item: BatchItem, kind: str, path: Path) -> bool:
+    """Whether a file or folder may be a hint of that kind for an item, by its type and extension."""
+    if is_picture(path) and not path.is_dir():
+        return True
+    return item.kind == "clip" and kind != "plate" and (path.is_dir() or path.suffix.lower() in CLIPS)
 
 
 def _is_pattern(text: str) -> bool:

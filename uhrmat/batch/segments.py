@@ -106,9 +106,9 @@ class ClipTasks:
         spec = ClipSpec(
             source=source, output=folder, outputs=settings.contents, codec=settings.codec, bits=settings.bits,
             background=settings.background, rate=_rate(task), trimap=hints.get("trimap"), mask=hints.get("mask"),
-            plate=hints.get("plate"), key=settings.key, temporal=settings.temporal, threshold=settings.threshold,
-            interval=settings.interval, propagation=settings.propagation, model=settings.model, apart=True,
-            keep_empty=settings.keep_empty,
+            alpha=hints.get("alpha"), radius=settings.radius, plate=hints.get("plate"), key=settings.key,
+            temporal=settings.temporal, threshold=settings.threshold, interval=settings.interval,
+            propagation=settings.propagation, model=settings.model, apart=True, keep_empty=settings.keep_empty,
         )  # fmt: skip
         return replace(plan_clip(spec, resume=True), replace=task.replace)
 

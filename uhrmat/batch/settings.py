@@ -13,6 +13,7 @@ from uhrmat._version import __version__
 from uhrmat.core.options import ModelOptions
 from uhrmat.hints.compatibility import check_hint_combination
 from uhrmat.hints.key_colour import parse_key
+from uhrmat.hints.radius import Radius, check_radius
 from uhrmat.image.outputs import OutputSpec
 from uhrmat.media import MAX_PIXELS
 from uhrmat.media.video import find_codec
@@ -35,6 +36,7 @@ class Settings:
         model: prior, refiner, device and memory.
         outputs, alpha_format, background, premultiply, colour_format, keep_metadata: of stills, see
             `image.outputs.OutputSpec`.
+        radius: of the unknown band that masks get, see `hints.trimap.choose_radius`.
         resize: scale trimaps of another size.
         max_pixels: pictures with more pixels are refused.
         given: names of the hints that every file has, see `hints.compatibility.HINT_NAMES`.
@@ -51,6 +53,7 @@ class Settings:
     alpha_format: str = "png"
     background: str | None = None
     premultiply: bool | None = None
+    radius: Radius = None
     resize: bool = False
     max_pixels: int = MAX_PIXELS
     given: tuple[str, ...] = ()
@@ -68,6 +71,7 @@ class Settings:
     def __post_init__(self) -> None:
         self.spec  # noqa: B018  refuses what it does not know
         check_hint_combination(frozenset(self.given))
+        check_radius(self.radius, frozenset(self.given))
         choose_prior(self.prior, frozenset(self.given))
         if self.key is not None:
             parse_key(self.key)

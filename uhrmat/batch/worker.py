@@ -75,8 +75,9 @@ class Worker:
         hints = {name: Path(path) for name, path in task.hints.items()}
         image = plan(
             [photo], spec, folder=Path(task.folder), trimap=hints.get("trimap"), mask=hints.get("mask"),
-            plate=hints.get("plate"), key=settings.key, prior=settings.prior, resize=settings.resize,
-            max_pixels=settings.max_pixels,
+            plate=hints.get("plate"), alpha=hints.get("alpha"), key=settings.key, prior=settings.prior,
+            radius=settings.radius,
+            resize=settings.resize, max_pixels=settings.max_pixels,
         )[0]  # fmt: skip
         try:
             loaded = load(image, settings.resize, settings.max_pixels)

@@ -25,7 +25,9 @@ def batch(
     folders: own.Folders = None,
     trimaps: own.Trimaps = None,
     masks: own.Masks = None,
+    alphas: own.Alphas = None,
     plates: own.Plates = None,
+    radius: opt.MaskRadius = None,
     key: opt.Key = None,
     resize_trimap: opt.ResizeTrimap = False,
     include: own.Include = None,
@@ -89,10 +91,11 @@ def batch(
         from uhrmat.batch.hints import HintFolders
         from uhrmat.batch.run import BatchRun
         from uhrmat.batch.settings import Settings
+        from uhrmat.hints.radius import parse_radius
         from uhrmat.image.outputs import parse_outputs
         from uhrmat.media import MAX_PIXELS
 
-        where = {"trimap": trimaps, "mask": masks, "plate": plates}
+        where = {"trimap": trimaps, "mask": masks, "alpha": alphas, "plate": plates}
         named = {kind: text for kind, text in where.items() if text is not None}
         model = opt.model_options(
             prior=prior, refiner=refiner, weights=weights, working_size=working_size, engine=engine, device=device,
@@ -104,6 +107,7 @@ def batch(
             alpha_format=alpha_format.value,
             background=background,
             premultiply=premultiply,
+            radius=parse_radius(radius),
             resize=resize_trimap,
             max_pixels=max_pixels or MAX_PIXELS,
             given=tuple([*named, *(["key"] if key else [])]),

@@ -30,11 +30,18 @@ Trimaps = Annotated[
     str | None,
     typer.Option(
         metavar="DIR|PATTERN", rich_help_panel=HINTS,
-        help="Trimaps: a folder of files named like the inputs, or a pattern such as {folder}/{stem}_trimap.png.",
+        help="Trimaps: a folder of files named like the inputs, or a pattern such as {folder}/{stem}_trimap.png. For a "
+        "clip a picture of its first frame, a folder of numbered pictures, or a clip.",
     ),
 ]  # fmt: skip
 Masks = Annotated[
     str | None, typer.Option(metavar="DIR|PATTERN", help="Coarse masks, given like trimaps.", rich_help_panel=HINTS)
+]
+Alphas = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DIR|PATTERN", help="Alphas of low resolution to refine, given like trimaps.", rich_help_panel=HINTS
+    ),
 ]
 Plates = Annotated[
     str | None,

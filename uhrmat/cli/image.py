@@ -24,6 +24,7 @@ def image(
     plate: opt.Plate = None,
     key: opt.Key = None,
     alpha: opt.AlphaHint = None,
+    radius: opt.MaskRadius = None,
     resize_trimap: opt.ResizeTrimap = False,
     prior: opt.Prior = "auto",
     refiner: opt.Refiner = "shm",
@@ -57,6 +58,7 @@ def image(
     uhrmat image shoot/*.tif --trimap shoot/trimaps -o out --alpha-format png16
     """
     with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
+        from uhrmat.hints.radius import parse_radius
         from uhrmat.image.outputs import DEFAULT_OUTPUTS, OutputSpec, for_file, names_file, parse_outputs
         from uhrmat.image.plan import plan
         from uhrmat.media import MAX_PIXELS
@@ -77,7 +79,7 @@ def image(
         )  # fmt: skip
         tasks = plan(
             photos, spec, folder=output, trimap=trimap, mask=mask, plate=plate, key=key, alpha=alpha, prior=prior,
-            resize=resize_trimap, max_pixels=limit,
+            radius=parse_radius(radius), resize=resize_trimap, max_pixels=limit,
         )  # fmt: skip
         if report is not None:
             from uhrmat.report.page.write import check_page

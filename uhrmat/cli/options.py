@@ -88,6 +88,14 @@ AlphaHint = Annotated[
         rich_help_panel=HINTS,
     ),
 ]
+MaskRadius = Annotated[
+    str | None,
+    typer.Option(
+        "--radius", metavar="N|auto", rich_help_panel=HINTS, show_default=False,
+        help="Half the width in pixels of the unknown band that a mask gets. Default: 2 % of the short side; auto: 1.1 % "
+        "where the mask's edge fits the picture.",
+    ),
+]  # fmt: skip
 ResizeTrimap = Annotated[
     bool,
     typer.Option(
@@ -254,14 +262,25 @@ ClipTrimap = Annotated[
     Path | None,
     typer.Option(
         "--trimap",
-        help="Trimap of the first frame, or a folder of trimaps numbered like the frames.",
+        help="Trimap of the first frame, a folder or pattern of trimaps numbered like the frames, or a clip of them.",
         rich_help_panel=HINTS,
     ),
 ]
 ClipMask = Annotated[
     Path | None,
     typer.Option(
-        "--mask", help="Mask of the first frame, or a folder of masks numbered like the frames.", rich_help_panel=HINTS
+        "--mask",
+        help="Mask of the first frame, a folder or pattern of masks numbered like the frames, or a clip of them.",
+        rich_help_panel=HINTS,
+    ),
+]
+ClipAlpha = Annotated[
+    Path | None,
+    typer.Option(
+        "--alpha",
+        help="Alphas to refine, of any resolution: a clip (its alpha channel, or its grey), a folder or a pattern; or "
+        "the alpha of the first frame alone.",
+        rich_help_panel=HINTS,
     ),
 ]
 ClipPlate = Annotated[

@@ -25,6 +25,8 @@ def video(
     clip: opt.Clip,
     trimap: opt.ClipTrimap = None,
     mask: opt.ClipMask = None,
+    alpha: opt.ClipAlpha = None,
+    radius: opt.MaskRadius = None,
     plate: opt.ClipPlate = None,
     key: opt.ClipKey = None,
     start: opt.Start = 0,
@@ -65,6 +67,7 @@ def video(
     uhrmat video screen.mov --key green -o frames/cut_%04d.exr
     """
     with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
+        from uhrmat.hints.radius import parse_radius
         from uhrmat.image.outputs import parse_outputs
         from uhrmat.media.composite import parse_background
         from uhrmat.video.plan import check_report, parse_rate, plan_clip
@@ -87,6 +90,8 @@ def video(
             rate=None if rate is None else parse_rate(rate),
             trimap=trimap,
             mask=mask,
+            alpha=alpha,
+            radius=parse_radius(radius),
             plate=plate,
             key=key,
             temporal=temporal,

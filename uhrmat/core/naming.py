@@ -67,11 +67,11 @@ def find_hints(
 ) -> list[Path]:
     """Files that may be the hint of a photograph or clip.
 
-    A hint is named like the photograph, or with `_trimap`, `_mask` or `_plate` behind its stem.
+    A hint is named like the photograph, or with `_trimap`, `_mask`, `_alpha` or `_plate` behind its stem.
 
     Args:
         stem: Of the photograph or clip.
-        kind: "trimap", "mask" or "plate".
+        kind: "trimap", "mask", "alpha" or "plate".
         folder: Where to look.
         names: `list_folder` of it.
         beside: The photograph lies in the same folder: then only names with the ending count.

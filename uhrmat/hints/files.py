@@ -71,7 +71,7 @@ def read_mask(
     if check_hint_size(name, "mask", mask.shape, size, resize, notes):
         return mask
     assert size is not None
-    return _resize_mask(mask, size)
+    return resize_mask(mask, size)
 
 
 def read_matte(
@@ -224,7 +224,8 @@ def resize_trimap(trimap: Trimap, size: tuple[int, int]) -> Trimap:
     return out
 
 
-def _resize_mask(mask: FloatArray, size: tuple[int, int]) -> FloatArray:
+def resize_mask(mask: FloatArray, size: tuple[int, int]) -> FloatArray:
+    """A mask (h, w) in [0, 1] at (height, width)."""
     from uhrmat.media.resample import resize  # loads cv2
 
     return np.asarray(resize(mask, size), np.float32).reshape(size)

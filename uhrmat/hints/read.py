@@ -11,7 +11,8 @@ from uhrmat.core.errors import InputError
 from uhrmat.hints.compatibility import HINT_NAMES, check_hint_combination
 from uhrmat.hints.files import ArrayOrPath, check_hint_size, read_mask, read_matte, read_trimap
 from uhrmat.hints.key_colour import parse_key
-from uhrmat.hints.trimap import default_radius, trimap_from_mask
+from uhrmat.hints.radius import Radius, check_radius
+from uhrmat.hints.trimap import choose_radius, trimap_from_mask
 from uhrmat.media import MAX_PIXELS, Picture, read_picture
 from uhrmat.media.coding import BACKGROUND, FOREGROUND, KNOWN, UNKNOWN
 
@@ -47,7 +48,8 @@ class Hints:
 def read_hints(
     size: tuple[int, int], trimap: ArrayOrPath | None = None, mask: ArrayOrPath | None = None, *,
     plate: PlateLike | None = None, key: str | None = None, alpha: ArrayOrPath | None = None,
-    resize: bool = False, max_pixels: int = MAX_PIXELS, strict: bool = True,
+    resize: bool = False, max_pixels: int = MAX_PIXELS, strict: bool = True, radius: Radius = None,
+    picture: Picture | None = None,
 ) -> Hints:  # fmt: skip
     """The hints of a picture of `size` (H, W), with the trimap that a mask makes.
 
@@ -57,6 +59,8 @@ def read_hints(
         resize: a trimap of another size, and a mask of other proportions, are resampled.
         strict: a hint that marks nothing (black or white all over, or unknown all over) is an error, else a note: in
             a clip there may be frames without the subject.
+        radius: half the width in pixels of the unknown band that a mask gets, see `hints.trimap.choose_radius`.
+        picture: the picture, by which the radius "auto" is chosen.
 
     Raises:
         InputError: for what cannot be used.
@@ -64,6 +68,7 @@ def read_hints(
     given = {"trimap": trimap, "mask": mask, "plate": plate, "key": key, "alpha": alpha}
     names = frozenset(name for name, value in given.items() if value is not None)
     check_hint_combination(names)
+    check_radius(radius, names)
     notes, choices = list[str](), list[str]()
     known = coarse = matte = None
     if trimap is not None:
@@ -75,9 +80,11 @@ def read_hints(
         coarse = read_mask(mask, size, resize, max_pixels, notes)
         _report(mask_fault(coarse), "mask", mask, strict, notes)
         notes += mask_notes(coarse)
-        radius = default_radius(*size)
-        known = trimap_from_mask(coarse, radius, radius)
-        choices.append(f"trimap made from the mask with a radius of {radius} pixels")
+        pixels, why = choose_radius(radius, coarse, picture)
+        known = trimap_from_mask(coarse, pixels, pixels)
+        choices.append(f"trimap made from the mask with a radius of {pixels} pixels{why}")
+        if coarse.max() >= 1 - KNOWN and not (known == FOREGROUND).any():
+            notes.append(f"the radius of {pixels} pixels leaves no known foreground")
     if alpha is not None:
         matte = read_matte(alpha, max_pixels, notes)
         check_hint_size(hint_label("alpha", alpha), "alpha", matte.shape, size)

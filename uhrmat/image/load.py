@@ -53,9 +53,11 @@ def load(task: ImageTask, resize: bool = False, max_pixels: int = MAX_PIXELS) ->
     """
     start = time.perf_counter()
     picture = read_picture(task.photo, max_pixels, overscan=True)
+    size = display_size(picture.info)
     hints = read_hints(
-        display_size(picture.info), task.trimap, task.mask, plate=task.plate, key=task.key, alpha=task.alpha,
-        resize=resize, max_pixels=max_pixels,
+        size, task.trimap, task.mask, plate=task.plate, key=task.key, alpha=task.alpha,
+        resize=resize, max_pixels=max_pixels, radius=task.radius,
+        picture=picture if size == (picture.height, picture.width) else None,
     )  # fmt: skip
     return LoadedImage(picture, _extend_to_data_window(hints, picture.info), time.perf_counter() - start)
 

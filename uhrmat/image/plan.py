@@ -17,6 +17,7 @@ from uhrmat.core.regular import check_name
 from uhrmat.hints.compatibility import check_hint_combination
 from uhrmat.hints.files import check_hint_size
 from uhrmat.hints.key_colour import parse_key
+from uhrmat.hints.radius import Radius, check_radius
 from uhrmat.image.outputs import OutputSpec, check_sides
 from uhrmat.media import MAX_PIXELS, PictureInfo, check_writable, read_info, same_file
 from uhrmat.prior.choose import choose_prior
@@ -31,6 +32,7 @@ class ImageTask:
         files: output name → path, all in one folder.
         trimap, mask, plate, alpha: files of hints.
         key: the screen's colour, see `hints.key_colour.parse_key`.
+        radius: of a mask's unknown band, see `hints.trimap.choose_radius`.
     """
 
     photo: Path
@@ -40,6 +42,7 @@ class ImageTask:
     plate: Path | None = None
     key: str | None = None
     alpha: Path | None = None
+    radius: Radius = None
 
     @property
     def given(self) -> frozenset[str]:
@@ -64,13 +67,15 @@ def plan(
     key: str | None = None,
     alpha: Path | None = None,
     prior: str = "auto",
+    radius: Radius = None,
     resize: bool = False,
     max_pixels: int = MAX_PIXELS,
 ) -> list[ImageTask]:
     """Return one task for each photograph, in order; `folder` None writes beside it. Reads headers only.
 
     `trimap`, `mask`, `plate` and `alpha` are a file, or a folder in which they are found by the photograph's name (one
-    plate may serve several photographs); with `resize` they may have any size. Raises InputError or OutputError for
+    plate may serve several photographs); with `resize` they may have any size. `radius` is that of a mask's unknown
+    band. Raises InputError or OutputError for
     whatever cannot work: a file that is missing or no picture, hints that do not go together or with the prior, one
     hint for several photographs, a hint of another size, two photographs with one output, an output that exists or is
     an input, a name that is too long, a folder that cannot be written to.
@@ -78,6 +83,7 @@ def plan(
     files_given = {"trimap": trimap, "mask": mask, "plate": plate, "alpha": alpha}
     given = frozenset(name for name, value in {**files_given, "key": key}.items() if value is not None)
     check_hint_combination(given)
+    check_radius(radius, given)
     choose_prior(prior, given)
     colour = None if key is None else parse_key(key)
     photos = list(dict.fromkeys(photos))
@@ -93,7 +99,7 @@ def plan(
         for path in files.values():
             check_name(path)
         hints = {name: _hint(photo, photos, path, name, listed) for name, path in files_given.items()}
-        task = ImageTask(photo=photo, files=files, key=colour, **hints)
+        task = ImageTask(photo=photo, files=files, key=colour, radius=radius, **hints)
         _check_hints(task, info, resize, max_pixels)
         tasks.append(task)
     for target in dict.fromkeys(path.parent for task in tasks for path in task.files.values()):

@@ -138,3 +138,21 @@ def downsample_mask(mask: npt.NDArray[np.bool_], shape: Shape) -> npt.NDArray[np
     for top, strip in area_average_strips(lambda y0, y1: mask[y0:y1].astype(np.float32), (height, width), shape):
         result[top : top + len(strip)] = strip > _ANY
     return result
+
+
+def downsample_for_display(picture: Picture, shape: Shape) -> np.ndarray:
+    """Downsample a picture by area averaging, as a display shows it.
+
+    Args:
+        picture: of any stored type.
+        shape: (h, w). A picture that is smaller is enlarged bilinearly.
+
+    Returns:
+        (h, w, 3) float32 in [0, 1].
+    """
+    if picture.pixels.dtype == np.float32:
+        if picture.height < shape[0] or picture.width < shape[1]:
+            return area_average(picture.to_float(), shape)
+        strips = area_average_strips(picture.to_float, (picture.height, picture.width), shape)
+        return np.concatenate([strip for _, strip in strips])
+    return area_average(picture.pixels, shape, float(np.iinfo(picture.pixels.dtype).max))

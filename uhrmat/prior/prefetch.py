@@ -8,7 +8,7 @@ import numpy as np
 
 from uhrmat.hints.read import Hints
 from uhrmat.media import Picture
-from uhrmat.media.resample import area_average, area_average_strips, downsample_trimap
+from uhrmat.media.resample import area_average, downsample_for_display, downsample_trimap
 from uhrmat.prior.base import WORKING_SIZE, LowResHints, working_shape
 from uhrmat.prior.choose import AFFINITY_PRIORS, CLOSED_FORM_KNN, choose_prior
 from uhrmat.prior.closed_form.affinity import AffinityPrior, Solver
@@ -17,6 +17,10 @@ PriorInputs = tuple[np.ndarray, LowResHints]
 """The downsampled picture (h, w, 3) float32 in [0, 1] and the hints at its size."""
 _FIRST_SOLVES = {"lpn-trimap": CLOSED_FORM_KNN}
 """Priors that begin by solving an affinity prior, with that prior's name."""
+
+
+downsample_picture = downsample_for_display
+"""The small copy of a picture that priors work on."""
 
 
 @dataclass(frozen=True)
@@ -34,24 +38,6 @@ class PrefetchedPrior:
     working_size: int | None
     halved: bool
     inputs: PriorInputs
-
-
-def downsample_picture(picture: Picture, shape: tuple[int, int]) -> np.ndarray:
-    """Downsample a picture by area averaging, as a display shows it.
-
-    Args:
-        picture: of any stored type.
-        shape: (h, w). A picture that is smaller is enlarged bilinearly.
-
-    Returns:
-        (h, w, 3) float32 in [0, 1].
-    """
-    if picture.pixels.dtype == np.float32:
-        if picture.height < shape[0] or picture.width < shape[1]:
-            return area_average(picture.to_float(), shape)
-        strips = area_average_strips(picture.to_float, (picture.height, picture.width), shape)
-        return np.concatenate([strip for _, strip in strips])
-    return area_average(picture.pixels, shape, float(np.iinfo(picture.pixels.dtype).max))
 
 
 def downsample_hints(hints: Hints, shape: tuple[int, int]) -> LowResHints:

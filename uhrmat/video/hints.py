@@ -11,12 +11,16 @@ from pathlib import Path
 
 from uhrmat.core.errors import InputError
 from uhrmat.core.naming import HINT_SUFFIXES
-from uhrmat.hints.files import read_alpha
+from uhrmat.hints.files import ArrayOrPath, read_alpha, resize_mask
+from uhrmat.hints.radius import Radius, check_radius
 from uhrmat.hints.read import Hints, read_hints
+from uhrmat.hints.trimap import TRIMAP_DEFAULTS, choose_radius, trimap_from_mask
 from uhrmat.media import Picture, read_info, read_picture
-from uhrmat.media.video import ClipInfo
+from uhrmat.media.video import ClipInfo, ClipReader
 from uhrmat.media.video.container import is_clip
-from uhrmat.media.video.names import number_files
+from uhrmat.media.video.names import Numbered, number_files
+from uhrmat.media.video.sequence import is_pattern, numbered_stills
+from uhrmat.video.hint_clip import HintClip, HintFrames, match_hint_clip
 
 
 @dataclass(frozen=True)
@@ -24,12 +28,14 @@ class ClipHints:
     """The hints of a clip, by file.
 
     Attributes:
-        kind: "trimap" or "mask" if there are `keys`, else "".
-        keys: index of a key frame → its trimap or mask.
+        kind: "trimap", "mask" or "alpha" if there are `keys`, else "".
+        keys: index of a key frame → the file that holds its trimap, mask or alpha.
         plate: the scene without its subject.
         key: colour of the screen.
         propagated: frames without a file of their own get theirs by mask propagation (`video.propagate`).
         notes: lines for the user about the files' numbers.
+        clip: the hint clip, where the files of `keys` are one video file.
+        radius: of the unknown band that masks get, see `hints.trimap.choose_radius`.
     """
 
     kind: str = ""
@@ -38,70 +44,116 @@ class ClipHints:
     key: str | None = None
     propagated: bool = False
     notes: tuple[str, ...] = ()
+    clip: HintClip | None = None
+    radius: Radius = None
 
     @property
     def given(self) -> frozenset[str]:
-        """Names of the hints that every frame has, as priors ask for them (see `HINT_NAMES`)."""
-        named = {self.kind: True, "plate": self.plate is not None, "key": self.key is not None}
+        """Names of the hints that every frame has, as priors ask for them (see `HINT_NAMES`).
+
+        An alpha that is propagated serves as a mask.
+        """
+        kind = "mask" if self.propagated and self.kind == "alpha" else self.kind
+        named = {kind: True, "plate": self.plate is not None, "key": self.key is not None}
         return frozenset(name for name, there in named.items() if name and there)
 
     def files(self) -> list[Path]:
         """All files of the hints."""
-        return [*self.keys.values(), *([self.plate] if self.plate else [])]
+        return list(dict.fromkeys([*self.keys.values(), *([self.plate] if self.plate else [])]))
+
+    def frames_of(self, size: tuple[int, int]) -> HintFrames | None:
+        """A reader of the hint clip for frames of `size` (H, W); None where the hints are pictures."""
+        return None if self.clip is None else HintFrames(self.clip, size)
 
 
 def find_hints(
     info: ClipInfo, start: int, stop: int, *, trimap: Path | None = None, mask: Path | None = None,
-    plate: Path | None = None, key: str | None = None, first_needed: bool = True,
+    alpha: Path | None = None, plate: Path | None = None, key: str | None = None, first_needed: bool = True,
+    radius: Radius = None,
 ) -> ClipHints:  # fmt: skip
-    """The hints for frames `start` to `stop`. A file is for the first of them, a folder's files for those they number.
+    """The hints for frames `start` to `stop`.
 
-    Numbers are those of a sequence's files, and count from 0 in a video file (see `_offset` for the exceptions).
-    first_needed: the first frame must have one; otherwise any frame may, and a note says which frames lie before it.
-    Raises InputError where no frame, or the first, has none, two kinds were given, or a hint is no picture.
+    A picture is for the first of them; a folder's or pattern's files are for those that they number; a video file's
+    frames are matched as `match_hint_clip` says. Numbers are those of a sequence's files, and count from 0 in a video
+    file (see `_offset` for the exceptions).
+
+    Args:
+        info: of the clip.
+        start, stop: indices of its frames; `stop` is not included.
+        trimap, mask, alpha: a picture, a folder, a pattern or a video file; one of them.
+        plate, key: hints for every frame.
+        first_needed: the first frame must have one; otherwise any frame may, and a note says which frames lie before
+            it.
+        radius: of the unknown band that masks get.
+
+    Raises:
+        InputError: no frame, or the first, has a hint, two kinds were given, or a hint cannot be used.
     """
-    if trimap is not None and mask is not None:
-        raise InputError("Both --trimap and --mask were given.", "Keep the trimap, which says more, or the mask.")
+    named = {"trimap": trimap, "mask": mask, "alpha": alpha}
+    given = {kind: path for kind, path in named.items() if path is not None}
+    if len(given) > 1:
+        first, second = list(given)[:2]
+        raise InputError(f"Both --{first} and --{second} were given.", "Keep the one that holds more.")
+    check_radius(radius, frozenset(given))
     if plate is not None:
         _check_picture(plate, "plate")
-    named = trimap or mask
-    if named is None:
+    if not given:
         return ClipHints(plate=plate, key=key)
-    kind = "trimap" if trimap is not None else "mask"
-    if kind == "mask" and (plate is not None or key is not None):
-        raise InputError("A mask and a plate or key were given.", "Give one of them.")
-    keys, notes = _numbered(named, info, start, stop, kind, first_needed) if named.is_dir() else ({start: named}, ())
-    if not named.is_dir():
-        _check_picture(named, kind)
+    kind, path = next(iter(given.items()))
+    if kind != "trimap" and (plate is not None or key is not None):
+        raise InputError(f"{_with_article(kind)} and a plate or key were given.", "Give one of them.")
+    clip, notes = None, tuple[str, ...]()
+    if path.is_dir() or is_pattern(path):
+        keys, notes = _numbered(path, info, start, stop, kind, first_needed)
+    elif _is_picture(path, kind):
+        keys = {start: path}
+    else:
+        clip = match_hint_clip(path, kind, info, start, stop)
+        keys, notes = dict.fromkeys(clip.frames, path), clip.notes
     complete = len(keys) == stop - start
     if not complete and (plate is not None or key is not None):
         raise InputError(
             "A plate or key says something of every frame, the trimap only of some.", "Leave the trimap out."
         )
-    return ClipHints(kind, keys, plate, key, not complete, notes)
+    return ClipHints(kind, keys, plate, key, not complete, notes, clip, radius)
+
+
+def _with_article(kind: str) -> str:
+    return f"{'An' if kind == 'alpha' else 'A'} {kind}"
 
 
 def _check_picture(path: Path, kind: str) -> None:
     """Raises InputError for a hint that cannot be opened as a picture, a clip among them."""
+    if not _is_picture(path, kind):
+        raise InputError(f"The {kind} {path} is a clip, and must be a picture.", "Save one of its frames as a picture.")
+
+
+def _is_picture(path: Path, kind: str) -> bool:
+    """Whether a hint is a picture; False for a clip. Raises InputError for what is neither."""
     if not path.is_file():
-        raise InputError(f"The {kind} {path} does not exist.", "Name a picture, or a folder of them.")
+        raise InputError(f"The {kind} {path} does not exist.", "Name a picture, a folder of them, or a clip.")
     try:
         read_info(path)
-    except InputError as error:
+    except InputError:
         if not is_clip(path):
             raise
-        raise InputError(
-            f"The {kind} {path} is a clip, and hints are read from pictures only.",
-            f"Save its frames as numbered pictures from 0 on and give their folder, or give the first frame's {kind}.",
-        ) from error
+        return False
+    return True
+
+
+def _files(source: Path) -> list[Numbered]:
+    """The numbered pictures of a folder or a pattern."""
+    if not source.is_dir():
+        return numbered_stills(source)
+    paths = (p for p in sorted(source.iterdir()) if p.suffix.lower() in HINT_SUFFIXES and not p.name.startswith("."))
+    return number_files(path for path in paths if path.is_file())
 
 
 def _numbered(
     folder: Path, info: ClipInfo, start: int, stop: int, kind: str, first_needed: bool = True
 ) -> tuple[dict[int, Path], tuple[str, ...]]:
-    """The picture of each key frame, by index, from a folder of numbered pictures; and notes about their numbers."""
-    paths = (p for p in sorted(folder.iterdir()) if p.suffix.lower() in HINT_SUFFIXES and not p.name.startswith("."))
-    files = number_files(path for path in paths if path.is_file())
+    """The picture of each key frame, by index, from numbered pictures; and notes about their numbers."""
+    files = _files(folder)
     frames = info.numbers or range(info.frames or stop)
     index = {number: at for at, number in enumerate(frames)}
     offset = _offset([file.number for file in files], frames, from_zero=not info.numbers)
@@ -161,21 +213,59 @@ def _no_first(folder: Path, kind: str, hints: Sequence[int], frames: Sequence[in
 
 
 class HintReader:
-    """The hints of each frame of a clip of `size` (H, W). propagated: the folder of what was tracked (see `track`)."""
+    """The hints of each frame of a clip, best read in ascending order.
+
+    Args:
+        hints: of the clip.
+        size: (H, W) of its frames.
+        propagated: folder of the propagated alphas, see `propagated_file`.
+    """
 
     def __init__(self, hints: ClipHints, size: tuple[int, int], propagated: Path) -> None:
         self._hints, self._size, self._propagated = hints, size, propagated
         self._plate: Picture | None = None if hints.plate is None else read_picture(hints.plate)
+        self._frames = hints.frames_of(size)
 
     def __call__(self, index: int) -> Hints:
         """Raises InputError for files that cannot be used."""
-        path = self._hints.keys.get(index)
-        trimap = path if self._hints.kind == "trimap" else None
+        hint = _hint_of(self._hints, index, self._frames)
+        given = {} if hint is None else {self._hints.kind: hint}
         if not self._hints.propagated:
-            mask = path if self._hints.kind == "mask" else None
-            return read_hints(self._size, trimap, mask, plate=self._plate, key=self._hints.key, strict=False)
-        hints = read_hints(self._size, trimap, strict=False)
+            radius = self._hints.radius if "mask" in given else None
+            return read_hints(
+                self._size, **given, plate=self._plate, key=self._hints.key, strict=False, radius=radius,  # type: ignore[arg-type]
+            )  # fmt: skip
+        if hint is not None and self._hints.kind == "alpha":
+            return read_hints(self._size, alpha=hint, strict=False)
+        hints = read_hints(self._size, hint if self._hints.kind == "trimap" else None, strict=False)
         return replace(hints, alpha=read_alpha(propagated_file(self._propagated, index)))
+
+
+def _hint_of(hints: ClipHints, index: int, frames: HintFrames | None) -> ArrayOrPath | None:
+    """A frame's own trimap, mask or alpha; None where it has none."""
+    if index not in hints.keys:
+        return None
+    return hints.keys[index] if frames is None else frames(index)
+
+
+def with_radius(hints: ClipHints, reader: ClipReader) -> ClipHints:
+    """The hints with the number of pixels that the radius "auto" of their masks means in the clip, and a note of it.
+
+    It is chosen once, by the first key frame, so that the band keeps its width from frame to frame and on every machine.
+
+    Args:
+        hints: checked, see `find_hints`.
+        reader: of the clip.
+    """
+    if hints.radius != "auto":
+        return hints
+    size, start = (reader.info.height, reader.info.width), min(hints.keys)
+    mask = key_hints(hints, start, size).mask
+    assert mask is not None
+    frame = next(iter(reader.frames(start, start + 1)), None)
+    pixels, why = choose_radius(hints.radius, mask, None if frame is None else frame.picture)
+    note = f"trimaps are made from masks with a radius of {pixels} pixels{why}"
+    return replace(hints, radius=pixels, notes=(*hints.notes, note))
 
 
 def propagated_file(folder: Path, index: int) -> Path:
@@ -183,11 +273,27 @@ def propagated_file(folder: Path, index: int) -> Path:
     return folder / f"{index:06d}.png"
 
 
-def key_hints(hints: ClipHints, index: int, size: tuple[int, int]) -> Hints:
-    """The trimap or mask of a key frame of a clip of `size` (H, W).
+def key_hints(hints: ClipHints, index: int, size: tuple[int, int], frames: HintFrames | None = None) -> Hints:
+    """The trimap, mask or alpha of a key frame of a clip of `size` (H, W); an alpha as the mask that it is.
 
-    Raises InputError for files that cannot be used, and for one that marks nothing where there is no other.
+    Args:
+        hints: of the clip.
+        index: of a key frame.
+        size: (H, W) of the clip's frames.
+        frames: reader of the hint clip, see `ClipHints.frames_of`; None: it is opened for this frame alone.
+
+    Raises:
+        InputError: for files that cannot be used, and for one that marks nothing where there is no other.
     """
-    path = hints.keys[index]
-    trimap, mask = (path, None) if hints.kind == "trimap" else (None, path)
-    return read_hints(size, trimap, mask, strict=len(hints.keys) == 1)
+    hint = _hint_of(hints, index, frames or hints.frames_of(size))
+    strict = len(hints.keys) == 1
+    if hints.kind != "alpha":
+        radius = hints.radius if hints.kind == "mask" else None
+        return read_hints(size, **{hints.kind: hint}, strict=strict, radius=radius)  # type: ignore[arg-type]
+    given = read_hints(size, alpha=hint, strict=strict)
+    if not hints.propagated:
+        return given
+    assert given.alpha is not None
+    mask = given.alpha if given.alpha.shape == size else resize_mask(given.alpha, size)
+    radius = TRIMAP_DEFAULTS.least_radius
+    return replace(given, mask=mask, trimap=trimap_from_mask(mask, radius, radius))

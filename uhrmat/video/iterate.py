@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from uhrmat.core.errors import InputError
-from uhrmat.hints.files import read_mask, read_trimap
+from uhrmat.hints.files import read_mask, read_matte, read_trimap
+from uhrmat.hints.radius import Radius, check_radius
 from uhrmat.media import Picture, write_alpha
 from uhrmat.media.video import ClipReader, open_clip
 from uhrmat.pipeline import StillPipeline
@@ -22,8 +23,8 @@ from uhrmat.prior.chroma_key.key import KeyPrior
 from uhrmat.prior.closed_form.affinity import AffinityPrior
 from uhrmat.prior.registry import PriorRegistry
 from uhrmat.video.frames import ClipPipeline, FrameStats, TemporalOptions
-from uhrmat.video.hints import ClipHints, HintReader, find_hints, key_hints
-from uhrmat.video.plan import SHORT_SIDE, SOLVED, frame_range, parse_rate
+from uhrmat.video.hints import ClipHints, HintReader, find_hints, key_hints, with_radius
+from uhrmat.video.plan import frame_range, parse_rate, working_side
 from uhrmat.video.propagate import propagate_segment
 from uhrmat.video.propagation.clip import ClipTracker
 from uhrmat.video.propagation.params import METHODS, TRAINING, PropagationTrainingParams
@@ -69,7 +70,7 @@ class MattedFrame:
 
 def iterate_clip(
     pipeline: StillPipeline, clip: Path, hints: Mapping[str, Path | Mapping[int, Path | np.ndarray]], *,
-    plate: Path | None = None, key: str | None = None, start: int = 0, stop: int | None = None,
+    plate: Path | None = None, key: str | None = None, radius: Radius = None, start: int = 0, stop: int | None = None,
     rate: str | None = None, temporal: bool = True, foreground: bool = True, report: Report | None = None,
     keep_empty: bool = False,
     propagation: str = "network", training: PropagationTrainingParams = TRAINING,
@@ -79,8 +80,10 @@ def iterate_clip(
     Args:
         pipeline: whose networks are used; it may be used for other things between two frames.
         clip: a video file, a folder of numbered pictures, or a pattern.
-        hints: "trimap" or "mask" → a file or folder, or files and arrays (H, W) by index of frame.
+        hints: "trimap", "mask" or "alpha" → a picture, folder, pattern or clip, or files and arrays (H, W) by index of
+            frame.
         plate, key: hints for every frame.
+        radius: half the width in pixels of the unknown band that a mask gets, see `hints.trimap.choose_radius`.
         start, stop: indices of frames, `stop` not included; None: to the end.
         rate: frames per second of a sequence, as text.
         temporal: whether pixels that did not change are kept.
@@ -98,7 +101,7 @@ def iterate_clip(
         raise InputError(f"There is no propagation called {propagation!r}.", f"Choose {' or '.join(METHODS)}.")
     spec = ClipSpec(
         source=clip, start=start, end=stop, rate=None if rate is None else parse_rate(rate), key=key,
-        propagation=propagation, training=training,
+        radius=radius, propagation=propagation, training=training,
     )  # fmt: skip
     folder = TemporaryDirectory(prefix="uhrmat-")
     try:
@@ -126,19 +129,20 @@ class _ClipRun:
         with self._open() as reader:
             self.info = reader.info
             self.start, self.stop = frame_range(self.spec, _count(reader))
-            self.hints = self._find_hints(hints, plate, key, folder)
+            self.hints = self._find_hints(hints, plate, key, spec.radius, folder)
             name = pipeline.priors.name
             own = not isinstance(name, str)
             prior = name.name if not isinstance(name, str) else choose_prior(name, self.hints.given).name
             if self.hints.keys:
                 key_hints(self.hints, min(self.hints.keys), (self.info.height, self.info.width))
+                self.hints = with_radius(self.hints, reader)
             if self.hints.propagated and name not in ("auto", *AFFINITY_PRIORS):
                 raise InputError(
                     f"The prior {prior} cannot propagate a hint from frame to frame.",
                     'Use prior="auto", or give a hint for every frame.',
                 )
             screen = None if key is None else clip_screen(reader, self.start, self.stop, key)
-        self.side = pipeline.working_size or (SHORT_SIDE if prior in SOLVED and not own else None)
+        self.side = pipeline.working_size or (None if own else working_side(prior, self.hints))
         affinity = "closed-form" if name == "auto" else prior
         self._affinity = AffinityPrior(affinity) if self.hints.propagated else None
         self.pipeline = copy.copy(pipeline)
@@ -187,8 +191,9 @@ class _ClipRun:
         return closing(open_clip(self.spec.source, rate=self.spec.rate))
 
     def _find_hints(
-        self, hints: Mapping[str, Any], plate: Path | None, key: str | None, folder: Path
+        self, hints: Mapping[str, Any], plate: Path | None, key: str | None, radius: Radius, folder: Path
     ) -> ClipHints:  # fmt: skip
+        check_radius(radius, frozenset(hints))
         paths = {name: hint for name, hint in hints.items() if isinstance(hint, Path)}
         found = find_hints(
             self.info,
@@ -196,6 +201,7 @@ class _ClipRun:
             self.stop,
             plate=plate,
             key=key,
+            radius=radius if paths else None,
             first_needed=self.spec.propagation == "flow",
             **paths,
         )
@@ -203,9 +209,9 @@ class _ClipRun:
         if not given:
             return found
         if paths or len(given) > 1:
-            raise InputError("Both a trimap and a mask were given.", "Keep the trimap, which says more, or the mask.")
+            raise InputError(f"Hints of two kinds were given: {_listed(hints)}.", "Keep one of them.")
         if plate is not None or key is not None:
-            raise InputError("Hints of two kinds were given.", "Give a mask or trimap, or a plate or key.")
+            raise InputError("Hints of two kinds were given.", "Give a mask, trimap or alpha, or a plate or key.")
         kind, by_index = next(iter(given.items()))
         keys = {index: self._as_file(hint, kind, index, folder) for index, hint in by_index.items()}
         inside = {index: path for index, path in keys.items() if self.start <= index < self.stop}
@@ -213,7 +219,7 @@ class _ClipRun:
             raise InputError(f"There is no {kind} for a frame from {self.start} to {self.stop - 1}.", "Give one.")
         if self.start not in inside and self.spec.propagation == "flow":
             raise InputError(f"There is no {kind} for the first frame, {self.start}.", "Give one for it.")
-        return ClipHints(kind=kind, keys=inside, propagated=len(inside) < self.stop - self.start)
+        return ClipHints(kind=kind, keys=inside, propagated=len(inside) < self.stop - self.start, radius=radius)
 
     def _as_file(self, hint: Path | np.ndarray, kind: str, index: int, folder: Path) -> Path:
         if isinstance(hint, Path):
@@ -222,8 +228,13 @@ class _ClipRun:
         if kind == "trimap":
             write_alpha(path, np.divide(read_trimap(hint, size), 255, dtype=np.float32))
         else:
-            write_alpha(path, read_mask(hint, size), "png16")
+            write_alpha(path, read_mask(hint, size) if kind == "mask" else read_matte(hint), "png16")
         return path
+
+
+def _listed(kinds: Iterable[str]) -> str:
+    """`a trimap and a mask`."""
+    return " and ".join(f"an {kind}" if kind == "alpha" else f"a {kind}" for kind in kinds)
 
 
 def _count(reader: ClipReader) -> int:

@@ -12,7 +12,7 @@ from uhrmat.core.files import same_file
 from uhrmat.media import check_writable
 from uhrmat.media.video import ClipInfo, ClipReader, Codec, open_clip
 from uhrmat.prior.choose import AFFINITY_PRIORS, BUNDLED_NETWORKS, DEFAULT_NETWORK, choose_prior
-from uhrmat.video.hints import ClipHints, find_hints, key_hints
+from uhrmat.video.hints import ClipHints, find_hints, key_hints, with_radius
 from uhrmat.video.propagation.params import METHODS
 from uhrmat.video.segments import Segment, split
 from uhrmat.video.spec import ClipSpec
@@ -72,8 +72,8 @@ class ClipPlan:
 
     @property
     def side(self) -> int | None:
-        """Working size of the prior in pixels: as given, else SHORT_SIDE for `SOLVED`; None: the prior's own."""
-        return self.spec.model.working_size or (SHORT_SIDE if self.prior in SOLVED else None)
+        """Working size of the prior in pixels: as given, else `working_side`."""
+        return self.spec.model.working_size or working_side(self.prior, self.hints)
 
     @property
     def needs_foreground(self) -> bool:
@@ -104,12 +104,15 @@ def plan_clip(spec: ClipSpec, *, overwrite: bool = False, resume: bool = False) 
         info = reader.info
         start, stop = frame_range(spec, _length(reader))
     hints = find_hints(
-        info, start, stop, trimap=spec.trimap, mask=spec.mask, plate=spec.plate, key=spec.key,
-        first_needed=spec.propagation == "flow",
+        info, start, stop, trimap=spec.trimap, mask=spec.mask, alpha=spec.alpha, plate=spec.plate, key=spec.key,
+        radius=spec.radius, first_needed=spec.propagation == "flow",
     )  # fmt: skip
     choose_prior(spec.model.prior, hints.given)
     if hints.keys:
         key_hints(hints, min(hints.keys), (info.height, info.width))  # what cannot be used is refused before any work
+        if hints.radius == "auto":
+            with open_clip(spec.source, rate=spec.rate) as reader:
+                hints = with_radius(hints, reader)
     if hints.propagated and spec.model.prior not in ("auto", *AFFINITY_PRIORS):
         raise InputError(
             f"The prior {spec.model.prior} cannot propagate a hint from frame to frame.",
@@ -136,6 +139,14 @@ def plan_clip(spec: ClipSpec, *, overwrite: bool = False, resume: bool = False) 
         screen=screen,
         replace=overwrite or resume,
     )
+
+
+def working_side(prior: str, hints: ClipHints) -> int | None:
+    """Working size of a clip's prior in pixels: SHORT_SIDE for `SOLVED`; for a clip of alphas that of its frames,
+    so that none of their detail is lost; None: the prior's own."""
+    if prior in SOLVED:
+        return SHORT_SIDE
+    return min(hints.clip.size) if prior == "alpha" and hints.clip is not None else None
 
 
 def _inputs(spec: ClipSpec, info: ClipInfo, hints: ClipHints) -> list[Path]:
@@ -199,6 +210,7 @@ def _settings(
         "targets": [[t.content, str(t.path)] for t in targets], "bits": spec.bits, "background": spec.background,
         "rate": str(spec.rate), "hints": [hints.kind, hints.key, str(hints.plate), sorted(hints.keys)],
         "propagation": [spec.propagation, asdict(spec.training)] if hints.propagated else None,
+        "radius": hints.radius, "hint_frames": None if hints.clip is None else sorted(hints.clip.frames.items()),
         "temporal": spec.temporal, "averaged": spec.averaged, "threshold": spec.threshold, "interval": spec.interval,
         "model": {key: str(value) for key, value in asdict(spec.model).items()},
     })  # fmt: skip

@@ -13,6 +13,7 @@ from uhrmat.core.redact import names_by_path, redact_folders
 from uhrmat.core.units import format_bytes
 from uhrmat.media import atomic_write
 from uhrmat.metrics.plots import Panel, can_plot, plot_panels
+from uhrmat.prior.registry import PriorRegistry
 from uhrmat.video.plan import ClipPlan
 from uhrmat.video.propagation.report import frames_in_state
 
@@ -98,6 +99,18 @@ class ClipReport:
             "stage_seconds": self.stage_seconds, "peak_memory": self.peak_memory, "notes": self.notes,
         }  # fmt: skip
         return {**values, "frames": self.frames} if frames else values
+
+
+def prior_note(plan: ClipPlan, priors: PriorRegistry) -> list[str]:
+    """A line for the user on why that prior was chosen, as a picture's has; none where the user named it."""
+    if plan.spec.model.prior != "auto":
+        return []
+    if plan.hints.propagated:
+        kind, count = plan.hints.kind, len(plan.hints.keys)
+        which = f"{count} of {plan.stop - plan.start} frames {'has' if count == 1 else 'have'}"
+        return [f"prior propagated from frame to frame, because {which} {'an' if kind == 'alpha' else 'a'} {kind}"]
+    note = priors.choose(plan.hints.given)[1].note
+    return [note] if note else []
 
 
 def frame_warnings(frames: Sequence[Mapping[str, Any]]) -> list[str]:

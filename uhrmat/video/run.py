@@ -39,7 +39,7 @@ from uhrmat.video.journal import FrameRecord, Journal
 from uhrmat.video.plan import ClipPlan
 from uhrmat.video.propagation.report import frame_figures, propagation_notes
 from uhrmat.video.propagation.stage import propagation_ahead
-from uhrmat.video.report import ClipReport, frame_warnings
+from uhrmat.video.report import ClipReport, frame_warnings, prior_note
 from uhrmat.video.screen import missing_screen_note
 from uhrmat.video.segments import Segment
 from uhrmat.video.stages import run_stages
@@ -198,7 +198,7 @@ def matte_segment(
         writers = [(target, stack.enter_context(_writer(plan, segment, target))) for target in plan.targets]
         run = _SegmentRun(plan, segment, resources, writers, progress, keep_active)
         run_stages(_frames(reader, segment, hints), run.matte, run.write)
-        notes = list(reader.notes)
+        notes = [*prior_note(plan, resources.pipeline.priors), *reader.notes]
     notes += [note for target, writer in writers for note in _check_written(plan, target, writer)]
     report = {"frames": run.frames, "kept": run.kept, "notes": notes, "active": run.active}
     check_unchanged(plan.inputs)

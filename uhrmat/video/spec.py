@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from uhrmat.core.options import ModelOptions
+from uhrmat.hints.radius import Radius
 from uhrmat.video.propagation.params import TRAINING, PropagationTrainingParams
 from uhrmat.video.segments import KEYFRAME_INTERVAL
 
@@ -25,7 +26,8 @@ class ClipSpec:
         start, end: first frame and frame to end before, as indices; None: to the end of the clip.
         frames: number of frames, instead of `end`.
         rate: frames per second of a sequence.
-        trimap, mask: of the first frame, or a folder of them by frame number.
+        trimap, mask, alpha: of the first frame, a folder or pattern of them by frame number, or a clip of them.
+        radius: of the unknown band that masks get, see `hints.trimap.choose_radius`.
         plate: the scene without its subject.
         key: colour of the screen, see `hints.key_colour.parse_key`.
         temporal, threshold, averaged: see `frames.TemporalOptions`; threshold None: its default.
@@ -49,6 +51,8 @@ class ClipSpec:
     rate: Fraction | None = None
     trimap: Path | None = None
     mask: Path | None = None
+    alpha: Path | None = None
+    radius: Radius = None
     plate: Path | None = None
     key: str | None = None
     temporal: bool = True

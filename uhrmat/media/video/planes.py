@@ -14,7 +14,7 @@ import numpy as np
 
 from uhrmat.media.video.colour import codes_to_rgb, grey_values, rgb_to_codes
 from uhrmat.media.video.fields import full_chroma_by_field, halve_by_field
-from uhrmat.media.video.types import UNSPECIFIED, Array, ColourTags
+from uhrmat.media.video.types import UNSPECIFIED, Array, ColourTags, FloatArray
 
 if TYPE_CHECKING:  # importing av takes 90 ms or more, and it is loaded on first use
     from av import VideoFrame
@@ -58,6 +58,22 @@ def to_rgb(frame: VideoFrame, tags: ColourTags) -> tuple[Array, Array | None]:
         rgb = cv2.merge([planes[2], planes[0], planes[1]])
         return _stretch(rgb, out / _TOP[bits], 0.0), alpha
     return np.asarray(cv2.transform(cv2.merge(planes), codes_to_rgb(tags.matrix, tags.range, bits, out))), alpha
+
+
+def data_values(frame: VideoFrame, tags: ColourTags, *, alpha: bool) -> FloatArray:
+    """One channel (H, W) of a frame as data, float32 in [0, 1]: the alpha, or the luma in its range, or RGB's green.
+
+    Codes of a limited range beyond black and white count as these. Raises IndexError where there is no alpha.
+    """
+    bits = depth_of(frame.format)
+    planar = _full_chroma(frame, bits)
+    if alpha and len(planar.planes) not in (2, 4):
+        raise IndexError("the frame has no alpha channel")
+    codes = view(planar, len(planar.planes) - 1 if alpha else 0, bits)
+    grey = not alpha and not planar.format.name.startswith("gbr")
+    scale, offset = grey_values(tags.range, bits, 1.0) if grey else (1 / _TOP[bits], 0.0)
+    table = np.clip(np.arange(1 << (8 * codes.dtype.itemsize)) * scale + offset, 0.0, 1.0)
+    return table.astype(np.float32)[codes]
 
 
 def _full_chroma(frame: VideoFrame, bits: int) -> VideoFrame:

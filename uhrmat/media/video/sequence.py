@@ -31,7 +31,7 @@ class SequenceReader:
     """
 
     def __init__(self, source: Path, rate: Fraction | None = None) -> None:
-        self._files = _in_folder(source) if source.is_dir() else _by_pattern(source)
+        self._files = numbered_stills(source)
         self.notes: list[str] = []
         self.info = _describe(source, self._files, rate or DEFAULT_RATE)
         missing = self._files[-1].number - self._files[0].number + 1 - len(self._files)
@@ -72,6 +72,11 @@ class SequenceReader:
                 number=file.number,
                 duration=after - file.number,
             )
+
+
+def numbered_stills(source: Path) -> list[Numbered]:
+    """The stills of one sequence in order, from a folder or by a pattern. Raises InputError where there is none."""
+    return _in_folder(source) if source.is_dir() else _by_pattern(source)
 
 
 def _in_folder(folder: Path) -> list[Numbered]:

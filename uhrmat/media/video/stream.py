@@ -25,9 +25,9 @@ from uhrmat.media.video.container import (
 from uhrmat.media.video.fields import field_order, rotate_field_order
 from uhrmat.media.video.labels import read_labels
 from uhrmat.media.video.light import png_colour_of
-from uhrmat.media.video.planes import depth_of, has_alpha, to_rgb
+from uhrmat.media.video.planes import data_values, depth_of, has_alpha, to_rgb
 from uhrmat.media.video.timeline import FrameClock, make_clock, measure_rate, scan
-from uhrmat.media.video.types import UNSPECIFIED, Array, ClipInfo, ColourTags, Frame
+from uhrmat.media.video.types import UNSPECIFIED, Array, ClipInfo, ColourTags, FloatArray, Frame
 
 if TYPE_CHECKING:  # importing av takes 90 ms or more, and it is loaded on first use
     from av import VideoFrame
@@ -90,19 +90,45 @@ class StreamReader:
 
         Raises `InputError` when the resolution changes on the way.
         """
+        for index, frame in self._decoded_range(start, stop):
+            yield self._finish(index, frame)
+
+    def values(
+        self, start: int = 0, stop: int | None = None, *, alpha: bool = False
+    ) -> Iterator[tuple[int, FloatArray]]:
+        """Index and samples of the same frames as data: (H, W) float32 in [0, 1], without colour management.
+
+        Args:
+            start, stop: as for `frames`.
+            alpha: whether the samples are the alpha channel's; else they are the luma's in its range (a full-range or
+                limited-range clip gives the same values), of RGB the green channel's.
+
+        Raises:
+            InputError: the resolution changes on the way.
+        """
+        for index, frame in self._decoded_range(start, stop):
+            self._check_frame(index, frame)
+            yield index, self._upright(data_values(frame, self._tags, alpha=alpha))
+
+    def time(self, index: int) -> Fraction:
+        """When frame `index` is shown, in seconds after the first."""
+        return (self._clock.pts(index) - self._clock.start) * self.info.time_base
+
+    def _decoded_range(self, start: int, stop: int | None) -> Iterator[tuple[int, VideoFrame]]:
+        """Indices and decoded frames of a range, from the nearest key frame from which it can be reached."""
         end = len(self._timeline) if stop is None else min(stop, len(self._timeline))
         if not 0 <= start < end:
             return
         for entry in self._timeline.entries(start) if start else (None,):
             frames = self._from(entry, start, end)
             first = next(frames, None)
-            if first is not None and (first.index == start or entry is None):
+            if first is not None and (first[0] == start or entry is None):
                 yield first
                 yield from frames
-            if entry is None or (first is not None and first.index == start):
+            if entry is None or (first is not None and first[0] == start):
                 return
 
-    def _from(self, entry: int | None, start: int, end: int) -> Iterator[Frame]:
+    def _from(self, entry: int | None, start: int, end: int) -> Iterator[tuple[int, VideoFrame]]:
         """Frames of the range, decoding from the key frame at `entry` or from the start of the file."""
         expected = start
         for index, frame in self._ranked(entry):
@@ -113,7 +139,7 @@ class StreamReader:
             if entry is None or expected > start:
                 self._note_gap(expected, index)
             expected = index + 1
-            yield self._finish(index, frame)
+            yield index, frame
         if entry is None or expected > start:
             self._note_gap(expected, end)
 
@@ -167,6 +193,16 @@ class StreamReader:
 
     def _finish(self, index: int, frame: VideoFrame) -> Frame:
         info = self.info
+        self._check_frame(index, frame)
+        pts = self._clock.pts(index)
+        picture = self._picture(*to_rgb(frame, self._tags))
+        return Frame(
+            index=index, pts=pts, time=pts * info.time_base, picture=picture, duration=self._clock.duration(index)
+        )
+
+    def _check_frame(self, index: int, frame: VideoFrame) -> None:
+        """Raises InputError for a frame of another size; notes what else is unlike the first frame."""
+        info = self.info
         stored = (info.height, info.width) if info.rotation % 180 else (info.width, info.height)
         if (frame.width, frame.height) != stored:
             change = f"from {stored[0]} × {stored[1]} to {frame.width} × {frame.height}"
@@ -177,11 +213,6 @@ class StreamReader:
             self._note(f"'{self.path}' has interlaced and progressive frames, all written as its first frame is.")
         if frame.is_corrupt:
             self._note(f"Frame {index} of '{self.path}' is damaged; it is used as the decoder mended it.")
-        pts = self._clock.pts(index)
-        picture = self._picture(*to_rgb(frame, self._tags))
-        return Frame(
-            index=index, pts=pts, time=pts * info.time_base, picture=picture, duration=self._clock.duration(index)
-        )
 
     def _picture(self, pixels: Array, alpha: Array | None) -> Picture:
         pixels = self._upright(pixels)
