@@ -3,8 +3,8 @@
 Run from the repository: `python -m benchmarks.mask_radius FOLDER [--radii usual auto 6 20]`, where FOLDER holds Images
 and GroundTruth; it writes results/mask_radius.json. From each true alpha five masks are made: exact (alpha above 0.5),
 shifted by 1 % of the width, dilated by as much, a polygon (Douglas-Peucker, 1.5 % of the width), and the bounding boxes
-of its parts. The trimap is made at full size; the prior `closed-form+knn` solves it at half size, and SAD / 1000 over the
-whole picture is counted there, times 4.
+of its parts. The trimap is made at full size; the prior `closed-form+knn` solves it at half size, and SAD / 1000 over
+the whole picture is counted there, times 4.
 """
 
 from __future__ import annotations

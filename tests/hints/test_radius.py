@@ -50,7 +50,7 @@ BOX = np.pad(np.ones((240, 240), np.float32), 80)
 )  # fmt: skip
 def test_auto_narrows_the_band_of_exact_masks_only(mask: np.ndarray, narrow: bool) -> None:
     pixels, why = choose_radius("auto", mask, scene(disc()))
-    assert pixels == (4 if narrow else default_radius(SIDE, SIDE)) and default_radius(SIDE, SIDE) == 8
+    assert pixels == (3 if narrow else default_radius(SIDE, SIDE)) and default_radius(SIDE, SIDE) == 8
     assert why == (
         ", because its edge fits the picture" if narrow else ", because its edge does not fit the picture closely"
     )
@@ -68,14 +68,14 @@ def test_the_fit_of_a_mask_in_a_picture_without_edges_is_low() -> None:
 def test_the_radius_grows_with_the_picture() -> None:
     large = cv2.resize(scene(disc()).pixels, (3 * SIDE, 3 * SIDE), interpolation=cv2.INTER_CUBIC)
     mask = cv2.resize(disc(), (3 * SIDE, 3 * SIDE), interpolation=cv2.INTER_NEAREST)
-    assert choose_radius("auto", mask, Picture.from_array(large))[0] == 13
+    assert choose_radius("auto", mask, Picture.from_array(large))[0] == 9
     assert choose_radius("auto", mask, None)[0] == 24
     assert choose_radius(5, mask, Picture.from_array(large)) == (5, "")
 
 
 @pytest.mark.parametrize(
     ("radius", "band", "note"),
-    [(5, 10, "5 pixels"), ("auto", 8, "4 pixels, because its edge fits"), (None, 16, "8 pixels")],
+    [(5, 10, "5 pixels"), ("auto", 6, "3 pixels, because its edge fits"), (None, 16, "8 pixels")],
 )
 def test_hints_use_the_radius(radius: Any, band: int, note: str) -> None:
     hints = read_hints((SIDE, SIDE), mask=disc(), radius=radius, picture=scene(disc()))

@@ -132,7 +132,7 @@ class MattingPipeline:
             plate: the scene without its subject.
             key: the screen's colour: "green", "blue", "#rrggbb" or "auto".
             radius: half the width in pixels of the unknown band that a mask gets; None: 2 % of the short side; "auto":
-                1.1 % where the mask's edge fits the picture.
+                0.75 % where the mask's edge fits the picture.
             foreground: whether foreground colours are estimated.
             progress: called with a `Progress` at the beginning of every stage and at the end.
             keep_empty: whether a picture without hints in which no subject is found is matted all the same.

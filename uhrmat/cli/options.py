@@ -92,8 +92,8 @@ MaskRadius = Annotated[
     str | None,
     typer.Option(
         "--radius", metavar="N|auto", rich_help_panel=HINTS, show_default=False,
-        help="Half the width in pixels of the unknown band that a mask gets. Default: 2 % of the short side; auto: 1.1 % "
-        "where the mask's edge fits the picture.",
+        help="Half the width in pixels of the unknown band that a mask gets. Default: 2 % of the short side; auto: "
+        "0.75 % where the mask's edge fits the picture.",
     ),
 ]  # fmt: skip
 ResizeTrimap = Annotated[

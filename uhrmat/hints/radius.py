@@ -7,7 +7,7 @@ from typing import Literal
 from uhrmat.core.errors import InputError
 
 Radius = int | Literal["auto"] | None
-"""Half the width of the unknown band in pixels; None: by the picture's size; "auto": see `hints.trimap.choose_radius`."""
+"""Half the width of the unknown band in pixels; None: by the picture's size; "auto": see `trimap.choose_radius`."""
 
 
 def parse_radius(text: str | None) -> Radius:
