@@ -55,6 +55,32 @@ def in_a_folder(
     return files(root / "out"), events
 
 
+def test_a_clip_with_a_clip_of_alphas(tmp_path: Path) -> None:
+    """Segments that begin inside the hint clip give the bytes of one reading of it."""
+    source = clip(tmp_path / "in")
+    masks = clip_masks(tmp_path / "pictures" / "take", 7)
+    write_grey(tmp_path / "alphas" / "take.mkv", [np.asarray(Image.open(path)) for path in sorted(masks.iterdir())])
+    settings = light(model=KEYED, given=("alpha",), outputs=("alpha", "foreground"))
+    made, events = in_a_folder(tmp_path, settings, HintFolders({"alpha": str(tmp_path / "alphas")}))
+    alpha = tmp_path / "alphas" / "take.mkv"
+    assert made == alone(source, tmp_path / "alone", alpha=alpha, codec="ffv1", model=KEYED) and len(made) == 2
+    (notes,) = [event["notes"] for event in events if event["event"] == "done"]
+    assert "prior alpha, because an alpha was given" in notes
+
+
+def write_grey(path: Path, pictures: list[np.ndarray]) -> None:
+    """A grey clip in FFV1 whose frames depend on those before them."""
+    import av
+
+    path.parent.mkdir(parents=True)
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("ffv1", rate=25, options={"g": "5"})
+        (stream.height, stream.width), stream.pix_fmt = pictures[0].shape, "gray"
+        for picture in pictures:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "gray")))
+        container.mux(stream.encode(None))
+
+
 @pytest.mark.parametrize("count", [1, 7])
 def test_a_clip_with_masks(tmp_path: Path, count: int) -> None:
     """One mask is carried through the clip, seven are one for each frame."""

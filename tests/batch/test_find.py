@@ -129,6 +129,17 @@ def test_hints_of_clips_may_be_folders(tmp_path: Path) -> None:
     assert given(str(tmp_path / "t"), tmp_path, "a/take.mov", "b.mov") == {"a/take.mov": "t/a/take", "b.mov": "t/b.png"}
 
 
+def test_hints_of_clips_may_be_clips_and_those_of_stills_may_not(tmp_path: Path) -> None:
+    touch(tmp_path, "t/a.mov", "t/b_alpha.mkv", "t/p.mov")
+    folders, result = HintFolders({"alpha": str(tmp_path / "t")}), {}
+    for name in ("a.mp4", "b.mp4", "p.jpg"):
+        kind = "clip" if name.endswith(".mp4") else "still"
+        (item,) = folders.assign([BatchItem(key=name, source=tmp_path / "in" / name, kind=kind)])  # type: ignore[arg-type]
+        result[name] = item.error or item.hints["alpha"].name
+    assert result["a.mp4"] == "a.mov" and result["b.mp4"] == "b_alpha.mkv"
+    assert "has no alpha for it" in result["p.jpg"][0]
+
+
 def test_hints_that_are_not_clear(tmp_path: Path) -> None:
     touch(tmp_path, "t/p.png", "t/p.tif", "t/q.png")
     result = given(str(tmp_path / "t"), tmp_path, "p.jpg", "a/q.jpg", "b/q.jpg")

@@ -23,7 +23,7 @@ def quick_propagation(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """photo.jpg, photo_trimap.png, mask.png, truth.png, shoot/, clip.mp4, first_frame.png, masks/, screen.png."""
+    """photo.jpg, photo_trimap.png, mask.png, truth.png, screen.png, shoot/, masks/, clip.mp4, matte.mov and others."""
     folder = tmp_path_factory.mktemp("docs")
     photo = Image.open(ROOT / "examples" / "raccoon.png").convert("RGB").resize(SIZE)
     trimap = Image.open(ROOT / "examples" / "raccoon_trimap.png").resize(SIZE, Image.Resampling.NEAREST)
@@ -42,6 +42,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     screen = np.where(np.asarray(mask)[..., None] > 0, np.asarray(photo), np.uint8([30, 190, 50]))
     Image.fromarray(screen.astype(np.uint8)).save(folder / "screen.png")
     _clip(folder / "clip.mp4", np.asarray(photo))
+    _clip(folder / "matte.mov", np.asarray(mask.convert("RGB")))
     return folder
 
 

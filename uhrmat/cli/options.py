@@ -261,28 +261,25 @@ Clip = Annotated[
 ClipTrimap = Annotated[
     Path | None,
     typer.Option(
-        "--trimap",
+        "--trimap", rich_help_panel=HINTS,
         help="Trimap of the first frame, a folder or pattern of trimaps numbered like the frames, or a clip of them.",
-        rich_help_panel=HINTS,
     ),
-]
+]  # fmt: skip
 ClipMask = Annotated[
     Path | None,
     typer.Option(
-        "--mask",
+        "--mask", rich_help_panel=HINTS,
         help="Mask of the first frame, a folder or pattern of masks numbered like the frames, or a clip of them.",
-        rich_help_panel=HINTS,
     ),
-]
+]  # fmt: skip
 ClipAlpha = Annotated[
     Path | None,
     typer.Option(
-        "--alpha",
+        "--alpha", rich_help_panel=HINTS,
         help="Alphas to refine, of any resolution: a clip (its alpha channel, or its grey), a folder or a pattern; or "
         "the alpha of the first frame alone.",
-        rich_help_panel=HINTS,
     ),
-]
+]  # fmt: skip
 ClipPlate = Annotated[
     Path | None, typer.Option("--plate", help="Clean plate: the scene without its subject.", rich_help_panel=HINTS)
 ]
@@ -291,10 +288,9 @@ ClipKey = Annotated[
     typer.Option(
         "--key",
         help="Colour of the screen: green, blue, #rrggbb, or auto to detect it.",
-        metavar="COLOUR",
-        rich_help_panel=HINTS,
+        metavar="COLOUR", rich_help_panel=HINTS,
     ),
-]
+]  # fmt: skip
 _RANGE = "Frames"
 Start = Annotated[int, typer.Option(min=0, help="Index of the first frame, counted from 0.", rich_help_panel=_RANGE)]
 End = Annotated[
@@ -327,21 +323,18 @@ TEMPORAL = "Temporal sparsity"
 Temporal = Annotated[
     bool,
     typer.Option(
-        "--temporal/--no-temporal",
+        "--temporal/--no-temporal", rich_help_panel=TEMPORAL,
         help="Compute only the pixels that changed, or every frame anew.",
-        rich_help_panel=TEMPORAL,
     ),
-]
+]  # fmt: skip
 Threshold = Annotated[
     float | None,
     typer.Option(
-        min=0,
-        max=1,
+        min=0, max=1, rich_help_panel=TEMPORAL,
         help="Change of a colour, from 0 to 1, above which a pixel is computed again; never below the noise. Default: "
         "0.05, less in a clip without noise.",
-        rich_help_panel=TEMPORAL,
     ),
-]
+]  # fmt: skip
 KeyframeInterval = Annotated[
     int,
     typer.Option(
