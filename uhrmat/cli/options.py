@@ -60,11 +60,10 @@ Trimap = Annotated[
 MaskHint = Annotated[
     Path | None,
     typer.Option(
-        "--mask",
+        "--mask", rich_help_panel=HINTS,
         help="Coarse mask, from which a trimap is made. A file, or a folder of files named like the photographs.",
-        rich_help_panel=HINTS,
     ),
-]
+]  # fmt: skip
 Plate = Annotated[
     Path | None,
     typer.Option(
@@ -76,18 +75,16 @@ Key = Annotated[
     str | None,
     typer.Option(
         help="Colour of the screen behind the subject: green, blue, #rrggbb, or auto to detect it.",
-        metavar="COLOUR",
-        rich_help_panel=HINTS,
+        metavar="COLOUR", rich_help_panel=HINTS,
     ),
-]
+]  # fmt: skip
 AlphaHint = Annotated[
     Path | None,
     typer.Option(
-        "--alpha",
+        "--alpha", rich_help_panel=HINTS,
         help="Low-resolution alpha to start from. A file, or a folder of files named like the photographs.",
-        rich_help_panel=HINTS,
     ),
-]
+]  # fmt: skip
 MaskRadius = Annotated[
     str | None,
     typer.Option(
@@ -99,11 +96,10 @@ MaskRadius = Annotated[
 ResizeTrimap = Annotated[
     bool,
     typer.Option(
-        "--resize-trimap",
+        "--resize-trimap", rich_help_panel=HINTS,
         help="Scale a trimap whose size, or a mask whose proportions, differ from the photograph's.",
-        rich_help_panel=HINTS,
     ),
-]
+]  # fmt: skip
 
 Prior = Annotated[
     str,
@@ -111,10 +107,9 @@ Prior = Annotated[
         help="Method of the low-resolution alpha: auto (by the hints given), closed-form+knn, closed-form, knn, lbdm, "
         "lkm, rw, mask, plate, key, alpha, lpn-person, a name from `uhrmat models list`, a file, a folder or "
         "owner/repository.",
-        metavar="NAME",
-        rich_help_panel=ENGINE,
+        metavar="NAME", rich_help_panel=ENGINE,
     ),
-]
+]  # fmt: skip
 Refiner = Annotated[
     str,
     typer.Option(
@@ -125,11 +120,10 @@ Refiner = Annotated[
 WorkingSize = Annotated[
     int | None,
     typer.Option(
-        min=16,
+        min=16, rich_help_panel=ENGINE,
         help="Short side of the low-resolution picture in pixels. Default: the prior's own.",
-        rich_help_panel=ENGINE,
     ),
-]
+]  # fmt: skip
 Engine = Annotated[
     str,
     typer.Option(help="Implementation of the sparse convolutions: auto, tiles, spconv, dense.", rich_help_panel=ENGINE),
@@ -145,18 +139,16 @@ MaxMemory = Annotated[
     str | None,
     typer.Option(
         help="Memory budget, like 8GB or 512MB. Default: a share of what is free.",
-        metavar="SIZE",
-        rich_help_panel=ENGINE,
+        metavar="SIZE", rich_help_panel=ENGINE,
     ),
-]
+]  # fmt: skip
 OverflowOption = Annotated[
     Overflow,
     typer.Option(
-        "--overflow",
+        "--overflow", rich_help_panel=ENGINE,
         help="If the budget does not suffice: cascade (coarse to fine) or parts (tiles, exact).",
-        rich_help_panel=ENGINE,
     ),
-]
+]  # fmt: skip
 MaxPixels = Annotated[
     int | None,
     typer.Option(min=1, help="Refuse pictures with more pixels than this. Default: 2^30.", rich_help_panel=ENGINE),
@@ -215,10 +207,9 @@ Background = Annotated[
     str | None,
     typer.Option(
         help="Also write a composite over this colour (#rrggbb) or picture.",
-        metavar="COLOUR|IMAGE",
-        rich_help_panel=OUTPUT,
+        metavar="COLOUR|IMAGE", rich_help_panel=OUTPUT,
     ),
-]
+]  # fmt: skip
 Premultiply = Annotated[
     bool | None,
     typer.Option(
@@ -233,11 +224,10 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing f
 KeepEmpty = Annotated[
     bool,
     typer.Option(
-        "--keep-empty",
+        "--keep-empty", rich_help_panel=OUTPUT,
         help="Without hints: write mattes even where no subject is found. Otherwise that is an error.",
-        rich_help_panel=OUTPUT,
     ),
-]
+]  # fmt: skip
 
 Radius = Annotated[
     int | None,
@@ -313,12 +303,11 @@ FrameRate = Annotated[
 Propagation = Annotated[
     PropagationMethod,
     typer.Option(
-        "--propagation",
+        "--propagation", rich_help_panel=HINTS,
         help="How hints of key frames reach the other frames of a clip: by a network that is trained on the clip's key "
         "frames (about a minute), or by optical flow alone.",
-        rich_help_panel=HINTS,
     ),
-]
+]  # fmt: skip
 TEMPORAL = "Temporal sparsity"
 Temporal = Annotated[
     bool,
@@ -338,11 +327,10 @@ Threshold = Annotated[
 KeyframeInterval = Annotated[
     int,
     typer.Option(
-        min=1,
+        min=1, rich_help_panel=TEMPORAL,
         help="Number of frames from one key frame, which is computed anew, to the next.",
-        rich_help_panel=TEMPORAL,
     ),
-]
+]  # fmt: skip
 ClipOut = Annotated[
     Path | None,
     typer.Option(
@@ -353,11 +341,10 @@ ClipOut = Annotated[
 CodecName = Annotated[
     str | None,
     typer.Option(
-        "--codec",
+        "--codec", rich_help_panel=OUTPUT,
         help="prores4444, vp9, ffv1, h264, hevc, png, tiff or exr. Default: by the output's extension.",
-        rich_help_panel=OUTPUT,
     ),
-]
+]  # fmt: skip
 Bits = Annotated[
     int | None, typer.Option("--bits", help="Bits per channel. Default: the clip's.", rich_help_panel=OUTPUT)
 ]
