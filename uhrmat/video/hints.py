@@ -251,7 +251,7 @@ def _hint_of(hints: ClipHints, index: int, frames: HintFrames | None) -> ArrayOr
 def with_radius(hints: ClipHints, reader: ClipReader) -> ClipHints:
     """The hints with the number of pixels that the radius "auto" of their masks means in the clip, and a note of it.
 
-    It is chosen once, by the first key frame, so that the band keeps its width from frame to frame and on every machine.
+    It is chosen once, by the first key frame, so that the band keeps its width on every frame and machine.
 
     Args:
         hints: checked, see `find_hints`.
