@@ -73,7 +73,8 @@ def data_values(frame: VideoFrame, tags: ColourTags, *, alpha: bool) -> FloatArr
     grey = not alpha and not planar.format.name.startswith("gbr")
     scale, offset = grey_values(tags.range, bits, 1.0) if grey else (1 / _TOP[bits], 0.0)
     table = np.clip(np.arange(1 << (8 * codes.dtype.itemsize)) * scale + offset, 0.0, 1.0)
-    return table.astype(np.float32)[codes]
+    values: FloatArray = table.astype(np.float32)[codes]
+    return values
 
 
 def _full_chroma(frame: VideoFrame, bits: int) -> VideoFrame:
