@@ -105,7 +105,7 @@ Prior = Annotated[
     str,
     typer.Option(
         help="Method of the low-resolution alpha: auto (by the hints given), closed-form+knn, closed-form, knn, lbdm, "
-        "lkm, rw, mask, plate, key, alpha, lpn-person, a name from `uhrmat models list`, a file, a folder or "
+        "lkm, rw, mask, plate, key, alpha, lpn-subject, lpn-person, a name from `uhrmat models list`, a file, a folder or "
         "owner/repository.",
         metavar="NAME", rich_help_panel=ENGINE,
     ),
