@@ -105,8 +105,8 @@ Prior = Annotated[
     str,
     typer.Option(
         help="Method of the low-resolution alpha: auto (by the hints given), closed-form+knn, closed-form, knn, lbdm, "
-        "lkm, rw, mask, plate, key, alpha, lpn-subject, lpn-person, a name from `uhrmat models list`, a file, a folder or "
-        "owner/repository.",
+        "lkm, rw, mask, plate, key, alpha, lpn-subject, lpn-person, a name from `uhrmat models list`, a file, a folder "
+        "or owner/repository.",
         metavar="NAME", rich_help_panel=ENGINE,
     ),
 ]  # fmt: skip
