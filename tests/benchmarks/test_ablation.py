@@ -14,7 +14,7 @@ from uhrmat.refine.shm.network import SHM
 
 
 @pytest.fixture(scope="module")
-def found(disc: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, float]]]:
+def result(disc: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, float]]]:
     """What the command writes for a disc on noise."""
     folder = tmp_path_factory.mktemp("ablation")
     before = torch.get_num_threads()

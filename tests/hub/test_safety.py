@@ -169,7 +169,7 @@ def test_sizes_that_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_names_from_the_hub_that_leave_the_repository(hub: Hub, path: str) -> None:
     hub.repos["org/trap"] = {path: WEIGHTS}
     assert "no place inside the repository" in failure("org/trap")
-    assert not hub.requests_to("GET", "/cdn/") and not hub.asked("HEAD", "resolve")
+    assert not hub.requests_to("GET", "/cdn/") and not hub.requests_to("HEAD", "resolve")
 
 
 def test_the_hub_is_asked_once_the_user_has_agreed(
