@@ -22,7 +22,7 @@ def hub_allowed() -> bool:
 
 
 def hub_setting() -> tuple[str, str]:
-    """ALLOW or DENY, and where that is said. Raises InputError for a variable or a file that says neither."""
+    """ALLOW or DENY, and where that is set. Raises InputError for a variable or a file that says neither."""
     if HUB in os.environ:
         return (ALLOW if _flag(HUB) else DENY), HUB
     path = settings_file()
@@ -56,7 +56,7 @@ def settings_file() -> Path:
 
 
 def may_carry_token(address: str) -> bool:
-    """Whether a token may be sent to `address`: nobody can read it on the way, or the user has asked for it."""
+    """Whether a token may be sent to `address`: nobody can read it on the way, or the user has allowed it."""
     return address.lower().startswith("https://") or _flag(HTTP_TOKEN)
 
 

@@ -1,6 +1,6 @@
 """What can go wrong between here and the Hub, each in one sentence with its cure.
 
-The HTTP client below huggingface_hub has changed its name once (httpx, httpx2), so its errors are told by class name.
+The HTTP client of huggingface_hub changed its name once (httpx, httpx2), so its errors are matched by class name.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def explain(error: BaseException, repo: str, revision: str = "main", path: str =
     if isinstance(error, hub.FileMetadataError):
         return WeightsError(f"{_where()} does not answer like a Hub.", "Look at HF_ENDPOINT, proxy and firewall.")
     if isinstance(error, ValueError):
-        return WeightsError(f"{_where()} cannot be asked for {repo}: {error}".rstrip(".") + ".", "Look at its name.")
+        return WeightsError(f"{_where()} did not serve {repo}: {error}".rstrip(".") + ".", "Look at its name.")
     return _by_kind(error) or _by_disk(error)
 
 

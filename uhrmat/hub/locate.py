@@ -31,7 +31,7 @@ def resolve(
     """Weights by name, path, folder or repository, on this machine and verified where their hash is known.
 
     name: a name of the catalogue, an existing file or folder, or `org/repo[@revision][:file]` on the Hub, in this
-    order; accept: names of entries whose licence the user has accepted, asked for before fetching; suffixes: of files
+    order; accept: names of entries whose licence the user has accepted; suffixes: of files
     that the caller can read; progress: called with (file, bytes done, bytes in all). What is cached needs no network,
     unless `fresh` asks whether a branch has moved. Raises WeightsError.
     """
@@ -144,7 +144,7 @@ def _local(path: Path, suffixes: Collection[str]) -> LocalWeights:
 
 
 def recognise(path: Path) -> CatalogEntry | None:
-    """The catalogue's entry whose only or main file this is, told by size and SHA-256."""
+    """The catalogue's entry whose only or main file this is, identified by size and SHA-256."""
     size = path.stat().st_size
     likely = [entry for entry in catalog_entries() if entry.main.bytes == size]
     if not likely:

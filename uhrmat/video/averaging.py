@@ -4,7 +4,7 @@ A refiner that sees one frame at a time gives a static hair another alpha in eac
 passes behind it. These errors differ from frame to frame, so that their mean is nearer to the truth. Where the
 foreground moves the new alpha is used alone: the last one, warped by the flow, would cost more detail than it brings.
 
-Two cases are told apart by how much the background changes. Before a static background, static foreground shows the
+Two cases are distinguished by how much the background changes. Before a static background, static foreground shows the
 same colours again, pixel by pixel (`unchanged_colours`). Before a moving background every colour changes, and the flow
 of the opaque foreground nearby decides (`foreground_motion`).
 """

@@ -171,7 +171,7 @@ def _check_grey(reader: StreamReader, name: str) -> None:
 class HintFrames:
     """The hints in a hint clip, in the type that `read_hints` takes.
 
-    Frames that are asked for in ascending order are decoded one after another; for others the file is sought. Both give
+    Frames requested in ascending order are decoded one after another; for others the file is sought. Both give
     the same values.
 
     Args:

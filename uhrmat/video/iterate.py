@@ -195,7 +195,7 @@ class _ClipRun:
     ) -> ClipHints:  # fmt: skip
         check_radius(radius, frozenset(hints))
         paths = {name: hint for name, hint in hints.items() if isinstance(hint, Path)}
-        found = find_hints(
+        clip_hints = find_hints(
             self.info,
             self.start,
             self.stop,
@@ -207,7 +207,7 @@ class _ClipRun:
         )
         given = {name: hint for name, hint in hints.items() if not isinstance(hint, Path)}
         if not given:
-            return found
+            return clip_hints
         if paths or len(given) > 1:
             raise InputError(f"Hints of two kinds were given: {_listed(hints)}.", "Keep one of them.")
         if plate is not None or key is not None:

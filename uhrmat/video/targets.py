@@ -95,7 +95,7 @@ def _codec_of(output: Path | None, info: ClipInfo) -> str:
 
 
 def _contents(spec: ClipSpec, codec: str, *, one_file: bool) -> tuple[Content, ...]:
-    """What is written. A file that nobody said the contents of holds the composite where there is a background, else
+    """What is written. A file whose contents are not named holds the composite where there is a background, else
     colours with alpha where its codec has it, else the alpha; into a folder goes the alpha, and the composite."""
     given = spec.outputs
     if given is None and one_file and spec.background is not None:

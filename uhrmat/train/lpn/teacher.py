@@ -32,7 +32,7 @@ class Teacher:
     layers: dict[str, tuple[str, ...]]
 
     def load(self) -> TeacherSession:
-        """The network, ready to be asked. InputError where it lacks a layer or libraries are missing."""
+        """The network, ready to run. InputError where it lacks a layer or libraries are missing."""
         try:
             import onnx
             import onnxruntime

@@ -20,7 +20,7 @@ _BYTE = 3
 
 
 class Converter:
-    """path: a .tflite file; person: the class that a last ARG_MAX is asked for."""
+    """path: a .tflite file; person: the class that a final ARG_MAX selects."""
 
     def __init__(self, path: Path, person: int = 15) -> None:
         import tflite
