@@ -33,8 +33,7 @@ from uhrmat.refine.registry import make_refiner
 from uhrmat.sparsity.spatial import SPATIAL_SPARSITY
 from uhrmat.train.crops import blur_window, draw_blur
 from uhrmat.train.recipe import RefinerRecipe, load_recipe
-from uhrmat.train.samples import Sample, SampleCache, with_true_priors
-from uhrmat.train.shm_task import require_samples
+from uhrmat.train.samples import Sample, SampleCache, require_samples, with_true_priors
 from uhrmat.train.task import Batch, batch_numbers, fit
 
 POINTS = 8192

@@ -64,7 +64,7 @@ def batch(
     background: opt.Background = None,
     premultiply: opt.Premultiply = None,
     keep_metadata: opt.KeepMetadata = False,
-    report: opt.AlbumFile = None,
+    report: own.AlbumFile = None,
     keep_empty: opt.KeepEmpty = False,
     overwrite: opt.Overwrite = False,
     as_json: own.JsonLines = False,

@@ -113,3 +113,12 @@ JsonLines = Annotated[
     bool,
     typer.Option("--json", help="Print every event as a line of JSON to standard output.", rich_help_panel=REPORT),
 ]
+AlbumFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--report",
+        metavar="FILE.html",
+        help="Also write a page with the photographs of this run.",
+        rich_help_panel=OUTPUT,
+    ),
+]

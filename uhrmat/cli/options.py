@@ -372,15 +372,6 @@ PageFile = Annotated[
         "--report", metavar="FILE.html", help="Also write a page with the results to inspect.", rich_help_panel=OUTPUT
     ),
 ]
-AlbumFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--report",
-        metavar="FILE.html",
-        help="Also write a page with the photographs of this run.",
-        rich_help_panel=OUTPUT,
-    ),
-]
 
 
 def model_options(

@@ -14,13 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import default_collate
 
-from uhrmat.core.errors import InputError
 from uhrmat.refine.ddfe.network import DDFE
 from uhrmat.train.ddfe_crops import Crop, PyramidSource, PyramidStream, build_crop, window_corner
 from uhrmat.train.ddfe_step import COARSE_WEIGHT, LevelOutput, apply_known, run_pyramid
 from uhrmat.train.losses import composition, gradient, laplacian_pyramid, masked_l1, masked_l2, mdrd
 from uhrmat.train.recipe import DetailRecipe
-from uhrmat.train.samples import SampleCache
+from uhrmat.train.samples import SampleCache, require_samples
 
 
 @dataclass(frozen=True)
@@ -42,8 +41,7 @@ class DDFETask:
     def stream(self, start: int) -> PyramidStream:
         """Crops of the samples that are not held out. Raises InputError where there are none."""
         recipe = self.recipe
-        if not any(s >= recipe.held_out for s in SampleCache(self.cache).seeds()):
-            raise InputError(f"{self.cache} holds no training samples.", "Let `uhrmat train` make them first.")
+        require_samples(self.cache, recipe)
         return PyramidStream(self.cache, recipe.side, recipe.seed, recipe.held_out, recipe.batch, start, recipe.exact)
 
     def loss(self, net: nn.Module, batch: Crop, dtype: torch.dtype) -> tuple[Tensor, dict[str, float]]:

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from uhrmat.core.errors import InputError
 from uhrmat.media.resample import area_average, downsample_trimap
 from uhrmat.prior.base import LowResHints
 from uhrmat.prior.choose import CLOSED_FORM_KNN
 from uhrmat.prior.closed_form.affinity import AffinityPrior
 from uhrmat.train.cache import SeedFiles
+from uhrmat.train.recipe import SceneRecipe
 from uhrmat.train.synth import find_training_data, render_scene
 
 
@@ -124,3 +126,9 @@ def fill_samples(folder: Path, data: Path | None, seeds: Sequence[int]) -> None:
     cache = SampleCache(folder, data)
     for seed in seeds:
         cache.make(seed)
+
+
+def require_samples(cache: Path, recipe: SceneRecipe) -> None:
+    """Raises InputError where a cache holds nothing to train on."""
+    if not any(s >= recipe.held_out for s in SampleCache(cache).seeds()):
+        raise InputError(f"{cache} holds no training samples.", "Let `uhrmat train` make them, or wait for the first.")

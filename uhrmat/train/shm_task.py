@@ -10,14 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from uhrmat.core.errors import InputError
 from uhrmat.refine.features import mask_colour_line, residual_baseline
 from uhrmat.refine.shm.network import SHM
 from uhrmat.sparse import DenseEngine
 from uhrmat.train.crops import BlurParams, CropSource, CropStream, build_crop
 from uhrmat.train.losses import gradient, laplacian_pyramid, masked_l1, masked_l2
-from uhrmat.train.recipe import RefinerRecipe, SceneRecipe
-from uhrmat.train.samples import SampleCache
+from uhrmat.train.recipe import RefinerRecipe
+from uhrmat.train.samples import SampleCache, require_samples
 from uhrmat.train.task import Batch, TrainingState, fit, learning_rate
 
 __all__ = ["ShmTask", "learning_rate", "predict", "refiner_loss", "train", "validate"]
@@ -58,12 +57,6 @@ class ShmTask:
     def validate(self, net: nn.Module, dtype: torch.dtype) -> dict[str, float]:
         """See `validate`."""
         return validate(net.eval(), SampleCache(self.cache), self.recipe, dtype)
-
-
-def require_samples(cache: Path, recipe: SceneRecipe) -> None:
-    """Raises InputError where a cache holds nothing to train on."""
-    if not any(s >= recipe.held_out for s in SampleCache(cache).seeds()):
-        raise InputError(f"{cache} holds no training samples.", "Let `uhrmat train` make them, or wait for the first.")
 
 
 def predict(net: nn.Module, batch: Batch, dtype: torch.dtype) -> Tensor:

@@ -20,14 +20,14 @@ from uhrmat.media.video import ClipReader, open_clip
 from uhrmat.pipeline import StillPipeline
 from uhrmat.prior.choose import AFFINITY_PRIORS, choose_prior
 from uhrmat.prior.chroma_key.key import KeyPrior
-from uhrmat.prior.closed_form.affinity import AffinityPrior
 from uhrmat.prior.registry import PriorRegistry
 from uhrmat.video.frames import ClipPipeline, FrameStats, TemporalOptions
 from uhrmat.video.hints import ClipHints, HintReader, find_hints, key_hints, with_radius
-from uhrmat.video.plan import frame_range, parse_rate, working_side
+from uhrmat.video.plan import count_frames, frame_range, parse_rate, working_side
 from uhrmat.video.propagate import propagate_segment
 from uhrmat.video.propagation.clip import ClipTracker
 from uhrmat.video.propagation.params import METHODS, TRAINING, PropagationTrainingParams
+from uhrmat.video.propagation.stage import edge_prior
 from uhrmat.video.screen import clip_screen
 from uhrmat.video.segments import Segment, split
 from uhrmat.video.spec import ClipSpec
@@ -128,7 +128,7 @@ class _ClipRun:
         self.folder = folder / "propagated"
         with self._open() as reader:
             self.info = reader.info
-            self.start, self.stop = frame_range(self.spec, _count(reader))
+            self.start, self.stop = frame_range(self.spec, count_frames(reader))
             self.hints = self._find_hints(hints, plate, key, spec.radius, folder)
             name = pipeline.priors.name
             own = not isinstance(name, str)
@@ -143,8 +143,7 @@ class _ClipRun:
                 )
             screen = None if key is None else clip_screen(reader, self.start, self.stop, key)
         self.side = pipeline.working_size or (None if own else working_side(prior, self.hints))
-        affinity = "closed-form" if name == "auto" else prior
-        self._affinity = AffinityPrior(affinity) if self.hints.propagated else None
+        self._affinity = edge_prior("auto" if name == "auto" else prior) if self.hints.propagated else None
         self.pipeline = copy.copy(pipeline)
         self.pipeline.working_size = self.side
         if self.hints.propagated or screen is not None:
@@ -235,8 +234,3 @@ class _ClipRun:
 def _listed(kinds: Iterable[str]) -> str:
     """`a trimap and a mask`."""
     return " and ".join(f"an {kind}" if kind == "alpha" else f"a {kind}" for kind in kinds)
-
-
-def _count(reader: ClipReader) -> int:
-    frames = reader.info.frames
-    return sum(1 for _ in reader.frames()) if frames is None else frames

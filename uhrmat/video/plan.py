@@ -102,7 +102,7 @@ def plan_clip(spec: ClipSpec, *, overwrite: bool = False, resume: bool = False) 
     source = fingerprint(spec.source)  # before it is read, so that any later change is noticed at the end
     with open_clip(spec.source, rate=spec.rate) as reader:
         info = reader.info
-        start, stop = frame_range(spec, _length(reader))
+        start, stop = frame_range(spec, count_frames(reader))
     hints = find_hints(
         info, start, stop, trimap=spec.trimap, mask=spec.mask, alpha=spec.alpha, plate=spec.plate, key=spec.key,
         radius=spec.radius, first_needed=spec.propagation == "flow",
@@ -180,7 +180,8 @@ def parse_rate(text: str) -> Fraction:
     return rate
 
 
-def _length(reader: ClipReader) -> int:
+def count_frames(reader: ClipReader) -> int:
+    """Return the number of frames of a clip, by decoding it where its container does not say."""
     count = reader.info.frames
     return sum(1 for _ in reader.frames()) if count is None else count
 

@@ -6,8 +6,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from uhrmat.hub import resolve
-from uhrmat.hub.tensors import check_input_version, load_into, load_tensors
 from uhrmat.media import Picture
 from uhrmat.refine.base import RefineInput, RefineLevel
 from uhrmat.refine.colour_line import estimate_smooth_colours
@@ -18,6 +16,7 @@ from uhrmat.refine.memory.tiling import RefineWindow
 from uhrmat.refine.prior_mean import restore_prior_mean
 from uhrmat.refine.pyramid import PyramidLevel, refine_pyramid
 from uhrmat.refine.sparse_refiner import SparseRefiner, full_window
+from uhrmat.refine.weights import load_network
 from uhrmat.sparse.engine import SampleFn
 
 
@@ -139,9 +138,8 @@ def load_ddfe(weights: str | None) -> DDFE:
     Raises:
         WeightsError: The weights are missing, are those of another network, or were trained on other inputs.
     """
-    path = resolve(weights or "ddfe-line", suffixes=(".safetensors",)).path
-    tensors, metadata = load_tensors(path)
-    size = metadata.get("size", "line")
-    net = DDFE(size if size in SIZES else "line")
-    check_input_version(metadata, path, INPUT_VERSION, f"DDFE {net.size}")
-    return load_into(net, tensors, path, f"DDFE {net.size}", "uhrmat train ddfe")
+
+    def build(size: str | None) -> DDFE:
+        return DDFE(size if size in SIZES else "line")
+
+    return load_network(weights, "ddfe-line", build, INPUT_VERSION, "DDFE", "uhrmat train ddfe")

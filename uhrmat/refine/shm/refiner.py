@@ -6,14 +6,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from uhrmat.hub import resolve
-from uhrmat.hub.tensors import check_input_version, load_into, load_tensors
 from uhrmat.refine.base import RefineInput
 from uhrmat.refine.features import INPUT_VERSION, ColourLineFeatures, PictureColours, context_maps
 from uhrmat.refine.memory.tiling import RefineWindow
 from uhrmat.refine.prior_mean import restore_prior_mean
 from uhrmat.refine.shm.network import SHM, SIZES, VARIANTS, receptive_radius
 from uhrmat.refine.sparse_refiner import SparseRefiner, full_window
+from uhrmat.refine.weights import load_network
 from uhrmat.sparse import Engine, Feat
 
 
@@ -74,9 +73,8 @@ def load_shm(weights: str | None) -> SHM:
     Raises:
         WeightsError: The weights are missing, are those of another network, or were trained on other inputs.
     """
-    path = resolve(weights or "shm-lite", suffixes=(".safetensors",)).path
-    tensors, metadata = load_tensors(path)
-    size = metadata.get("size", "lite")
-    net = SHM(size if size in SIZES | VARIANTS else "lite")
-    check_input_version(metadata, path, INPUT_VERSION, f"SHM {net.size}")
-    return load_into(net, tensors, path, f"SHM {net.size}", "uhrmat train shm")
+
+    def build(size: str | None) -> SHM:
+        return SHM(size if size in SIZES | VARIANTS else "lite")
+
+    return load_network(weights, "shm-lite", build, INPUT_VERSION, "SHM", "uhrmat train shm")

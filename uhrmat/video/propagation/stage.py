@@ -57,8 +57,7 @@ def propagate_hints(
     Raises:
         InputError: the clip or a hint cannot be read.
     """
-    name = plan.spec.model.prior
-    prior = AffinityPrior("closed-form" if name == "auto" else name, solver)
+    prior = edge_prior(plan.spec.model.prior, solver)
     assert plan.side is not None
     with open_clip(plan.spec.source, rate=plan.spec.rate) as reader:
         tracker = None
@@ -68,3 +67,8 @@ def propagate_hints(
                 reader, plan.hints, prior, plan.work.hints, device=device, training=plan.spec.training
             )
         return propagate_segment(reader, segment, plan.hints, prior, plan.side, plan.work.hints, stop, tracker)
+
+
+def edge_prior(name: str, solver: Solver | None = None) -> AffinityPrior:
+    """Return the affinity prior that solves the edges of propagated masks: `name`, or the closed form for "auto"."""
+    return AffinityPrior("closed-form" if name == "auto" else name, solver)
