@@ -145,18 +145,18 @@ def test_a_clip_that_fails_on_the_way_exits_with_one(shot: Path) -> None:
 
 
 def test_an_interrupt_exits_with_130_and_the_rest_can_be_resumed(shot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from uhrmat.video.frames import ClipPipeline
+    from uhrmat.video.frames import ClipPipeline, FramePrior
 
-    inner, out = ClipPipeline.frame, shot.with_name("out.mkv")
+    inner, out = ClipPipeline.refine, shot.with_name("out.mkv")
     words = ("-o", out, "--keyframe-interval", 2, "--json")
 
-    def frame(self: ClipPipeline, picture: Any, number: int, *rest: Any, **named: Any) -> Any:
-        if number == 3:
+    def refine(self: ClipPipeline, frame: FramePrior, **named: Any) -> Any:
+        if frame.number == 3:
             raise KeyboardInterrupt
-        return inner(self, picture, number, *rest, **named)
+        return inner(self, frame, **named)
 
     with monkeypatch.context() as patched:
-        patched.setattr(ClipPipeline, "frame", frame)
+        patched.setattr(ClipPipeline, "refine", refine)
         assert light(shot, *words).exit_code == 130 and not out.exists()
     resumed = light(shot, *words, "--resume")
     assert resumed.exit_code == 0 and json.loads(resumed.stdout)["items"][0]["kept"] == 2 and out.exists()

@@ -140,3 +140,16 @@ def test_a_small_change_moves_the_prior_where_there_is_no_noise_to_take_it_for(n
     unchanged_colours(small, np.zeros((20, 20), np.float32), nowhere, noise, 8.0)
     result = unchanged_colours(small + np.float32(0.01), np.full((20, 20), 0.8, np.float32), nowhere, noise, 8.0)
     assert np.allclose(result, share * 0.8)
+
+
+def test_priors_may_run_ahead_of_the_refiner() -> None:
+    """Over a cut too: all priors first, then all refinements, or frame by frame."""
+    images = [frame.image for frame in frames(3, noise=2.0)]
+    images += [255 - image for image in images[:2]]
+    together, apart = run(ClipPipeline(pipeline()), images), ClipPipeline(pipeline())
+    priors = [apart.find_prior(picture(x), n, hints(SCENE.trimap)) for n, x in enumerate(images)]
+    for prior, expected in zip(priors, together, strict=True):
+        result = apart.refine(prior, foreground=False)
+        assert np.array_equal(result.alpha, expected.alpha) and np.array_equal(result.active, expected.active)
+        assert replace(result.stats, seconds={}) == replace(expected.stats, seconds={})
+    assert [prior.cut for prior in priors] == [False, False, False, True, False]

@@ -7,10 +7,12 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,11 +21,13 @@ from PIL import Image
 from tests.video.helpers import HEIGHT, WIDTH, frames, with_sound, write_frames, write_masks, write_stream
 from uhrmat.core.errors import InputError, OutputError
 from uhrmat.core.options import ModelOptions
+from uhrmat.hints.read import Hints
+from uhrmat.media import Picture
 from uhrmat.media.video import open_clip
 from uhrmat.media.video.encode import StreamWriter
 from uhrmat.pipeline import StillPipeline
 from uhrmat.video import run
-from uhrmat.video.frames import ClipPipeline
+from uhrmat.video.frames import ClipPipeline, FramePrior, FrameResult
 from uhrmat.video.plan import plan_clip
 from uhrmat.video.report import ClipReport, write_report
 from uhrmat.video.run import ClipResources, matte_clip, matte_segment
@@ -96,6 +100,30 @@ def test_segments_need_nothing_of_each_other(spec: ClipSpec, tmp_path: Path) -> 
     assert (tmp_path / "out.mkv").read_bytes() == whole
 
 
+@pytest.mark.parametrize("limit", [None, 8 << 30])
+def test_a_prior_runs_beside_the_refiner_unless_memory_is_limited(
+    spec: ClipSpec, monkeypatch: pytest.MonkeyPatch, limit: int | None
+) -> None:
+    """The first refinement waits for the second prior as long as that may come before its end."""
+    second, beside = threading.Event(), list[bool]()
+    find_prior, refine = ClipPipeline.find_prior, ClipPipeline.refine
+
+    def noted(self: ClipPipeline, picture: Picture, number: int, hints: Hints) -> FramePrior:
+        if number == 1:
+            second.set()
+        return find_prior(self, picture, number, hints)
+
+    def waiting(self: ClipPipeline, frame: FramePrior, **options: Any) -> FrameResult:
+        if frame.number == 0:
+            beside.append(second.wait(20 if limit is None else 0.5))
+        return refine(self, frame, **options)
+
+    monkeypatch.setattr(ClipPipeline, "find_prior", noted)
+    monkeypatch.setattr(ClipPipeline, "refine", waiting)
+    matte(replace(spec, end=2, model=replace(LIGHT, max_memory=limit)))
+    assert beside == [limit is None]
+
+
 def test_a_killed_run_goes_on_and_gives_the_same_bytes(spec: ClipSpec, tmp_path: Path) -> None:
     matte(spec)
     whole = (tmp_path / "out.mkv").read_bytes()
@@ -107,12 +135,12 @@ from uhrmat.core.options import ModelOptions
 from uhrmat.video import run
 from uhrmat.video.plan import plan_clip
 from uhrmat.video.spec import ClipSpec
-inner = run.ClipPipeline.frame
-def frame(self, picture, number, *rest, **named):
-    if number == 4:
+inner = run.ClipPipeline.refine
+def refine(self, frame, **named):
+    if frame.number == 4:
         os.kill(os.getpid(), signal.SIGKILL)
-    return inner(self, picture, number, *rest, **named)
-run.ClipPipeline.frame = frame
+    return inner(self, frame, **named)
+run.ClipPipeline.refine = refine
 spec = ClipSpec(source=Path({str(spec.source)!r}), output=Path({str(spec.output)!r}), outputs=("alpha",),
     mask=Path({str(spec.mask)!r}), interval=3, model={spec.model!r})
 plan = plan_clip(spec)
@@ -145,16 +173,16 @@ def interrupt(
     spec: ClipSpec, monkeypatch: pytest.MonkeyPatch, at: int, before: Callable[[], None] = lambda: None
 ) -> None:
     """A run that Ctrl-C ends while frame `at` is matted, when `before` has returned."""
-    inner = ClipPipeline.frame
+    inner = ClipPipeline.refine
 
-    def frame(self: ClipPipeline, picture: object, number: int, *rest: object, **named: object) -> object:
-        if number == at:
+    def refine(self: ClipPipeline, frame: FramePrior, **named: Any) -> FrameResult:
+        if frame.number == at:
             before()
             raise KeyboardInterrupt
-        return inner(self, picture, number, *rest, **named)  # type: ignore[arg-type]
+        return inner(self, frame, **named)
 
     with monkeypatch.context() as patched:
-        patched.setattr(ClipPipeline, "frame", frame)
+        patched.setattr(ClipPipeline, "refine", refine)
         with pytest.raises(KeyboardInterrupt):
             matte(spec)
 
@@ -309,15 +337,15 @@ def test_an_input_that_is_replaced_on_the_way_is_not_mixed(
     wanted = replace(spec, outputs=("composite",), background=str(behind))
     assert spec.mask is not None
     path = {"source": spec.source, "mask": sorted(spec.mask.iterdir())[1], "background": behind}[which]
-    inner = ClipPipeline.frame
+    inner = ClipPipeline.refine
 
-    def frame(self: ClipPipeline, picture: object, number: int, *rest: object, **named: object) -> object:
-        if number == at:
+    def refine(self: ClipPipeline, frame: FramePrior, **named: Any) -> FrameResult:
+        if frame.number == at:
             swapped(path)
-        return inner(self, picture, number, *rest, **named)  # type: ignore[arg-type]
+        return inner(self, frame, **named)
 
     plan = plan_clip(wanted)
-    monkeypatch.setattr(ClipPipeline, "frame", frame)
+    monkeypatch.setattr(ClipPipeline, "refine", refine)
     with pytest.raises(InputError, match=rf"{path.name}' was changed or replaced"):
         run.matte_clip(plan, ClipResources.load(plan))
     assert "out.mkv" not in left(tmp_path)

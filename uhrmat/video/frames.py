@@ -114,6 +114,33 @@ class FrameResult:
     restored: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class FramePrior:
+    """A frame with its low-resolution alpha.
+
+    Attributes:
+        picture: the frame.
+        number: of the frame.
+        hints: of the frame.
+        stage: of the low-resolution stage, before smoothing.
+        prior: (h, w) float32 in [0, 1], smoothed in time.
+        trimap: (H, W) uint8 {0, 128, 255}, of the hints or of `prior`.
+        cut: a new shot begins here.
+        noise: standard deviation, in [0, 1], as it was known at this frame.
+        seconds: by stage.
+    """
+
+    picture: Picture
+    number: int
+    hints: Hints
+    stage: PriorStage
+    prior: np.ndarray
+    trimap: np.ndarray
+    cut: bool
+    noise: float
+    seconds: dict[str, float]
+
+
 class ClipPipeline:
     """Mattes the frames of one clip in their order.
 
@@ -132,23 +159,38 @@ class ClipPipeline:
     def reset(self) -> None:
         """Forgets all frames; the next one is a key frame."""
         self._monitor, self._begun = ClipMonitor(), False
-        self._forget()
+        self._size: tuple[int, int] | None = None
+        self._forget_priors()
+        self._forget_pixels()
 
     def frame(
         self, picture: Picture, number: int, hints: Hints, *, foreground: bool = True, known: np.ndarray | None = None
     ) -> FrameResult:
-        """Matte the next frame.
+        """Matte the next frame: `find_prior` and `refine`.
 
         Args:
             picture: the frame.
             number: its number in reports.
             hints: of this frame, see `hints.read_hints`.
             foreground: estimate the foreground's colours.
-            known: (n,) float32, alpha of the active pixels from an earlier run. If n pixels are active, it is used
-                instead of the refiner, and no foreground is estimated.
+            known: see `refine`.
 
-        Returns:
-            Alpha, foreground and figures.
+        Raises:
+            InputError: the frame has another size than those before.
+            UhrmatError: see `StillPipeline`.
+        """
+        return self.refine(self.find_prior(picture, number, hints), foreground=foreground, known=known)
+
+    def find_prior(self, picture: Picture, number: int, hints: Hints) -> FramePrior:
+        """Compute the low-resolution alpha of the next frame.
+
+        It depends on the frames before, but not on their refined alpha: one thread may compute it while another refines
+        the frame before.
+
+        Args:
+            picture: the frame.
+            number: its number in reports.
+            hints: of this frame, see `hints.read_hints`.
 
         Raises:
             InputError: the frame has another size than those before.
@@ -159,40 +201,63 @@ class ClipPipeline:
         with clock("prior"):
             cut = self._monitor.update(picture.pixels)
             if cut or not self.options.temporal:
-                self._forget()
-            key = self._last is None
+                self._forget_priors()
             call = self._reused if self.options.temporal else None
             stage = self.pipeline.run_prior(picture, hints, fresh=cut or not self._begun, run=call)
             self._begun = True
             prior, trimap = self._smooth(stage, picture, hints)
+        return FramePrior(
+            picture=picture, number=number, hints=hints, stage=stage, prior=prior, trimap=trimap, cut=cut,
+            noise=self._monitor.noise, seconds=clock.seconds,
+        )  # fmt: skip
+
+    def refine(self, frame: FramePrior, *, foreground: bool = True, known: np.ndarray | None = None) -> FrameResult:
+        """Compute the alpha of a frame from its prior. The frames must come in their order.
+
+        Args:
+            frame: of `find_prior`.
+            foreground: estimate the foreground's colours.
+            known: (n,) float32, alpha of the active pixels from an earlier run. If n pixels are active, it is used
+                instead of the refiner, and no foreground is estimated.
+
+        Returns:
+            Alpha, foreground and figures.
+
+        Raises:
+            UhrmatError: see `StillPipeline`.
+        """
+        clock, picture, stage = StageTimer(), frame.picture, frame.stage
         with clock("refine"):
-            masks = self._masks(picture, trimap)
+            if frame.cut or not self.options.temporal:
+                self._forget_pixels()
+            key = self._last is None
+            masks = self._masks(frame)
             restored = known is not None and len(known) == np.count_nonzero(masks[1])
-            alpha, notes = upsampled_prior(prior, trimap), list[str]()
-            inputs = RefineInput(picture, stage.small, prior, trimap, masks[2])
+            alpha, notes = upsampled_prior(frame.prior, frame.trimap), list[str]()
+            inputs = RefineInput(picture, stage.small, frame.prior, frame.trimap, masks[2])
             if known is not None and restored:
                 alpha[masks[1]] = known
             else:
                 notes = self.pipeline.refine(inputs, alpha, foreground).notes
-                self._average(alpha, inputs, masks[1])
+                self._average(alpha, inputs, masks[1], frame.noise)
             self._remember(alpha, inputs, masks)
         colours = None
         if foreground and not restored:
             with clock("foreground"):
                 colours = self.pipeline.estimate_foreground(picture, alpha, stage.prior)
         band, active, computed = (int(np.count_nonzero(mask)) for mask in masks)
-        warnings = [*picture.info.notes, *hints.warnings, *empty_note(alpha)]
+        warnings = [*picture.info.notes, *frame.hints.warnings, *empty_note(alpha)]
         stats = FrameStats(
-            number=number,
+            number=frame.number,
             pixels=alpha.size,
             band=band,
             active=active,
             computed=computed,
-            noise=self._monitor.noise,
-            threshold=thresholds(self.options.threshold, self._monitor.noise)[1],
+            noise=frame.noise,
+            threshold=thresholds(self.options.threshold, frame.noise)[1],
             key=key,
-            cut=cut,
-            seconds=clock.seconds,
+            cut=frame.cut,
+            seconds={**frame.seconds, **clock.seconds},
             notes=[*stage.notes, *notes],
             warnings=warnings,
         )
@@ -206,16 +271,23 @@ class ClipPipeline:
             restored=restored,
         )
 
-    def _forget(self) -> None:
+    def _forget_priors(self) -> None:
+        """Forgets what `find_prior` keeps of a shot."""
+        self._prior, self._reused = SmoothedPrior(), ReusedPrior()
+
+    def _forget_pixels(self) -> None:
+        """Forgets what `refine` keeps of a shot."""
         self._last: LastComputed | None = None
-        self._prior, self._reused, self._shot = SmoothedPrior(), ReusedPrior(), 0
         self._before: RefineInput | None = None
+        self._shot = 0
 
     def _check_size(self, picture: Picture, number: int) -> None:
-        if self._last is not None and self._last.alpha.shape != (picture.height, picture.width):
-            have = "x".join(str(n) for n in self._last.alpha.shape[::-1])
+        size = picture.height, picture.width
+        if self._size not in (None, size):
+            have = "x".join(str(n) for n in reversed(self._size or ()))
             what = f"Frame {number} is {picture.width}x{picture.height}, the frames before {have}."
             raise InputError(what, "Give clips of one size.")
+        self._size = size
 
     def _smooth(self, stage: PriorStage, picture: Picture, hints: Hints) -> tuple[np.ndarray, np.ndarray]:
         """The prior (h, w) smoothed in time, and its trimap (H, W)."""
@@ -226,21 +298,21 @@ class ClipPipeline:
             return alpha, stage.trimap
         return alpha, trimap_from_alpha(alpha, stage.trimap.shape)
 
-    def _masks(self, picture: Picture, trimap: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _masks(self, frame: FramePrior) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """M_s, M and M with its halo."""
-        spatial = trimap_mask(trimap)
-        active = spatial if self._last is None else self._changed(self._last, picture, spatial)
+        spatial = trimap_mask(frame.trimap)
+        active = spatial if self._last is None else self._changed(self._last, frame, spatial)
         computed = spatial & dilate(active, 2 * self.options.halo + 1) if self.options.halo else active
         return spatial, active, computed
 
-    def _average(self, alpha: np.ndarray, inputs: RefineInput, active: np.ndarray) -> None:
+    def _average(self, alpha: np.ndarray, inputs: RefineInput, active: np.ndarray, noise: float) -> None:
         """Averages the new alpha with the last one in static regions, in place."""
         if self._last is None or self._before is None or not self.options.averaged:
             return
         where = active & (self._last.number >= 0)
         if where.any():
             np.clip(alpha, 0, 1, out=alpha)
-            average_static_regions(FramePair(inputs, self._before, self._last.alpha, where, self._monitor.noise), alpha)
+            average_static_regions(FramePair(inputs, self._before, self._last.alpha, where, noise), alpha)
 
     def _remember(self, alpha: np.ndarray, inputs: RefineInput, masks: tuple[np.ndarray, ...]) -> None:
         """Joins prior, last and new alpha in place (SparseMat Eq. 2), and keeps them for the next frame."""
@@ -255,12 +327,12 @@ class ClipPipeline:
         self._shot += 1
         self._before = inputs
 
-    def _changed(self, last: LastComputed, picture: Picture, spatial: np.ndarray) -> np.ndarray:
+    def _changed(self, last: LastComputed, frame: FramePrior, spatial: np.ndarray) -> np.ndarray:
         """M: pixels that changed since they were last computed, or never were."""
-        low, high = thresholds(self.options.threshold, self._monitor.noise)
+        low, high = thresholds(self.options.threshold, frame.noise)
         held = last.number == self._shot - 1
-        linear = picture.info.linear
+        linear = frame.picture.info.linear
         moved = changed_pixels(
-            picture.pixels, last.colours, low, high, held, spatial & (last.number >= 0), linear=linear
+            frame.picture.pixels, last.colours, low, high, held, spatial & (last.number >= 0), linear=linear
         )
         return temporal_mask(spatial, moved, last.number < 0)

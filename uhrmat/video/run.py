@@ -1,10 +1,11 @@
-"""Mattes a clip from files to files: segment by segment, each in three overlapping stages, joined at the end."""
+"""Mattes a clip from files to files: segment by segment, each in four overlapping stages, joined at the end."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
@@ -33,7 +34,7 @@ from uhrmat.prior.chroma_key.key import KeyPrior
 from uhrmat.prior.closed_form.affinity import Solver
 from uhrmat.sparsity.temporal import TEMPORAL_SPARSITY
 from uhrmat.video.active_masks import pack_mask
-from uhrmat.video.frames import ClipPipeline, FrameResult, TemporalOptions
+from uhrmat.video.frames import ClipPipeline, FramePrior, FrameResult, TemporalOptions
 from uhrmat.video.hints import HintReader
 from uhrmat.video.journal import FrameRecord, Journal
 from uhrmat.video.plan import ClipPlan
@@ -197,7 +198,7 @@ def matte_segment(
         stack.callback(reader.close)
         writers = [(target, stack.enter_context(_writer(plan, segment, target))) for target in plan.targets]
         run = _SegmentRun(plan, segment, resources, writers, progress, keep_active)
-        run_stages(_frames(reader, segment, hints), run.matte, run.write)
+        run_stages(_frames(reader, segment, hints), run.find_prior, run.matte, run.write)
         notes = [*prior_note(plan, resources.pipeline.priors), *reader.notes]
     notes += [note for target, writer in writers for note in _check_written(plan, target, writer)]
     report = {"frames": run.frames, "kept": run.kept, "notes": notes, "active": run.active}
@@ -208,7 +209,10 @@ def matte_segment(
 
 
 class _SegmentRun:
-    """The second and the third stage of a segment, and the report of its frames.
+    """The stages of a segment after reading, and the report of its frames.
+
+    The prior of a frame is computed while the frame before is refined, unless the user has limited the memory: only one
+    of both is then held at a time.
 
     A frame of a sequence that an earlier run has done is read again, for the state of the frames after it, but neither
     refined nor written.
@@ -222,26 +226,34 @@ class _SegmentRun:
         options = TemporalOptions(temporal=plan.spec.temporal, threshold=threshold, averaged=plan.spec.averaged)
         self._clip, self._job, self._tools = ClipPipeline(resources.pipeline, options), plan, resources
         self._writers, self._progress, self._keep_active = writers, progress, keep_active
+        alone = resources.pipeline.max_memory is not None
+        self._turn: AbstractContextManager[Any] = threading.Lock() if alone else nullcontext()
         self.active: dict[int, str] = {}
         self.frames: list[dict[str, Any]] = []
         self.kept = 0
         self.journal = Journal(plan.work.journal(segment), [w for _, w in writers if isinstance(w, SequenceWriter)])
 
-    def matte(self, item: tuple[Frame, Hints, float]) -> _MattedFrame:
+    def find_prior(self, item: tuple[Frame, Hints, float]) -> tuple[Frame, FramePrior, float]:
         """The second stage."""
         frame, hint, seconds = item
+        with self._turn:
+            return frame, self._clip.find_prior(frame.picture, frame.index, hint), seconds
+
+    def matte(self, item: tuple[Frame, FramePrior, float]) -> _MattedFrame:
+        """The third stage."""
+        frame, prior, seconds = item
         known = self.journal.read(frame)
-        matte = self._clip.frame(
-            frame.picture, frame.index, hint, foreground=self._job.needs_foreground,
-            known=None if known is None else known.alpha,
-        )  # fmt: skip
+        with self._turn:
+            matte = self._clip.refine(
+                prior, foreground=self._job.needs_foreground, known=None if known is None else known.alpha
+            )
         if known is None or not matte.restored:
             self.journal.end()
             return _MattedFrame(frame, matte, seconds, None)
         return _MattedFrame(frame, matte, seconds, known.row)
 
     def write(self, done: _MattedFrame) -> None:
-        """The third stage."""
+        """The fourth stage."""
         begun, matte = time.perf_counter(), done.matte
         if done.frame.index in self._keep_active:
             self.active[done.frame.index] = pack_mask(matte.active)

@@ -1,4 +1,4 @@
-"""Three stages that overlap: source and sink in threads of their own, the work in the caller's, short queues between.
+"""Stages that overlap: the work in the caller's thread, the others in threads of their own, short queues between.
 
 Whatever ends one stage ends all of them before the caller hears of it, Ctrl-C included.
 """
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
 In = TypeVar("In")
+Prepared = TypeVar("Prepared")
 Out = TypeVar("Out")
 DEPTH = 2
 """Items that wait between two stages: memory stays that of a few frames, however long the clip."""
@@ -56,13 +57,16 @@ class Channel(Generic[In]):
         raise Stopped
 
 
-def run_stages(source: Iterable[In], work: Callable[[In], Out], sink: Callable[[Out], None]) -> None:
-    """`sink(work(item))` for every item of `source`, in order, the three side by side.
+def run_stages(
+    source: Iterable[In], prepare: Callable[[In], Prepared], work: Callable[[Prepared], Out],
+    sink: Callable[[Out], None],
+) -> None:  # fmt: skip
+    """`sink(work(prepare(item)))` for every item of `source`, in order, the four side by side.
 
-    source and sink run in threads of their own. The first error of any stage is raised, when all have ended.
+    All but `work` run in threads of their own. The first error of any stage is raised, when all have ended.
     """
     stop, errors = threading.Event(), list[BaseException]()
-    before, after = Channel[In](stop), Channel[Out](stop)
+    before, between, after = Channel[In](stop), Channel[Prepared](stop, depth=1), Channel[Out](stop)
 
     def feed() -> None:
         for item in source:
@@ -73,11 +77,12 @@ def run_stages(source: Iterable[In], work: Callable[[In], Out], sink: Callable[[
         for item in after:
             sink(item)
 
-    threads = [threading.Thread(target=_guarded, args=(stage, stop, errors), daemon=True) for stage in (feed, drain)]
+    beside = (feed, lambda: _work(before, prepare, between), drain)
+    threads = [threading.Thread(target=_guarded, args=(stage, stop, errors), daemon=True) for stage in beside]
     for thread in threads:
         thread.start()
     try:
-        _guarded(lambda: _work(before, work, after), stop, errors)
+        _guarded(lambda: _work(between, work, after), stop, errors)
         for thread in threads:
             while thread.is_alive():
                 thread.join(_POLL)  # a join without end would not hear Ctrl-C on every system
