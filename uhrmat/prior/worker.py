@@ -137,12 +137,9 @@ def main() -> None:
     """Solve what comes on standard input until that closes. What libraries print goes to standard error."""
     replies, sys.stdout = sys.stdout.buffer, sys.stderr
     with fast_import():
-        import_without_init(
-            "pymatting", *(f"pymatting.{part}" for part in ("laplacian", "preconditioner", "solver", "util"))
-        )
+        import_without_init("pymatting", *(f"pymatting.{part}" for part in ("laplacian", "preconditioner", "util")))
         import pymatting.laplacian.cf_laplacian
         import pymatting.preconditioner.ichol
-        import pymatting.solver.cg
         import pymatting.util.kdtree  # noqa: F401
 
     try:

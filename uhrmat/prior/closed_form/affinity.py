@@ -34,10 +34,13 @@ from uhrmat.prior.closed_form.boundary_data_term import (
     BoundaryDataTermParams,
     boundary_data_term,
 )
+from uhrmat.prior.closed_form.conjugate_gradient import Product, conjugate_gradient
 from uhrmat.prior.closed_form.knn_affinities import KNN_DEFAULTS, KnnParams, knn_affinities, reweighted_laplacian
 
 Solver = Callable[[np.ndarray, np.ndarray, str], tuple[np.ndarray, list[str]]]
 """A function like `solve`: picture, trimap and name of the prior to alpha and notes."""
+
+_NOT_CONVERGED = "the prior's solver stopped before it converged"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,7 +183,7 @@ def solve(
     if name == CLOSED_FORM_KNN:
         solution, notes = _solve_with_knn(system, right, image, trimap, params)
     elif right.any():
-        solution, notes = _conjugate_gradient(system, [lambda _: system], right, params)
+        solution, notes = _conjugate_gradient(system, [lambda _: lambda x: system @ x], right, params)
     else:  # nothing unknown lies beside foreground
         return alpha.reshape(trimap.shape), []
     alpha[unknown] = np.clip(np.nan_to_num(solution, nan=0.5), 0, 1)
@@ -192,27 +195,18 @@ def _solve_large_kernels(
 ) -> tuple[np.ndarray, list[str]]:
     """lkm: its Laplacian is a function, not a matrix, so known pixels are held by a heavy weight."""
     from pymatting.laplacian.lkm_laplacian import lkm_laplacian
-    from pymatting.solver.cg import cg
 
     radius = min(params.kernel_radius, (min(trimap.shape) - 1) // 4)
     if radius < 1:
         return solve(image, trimap, params=params)
     apply, diagonal = lkm_laplacian(image.astype(np.float64), radius=radius)
     held, front = params.known_weight * (trimap.ravel() != 128), params.known_weight * (trimap.ravel() == 255)
-    best = front / params.known_weight
-
-    def keep(_a: Any, x: np.ndarray, *_rest: Any) -> None:
-        best[:] = x
-
-    notes = []
-    try:
-        best = cg(
-            lambda x: apply(x) + held * x, front, M=lambda x: x / (diagonal + held), rtol=params.tolerance,
-            maxiter=params.max_steps, callback=keep,
-        )  # fmt: skip
-    except ValueError:
-        notes = ["the prior's solver stopped before it converged"]
-    alpha = np.clip(np.nan_to_num(best, nan=0.5), 0, 1).reshape(trimap.shape)
+    solution, converged = conjugate_gradient(
+        lambda x: apply(x) + held * x, front, np.zeros_like(front), lambda x: x / (diagonal + held),
+        tolerance=params.tolerance, max_steps=params.max_steps,
+    )  # fmt: skip
+    notes = [] if converged else [_NOT_CONVERGED]
+    alpha = np.clip(np.nan_to_num(solution, nan=0.5), 0, 1).reshape(trimap.shape)
     return constrain_alpha(alpha, trimap), notes
 
 
@@ -252,39 +246,35 @@ def _solve_with_knn(
 
 
 def _conjugate_gradient(
-    near: Any, systems: Sequence[Callable[[np.ndarray], Any]], right: np.ndarray, params: ClosedFormParams
+    near: Any, systems: Sequence[Callable[[np.ndarray], Product]], right: np.ndarray, params: ClosedFormParams
 ) -> tuple[np.ndarray, list[str]]:
     """The last solution of several systems. Each is made from the solution before (zeros at first) and starts there.
 
     near: a matrix like the systems', to be factored as their preconditioner.
     """
     from pymatting.preconditioner.ichol import ichol
-    from pymatting.preconditioner.jacobi import jacobi
-    from pymatting.solver.cg import cg
 
-    best = np.zeros_like(right)
-
-    def keep(_a: Any, x: np.ndarray, *_rest: Any) -> None:
-        best[:] = x
-
-    def solve_all(inverse: Any, max_steps: int) -> np.ndarray:
-        x = np.zeros_like(right)
+    def solve_all(inverse: Product, max_steps: int) -> tuple[np.ndarray, bool]:
+        x, converged = np.zeros_like(right), True
         for index, system in enumerate(systems, 1):
-            rtol = params.tolerance if index == len(systems) else params.rough_tolerance
-            x = cg(system(x), right, x0=x, M=inverse, rtol=rtol, maxiter=max_steps, callback=keep)
-        return x
+            tolerance = params.tolerance if index == len(systems) else params.rough_tolerance
+            x, converged = conjugate_gradient(system(x), right, x, inverse, tolerance=tolerance, max_steps=max_steps)
+            if not converged:
+                break
+        return x, converged
 
     for discard, shifts in params.preconditioner:
         try:
             with capture_output():  # it prints a line for each shift that it tries
                 inverse = ichol(near, discard_threshold=discard, shifts=list(shifts))
-            return solve_all(inverse, params.max_steps), []
         except ValueError:
             continue
-    try:
-        return solve_all(jacobi(near), 2 * params.max_steps), []
-    except ValueError:
-        return best, ["the prior's solver stopped before it converged"]
+        solution, converged = solve_all(inverse, params.max_steps)
+        if converged:
+            return solution, []
+    diagonal = near.diagonal()
+    solution, converged = solve_all(lambda x: x / diagonal, 2 * params.max_steps)
+    return solution, [] if converged else [_NOT_CONVERGED]
 
 
 def _bounding_box(unknown: np.ndarray, margin: int) -> tuple[slice, slice]:
