@@ -26,8 +26,9 @@ from uhrmat.image.plan import plan
 from uhrmat.image.write import write_outputs
 from uhrmat.media import check_writable
 from uhrmat.pipeline import StillPipeline, StillResult
+from uhrmat.video.finish import finish_clip
 from uhrmat.video.plan import ClipPlan, plan_clip
-from uhrmat.video.run import ClipResources, finish_clip, matte_segment
+from uhrmat.video.run import ClipResources, matte_segment
 from uhrmat.video.spec import ClipSpec
 from uhrmat.video.targets import Target
 

@@ -75,6 +75,29 @@ def test_frame_by_frame_reaches_the_clip(shot: Path, monkeypatch: pytest.MonkeyP
     assert light(shot, "--overwrite").exit_code == 0 and len(calls) == 3
 
 
+def test_some_frames_are_matted_again(shot: Path) -> None:
+    assert light(shot).exit_code == 0
+    folder = shot.with_name("shot_alpha")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    for number in range(4):
+        Image.fromarray(np.full((40, 56), 255 * (number > 0), np.uint8)).save(
+            shot.with_name("masks") / f"m00{number}.png"
+        )
+    result = light(shot, "--redo", "1-2", "--json", "--report", shot.with_name("page.html"))
+    assert result.exit_code == 0, result.output
+    item = json.loads(result.stdout)["items"][0]
+    assert (item["first"], item["count"], item["redone"]) == (1, 2, [[1, 2]])
+    after = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert [name for name in sorted(after) if after[name] != before[name]] == ["f001.png", "f002.png"]
+    page = shot.with_name("page.html").read_text("utf-8")
+    assert '"title":"frame 1"' in page and '"title":"frame 2"' in page and '"title":"frame 0"' not in page
+    refused = light(shot, "--redo", "3-4")
+    assert refused.exit_code == 2 and "--redo 3-4 leaves the frames 0 to 3" in refused.stderr
+    refused = light(shot, "--redo", "3", "-o", shot.with_name("nowhere"))
+    assert refused.exit_code == 2 and "Matte the clip without --redo first" in refused.stderr
+    assert not shot.with_name("nowhere").exists() and not list(shot.parent.glob(".*"))
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

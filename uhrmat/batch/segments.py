@@ -18,9 +18,10 @@ from typing import Any
 from uhrmat.batch.context import WorkerContext
 from uhrmat.batch.tasks import WorkerTask
 from uhrmat.core.errors import InputError
+from uhrmat.video.finish import finish_clip
 from uhrmat.video.plan import ClipPlan, plan_clip
 from uhrmat.video.propagation.stage import propagate_hints
-from uhrmat.video.run import ClipResources, finish_clip, matte_segment
+from uhrmat.video.run import ClipResources, matte_segment
 from uhrmat.video.segments import Segment
 from uhrmat.video.spec import ClipSpec
 from uhrmat.video.subject import check_clip_subject

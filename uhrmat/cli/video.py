@@ -12,6 +12,7 @@ from uhrmat.cli import options as opt
 from uhrmat.cli.console import FAILED, Console, session
 
 if TYPE_CHECKING:  # start-up: `uhrmat --help` loads neither
+    from uhrmat.video.existing import ExistingOutput
     from uhrmat.video.plan import ClipPlan
     from uhrmat.video.report import ClipReport
 
@@ -19,6 +20,14 @@ FrameByFrame = Annotated[
     bool,
     typer.Option("--frame-by-frame", help="No temporal averaging of static regions.", rich_help_panel=opt.TEMPORAL),
 ]
+
+Redo = Annotated[
+    str | None,
+    typer.Option(
+        "--redo", metavar="FRAMES", rich_help_panel=opt.OUTPUT,
+        help="Matte only these frames again, like 120-180 or 7,30-42, in the outputs that are there; all others stay.",
+    ),
+]  # fmt: skip
 
 
 def video(
@@ -32,6 +41,7 @@ def video(
     start: opt.Start = 0,
     end: opt.End = None,
     frames: opt.FrameCount = None,
+    redo: Redo = None,
     rate: opt.FrameRate = None,
     temporal: opt.Temporal = True,
     frame_by_frame: FrameByFrame = False,
@@ -70,7 +80,9 @@ def video(
         from uhrmat.hints.radius import parse_radius
         from uhrmat.image.outputs import parse_outputs
         from uhrmat.media.composite import parse_background
+        from uhrmat.video.existing import find_existing
         from uhrmat.video.plan import check_report, parse_rate, plan_clip
+        from uhrmat.video.ranges import parse_ranges
         from uhrmat.video.spec import ClipSpec
 
         model = opt.model_options(
@@ -87,6 +99,7 @@ def video(
             start=start,
             end=end,
             frames=frames,
+            redo=() if redo is None else parse_ranges(redo),
             rate=None if rate is None else parse_rate(rate),
             trimap=trimap,
             mask=mask,
@@ -103,16 +116,19 @@ def video(
             keep_empty=keep_empty,
         )
         plan = plan_clip(spec, overwrite=overwrite, resume=resume)
+        existing = find_existing(plan) if spec.redo else ()
         if background is not None:
             parse_background(background)
         if report is not None:
             check_report(report, plan)
-        failed = not _run(console, plan, resume, report)
+        failed = not _run(console, plan, resume, report, existing)
     if failed:
         raise typer.Exit(FAILED)
 
 
-def _run(console: Console, plan: ClipPlan, resume: bool, report: Path | None) -> bool:
+def _run(
+    console: Console, plan: ClipPlan, resume: bool, report: Path | None, outputs: tuple[ExistingOutput, ...]
+) -> bool:
     """Matte the clip and print the report; False where it failed after the work had started."""
     from uhrmat.cli.console import describe
     from uhrmat.core.startup import fast_import
@@ -122,6 +138,7 @@ def _run(console: Console, plan: ClipPlan, resume: bool, report: Path | None) ->
     with ExitStack() as stack:
         process = stack.enter_context(closing(PriorProcess())) if plan.prior in AFFINITY_PRIORS else None
         with fast_import():
+            from uhrmat.video.redo import redo_clip
             from uhrmat.video.run import ClipResources, matte_clip
 
         solver = None if process is None else process.solve
@@ -131,9 +148,11 @@ def _run(console: Console, plan: ClipPlan, resume: bool, report: Path | None) ->
         stack.enter_context(plan.work.locked())
         try:
             with console.progress(plan.spec.source.name, "frames") as progress:
-                done = matte_clip(
-                    plan, resources, resume=resume, progress=progress, keep_active=_page_frames(plan, report)
-                )
+                keep = _page_frames(plan, report)
+                if plan.spec.redo:
+                    done = redo_clip(plan, resources, outputs, resume=resume, progress=progress, keep_active=keep)
+                else:
+                    done = matte_clip(plan, resources, resume=resume, progress=progress, keep_active=keep)
             _print_report(console, done, report)
         except Exception as error:
             console.error(error, item=str(plan.spec.source))

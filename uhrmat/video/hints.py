@@ -36,6 +36,7 @@ class ClipHints:
         notes: lines for the user about the files' numbers.
         clip: the hint clip, where the files of `keys` are one video file.
         radius: of the unknown band that masks get, see `hints.trimap.choose_radius`.
+        mattes: indices of key frames whose file is a finished matte, whatever `kind` is.
     """
 
     kind: str = ""
@@ -46,6 +47,7 @@ class ClipHints:
     notes: tuple[str, ...] = ()
     clip: HintClip | None = None
     radius: Radius = None
+    mattes: frozenset[int] = frozenset()
 
     @property
     def given(self) -> frozenset[str]:
@@ -69,7 +71,7 @@ class ClipHints:
 def find_hints(
     info: ClipInfo, start: int, stop: int, *, trimap: Path | None = None, mask: Path | None = None,
     alpha: Path | None = None, plate: Path | None = None, key: str | None = None, first_needed: bool = True,
-    radius: Radius = None,
+    radius: Radius = None, redo: bool = False,
 ) -> ClipHints:  # fmt: skip
     """The hints for frames `start` to `stop`.
 
@@ -85,6 +87,7 @@ def find_hints(
         first_needed: the first frame must have one; otherwise any frame may, and a note says which frames lie before
             it.
         radius: of the unknown band that masks get.
+        redo: they are for frames that are matted again, so that a picture must say by its name for which.
 
     Raises:
         InputError: no frame, or the first, has a hint, two kinds were given, or a hint cannot be used.
@@ -104,8 +107,10 @@ def find_hints(
         raise InputError(f"{_with_article(kind)} and a plate or key were given.", "Give one of them.")
     clip, notes = None, tuple[str, ...]()
     if path.is_dir() or is_pattern(path):
-        keys, notes = _numbered(path, info, start, stop, kind, first_needed)
+        keys, notes = _numbered(path, info, start, stop, kind, first_needed, redo)
     elif _is_picture(path, kind):
+        if redo:
+            raise _unnumbered(path, kind)
         keys = {start: path}
     else:
         clip = match_hint_clip(path, kind, info, start, stop)
@@ -116,6 +121,15 @@ def find_hints(
             "A plate or key says something of every frame, the trimap only of some.", "Leave the trimap out."
         )
     return ClipHints(kind, keys, plate, key, not complete, notes, clip, radius)
+
+
+def _unnumbered(path: Path, kind: str) -> InputError:
+    """The error for one picture where it is not certain which frame it is for."""
+    return InputError(
+        f"With --redo, the {kind} {path} does not say which frame it is for.",
+        f"Name it by its frame, like '{kind}_0150{path.suffix}', and give --{kind} '{kind}_%04d{path.suffix}' or its "
+        "folder; those of other frames may lie beside it.",
+    )
 
 
 def _with_article(kind: str) -> str:
@@ -150,7 +164,7 @@ def _files(source: Path) -> list[Numbered]:
 
 
 def _numbered(
-    folder: Path, info: ClipInfo, start: int, stop: int, kind: str, first_needed: bool = True
+    folder: Path, info: ClipInfo, start: int, stop: int, kind: str, first_needed: bool = True, redo: bool = False
 ) -> tuple[dict[int, Path], tuple[str, ...]]:
     """The picture of each key frame, by index, from numbered pictures; and notes about their numbers."""
     files = _files(folder)
@@ -164,10 +178,10 @@ def _numbered(
             raise InputError(f"{keys[at].name} and {path.name} are for one frame.", f"Keep one {kind} for each.")
         if start <= at < stop:
             keys[at] = path
-    if not keys or (first_needed and start not in keys):
+    if not keys or (first_needed and not redo and start not in keys):
         raise _no_first(folder, kind, [file.number for file in files], frames, start)
     notes = []
-    if start not in keys:
+    if start not in keys and not redo:
         first = min(keys)
         notes.append(
             f"the first {kind}, {keys[first].name}, is for frame {first}: propagated backward to frame {start}"
@@ -245,7 +259,7 @@ def _hint_of(hints: ClipHints, index: int, frames: HintFrames | None) -> ArrayOr
     """A frame's own trimap, mask or alpha; None where it has none."""
     if index not in hints.keys:
         return None
-    return hints.keys[index] if frames is None else frames(index)
+    return hints.keys[index] if frames is None or index in hints.mattes else frames(index)
 
 
 def with_radius(hints: ClipHints, reader: ClipReader) -> ClipHints:
@@ -287,7 +301,7 @@ def key_hints(hints: ClipHints, index: int, size: tuple[int, int], frames: HintF
     """
     hint = _hint_of(hints, index, frames or hints.frames_of(size))
     strict = len(hints.keys) == 1
-    if hints.kind != "alpha":
+    if hints.kind != "alpha" and index not in hints.mattes:
         radius = hints.radius if hints.kind == "mask" else None
         return read_hints(size, **{hints.kind: hint}, strict=strict, radius=radius)  # type: ignore[arg-type]
     given = read_hints(size, alpha=hint, strict=strict)

@@ -202,7 +202,7 @@ class _ClipRun:
             key=key,
             radius=radius if paths else None,
             first_needed=self.spec.propagation == "flow",
-            **paths,
+            **paths,  # type: ignore[arg-type]
         )
         given = {name: hint for name, hint in hints.items() if not isinstance(hint, Path)}
         if not given:

@@ -54,7 +54,9 @@ def spread(count: int, most: int = FRAMES) -> list[int]:
 
 def shown(plan: ClipPlan) -> frozenset[int]:
     """Numbers of the frames that the page of a clip will show, if all of them can be read."""
-    return frozenset(plan.start + i for i in _shown(plan.stop - plan.start, plan.info.width * plan.info.height))
+    ranges = plan.spec.redo or ((plan.start, plan.stop - 1),)
+    numbers = [number for first, last in ranges for number in range(first, last + 1)]
+    return frozenset(numbers[i] for i in _shown(len(numbers), plan.info.width * plan.info.height))
 
 
 def _shown(count: int, pixels: int) -> list[int]:
@@ -67,8 +69,8 @@ def _exhibits(report: ClipReport, numbers: list[int], table: list[list[str]]) ->
     name = next((name for name in ("foreground", "alpha") if name in report.files), next(iter(report.files)))
     with closing(open_clip(plan.spec.source)) as source, closing(open_clip(report.files[name])) as matte:
         wanted = _shown(len(numbers), source.info.width * source.info.height)
-        for index, photo, made in _pairs(source, matte, plan.start, wanted):
-            side, number = read_side(name, made), numbers[index]
+        for index, photo, made in _pairs(source, matte, plan.start, [numbers[at] - plan.start for at in wanted]):
+            side, number = read_side(name, made), plan.start + index
             if number in report.active:
                 side = replace(side, active=unpack_mask(report.active[number]))
             title, info = f"frame {number}", photo.info

@@ -14,6 +14,7 @@ from uhrmat.media.video import ClipInfo, ClipReader, Codec, open_clip
 from uhrmat.prior.choose import AFFINITY_PRIORS, BUNDLED_NETWORKS, DEFAULT_NETWORK, choose_prior
 from uhrmat.video.hints import ClipHints, find_hints, key_hints, with_radius
 from uhrmat.video.propagation.params import METHODS
+from uhrmat.video.ranges import check_ranges
 from uhrmat.video.segments import Segment, split
 from uhrmat.video.spec import ClipSpec
 from uhrmat.video.targets import Target, check_targets, choose_targets
@@ -103,9 +104,10 @@ def plan_clip(spec: ClipSpec, *, overwrite: bool = False, resume: bool = False) 
     with open_clip(spec.source, rate=spec.rate) as reader:
         info = reader.info
         start, stop = frame_range(spec, count_frames(reader))
+    check_ranges(spec.redo, start, stop, info.numbers)
     hints = find_hints(
         info, start, stop, trimap=spec.trimap, mask=spec.mask, alpha=spec.alpha, plate=spec.plate, key=spec.key,
-        radius=spec.radius, first_needed=spec.propagation == "flow",
+        radius=spec.radius, first_needed=spec.propagation == "flow", redo=bool(spec.redo),
     )  # fmt: skip
     choose_prior(spec.model.prior, hints.given)
     if hints.keys:
@@ -121,7 +123,7 @@ def plan_clip(spec: ClipSpec, *, overwrite: bool = False, resume: bool = False) 
     codec, targets = choose_targets(spec, info)
     files = _inputs(spec, info, hints)
     check_targets(
-        targets, codec, info, range(start, stop), files, bits=spec.bits, replace=overwrite or resume
+        targets, codec, info, range(start, stop), files, bits=spec.bits, replace=overwrite or resume or bool(spec.redo)
     )  # fmt: skip
     inputs = tuple(source if path == spec.source else fingerprint(path) for path in files)
     settings = _settings(spec, hints, codec, targets, start, stop, inputs)
@@ -137,7 +139,7 @@ def plan_clip(spec: ClipSpec, *, overwrite: bool = False, resume: bool = False) 
         settings=settings,
         inputs=inputs,
         screen=screen,
-        replace=overwrite or resume,
+        replace=overwrite or resume or bool(spec.redo),
     )
 
 

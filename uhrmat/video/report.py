@@ -47,6 +47,17 @@ class ClipReport:
     notes: list[str]
     active: dict[int, str] = field(default_factory=dict)
 
+    @property
+    def first(self) -> int:
+        """Number of the first frame that was matted."""
+        return self.plan.spec.redo[0][0] if self.plan.spec.redo else self.plan.start
+
+    @property
+    def count(self) -> int:
+        """Number of frames that were to be matted."""
+        redo = self.plan.spec.redo
+        return sum(last - first + 1 for first, last in redo) if redo else self.plan.stop - self.plan.start
+
     def mean(self, name: str) -> float:
         """Mean of a figure over all frames."""
         return sum(float(frame[name]) for frame in self.frames) / max(1, len(self.frames))
@@ -86,7 +97,8 @@ class ClipReport:
         plan = self.plan
         values: dict[str, Any] = {
             "clip": str(plan.spec.source), "status": "done", "width": plan.info.width, "height": plan.info.height,
-            "first": plan.start, "count": plan.stop - plan.start, "kept": self.kept, "codec": plan.codec.name,
+            "first": self.first, "count": self.count, "redone": [list(one) for one in plan.spec.redo],
+            "kept": self.kept, "codec": plan.codec.name,
             "files": {name: str(path) for name, path in self.files.items()}, "prior": plan.prior,
             "propagated": plan.hints.propagated,
             "propagation": plan.spec.propagation if plan.hints.propagated else None,
@@ -139,7 +151,7 @@ def table_rows(report: ClipReport) -> list[tuple[str, str]]:
     return [
         ("clip", str(plan.spec.source)),
         ("size", f"{plan.info.width} × {plan.info.height}"),
-        ("frames", f"{plan.stop - plan.start} from {plan.start}{again}"),
+        ("frames", f"{report.count} from {report.first}{again}"),
         ("active pixels", f"{report.mean('active_share'):.1%}"),
         ("reused", reuse),
         ("noise", f"{255 * report.mean('noise'):.1f} levels of 255"),

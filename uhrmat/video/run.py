@@ -6,46 +6,34 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from uhrmat.core.devices import peak_memory
 from uhrmat.core.memory import TRIM_EVERY, limit_kernel_cache, trim_heap
-from uhrmat.core.stage import all_or_none
 from uhrmat.hints.read import Hints
 from uhrmat.media.composite import Background, composite, need_opaque, parse_background
-from uhrmat.media.video import (
-    ClipReader,
-    ClipWriter,
-    Frame,
-    check_alpha,
-    copy_sound,
-    join_segments,
-    open_clip,
-    open_writer,
-)
-from uhrmat.media.video.light import light_note
-from uhrmat.media.video.stills import SequenceWriter, pixel_aspect_note
+from uhrmat.media.video import ClipReader, ClipWriter, Frame, check_alpha, open_clip, open_writer
+from uhrmat.media.video.stills import SequenceWriter
 from uhrmat.pipeline import StillPipeline
 from uhrmat.prior.chroma_key.key import KeyPrior
 from uhrmat.prior.closed_form.affinity import Solver
 from uhrmat.sparsity.temporal import TEMPORAL_SPARSITY
 from uhrmat.video.active_masks import pack_mask
+from uhrmat.video.finish import finish_clip
 from uhrmat.video.frames import ClipPipeline, FramePrior, FrameResult, TemporalOptions
 from uhrmat.video.hints import HintReader
 from uhrmat.video.journal import FrameRecord, Journal
 from uhrmat.video.plan import ClipPlan
-from uhrmat.video.propagation.report import frame_figures, propagation_notes
+from uhrmat.video.propagation.report import frame_figures
 from uhrmat.video.propagation.stage import propagation_ahead
-from uhrmat.video.report import ClipReport, frame_warnings, prior_note
-from uhrmat.video.screen import missing_screen_note
+from uhrmat.video.report import ClipReport, prior_note
 from uhrmat.video.segments import Segment
 from uhrmat.video.stages import run_stages
 from uhrmat.video.subject import check_clip_subject
-from uhrmat.video.targets import Target, sound_beside
+from uhrmat.video.targets import Target
 from uhrmat.video.work import check_unchanged
 
 Progress = Callable[[int, int], None]
@@ -60,6 +48,7 @@ class ClipResources:
         pipeline: prior, refiner and budget of every frame.
         background: of the composite; None: none is written.
         solver: of the affinity priors; None: they run in this process.
+        propagated: the pipeline's prior takes the alphas of propagated hints.
 
     Raises:
         InputError: the background is not opaque.
@@ -68,6 +57,7 @@ class ClipResources:
     pipeline: StillPipeline
     background: Background | None
     solver: Solver | None = None
+    propagated: bool = False
 
     def __post_init__(self) -> None:
         if self.background is not None:
@@ -81,7 +71,7 @@ class ClipResources:
         if plan.hints.propagated:
             model = replace(model, prior="alpha")
         background = None if plan.spec.background is None else parse_background(plan.spec.background)
-        return cls(StillPipeline.from_options(model, solver=solver), background, solver)
+        return cls(StillPipeline.from_options(model, solver=solver), background, solver, plan.hints.propagated)
 
 
 @dataclass(frozen=True)
@@ -123,10 +113,55 @@ def matte_clip(
 def _matte_clip(
     plan: ClipPlan, resources: ClipResources, resume: bool, progress: Progress | None, keep_active: Collection[int]
 ) -> ClipReport:
-    work, began = plan.work, time.perf_counter()
+    began = time.perf_counter()
+    done = matte_segments(plan, resources, resume=resume, progress=progress, keep_active=keep_active)
+    files: dict[str, Path] = {target.content: target.path for target in plan.targets}
+    done.notes += finish_clip(plan)
+    return done.report(plan, resources, files, time.perf_counter() - began)
+
+
+@dataclass
+class MattedSegments:
+    """What became of segments whose parts are in the work folder.
+
+    Attributes:
+        frames: figures of each frame in order, see `FrameStats.as_dict`.
+        notes: lines for the user.
+        active: number of a frame → its active pixels, see `active_masks`.
+        kept: number of frames that an earlier run had done.
+    """
+
+    frames: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    active: dict[int, str] = field(default_factory=dict)
+    kept: int = 0
+
+    def add(self, other: MattedSegments) -> None:
+        """Append later segments."""
+        self.frames += other.frames
+        self.notes += other.notes
+        self.active |= other.active
+        self.kept += other.kept
+
+    def report(self, plan: ClipPlan, resources: ClipResources, files: dict[str, Path], seconds: float) -> ClipReport:
+        """The report of a clip whose `files` are in place."""
+        pipeline = resources.pipeline
+        return ClipReport(
+            plan=plan, refiner=pipeline.refiner.name, engine=pipeline.refiner.engine, device=pipeline.device,
+            precision=pipeline.precision, files=files, frames=self.frames, kept=self.kept, seconds=seconds,
+            peak_memory=peak_memory(pipeline.device), notes=list(dict.fromkeys(self.notes)), active=self.active,
+        )  # fmt: skip
+
+
+def matte_segments(
+    plan: ClipPlan, resources: ClipResources, *, resume: bool = False, progress: Progress | None = None,
+    keep_active: Collection[int] = (),
+) -> MattedSegments:  # fmt: skip
+    """Mattes all segments that are not done yet into the work folder; arguments and errors as for `matte_clip`."""
+    work = plan.work
     resumed = work.begin(plan.settings, resume)
     notes = [] if resumed or not resume else ["nothing to resume was left by the same settings: begun anew"]
-    segments, frames, done = plan.segments, [], 0
+    segments, frames, done = plan.segments, list[dict[str, Any]](), 0
     active: dict[int, str] = {}
     todo = [segment for segment in segments if work.report(segment) is None]
     kept = plan.stop - plan.start - sum(s.stop - s.start for s in todo)
@@ -144,23 +179,7 @@ def _matte_clip(
             frames += report["frames"]
             notes += report["notes"]
             active |= {int(number): mask for number, mask in report["active"].items()}
-    files: dict[str, Path] = {target.content: target.path for target in plan.targets}
-    notes += finish_clip(plan)
-    pipeline = resources.pipeline
-    return ClipReport(
-        plan=plan,
-        refiner=pipeline.refiner.name,
-        engine=pipeline.refiner.engine,
-        device=pipeline.device,
-        precision=pipeline.precision,
-        files=files,
-        frames=frames,
-        kept=kept,
-        seconds=time.perf_counter() - began,
-        peak_memory=peak_memory(pipeline.device),
-        notes=list(dict.fromkeys(notes)),
-        active=active,
-    )
+    return MattedSegments(frames, notes, active, kept)
 
 
 def _report_progress(progress: Progress | None, before: int, plan: ClipPlan, done: int) -> None:
@@ -308,60 +327,3 @@ def _check_written(plan: ClipPlan, target: Target, writer: ClipWriter) -> list[s
     if check.ok:
         return []
     return [f"{target.content}: the alpha read back from {plan.codec.name} differs (PSNR {check.psnr:.1f} dB)"]
-
-
-def finish_clip(plan: ClipPlan) -> list[str]:
-    """Joins the parts of all segments into the final files, with the clip's sound, and removes the work folder.
-
-    Returns:
-        Notes about the clip as a whole.
-
-    Raises:
-        InputError: an input has changed since the clip was planned.
-        OutputError: a file cannot be written.
-    """
-    check_unchanged(plan.inputs)
-    reports = [report for segment in plan.segments if (report := plan.work.report(segment)) is not None]
-    frames = [frame for report in reports for frame in report["frames"]]
-    notes = [*plan.hints.notes, *missing_screen_note(frames), *frame_warnings(frames), *propagation_notes(frames)]
-    if plan.info.fields and not plan.codec.interlaced:
-        notes.append(
-            f"{plan.codec.name} does not say which field is first: its frames, of both fields, count as progressive"
-        )
-    if plan.codec.name == "exr" and plan.needs_foreground:
-        notes += light_note(plan.info.colour)
-    notes += pixel_aspect_note(plan.codec, plan.info) if plan.codec.sequence else _join(plan)
-    if plan.codec.sequence and plan.info.has_audio:
-        notes += _sound_beside(plan)
-    plan.work.remove()
-    return notes
-
-
-def _join(plan: ClipPlan) -> list[str]:
-    """Joins the files of all outputs, which get their names together. Returns notes."""
-    notes: list[str] = []
-    whole = plan.stop == plan.info.frames
-    with all_or_none({target.content: target.path for target in plan.targets}, overwrite=plan.replace) as staged:
-        for target in plan.targets:
-            parts = [plan.work.part(segment, target.content, plan.codec.suffix) for segment in plan.segments]
-            done = join_segments(
-                parts, staged[target.content], plan.info, plan.codec,
-                audio_from=plan.spec.source if plan.info.has_audio else None,
-                start=plan.start or None, stop=None if whole else plan.stop,
-            )  # fmt: skip
-            if done.audio_path is not None:
-                staged[f"sound of {target.content}"] = done.audio_path
-            notes += done.notes
-    return notes
-
-
-def _sound_beside(plan: ClipPlan) -> list[str]:
-    """Copies the sound into a file beside the first sequence, because stills hold none. Returns notes."""
-    target = sound_beside(plan.targets[0].path)
-    with open_clip(plan.spec.source, rate=plan.spec.rate) as reader:
-        first, last = (next(iter(reader.frames(n, n + 1)), None) for n in (plan.start, plan.stop - 1))
-    origin = Fraction(0) if first is None else first.time
-    whole = plan.stop == plan.info.frames or last is None
-    end = None if whole or last is None else last.time + last.duration * plan.info.time_base
-    count, notes = copy_sound(plan.info, target, origin, origin if plan.start else None, end)
-    return [*notes, *([f"the sound, {count} packets untouched, is in {target}"] if count else [])]

@@ -5,6 +5,9 @@ Nothing here imports torch.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 
 from uhrmat.core.errors import InputError
@@ -52,9 +55,9 @@ def medoid_colour(colours: np.ndarray) -> np.ndarray:
     return np.asarray(colours[np.linalg.norm(colours[:, None] - colours[None], axis=2).sum(1).argmin()])
 
 
-def missing_screen_note(frames: list[dict[str, object]]) -> list[str]:
+def missing_screen_note(frames: Sequence[Mapping[str, Any]]) -> list[str]:
     """A line that names the frames (see `FrameStats.as_dict`) which show no screen, if there are any."""
-    numbers = [frame["number"] for frame in frames if SCREEN_NOT_SEEN in frame["notes"]]  # type: ignore[operator]
+    numbers = [frame["number"] for frame in frames if SCREEN_NOT_SEEN in frame["notes"]]
     if not numbers:
         return []
     listed = ", ".join(str(n) for n in numbers[:8]) + (" …" if len(numbers) > 8 else "")

@@ -9,6 +9,7 @@ from pathlib import Path
 from uhrmat.core.options import ModelOptions
 from uhrmat.hints.radius import Radius
 from uhrmat.video.propagation.params import TRAINING, PropagationTrainingParams
+from uhrmat.video.ranges import FrameRange
 from uhrmat.video.segments import KEYFRAME_INTERVAL
 
 
@@ -25,6 +26,7 @@ class ClipSpec:
         background: colour or picture of the composite.
         start, end: first frame and frame to end before, as indices; None: to the end of the clip.
         frames: number of frames, instead of `end`.
+        redo: frames that are matted again inside the outputs that are there, see `video.redo`; none: all are matted.
         rate: frames per second of a sequence.
         trimap, mask, alpha: of the first frame, a folder or pattern of them by frame number, or a clip of them.
         radius: of the unknown band that masks get, see `hints.trimap.choose_radius`.
@@ -48,6 +50,7 @@ class ClipSpec:
     start: int = 0
     end: int | None = None
     frames: int | None = None
+    redo: tuple[FrameRange, ...] = ()
     rate: Fraction | None = None
     trimap: Path | None = None
     mask: Path | None = None

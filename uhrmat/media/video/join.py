@@ -126,7 +126,7 @@ def _mux(target: Path, pictures: _Pictures, sound: Sound) -> tuple[int, int]:
     patched = bool(pictures.files) and info.sample_aspect != 1 and target.suffix.lower() in matroska.SUFFIXES
     with atomic_write(target) as temporary:
         with open_muxer(temporary, info.time_base) as muxer:
-            stream = _picture_stream(muxer, pictures.files[0], info) if pictures.files else None
+            stream = picture_stream(muxer, pictures.files[0], info) if pictures.files else None
             if stream is not None and patched:
                 stream.metadata["title"] = matroska.ROOM
             pictures.labels.write(muxer, stream)
@@ -139,7 +139,8 @@ def _mux(target: Path, pictures: _Pictures, sound: Sound) -> tuple[int, int]:
     return counts["video"], counts["audio"]
 
 
-def _picture_stream(muxer: Any, first: Path, info: ClipInfo) -> Any:
+def picture_stream(muxer: Any, first: Path, info: ClipInfo) -> Any:
+    """A stream of `muxer` for the packets of the file `first`, with the rate and pixel aspect of `info`."""
     with open_container(first) as container:
         template = video_stream(container, first)
         stream = muxer.add_stream_from_template(template, opaque=True)
@@ -159,8 +160,7 @@ def _packets(pictures: _Pictures, into: Any) -> Iterator[tuple[Fraction, Any]]:
     for file in files:
         with open_container(file) as container:
             stream = video_stream(container, file)
-            context = stream.codec_context
-            settings = (context.name, context.width, context.height, context.extradata)
+            settings = encoder_settings(stream.codec_context)
             if kind not in (None, settings):
                 raise OutputError(f"'{file}' was encoded with other settings than '{files[0]}'.", "Encode them again.")
             kind = settings
@@ -169,6 +169,31 @@ def _packets(pictures: _Pictures, into: Any) -> Iterator[tuple[Fraction, Any]]:
                     shift(packet, pictures.origin)
                     packet.stream = into
                     yield packet.dts * Fraction(packet.time_base), packet
+
+
+def encoder_settings(context: Any) -> tuple[object, ...]:
+    """What must be the same of the packets of one stream: codec, size and the encoder's settings, without what
+    containers add to these."""
+    extra = context.extradata
+    if context.name == "prores":
+        extra = None  # Matroska stores the kind of ProRes there, QuickTime elsewhere
+    elif context.name == "hevc" and extra and extra[0] == 1 and len(extra) > 22:
+        extra = _without_completeness(bytearray(extra))
+    return context.name, context.width, context.height, extra
+
+
+def _without_completeness(settings: bytearray) -> bytes:
+    """HEVC settings (ISO 14496-15, 8.3.3) without the flags that say whether parameters may also lie among the
+    packets, which some muxers clear."""
+    at = 23
+    for _ in range(settings[22]):
+        if at + 3 > len(settings):
+            break
+        settings[at] &= 0x7F
+        count, at = int.from_bytes(settings[at + 1 : at + 3], "big"), at + 3
+        for _ in range(count):
+            at += 2 + int.from_bytes(settings[at : at + 2], "big")
+    return bytes(settings)
 
 
 def _edge(file: Path, which: int) -> Fraction:

@@ -62,16 +62,21 @@ class SequenceReader:
                     f"{info.width} × {info.height}.",
                     "All frames of a sequence must have one size.",
                 )
-            pts = file.number - self._files[0].number
-            after = self._files[index + 1].number if index + 1 < len(self._files) else file.number + 1
+            pts, duration = self.stamp(index)
             yield Frame(
                 index=index,
                 pts=pts,
                 time=pts * info.time_base,
                 picture=picture,
                 number=file.number,
-                duration=after - file.number,
+                duration=duration,
             )
+
+    def stamp(self, index: int) -> tuple[int, int]:
+        """Time stamp and duration of frame `index`, in the clip's time base."""
+        number = self._files[index].number
+        after = self._files[index + 1].number if index + 1 < len(self._files) else number + 1
+        return number - self._files[0].number, after - number
 
 
 def numbered_stills(source: Path) -> list[Numbered]:

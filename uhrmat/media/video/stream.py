@@ -114,6 +114,10 @@ class StreamReader:
         """When frame `index` is shown, in seconds after the first."""
         return (self._clock.pts(index) - self._clock.start) * self.info.time_base
 
+    def stamp(self, index: int) -> tuple[int, int]:
+        """Time stamp and duration of frame `index`, in the clip's time base."""
+        return self._clock.pts(index), self._clock.duration(index)
+
     def _decoded_range(self, start: int, stop: int | None) -> Iterator[tuple[int, VideoFrame]]:
         """Indices and decoded frames of a range, from the nearest key frame from which it can be reached."""
         end = len(self._timeline) if stop is None else min(stop, len(self._timeline))
