@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -44,6 +45,23 @@ def test_help_loads_nothing_heavy(words: list[str]) -> None:
 
 def test_a_wrong_path_is_answered_without_torch() -> None:
     assert "torch" not in after_command("image", "nowhere.png")
+
+
+@pytest.mark.parametrize(("given", "expected"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_threads_sleep_while_they_wait_unless_the_user_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, given: str | None, expected: str
+) -> None:
+    from uhrmat.cli import start
+
+    monkeypatch.setenv("OMP_WAIT_POLICY", given or "")
+    if given is None:
+        monkeypatch.delenv("OMP_WAIT_POLICY")
+    seen: list[str] = []
+    monkeypatch.setattr(start, "protect", lambda: None)
+    monkeypatch.setattr(start, "install_interrupt_handler", lambda: None)
+    monkeypatch.setattr(start, "_run", lambda: seen.append(os.environ["OMP_WAIT_POLICY"]))
+    start.main()
+    assert seen == [expected]
 
 
 def test_version() -> None:

@@ -6,6 +6,7 @@ import os
 import sys
 
 from uhrmat.core.signals import INTERRUPTED, install_interrupt_handler
+from uhrmat.core.startup import let_threads_sleep
 from uhrmat.core.streams import protect
 
 
@@ -14,6 +15,7 @@ def main() -> None:
     this one does."""
     install_interrupt_handler()
     protect()
+    let_threads_sleep()
     try:
         _run()
     except KeyboardInterrupt:  # before a command could say so

@@ -25,7 +25,19 @@ is 0.005. Not tuned: a tenth of it, so that threads which decode and compute go 
 _COMPILER_ONLY = "torch._meta_registrations"
 """A private module of torch, a quarter of its import: shapes without values, for torch.compile, torch.export and the
 meta device. Nothing that only runs networks calls it."""
+_WAITING = "OMP_WAIT_POLICY", "PASSIVE"
+"""The variable by which OpenMP's libraries learn how threads wait, and the value for "asleep"."""
 _exits_quickly = False
+
+
+def let_threads_sleep() -> None:
+    """Let the threads of OpenMP, torch's among them, sleep while they wait; call it before torch is imported.
+
+    By default they wait in loops, also for threads that another process keeps from running: of decoder, prior, refiner
+    and encoder side by side, the waiting then takes more time than the work. A policy that the user has set in the
+    environment stays.
+    """
+    os.environ.setdefault(*_WAITING)
 
 
 class _DeferredModule(ModuleType):
