@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -12,6 +13,7 @@ from uhrmat.hints.read import Hints
 from uhrmat.media import Picture
 from uhrmat.media.resample import area_average
 from uhrmat.pipeline import StillPipeline
+from uhrmat.sparsity.spatial import trimap_mask
 from uhrmat.train.synth import Scene, render_scene
 
 
@@ -34,6 +36,29 @@ def test_known_pixels_are_exact_and_the_rest_is_close(refiner: str, scene: Scene
     assert alpha.min() >= 0 and alpha.max() <= 1
     assert matte.stats.active_pixels == matte.active.sum() > unknown.sum()
     assert np.abs(alpha - scene.alpha)[unknown].mean() < 0.2
+
+
+def test_of_scribbles_only_what_the_prior_leaves_in_doubt_is_refined(scene: Scene, picture: Picture) -> None:
+    scribbles = np.full(scene.alpha.shape, 128, np.uint8)
+    inside, outside = (cv2.distanceTransform(side.astype(np.uint8), cv2.DIST_L2, 5) for side in (
+        scene.trimap == 255, scene.trimap == 0))  # fmt: skip
+    scribbles[inside > 0.6 * inside.max()], scribbles[outside > 0.5 * outside.max()] = 255, 0
+    assert (scribbles == 128).mean() > 0.6
+    matte = StillPipeline(working_size=256).matte(picture, trimap=scribbles, foreground=False)
+    assert (matte.alpha[scribbles == 0] == 0).all() and (matte.alpha[scribbles == 255] == 1).all()
+    assert (matte.trimap[scribbles != 128] == scribbles[scribbles != 128]).all()
+    assert 0 < matte.stats.active_share < 0.6 * (scribbles == 128).mean()
+    assert (matte.active == trimap_mask(matte.trimap)).all()
+    assert np.abs(matte.alpha - scene.alpha).mean() < 0.1
+
+
+def test_half_unknown_is_an_ordinary_trimap_all_of_which_is_refined(scene: Scene, picture: Picture) -> None:
+    trimap = np.full(scene.alpha.shape, 255, np.uint8)
+    trimap[:, :450], trimap[320:] = 128, 0
+    trimap[320:, :450] = 128
+    assert (trimap == 128).mean() == 0.5
+    matte = StillPipeline(working_size=96, refiner="bilinear").matte(picture, trimap=trimap, foreground=False)
+    assert (matte.trimap == trimap).all() and (matte.active == trimap_mask(trimap)).all()
 
 
 def test_the_refiner_beats_the_upsampled_prior(scene: Scene, picture: Picture) -> None:

@@ -21,6 +21,7 @@ from uhrmat.foreground.solve import estimate_foreground
 from uhrmat.hints.files import ArrayOrPath
 from uhrmat.hints.radius import Radius
 from uhrmat.hints.read import Hints, PlateLike, read_hints
+from uhrmat.hints.scribbles import are_scribbles
 from uhrmat.media import Picture, read_picture
 from uhrmat.prior.base import LowResHints, PriorMethod, PriorResult, RecurrentPrior, require_finite
 from uhrmat.prior.closed_form.affinity import Solver
@@ -32,7 +33,7 @@ from uhrmat.refine.fuse import apply_trimap, upsampled_prior
 from uhrmat.refine.memory.budget import check_total, refiner_limit
 from uhrmat.refine.registry import make_refiner
 from uhrmat.refine.runner import MODES, RefineOutcome, refine_within
-from uhrmat.sparsity.spatial import SPATIAL_SPARSITY, trimap_from_alpha, trimap_mask
+from uhrmat.sparsity.spatial import SPATIAL_SPARSITY, trimap_from_alpha, trimap_from_scribbles, trimap_mask
 
 ImageLike = Picture | np.ndarray | str | Path
 RunPrior = Callable[[PriorMethod, np.ndarray, LowResHints], PriorResult]
@@ -88,7 +89,8 @@ class StillResult:
         foreground: (H, W, 3) straight (not premultiplied) colour in the picture's dtype, or None.
         prior_alpha: (h, w) float32 in [0, 1], the low-resolution alpha.
         active: (H, W) bool, the pixels that were refined.
-        trimap: (H, W) uint8 {0, 128, 255}: the user's, or the one made from the low-resolution alpha.
+        trimap: (H, W) uint8 {0, 128, 255}: the user's, or the one made from the low-resolution alpha; of scribbles
+            (more than half of the picture unknown) both: the strokes, and what the low-resolution alpha makes certain.
         stats: what it took.
         picture: the picture as read.
         given: names of the hints, of `hints.compatibility.HINT_NAMES`.
@@ -268,7 +270,12 @@ class StillPipeline:
             small, low_res_hints = prior_inputs(picture, hints, working_size, self.halved)
         prior = require_finite(method(small, low_res_hints) if run is None else run(method, small, low_res_hints))
         size = (picture.height, picture.width)
-        trimap = trimap_from_alpha(prior.alpha, size) if hints.trimap is None else hints.trimap
+        if hints.trimap is None:
+            trimap = trimap_from_alpha(prior.alpha, size)
+        elif are_scribbles(hints.trimap):
+            trimap = trimap_from_scribbles(prior.alpha, hints.trimap)
+        else:
+            trimap = hints.trimap
         choice_note = [choice.note] if choice.note else []
         notes = [
             *self.notes, *picture.info.notes, *choice_note, *hints.choices, *hints.warnings, *prior.notes,

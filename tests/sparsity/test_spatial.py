@@ -13,6 +13,7 @@ from uhrmat.sparsity.spatial import (
     dilate,
     nonempty_strips,
     spatial_mask,
+    trimap_from_scribbles,
     trimap_mask,
     upsampled_rows,
 )
@@ -49,3 +50,21 @@ def test_empty_strips_are_left_out() -> None:
     mask[4, 1] = mask[9, 2] = True
     assert list(nonempty_strips(mask, 4)) == [slice(4, 8), slice(8, 10)]
     assert list(nonempty_strips(mask[:4], 4)) == []
+
+
+def test_strokes_stay_known_and_the_prior_decides_the_rest() -> None:
+    alpha = np.full((8, 8), 0.5, np.float32)
+    alpha[:, :3], alpha[:, 5:] = 0, 1
+    scribbles = np.full((64, 64), 128, np.uint8)
+    scribbles[10, 32], scribbles[50, 2] = 255, 0
+    trimap = trimap_from_scribbles(alpha, scribbles)
+    assert trimap[10, 32] == 255 and trimap[50, 2] == 0
+    assert (trimap[:, :16] == 0).all() and (trimap[:, 48:] == 255).all() and trimap[30, 32] == 128
+
+
+def test_what_a_stroke_contradicts_is_unknown_around_it() -> None:
+    scribbles = np.full((64, 64), 128, np.uint8)
+    scribbles[30, 30] = 255
+    trimap = trimap_from_scribbles(np.zeros((8, 8), np.float32), scribbles)
+    assert trimap[30, 30] == 255 and (trimap == 128).sum() == SPATIAL_SPARSITY.kernel**2 - 1
+    assert trimap[37, 37] == 128 and trimap[38, 38] == 0

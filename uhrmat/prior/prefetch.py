@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from uhrmat.hints.read import Hints
+from uhrmat.hints.scribbles import are_scribbles, downsample_scribbles
 from uhrmat.media import Picture
 from uhrmat.media.resample import area_average, downsample_for_display, downsample_trimap
 from uhrmat.prior.base import WORKING_SIZE, LowResHints, working_shape
@@ -41,14 +42,23 @@ class PrefetchedPrior:
 
 
 def downsample_hints(hints: Hints, shape: tuple[int, int]) -> LowResHints:
-    """Downsample hints by area averaging to `shape` (h, w). A trimap's pixel stays known only where all of it is."""
+    """Downsample hints by area averaging to `shape` (h, w).
+
+    A trimap's pixel stays known only where all of it is; of scribbles, where a stroke covers enough of it.
+    """
     return LowResHints(
-        None if hints.trimap is None else downsample_trimap(hints.trimap, shape),
+        None if hints.trimap is None else _downsample_trimap(hints.trimap, shape),
         None if hints.mask is None else area_average(hints.mask, shape),
         None if hints.plate is None else downsample_picture(hints.plate, shape),
         hints.key,
         None if hints.alpha is None else area_average(hints.alpha, shape),
     )
+
+
+def _downsample_trimap(trimap: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    if are_scribbles(trimap):
+        return downsample_scribbles(trimap, shape)
+    return downsample_trimap(trimap, shape)
 
 
 def prior_inputs(picture: Picture, hints: Hints, working_size: int | None, halved: bool = False) -> PriorInputs:

@@ -115,6 +115,27 @@ def trimap_from_alpha(
     return trimap
 
 
+def trimap_from_scribbles(
+    alpha: np.ndarray, scribbles: np.ndarray, params: SpatialSparsityParams = SPATIAL_SPARSITY
+) -> np.ndarray:
+    """Trimap from a low-resolution alpha and the strokes that it was made from, which stay known.
+
+    Args:
+        alpha: (h, w) float32 in [0, 1].
+        scribbles: (H, W) uint8 {0, 128, 255}, most of it unknown.
+        params: bounds of fractional alpha; the dilation is not used.
+
+    Returns:
+        (H, W) uint8 {0, 128, 255}: `trimap_from_alpha` where the strokes say nothing. What they contradict of it is
+        unknown within the kernel's reach around them.
+    """
+    trimap = trimap_from_alpha(alpha, (scribbles.shape[0], scribbles.shape[1]), params)
+    contradicted = (scribbles != 128) & (trimap != 128) & (trimap != scribbles)
+    if contradicted.any():
+        trimap[dilate(contradicted, params.kernel)] = 128
+    return np.where(scribbles == 128, trimap, scribbles)
+
+
 def remaining_active(active: np.ndarray, prior: np.ndarray, refined: bool) -> np.ndarray:
     """Active pixels of the next step of a cascade.
 

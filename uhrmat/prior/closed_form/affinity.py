@@ -27,6 +27,7 @@ import numpy as np
 
 from uhrmat.core.errors import InputError
 from uhrmat.core.printing import capture_output
+from uhrmat.hints.scribbles import are_scribbles
 from uhrmat.prior.base import LowResHints, PriorResult, constrain_alpha
 from uhrmat.prior.choose import AFFINITY_PRIORS, CLOSED_FORM_KNN
 from uhrmat.prior.closed_form.boundary_data_term import (
@@ -34,11 +35,14 @@ from uhrmat.prior.closed_form.boundary_data_term import (
     BoundaryDataTermParams,
     boundary_data_term,
 )
+from uhrmat.prior.closed_form.coarse_to_fine import COARSE_TO_FINE, CoarseToFineParams, solve_coarse_to_fine
 from uhrmat.prior.closed_form.conjugate_gradient import Product, conjugate_gradient
 from uhrmat.prior.closed_form.knn_affinities import KNN_DEFAULTS, KnnParams, knn_affinities, reweighted_laplacian
 
 Solver = Callable[[np.ndarray, np.ndarray, str], tuple[np.ndarray, list[str]]]
 """A function like `solve`: picture, trimap and name of the prior to alpha and notes."""
+SCRIBBLES_KNN = f"{CLOSED_FORM_KNN} for scribbles"
+"""What `solve` is told for `closed-form+knn` where the trimap leaves most of the picture unknown (`coarse_to_fine`)."""
 
 _NOT_CONVERGED = "the prior's solver stopped before it converged"
 
@@ -64,6 +68,7 @@ class ClosedFormParams:
         faintest: K. But never by more than 1 / `faintest`.
         knn: K. Parameters of the non-local affinities.
         boundary: K. Parameters of the data term from the trimap's boundary.
+        coarse_to_fine: K. How trimaps that leave most of the picture unknown are solved.
         tolerance: relative residual at which the conjugate gradient solver stops. PyMatting's default of 1e-7 is more
             than 8 bits of alpha can show. Not tuned.
         rough_tolerance: K. The same of all solutions but the last, which only decide the affinities' weights. Not
@@ -86,6 +91,7 @@ class ClosedFormParams:
     faintest: float = 0.05
     knn: KnnParams = KNN_DEFAULTS
     boundary: BoundaryDataTermParams = BOUNDARY_DEFAULTS
+    coarse_to_fine: CoarseToFineParams = COARSE_TO_FINE
     tolerance: float = 1e-5
     rough_tolerance: float = 1e-4
     max_steps: int = 2000
@@ -144,7 +150,8 @@ class AffinityPrior:
         inverted = one_sided and known[0] == 255  # the boundary is one to a foreground: solve for 1 - alpha
         box = _bounding_box(unknown, self._params.margin)
         constraint = np.where(unknown, 128, 0).astype(np.uint8) if inverted else trimap
-        solved, notes = self._solve(small[box], constraint[box], self.name)
+        scribbles = self.name == CLOSED_FORM_KNN and are_scribbles(trimap)
+        solved, notes = self._solve(small[box], constraint[box], SCRIBBLES_KNN if scribbles else self.name)
         if one_sided:
             if not inverted:
                 opaque = float(np.quantile(solved[unknown[box]], self._params.opaque_quantile))
@@ -167,12 +174,15 @@ def solve(
     Args:
         image: (h, w, 3) float in [0, 1].
         trimap: (h, w) uint8 {0, 128, 255} with known and unknown pixels.
-        name: one of `AFFINITY_PRIORS`.
+        name: one of `AFFINITY_PRIORS`, or `SCRIBBLES_KNN`.
         params: of the prior.
 
     Returns:
         (h, w) float32 in [0, 1], exactly 0 and 1 at known pixels; and notes for the user.
     """
+    if name == SCRIBBLES_KNN:
+        level = partial(solve, name=CLOSED_FORM_KNN, params=params)
+        return solve_coarse_to_fine(image, trimap, level, params.coarse_to_fine)
     if name == "lkm":
         return _solve_large_kernels(image, trimap, params)
     unknown = (trimap == 128).ravel()
