@@ -19,6 +19,7 @@ from uhrmat.core.options import ModelOptions
 from uhrmat.foreground.despill import despill
 from uhrmat.foreground.solve import estimate_foreground
 from uhrmat.hints.files import ArrayOrPath
+from uhrmat.hints.prompts import Prompts
 from uhrmat.hints.radius import Radius
 from uhrmat.hints.read import Hints, PlateLike, read_hints
 from uhrmat.hints.scribbles import are_scribbles
@@ -173,7 +174,7 @@ class StillPipeline:
     def matte(
         self, image: ImageLike, *, trimap: ArrayOrPath | None = None, mask: ArrayOrPath | None = None,
         plate: PlateLike | None = None, key: str | None = None, alpha: ArrayOrPath | None = None,
-        radius: Radius = None, hints: Hints | None = None, foreground: bool = True,
+        radius: Radius = None, prompts: Prompts | None = None, hints: Hints | None = None, foreground: bool = True,
         prefetched: PrefetchedPrior | None = None, on_stage: OnStage | None = None,
         keep_empty: bool = False,
     ) -> StillResult:  # fmt: skip
@@ -185,7 +186,9 @@ class StillPipeline:
                 of a trimap come out exactly 0 or 1.
             radius: half the width in pixels of the unknown band that a mask gets; None: by the picture's size;
                 "auto": less where the mask's edge fits the picture.
-            hints: hints that are read already, instead of the six above.
+            prompts: points and boxes, see `hints.prompts.parse_prompts`. A mask of filled rectangles or thin strokes is
+                taken as such, unless a radius is given.
+            hints: hints that are read already, instead of the seven above.
             foreground: whether the colours are estimated.
             prefetched: the prior's input for this picture and these hints, from `prior.prefetch`.
             on_stage: called when a stage begins.
@@ -202,7 +205,7 @@ class StillPipeline:
             if hints is None:
                 hints = read_hints(
                     (picture.height, picture.width), trimap=trimap, mask=mask, plate=plate, key=key, alpha=alpha,
-                    radius=radius, picture=picture,
+                    radius=radius, picture=picture, prompts=prompts, recognise=self.priors.takes_prompts,
                 )  # fmt: skip
         with timer("prior"):
             stage = self.run_prior(picture, hints, fresh=True, prefetched=prefetched)

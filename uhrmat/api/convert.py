@@ -14,6 +14,7 @@ from PIL import Image
 
 from uhrmat.core.errors import InputError
 from uhrmat.hints.files import ArrayOrPath
+from uhrmat.hints.prompts import Box, Point
 from uhrmat.media import Picture
 
 Array = npt.NDArray[Any]
@@ -21,6 +22,10 @@ PictureLike = Picture | Array | torch.Tensor | Image.Image | str | os.PathLike[s
 """One picture: (H, W[, C]) arrays of uint8, uint16 or floats in [0, 1]; tensors (C, H, W) or (H, W[, C]); RGB order."""
 HintLike = Array | torch.Tensor | Image.Image | str | os.PathLike[str]
 """One trimap, mask or matte: (H, W) in any of the codings of `media.coding`, or a file."""
+PointsLike = Sequence[str | Sequence[float] | Point] | Array
+"""Points of one picture, see `hints.prompts.parse_prompts`."""
+BoxesLike = Sequence[str | Sequence[float] | Box] | Array
+"""Boxes of one picture."""
 _CHANNELS = (1, 3, 4)
 _BATCH_DIMENSIONS = 4
 

@@ -12,8 +12,10 @@ import numpy as np
 import torch
 
 from uhrmat.api.convert import (
+    BoxesLike,
     HintLike,
     PictureLike,
+    PointsLike,
     as_list,
     is_batch,
     split_hint,
@@ -26,6 +28,7 @@ from uhrmat.api.priors import PriorLike, resolve_prior
 from uhrmat.api.result import MattingResult
 from uhrmat.core.errors import InputError
 from uhrmat.core.units import parse_bytes
+from uhrmat.hints.prompts import Prompts, parse_prompts
 from uhrmat.hints.radius import Radius
 from uhrmat.pipeline import StillPipeline
 from uhrmat.video.iterate import ClipSource, MattedFrame, iterate_clip
@@ -102,22 +105,22 @@ class MattingPipeline:
     @overload
     def __call__(
         self, image: Batch, *, trimap: Any = None, mask: Any = None, alpha: Any = None, plate: Any = None,
-        key: str | None = None, radius: Radius = None, foreground: bool = True, progress: OnProgress | None = None,
-        keep_empty: bool = False,
+        key: str | None = None, radius: Radius = None, points: Any = None, boxes: Any = None, foreground: bool = True,
+        progress: OnProgress | None = None, keep_empty: bool = False,
     ) -> list[MattingResult]: ...  # fmt: skip
 
     @overload
     def __call__(
         self, image: PictureLike, *, trimap: HintLike | None = None, mask: HintLike | None = None,
         alpha: HintLike | None = None, plate: PictureLike | None = None, key: str | None = None,
-        radius: Radius = None, foreground: bool = True, progress: OnProgress | None = None,
-        keep_empty: bool = False,
+        radius: Radius = None, points: PointsLike | None = None, boxes: BoxesLike | None = None,
+        foreground: bool = True, progress: OnProgress | None = None, keep_empty: bool = False,
     ) -> MattingResult: ...  # fmt: skip
 
     def __call__(
         self, image: Any, *, trimap: Any = None, mask: Any = None, alpha: Any = None, plate: Any = None,
-        key: str | None = None, radius: Radius = None, foreground: bool = True, progress: OnProgress | None = None,
-        keep_empty: bool = False,
+        key: str | None = None, radius: Radius = None, points: Any = None, boxes: Any = None, foreground: bool = True,
+        progress: OnProgress | None = None, keep_empty: bool = False,
     ) -> MattingResult | list[MattingResult]:  # fmt: skip
         """Matte one picture, or each picture of a batch.
 
@@ -133,13 +136,17 @@ class MattingPipeline:
             key: the screen's colour: "green", "blue", "#rrggbb" or "auto".
             radius: half the width in pixels of the unknown band that a mask gets; None: 2 % of the short side; "auto":
                 0.75 % where the mask's edge fits the picture.
+            points: pixels (x, y) of the subject, or (x, y, False) of the background: a list of them, of texts like
+                "120,340" and "-20,30", or an array (N, 2).
+            boxes: boxes (x0, y0, x1, y1) around the subject, x1 and y1 outside, or (x0, y0, x1, y1, False) of nothing
+                but background: a list of them, of texts, or an array (N, 4).
             foreground: whether foreground colours are estimated.
             progress: called with a `Progress` at the beginning of every stage and at the end.
             keep_empty: whether a picture without hints in which no subject is found is matted all the same.
 
         Returns:
-            A `MattingResult`, or a list of them for a batch. For a batch, `trimap`, `mask` and `alpha` are lists of the
-            same length (entries may be None); `plate` is one for all, or a list.
+            A `MattingResult`, or a list of them for a batch. For a batch, `trimap`, `mask`, `alpha`, `points` and
+            `boxes` are lists of the same length (entries may be None); `plate` is one for all, or a list.
 
         Raises:
             InputError: for a picture or hints that cannot be used, and where no hint is given and no subject is found.
@@ -147,15 +154,22 @@ class MattingPipeline:
         """
         with python_errors():
             if not is_batch(image):
-                return self._one(image, trimap, mask, alpha, plate, key, radius, foreground, progress, 0, keep_empty)
+                return self._one(
+                    image, trimap, mask, alpha, plate, key, radius, _prompts(points, boxes), foreground, progress, 0,
+                    keep_empty,
+                )  # fmt: skip
             pictures = as_list(image)
             hints = [split_hint(hint, len(pictures), name) for name, hint in
                      (("trimap", trimap), ("mask", mask), ("alpha", alpha))]  # fmt: skip
             hints.append(split_hint(plate, len(pictures), "plate", shared=True))
+            marks = [split_hint(given, len(pictures), name) for name, given in (("points", points), ("boxes", boxes))]
+            hints.append([_prompts(*both) for both in zip(*marks, strict=True)])
             rows = enumerate(zip(pictures, *hints, strict=True))
             return [
-                self._one(picture, known, coarse, low, scene, key, radius, foreground, progress, number, keep_empty)
-                for number, (picture, known, coarse, low, scene) in rows
+                self._one(
+                    picture, known, coarse, low, scene, key, radius, marked, foreground, progress, number, keep_empty
+                )
+                for number, (picture, known, coarse, low, scene, marked) in rows
             ]
 
     def video(
@@ -235,7 +249,7 @@ class MattingPipeline:
 
     def _one(
         self, image: Any, trimap: Any, mask: Any, alpha: Any, plate: Any, key: str | None, radius: Radius,
-        foreground: bool, progress: OnProgress | None, item: int, keep_empty: bool,
+        prompts: Prompts | None, foreground: bool, progress: OnProgress | None, item: int, keep_empty: bool,
     ) -> MattingResult:  # fmt: skip
         still = self._open()
         stages = STAGES if foreground else STAGES[:-1]
@@ -246,8 +260,8 @@ class MattingPipeline:
 
         result = still.matte(
             to_picture(image), trimap=to_hint(trimap, "trimap"), mask=to_hint(mask, "mask"),
-            alpha=to_hint(alpha, "alpha"), plate=to_plate(plate), key=key, radius=radius, foreground=foreground,
-            on_stage=report, keep_empty=keep_empty,
+            alpha=to_hint(alpha, "alpha"), plate=to_plate(plate), key=key, radius=radius, prompts=prompts,
+            foreground=foreground, on_stage=report, keep_empty=keep_empty,
         )  # fmt: skip
         if progress is not None:
             progress(Progress(stages[-1], len(stages), len(stages), item))
@@ -256,14 +270,14 @@ class MattingPipeline:
 
 def matte(
     image: Any, *, trimap: Any = None, mask: Any = None, alpha: Any = None, plate: Any = None, key: str | None = None,
-    radius: Radius = None, foreground: bool = True, progress: OnProgress | None = None, keep_empty: bool = False,
-    **options: Any,
+    radius: Radius = None, points: Any = None, boxes: Any = None, foreground: bool = True,
+    progress: OnProgress | None = None, keep_empty: bool = False, **options: Any,
 ) -> MattingResult | list[MattingResult]:  # fmt: skip
     """Matte a picture, or a batch, with a pipeline made for this call.
 
     Args:
-        image, trimap, mask, alpha, plate, key, radius, foreground, progress, keep_empty: as for calling a
-            `MattingPipeline`.
+        image, trimap, mask, alpha, plate, key, radius, points, boxes, foreground, progress, keep_empty: as for calling
+            a `MattingPipeline`.
         **options: of `MattingPipeline`: prior, refiner, device, precision, max_memory, …
 
     Returns:
@@ -271,10 +285,15 @@ def matte(
     """
     with MattingPipeline(**options) as pipeline:
         result: MattingResult | list[MattingResult] = pipeline(
-            image, trimap=trimap, mask=mask, alpha=alpha, plate=plate, key=key, radius=radius, foreground=foreground,
-            progress=progress, keep_empty=keep_empty,
+            image, trimap=trimap, mask=mask, alpha=alpha, plate=plate, key=key, radius=radius, points=points,
+            boxes=boxes, foreground=foreground, progress=progress, keep_empty=keep_empty,
         )  # fmt: skip
         return result
+
+
+def _prompts(points: PointsLike | None, boxes: BoxesLike | None) -> Prompts | None:
+    """Points and boxes of one picture; None where there are none."""
+    return parse_prompts(() if points is None else points, () if boxes is None else boxes)
 
 
 def _clip_hint(hint: ClipSource, name: str) -> Path | dict[int, Path | np.ndarray[Any, Any]]:

@@ -138,7 +138,9 @@ class Settings:
             networks = sorted({name for names in DEFAULT_NETWORKS.values() for name in names})
             entries = [find_entry(name) for name in networks]
             sums += [entry.main.sha256 for entry in entries if entry is not None and is_cached(entry)]
-        own = bundled_networks()[:1] if prior == DEFAULT_NETWORK else [prior] if prior in BUNDLED_NETWORKS else []
+        # A mask that is a rectangle or strokes is found by the bundled network (`hints.drawn`).
+        bundled = prior == DEFAULT_NETWORK or ("mask" in self.given and self.radius is None)
+        own = bundled_networks()[:1] if bundled else [prior] if prior in BUNDLED_NETWORKS else []
         sums += [sha256(resolve(name).path) for name in own]
         return sums
 

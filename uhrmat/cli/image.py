@@ -24,6 +24,8 @@ def image(
     plate: opt.Plate = None,
     key: opt.Key = None,
     alpha: opt.AlphaHint = None,
+    point: opt.Points = None,
+    box: opt.Boxes = None,
     radius: opt.MaskRadius = None,
     resize_trimap: opt.ResizeTrimap = False,
     prior: opt.Prior = "auto",
@@ -55,9 +57,11 @@ def image(
 
     Example: uhrmat image photo.jpg --trimap photo_trimap.png -o out
     uhrmat image photo.jpg --mask mask.png -o cut.png
+    uhrmat image photo.jpg --box 310,80,900,1020 --point=-350,1000
     uhrmat image shoot/*.tif --trimap shoot/trimaps -o out --alpha-format png16
     """
     with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
+        from uhrmat.hints.prompts import parse_prompts
         from uhrmat.hints.radius import parse_radius
         from uhrmat.image.outputs import DEFAULT_OUTPUTS, OutputSpec, for_file, names_file, parse_outputs
         from uhrmat.image.plan import plan
@@ -79,7 +83,8 @@ def image(
         )  # fmt: skip
         tasks = plan(
             photos, spec, folder=output, trimap=trimap, mask=mask, plate=plate, key=key, alpha=alpha, prior=prior,
-            radius=parse_radius(radius), resize=resize_trimap, max_pixels=limit,
+            radius=parse_radius(radius), prompts=parse_prompts(point or (), box or ()), resize=resize_trimap,
+            max_pixels=limit,
         )  # fmt: skip
         if report is not None:
             from uhrmat.report.page.write import check_page

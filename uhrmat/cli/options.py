@@ -85,6 +85,21 @@ AlphaHint = Annotated[
         help="Low-resolution alpha to start from. A file, or a folder of files named like the photographs.",
     ),
 ]  # fmt: skip
+Points = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--point", metavar="X,Y", rich_help_panel=HINTS, show_default=False,
+        help="A pixel of the subject, counted from the upper left corner; -X,Y: a pixel of the background. May be "
+        "given several times.",
+    ),
+]  # fmt: skip
+Boxes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--box", metavar="X0,Y0,X1,Y1", rich_help_panel=HINTS, show_default=False,
+        help="A box around the subject; -X0,Y0,X1,Y1: a box of nothing but background. May be given several times.",
+    ),
+]  # fmt: skip
 MaskRadius = Annotated[
     str | None,
     typer.Option(

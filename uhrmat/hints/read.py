@@ -9,8 +9,10 @@ import numpy as np
 
 from uhrmat.core.errors import InputError
 from uhrmat.hints.compatibility import HINT_NAMES, check_hint_combination
+from uhrmat.hints.drawn import recognise_prompts
 from uhrmat.hints.files import ArrayOrPath, check_hint_size, read_mask, read_matte, read_trimap
 from uhrmat.hints.key_colour import parse_key
+from uhrmat.hints.prompts import Prompts
 from uhrmat.hints.radius import Radius, check_radius
 from uhrmat.hints.trimap import choose_radius, trimap_from_mask
 from uhrmat.media import MAX_PIXELS, Picture, read_picture
@@ -27,7 +29,8 @@ class Hints:
 
     trimap: (H, W) uint8 {0, 128, 255}, the user's or made from the mask; mask: (H, W) float32 in [0, 1]; plate: the
     scene without its subject, of any size in the picture's proportions; key: the screen's colour, see `parse_key`;
-    alpha: (h, w) float32 in [0, 1], of any such size too; choices: lines on what was made of them; warnings: lines on
+    alpha: (h, w) float32 in [0, 1], of any such size too; prompts: points, boxes and strokes in pixels of the picture;
+    choices: lines on what was made of them; warnings: lines on
     what may have been meant otherwise.
     """
 
@@ -36,6 +39,7 @@ class Hints:
     plate: Picture | None = None
     key: str | None = None
     alpha: np.ndarray | None = None
+    prompts: Prompts | None = None
     choices: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -49,7 +53,7 @@ def read_hints(
     size: tuple[int, int], trimap: ArrayOrPath | None = None, mask: ArrayOrPath | None = None, *,
     plate: PlateLike | None = None, key: str | None = None, alpha: ArrayOrPath | None = None,
     resize: bool = False, max_pixels: int = MAX_PIXELS, strict: bool = True, radius: Radius = None,
-    picture: Picture | None = None,
+    picture: Picture | None = None, prompts: Prompts | None = None, recognise: bool = False,
 ) -> Hints:  # fmt: skip
     """The hints of a picture of `size` (H, W), with the trimap that a mask makes.
 
@@ -60,12 +64,15 @@ def read_hints(
         strict: a hint that marks nothing (black or white all over, or unknown all over) is an error, else a note: in
             a clip there may be frames without the subject.
         radius: half the width in pixels of the unknown band that a mask gets, see `hints.trimap.choose_radius`.
-        picture: the picture, by which the radius "auto" is chosen.
+        picture: the picture, by which the radius "auto" is chosen, and strokes are told from thin subjects.
+        prompts: points and boxes, in pixels of the picture.
+        recognise: a mask that is filled rectangles or thin strokes is taken as boxes or strokes, with a note, unless a
+            radius is given.
 
     Raises:
         InputError: for what cannot be used.
     """
-    given = {"trimap": trimap, "mask": mask, "plate": plate, "key": key, "alpha": alpha}
+    given = {"trimap": trimap, "mask": mask, "plate": plate, "key": key, "alpha": alpha, "prompts": prompts}
     names = frozenset(name for name, value in given.items() if value is not None)
     check_hint_combination(names)
     check_radius(radius, names)
@@ -80,6 +87,11 @@ def read_hints(
         coarse = read_mask(mask, size, resize, max_pixels, notes)
         _report(mask_fault(coarse), "mask", mask, strict, notes)
         notes += mask_notes(coarse)
+        drawn = recognise_prompts(coarse, picture) if recognise and radius is None else None
+        if drawn is not None:
+            prompts, coarse = drawn.prompts, None
+            choices.append(drawn.note)
+    if coarse is not None:
         pixels, why = choose_radius(radius, coarse, picture)
         known = trimap_from_mask(coarse, pixels, pixels)
         choices.append(f"trimap made from the mask with a radius of {pixels} pixels{why}")
@@ -89,8 +101,11 @@ def read_hints(
         matte = read_matte(alpha, max_pixels, notes)
         check_hint_size(hint_label("alpha", alpha), "alpha", matte.shape, size)
         _report(_matte_fault(matte), "alpha", alpha, strict, notes)
+    if prompts is not None:
+        prompts.check(*size)
     scene = None if plate is None else _read_plate(size, plate, max_pixels, notes)
-    return Hints(known, coarse, scene, None if key is None else parse_key(key), matte, choices, notes)
+    colour = None if key is None else parse_key(key)
+    return Hints(known, coarse, scene, colour, matte, prompts, choices, notes)
 
 
 def hint_label(kind: str, source: Any) -> str:

@@ -57,7 +57,8 @@ def load(task: ImageTask, resize: bool = False, max_pixels: int = MAX_PIXELS) ->
     hints = read_hints(
         size, task.trimap, task.mask, plate=task.plate, key=task.key, alpha=task.alpha,
         resize=resize, max_pixels=max_pixels, radius=task.radius,
-        picture=picture if size == (picture.height, picture.width) else None,
+        picture=picture if size == (picture.height, picture.width) else None, prompts=task.prompts,
+        recognise=task.recognise,
     )  # fmt: skip
     return LoadedImage(picture, _extend_to_data_window(hints, picture.info), time.perf_counter() - start)
 
@@ -69,6 +70,9 @@ def _extend_to_data_window(hints: Hints, info: PictureInfo) -> Hints:
     given = {"trimap": hints.trimap, "mask": hints.mask, "alpha": hints.alpha}
     arrays = {name: extend_over_overscan(array, info) for name, array in given.items() if array is not None}
     plate = None if hints.plate is None else extend_picture_over_overscan(hints.plate, info)
+    rows, columns = info.exr.shown
+    prompts = hints.prompts and hints.prompts.moved(rows.start, columns.start, (info.height, info.width))
+    hints = replace(hints, prompts=prompts)
     return replace(hints, plate=plate, trimap=arrays.get("trimap"), mask=arrays.get("mask"), alpha=arrays.get("alpha"))
 
 

@@ -17,10 +17,12 @@ from uhrmat.core.regular import check_name
 from uhrmat.hints.compatibility import check_hint_combination
 from uhrmat.hints.files import check_hint_size
 from uhrmat.hints.key_colour import parse_key
+from uhrmat.hints.prompts import Prompts
 from uhrmat.hints.radius import Radius, check_radius
 from uhrmat.image.outputs import OutputSpec, check_sides
 from uhrmat.media import MAX_PIXELS, PictureInfo, check_writable, read_info, same_file
-from uhrmat.prior.choose import choose_prior
+from uhrmat.media.overscan import display_size
+from uhrmat.prior.choose import choose_prior, takes_prompts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +35,8 @@ class ImageTask:
         trimap, mask, plate, alpha: files of hints.
         key: the screen's colour, see `hints.key_colour.parse_key`.
         radius: of a mask's unknown band, see `hints.trimap.choose_radius`.
+        prompts: points and boxes.
+        recognise: whether a mask of rectangles or strokes is taken as such, see `hints.read.read_hints`.
     """
 
     photo: Path
@@ -43,11 +47,14 @@ class ImageTask:
     key: str | None = None
     alpha: Path | None = None
     radius: Radius = None
+    prompts: Prompts | None = None
+    recognise: bool = False
 
     @property
     def given(self) -> frozenset[str]:
         """Names of the hints, see `HINT_NAMES`."""
-        return frozenset(self.hints) | ({"key"} if self.key is not None else frozenset())
+        others = {"key": self.key, "prompts": self.prompts}
+        return frozenset(self.hints) | {name for name, value in others.items() if value is not None}
 
     @property
     def hints(self) -> dict[str, Path]:
@@ -68,6 +75,7 @@ def plan(
     alpha: Path | None = None,
     prior: str = "auto",
     radius: Radius = None,
+    prompts: Prompts | None = None,
     resize: bool = False,
     max_pixels: int = MAX_PIXELS,
 ) -> list[ImageTask]:
@@ -75,18 +83,24 @@ def plan(
 
     `trimap`, `mask`, `plate` and `alpha` are a file, or a folder in which they are found by the photograph's name (one
     plate may serve several photographs); with `resize` they may have any size. `radius` is that of a mask's unknown
-    band. Raises InputError or OutputError for
-    whatever cannot work: a file that is missing or no picture, hints that do not go together or with the prior, one
-    hint for several photographs, a hint of another size, two photographs with one output, an output that exists or is
-    an input, a name that is too long, a folder that cannot be written to.
+    band, `prompts` are points and boxes in the one photograph. Raises InputError or OutputError for whatever cannot
+    work: a file that is missing or no picture, hints that do not go together or with the prior, one hint for several
+    photographs, a hint of another size, two photographs with one output, an output that exists or is an input, a name
+    that is too long, a folder that cannot be written to.
     """
     files_given = {"trimap": trimap, "mask": mask, "plate": plate, "alpha": alpha}
-    given = frozenset(name for name, value in {**files_given, "key": key}.items() if value is not None)
+    hints_given = {**files_given, "key": key, "prompts": prompts}
+    given = frozenset(name for name, value in hints_given.items() if value is not None)
     check_hint_combination(given)
     check_radius(radius, given)
     choose_prior(prior, given)
     colour = None if key is None else parse_key(key)
     photos = list(dict.fromkeys(photos))
+    if prompts is not None and len(photos) > 1:
+        raise InputError(
+            f"There are {len(photos)} photographs, but points and boxes belong to one.",
+            "Matte them one by one, or give a folder of masks: filled rectangles and strokes in them are recognised.",
+        )
     if spec.file is not None and len(photos) > 1:
         raise InputError(
             f"There are {len(photos)} photographs, but '{spec.file}' is one file.", "Name a folder with -o."
@@ -99,7 +113,10 @@ def plan(
         for path in files.values():
             check_name(path)
         hints = {name: _hint(photo, photos, path, name, listed) for name, path in files_given.items()}
-        task = ImageTask(photo=photo, files=files, key=colour, radius=radius, **hints)
+        task = ImageTask(
+            photo=photo, files=files, key=colour, radius=radius, prompts=prompts, recognise=takes_prompts(prior),
+            **hints,
+        )  # fmt: skip
         _check_hints(task, info, resize, max_pixels)
         tasks.append(task)
     for target in dict.fromkeys(path.parent for task in tasks for path in task.files.values()):
@@ -135,6 +152,8 @@ def _hint(
 
 def _check_hints(task: ImageTask, info: PictureInfo, resize: bool, max_pixels: int) -> None:
     """A trimap must fit its photograph to the pixel; other hints, which are coarse anyway, in its proportions."""
+    if task.prompts is not None:
+        task.prompts.check(*display_size(info))
     for what, hint in task.hints.items():
         if same_file(hint, task.photo):
             raise InputError(f"The {what} {hint} is the photograph itself.", f"Give a {what} in a file of its own.")

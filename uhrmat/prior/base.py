@@ -11,6 +11,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from uhrmat.core.errors import UhrmatError
+from uhrmat.hints.prompts import Prompts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +63,7 @@ class LowResHints:
         plate: (h, w, 3) float32 in [0, 1], the scene without its subject.
         key: the screen's colour, see `hints.key_colour.parse_key`.
         alpha: (h, w) float32 in [0, 1], a matte made elsewhere.
+        prompts: points, boxes and strokes, in pixels of the small copy.
     """
 
     trimap: np.ndarray | None = None
@@ -69,6 +71,7 @@ class LowResHints:
     plate: np.ndarray | None = None
     key: str | None = None
     alpha: np.ndarray | None = None
+    prompts: Prompts | None = None
 
 
 class PriorMethod(Protocol):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uhrmat.core.errors import InputError
+from uhrmat.hints.compatibility import HINT_WORDS
 
 CLOSED_FORM_KNN = "closed-form+knn"
 AFFINITY_PRIORS = ("closed-form", CLOSED_FORM_KNN, "knn", "lbdm", "lkm", "rw")
@@ -16,6 +17,7 @@ REQUIRED_HINTS = {
     "plate": "plate",
     "key": "",
     "alpha": "alpha",
+    "prompts": "prompts",
     "lpn-person": "",
     "lpn-trimap": "trimap",
 }
@@ -25,6 +27,7 @@ DEFAULT_NETWORK = "network"
 BUNDLED_NETWORKS = {"lpn-subject": "any subject", "lpn-person": "people only"}
 """Networks that travel with uhrmat and what they find, best first. One whose weights are not bundled does not count."""
 _PRIOR_OF_HINT = {
+    "prompts": "prompts",
     "plate": "plate",
     "key": "key",
     "alpha": "alpha",
@@ -32,8 +35,9 @@ _PRIOR_OF_HINT = {
     "trimap": CLOSED_FORM_KNN,
 }
 """The prior that "auto" means for a hint. Of several hints the first in this order decides."""
-_ONLY_USER = {"plate": "plate", "key": "key", "alpha": "alpha"}
-"""Hints that one prior alone takes, and that prior."""
+_ONLY_USER = {"plate": "plate", "key": "key", "alpha": "alpha", "prompts": "prompts"}
+"""Hints that one prior alone takes, and that prior; prompts also go to networks that require them."""
+_GIVEN = {"alpha": "an alpha was", "prompts": "points or boxes were"}
 
 
 @dataclass(frozen=True)
@@ -66,18 +70,31 @@ def choose_prior(name: str, given: frozenset[str]) -> PriorChoice:
     if required is None:
         required = _network_hint(name)
     if required and required not in given and not (required == "trimap" and "mask" in given):
-        what = {"trimap": "a trimap or a mask", "alpha": "an alpha"}.get(required, f"a {required}")
+        what = {"trimap": "a trimap or a mask", "alpha": "an alpha", "prompts": "points or boxes"}.get(
+            required, f"a {required}"
+        )
         raise InputError(f"The prior {name} needs {what}.", "Give it, or choose another prior.")
     for hint, user in _ONLY_USER.items():
-        if hint in given and name != user:
-            raise InputError(f"The prior {name} takes no {hint}.", f"Leave the prior or the {hint} out.")
+        if hint in given and name != user and required != hint:
+            word = HINT_WORDS.get(hint, hint)
+            raise InputError(f"The prior {name} takes no {word}.", f"Leave the prior or the {word} out.")
     return PriorChoice(name)
+
+
+def takes_prompts(name: str) -> bool:
+    """Whether a prior by that name makes something of points, boxes and strokes; "auto" does."""
+    from uhrmat.hub import find_entry
+
+    if name in ("auto", "prompts"):
+        return True
+    entry = None if name in REQUIRED_HINTS else find_entry(name)
+    return entry is not None and entry.task == "prompts"
 
 
 def _choose_by_hints(given: frozenset[str]) -> PriorChoice:
     for hint, name in _PRIOR_OF_HINT.items():
         if hint in given:
-            return PriorChoice(name, f"prior {name}, because {'an' if hint == 'alpha' else 'a'} {hint} was given")
+            return PriorChoice(name, f"prior {name}, because {_GIVEN.get(hint, f'a {hint} was')} given")
     return PriorChoice(DEFAULT_NETWORK)
 
 
@@ -87,7 +104,7 @@ def _network_hint(name: str) -> str:
 
     entry = find_entry(name)
     if entry is not None and entry.task != "refiner":
-        return "trimap" if entry.task == "trimap" else ""
+        return entry.task if entry.task in ("trimap", "prompts") else ""
     if entry is None and (Path(name).exists() or "/" in name):
         return ""
     raise InputError(

@@ -41,8 +41,8 @@ class PrefetchedPrior:
     inputs: PriorInputs
 
 
-def downsample_hints(hints: Hints, shape: tuple[int, int]) -> LowResHints:
-    """Downsample hints by area averaging to `shape` (h, w).
+def downsample_hints(hints: Hints, size: tuple[int, int], shape: tuple[int, int]) -> LowResHints:
+    """Downsample the hints of a picture of `size` (H, W) by area averaging to `shape` (h, w).
 
     A trimap's pixel stays known only where all of it is; of scribbles, where a stroke covers enough of it.
     """
@@ -52,6 +52,7 @@ def downsample_hints(hints: Hints, shape: tuple[int, int]) -> LowResHints:
         None if hints.plate is None else downsample_picture(hints.plate, shape),
         hints.key,
         None if hints.alpha is None else area_average(hints.alpha, shape),
+        None if hints.prompts is None else hints.prompts.scaled(size, shape),
     )
 
 
@@ -75,7 +76,7 @@ def prior_inputs(picture: Picture, hints: Hints, working_size: int | None, halve
     if halved:
         working_size = min(working_size or WORKING_SIZE.short_side, max(1, short // 2))
     shape = working_shape(picture.height, picture.width, working_size)
-    return downsample_picture(picture, shape), downsample_hints(hints, shape)
+    return downsample_picture(picture, shape), downsample_hints(hints, (picture.height, picture.width), shape)
 
 
 def prefetch_prior(

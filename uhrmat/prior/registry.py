@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from uhrmat.prior.base import PriorMethod
-from uhrmat.prior.choose import AFFINITY_PRIORS, DEFAULT_NETWORK, REQUIRED_HINTS, PriorChoice, choose_prior
+from uhrmat.prior.choose import (
+    AFFINITY_PRIORS,
+    DEFAULT_NETWORK,
+    REQUIRED_HINTS,
+    PriorChoice,
+    choose_prior,
+    takes_prompts,
+)
 from uhrmat.prior.closed_form.affinity import AffinityPrior, Solver
 from uhrmat.prior.hint_priors import AlphaPrior, MaskPrior
 
@@ -52,6 +59,11 @@ class PriorRegistry:
         method, made = self._made[choice.name]
         return method, made if choice.name == DEFAULT_NETWORK else choice
 
+    @property
+    def takes_prompts(self) -> bool:
+        """Whether points, boxes and strokes can be used, see `choose.takes_prompts`."""
+        return isinstance(self.name, str) and takes_prompts(self.name)
+
     def use(self, name: str, method: PriorMethod) -> None:
         """Put `method` in the place of the prior `name`."""
         self._made[name] = (method, PriorChoice(name))
@@ -78,6 +90,11 @@ class PriorRegistry:
             from uhrmat.prior.closed_form.corrected import CorrectedPrior
 
             return CorrectedPrior(bundled_weights(name), self._solver, self._device), choice
+        if name == "prompts":
+            from uhrmat.prior.networks.registry import load_bundled_subject
+            from uhrmat.prior.prompts.locate import PromptLocator
+
+            return self._network_matte(PromptLocator(load_bundled_subject(self._device))), choice
         simple: dict[str, PriorMethod] = {"alpha": AlphaPrior(), "mask": MaskPrior()}
         if name in simple:
             return simple[name], choice

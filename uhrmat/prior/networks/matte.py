@@ -1,4 +1,6 @@
-"""A network that finds the subject without hints, as a prior: coarse alpha to matte, and whether there is a subject.
+"""A network that finds the subject without hints, or from points and boxes, as a prior.
+
+Coarse alpha to matte, and whether there is a subject.
 
 The same for every such network, ours or ONNX: its alpha goes the way of a mask (`coarse`), and what is unknown then is
 solved by `closed-form+knn` from the picture's own colours.
@@ -6,8 +8,11 @@ solved by `closed-form+knn` from the picture's own colours.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from uhrmat.core.errors import NoSubjectError
 from uhrmat.media.coding import UNKNOWN
 from uhrmat.media.resample import area_average
 from uhrmat.prior.base import (
@@ -29,7 +34,7 @@ class NetworkMatte:
     """A network's alpha as the prior of a matte.
 
     Args:
-        network: a prior that needs no hint and keeps no state.
+        network: a prior that needs no hint, or prompts alone, and keeps no state.
         solver: of the affinity prior, by default `affinity.solve` in this process.
         params: of the trimap that is made from the network's alpha.
         confidence: of the confidence that there is a subject.
@@ -55,10 +60,18 @@ class NetworkMatte:
 
     def __call__(self, small: np.ndarray, hints: LowResHints) -> PriorResult:
         picture = self._at_own_size(small)
-        coarse = require_finite(self._network(picture, LowResHints()))
-        confidence = self._confidence_of(picture, coarse.alpha) if hints.trimap is None else None
+        prompts = hints.prompts and hints.prompts.scaled(small.shape[:2], picture.shape[:2])
+        coarse = require_finite(self._network(picture, LowResHints(prompts=prompts)))
+        unhinted = hints.trimap is None and prompts is None
+        confidence = self._confidence_of(picture, coarse.alpha) if unhinted else None
         alpha = area_average(coarse.alpha, small.shape[:2])
-        trimap = trimap_from_coarse(alpha, self._params)
+        if prompts is not None and not (alpha >= self._params.seed).any():
+            raise NoSubjectError(
+                f"The prior {self.name} finds nothing where the points and boxes are.",
+                "Give more points on the subject, or a mask.",
+            )
+        # What a user has marked counts, however small.
+        trimap = trimap_from_coarse(alpha, self._params if prompts is None else replace(self._params, least_part=0.0))
         if hints.trimap is not None:
             trimap = np.where(hints.trimap == UNKNOWN, trimap, hints.trimap)
         if (trimap == UNKNOWN).all():  # no pixel is certain, so there is nothing to solve from

@@ -49,6 +49,13 @@ def load_network(name: str, device: str = "cpu", threads: int | None = None) -> 
     )
 
 
+def load_bundled_subject(device: str = "cpu") -> PriorMethod:
+    """The best of `bundled_networks`. Raises InputError where no weights are bundled."""
+    for name in bundled_networks():
+        return _load_bundled(name, bundled_weights(name), device)
+    raise InputError("The bundled network is missing from this installation.", "Install uhrmat again.")
+
+
 def bundled_networks() -> list[str]:
     """Names of `BUNDLED_NETWORKS` whose weights travel with this installation, best first."""
     return [name for name in BUNDLED_NETWORKS if find_entry(name) is not None]

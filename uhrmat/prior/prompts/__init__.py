@@ -1,0 +1,1 @@
+"""A coarse alpha from points, boxes and strokes."""
