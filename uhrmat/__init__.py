@@ -25,10 +25,11 @@ if TYPE_CHECKING:  # they load torch
     from uhrmat.api.pipeline import MattingPipeline, Progress, matte
     from uhrmat.api.result import MattingResult
     from uhrmat.pipeline import MattingStats
-    from uhrmat.video.iterate import MattedFrame
+    from uhrmat.video.iterate import MattedClip, MattedFrame
 
 __all__ = [
     "InputError",
+    "MattedClip",
     "MattedFrame",
     "MattingPipeline",
     "MattingResult",
@@ -43,6 +44,7 @@ __all__ = [
 ]
 
 _LAZY = {
+    "MattedClip": "uhrmat.video.iterate",
     "MattedFrame": "uhrmat.video.iterate",
     "MattingPipeline": "uhrmat.api.pipeline",
     "MattingResult": "uhrmat.api.result",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from tests.video.helpers import frames, write_frames, write_stream
 from uhrmat import InputError, MattedFrame, MattingPipeline, Progress
 from uhrmat.core.options import ModelOptions
 from uhrmat.hints.files import read_alpha
+from uhrmat.video.iterate import iterate_clip
 from uhrmat.video.plan import plan_clip
+from uhrmat.video.propagation.params import PropagationTrainingParams
 from uhrmat.video.run import ClipResources, matte_clip
 from uhrmat.video.spec import ClipSpec
 
@@ -89,6 +92,74 @@ def test_part_of_a_clip_and_progress(tmp_path: Path, pipeline: MattingPipeline) 
     ],
 )
 def test_what_cannot_work_is_refused_before_the_first_frame(
+    options: dict[str, Any], text: str, tmp_path: Path, pipeline: MattingPipeline
+) -> None:
+    clip = write_stream(tmp_path / "c.mkv", CLIP)
+    with pytest.raises(InputError, match=text) as caught:
+        pipeline.video(clip, **options)
+    assert "--" not in str(caught.value)
+
+
+@pytest.mark.parametrize("form", ["mapping", "folder", "clip"])
+def test_some_frames_again_join_on_to_earlier_mattes(
+    form: str, tmp_path: Path, pipeline: MattingPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frame 1 is matted from the finished mattes of frames 0 and 2 alone: these are discs that no frame shows."""
+    clip = write_stream(tmp_path / "c.mkv", CLIP)
+    rows, columns = np.indices(CLIP[0].alpha.shape)
+    disc = np.clip(12.5 - np.hypot(rows - 20, columns - 70), 0, 1).astype(np.float32)
+    previous: Any = {0: disc, 2: disc}
+    if form != "mapping":
+        previous = tmp_path / ("old" if form == "folder" else "old.mkv")
+        grey = np.repeat(np.rint(255 * disc).astype(np.uint8)[..., None], 3, 2)
+        if form == "clip":
+            write_stream(previous, [replace(frame, image=grey) for frame in CLIP])
+        else:
+            previous.mkdir()
+            for number in (0, 2):
+                Image.fromarray(grey[..., 0]).save(previous / f"o{number}.png")
+    keys = {3: CLIP[3].alpha > 0.5}
+    got = list(pipeline.video(clip, mask=keys, foreground=False, propagation="flow", redo="1", previous=previous))
+    assert [frame.index for frame in got] == [1]
+    flow = got[0].alpha
+    assert flow[20, 70] > 0.9, "what frame 0 showed goes on"
+    alone = pipeline.video(clip, mask={**keys, 1: CLIP[1].alpha > 0.5}, foreground=False, redo="1,3", previous=previous)
+    for frame in alone:
+        assert np.abs(frame.alpha - CLIP[frame.index].alpha).mean() < 0.1, "each has its own mask"
+    assert alone.doubtful == alone.lost == [] and alone.best_hint_frame is None
+
+
+def test_frames_say_how_certain_they_are(tmp_path: Path, pipeline: MattingPipeline) -> None:
+    clip = write_stream(tmp_path / "c.mkv", CLIP)
+    training = PropagationTrainingParams(steps=2, batch=2, side=64)
+    got = iterate_clip(pipeline._open(), clip, {"mask": {0: CLIP[0].alpha > 0.5}}, training=training, foreground=False)
+    frames = [next(got)]
+    assert (frames[0].stats.confidence, frames[0].stats.propagation) == (1.0, "sure") and got.doubtful == []
+    frames += got
+    states = [frame.stats.propagation for frame in frames]
+    assert {"doubtful", "lost"} & set(states), "two steps of training are not enough"
+    assert all(0 <= (frame.stats.confidence or 0) <= 1 for frame in frames)
+    assert got.doubtful == [at for at, state in enumerate(states) if state == "doubtful"]
+    assert got.lost == [at for at, state in enumerate(states) if state == "lost"]
+    assert got.best_hint_frame in {*got.doubtful, *got.lost}
+    by_flow = list(pipeline.video(clip, mask=CLIP[0].alpha > 0.5, foreground=False, propagation="flow"))
+    assert by_flow[1].stats.confidence is None and "confidence" not in by_flow[1].stats.as_dict()
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (
+            {"mask": np.ones((66, 98), bool), "redo": "1-2"},
+            r"With `redo`, `mask` must say which frame.*mask=\{frame: arr",
+        ),
+        ({"mask": {0: CLIP[0].alpha > 0.5}, "redo": "1-4"}, r'`redo="1-4"` leaves the frames 0 to 3'),
+        ({"mask": {0: CLIP[0].alpha > 0.5}, "redo": "3-1"}, r'`redo="3-1"` ends before it begins'),
+        ({"mask": {0: CLIP[0].alpha > 0.5}, "redo": "2"}, r'No hint reaches frame 2, the first of `redo="2"`'),
+        ({"mask": {0: np.ones((66, 98), bool)}, "previous": {0: np.ones((66, 98))}}, r"`redo`, which is missing"),
+    ],
+)
+def test_ranges_that_cannot_be_matted_again_are_refused(
     options: dict[str, Any], text: str, tmp_path: Path, pipeline: MattingPipeline
 ) -> None:
     clip = write_stream(tmp_path / "c.mkv", CLIP)

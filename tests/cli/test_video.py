@@ -92,7 +92,7 @@ def test_some_frames_are_matted_again(shot: Path) -> None:
     page = shot.with_name("page.html").read_text("utf-8")
     assert '"title":"frame 1"' in page and '"title":"frame 2"' in page and '"title":"frame 0"' not in page
     refused = light(shot, "--redo", "3-4")
-    assert refused.exit_code == 2 and "--redo 3-4 leaves the frames 0 to 3" in refused.stderr
+    assert refused.exit_code == 2 and "--redo '3-4' leaves the frames 0 to 3" in refused.stderr
     refused = light(shot, "--redo", "3", "-o", shot.with_name("nowhere"))
     assert refused.exit_code == 2 and "Matte the clip without --redo first" in refused.stderr
     assert not shot.with_name("nowhere").exists() and not list(shot.parent.glob(".*"))

@@ -25,6 +25,7 @@ from uhrmat.video.hints import ClipHints
 from uhrmat.video.iterate import iterate_clip
 from uhrmat.video.plan import plan_clip
 from uhrmat.video.propagate import propagate_segment, trimap_of_tracked
+from uhrmat.video.propagation.advice import best_hint_frame
 from uhrmat.video.propagation.clip import ClipTracker
 from uhrmat.video.propagation.network import (
     MaskNet,
@@ -196,6 +197,7 @@ def test_lost_and_doubtful_frames_are_named(tmp_path: Path) -> None:
     assert notes == [
         "the subject is lost from frame 15 (frames 15-16): give a hint there",
         "the propagated mask is doubtful from frame 11 (frames 11-12, 14): give a hint there",
+        "a hint on frame 14 would help most",
     ]
     assert propagation_notes([{"number": 0}, {"number": 1, "propagation": "sure"}]) == []
 
@@ -305,3 +307,37 @@ def test_frames_without_files_are_those_that_the_command_writes(spec: ClipSpec, 
     made = list(iterate_clip(pipeline(), spec.source, hint, training=TINY, foreground=False))
     for frame, alpha in zip(made, written, strict=True):
         assert np.abs(frame.alpha - alpha).max() < 2e-3
+
+
+def advice(
+    confidence: list[float], keys: tuple[int, ...] = (), cuts: tuple[int, ...] = (), first: int = 0
+) -> int | None:
+    """Frames of these confidences, doubtful below 0.5; one below 0 is lost."""
+    states = ["lost" if value < 0 else "doubtful" if value < 0.5 else "sure" for value in confidence]
+    rows = [
+        {"number": first + at, "confidence": max(0.0, value), "propagation": state, "cut": first + at in cuts}
+        for at, (value, state) in enumerate(zip(confidence, states, strict=True))
+    ]
+    return best_hint_frame(rows, keys)
+
+
+def test_the_best_hint_is_where_most_doubt_is_reached() -> None:
+    assert advice([1.0] * 9) is None
+    assert best_hint_frame([{"number": 0, "cut": False}], ()) is None
+    assert advice([1, 1, 1, 0.2, 1, 1]) == 3
+    assert advice([1, 0.4, 0.4, 0.4, 0.4, 0.4, 1]) == 3, "in the middle of a run"
+    assert advice([1, 0.4, 1, 1, 1, 1, 0.4, 0.4, 0.4]) == 7, "by the longer of two runs"
+    assert advice([1, 0.4, 0.4, 1, 1, 1, -1, -1, 1]) == 6, "doubt of lost frames is whole"
+    assert advice([0.4, 1, 1, 0.4], keys=(1,)) == 0, "nothing reaches over a key frame: of equals the first"
+    assert advice([0.4, 1, 0.4, 0.4, 1], keys=(1,)) == 2
+    assert advice([0.4, 0.4, 0.4, 0.4, 0.4], cuts=(2,)) == 3, "nor over a cut"
+    assert advice([0.4, 0.4, 0.4], keys=(1,), first=1) == 2, "a frame that has a hint needs none"
+    assert advice([0.4], keys=(0,)) is None
+    far = [0.4] * 3 + [1.0] * 200 + [0.3] * 2
+    assert advice(far) == 1, "distance counts"
+
+
+def test_the_advice_is_among_the_notes() -> None:
+    rows = [{"number": at, "confidence": 0.2, "propagation": "doubtful", "cut": False} for at in (4, 5, 6)]
+    assert propagation_notes(rows)[-1] == "a hint on frame 5 would help most"
+    assert propagation_notes(rows, (5,))[-1] == "a hint on frame 4 would help most"

@@ -18,7 +18,7 @@ from tests.video.helpers import frames, with_sound, write_masks, write_stream
 from uhrmat.core.errors import InputError, OutputError
 from uhrmat.core.options import ModelOptions
 from uhrmat.media.video import open_clip
-from uhrmat.video import redo
+from uhrmat.video import propagate, redo
 from uhrmat.video.existing import find_existing, hints_of_range
 from uhrmat.video.frames import ClipPipeline, FramePrior, FrameResult
 from uhrmat.video.hints import ClipHints
@@ -97,7 +97,7 @@ def test_what_is_no_range_is_refused(text: str) -> None:
 
 
 def test_a_range_backward_is_refused() -> None:
-    with pytest.raises(InputError, match=r"180-120 ends before it begins.*Give 120-180"):
+    with pytest.raises(InputError, match=r"180-120' ends before it begins.*Give '120-180'\."):
         parse_ranges("180-120")
 
 
@@ -160,7 +160,7 @@ def test_codecs_of_differences_keep_whole_segments(spec: ClipSpec, tmp_path: Pat
     matte(wanted)
     before, seen = packets(out), alphas(out)
     other_masks(spec, *range(9))
-    with pytest.raises(OutputError, match=r"--redo 3-4 cannot keep.*Give --redo 3-5\."):
+    with pytest.raises(OutputError, match=r"--redo '3-4' cannot keep.*Give --redo '3-5'\."):
         matte(replace(wanted, redo=((3, 4),)))
     assert packets(out) == before
     matte(replace(wanted, redo=((4, 5),)))
@@ -191,7 +191,7 @@ def test_a_new_key_frame_counts_and_the_frames_beside_it_join_on(
     before = stills(tmp_path / "out")
     write_mask(keys, 5)
     states: list[tuple[str, int]] = []
-    monkeypatch.setattr(redo, "write_state", spied(redo.write_state, states))
+    monkeypatch.setattr(propagate, "write_state", spied(propagate.write_state, states))
     done = matte(replace(wanted, redo=((3, 6),)))
     after = stills(tmp_path / "out")
     assert {name for name in after if after[name] != before[name]} <= {f"take_{n:06d}.png" for n in range(3, 7)}
@@ -235,7 +235,7 @@ def test_what_cannot_be_redone_is_refused_and_nothing_changes(spec: ClipSpec, tm
     refuse(again, r"no alpha '.*out\.mkv' in which frames could be matted again")
     matte(spec)
     before = (tmp_path / "out.mkv").read_bytes()
-    refuse(replace(again, redo=((7, 9),)), r"--redo 7-9 leaves the frames 0 to 8.*from 0 to 8", InputError)
+    refuse(replace(again, redo=((7, 9),)), r"--redo '7-9' leaves the frames 0 to 8.*from 0 to 8", InputError)
     refuse(replace(again, end=8), r"holds 9 frames that are not the 8 of the clip")
     refuse(replace(again, start=2), r"holds 9 frames that are not the 7")
     refuse(replace(again, bits=16), r"made with other settings: pixel format gray in place of gray16le")

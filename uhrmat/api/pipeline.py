@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
@@ -31,7 +31,7 @@ from uhrmat.core.units import parse_bytes
 from uhrmat.hints.prompts import Prompts, parse_prompts
 from uhrmat.hints.radius import Radius
 from uhrmat.pipeline import StillPipeline
-from uhrmat.video.iterate import ClipSource, MattedFrame, iterate_clip
+from uhrmat.video.iterate import ClipSource, MattedClip, iterate_clip
 
 STAGES = ("read", "prior", "refine", "foreground")
 Batch = list[Any] | tuple[Any, ...]
@@ -177,8 +177,9 @@ class MattingPipeline:
         alpha: ClipSource | None = None, plate: str | os.PathLike[str] | None = None, key: str | None = None,
         radius: Radius = None, start: int = 0, stop: int | None = None, rate: float | str | None = None,
         temporal: bool = True, foreground: bool = True, propagation: str = "network",
-        progress: OnProgress | None = None, keep_empty: bool = False,
-    ) -> Iterator[MattedFrame]:  # fmt: skip
+        progress: OnProgress | None = None, keep_empty: bool = False, redo: str | None = None,
+        previous: ClipSource | None = None,
+    ) -> MattedClip:  # fmt: skip
         """Matte a clip frame by frame, as `uhrmat video` does, without writing files.
 
         Args:
@@ -196,9 +197,15 @@ class MattingPipeline:
             propagation: how masks are propagated: "network", trained on the clip's key frames, or "flow", optical flow.
             progress: called with a `Progress` for each frame.
             keep_empty: whether a clip without hints is matted even if no subject is found in any frame.
+            redo: only these frames, like "120-180" or "7,30-42", counted from 0, the last one included, to replace
+                those of an earlier run. Hints say which frame they are for: a folder, pattern, clip or mapping.
+            previous: mattes of that run, in any form that `alpha` takes for more than one frame: where hints are
+                propagated, those of the frames beside the ranges of `redo` count as key frames.
 
-        Yields:
-            A `MattedFrame` for each frame: `index`, `time`, `alpha`, `foreground`, `picture`, `stats`.
+        Returns:
+            An iterator over a `MattedFrame` for each frame: `index`, `time`, `alpha`, `foreground`, `picture`, and
+            `stats`, with `confidence` and `propagation` ("sure", "doubtful", "lost") where a network propagates masks.
+            Its `doubtful`, `lost` and `best_hint_frame` name frames among those that have come so far.
 
         Raises:
             InputError: for a clip or hints that cannot be used; before the first frame.
@@ -213,13 +220,20 @@ class MattingPipeline:
                 progress(Progress(stage, done, total))
 
         with python_errors():
+            for name, hint in {**hints, "previous": previous}.items() if redo is not None else ():
+                if hint is not None and not isinstance(hint, (str, os.PathLike, Mapping)):
+                    raise InputError(
+                        f"With `redo`, `{name}` must say which frame it is for.",
+                        f"Give a mapping, {name}={{frame: array}}, or a folder of numbered pictures.",
+                    )
             frames = iterate_clip(
                 still, Path(clip), {name: _clip_hint(hint, name) for name, hint in hints.items() if hint is not None},
                 plate=None if plate is None else Path(plate), key=key, radius=radius, start=start, stop=stop, rate=rate,
                 temporal=temporal, foreground=foreground, report=report, propagation=propagation,
-                keep_empty=keep_empty,
+                keep_empty=keep_empty, redo=redo, guard=python_errors,
+                previous=None if previous is None else _clip_hint(previous, "alpha"),
             )  # fmt: skip
-        return _with_python_errors(frames)
+        return frames
 
     @property
     def device(self) -> str:
@@ -307,13 +321,3 @@ def _clip_hint(hint: ClipSource, name: str) -> Path | dict[int, Path | np.ndarra
             raise InputError(f"`{name}` is an empty mapping.", "Give one for the first frame.")
         return {index: Path(value) if isinstance(value, (str, os.PathLike)) else value
                 for index, value in arrays.items() if value is not None}  # fmt: skip
-
-
-def _with_python_errors(frames: Iterator[MattedFrame]) -> Iterator[MattedFrame]:
-    """The frames, with errors worded for Python."""
-    while True:
-        with python_errors():
-            frame = next(frames, None)
-        if frame is None:
-            return
-        yield frame

@@ -72,8 +72,11 @@ def find_existing(plan: ClipPlan) -> tuple[ExistingOutput, ...]:
     """
     outputs = tuple(_find_stills(plan, t) if plan.codec.sequence else _find_file(plan, t) for t in plan.targets)
     _check_others(plan)
-    for frames in plan.spec.redo:
-        _check_reached(plan, frames, outputs)
+    for frames in plan.spec.redo if plan.hints.propagated else ():
+        beside = beside_range(plan, frames, outputs)
+        hints = hints_of_range(plan.hints, frames, {index: plan.spec.source for index in beside})
+        if hints.propagated:
+            check_reached(hints, frames, frames[0] - 1 in beside, plan.spec.propagation)
     with TemporaryDirectory(prefix="uhrmat-") as scratch:
         for output in outputs:
             _check_encoding(plan, output, Path(scratch) / output.target.content)
@@ -213,8 +216,8 @@ def _check_following(plan: ClipPlan, packets: PacketIndex, places: Mapping[int, 
         able = [n for n in borders if n > last + 1 and (n == plan.stop or (n in places and packets.keys[places[n]]))]
         raise OutputError(
             f"Frame {last + 1} of '{packets.path}' cannot be decoded without those before it, as {plan.codec.name} "
-            f"stores differences, so --redo {format_range((first, last))} cannot keep it as it is.",
-            f"Give --redo {first}-{able[0] - 1}. In ProRes, FFV1 and pictures any frame can be replaced.",
+            f"stores differences, so --redo '{format_range((first, last))}' cannot keep it as it is.",
+            f"Give --redo '{first}-{able[0] - 1}'. In ProRes, FFV1 and pictures any frame can be replaced.",
         )
 
 
@@ -246,18 +249,20 @@ def beside_range(plan: ClipPlan, frames: FrameRange, outputs: Sequence[ExistingO
     return {index: usable[0] for index in wanted if usable and (usable[0].files or index in usable[0].places)}
 
 
-def _check_reached(plan: ClipPlan, frames: FrameRange, outputs: Sequence[ExistingOutput]) -> None:
-    """Raises InputError where hints are propagated and none reaches the range's first frame."""
-    (first, last), beside = frames, beside_range(plan, frames, outputs)
-    hints = hints_of_range(plan.hints, frames, {index: plan.spec.source for index in beside})
-    if not hints.propagated:
-        return
-    forward = first in hints.keys or first - 1 in beside
-    backward = plan.spec.propagation == "network" and any(index > first for index in hints.keys)
+def check_reached(hints: ClipHints, frames: FrameRange, begun: bool, propagation: str) -> None:
+    """Raises InputError where propagated hints do not reach the first frame of a range.
+
+    Args:
+        hints: of the range, see `hints_of_range`.
+        frames: the range.
+        begun: the finished matte of the frame before it is there.
+        propagation: one of `propagation.params.METHODS`.
+    """
+    first = frames[0]
     before = any(index < first for index in hints.keys)
-    if forward or (backward and not before):
+    backward = propagation == "network" and any(index > first for index in hints.keys)
+    if begun or first in hints.keys or (backward and not before):
         return
     raise InputError(
-        f"No hint reaches frame {first}, the first of --redo {format_range((first, last))}.",
-        f"Give a {hints.kind} for it.",
+        f"No hint reaches frame {first}, the first of --redo '{format_range(frames)}'.", f"Give a {hints.kind} for it."
     )

@@ -53,7 +53,8 @@ def finish_clip(plan: ClipPlan) -> list[str]:
 
 def clip_notes(plan: ClipPlan, frames: Sequence[Mapping[str, Any]]) -> list[str]:
     """Notes about the clip as a whole from the figures of its frames."""
-    return [*plan.hints.notes, *missing_screen_note(frames), *frame_warnings(frames), *propagation_notes(frames)]
+    doubts = propagation_notes(frames, plan.hints.keys)
+    return [*plan.hints.notes, *missing_screen_note(frames), *frame_warnings(frames), *doubts]
 
 
 def join_parts(plan: ClipPlan, parts: Mapping[str, Sequence[Path]]) -> list[str]:

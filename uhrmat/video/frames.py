@@ -61,6 +61,8 @@ class FrameStats:
         cut: a new shot begins here.
         seconds: by stage.
         notes, warnings: lines for the user; warnings say that the result may not be what was meant.
+        confidence: of the propagated mask, in [0, 1]; None where no network propagated one.
+        propagation: "sure", "doubtful" or "lost" (next to nothing of the subject is left), or None likewise.
     """
 
     number: int
@@ -75,6 +77,8 @@ class FrameStats:
     seconds: dict[str, float]
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    confidence: float | None = None
+    propagation: str | None = None
 
     @property
     def active_share(self) -> float:
@@ -88,7 +92,8 @@ class FrameStats:
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values for JSON."""
-        return {**asdict(self), "active_share": self.active_share, "reuse_share": self.reuse_share}
+        values = {**asdict(self), "active_share": self.active_share, "reuse_share": self.reuse_share}
+        return {key: value for key, value in values.items() if value is not None}
 
 
 @dataclass(kw_only=True)

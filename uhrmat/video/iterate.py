@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,21 +13,26 @@ from typing import Any
 import numpy as np
 
 from uhrmat.core.errors import InputError
-from uhrmat.hints.files import read_mask, read_matte, read_trimap
+from uhrmat.hints.files import read_mask, read_matte, read_trimap, resize_mask
 from uhrmat.hints.radius import Radius, check_radius
 from uhrmat.media import Picture, write_alpha
 from uhrmat.media.video import ClipReader, open_clip
 from uhrmat.pipeline import StillPipeline
 from uhrmat.prior.choose import AFFINITY_PRIORS, choose_prior
 from uhrmat.prior.chroma_key.key import KeyPrior
+from uhrmat.prior.closed_form.affinity import AffinityPrior
 from uhrmat.prior.registry import PriorRegistry
+from uhrmat.video.existing import check_reached, hints_of_range
 from uhrmat.video.frames import ClipPipeline, FrameStats, TemporalOptions
 from uhrmat.video.hints import ClipHints, HintReader, find_hints, key_hints, with_radius
 from uhrmat.video.plan import count_frames, frame_range, parse_rate, working_side
-from uhrmat.video.propagate import propagate_segment
+from uhrmat.video.propagate import begin_after, propagate_segment
+from uhrmat.video.propagation.advice import best_hint_frame
 from uhrmat.video.propagation.clip import ClipTracker
 from uhrmat.video.propagation.params import METHODS, TRAINING, PropagationTrainingParams
+from uhrmat.video.propagation.report import frame_figures, frames_in_state
 from uhrmat.video.propagation.stage import edge_prior
+from uhrmat.video.ranges import FrameRange, check_ranges, parse_ranges
 from uhrmat.video.screen import clip_screen
 from uhrmat.video.segments import Segment, split
 from uhrmat.video.spec import ClipSpec
@@ -35,6 +40,7 @@ from uhrmat.video.subject import find_clip_subject
 
 ClipSource = Any
 """A hint of a clip: a file, a folder, an array, or a mapping from index of frame to file or array."""
+_NO_SCREEN: tuple[float, ...] | None = None
 Report = Callable[[str, int, int], None]
 """Called with the stage ("propagate", "frame"), how many frames are done, and of how many."""
 
@@ -74,7 +80,9 @@ def iterate_clip(
     rate: str | None = None, temporal: bool = True, foreground: bool = True, report: Report | None = None,
     keep_empty: bool = False,
     propagation: str = "network", training: PropagationTrainingParams = TRAINING,
-) -> Iterator[MattedFrame]:  # fmt: skip
+    redo: str | None = None, previous: Path | Mapping[int, Path | np.ndarray] | None = None,
+    guard: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> MattedClip:  # fmt: skip
     """Matte the frames of a clip in order. What cannot work is refused before this returns; frames follow lazily.
 
     Args:
@@ -92,6 +100,10 @@ def iterate_clip(
         keep_empty: whether a clip without hints is matted even if no frame has a subject.
         propagation: how masks are propagated, one of `propagation.params.METHODS`.
         training: of the network that propagates them.
+        redo: only these frames are matted, see `ranges.parse_ranges`.
+        previous: mattes of an earlier run, in any form that the hint "alpha" takes: where hints are propagated, those
+            of the frames beside the ranges of `redo` count as key frames.
+        guard: a context in which each frame is computed, which may word errors in another way.
 
     Raises:
         NoSubjectError: no frame has a subject, see `keep_empty`.
@@ -101,11 +113,13 @@ def iterate_clip(
         raise InputError(f"There is no propagation called {propagation!r}.", f"Choose {' or '.join(METHODS)}.")
     spec = ClipSpec(
         source=clip, start=start, end=stop, rate=None if rate is None else parse_rate(rate), key=key,
-        radius=radius, propagation=propagation, training=training,
+        radius=radius, propagation=propagation, training=training, redo=() if redo is None else parse_ranges(redo),
     )  # fmt: skip
+    if previous is not None and not spec.redo:
+        raise InputError("`previous` says what lies beside the frames of `redo`, which is missing.", "Give both.")
     folder = TemporaryDirectory(prefix="uhrmat-")
     try:
-        run = _ClipRun(pipeline, spec, hints, plate, Path(folder.name), keep_empty)
+        run = _ClipRun(pipeline, spec, hints, plate, Path(folder.name), keep_empty, previous)
     except BaseException:
         folder.cleanup()
         raise
@@ -114,7 +128,72 @@ def iterate_clip(
         with folder:
             yield from run.frames(temporal, foreground, report or (lambda stage, done, total: None))
 
-    return frames()
+    return MattedClip(frames(), run.hints.keys, guard)
+
+
+class MattedClip(Iterator[MattedFrame]):
+    """The frames of a clip in order, each matted when it is asked for.
+
+    Its properties speak of the frames that have come so far; they are empty where no network propagates masks.
+    """
+
+    def __init__(
+        self, frames: Iterator[MattedFrame], keys: Collection[int], guard: Callable[[], AbstractContextManager[None]]
+    ) -> None:
+        self._frames, self._keys, self._guard = frames, frozenset(keys), guard
+        self._figures: list[dict[str, Any]] = []
+
+    def __iter__(self) -> MattedClip:
+        return self
+
+    def __next__(self) -> MattedFrame:
+        with self._guard():
+            frame = next(self._frames, None)
+        if frame is None:
+            raise StopIteration
+        stats = frame.stats
+        self._figures.append({
+            "number": stats.number, "cut": stats.cut, "confidence": stats.confidence or 0.0,
+            "propagation": stats.propagation,
+        })  # fmt: skip
+        return frame
+
+    @property
+    def doubtful(self) -> list[int]:
+        """Frames whose propagated mask is doubtful."""
+        return frames_in_state(self._figures, "doubtful")
+
+    @property
+    def lost(self) -> list[int]:
+        """Frames in which next to nothing of the subject is left."""
+        return frames_in_state(self._figures, "lost")
+
+    @property
+    def best_hint_frame(self) -> int | None:
+        """The frame on which a hint would help most (`propagation.advice`); None where none is doubtful or lost."""
+        return best_hint_frame(self._figures, self._keys)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """A range of frames that is matted by itself.
+
+    Attributes:
+        start, stop: of its frames; `stop` is not included.
+        hints: for them.
+        folder: of their propagated alphas.
+        pipeline: prior and refiner.
+        affinity: the prior that solves the edges of propagated masks; None where none are propagated.
+        side: working size of the prior in pixels.
+    """
+
+    start: int
+    stop: int
+    hints: ClipHints
+    folder: Path
+    pipeline: StillPipeline
+    affinity: AffinityPrior | None
+    side: int | None
 
 
 class _ClipRun:
@@ -122,76 +201,131 @@ class _ClipRun:
 
     def __init__(
         self, pipeline: StillPipeline, spec: ClipSpec, hints: Mapping[str, Any], plate: Path | None, folder: Path,
-        keep_empty: bool,
+        keep_empty: bool, previous: Path | Mapping[int, Path | np.ndarray] | None,
     ) -> None:  # fmt: skip
-        self.spec, key = spec, spec.key
-        self.folder = folder / "propagated"
+        self.spec, self._screen = spec, _NO_SCREEN
         with self._open() as reader:
             self.info = reader.info
             self.start, self.stop = frame_range(self.spec, count_frames(reader))
-            self.hints = self._find_hints(hints, plate, key, spec.radius, folder)
-            name = pipeline.priors.name
-            own = not isinstance(name, str)
-            prior = name.name if not isinstance(name, str) else choose_prior(name, self.hints.given).name
+            check_ranges(spec.redo, self.start, self.stop, self.info.numbers)
+            self.hints = self._find_hints(hints, plate, spec.key, spec.radius, folder, numbered=bool(spec.redo))
             if self.hints.keys:
-                key_hints(self.hints, min(self.hints.keys), (self.info.height, self.info.width))
+                key_hints(self.hints, min(self.hints.keys), self._size)
                 self.hints = with_radius(self.hints, reader)
-            if self.hints.propagated and name not in ("auto", *AFFINITY_PRIORS):
-                raise InputError(
-                    f"The prior {prior} cannot propagate a hint from frame to frame.",
-                    'Use prior="auto", or give a hint for every frame.',
-                )
-            screen = None if key is None else clip_screen(reader, self.start, self.stop, key)
-        self.side = pipeline.working_size or (None if own else working_side(prior, self.hints))
-        self._affinity = edge_prior("auto" if name == "auto" else prior) if self.hints.propagated else None
-        self.pipeline = copy.copy(pipeline)
-        self.pipeline.working_size = self.side
-        if self.hints.propagated or screen is not None:
-            self.pipeline.priors = PriorRegistry("alpha" if self.hints.propagated else "key", device=pipeline.device)
-        if screen is not None:
-            self.pipeline.priors.use("key", KeyPrior(screen))
-        else:
-            self.pipeline.prepare(frozenset({"alpha"}) if self.hints.propagated else self.hints.given)
-        if not (self.hints.given or keep_empty):
+            if spec.key is not None:
+                self._screen = clip_screen(reader, self.start, self.stop, spec.key)
+        known: Mapping[int, np.ndarray] = {}
+        if previous is not None and self.hints.propagated:
+            known = self._read_previous(previous, folder / "previous")
+        ranges = spec.redo or ((self.start, self.stop - 1),)
+        self.parts = [self._plan_part(pipeline, one, known, folder / f"frames-{one[0]}") for one in ranges]
+        for part in self.parts if not (self.hints.given or keep_empty) else ():
             with self._open() as reader:
-                find_clip_subject(reader, self.start, self.stop, self.pipeline)
+                find_clip_subject(reader, part.start, part.stop, part.pipeline)
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        """(H, W) of the frames."""
+        return self.info.height, self.info.width
+
+    def _plan_part(
+        self, base: StillPipeline, frames: FrameRange, known: Mapping[int, np.ndarray], folder: Path
+    ) -> _Part:
+        """A range whose hints have been checked. known: finished mattes (H, W) of frames beside ranges."""
+        hints, first, last = self.hints, *frames
+        if self.spec.redo:
+            beside = {index: known[index] for index in (first - 1, last + 1) if index in known}
+            hints = self._hints_beside(frames, beside, folder)
+        name = base.priors.name
+        own = not isinstance(name, str)
+        prior = name.name if not isinstance(name, str) else choose_prior(name, hints.given).name
+        if hints.propagated and name not in ("auto", *AFFINITY_PRIORS):
+            raise InputError(
+                f"The prior {prior} cannot propagate a hint from frame to frame.",
+                'Use prior="auto", or give a hint for every frame.',
+            )
+        side = base.working_size or (None if own else working_side(prior, hints))
+        affinity = edge_prior("auto" if name == "auto" else prior) if hints.propagated else None
+        pipeline = copy.copy(base)
+        pipeline.working_size = side
+        if hints.propagated or self._screen is not None:
+            pipeline.priors = PriorRegistry("alpha" if hints.propagated else "key", device=pipeline.device)
+        if self._screen is not None:
+            pipeline.priors.use("key", KeyPrior(self._screen))
+        else:
+            pipeline.prepare(frozenset({"alpha"}) if hints.propagated else hints.given)
+        if hints.propagated and first - 1 in known and self.spec.redo:
+            assert side is not None
+            training = self.spec.training if self.spec.propagation == "network" else None
+            begin_after(folder, first - 1, known[first - 1], side, training)
+        return _Part(
+            start=first, stop=last + 1, hints=hints, folder=folder, pipeline=pipeline, affinity=affinity, side=side
+        )
+
+    def _hints_beside(self, frames: FrameRange, beside: Mapping[int, np.ndarray], folder: Path) -> ClipHints:
+        """The hints of a range of `redo`, with finished mattes beside it. Raises InputError where none reaches it."""
+        files = {index: folder / f"beside-{index:06d}.png" for index, alpha in beside.items() if (alpha > 0.5).any()}
+        hints = hints_of_range(self.hints, frames, files)
+        if hints.propagated:
+            check_reached(hints, frames, frames[0] - 1 in beside, self.spec.propagation)
+            folder.mkdir(parents=True, exist_ok=True)
+            for index, path in files.items():
+                write_alpha(path, beside[index], "png16")
+        return hints
+
+    def _read_previous(self, previous: Path | Mapping[int, Path | np.ndarray], folder: Path) -> dict[int, np.ndarray]:
+        """The finished mattes (H, W) of the frames beside the ranges of `redo`, where there are any."""
+        folder.mkdir()
+        mattes = self._find_hints({"alpha": previous}, None, None, None, folder, numbered=True)
+        mattes = replace(mattes, propagated=False)
+        wanted = {index for first, last in self.spec.redo for index in (first - 1, last + 1)}
+        known = {}
+        for index in sorted(wanted & mattes.keys.keys()):
+            alpha = key_hints(mattes, index, self._size).alpha
+            assert alpha is not None
+            known[index] = alpha if alpha.shape == self._size else resize_mask(alpha, self._size)
+        return known
 
     def frames(self, temporal: bool, foreground: bool, report: Report) -> Iterator[MattedFrame]:
         """Yield the frames; masks are propagated one segment ahead of them."""
-        total = self.stop - self.start
-        read_hint = HintReader(self.hints, (self.info.height, self.info.width), self.folder)
+        done, total = 0, sum(part.stop - part.start for part in self.parts)
         with self._open() as reader, self._open() as ahead:
-            for segment in split(self.start, self.stop):
-                self._propagate(ahead, segment, report)
-                clip = ClipPipeline(self.pipeline, TemporalOptions(temporal=temporal))
-                for frame in reader.frames(segment.start, segment.stop):
-                    report("frame", frame.index - self.start, total)
-                    matte = clip.frame(frame.picture, frame.index, read_hint(frame.index), foreground=foreground)
-                    yield MattedFrame(
-                        index=frame.index, time=float(frame.time), alpha=matte.alpha.copy(),
-                        foreground=matte.foreground, active=matte.active.copy(), picture=matte.picture,
-                        stats=matte.stats,
-                    )  # fmt: skip
+            for part in self.parts:
+                read_hint = HintReader(part.hints, self._size, part.folder)
+                for segment in split(part.start, part.stop):
+                    if part.affinity is not None:
+                        report("propagate", done, total)
+                        self._propagate(ahead, segment, part, part.affinity)
+                    clip = ClipPipeline(part.pipeline, TemporalOptions(temporal=temporal))
+                    for frame in reader.frames(segment.start, segment.stop):
+                        report("frame", done, total)
+                        matte = clip.frame(frame.picture, frame.index, read_hint(frame.index), foreground=foreground)
+                        stats, done = matte.stats, done + 1
+                        if part.affinity is not None:
+                            stats = replace(stats, **frame_figures(part.folder, frame.index))
+                        yield MattedFrame(
+                            index=frame.index, time=float(frame.time), alpha=matte.alpha.copy(),
+                            foreground=matte.foreground, active=matte.active.copy(), picture=matte.picture, stats=stats,
+                        )  # fmt: skip
         report("frame", total, total)
 
-    def _propagate(self, reader: ClipReader, segment: Segment, report: Report) -> None:
-        if self._affinity is not None:
-            report("propagate", segment.start - self.start, self.stop - self.start)
-            assert self.side is not None
-            tracker = None
-            if self.spec.propagation == "network":
-                tracker = ClipTracker(
-                    reader, self.hints, self._affinity, self.folder,
-                    device=self.pipeline.device, training=self.spec.training,
-                )  # fmt: skip
-            propagate_segment(reader, segment, self.hints, self._affinity, self.side, self.folder, tracker=tracker)
+    def _propagate(self, reader: ClipReader, segment: Segment, part: _Part, affinity: AffinityPrior) -> None:
+        assert part.side is not None
+        tracker = None
+        if self.spec.propagation == "network":
+            tracker = ClipTracker(
+                reader, part.hints, affinity, part.folder, device=part.pipeline.device, training=self.spec.training
+            )
+        propagate_segment(reader, segment, part.hints, affinity, part.side, part.folder, tracker=tracker)
 
     def _open(self) -> closing[ClipReader]:
         return closing(open_clip(self.spec.source, rate=self.spec.rate))
 
     def _find_hints(
-        self, hints: Mapping[str, Any], plate: Path | None, key: str | None, radius: Radius, folder: Path
+        self, hints: Mapping[str, Any], plate: Path | None, key: str | None, radius: Radius, folder: Path,
+        numbered: bool,
     ) -> ClipHints:  # fmt: skip
+        """The hints, checked. numbered: a picture must say by its name which frame it is for."""
         check_radius(radius, frozenset(hints))
         paths = {name: hint for name, hint in hints.items() if isinstance(hint, Path)}
         clip_hints = find_hints(
@@ -202,7 +336,8 @@ class _ClipRun:
             key=key,
             radius=radius if paths else None,
             first_needed=self.spec.propagation == "flow",
-            **paths,  # type: ignore[arg-type]
+            redo=numbered,
+            **paths,
         )
         given = {name: hint for name, hint in hints.items() if not isinstance(hint, Path)}
         if not given:
@@ -216,7 +351,7 @@ class _ClipRun:
         inside = {index: path for index, path in keys.items() if self.start <= index < self.stop}
         if not inside:
             raise InputError(f"There is no {kind} for a frame from {self.start} to {self.stop - 1}.", "Give one.")
-        if self.start not in inside and self.spec.propagation == "flow":
+        if self.start not in inside and self.spec.propagation == "flow" and not self.spec.redo:
             raise InputError(f"There is no {kind} for the first frame, {self.start}.", "Give one for it.")
         return ClipHints(kind=kind, keys=inside, propagated=len(inside) < self.stop - self.start, radius=radius)
 

@@ -30,7 +30,9 @@ from uhrmat.video.evidence import combine_with_mask
 from uhrmat.video.flow import optical_flow, warp
 from uhrmat.video.hints import ClipHints, key_hints, propagated_file
 from uhrmat.video.propagation.clip import ClipTracker
-from uhrmat.video.propagation.params import TRACKING, TrackingParams
+from uhrmat.video.propagation.network import network_shape
+from uhrmat.video.propagation.params import TRACKING, PropagationTrainingParams, TrackingParams
+from uhrmat.video.propagation.states import TrackedMask, write_state
 from uhrmat.video.reuse import unchanged
 from uhrmat.video.segments import Segment
 
@@ -120,6 +122,27 @@ def propagate_segment(
         here.alpha = read_alpha(path)
         last = here
     return notes
+
+
+def begin_after(
+    folder: Path, index: int, alpha: np.ndarray, side: int, training: PropagationTrainingParams | None
+) -> None:
+    """Let the propagation go on from a finished matte, as if it had come to that frame by itself.
+
+    Args:
+        folder: of the propagated alphas, see `propagate_segment`.
+        index: of the frame; the next one begins a segment.
+        alpha: its matte, (H, W) float32 in [0, 1].
+        side: short side of the low-resolution pictures, pixels.
+        training: of the clip's network; None: by optical flow alone.
+    """
+    height, width = alpha.shape
+    folder.mkdir(parents=True, exist_ok=True)
+    small = area_average(alpha, working_shape(height, width, side))
+    write_alpha(propagated_file(folder, index), np.asarray(small, np.float32))
+    if training is not None:
+        tracked = area_average(alpha, network_shape(height, width, training.side))
+        write_state(folder, "forward", index, TrackedMask.of_key(np.asarray(tracked, np.float32)))
 
 
 def _solve_key_frame(

@@ -31,7 +31,7 @@ def parse_ranges(text: str) -> tuple[FrameRange, ...]:
             )
         first, last = int(match[1]), int(match[2] or match[1])
         if last < first:
-            raise InputError(f"--redo {first}-{last} ends before it begins.", f"Give {last}-{first}.")
+            raise InputError(f"--redo '{first}-{last}' ends before it begins.", f"Give '{last}-{first}'.")
         ranges.append((first, last))
     return merge_ranges(ranges)
 
@@ -59,7 +59,7 @@ def check_ranges(ranges: Sequence[FrameRange], start: int, stop: int, numbers: S
         if {first, last} <= set(numbers):
             meant = format_range((numbers.index(first), numbers.index(last)))
             cure = f"Frames are counted from 0: the files {first} to {last} are frames {meant}."
-        raise InputError(f"--redo {format_range((first, last))} leaves the frames {start} to {stop - 1}.", cure)
+        raise InputError(f"--redo '{format_range((first, last))}' leaves the frames {start} to {stop - 1}.", cure)
 
 
 def format_range(frames: FrameRange) -> str:

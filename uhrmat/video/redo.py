@@ -20,18 +20,14 @@ import numpy as np
 from uhrmat.core.durable import link_or_copy
 from uhrmat.core.stage import all_or_none
 from uhrmat.media import write_alpha
-from uhrmat.media.resample import area_average
 from uhrmat.media.video import open_writer
 from uhrmat.media.video.names import FrameNames
 from uhrmat.media.video.splice import copy_packets
 from uhrmat.media.video.stills import SequenceWriter
-from uhrmat.prior.base import working_shape
 from uhrmat.video.existing import ExistingOutput, beside_range, frame_stamps, hints_of_range
 from uhrmat.video.finish import clip_notes, join_parts
-from uhrmat.video.hints import propagated_file
 from uhrmat.video.plan import ClipPlan
-from uhrmat.video.propagation.network import network_shape
-from uhrmat.video.propagation.states import TrackedMask, write_state
+from uhrmat.video.propagate import begin_after
 from uhrmat.video.ranges import FrameRange, format_range, format_ranges
 from uhrmat.video.report import ClipReport
 from uhrmat.video.run import ClipResources, MattedSegments, Progress, matte_segments
@@ -132,23 +128,12 @@ def _matte_range(
     plan, first = one.plan, one.frames[0]
     plan.work.begin(plan.settings, resume)
     if plan.hints.propagated and first - 1 in one.beside:
-        _begin_after(plan, first - 1, one.beside[first - 1])
+        assert plan.side is not None
+        training = plan.spec.training if plan.spec.propagation == "network" else None
+        begin_after(plan.work.hints, first - 1, one.beside[first - 1], plan.side, training)
     if plan.hints.propagated != resources.propagated:
         resources = replace(resources, pipeline=ClipResources.load(plan, resources.solver).pipeline)
     return matte_segments(plan, resources, resume=True, progress=progress, keep_active=keep_active)
-
-
-def _begin_after(plan: ClipPlan, index: int, alpha: np.ndarray) -> None:
-    """Lets the propagation go on from a finished matte (H, W), as if it had come to that frame itself."""
-    assert plan.side is not None
-    (height, width), folder = alpha.shape, plan.work.hints
-    folder.mkdir(parents=True, exist_ok=True)
-    write_alpha(
-        propagated_file(folder, index), np.asarray(area_average(alpha, working_shape(height, width, plan.side)))
-    )
-    if plan.spec.propagation == "network":
-        small = area_average(alpha, network_shape(height, width, plan.spec.training.side))
-        write_state(folder, "forward", index, TrackedMask.of_key(np.asarray(small, np.float32)))
 
 
 def _replace_stills(plan: ClipPlan, ranges: Sequence[_Range], outputs: Sequence[ExistingOutput]) -> None:

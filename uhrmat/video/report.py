@@ -15,6 +15,7 @@ from uhrmat.media import atomic_write
 from uhrmat.metrics.plots import Panel, can_plot, plot_panels
 from uhrmat.prior.registry import PriorRegistry
 from uhrmat.video.plan import ClipPlan
+from uhrmat.video.propagation.advice import best_hint_frame
 from uhrmat.video.propagation.report import frames_in_state
 
 
@@ -57,6 +58,11 @@ class ClipReport:
         """Number of frames that were to be matted."""
         redo = self.plan.spec.redo
         return sum(last - first + 1 for first, last in redo) if redo else self.plan.stop - self.plan.start
+
+    @property
+    def best_hint_frame(self) -> int | None:
+        """Number of the frame on which a hint would help most, see `propagation.advice`; None without doubtful ones."""
+        return best_hint_frame(self.frames, self.plan.hints.keys)
 
     def mean(self, name: str) -> float:
         """Mean of a figure over all frames."""
@@ -103,6 +109,7 @@ class ClipReport:
             "propagated": plan.hints.propagated,
             "propagation": plan.spec.propagation if plan.hints.propagated else None,
             "doubtful": frames_in_state(self.frames, "doubtful"), "lost": frames_in_state(self.frames, "lost"),
+            "best_hint_frame": self.best_hint_frame,
             "refiner": self.refiner, "engine": self.engine,
             "device": self.device, "precision": self.precision, "temporal": plan.spec.temporal,
             "averaged": plan.spec.averaged, "interval": plan.spec.interval,

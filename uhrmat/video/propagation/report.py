@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from uhrmat.video.propagation.advice import best_hint_frame
 from uhrmat.video.propagation.params import TRACKING, TrackingParams
 from uhrmat.video.propagation.states import read_blended
 
@@ -39,8 +40,11 @@ def frames_in_state(frames: Sequence[Mapping[str, Any]], state: str) -> list[int
     return [int(frame["number"]) for frame in frames if frame.get("propagation") == state]
 
 
-def propagation_notes(frames: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Notes that name the frames at which the subject is lost or doubtful."""
+def propagation_notes(frames: Sequence[Mapping[str, Any]], keys: Collection[int] = ()) -> list[str]:
+    """Notes that name the frames at which the subject is lost or doubtful, and the one on which a hint helps most.
+
+    keys: numbers of the frames that have a hint.
+    """
     notes = []
     for state, text in (("lost", "the subject is lost"), ("doubtful", "the propagated mask is doubtful")):
         numbers = frames_in_state(frames, state)
@@ -49,7 +53,8 @@ def propagation_notes(frames: Sequence[Mapping[str, Any]]) -> list[str]:
             listed = ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in runs[:_SHOWN])
             more = f" and {len(runs) - _SHOWN} more ranges" if len(runs) > _SHOWN else ""
             notes.append(f"{text} from frame {numbers[0]} (frames {listed}{more}): give a hint there")
-    return notes
+    best = best_hint_frame(frames, keys)
+    return notes if best is None else [*notes, f"a hint on frame {best} would help most"]
 
 
 def _runs(numbers: Sequence[int]) -> list[tuple[int, int]]:
