@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +18,7 @@ from tests.report.page.test_write import picture_at
 from uhrmat.cli.app import app
 from uhrmat.core.errors import OutputError
 from uhrmat.core.options import ModelOptions
+from uhrmat.report.page.encode import BACKDROP
 from uhrmat.video.active_masks import pack_mask, unpack_mask
 from uhrmat.video.page import _pairs, shown, spread, write_clip_page
 from uhrmat.video.plan import plan_clip
@@ -139,3 +141,31 @@ def test_wanted_frames_are_paired() -> None:
 
     result = list(_pairs(clip(10, 12, 13, 14, 15), clip(0, 1, 2, 4, 5), 10, [0, 1, 2, 3, 4]))
     assert result == [(0, 10, 0), (2, 12, 2), (4, 14, 4)]
+
+
+def test_every_frame_is_there_small_over_a_colour(shot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    clip = page_of(shot)["clip"]
+    assert list(clip["thumbnails"]) == ["0", "1", "2"] and clip["best"] is None
+    thumb = picture_at(clip["thumbnails"]["1"])
+    assert thumb.shape == (40, 56, 3), "smaller frames are not enlarged"
+    assert np.abs(thumb[2, 2].astype(int) - BACKDROP).max() < 12
+    assert np.abs(thumb[20, 26].astype(int) - (200, 100, 50)).max() < 12
+
+
+def test_doubtful_frames_are_in_the_page_and_the_best_is_shown(
+    shot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_clip(ClipSpec(source=shot, output=tmp_path / "cut.mkv", mask=shot.with_name("masks"), model=MODEL))
+    done = matte_clip(plan, ClipResources.load(plan))
+    done = replace(done, plan=replace(plan, hints=replace(plan.hints, keys={0: plan.hints.keys[0]})))
+    for frame, confidence in zip(done.frames, (1.0, 0.3, 0.2), strict=True):
+        frame |= {"confidence": confidence, "propagation": "sure" if confidence == 1 else "doubtful"}
+    assert done.as_dict()["best_hint_frame"] == 2
+    monkeypatch.setattr("uhrmat.video.page._shown", lambda count, pixels: [0])
+    write_clip_page(tmp_path / "page.html", done, [])
+    data = data_of(tmp_path / "page.html")
+    assert (data["clip"]["doubtful"], data["clip"]["lost"], data["clip"]["best"]) == ([1, 2], [], 2)
+    assert data["clip"]["series"]["confidence of the propagated mask"] == [1.0, 0.3, 0.2]
+    assert next(iter(data["clip"]["series"])) == "confidence of the propagated mask", "narrow screens show the first"
+    assert [one["frame"] for one in data["exhibits"]] == [0, 2]

@@ -29,7 +29,7 @@ from uhrmat.pipeline import StillPipeline
 from uhrmat.video import run
 from uhrmat.video.frames import ClipPipeline, FramePrior, FrameResult
 from uhrmat.video.plan import plan_clip
-from uhrmat.video.report import ClipReport, write_report
+from uhrmat.video.report import ClipReport, write_plot, write_report
 from uhrmat.video.run import ClipResources, matte_clip, matte_segment
 from uhrmat.video.spec import ClipSpec
 
@@ -392,3 +392,18 @@ with WorkFolder(Path({str(plan_clip(spec).work.folder)!r})).locked():
     assert subprocess.run([sys.executable, "-c", code], cwd=root).returncode == 9
     assert (tmp_path / ".out.mkv.uhrmat" / "lock").exists()
     assert matte(spec).kept == 0 and left(tmp_path) == {"out.mkv"}
+
+
+def test_doubtful_frames_are_shaded_in_the_plot(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    rows = [
+        {"number": at, "active_share": 0.1, "reuse_share": 0.5, "seconds": {"prior": 1.0}, "confidence": 0.9,
+         "propagation": "sure"} for at in range(6)
+    ]  # fmt: skip
+    amber = []
+    for state in ("sure", "doubtful", "lost"):
+        rows[3]["propagation"] = state
+        write_plot(tmp_path / "plot.png", rows, [])
+        pixels = np.asarray(Image.open(tmp_path / "plot.png").convert("RGB")).astype(int)
+        amber.append(int((pixels[..., 0] - pixels[..., 2] > 40).sum()))
+    assert amber[0] < 100 < amber[1] == amber[2]

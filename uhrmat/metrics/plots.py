@@ -16,7 +16,7 @@ from uhrmat.core.errors import UhrmatError
 from uhrmat.media import atomic_write
 
 _DPI = 100
-_BLUE, _RED = "#4678b4", "#c83c28"
+_BLUE, _RED, _AMBER = "#4678b4", "#c83c28", "#e0a020"
 _NAMES = 40
 """Bars up to which each has its name below the last panel."""
 
@@ -33,6 +33,7 @@ class Panel:
         bars: Whether values are bars from 0, else a line.
         level: A horizontal line, like the mean of the values, or None.
         marks: Positions of vertical lines, like cuts of a clip.
+        shaded: Positions at which the background is shaded, like doubtful frames of a clip.
     """
 
     title: str
@@ -42,6 +43,7 @@ class Panel:
     bars: bool = False
     level: float | None = None
     marks: Sequence[float] = ()
+    shaded: Sequence[float] = ()
 
 
 def can_plot() -> bool:
@@ -84,6 +86,8 @@ def plot_panels(
             axes.plot(where, panel.values, color=_BLUE)
         if panel.level is not None:
             axes.axhline(panel.level, color=_RED, linewidth=1)
+        for position in panel.shaded:
+            axes.axvspan(position - 0.5, position + 0.5, color=_AMBER, alpha=0.4, linewidth=0)
         for mark in panel.marks:
             axes.axvline(mark, color=_RED, linewidth=1)
         axes.set_title(panel.title, fontsize=10, loc="left")

@@ -200,12 +200,13 @@ def write_report(path: Path, report: ClipReport) -> tuple[Path, ...]:
 
 
 def write_plot(path: Path, frames: list[dict[str, Any]], cuts: list[int]) -> None:
-    """Draw active share, reused share and seconds of each frame as a PNG file.
+    """Draw confidence, active share, reused share and seconds of each frame as a PNG file.
 
     Args:
         path: The PNG file.
         frames: Figures of each frame in order, see `FrameStats.as_dict`.
-        cuts: Numbers of the frames at which a new shot begins, drawn as vertical lines.
+        cuts: Numbers of the frames at which a new shot begins, drawn as vertical lines; doubtful and lost frames are
+            shaded.
 
     Raises:
         UhrmatError: matplotlib is not installed, or the file cannot be written.
@@ -215,8 +216,12 @@ def write_plot(path: Path, frames: list[dict[str, Any]], cuts: list[int]) -> Non
         "reused, share of the spatial mask": [f["reuse_share"] for f in frames],
         "seconds of all stages": [sum(f["seconds"].values()) for f in frames],
     }
+    if any("confidence" in f for f in frames):
+        series = {"confidence of the propagated mask": [f.get("confidence", 0.0) for f in frames], **series}
     numbers = [int(f["number"]) for f in frames]
+    unsure = [*frames_in_state(frames, "doubtful"), *frames_in_state(frames, "lost")]
     panels = [
-        Panel(title=title, values=values, positions=numbers, bars=True, marks=cuts) for title, values in series.items()
+        Panel(title=title, values=values, positions=numbers, bars=True, marks=cuts, shaded=unsure)
+        for title, values in series.items()
     ]
     plot_panels(path, panels, x_label="frame")

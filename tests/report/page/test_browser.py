@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from PIL import Image
 
 from tests.report.page.browser import PATIENCE, chromium
 from uhrmat.media import Picture
-from uhrmat.report.page import ClipFigures, Exhibit, Side, encode, write_page
+from uhrmat.report.page import ClipFigures, Exhibit, Side, encode, encode_thumbnail, write_page
 
 SIZE = (1300, 2000)
 NAME = '<img src=x onerror="document.title=1"> & "q".png'
@@ -44,10 +45,13 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     judged = Exhibit(title="judged", sides=sides, photo=photo, info=info, truth=np.ones(SIZE, np.float32))
     frames = [Exhibit(title=f"frame {n}", sides=sides[:1], photo=photo, info=info, frame=n) for n in (0, 4, 9)]
     figures = ClipFigures(list(range(10)), {"active share": [0.1 * n for n in range(10)]}, [5])
+    small = {number: encode_thumbnail(frames[number % 3]) for number in range(10)}
+    doubts = replace(figures, doubtful=[2, 3, 4], lost=[7], best=3, thumbnails=small)
     return {
         "pair": write_page(folder / "pair.html", NAME, [encode(pair)]),
         "judged": write_page(folder / "judged.html", "judged", [encode(judged)]),
         "clip": write_page(folder / "clip.html", "a clip", [encode(f, whole=False) for f in frames], figures),
+        "doubts": write_page(folder / "doubts.html", "doubts", [encode(f, whole=False) for f in frames], doubts),
     }
 
 
@@ -244,3 +248,48 @@ def test_a_clip_has_a_scrubber(driver: Any, pages: dict[str, Path]) -> None:
     page.key("n")
     page.until(lambda: page.js("return document.getElementById('frame').textContent") == "4")
     assert page.js("return document.getElementById('scrub').value") == "4", "the scrubber goes along"
+    assert page.js("return document.getElementById('doubts').hidden && document.getElementById('strip').hidden")
+
+
+def test_doubtful_frames_are_marked_and_reached(driver: Any, pages: dict[str, Path]) -> None:
+    page = Page(driver, pages["doubts"])
+
+    def scrubber() -> str:
+        return str(page.js("return document.getElementById('scrub').value"))
+
+    assert page.js("return document.getElementById('doubts').innerText").startswith(
+        "The subject is lost in 1 of 10 frames (red). 3 of 10 frames are doubtful (amber)."
+    )
+    path = "return document.querySelector('#plots svg .doubtful').getAttribute('d')"
+    assert page.js(path) == "M2 100V0H3V100ZM3 100V0H4V100ZM4 100V0H5V100Z"
+    assert page.js("return document.querySelector('#plots svg .lost').getAttribute('d')") == "M7 100V0H8V100Z"
+    assert float(page.js("return document.querySelector('#plots svg .best').getAttribute('x1')")) == 3.45
+    thumbs = "return [...document.querySelectorAll('#strip div')].map(one => one.className)"
+    assert page.js(thumbs) == ["", "", "doubtful", "doubtful", "doubtful", "", "", "lost", "", ""]
+    page.press("#best")
+    page.until(lambda: page.js("return document.getElementById('frame').textContent") == "3 (shown: 4)")
+    chosen = "return [...document.querySelectorAll('#strip [aria-selected=true]')].map(one => one.dataset.frame)"
+    assert page.js(chosen) == ["3"]
+    strip = page.driver.find_element("id", "strip")
+    strip.send_keys("\ue014\ue014")  # arrow right, twice
+    page.until(lambda: scrubber() == "5" and page.js(chosen) == ["5"])
+    strip.send_keys("\ue012")
+    page.until(lambda: scrubber() == "4")
+    strip.send_keys("\ue010")  # end
+    page.until(lambda: scrubber() == "9")
+    page.key(",,")
+    page.until(lambda: scrubber() == "7")
+    page.key(".")
+    page.until(lambda: scrubber() == "8")
+    page.driver.find_elements("css selector", "#strip div")[1].click()
+    page.until(lambda: scrubber() == "1" and page.js("return document.getElementById('exhibit').value") == "0")
+    page.js(
+        "const s = document.querySelector('#plots svg'), b = s.getBoundingClientRect();"
+        "s.dispatchEvent(new PointerEvent('pointerdown', {clientX: b.left + 0.75 * b.width, clientY: b.top + 5}))"
+    )
+    page.until(lambda: scrubber() == "7")
+    wait = "return [...document.querySelectorAll('#strip img')].slice(0, 3).every(one => one.naturalWidth === 160)"
+    page.until(lambda: bool(page.js(wait)))
+    fetched = page.js("return performance.getEntriesByType('resource').map(e => e.name)")
+    assert all(name.startswith(("data:", "blob:")) for name in fetched)
+    assert [line for line in page.driver.get_log("browser") if line["level"] == "SEVERE"] == []

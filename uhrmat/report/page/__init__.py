@@ -8,8 +8,18 @@
 """
 
 from uhrmat.report.page.album import Album
-from uhrmat.report.page.encode import encode
+from uhrmat.report.page.encode import encode, encode_thumbnail
 from uhrmat.report.page.exhibit import ClipFigures, Exhibit, Side, make_exhibit
 from uhrmat.report.page.write import check_page, write_page
 
-__all__ = ["Album", "ClipFigures", "Exhibit", "Side", "check_page", "encode", "make_exhibit", "write_page"]
+__all__ = [
+    "Album",
+    "ClipFigures",
+    "Exhibit",
+    "Side",
+    "check_page",
+    "encode",
+    "encode_thumbnail",
+    "make_exhibit",
+    "write_page",
+]

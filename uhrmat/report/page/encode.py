@@ -23,6 +23,10 @@ from uhrmat.report.page.exhibit import Array, Exhibit, Side
 
 TILE, SMALL, PLACE = 512, 1600, 900
 """Pixels: side of a tile, longer side of the small copy, largest side of a detail crop."""
+THUMBNAIL = 160
+"""Pixels: longer side of a thumbnail."""
+BACKDROP = (192, 48, 112)
+"""Colour behind the matte of a thumbnail, in sRGB: one that skin, hair, leaves and sky do not have."""
 Bytes = npt.NDArray[np.uint8]
 Layer = dict[str, Any]
 
@@ -58,6 +62,21 @@ def encode(exhibit: Exhibit, *, whole: bool = True, detail: bool = True) -> dict
         "places": [[p.left, p.top, p.width, p.height] for p in detail_crops(exhibit.sides[0].alpha, place)],
         "table": exhibit.table,
     }  # fmt: skip
+
+
+def encode_thumbnail(exhibit: Exhibit, side: int = THUMBNAIL) -> str:
+    """The first matte of an exhibit over `BACKDROP`, its longer side `side` pixels, as a data URL."""
+    matte = exhibit.sides[0]
+    size = fit_size(*exhibit.size, side)
+    alpha = downsample(matte.alpha, size).astype(np.float32)[..., None]
+    if matte.colour is not None and matte.info is not None:
+        colour = Screen(matte.info)(downsample_colour(matte.colour, matte.alpha, size))
+    elif exhibit.photo is not None and exhibit.info is not None:
+        colour = Screen(exhibit.info)(downsample(exhibit.photo, size))
+    else:
+        colour = np.full((*size, 3), 255, np.uint8)
+    over = alpha * colour + (1 - alpha) * np.array(BACKDROP, np.float32)
+    return _jpeg(np.rint(over.clip(0, 255)).astype(np.uint8), quality=80)
 
 
 def _focus(alpha: Array) -> float:
@@ -149,11 +168,11 @@ def _png(pixels: Bytes) -> str:
     return _data_url("png", cv2.imencode(".png", _bgr(pixels), [cv2.IMWRITE_PNG_COMPRESSION, 3])[1])
 
 
-def _jpeg(pixels: Bytes) -> str:
+def _jpeg(pixels: Bytes, quality: int = 90) -> str:
     import cv2
 
     sampling = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
-    return _data_url("jpeg", cv2.imencode(".jpg", _bgr(pixels), [cv2.IMWRITE_JPEG_QUALITY, 90, *sampling])[1])
+    return _data_url("jpeg", cv2.imencode(".jpg", _bgr(pixels), [cv2.IMWRITE_JPEG_QUALITY, quality, *sampling])[1])
 
 
 def _bgr(pixels: Bytes) -> Bytes:

@@ -75,11 +75,18 @@ class ClipFigures:
         numbers: Of the frames.
         series: A value for every frame, by title.
         cuts: Numbers of the frames at which a new shot begins.
+        doubtful, lost: Numbers of the frames whose propagated mask is doubtful, and of those without the subject.
+        best: Number of the frame on which a hint would help most, or None.
+        thumbnails: Number of a frame → its small copy over a colour as a data URL, see `encode.encode_thumbnail`.
     """
 
     numbers: list[int]
     series: dict[str, list[float]]
     cuts: list[int] = field(default_factory=list)
+    doubtful: list[int] = field(default_factory=list)
+    lost: list[int] = field(default_factory=list)
+    best: int | None = None
+    thumbnails: dict[int, str] = field(default_factory=dict)
 
 
 def make_exhibit(matte: StillResult, title: str, table: list[tuple[str, str]]) -> Exhibit:

@@ -149,6 +149,7 @@ const KEYS = {
   ArrowLeft: () => nudge(-1, 0), ArrowRight: () => nudge(1, 0), ArrowUp: () => nudge(0, -1), ArrowDown: () => nudge(0, 1),
   "[": () => divideAt(stage.split - 0.05), "]": () => divideAt(stage.split + 0.05), h: () => visit(visited + 1), s: () => byId("layout").click(),
   b: () => setBackground(nextBackground()), n: () => choose(stage.exhibit - 1), m: () => choose(stage.exhibit + 1),
+  ",": () => walk(-1), ".": () => walk(1),
 };
 for (const view of VIEWS) KEYS[view.letter] = () => show(view.key);
 
@@ -170,7 +171,8 @@ function formatFigure(title, value) {
   return title.includes("share") ? `${(100 * value).toFixed(1)} %` : value.toPrecision(3);
 }
 
-function plot(title, values, numbers, cuts) {
+function plot(title, values) {
+  const { numbers, cuts, doubtful, lost, best } = DATA.clip;
   const most = Math.max(...values, 1e-12), width = values.length;
   const svgElement = (name, attributes) => {
     const made = document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -179,10 +181,13 @@ function plot(title, values, numbers, cuts) {
   };
   const svg = svgElement("svg", { viewBox: `0 0 ${width} 100`, preserveAspectRatio: "none", role: "img" });
   svg.setAttribute("aria-label", title);
+  const columns = (some) => some.map((n) => numbers.indexOf(n)).map((i) => `M${i} 100V0H${i + 1}V100Z`).join("");
+  svg.append(svgElement("path", { d: columns(doubtful), class: "doubtful" }), svgElement("path", { d: columns(lost), class: "lost" }));
   const bars = values.map((v, i) => `M${i} 100V${100 - (96 * v) / most}H${i + 0.9}V100Z`).join("");
   svg.append(svgElement("path", { d: bars, class: "bars" }));
   const line = (x, kind) => svgElement("line", { x1: x, x2: x, y1: 0, y2: 100, class: kind, "vector-effect": "non-scaling-stroke" });
   for (const cut of cuts) svg.append(line(numbers.indexOf(cut), "cut"));
+  if (best !== null) svg.append(line(numbers.indexOf(best) + 0.45, "best"));
   svg.append(line(0.5, "now"));
   const to = (event) => {
     const box = svg.getBoundingClientRect();
@@ -214,6 +219,51 @@ function followFrame() {
   }
 }
 
+/* The small frame that is nearest to the scrubber is marked, and moved into view. */
+function reflectStrip(number) {
+  const strip = byId("strip"), made = [...strip.children];
+  if (!made.length) return;
+  const far = (one) => Math.abs(Number(one.dataset.frame) - number);
+  const near = made.reduce((a, b) => (far(b) < far(a) ? b : a));
+  for (const one of made) one.setAttribute("aria-selected", String(one === near));
+  strip.scrollLeft = near.offsetLeft - strip.offsetLeft - (strip.clientWidth - near.offsetWidth) / 2;
+}
+
+/* By frames from where the scrubber is; the keys of the strip, and comma and full stop on the picture. */
+function walk(frames) {
+  if (DATA.clip) scrub(Number(byId("scrub").value) + frames);
+}
+
+function fillStrip() {
+  const { thumbnails, numbers, doubtful, lost } = DATA.clip, strip = byId("strip");
+  for (const [number, address] of Object.entries(thumbnails)) {
+    const frame = Number(number), kind = lost.includes(frame) ? "lost" : doubtful.includes(frame) ? "doubtful" : "";
+    const name = `Frame ${number}${kind && `, ${kind}`}`;
+    const made = element("div", "", { role: "option", class: kind, title: name, "data-frame": number });
+    made.append(element("img", "", { src: address, alt: name, loading: "lazy" }), element("span", number));
+    made.addEventListener("click", () => scrub(numbers.indexOf(frame)));
+    strip.append(made);
+  }
+  strip.hidden = !strip.children.length;
+  strip.addEventListener("keydown", (event) => {
+    const steps = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10, Home: -Infinity, End: Infinity };
+    if (!(event.key in steps) || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    walk(Math.max(-numbers.length, Math.min(numbers.length, steps[event.key])));
+  });
+}
+
+function fillDoubts() {
+  const { numbers, doubtful, lost, best } = DATA.clip, parts = [];
+  if (lost.length) parts.push(`The subject is lost in ${lost.length} of ${numbers.length} frames (red).`);
+  if (doubtful.length) parts.push(`${doubtful.length} of ${numbers.length} frames are doubtful (amber).`);
+  byId("doubts").hidden = !parts.length;
+  byId("doubts").firstElementChild.textContent = parts.join(" ");
+  byId("best").hidden = best === null;
+  byId("best").textContent = `A hint on frame ${best} would help most`;
+  byId("best").addEventListener("click", () => scrub(numbers.indexOf(best)));
+}
+
 function reflectClip() {
   if (!DATA.clip) return;
   const at = Number(byId("scrub").value), number = DATA.clip.numbers[at], shown = current().frame;
@@ -221,6 +271,7 @@ function reflectClip() {
   for (const made of document.querySelectorAll("#plots output")) {
     made.textContent = formatFigure(made.dataset.series, DATA.clip.series[made.dataset.series][at]);
   }
+  reflectStrip(number);
   for (const line of document.querySelectorAll("#plots .now")) {
     line.setAttribute("x1", at + 0.45);
     line.setAttribute("x2", at + 0.45);
@@ -273,11 +324,13 @@ function begin() {
 }
 
 function beginClip() {
-  const { numbers, series, cuts } = DATA.clip;
+  const { numbers, series } = DATA.clip;
   byId("clip").hidden = false;
   byId("scrub").max = String(numbers.length - 1);
   byId("scrub").addEventListener("input", (event) => scrub(Number(event.target.value)));
-  for (const [title, values] of Object.entries(series)) byId("plots").append(...plot(title, values, numbers, cuts));
+  for (const [title, values] of Object.entries(series)) byId("plots").append(...plot(title, values));
+  fillStrip();
+  fillDoubts();
 }
 
 begin();
