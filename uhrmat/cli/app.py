@@ -16,6 +16,7 @@ from uhrmat.cli.evaluate import evaluate
 from uhrmat.cli.help import dress
 from uhrmat.cli.image import image
 from uhrmat.cli.models import models
+from uhrmat.cli.paint import paint
 from uhrmat.cli.train import train
 from uhrmat.cli.trimap import trimap
 from uhrmat.cli.video import video
@@ -28,6 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(image)
+app.command()(paint)
 app.command()(video)
 app.command()(batch)
 app.command()(trimap)

@@ -38,6 +38,8 @@ class CoarseToFineParams:
         opaque_quantile: where one side only is known, the coarsest alpha is stretched until this quantile of its
             unknown pixels is opaque. As `ClosedFormParams.opaque_quantile`.
         faintest: but never by more than 1 / `faintest`.
+        one_sided_contrast: after that, alphas up to this far from 0 and 1 become 0 and 1 and the rest is stretched
+            between them: near the only strokes there are, all is of their side. In [0, 0.5). Not tuned.
     """
 
     coarsest: int = 96
@@ -45,6 +47,7 @@ class CoarseToFineParams:
     kernel: int = 9
     opaque_quantile: float = 0.99
     faintest: float = 0.05
+    one_sided_contrast: float = 0.25
 
 
 COARSE_TO_FINE = CoarseToFineParams()
@@ -117,4 +120,6 @@ def _stretch(alpha: np.ndarray, unknown: np.ndarray, params: CoarseToFineParams)
     if not unknown.any():
         return alpha
     opaque = float(np.quantile(alpha[unknown], params.opaque_quantile))
-    return np.minimum(1, alpha / max(params.faintest, opaque)).astype(np.float32)
+    stretched = alpha / max(params.faintest, opaque)
+    contrast = params.one_sided_contrast
+    return np.clip((stretched - contrast) / (1 - 2 * contrast), 0, 1).astype(np.float32)

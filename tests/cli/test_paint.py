@@ -1,0 +1,62 @@
+"""`uhrmat paint`: the address, its end, what is refused before anything is served."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from uhrmat.core.errors import InputError
+
+pytest.importorskip("starlette", reason="starlette is not installed: pip install .[ui]")
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "photo.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8)).save(path)
+    return path
+
+
+def test_it_serves_until_it_is_interrupted(photo: Path) -> None:
+    command = [sys.executable, "-m", "uhrmat", "paint", str(photo), "--no-browser", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            document = "".join(iter(process.stdout.readline, "}\n")) + "}"
+            address = json.loads(document)["address"]
+            connection = http.client.HTTPConnection(address.split("/")[2], timeout=60)
+            connection.request("GET", "/")
+            assert connection.getresponse().status == 200 and address.startswith("http://127.0.0.1:")
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["--mask", "photo.png", "--find-subject"], "both mask and the network"),
+        (["--trimap", "none.png"], "none.png"),
+        (["--port", "70000"], "70000"),
+    ],
+)
+def test_what_cannot_work_is_refused(photo: Path, words: list[str], part: str) -> None:
+    command = [sys.executable, "-m", "uhrmat", "paint", "photo.png", *words, "--no-browser"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=photo.parent, timeout=120)
+    assert done.returncode == 2 and part in done.stderr and "127.0.0.1" not in done.stdout
+
+
+def test_without_the_extra_it_says_what_to_install(photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    monkeypatch.delitem(sys.modules, "uhrmat.painter.server", raising=False)
+    with pytest.raises(InputError, match=r"uvicorn.*not installed.*uhrmat\[ui\]"):
+        __import__("uhrmat.painter.server")

@@ -1,0 +1,96 @@
+"""The trimap that is painted, at the picture's size, with undo and redo without end."""
+
+from __future__ import annotations
+
+import threading
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from uhrmat.media.coding import BACKGROUND, FOREGROUND, UNKNOWN
+from uhrmat.painter.strokes import Box, Stroke, covered
+
+Trimap = npt.NDArray[np.uint8]
+_VALUES = {"keep": FOREGROUND, "remove": BACKGROUND, "unknown": UNKNOWN}
+
+
+@dataclass(frozen=True)
+class _Change:
+    """What a stroke changed: a box, and its pixels before and after, compressed."""
+
+    box: Box
+    before: bytes
+    after: bytes
+
+
+class Canvas:
+    """A trimap and the strokes on it. All methods may be called from any thread.
+
+    Args:
+        start: (H, W) uint8 {0, 128, 255}, what is painted on; the eraser brings it back.
+    """
+
+    def __init__(self, start: Trimap) -> None:
+        self._start, self.trimap = start, start.copy()
+        self.revision = 0
+        """Counts up with every change, undo and redo included."""
+        self._done: list[_Change] = []
+        self._undone: list[_Change] = []
+        self.lock = threading.RLock()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) in pixels."""
+        return self.trimap.shape[0], self.trimap.shape[1]
+
+    @property
+    def depth(self) -> tuple[int, int]:
+        """How many strokes can be undone, and redone."""
+        with self.lock:
+            return len(self._done), len(self._undone)
+
+    def paint(self, stroke: Stroke) -> bool:
+        """Paint a stroke; False where it changes nothing, which is nothing to undo either."""
+        box, mask = covered(stroke, self.size)
+        with self.lock:
+            part = self.trimap[box[1] : box[3], box[0] : box[2]]
+            before = part.copy()
+            value = _VALUES.get(stroke.tool)
+            part[mask] = self._start[box[1] : box[3], box[0] : box[2]][mask] if value is None else value
+            if not part.size or (part == before).all():
+                return False
+            self._done.append(_Change(box, _packed(before), _packed(part)))
+            self._undone.clear()
+            self.revision += 1
+            return True
+
+    def undo(self) -> bool:
+        """Take the last stroke back; False where there is none."""
+        return self._move(self._done, self._undone, after=False)
+
+    def redo(self) -> bool:
+        """Paint the last stroke that was taken back; False where there is none."""
+        return self._move(self._undone, self._done, after=True)
+
+    def snapshot(self) -> tuple[int, Trimap]:
+        """The revision and a copy of its trimap."""
+        with self.lock:
+            return self.revision, self.trimap.copy()
+
+    def _move(self, source: list[_Change], target: list[_Change], *, after: bool) -> bool:
+        with self.lock:
+            if not source:
+                return False
+            change = source.pop()
+            left, top, right, bottom = change.box
+            stored = zlib.decompress(change.after if after else change.before)
+            self.trimap[top:bottom, left:right] = np.frombuffer(stored, np.uint8).reshape(bottom - top, right - left)
+            target.append(change)
+            self.revision += 1
+            return True
+
+
+def _packed(part: Trimap) -> bytes:
+    return zlib.compress(np.ascontiguousarray(part).tobytes(), 1)

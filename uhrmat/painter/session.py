@@ -1,0 +1,152 @@
+"""One picture being painted: what the server hands out and what it takes in, without HTTP."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from uhrmat.core.errors import InputError, UhrmatError
+from uhrmat.core.options import ModelOptions
+from uhrmat.media import Picture
+from uhrmat.painter.canvas import Canvas, Trimap
+from uhrmat.painter.live import LiveMatte, View
+from uhrmat.painter.save import SaveSpec, save
+from uhrmat.painter.strokes import parse_stroke
+from uhrmat.painter.tiles import PhotoTiles, encode_alpha, encode_strokes, level_sizes
+from uhrmat.pipeline import StillPipeline
+from uhrmat.prior.worker import PriorProcess
+
+
+class PaintSession:
+    """A picture, its canvas and its live matte. Close it at the end.
+
+    Args:
+        picture: the photograph.
+        start: (H, W) uint8 {0, 128, 255}, what is painted on.
+        title: shown above the picture.
+        model: options of the pipeline.
+        saving: where work is saved; None: only handed back (`uhrmat.paint`).
+        process: of the affinity priors; None: one is started.
+    """
+
+    def __init__(
+        self, picture: Picture, start: Trimap, *, title: str, model: ModelOptions,
+        saving: SaveSpec | None = None, process: PriorProcess | None = None,
+    ) -> None:  # fmt: skip
+        self.title, self.picture, self._saving, self._model = title, picture, saving, model
+        self.canvas, self._photo = Canvas(start), PhotoTiles(picture)
+        self._process = process or PriorProcess()
+        self._loading = threading.Lock()
+        self._pipeline: StillPipeline | None = None
+        self.live = LiveMatte(picture, self.canvas, self._process.solve, self.pipeline)
+        self.finished = threading.Event()
+        """Set when the user is done."""
+        self._save: dict[str, Any] = {"state": "none"}
+        self._saver: threading.Thread | None = None
+
+    def pipeline(self) -> StillPipeline:
+        """The pipeline, loaded at the first call."""
+        with self._loading:
+            if self._pipeline is None:
+                self._pipeline = StillPipeline.from_options(self._model, solver=self._process.solve)
+            return self._pipeline
+
+    def state(self) -> dict[str, Any]:
+        """What a page needs to know, as plain data."""
+        undo, redo = self.canvas.depth
+        height, width = self.canvas.size
+        solution = self.live.solution
+        return {
+            "version": self.live.version, "revision": self.canvas.revision, "undo": undo, "redo": redo,
+            "busy": self.live.busy, "error": self.live.error, "save": self._save, "title": self.title,
+            "width": width, "height": height, "levels": len(level_sizes((height, width))),
+            "alpha": self.live.shown, "solved": -1 if solution is None else solution.revision,
+            "notes": [] if solution is None else list(solution.notes),
+            "seconds": dict(self.live.seconds), "saves": self._saving is not None,
+        }  # fmt: skip
+
+    def tile(self, layer: str, level: int, x: int, y: int) -> tuple[bytes, str]:
+        """An encoded tile and its media type. Raises InputError where there is none."""
+        if layer == "photo":
+            return self._photo.encode(level, x, y), "image/jpeg"
+        if layer == "strokes":
+            with self.canvas.lock:
+                return encode_strokes(self.canvas.trimap, level, x, y), "image/png"
+        if layer == "alpha":
+            return encode_alpha(self.live.tile(level, x, y)), "image/png"
+        raise InputError(f"There is no layer {layer!r}.", "Reload the page.")
+
+    def change(self, action: str, data: Any) -> bool:
+        """Do what the page asks for: "stroke" with a stroke's data, "undo" or "redo"; whether anything changed.
+
+        Raises:
+            InputError: it asks for something else.
+        """
+        actions: dict[str, Callable[[], bool]] = {
+            "stroke": lambda: self.canvas.paint(parse_stroke(data)), "undo": self.canvas.undo, "redo": self.canvas.redo,
+        }  # fmt: skip
+        if action not in actions:
+            raise InputError(f"There is no action {action!r}.", "Reload the page.")
+        changed = actions[action]()
+        if changed:
+            self.live.notify()
+        return changed
+
+    def show(self, page: str, data: Any) -> None:
+        """Take note of what a page shows. Raises InputError where that is no view."""
+        try:
+            box, zoom = [round(float(v)) for v in data["box"]], float(data["zoom"])
+            left, top, right, bottom = box
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise InputError("This is no view of the picture.", "Reload the page.") from error
+        self.live.show(page, View((left, top, right, bottom), zoom))
+
+    def start_saving(self, replace: bool) -> None:
+        """Begin to save, in the background; `state()["save"]` tells how it goes.
+
+        Raises:
+            InputError: there is nowhere to save to, or it is being saved already.
+        """
+        if self._saving is None:
+            raise InputError("There is nothing to save here: the hints go back to the program.", "Press Done.")
+        if self._saver is not None and self._saver.is_alive():
+            raise InputError("It is being saved already.", "Wait until that is done.")
+        existing = self._saving.existing()
+        if existing and not replace:
+            self._set_save({"state": "exists", "files": [str(path) for path in existing]})
+            return
+        revision, trimap = self.canvas.snapshot()
+        self._set_save({"state": "saving"})
+        self._saver = threading.Thread(target=self._run_save, args=(self._saving, trimap, revision, replace))
+        self._saver.start()
+
+    def _run_save(self, spec: SaveSpec, trimap: Trimap, revision: int, replace: bool) -> None:
+        try:
+            if not ((trimap == 0).any() or (trimap == 255).any()):
+                raise InputError("Nothing is painted yet.", "Paint what to keep and what to remove first.")
+            saved = save(spec, trimap, replace, self.pipeline)
+            files = {name: str(path) for name, path in saved.files.items()}
+            result = {"state": "saved", "files": files, "command": saved.command, "notes": saved.notes}
+            self._set_save({**result, "revision": revision})
+        except UhrmatError as error:
+            self._set_save({"state": "failed", "error": str(error)})
+        except Exception as error:
+            self._set_save({"state": "failed", "error": f"{type(error).__name__}: {error}"})
+
+    def _set_save(self, state: dict[str, Any]) -> None:
+        self._save = state
+        self.live.notify(alpha=False)
+
+    def trimap(self) -> np.ndarray:
+        """A copy of what is painted, (H, W) uint8 {0, 128, 255}."""
+        return self.canvas.snapshot()[1]
+
+    def close(self) -> None:
+        """Stop computing. Work that is being saved is finished first."""
+        if self._saver is not None:
+            self._saver.join()
+        self._process.close()  # first, so that no solution is waited for
+        self.live.close()
