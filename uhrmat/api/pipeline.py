@@ -32,6 +32,7 @@ from uhrmat.hints.prompts import Prompts, parse_prompts
 from uhrmat.hints.radius import Radius
 from uhrmat.pipeline import StillPipeline
 from uhrmat.video.iterate import ClipSource, MattedClip, iterate_clip
+from uhrmat.video.prompts import parse_frame_prompts
 
 STAGES = ("read", "prior", "refine", "foreground")
 Batch = list[Any] | tuple[Any, ...]
@@ -177,8 +178,8 @@ class MattingPipeline:
         alpha: ClipSource | None = None, plate: str | os.PathLike[str] | None = None, key: str | None = None,
         radius: Radius = None, start: int = 0, stop: int | None = None, rate: float | str | None = None,
         temporal: bool = True, foreground: bool = True, propagation: str = "network",
-        progress: OnProgress | None = None, keep_empty: bool = False, redo: str | None = None,
-        previous: ClipSource | None = None,
+        points: Any = None, boxes: Any = None, progress: OnProgress | None = None, keep_empty: bool = False,
+        redo: str | None = None, previous: ClipSource | None = None,
     ) -> MattedClip:  # fmt: skip
         """Matte a clip frame by frame, as `uhrmat video` does, without writing files.
 
@@ -194,7 +195,10 @@ class MattingPipeline:
             rate: frames per second of a sequence of pictures.
             temporal: whether pixels that did not change are kept from earlier frames.
             foreground: whether foreground colours are estimated.
-            propagation: how masks are propagated: "network", trained on the clip's key frames, or "flow", optical flow.
+            propagation: how masks are propagated: "network", trained on the clip's key frames; "flow", optical flow; or
+                a network of the Hub, "edgetam" or "sam2.1-tiny".
+            points, boxes: as for pictures, on the first frame; or a mapping from frame index to them; or texts that
+                name the frame, "120,340:25".
             progress: called with a `Progress` for each frame.
             keep_empty: whether a clip without hints is matted even if no subject is found in any frame.
             redo: only these frames, like "120-180" or "7,30-42", counted from 0, the last one included, to replace
@@ -230,7 +234,7 @@ class MattingPipeline:
                 still, Path(clip), {name: _clip_hint(hint, name) for name, hint in hints.items() if hint is not None},
                 plate=None if plate is None else Path(plate), key=key, radius=radius, start=start, stop=stop, rate=rate,
                 temporal=temporal, foreground=foreground, report=report, propagation=propagation,
-                keep_empty=keep_empty, redo=redo, guard=python_errors,
+                keep_empty=keep_empty, redo=redo, guard=python_errors, prompts=_frame_prompts(points, boxes),
                 previous=None if previous is None else _clip_hint(previous, "alpha"),
             )  # fmt: skip
         return frames
@@ -308,6 +312,27 @@ def matte(
 def _prompts(points: PointsLike | None, boxes: BoxesLike | None) -> Prompts | None:
     """Points and boxes of one picture; None where there are none."""
     return parse_prompts(() if points is None else points, () if boxes is None else boxes)
+
+
+def _frame_prompts(points: Any, boxes: Any) -> dict[int | None, Prompts]:
+    """Points and boxes of a clip by index of frame, None for the first."""
+    made: dict[int | None, Prompts] = {}
+    for kind, given in (("points", points), ("boxes", boxes)):
+        by_frame = given if isinstance(given, Mapping) else {None: () if given is None else given}
+        for frame, marks in by_frame.items():
+            parts: list[tuple[int | None, Prompts | None]]
+            texts = [marks] if isinstance(marks, str) else [mark for mark in marks if isinstance(mark, str)]
+            others = [] if isinstance(marks, str) else marks
+            if not texts:
+                parts = [(None, parse_prompts(**{kind: others}))]
+            else:
+                parts = list(parse_frame_prompts(**{kind: texts}).items())
+            for named, prompts in parts:
+                index = frame if named is None else named
+                if prompts is not None:
+                    before = made.get(index, Prompts())
+                    made[index] = Prompts((*before.points, *prompts.points), (*before.boxes, *prompts.boxes))
+    return made
 
 
 def _clip_hint(hint: ClipSource, name: str) -> Path | dict[int, Path | np.ndarray[Any, Any]]:

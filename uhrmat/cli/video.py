@@ -35,6 +35,8 @@ def video(
     trimap: opt.ClipTrimap = None,
     mask: opt.ClipMask = None,
     alpha: opt.ClipAlpha = None,
+    point: opt.ClipPoints = None,
+    box: opt.ClipBoxes = None,
     radius: opt.MaskRadius = None,
     plate: opt.ClipPlate = None,
     key: opt.ClipKey = None,
@@ -48,6 +50,7 @@ def video(
     threshold: opt.Threshold = None,
     keyframe_interval: opt.KeyframeInterval = 60,
     propagation: opt.Propagation = opt.PropagationMethod.network,
+    tracker: opt.Tracker = None,
     prior: opt.Prior = "auto",
     refiner: opt.Refiner = "shm",
     working_size: opt.WorkingSize = None,
@@ -74,6 +77,7 @@ def video(
     """Matte a clip. Pixels that did not change are not computed again.
 
     Example: uhrmat video clip.mp4 --mask first_frame.png -o cut.mov
+    uhrmat video clip.mp4 --box 310,80,900,1020 --point 600,400:48 -o cut.mov
     uhrmat video screen.mov --key green -o frames/cut_%04d.exr
     """
     with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
@@ -82,6 +86,7 @@ def video(
         from uhrmat.media.composite import parse_background
         from uhrmat.video.existing import find_existing
         from uhrmat.video.plan import check_report, parse_rate, plan_clip
+        from uhrmat.video.prompts import parse_frame_prompts
         from uhrmat.video.ranges import parse_ranges
         from uhrmat.video.spec import ClipSpec
 
@@ -105,12 +110,13 @@ def video(
             mask=mask,
             alpha=alpha,
             radius=parse_radius(radius),
+            prompts=parse_frame_prompts(point or (), box or ()),
             plate=plate,
             key=key,
             temporal=temporal,
             threshold=threshold,
             interval=keyframe_interval,
-            propagation=propagation.value,
+            propagation=tracker or propagation.value,
             model=model,
             averaged=not frame_by_frame,
             keep_empty=keep_empty,

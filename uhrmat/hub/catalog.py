@@ -31,7 +31,7 @@ _CHOICES = {
     "trimap": ("", "channel", "one-hot"),
 }
 _PATTERNS = {
-    "name": (r"[a-z0-9][a-z0-9-]*", "a name of small letters, digits and hyphens"),
+    "name": (r"[a-z0-9][a-z0-9.-]*", "a name of small letters, digits, dots and hyphens"),
     "sha256": (r"[0-9a-f]{64}", "64 hexadecimal digits"),
     "revision": (r"[0-9a-f]{40}", "40 hexadecimal digits"),
     "repo": (r"[\w.-]+/[\w.-]+", "like owner/name"),

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 SOURCES = ("hub", "bundled", "elsewhere")
-TASKS = ("person", "subject", "trimap", "refiner", "prior")
-LOADERS = ("onnx", "vitmatte", "shm", "ddfe", "lpn", "none")
+TASKS = ("person", "subject", "trimap", "prompts", "refiner", "prior")
+LOADERS = ("onnx", "vitmatte", "sam2", "edgetam", "shm", "ddfe", "lpn", "none")
 ACTIVATIONS = ("alpha", "logits", "softmax:1")
 
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """path: inside the repository; bytes, sha256 (64 lower-case hexadecimal digits): what must arrive."""
+    """path: inside the repository; bytes, sha256 (64 lower-case hexadecimal digits): what must arrive. bytes is 0 where
+    the size is not known, and the SHA-256 alone decides."""
 
     path: str
     bytes: int
@@ -64,7 +65,7 @@ class CatalogEntry:
     Attributes:
         name: what users type.
         title: one line.
-        task: one of TASKS; "trimap" needs a trimap.
+        task: one of TASKS; "trimap" needs a trimap, "prompts" points or boxes.
         source: "hub", "bundled" (installed with uhrmat) or "elsewhere" (`home` is its page; users download the file
             themselves and it is recognised by its hash).
         loader: what can run it; "none" where that would need code from the repository.

@@ -90,7 +90,7 @@ def hub_token() -> str | bool | None:
 
 def _most(path: str, expected: WeightsFile | None, announced: int | None) -> int:
     """Bytes that may arrive. Raises WeightsError for a file without entry that is announced to be too large."""
-    if expected is not None:
+    if expected is not None and expected.bytes:
         return expected.bytes
     most = max_unlisted_bytes()
     if announced is not None and announced > most:
@@ -149,7 +149,7 @@ def _cached_listing(repo: str, revision: str) -> list[str]:
 
 def _compare(repo: str, expected: WeightsFile, size: int | None, etag: str | None) -> None:
     """Refuses a file whose size or (for LFS files, whose ETag is it) SHA-256 is announced to be another."""
-    changed = size is not None and size != expected.bytes
+    changed = size is not None and expected.bytes not in (0, size)
     if _is_sha256(etag):
         changed = changed or etag != expected.sha256
     if changed:

@@ -57,7 +57,7 @@ def resolve(
 
 def is_cached(entry: CatalogEntry) -> bool:
     """Whether all files of the entry are on this machine, in the size that they must have. Reads nothing."""
-    return all(path is not None and path.stat().st_size == file.bytes for file, path in _where(entry))
+    return all(path is not None and file.bytes in (0, path.stat().st_size) for file, path in _where(entry))
 
 
 def is_partly_cached(entry: CatalogEntry) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,8 @@ DEFAULT_NETWORK = "network"
 """The prior where no hint is given: a network that finds the subject, see `networks.registry`."""
 BUNDLED_NETWORKS = {"lpn-subject": "any subject", "lpn-person": "people only"}
 """Networks that travel with uhrmat and what they find, best first. One whose weights are not bundled does not count."""
+PROMPTABLE = {"sam2_video": "sam2", "sam2": "sam2", "edgetam_video": "edgetam", "edgetam": "edgetam"}
+"""`model_type` in the config.json of networks that take points and boxes, with the loader that reads them."""
 _PRIOR_OF_HINT = {
     "prompts": "prompts",
     "plate": "plate",
@@ -88,7 +91,16 @@ def takes_prompts(name: str) -> bool:
     if name in ("auto", "prompts"):
         return True
     entry = None if name in REQUIRED_HINTS else find_entry(name)
-    return entry is not None and entry.task == "prompts"
+    return entry.task == "prompts" if entry is not None else _is_promptable(Path(name))
+
+
+def _is_promptable(folder: Path) -> bool:
+    """Whether a folder in transformers' layout holds a network that takes prompts."""
+    try:
+        kind = json.loads((folder / "config.json").read_text("utf-8")).get("model_type")
+    except (OSError, ValueError, AttributeError):
+        return False
+    return kind in PROMPTABLE
 
 
 def _choose_by_hints(given: frozenset[str]) -> PriorChoice:
@@ -106,7 +118,7 @@ def _network_hint(name: str) -> str:
     if entry is not None and entry.task != "refiner":
         return entry.task if entry.task in ("trimap", "prompts") else ""
     if entry is None and (Path(name).exists() or "/" in name):
-        return ""
+        return "prompts" if _is_promptable(Path(name)) else ""
     raise InputError(
         f"There is no prior called {name!r}.",
         f"Choose auto, {', '.join(REQUIRED_HINTS)}, a name from `uhrmat models list`, a file or owner/repository.",

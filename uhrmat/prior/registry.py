@@ -37,7 +37,8 @@ class PriorRegistry:
         threads: int | None = None,
     ) -> None:
         if isinstance(name, str) and name != "auto":
-            choose_prior(name, frozenset({REQUIRED_HINTS.get(name) or "trimap"}))
+            known = REQUIRED_HINTS.get(name) or ("prompts" if takes_prompts(name) else "trimap")
+            choose_prior(name, frozenset({known}))
         self.name, self._solver, self._device, self._threads = name, solver, device, threads
         self._made: dict[str, tuple[PriorMethod, PriorChoice]] = {}
 

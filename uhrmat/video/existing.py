@@ -256,11 +256,11 @@ def check_reached(hints: ClipHints, frames: FrameRange, begun: bool, propagation
         hints: of the range, see `hints_of_range`.
         frames: the range.
         begun: the finished matte of the frame before it is there.
-        propagation: one of `propagation.params.METHODS`.
+        propagation: one of `propagation.params.METHODS`, or a promptable network.
     """
     first = frames[0]
     before = any(index < first for index in hints.keys)
-    backward = propagation == "network" and any(index > first for index in hints.keys)
+    backward = propagation != "flow" and any(index > first for index in hints.keys)
     if begun or first in hints.keys or (backward and not before):
         return
     raise InputError(

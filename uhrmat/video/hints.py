@@ -12,6 +12,7 @@ from pathlib import Path
 from uhrmat.core.errors import InputError
 from uhrmat.core.naming import HINT_SUFFIXES
 from uhrmat.hints.files import ArrayOrPath, read_alpha, resize_mask
+from uhrmat.hints.prompts import Prompts
 from uhrmat.hints.radius import Radius, check_radius
 from uhrmat.hints.read import Hints, read_hints
 from uhrmat.hints.trimap import TRIMAP_DEFAULTS, choose_radius, trimap_from_mask
@@ -21,6 +22,7 @@ from uhrmat.media.video.container import is_clip
 from uhrmat.media.video.names import Numbered, number_files
 from uhrmat.media.video.sequence import is_pattern, numbered_stills
 from uhrmat.video.hint_clip import HintClip, HintFrames, match_hint_clip
+from uhrmat.video.prompts import FramePrompts, place_prompts
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class ClipHints:
         clip: the hint clip, where the files of `keys` are one video file.
         radius: of the unknown band that masks get, see `hints.trimap.choose_radius`.
         mattes: indices of key frames whose file is a finished matte, whatever `kind` is.
+        prompts: index of a key frame → points and boxes on it. Its file, a mask, is made when the hints are propagated
+            (`video.prompts.write_prompt_masks`); before that, `keys` has the index alone.
     """
 
     kind: str = ""
@@ -48,6 +52,7 @@ class ClipHints:
     clip: HintClip | None = None
     radius: Radius = None
     mattes: frozenset[int] = frozenset()
+    prompts: dict[int, Prompts] = field(default_factory=dict)
 
     @property
     def given(self) -> frozenset[str]:
@@ -61,7 +66,8 @@ class ClipHints:
 
     def files(self) -> list[Path]:
         """All files of the hints."""
-        return list(dict.fromkeys([*self.keys.values(), *([self.plate] if self.plate else [])]))
+        keys = () if self.prompts else self.keys.values()
+        return list(dict.fromkeys([*keys, *([self.plate] if self.plate else [])]))
 
     def frames_of(self, size: tuple[int, int]) -> HintFrames | None:
         """A reader of the hint clip for frames of `size` (H, W); None where the hints are pictures."""
@@ -71,7 +77,7 @@ class ClipHints:
 def find_hints(
     info: ClipInfo, start: int, stop: int, *, trimap: Path | None = None, mask: Path | None = None,
     alpha: Path | None = None, plate: Path | None = None, key: str | None = None, first_needed: bool = True,
-    radius: Radius = None, redo: bool = False,
+    radius: Radius = None, redo: bool = False, prompts: FramePrompts | None = None,
 ) -> ClipHints:  # fmt: skip
     """The hints for frames `start` to `stop`.
 
@@ -87,6 +93,7 @@ def find_hints(
         first_needed: the first frame must have one; otherwise any frame may, and a note says which frames lie before
             it.
         radius: of the unknown band that masks get.
+        prompts: points and boxes by index of frame, instead of the three.
         redo: they are for frames that are matted again, so that a picture must say by its name for which.
 
     Raises:
@@ -98,6 +105,9 @@ def find_hints(
         first, second = list(given)[:2]
         raise InputError(f"Both --{first} and --{second} were given.", "Keep the one that holds more.")
     check_radius(radius, frozenset(given))
+    if prompts:
+        others = [name for name, value in {**given, "plate": plate, "key": key}.items() if value is not None]
+        return _prompted(prompts, info, start, stop, others, redo)
     if plate is not None:
         _check_picture(plate, "plate")
     if not given:
@@ -121,6 +131,18 @@ def find_hints(
             "A plate or key says something of every frame, the trimap only of some.", "Leave the trimap out."
         )
     return ClipHints(kind, keys, plate, key, not complete, notes, clip, radius)
+
+
+def _prompted(
+    prompts: FramePrompts, info: ClipInfo, start: int, stop: int, others: Sequence[str], redo: bool
+) -> ClipHints:
+    """Hints of points and boxes alone."""
+    if others:
+        raise InputError(f"Hints of two kinds were given: {others[0]} and points or boxes.", "Give one of them.")
+    if redo:
+        raise InputError("Points and boxes do not go with --redo.", "Give a mask of a frame of the range.")
+    placed = place_prompts(prompts, start, stop, (info.height, info.width))
+    return ClipHints("mask", dict.fromkeys(placed, Path()), propagated=True, prompts=placed)
 
 
 def _unnumbered(path: Path, kind: str) -> InputError:

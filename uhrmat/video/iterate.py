@@ -25,13 +25,13 @@ from uhrmat.prior.registry import PriorRegistry
 from uhrmat.video.existing import check_reached, hints_of_range
 from uhrmat.video.frames import ClipPipeline, FrameStats, TemporalOptions
 from uhrmat.video.hints import ClipHints, HintReader, find_hints, key_hints, with_radius
-from uhrmat.video.plan import count_frames, frame_range, parse_rate, working_side
+from uhrmat.video.plan import check_propagation, count_frames, frame_range, parse_rate, working_side
+from uhrmat.video.prompts import FramePrompts, write_prompt_masks
 from uhrmat.video.propagate import begin_after, propagate_segment
 from uhrmat.video.propagation.advice import best_hint_frame
-from uhrmat.video.propagation.clip import ClipTracker
-from uhrmat.video.propagation.params import METHODS, TRAINING, PropagationTrainingParams
+from uhrmat.video.propagation.params import TRAINING, PropagationTrainingParams
 from uhrmat.video.propagation.report import frame_figures, frames_in_state
-from uhrmat.video.propagation.stage import edge_prior
+from uhrmat.video.propagation.stage import edge_prior, make_tracker, prompt_priors
 from uhrmat.video.ranges import FrameRange, check_ranges, parse_ranges
 from uhrmat.video.screen import clip_screen
 from uhrmat.video.segments import Segment, split
@@ -78,7 +78,7 @@ def iterate_clip(
     pipeline: StillPipeline, clip: Path, hints: Mapping[str, Path | Mapping[int, Path | np.ndarray]], *,
     plate: Path | None = None, key: str | None = None, radius: Radius = None, start: int = 0, stop: int | None = None,
     rate: str | None = None, temporal: bool = True, foreground: bool = True, report: Report | None = None,
-    keep_empty: bool = False,
+    keep_empty: bool = False, prompts: FramePrompts | None = None,
     propagation: str = "network", training: PropagationTrainingParams = TRAINING,
     redo: str | None = None, previous: Path | Mapping[int, Path | np.ndarray] | None = None,
     guard: Callable[[], AbstractContextManager[None]] = nullcontext,
@@ -98,7 +98,8 @@ def iterate_clip(
         foreground: whether foreground colours are estimated.
         report: called before each step.
         keep_empty: whether a clip without hints is matted even if no frame has a subject.
-        propagation: how masks are propagated, one of `propagation.params.METHODS`.
+        prompts: points and boxes by index of frame, None for the first.
+        propagation: how masks are propagated, one of `propagation.params.METHODS`, or a promptable network.
         training: of the network that propagates them.
         redo: only these frames are matted, see `ranges.parse_ranges`.
         previous: mattes of an earlier run, in any form that the hint "alpha" takes: where hints are propagated, those
@@ -109,11 +110,11 @@ def iterate_clip(
         NoSubjectError: no frame has a subject, see `keep_empty`.
         InputError: for what cannot work.
     """
-    if propagation not in METHODS:
-        raise InputError(f"There is no propagation called {propagation!r}.", f"Choose {' or '.join(METHODS)}.")
+    check_propagation(propagation)
     spec = ClipSpec(
         source=clip, start=start, end=stop, rate=None if rate is None else parse_rate(rate), key=key,
         radius=radius, propagation=propagation, training=training, redo=() if redo is None else parse_ranges(redo),
+        prompts=prompts or {},
     )  # fmt: skip
     if previous is not None and not spec.redo:
         raise InputError("`previous` says what lies beside the frames of `redo`, which is missing.", "Give both.")
@@ -209,7 +210,7 @@ class _ClipRun:
             self.start, self.stop = frame_range(self.spec, count_frames(reader))
             check_ranges(spec.redo, self.start, self.stop, self.info.numbers)
             self.hints = self._find_hints(hints, plate, spec.key, spec.radius, folder, numbered=bool(spec.redo))
-            if self.hints.keys:
+            if self.hints.keys and not self.hints.prompts:
                 key_hints(self.hints, min(self.hints.keys), self._size)
                 self.hints = with_radius(self.hints, reader)
             if spec.key is not None:
@@ -256,7 +257,7 @@ class _ClipRun:
             pipeline.prepare(frozenset({"alpha"}) if hints.propagated else hints.given)
         if hints.propagated and first - 1 in known and self.spec.redo:
             assert side is not None
-            training = self.spec.training if self.spec.propagation == "network" else None
+            training = None if self.spec.propagation == "flow" else self.spec.training
             begin_after(folder, first - 1, known[first - 1], side, training)
         return _Part(
             start=first, stop=last + 1, hints=hints, folder=folder, pipeline=pipeline, affinity=affinity, side=side
@@ -311,12 +312,12 @@ class _ClipRun:
 
     def _propagate(self, reader: ClipReader, segment: Segment, part: _Part, affinity: AffinityPrior) -> None:
         assert part.side is not None
-        tracker = None
-        if self.spec.propagation == "network":
-            tracker = ClipTracker(
-                reader, part.hints, affinity, part.folder, device=part.pipeline.device, training=self.spec.training
-            )
-        propagate_segment(reader, segment, part.hints, affinity, part.side, part.folder, tracker=tracker)
+        method, device = self.spec.propagation, part.pipeline.device
+        hints = write_prompt_masks(part.hints, reader, prompt_priors(method, device=device), part.folder)
+        tracker = make_tracker(
+            method, reader, hints, affinity, part.folder, device=device, training=self.spec.training
+        )  # fmt: skip
+        propagate_segment(reader, segment, hints, affinity, part.side, part.folder, tracker=tracker)
 
     def _open(self) -> closing[ClipReader]:
         return closing(open_clip(self.spec.source, rate=self.spec.rate))
@@ -337,13 +338,15 @@ class _ClipRun:
             radius=radius if paths else None,
             first_needed=self.spec.propagation == "flow",
             redo=numbered,
+            prompts=self.spec.prompts,
             **paths,
         )
         given = {name: hint for name, hint in hints.items() if not isinstance(hint, Path)}
         if not given:
             return clip_hints
-        if paths or len(given) > 1:
-            raise InputError(f"Hints of two kinds were given: {_listed(hints)}.", "Keep one of them.")
+        if paths or len(given) > 1 or clip_hints.prompts:
+            marks = " and points or boxes" if clip_hints.prompts else ""
+            raise InputError(f"Hints of two kinds were given: {_listed(hints)}{marks}.", "Keep one of them.")
         if plate is not None or key is not None:
             raise InputError("Hints of two kinds were given.", "Give a mask, trimap or alpha, or a plate or key.")
         kind, by_index = next(iter(given.items()))

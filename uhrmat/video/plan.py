@@ -11,7 +11,7 @@ from uhrmat.core.errors import InputError, OutputError
 from uhrmat.core.files import same_file
 from uhrmat.media import check_writable
 from uhrmat.media.video import ClipInfo, ClipReader, Codec, open_clip
-from uhrmat.prior.choose import AFFINITY_PRIORS, BUNDLED_NETWORKS, DEFAULT_NETWORK, choose_prior
+from uhrmat.prior.choose import AFFINITY_PRIORS, BUNDLED_NETWORKS, DEFAULT_NETWORK, choose_prior, takes_prompts
 from uhrmat.video.hints import ClipHints, find_hints, key_hints, with_radius
 from uhrmat.video.propagation.params import METHODS
 from uhrmat.video.ranges import check_ranges
@@ -98,8 +98,7 @@ def plan_clip(spec: ClipSpec, *, overwrite: bool = False, resume: bool = False) 
         raise InputError(
             f"The key frame interval {spec.interval} must be 1 or more.", "Give --keyframe-interval 1 or more."
         )
-    if spec.propagation not in METHODS:
-        raise InputError(f"There is no propagation called {spec.propagation!r}.", f"Choose {' or '.join(METHODS)}.")
+    check_propagation(spec.propagation)
     source = fingerprint(spec.source)  # before it is read, so that any later change is noticed at the end
     with open_clip(spec.source, rate=spec.rate) as reader:
         info = reader.info
@@ -107,14 +106,22 @@ def plan_clip(spec: ClipSpec, *, overwrite: bool = False, resume: bool = False) 
     check_ranges(spec.redo, start, stop, info.numbers)
     hints = find_hints(
         info, start, stop, trimap=spec.trimap, mask=spec.mask, alpha=spec.alpha, plate=spec.plate, key=spec.key,
-        radius=spec.radius, first_needed=spec.propagation == "flow", redo=bool(spec.redo),
+        radius=spec.radius, first_needed=spec.propagation == "flow", redo=bool(spec.redo), prompts=spec.prompts,
     )  # fmt: skip
     choose_prior(spec.model.prior, hints.given)
-    if hints.keys:
+    if hints.keys and not hints.prompts:
         key_hints(hints, min(hints.keys), (info.height, info.width))  # what cannot be used is refused before any work
         if hints.radius == "auto":
             with open_clip(spec.source, rate=spec.rate) as reader:
                 hints = with_radius(hints, reader)
+    if spec.propagation not in METHODS and not hints.propagated:
+        raise InputError(
+            f"The tracker {spec.propagation} has nothing to track: no hint is propagated.",
+            "Give a mask, points or boxes of one frame, or leave --tracker out.",
+        )
+    if hints.prompts and spec.propagation == "flow" and start not in hints.keys:
+        what = f"No point or box is on the first frame, {start}."
+        raise InputError(what, "Give one there, or leave --propagation out.")
     if hints.propagated and spec.model.prior not in ("auto", *AFFINITY_PRIORS):
         raise InputError(
             f"The prior {spec.model.prior} cannot propagate a hint from frame to frame.",
@@ -140,6 +147,16 @@ def plan_clip(spec: ClipSpec, *, overwrite: bool = False, resume: bool = False) 
         inputs=inputs,
         screen=screen,
         replace=overwrite or resume or bool(spec.redo),
+    )
+
+
+def check_propagation(method: str) -> None:
+    """Raises InputError where a clip's masks cannot be propagated by that method."""
+    if method in METHODS or (method not in ("auto", "prompts") and takes_prompts(method)):
+        return
+    raise InputError(
+        f"There is no propagation and no tracker called {method!r}.",
+        f"Choose {', '.join(METHODS)}, edgetam, sam2.1-tiny or a folder with one of these networks.",
     )
 
 
@@ -213,6 +230,7 @@ def _settings(
         "targets": [[t.content, str(t.path)] for t in targets], "bits": spec.bits, "background": spec.background,
         "rate": str(spec.rate), "hints": [hints.kind, hints.key, str(hints.plate), sorted(hints.keys)],
         "propagation": [spec.propagation, asdict(spec.training)] if hints.propagated else None,
+        "prompts": {index: [*map(str, p.points), *map(str, p.boxes)] for index, p in sorted(hints.prompts.items())},
         "radius": hints.radius, "hint_frames": None if hints.clip is None else sorted(hints.clip.frames.items()),
         "temporal": spec.temporal, "averaged": spec.averaged, "threshold": spec.threshold, "interval": spec.interval,
         "model": {key: str(value) for key, value in asdict(spec.model).items()},

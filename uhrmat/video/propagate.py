@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -29,7 +30,6 @@ from uhrmat.sparsity.temporal import is_cut, thumbnail
 from uhrmat.video.evidence import combine_with_mask
 from uhrmat.video.flow import optical_flow, warp
 from uhrmat.video.hints import ClipHints, key_hints, propagated_file
-from uhrmat.video.propagation.clip import ClipTracker
 from uhrmat.video.propagation.network import network_shape
 from uhrmat.video.propagation.params import TRACKING, PropagationTrainingParams, TrackingParams
 from uhrmat.video.propagation.states import TrackedMask, write_state
@@ -37,6 +37,16 @@ from uhrmat.video.reuse import unchanged
 from uhrmat.video.segments import Segment
 
 Method = Callable[[np.ndarray, LowResHints], PriorResult]
+
+
+class MaskTracker(Protocol):
+    """Tracks the masks of a clip by a network, segment by segment; see `propagation.clip.ClipTracker`."""
+
+    def begin(self, segment: Segment, stop: threading.Event | None = None) -> bool:
+        """Get ready for the frames of a segment; False where it was stopped."""
+
+    def track(self, frame: Frame, static: bool) -> TrackedMask:
+        """The mask of the next frame of the segment. static: it looks like the frame before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +79,7 @@ PROPAGATION = PropagationParams()
 
 def propagate_segment(
     reader: ClipReader, segment: Segment, hints: ClipHints, method: Method, side: int, folder: Path,
-    stop: threading.Event | None = None, tracker: ClipTracker | None = None,
+    stop: threading.Event | None = None, tracker: MaskTracker | None = None,
 ) -> list[str]:  # fmt: skip
     """Write the propagated alpha of each frame of a segment.
 
@@ -83,7 +93,7 @@ def propagate_segment(
         side: short side of the low-resolution pictures, pixels.
         folder: for the alphas, see `hints.propagated_file`.
         stop: ends the work early when it is set.
-        tracker: tracks the masks by the clip's network; None: by optical flow alone.
+        tracker: tracks the masks by a network; None: by optical flow alone.
 
     Returns:
         Notes for the user.

@@ -129,7 +129,7 @@ def _matte_range(
     plan.work.begin(plan.settings, resume)
     if plan.hints.propagated and first - 1 in one.beside:
         assert plan.side is not None
-        training = plan.spec.training if plan.spec.propagation == "network" else None
+        training = None if plan.spec.propagation == "flow" else plan.spec.training
         begin_after(plan.work.hints, first - 1, one.beside[first - 1], plan.side, training)
     if plan.hints.propagated != resources.propagated:
         resources = replace(resources, pipeline=ClipResources.load(plan, resources.solver).pipeline)

@@ -120,6 +120,9 @@ class ClipReport:
         return {**values, "frames": self.frames} if frames else values
 
 
+_KIND = {"alpha": "an alpha", "prompts": "points or boxes"}
+
+
 def prior_note(plan: ClipPlan, priors: PriorRegistry) -> list[str]:
     """A line for the user on why that prior was chosen, as a picture's has; none where the user named it."""
     if plan.spec.model.prior != "auto":
@@ -127,7 +130,8 @@ def prior_note(plan: ClipPlan, priors: PriorRegistry) -> list[str]:
     if plan.hints.propagated:
         kind, count = plan.hints.kind, len(plan.hints.keys)
         which = f"{count} of {plan.stop - plan.start} frames {'has' if count == 1 else 'have'}"
-        return [f"prior propagated from frame to frame, because {which} {'an' if kind == 'alpha' else 'a'} {kind}"]
+        what = _KIND.get("prompts" if plan.hints.prompts else kind, f"a {kind}")
+        return [f"prior propagated from frame to frame, because {which} {what}"]
     note = priors.choose(plan.hints.given)[1].note
     return [note] if note else []
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from uhrmat.core.options import ModelOptions
 from uhrmat.hints.radius import Radius
+from uhrmat.video.prompts import FramePrompts
 from uhrmat.video.propagation.params import TRAINING, PropagationTrainingParams
 from uhrmat.video.ranges import FrameRange
 from uhrmat.video.segments import KEYFRAME_INTERVAL
@@ -30,11 +31,13 @@ class ClipSpec:
         rate: frames per second of a sequence.
         trimap, mask, alpha: of the first frame, a folder or pattern of them by frame number, or a clip of them.
         radius: of the unknown band that masks get, see `hints.trimap.choose_radius`.
+        prompts: points and boxes by index of frame, None for the first one, see `prompts.parse_frame_prompts`.
         plate: the scene without its subject.
         key: colour of the screen, see `hints.key_colour.parse_key`.
         temporal, threshold, averaged: see `frames.TemporalOptions`; threshold None: its default.
         interval: frames between key frames.
-        propagation: how masks are propagated, one of `propagation.params.METHODS`.
+        propagation: how masks are propagated, one of `propagation.params.METHODS`, or a promptable network (a name of
+            the catalogue or a folder).
         training: of the network that propagates them.
         model: prior, refiner, device and memory.
         keep_empty: matte the clip even if no frame has a subject; otherwise that is an error where there are no hints.
@@ -56,6 +59,7 @@ class ClipSpec:
     mask: Path | None = None
     alpha: Path | None = None
     radius: Radius = None
+    prompts: FramePrompts = field(default_factory=dict)
     plate: Path | None = None
     key: str | None = None
     temporal: bool = True

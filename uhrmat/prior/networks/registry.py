@@ -37,6 +37,12 @@ def load_network(name: str, device: str = "cpu", threads: int | None = None) -> 
         from uhrmat.prior.networks.onnx import OnnxPrior
 
         return OnnxPrior(weights.path, weights.entry, threads)
+    loader = promptable_loader(weights)
+    if loader:
+        from uhrmat.prior.networks.promptable import PromptableNetwork, PromptablePrior
+
+        network = PromptableNetwork(weights.path, loader, device)
+        return PromptablePrior(network, weights.path.parent.name if weights.entry is None else weights.entry.name)
     if _is_vitmatte(weights):
         from uhrmat.prior.networks.vitmatte import VitMattePrior
 
@@ -45,7 +51,7 @@ def load_network(name: str, device: str = "cpu", threads: int | None = None) -> 
         return VitMattePrior(weights.path, label, "" if entry is None else entry.architecture, device)
     raise WeightsError(
         f"{weights.origin} is no network that a prior can be made of.",
-        "Give an .onnx file or a ViTMatte folder; `uhrmat models list` shows what is known by name.",
+        "Give an .onnx file, or a folder of ViTMatte, SAM 2 or EdgeTAM; see `uhrmat models list`.",
     )
 
 
@@ -69,6 +75,15 @@ def _load_bundled(name: str, path: Path, device: str) -> PriorMethod:
     from uhrmat.prior.networks.person import PersonPrior
 
     return PersonPrior(path, device)
+
+
+def promptable_loader(weights: LocalWeights) -> str:
+    """The loader of a network that takes points and boxes, see `promptable.loader_of`; "" for any other."""
+    if weights.entry is not None:
+        return weights.entry.loader if weights.entry.task == "prompts" else ""
+    from uhrmat.prior.networks.promptable import loader_of
+
+    return loader_of(weights.path.parent) if weights.path.suffix == ".safetensors" else ""
 
 
 def _is_vitmatte(weights: LocalWeights) -> bool:
