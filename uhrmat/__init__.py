@@ -22,6 +22,7 @@ from uhrmat._version import __version__
 from uhrmat.core.errors import InputError, MemoryBudgetError, OutputError, UhrmatError, WeightsError
 
 if TYPE_CHECKING:  # they load torch
+    from uhrmat.api.paint import paint
     from uhrmat.api.pipeline import MattingPipeline, Progress, matte
     from uhrmat.api.result import MattingResult
     from uhrmat.pipeline import MattingStats
@@ -41,6 +42,7 @@ __all__ = [
     "WeightsError",
     "__version__",
     "matte",
+    "paint",
 ]
 
 _LAZY = {
@@ -51,6 +53,7 @@ _LAZY = {
     "MattingStats": "uhrmat.pipeline",
     "Progress": "uhrmat.api.pipeline",
     "matte": "uhrmat.api.pipeline",
+    "paint": "uhrmat.api.paint",
 }
 
 

@@ -12,8 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from tests.docs.schema import compare
+from uhrmat.cli.app import app
 from uhrmat.core.errors import InputError
+from uhrmat.image.table import paint_command
 
 pytest.importorskip("starlette", reason="starlette is not installed: pip install .[ui]")
 
@@ -31,6 +35,7 @@ def test_it_serves_until_it_is_interrupted(photo: Path) -> None:
         try:
             assert process.stdout is not None
             document = "".join(iter(process.stdout.readline, "}\n")) + "}"
+            compare("paint", json.loads(document))
             address = json.loads(document)["address"]
             connection = http.client.HTTPConnection(address.split("/")[2], timeout=60)
             connection.request("GET", "/")
@@ -53,6 +58,18 @@ def test_what_cannot_work_is_refused(photo: Path, words: list[str], part: str) -
     command = [sys.executable, "-m", "uhrmat", "paint", "photo.png", *words, "--no-browser"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=photo.parent, timeout=120)
     assert done.returncode == 2 and part in done.stderr and "127.0.0.1" not in done.stdout
+
+
+def test_a_report_says_how_to_go_on_here(photo: Path, tmp_path: Path) -> None:
+    mask = np.zeros((40, 60), np.uint8)
+    mask[10:30, 15:45] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    page = tmp_path / "page.html"
+    words = ["image", str(photo), "--mask", str(tmp_path / "mask.png"), "--prior", "mask", "--refiner", "bilinear"]
+    done = CliRunner().invoke(app, [*words, "--report", str(page)])
+    assert done.exit_code == 0, done.output
+    assert '["open in paint","uhrmat paint photo.png --alpha photo_alpha.png"]' in page.read_text()
+    assert paint_command(Path("a b.tif"), {}) == "uhrmat paint 'a b.tif'"
 
 
 def test_without_the_extra_it_says_what_to_install(photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ from tests.docs.conftest import ROOT
 from uhrmat.cli.app import app
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "examples" / "README.md"])
-REASONS = {"network", "training", "install", "machines", "shell", "repeated"}
+REASONS = {"network", "training", "install", "machines", "shell", "repeated", "served"}
 _FENCE = re.compile(r"^```(sh|python)( skip=(\w+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

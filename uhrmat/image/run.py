@@ -115,9 +115,10 @@ class _Page:
     def add(self, matte: StillResult, report: ImageReport) -> None:
         """Add a photograph with its table."""
         from uhrmat.core.redact import names_by_path, redact_folders
-        from uhrmat.image.table import report_rows
+        from uhrmat.image.table import paint_command, report_rows
 
-        rows = redact_folders(report_rows(report), names_by_path((report.photo, *report.files.values())))
+        table = [*report_rows(report), ("open in paint", paint_command(report.photo, report.files))]
+        rows = redact_folders(table, names_by_path((report.photo, *report.files.values())))
         self._album.add(matte, report.photo.name, rows)
 
     def write(self) -> Path | None:

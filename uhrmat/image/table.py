@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from uhrmat.core.units import format_bytes
@@ -16,6 +18,12 @@ Rows = list[tuple[str, str]]
 def report_rows(report: ImageReport) -> Rows:
     """Return names and values: what was matted, how, how long it took, and which files there are."""
     return stats_rows(str(report.photo), report.stats.as_dict(), report.files)
+
+
+def paint_command(photo: Path, files: Mapping[str, Path]) -> str:
+    """Return the command line that goes on with a result on the page of `uhrmat paint`."""
+    start = ["--alpha", str(files["alpha"])] if "alpha" in files else []
+    return shlex.join(["uhrmat", "paint", str(photo), *start])
 
 
 def stats_rows(photo: str, stats: Mapping[str, Any], files: Mapping[str, Any]) -> Rows:

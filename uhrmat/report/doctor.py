@@ -30,6 +30,8 @@ EXTRAS = {
     "onnxruntime": ("hub-priors", "priors from ONNX networks"),
     "transformers": ("hub-priors", "ViTMatte as prior"),
     "ray": ("ray", "many machines"),
+    "starlette": ("ui", "uhrmat paint"),
+    "uvicorn": ("ui", "uhrmat paint"),
     "spconv-cu118": ("cuda", "sparse convolutions on NVIDIA GPUs"),
 }
 LITTLE_MEMORY, LITTLE_DISK = 2 << 30, 1 << 30
