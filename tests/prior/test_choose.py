@@ -88,7 +88,8 @@ def test_without_hints_a_network_says_why_it_was_chosen(
     monkeypatch.setenv("UHRMAT_HUB", "allow")
     monkeypatch.setattr(networks, "load_network", network)
     monkeypatch.setattr(networks, "is_cached", lambda entry: False)
-    monkeypatch.setattr(networks.importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(networks, "DEFAULT_NETWORKS", {"cpu": ("modnet",)})
+    monkeypatch.setattr(networks, "_onnx_runs_on", lambda device: True)
     method, choice = PriorRegistry().choose(frozenset())
     assert choice.name == answers[0] and text in choice.note
     assert np.allclose(method(np.ones((4, 5, 3), np.float32), LowResHints()).alpha, 1)
@@ -106,16 +107,38 @@ def test_the_hub_is_not_asked_for_what_nobody_named(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("UHRMAT_HUB", "deny")
     monkeypatch.setattr(networks, "load_network", network)
     monkeypatch.setattr(networks, "is_cached", lambda entry: held)
-    monkeypatch.setattr(networks.importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(networks, "DEFAULT_NETWORKS", {"cpu": ("modnet",)})
+    monkeypatch.setattr(networks, "_onnx_runs_on", lambda device: True)
     _, choice = PriorRegistry().choose(frozenset())
     assert made == [choice.name] == (["modnet"] if held else [OWN])
     assert ("which is on this machine" if held else "uhrmat models pull modnet") in choice.note
 
 
+@pytest.mark.parametrize(
+    ("device", "runs", "name"), [("cpu", True, OWN), ("cuda:0", True, "birefnet-lite"), ("cuda:0", False, OWN)]
+)
+def test_the_order_of_choice_by_device(monkeypatch: pytest.MonkeyPatch, device: str, runs: bool, name: str) -> None:
+    monkeypatch.setattr(networks, "load_network", lambda *_: _Found())
+    monkeypatch.setattr(networks, "is_cached", lambda entry: True)  # MODNet too: it knows people only
+    monkeypatch.setattr(networks, "_onnx_runs_on", lambda device: runs)
+    _, choice = networks.choose_default_network(device)
+    assert choice.name == name
+    assert ("onnxruntime does not run on cuda:0" in choice.note) == (device != "cpu" and not runs)
+
+
+def test_a_name_that_is_close_is_suggested() -> None:
+    assert choose_prior("BiRefNet", _given()).name == "BiRefNet"  # means birefnet-lite
+    with pytest.raises(InputError, match="no prior called 'vitmat'") as raised:
+        choose_prior("vitmat", _given("trimap"))
+    assert raised.value.hint.startswith("Did you mean vitmatte-small or vitmatte-base-d646")
+    with pytest.raises(InputError, match="no prior called 'zzzz'") as raised:
+        choose_prior("zzzz", _given())
+    assert raised.value.hint.startswith("Choose auto")
+
+
 def test_without_hints_and_networks_the_refusal_says_what_to_give(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(networks.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(networks, "bundled_weights", lambda name: (_ for _ in ()).throw(WeightsError("none", "none")))
-    with pytest.raises(InputError, match=r"onnxruntime is not installed.*coarse mask"):
+    with pytest.raises(InputError, match=r"Nothing says what the foreground is\..*coarse mask"):
         PriorRegistry().choose(frozenset())
 
 

@@ -43,6 +43,18 @@ Names = Annotated[
         show_default=False,
     ),
 ]
+PulledNames = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="Names that `uhrmat models list` shows, or owner/repo[@revision][:file].",
+        metavar="[NAME...]",
+        show_default=False,
+    ),
+]
+Recommended = Annotated[
+    bool,
+    typer.Option("--recommended", help="What is recommended for this machine's device: see `uhrmat.hub.recommended`."),
+]
 Some = Annotated[list[str] | None, typer.Argument(help="Default: all on this machine.", metavar="NAME...")]
 Accept = Annotated[
     list[str] | None,
@@ -95,7 +107,8 @@ def show(name: Name, as_json: opt.Json = False, quiet: opt.Quiet = False, debug:
 
 @models.command()
 def pull(
-    names: Names,
+    names: PulledNames = None,
+    recommended: Recommended = False,
     accept: Accept = None,
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
@@ -104,12 +117,13 @@ def pull(
     """Fetch weights into the cache and verify them.
 
     Example: uhrmat models pull modnet
+    uhrmat models pull --recommended
     """
     with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
         from uhrmat.hub import resolve
 
         items: list[dict[str, Any]] = []
-        for name in names:
+        for name in _wanted(names or [], recommended):
             try:
                 with _progress(console) as progress:
                     weights = resolve(name, accept=accept or (), progress=progress, fresh=True)
@@ -239,13 +253,30 @@ def hub(
 _STATUS = {"ok": "as published", "absent": "not on this machine", "failed": "WRONG, see above"}
 
 
+def _wanted(names: list[str], recommended: bool) -> list[str]:
+    """What is to be fetched. Raises InputError where that is nothing."""
+    if recommended:
+        from uhrmat.core.devices import pick_device
+        from uhrmat.hub.recommended import recommended_weights
+
+        names = [*names, *recommended_weights(pick_device("auto"))]
+    if not names:
+        from uhrmat.core.errors import InputError
+
+        raise InputError("Nothing is named to be fetched.", "Give names of `uhrmat models list`, or --recommended.")
+    return list(dict.fromkeys(names))
+
+
 def _entry(name: str) -> CatalogEntry:
     from uhrmat.core.errors import WeightsError
     from uhrmat.hub import find_entry
+    from uhrmat.hub.catalog import close_names
 
     entry = find_entry(name)
     if entry is None:
-        raise WeightsError(f"There are no weights {name!r} in the catalogue.", "See `uhrmat models list`.")
+        close = close_names(name)
+        hint = f"Did you mean {' or '.join(close)}? " if close else ""
+        raise WeightsError(f"There are no weights {name!r} in the catalogue.", f"{hint}See `uhrmat models list`.")
     return entry
 
 

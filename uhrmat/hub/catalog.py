@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
+import os
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import MISSING, fields
 from functools import cache
 from pathlib import Path
@@ -38,6 +41,8 @@ _PATTERNS = {
     "path": (r"(?!/)(?!.*\.\.)(?!.*\\)\S+", "a path inside the repository"),
 }
 
+_LEAST_NAME = 4
+"""Letters of a shortened name."""
 _LEAST_STD, _MOST_MEAN = 1e-6, 1e6
 """What a standard deviation must exceed and a mean or deviation stay below; NaN and infinity do neither."""
 
@@ -49,8 +54,38 @@ def catalog_entries() -> tuple[CatalogEntry, ...]:
 
 
 def find_entry(name: str) -> CatalogEntry | None:
-    """The entry of that name, or None."""
-    return next((entry for entry in catalog_entries() if entry.name == name), None)
+    """The entry of that name, or the one that a shortened name means (see `meant_entry`), or None."""
+    exact = next((entry for entry in catalog_entries() if entry.name == name), None)
+    return exact or meant_entry(name, catalog_entries())
+
+
+def meant_entry(name: str, entries: Sequence[CatalogEntry]) -> CatalogEntry | None:
+    """The entry that a shortened name means, or None: `birefnet` or `BiRefNet` is birefnet-lite, `sam2` sam2.1-tiny.
+
+    The name must be the beginning of exactly one entry's, or of several that are variants of the shortest of them
+    (birefnet-lite-fp16 of birefnet-lite); capitals and `_` for `-` do not count. Entries that nothing here can run are
+    passed over. Paths and repositories mean none.
+
+    Args:
+        name: what was typed.
+        entries: of the catalogue.
+    """
+    short = name.lower().replace("_", "-")
+    if len(short) < _LEAST_NAME or "/" in name or os.path.exists(name):
+        return None
+    able = (entry for entry in entries if entry.name.startswith(short) and entry.loader != "none")
+    fitting = sorted(able, key=lambda entry: len(entry.name))
+    if not fitting or not all(entry.name.startswith(fitting[0].name) for entry in fitting):
+        return None
+    return fitting[0]
+
+
+def close_names(name: str) -> list[str]:
+    """Names of the catalogue that look like `name`, best first, at most three."""
+    known = [entry.name for entry in catalog_entries()]
+    short = name.lower().replace("_", "-")
+    beginning = [one for one in known if one.startswith(short)]
+    return list(dict.fromkeys([*beginning, *difflib.get_close_matches(short, known, 3, 0.6)]))[:3]
 
 
 def parse_catalog(text: str, where: str = "catalog.toml") -> tuple[CatalogEntry, ...]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from uhrmat.core.errors import WeightsError
 from uhrmat.core.regular import need_regular
 from uhrmat.hub.bundled import bundled_weights_dir
-from uhrmat.hub.catalog import catalog_entries, find_entry
+from uhrmat.hub.catalog import catalog_entries, close_names, find_entry
 from uhrmat.hub.entry import CatalogEntry, LocalWeights, WeightsFile
 from uhrmat.hub.fetch import Progress, cache_dir, cached_file, fetch, list_files, offline
 from uhrmat.hub.verify import sha256, verify_file
@@ -49,9 +49,11 @@ def resolve(
     match = _REPO.fullmatch(text)
     if match and (match["file"] or not text.endswith((*SUFFIXES, *_PICKLES))):
         return _repository(match["repo"], match["revision"] or "main", match["file"], suffixes, progress, fresh)
+    close = close_names(text)
     raise WeightsError(
         f"There are no weights {text!r}: no such file, no such name in the catalogue.",
-        "See `uhrmat models list`, or give a file, a folder or owner/repository[@revision][:file].",
+        (f"Did you mean {' or '.join(close)}? " if close else "")
+        + "See `uhrmat models list`, or give a file, a folder or owner/repository[@revision][:file].",
     )
 
 

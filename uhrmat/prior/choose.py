@@ -113,13 +113,16 @@ def _choose_by_hints(given: frozenset[str]) -> PriorChoice:
 def _network_hint(name: str) -> str:
     """The hint that a network requires, as far as its name tells. InputError where the name cannot be a network."""
     from uhrmat.hub import find_entry
+    from uhrmat.hub.catalog import close_names
 
     entry = find_entry(name)
     if entry is not None and entry.task != "refiner":
         return entry.task if entry.task in ("trimap", "prompts") else ""
     if entry is None and (Path(name).exists() or "/" in name):
         return "prompts" if _is_promptable(Path(name)) else ""
+    close = close_names(name)
     raise InputError(
         f"There is no prior called {name!r}.",
-        f"Choose auto, {', '.join(REQUIRED_HINTS)}, a name from `uhrmat models list`, a file or owner/repository.",
+        (f"Did you mean {' or '.join(close)}? " if close else "")
+        + f"Choose auto, {', '.join(REQUIRED_HINTS)}, a name from `uhrmat models list`, a file or owner/repository.",
     )

@@ -180,7 +180,8 @@ def _session(path: Path, threads: int | None) -> Any:
         import onnxruntime
     except ImportError as error:
         raise InputError(
-            "ONNX networks need onnxruntime, which is not installed.", "pip install 'uhrmat[hub-priors]'"
+            "ONNX networks need onnxruntime, which is not installed.",
+            "pip install 'uhrmat[hub-priors]'; for an NVIDIA GPU: pip install onnxruntime-gpu",
         ) from error
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 from uhrmat.core.errors import InputError, WeightsError
@@ -12,8 +11,10 @@ from uhrmat.hub.consent import hub_allowed
 from uhrmat.prior.base import PriorMethod
 from uhrmat.prior.choose import BUNDLED_NETWORKS, PriorChoice
 
-DEFAULT_NETWORKS = {"cpu": ("modnet",), "cuda": ("birefnet-lite", "modnet")}
-"""Networks of the catalogue that find a subject without any hint, by kind of device, best first."""
+DEFAULT_NETWORKS: dict[str, tuple[str, ...]] = {"cpu": (), "cuda": ("birefnet-lite",)}
+"""Networks of the catalogue that go before the bundled one where no hint is given, by kind of device, best first. On a
+CPU none does: MODNet knows people only, and was never measured here; BiRefNet-lite takes 5 to 9 seconds and 6 to 11 GB
+a picture (docs/research/no-hints.md#which-network-where)."""
 
 
 def load_network(name: str, device: str = "cpu", threads: int | None = None) -> PriorMethod:
@@ -108,15 +109,15 @@ def choose_default_network(device: str, threads: int | None = None) -> tuple[Pri
     Raises:
         InputError: there is none.
     """
-    why = "onnxruntime is not installed"
-    if importlib.util.find_spec("onnxruntime") is not None:
+    wanted = _wanted(device)
+    why = ""
+    if wanted and not _onnx_runs_on(device):
+        why = f" and onnxruntime does not run on {device}"
+    elif wanted:
         allowed = hub_allowed()
-        why = (
-            "the Hub does not answer"
-            if allowed
-            else "no other network is on this machine (`uhrmat models pull modnet`)"
-        )
-        for entry in _wanted(device):
+        pull = f"`uhrmat models pull {wanted[0].name}`"
+        why = " and the Hub does not answer" if allowed else f" and no other network is on this machine ({pull})"
+        for entry in wanted:
             held = is_cached(entry)
             if not held and not allowed:
                 continue
@@ -132,11 +133,20 @@ def choose_default_network(device: str, threads: int | None = None) -> tuple[Pri
         except WeightsError:
             continue
         what = f"which finds {BUNDLED_NETWORKS[name]}"
-        return made, PriorChoice(name, f"prior {name}, {what}, because no hint was given and {why}")
+        return made, PriorChoice(name, f"prior {name}, {what}, because no hint was given{why}")
     raise InputError(
-        f"Nothing says what the foreground is, and {why}.",
+        f"Nothing says what the foreground is{why}.",
         "Give a trimap, or a coarse mask from any segmentation tool, or name a network as the prior.",
     )
+
+
+def _onnx_runs_on(device: str) -> bool:
+    """Whether onnxruntime is installed and computes on that kind of device."""
+    try:
+        import onnxruntime
+    except ImportError:
+        return False
+    return device.startswith("cpu") or "CUDAExecutionProvider" in onnxruntime.get_available_providers()
 
 
 def _wanted(device: str) -> list[CatalogEntry]:
