@@ -20,26 +20,26 @@ from uhrmat.hints.files import read_alpha
 from uhrmat.hub.bundled import bundled_weights
 from uhrmat.media.video import open_clip
 from uhrmat.prior.base import LowResHints, PriorResult
-from uhrmat.prior.networks.lpn import load_person
 from uhrmat.video.hints import ClipHints
 from uhrmat.video.iterate import iterate_clip
 from uhrmat.video.plan import plan_clip
 from uhrmat.video.propagate import propagate_segment, trimap_of_tracked
 from uhrmat.video.propagation.advice import best_hint_frame
 from uhrmat.video.propagation.clip import ClipTracker
+from uhrmat.video.propagation.crop import Crop, cut_out, put_back, subject_crop
 from uhrmat.video.propagation.network import (
-    MaskNet,
+    BASE_WEIGHTS,
     load_network,
     network_shape,
     propagate_by_network,
     save_network,
     train_network,
 )
-from uhrmat.video.propagation.pairs import KeyFrame, PairMaker, inpaint_background
+from uhrmat.video.propagation.pairs import KeyFrame, PairMaker, inpaint_background, key_crop
 from uhrmat.video.propagation.params import PAIRS, PropagationTrainingParams
 from uhrmat.video.propagation.report import frame_figures, propagation_notes
 from uhrmat.video.propagation.states import TrackedMask, blend_directions, network_file, read_state, write_state
-from uhrmat.video.propagation.track import mask_confidence, near_prediction, next_mask
+from uhrmat.video.propagation.track import hold_background, mask_confidence, near_prediction, next_mask
 from uhrmat.video.run import ClipResources, matte_clip
 from uhrmat.video.segments import Segment
 from uhrmat.video.spec import ClipSpec
@@ -96,12 +96,16 @@ def test_a_subject_that_fills_the_picture_has_a_background_of_one_colour() -> No
     assert np.allclose(inpaint_background(KeyFrame(picture, alpha)), 0.7)
 
 
-def test_before_training_the_network_is_the_person_network() -> None:
-    net = MaskNet.from_person(bundled_weights("lpn-person")).eval()
-    planes = torch.rand(1, 4, 64, 96, generator=torch.Generator().manual_seed(0))
-    with torch.inference_mode():
-        expected = load_person(bundled_weights("lpn-person"))(planes[:, :3]).logits
-        torch.testing.assert_close(net(planes).logits, expected, atol=1e-4, rtol=1e-4)
+def test_the_bundled_network_follows_the_mask_it_is_given() -> None:
+    """Two equal squares: the one whose last mask is given is the subject."""
+    picture = np.full((128, 192, 3), 0.3, np.float32)
+    left, right = np.zeros((2, 128, 192), np.float32)
+    left[40:88, 20:68], right[40:88, 120:168] = 1, 1
+    picture[(left + right) > 0] = np.float32([0.9, 0.3, 0.1])
+    net = load_network(bundled_weights(BASE_WEIGHTS))
+    for given, other in ((left, right), (right, left)):
+        mask = propagate_by_network(net, picture, np.roll(given, 4, 1))
+        assert mask[given > 0].mean() > 0.5 and mask[given > 0].mean() > 2 * mask[other > 0].mean()
 
 
 @pytest.mark.parametrize(
@@ -138,6 +142,55 @@ def test_steps_grow_with_the_key_frames() -> None:
     assert [params.total_steps(count) for count in (1, 2, 5)] == [150, 200, 350]
 
 
+def test_a_crop_has_the_frames_shape_and_lies_inside() -> None:
+    middle = subject_crop(disc(30, 48, 9), 2.0)  # 19 pixels high
+    assert middle.height == pytest.approx(2 * 19, abs=4)
+    assert middle.top + middle.height / 2 == pytest.approx(30, abs=1)
+    assert middle.left + middle.width / 2 == pytest.approx(48, abs=1)
+    corner = subject_crop(disc(0, 95, 6), 2.0)
+    assert corner.top == 0 and corner.left + corner.width == pytest.approx(96)
+    assert corner.width / corner.height == pytest.approx(96 / 64)
+    whole = Crop(0, 0, 96, 64)
+    assert subject_crop(disc(30, 48, 30), 3.0) == whole and subject_crop(np.zeros((64, 96)), 2.0) == whole
+
+
+def test_a_crop_does_not_shrink_with_a_mask_that_is_being_lost() -> None:
+    sizes = [subject_crop(disc(30, 48, 2), 2.0, area).height for area in (0.0, 150.0, 400.0)]
+    assert sizes[0] == pytest.approx(0.35 * 64)  # the least there is
+    assert sizes[1] == pytest.approx(2 * 150**0.5) and sizes[2] == pytest.approx(2 * 400**0.5)
+
+
+def test_a_crop_put_back_is_where_it_was() -> None:
+    subject = disc(20, 60, 6)
+    crop = subject_crop(subject, 2.0)
+    enlarged = cut_out(subject, crop)
+    assert enlarged.sum() == pytest.approx(subject.sum() * (64 / crop.height) ** 2, rel=0.05)
+    assert np.abs(put_back(enlarged, crop) - subject).mean() < 0.005
+    whole = Crop(0, 0, 96, 64)
+    assert np.array_equal(cut_out(subject, whole), subject) and np.array_equal(put_back(subject, whole), subject)
+
+
+def test_key_frames_are_cropped_around_their_subject() -> None:
+    key = key_frame((128, 192))
+    cropped = key_crop(key, 2.0)
+    assert cropped.picture.shape == key.picture.shape and cropped.alpha.shape == key.alpha.shape
+    assert cropped.alpha.sum() > 3 * key.alpha.sum()
+    assert np.array_equal(cropped.picture[cropped.alpha == 1][0], np.float32([0.9, 0.3, 0.1]))
+
+
+def test_what_moved_with_the_background_is_held_back() -> None:
+    subject, leak = disc(30, 30, 8), disc(30, 60, 6)
+    mask, sure = 0.8 * np.maximum(subject, leak), np.ones((64, 96), bool)
+    held = hold_background(mask, subject, sure)
+    assert np.allclose(held[subject > 0], 0.8, atol=1e-5)
+    assert np.allclose(held[leak > 0], 4 * np.exp(-3) / (1 + 4 * np.exp(-3)), atol=1e-4)
+    assert np.allclose(hold_background(mask, subject, ~sure), mask, atol=1e-5)  # the flow says nothing
+    assert np.array_equal(hold_background(mask, 0 * subject, sure), mask)
+    grown = hold_background(0.8 * disc(30, 30, 12), disc(30, 30, 11), sure)  # next to the subject it may grow
+    assert grown[30, 42] > 1.5 * held[leak > 0].max()
+    assert not np.isnan(hold_background(np.maximum(subject, leak), subject, sure)).any()
+
+
 def test_a_distractor_far_away_is_dropped_and_a_near_part_stays() -> None:
     subject, part, far = disc(30, 30, 8), disc(30, 43, 3), disc(30, 80, 8)
     mask = np.maximum.reduce([subject, part, far])
@@ -154,7 +207,7 @@ def test_confidence_is_certainty_times_agreement() -> None:
 
 
 def test_a_cut_leaves_no_confidence() -> None:
-    net = MaskNet.from_person(bundled_weights("lpn-person")).eval()
+    net = load_network(bundled_weights(BASE_WEIGHTS))
     key = key_frame()
     same = next_mask(net, key.picture, TrackedMask.of_key(key.alpha), key.picture)
     cut = next_mask(net, key.picture, TrackedMask.of_key(key.alpha), 1 - key.picture)

@@ -185,3 +185,35 @@ def subject(
             console, run_subject, chosen, output, minutes, data=data, teachers=teachers, cache=cache, device=device,
             every=every, weights=weights,
         )  # fmt: skip
+
+
+@train.command()
+def propagation(
+    output: Out,
+    recipe: RecipeName = "mask-propagation",
+    data: Data = None,
+    teachers: Teachers = None,
+    cache: Cache = None,
+    steps: Steps = None,
+    batch: Batch = None,
+    minutes: Minutes = None,
+    every: Every = 500,
+    weights: Start = None,
+    device: opt.Device = "auto",
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Train the network that mask propagation in clips starts from, on the photographs of `train subject`.
+
+    Example: uhrmat train propagation -o runs/propagation --data photographs/ --teachers networks/
+    """
+    with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
+        from uhrmat.train.propagation.run import run_propagation
+        from uhrmat.train.recipe import PropagationRecipe, load_recipe
+
+        chosen = load_recipe(recipe, PropagationRecipe, steps=steps, batch=batch)
+        _train(
+            console, run_propagation, chosen, output, minutes, data=data, teachers=teachers, cache=cache, device=device,
+            every=every, weights=weights,
+        )  # fmt: skip

@@ -124,12 +124,18 @@ class SubjectRecipe(Recipe):
     person: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class PropagationRecipe(Recipe):
+    """Training of the network that mask propagation starts from, on pairs of about `side`² pixels."""
+
+
 RECIPES: dict[str, type[Recipe]] = {
     "shm": RefinerRecipe,
     "ddfe": DetailRecipe,
     "lpn-person": PersonRecipe,
     "lpn-subject": SubjectRecipe,
     "lpn-trimap": SceneRecipe,
+    "mask-propagation": PropagationRecipe,
 }
 """The kind of recipe that each network needs."""
 

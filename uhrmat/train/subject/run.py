@@ -17,7 +17,7 @@ from uhrmat.prior.networks.lpn import fold_batch_norm
 from uhrmat.train.recipe import SubjectRecipe
 from uhrmat.train.run import finish
 from uhrmat.train.subject.photos import Photo, write_photos
-from uhrmat.train.subject.pool import load_pool
+from uhrmat.train.subject.pool import Pool, load_pool
 from uhrmat.train.subject.task import Student, SubjectTask, initial_state
 from uhrmat.train.subject.teachers import Ensemble
 from uhrmat.train.task import Report, fit
@@ -52,18 +52,9 @@ def run_subject(
     Raises:
         InputError: photographs or teachers are missing.
     """
-    folder = cache or out / "cache"
-    photos = folder / "photos.safetensors"
-    if not photos.is_file():
-        if data is None:
-            raise InputError("The subject network is trained on photographs.", "Give them with --data DIR.")
-        note("reading the photographs")
-        write_photos(data, photos)
     where = torch.device(pick_device(device))
     bf16 = where.type != "cpu" or has_fast_bf16()
-    ensemble = Ensemble(teachers or folder, folder).to(where)
-    note("labelling photographs without masks")
-    pool = load_pool(photos, ensemble, where, torch.bfloat16 if bf16 else torch.float32, folder / "labels")
+    ensemble, pool = labelled_photographs(out, data, teachers, cache, where, note)
     task = SubjectTask(recipe, pool, ensemble)
     start = None if weights is None else _start(task, weights)
     state = fit(
@@ -81,6 +72,34 @@ def run_subject(
     net = fold_batch_norm(state.ema.net.to("cpu").eval())
     views = f"views of about {recipe.side} x {recipe.side}"
     return finish(state, net, recipe, views, material(pool.photos), [], out / f"{recipe.network}.safetensors")
+
+
+def labelled_photographs(
+    out: Path, data: Path | None, teachers: Path | None, cache: Path | None, device: torch.device,
+    note: Callable[[str], None],
+) -> tuple[Ensemble, Pool]:  # fmt: skip
+    """Read the photographs, or those of the cache, and label them where they have no mask.
+
+    Args:
+        out, data, teachers, cache: see `run_subject`.
+        device: of teachers and photographs.
+        note: receives lines for people.
+
+    Raises:
+        InputError: photographs or teachers are missing.
+    """
+    folder = cache or out / "cache"
+    photos = folder / "photos.safetensors"
+    if not photos.is_file():
+        if data is None:
+            raise InputError("This network is trained on photographs.", "Give them with --data DIR.")
+        note("reading the photographs")
+        write_photos(data, photos)
+    fast = device.type != "cpu" or has_fast_bf16()
+    ensemble = Ensemble(teachers or folder, folder).to(device)
+    note("labelling photographs without masks")
+    dtype = torch.bfloat16 if fast else torch.float32
+    return ensemble, load_pool(photos, ensemble, device, dtype, folder / "labels")
 
 
 def _start(task: SubjectTask, weights: Path) -> dict[str, Tensor]:

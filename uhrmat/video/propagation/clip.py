@@ -16,7 +16,7 @@ from uhrmat.prior.base import LowResHints, PriorMethod
 from uhrmat.prior.prefetch import downsample_picture
 from uhrmat.video.hints import ClipHints, key_hints
 from uhrmat.video.propagation.network import MaskNet, load_network, network_shape, save_network, train_network
-from uhrmat.video.propagation.pairs import KeyFrame
+from uhrmat.video.propagation.pairs import KeyFrame, key_crop
 from uhrmat.video.propagation.params import TRACKING, TRAINING, PropagationTrainingParams, TrackingParams
 from uhrmat.video.propagation.states import (
     TrackedMask,
@@ -115,8 +115,9 @@ class ClipTracker:
             keys = sorted(self._hints.keys)
             count = min(len(keys), self._training.max_key_frames)
             chosen = [keys[at] for at in np.linspace(0, len(keys) - 1, count).round().astype(int)]
-            pairs = [self._key_frame(self._frame(index)) for index in chosen]
-            trained = train_network(pairs, self._device, self._training, stop)
+            whole = [self._key_frame(self._frame(index)) for index in chosen]
+            pairs = [key_crop(key, factor, self._tracking) for key in whole for factor in self._tracking.crops]
+            trained = train_network(pairs, self._device, self._training, stop, steps=self._training.total_steps(count))
             if trained is None:
                 return None
             if not path.is_file():  # else another machine was quicker

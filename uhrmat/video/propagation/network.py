@@ -1,9 +1,13 @@
-"""The network that propagates a mask: `PersonNet` with the last mask as a fourth input plane, trained for one clip."""
+"""The network that propagates a mask: `PersonNet` with the last mask as a fourth input plane, trained for one clip.
+
+The training starts from the bundled weights `mask-propagation`, which follow the mask of any subject, see
+`train.propagation`.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,11 +21,11 @@ from torch.nn import functional as F
 from uhrmat.core.files import atomic_write
 from uhrmat.hub.bundled import bundled_weights
 from uhrmat.hub.tensors import load_into, load_tensors
-from uhrmat.prior.networks.lpn import STRIDE, PersonNet, load_person
+from uhrmat.prior.networks.lpn import STRIDE, PersonNet
 from uhrmat.video.propagation.pairs import KeyFrame, PairMaker
 from uhrmat.video.propagation.params import TRAINING, PropagationTrainingParams
 
-BASE_WEIGHTS = "lpn-person"
+BASE_WEIGHTS = "mask-propagation"
 """The bundled weights that the training of a clip starts from."""
 
 
@@ -35,16 +39,23 @@ class MaskNet(PersonNet):
         self.stem[0] = nn.Conv2d(4, first.out_channels, 3, stride=2, padding=1)
 
     @classmethod
-    def from_person(cls, path: Path) -> MaskNet:
-        """A network that computes what the person network of the file `path` does, whatever the mask.
+    def from_tensors(cls, tensors: Mapping[str, Tensor]) -> MaskNet:
+        """A network that computes what a person or subject network without mask does, whatever the mask.
+
+        Args:
+            tensors: of a `PersonNet` or small `SubjectNet` without normalisation, by name; of several planes of logits
+                the first is taken.
 
         Raises:
-            WeightsError: the file holds another network.
+            RuntimeError: they are those of another network.
+            KeyError: likewise.
         """
-        tensors = load_person(path).state_dict()
-        tensors["stem.0.weight"] = F.pad(tensors["stem.0.weight"], (0, 0, 0, 0, 0, 1))
+        widened = dict(tensors)
+        widened["stem.0.weight"] = F.pad(tensors["stem.0.weight"], (0, 0, 0, 0, 0, 1))
+        for name in ("head.weight", "head.bias"):  # pixel shuffle: four channels a plane
+            widened[name] = tensors[name][:4]
         net = cls()
-        net.load_state_dict(tensors)
+        net.load_state_dict(widened)
         return net
 
 
@@ -62,7 +73,7 @@ def network_shape(height: int, width: int, side: int) -> tuple[int, int]:
 
 def train_network(
     keys: Sequence[KeyFrame], device: str = "cpu", params: PropagationTrainingParams = TRAINING,
-    stop: threading.Event | None = None,
+    stop: threading.Event | None = None, *, steps: int | None = None,
 ) -> MaskNet | None:  # fmt: skip
     """Train a network on key frames.
 
@@ -74,12 +85,13 @@ def train_network(
         device: torch device.
         params: see there.
         stop: ends the work early when it is set.
+        steps: optimizer steps; default those of so many key frames.
 
     Returns:
         The network, for evaluation, on `device`; None where it was stopped.
     """
-    net = MaskNet.from_person(bundled_weights(BASE_WEIGHTS)).to(device).train()
-    steps = params.total_steps(len(keys))
+    net = load_network(bundled_weights(BASE_WEIGHTS)).to(device).train()
+    steps = params.total_steps(len(keys)) if steps is None else steps
     optimizer = torch.optim.AdamW(net.parameters(), params.rate, weight_decay=params.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, params.rate, total_steps=steps + 1)
     with one_thread(), ThreadPoolExecutor(1) as pool:

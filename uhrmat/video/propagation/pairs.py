@@ -7,7 +7,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from uhrmat.video.propagation.params import PAIRS, PairParams
+from uhrmat.video.propagation.crop import cut_out, subject_crop
+from uhrmat.video.propagation.params import PAIRS, TRACKING, PairParams, TrackingParams
 
 _CELL = 8
 """Pixels from one random vector of a deformation to the next."""
@@ -29,13 +30,17 @@ class PairMaker:
         key: the key frame.
         rng: random numbers; nothing else is random.
         params: see there.
+        background: (h, w, 3) float32 in [0, 1] to paste the subject on; default the key frame's own, inpainted.
     """
 
-    def __init__(self, key: KeyFrame, rng: np.random.Generator, params: PairParams = PAIRS) -> None:
+    def __init__(
+        self, key: KeyFrame, rng: np.random.Generator, params: PairParams = PAIRS, *,
+        background: np.ndarray | None = None,
+    ) -> None:  # fmt: skip
         self._key, self._rng, self._params = key, rng, params
         self._shape = key.alpha.shape
         self._ys, self._xs = np.indices(self._shape, np.float32)
-        self.background = inpaint_background(key, params)
+        self.background = inpaint_background(key, params) if background is None else background
         ys, xs = np.nonzero(key.alpha > 0.5)
         self._present = len(ys) > 0
         self._centre = (float(xs.mean()), float(ys.mean())) if self._present else (0.0, 0.0)
@@ -117,6 +122,12 @@ class PairMaker:
         grid = cv2.GaussianBlur(grid, (0, 0), 3)
         grid /= np.abs(grid).max() + 1e-6
         return np.asarray(cv2.resize(grid, (width, height)) * amount)
+
+
+def key_crop(key: KeyFrame, factor: float, params: TrackingParams = TRACKING) -> KeyFrame:
+    """The crop of a key frame around its subject, see `crop.subject_crop`, at the key frame's size."""
+    crop = subject_crop(key.alpha, factor, 0.0, params)
+    return KeyFrame(cut_out(key.picture, crop), np.clip(cut_out(key.alpha, crop), 0, 1))
 
 
 def inpaint_background(key: KeyFrame, params: PairParams = PAIRS) -> np.ndarray:

@@ -12,7 +12,8 @@ METHODS = ("network", "flow")
 class PropagationTrainingParams:
     """Parameters of the training of a clip's network. May be changed; they are part of a clip's settings.
 
-    Where no source is named the values are those of the trial that this was built from, with 150 steps of 4 pictures.
+    Batch, weight decay and the clipped norm are those of the trial that this was built from, which took 150 steps at a
+    rate of 1.5e-3 from `lpn-person`. From the weights `mask-propagation` 80 steps reach more: docs/research/clips.md.
 
     Attributes:
         steps: optimizer steps for the first key frame.
@@ -26,12 +27,12 @@ class PropagationTrainingParams:
         seed: of the random numbers.
     """
 
-    steps: int = 150
-    further_steps: int = 50
+    steps: int = 80
+    further_steps: int = 30
     max_key_frames: int = 12
     batch: int = 4
     side: int = 256
-    rate: float = 1.5e-3
+    rate: float = 8e-4
     weight_decay: float = 1e-4
     clip_norm: float = 1.0
     seed: int = 0
@@ -93,6 +94,15 @@ class TrackingParams:
     """Parameters of the propagation with a trained network.
 
     Attributes:
+        crops: sides of the crops that the network sees, against the bounding box of the last mask; their masks are
+            averaged. The key frame is trained on with the same crops.
+        crop_least: least height of a crop, as a share of the frame's.
+        crop_key: least extent that a crop is made for, against the square root of the subject's area in the key frame.
+        crop_trim: share of the mask's rows and columns on each side that its bounding box leaves out.
+        still_background: taken off the logit of a pixel that the warped last mask says is background, where forward and
+            backward flow agree: what was background and moves with the flow stays background.
+        still_distance: distance from the warped mask over which that grows from 0, as a share of the square root of the
+            mask's area.
         reach: components of the new mask that lie farther than this from the warped last mask are dropped, as a share
             of the square root of that mask's area.
         margin: width of the unknown band on either side of the propagated mask's edge, as a share of the short side.
@@ -105,6 +115,12 @@ class TrackingParams:
         decay: factor of a direction's weight for each frame's distance from its key frame.
     """
 
+    crops: tuple[float, ...] = (2.0, 3.2)
+    crop_least: float = 0.35
+    crop_key: float = 1.0
+    crop_trim: float = 0.01
+    still_background: float = 3.0
+    still_distance: float = 0.1
     reach: float = 0.5
     margin: float = 1 / 100
     known: float = 0.05

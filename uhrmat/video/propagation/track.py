@@ -7,6 +7,7 @@ import numpy as np
 
 from uhrmat.sparsity.temporal import is_cut, thumbnail
 from uhrmat.video.flow import optical_flow, warp
+from uhrmat.video.propagation.crop import cut_out, put_back, subject_crop
 from uhrmat.video.propagation.network import MaskNet, propagate_by_network
 from uhrmat.video.propagation.params import TRACKING, TrackingParams
 from uhrmat.video.propagation.states import TrackedMask
@@ -34,11 +35,47 @@ def next_mask(
         warped = warp(tracked.alpha, back)
         disagreement = np.linalg.norm(back + warp(forth, back), axis=2)
         reliable = disagreement <= params.fold + params.fold_share * np.linalg.norm(back, axis=2)
-    mask = near_prediction(propagate_by_network(net, now, warped), warped, params)
+    mask = _averaged_crops(net, now, warped, tracked.key_area, params)
+    mask = near_prediction(hold_background(mask, warped, reliable, params), warped, params)
     return TrackedMask(
         mask=np.rint(mask * 255).astype(np.uint8), confidence=mask_confidence(mask, warped, reliable),
         distance=tracked.distance + 1, key_area=tracked.key_area,
     )  # fmt: skip
+
+
+def _averaged_crops(
+    net: MaskNet, now: np.ndarray, warped: np.ndarray, key_area: float, params: TrackingParams
+) -> np.ndarray:  # fmt: skip
+    """The network's masks (h, w) in [0, 1] of all crops around the warped last mask, averaged."""
+    crops = dict.fromkeys(subject_crop(warped, factor, key_area, params) for factor in params.crops)
+    masks = [put_back(propagate_by_network(net, cut_out(now, crop), cut_out(warped, crop)), crop) for crop in crops]
+    return np.asarray(np.mean(masks, 0), np.float32)
+
+
+def hold_background(
+    mask: np.ndarray, warped: np.ndarray, reliable: np.ndarray, params: TrackingParams = TRACKING
+) -> np.ndarray:
+    """`mask` with less of what the last mask, moved by a flow that is reliable, says is background.
+
+    It keeps a mask from growing into surroundings that look like the subject; where the flow is unreliable, as beside
+    moving edges and where the subject comes into view, and next to the warped mask, nothing is changed.
+
+    Args:
+        mask: (h, w) float32 in [0, 1], of the network.
+        warped: (h, w) float32 in [0, 1], the warped last mask. Where it is empty nothing is changed.
+        reliable: (h, w) bool, pixels whose forward and backward flow agree.
+        params: see there.
+
+    Returns:
+        (h, w) float32 in [0, 1].
+    """
+    place = warped > 0.5
+    if not place.any():
+        return mask
+    far = cv2.distanceTransform((~place).astype(np.uint8), cv2.DIST_L2, 5)
+    share = np.minimum(far / (params.still_distance * np.sqrt(np.count_nonzero(place))), 1) * reliable
+    odds = mask / np.maximum(1 - mask, 1e-6) * np.exp(-params.still_background * share)
+    return np.asarray(odds / (1 + odds), np.float32)
 
 
 def near_prediction(mask: np.ndarray, warped: np.ndarray, params: TrackingParams = TRACKING) -> np.ndarray:
