@@ -29,10 +29,11 @@ from uhrmat.prior.closed_form.affinity import Solver
 from uhrmat.prior.networks.confidence import doubt_notes, require_subject
 from uhrmat.prior.prefetch import PrefetchedPrior, prior_inputs
 from uhrmat.prior.registry import PriorRegistry
+from uhrmat.refine.back_projection import back_project, estimate_blur
 from uhrmat.refine.base import PyramidRefiner, RefineInput
 from uhrmat.refine.fuse import apply_trimap, upsampled_prior
 from uhrmat.refine.memory.budget import check_total, refiner_limit
-from uhrmat.refine.registry import make_refiner
+from uhrmat.refine.registry import LEARNED, make_refiner
 from uhrmat.refine.runner import MODES, RefineOutcome, refine_within
 from uhrmat.sparsity.spatial import SPATIAL_SPARSITY, trimap_from_alpha, trimap_from_scribbles, trimap_mask
 
@@ -161,6 +162,7 @@ class StillPipeline:
         self.notes = [note for note in (device_note(device),) if note]
         self.precision, dtype = pick_precision(precision, self.device)
         self.priors = PriorRegistry(prior, solver, self.device, threads)
+        self._learned = refiner in LEARNED
         self.refiner = make_refiner(refiner, weights, engine, dtype, self.device)
         self.notes += getattr(self.refiner, "notes", [])
         self.halved = working_size is None and isinstance(self.refiner, PyramidRefiner)
@@ -215,6 +217,9 @@ class StillPipeline:
             fused = upsampled_prior(stage.prior.alpha, stage.trimap)
             inputs = RefineInput(picture, stage.small, stage.prior.alpha, stage.trimap, trimap_mask(stage.trimap))
             outcome = self.refine(inputs, fused, foreground)
+            blur = self.find_matte_blur(fused, outcome.active, hints, stage.prior)
+            if blur is not None:
+                back_project(fused, outcome.active, stage.prior.alpha, blur)
             apply_trimap(fused, stage.trimap)
         colours = None
         if foreground:
@@ -294,6 +299,15 @@ class StillPipeline:
             check_total(self.device, self.max_memory, _foreground_bytes(inputs.picture), "the foreground")
         limit = refiner_limit(self.device, self.max_memory)
         return refine_within(self.refiner, inputs, alpha, self.overflow, limit)
+
+    def find_matte_blur(self, alpha: np.ndarray, active: np.ndarray, hints: Hints, prior: PriorResult) -> float | None:
+        """How soft the finished matte is that a refined alpha (H, W) is to agree with, see `refine.back_projection`.
+
+        None where the user gave no matte, or where it is not used: baselines are what their names say.
+        """
+        if hints.alpha is None or hints.propagated or prior.name != "alpha" or not self._learned:
+            return None
+        return estimate_blur(alpha, active, prior.alpha)
 
     def estimate_foreground(self, picture: Picture, alpha: np.ndarray, prior: PriorResult) -> np.ndarray:
         """Return the straight foreground colours (H, W, 3) in the picture's dtype, without a key screen's spill."""

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -407,3 +408,26 @@ def test_doubtful_frames_are_shaded_in_the_plot(tmp_path: Path) -> None:
         pixels = np.asarray(Image.open(tmp_path / "plot.png").convert("RGB")).astype(int)
         amber.append(int((pixels[..., 0] - pixels[..., 2] > 40).sum()))
     assert amber[0] < 100 < amber[1] == amber[2]
+
+
+def test_a_matte_clip_that_is_refined_goes_on_with_the_softness_of_its_first_frame(
+    spec: ClipSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How soft the matte is, is found once in a segment, so that a frame that is restored must say it again."""
+    monkeypatch.setattr("uhrmat.pipeline.estimate_blur", lambda *_: 0.7)
+    mattes = tmp_path / "mattes"
+    mattes.mkdir()
+    for frame in CLIP:
+        half = cv2.resize(frame.alpha, (49, 33), interpolation=cv2.INTER_AREA)
+        Image.fromarray(np.rint(255 * half).astype(np.uint8)).save(mattes / f"m{frame.number}.png")
+    wanted = replace(
+        spec, codec="png", interval=6, output=tmp_path / "out", mask=None, alpha=mattes,
+        model=ModelOptions(refiner="shm", precision="fp32", device="cpu"),
+    )  # fmt: skip
+    done = matte(wanted)
+    assert [frame["matte_blur"] for frame in done.frames] == [0.7] * 7
+    whole = pixels(tmp_path / "out")
+    for path in (tmp_path / "out").iterdir():
+        path.unlink()
+    break_off(wanted, monkeypatch, at=4)
+    assert matte(wanted, resume=True).kept == 4 and pixels(tmp_path / "out") == whole

@@ -30,8 +30,8 @@ class Hints:
     trimap: (H, W) uint8 {0, 128, 255}, the user's or made from the mask; mask: (H, W) float32 in [0, 1]; plate: the
     scene without its subject, of any size in the picture's proportions; key: the screen's colour, see `parse_key`;
     alpha: (h, w) float32 in [0, 1], of any such size too; prompts: points, boxes and strokes in pixels of the picture;
-    choices: lines on what was made of them; warnings: lines on
-    what may have been meant otherwise.
+    choices: lines on what was made of them; warnings: lines on what may have been meant otherwise; propagated: `alpha`
+    was propagated from other frames, so it is no finished matte.
     """
 
     trimap: np.ndarray | None = None
@@ -42,6 +42,7 @@ class Hints:
     prompts: Prompts | None = None
     choices: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    propagated: bool = False
 
     @property
     def given(self) -> frozenset[str]:

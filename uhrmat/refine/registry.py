@@ -24,6 +24,8 @@ _MAKERS: dict[str, Callable[[str | None, str, torch.dtype, str], Refiner]] = {
 }
 REFINERS = tuple(_MAKERS)
 """Names of all refiners, the default first."""
+LEARNED = ("shm", "ddfe")
+"""Those that have learned; the others are for comparisons."""
 
 
 def make_refiner(name: str, weights: str | None, engine: str, dtype: torch.dtype, device: str) -> Refiner:

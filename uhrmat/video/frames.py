@@ -11,6 +11,7 @@ from uhrmat.core.errors import InputError
 from uhrmat.hints.read import Hints
 from uhrmat.media import Picture
 from uhrmat.pipeline import PriorStage, StageTimer, StillPipeline, empty_note
+from uhrmat.refine.back_projection import back_project
 from uhrmat.refine.base import RefineInput
 from uhrmat.refine.fuse import apply_trimap, upsampled_prior
 from uhrmat.sparsity.spatial import dilate, trimap_from_alpha, trimap_mask
@@ -63,6 +64,8 @@ class FrameStats:
         notes, warnings: lines for the user; warnings say that the result may not be what was meant.
         confidence: of the propagated mask, in [0, 1]; None where no network propagated one.
         propagation: "sure", "doubtful" or "lost" (next to nothing of the subject is left), or None likewise.
+        matte_blur: softness of the given matte that the alpha agrees with, in its pixels; None where it is not made to,
+            see `refine.back_projection`.
     """
 
     number: int
@@ -79,6 +82,7 @@ class FrameStats:
     warnings: list[str] = field(default_factory=list)
     confidence: float | None = None
     propagation: str | None = None
+    matte_blur: float | None = None
 
     @property
     def active_share(self) -> float:
@@ -157,6 +161,8 @@ class ClipPipeline:
         options: which pixels are computed again.
     """
 
+    _matte_blur: float | None
+
     def __init__(self, pipeline: StillPipeline, options: TemporalOptions | None = None) -> None:
         self.pipeline, self.options = pipeline, options or TemporalOptions()
         self.reset()
@@ -216,7 +222,10 @@ class ClipPipeline:
             noise=self._monitor.noise, seconds=clock.seconds,
         )  # fmt: skip
 
-    def refine(self, frame: FramePrior, *, foreground: bool = True, known: np.ndarray | None = None) -> FrameResult:
+    def refine(
+        self, frame: FramePrior, *, foreground: bool = True, known: np.ndarray | None = None,
+        matte_blur: float | None = None,
+    ) -> FrameResult:  # fmt: skip
         """Compute the alpha of a frame from its prior. The frames must come in their order.
 
         Args:
@@ -224,6 +233,7 @@ class ClipPipeline:
             foreground: estimate the foreground's colours.
             known: (n,) float32, alpha of the active pixels from an earlier run. If n pixels are active, it is used
                 instead of the refiner, and no foreground is estimated.
+            matte_blur: what the earlier run says of it, see `FrameStats`.
 
         Returns:
             Alpha, foreground and figures.
@@ -242,8 +252,13 @@ class ClipPipeline:
             inputs = RefineInput(picture, stage.small, frame.prior, frame.trimap, masks[2])
             if known is not None and restored:
                 alpha[masks[1]] = known
+                self._matte_blur = matte_blur if key else self._matte_blur
             else:
                 notes = self.pipeline.refine(inputs, alpha, foreground).notes
+                if key:  # one for the shot: a softness that changed from frame to frame would flicker
+                    self._matte_blur = self.pipeline.find_matte_blur(alpha, masks[2], frame.hints, stage.prior)
+                if self._matte_blur is not None:
+                    back_project(alpha, masks[2], frame.prior, self._matte_blur)
                 self._average(alpha, inputs, masks[1], frame.noise)
             self._remember(alpha, inputs, masks)
         colours = None
@@ -265,6 +280,7 @@ class ClipPipeline:
             seconds={**frame.seconds, **clock.seconds},
             notes=[*stage.notes, *notes],
             warnings=warnings,
+            matte_blur=self._matte_blur,
         )
         return FrameResult(
             picture=picture,
@@ -285,6 +301,7 @@ class ClipPipeline:
         self._last: LastComputed | None = None
         self._before: RefineInput | None = None
         self._shot = 0
+        self._matte_blur = None
 
     def _check_size(self, picture: Picture, number: int) -> None:
         size = picture.height, picture.width

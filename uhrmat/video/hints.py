@@ -274,7 +274,7 @@ class HintReader:
         if hint is not None and self._hints.kind == "alpha":
             return read_hints(self._size, alpha=hint, strict=False)
         hints = read_hints(self._size, hint if self._hints.kind == "trimap" else None, strict=False)
-        return replace(hints, alpha=read_alpha(propagated_file(self._propagated, index)))
+        return replace(hints, alpha=read_alpha(propagated_file(self._propagated, index)), propagated=True)
 
 
 def _hint_of(hints: ClipHints, index: int, frames: HintFrames | None) -> ArrayOrPath | None:

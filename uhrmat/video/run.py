@@ -264,8 +264,9 @@ class _SegmentRun:
         known = self.journal.read(frame)
         with self._turn:
             matte = self._clip.refine(
-                prior, foreground=self._job.needs_foreground, known=None if known is None else known.alpha
-            )
+                prior, foreground=self._job.needs_foreground, known=None if known is None else known.alpha,
+                matte_blur=None if known is None else known.row.get("matte_blur"),
+            )  # fmt: skip
         if known is None or not matte.restored:
             self.journal.end()
             return _MattedFrame(frame, matte, seconds, None)
