@@ -47,19 +47,28 @@ def test_a_wrong_path_is_answered_without_torch() -> None:
     assert "torch" not in after_command("image", "nowhere.png")
 
 
-@pytest.mark.parametrize(("given", "expected"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
-def test_threads_sleep_while_they_wait_unless_the_user_says_otherwise(
-    monkeypatch: pytest.MonkeyPatch, given: str | None, expected: str
+@pytest.mark.parametrize(
+    ("name", "given", "expected"),
+    [
+        ("OMP_WAIT_POLICY", None, "PASSIVE"),
+        ("OMP_WAIT_POLICY", "ACTIVE", "ACTIVE"),
+        ("OPENBLAS_NUM_THREADS", None, "1"),
+        ("OPENBLAS_NUM_THREADS", "3", "3"),
+    ],
+)
+def test_threads_do_not_wait_in_loops_unless_the_user_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, name: str, given: str | None, expected: str
 ) -> None:
     from uhrmat.cli import start
 
-    monkeypatch.setenv("OMP_WAIT_POLICY", given or "")
+    for each in ("OMP_WAIT_POLICY", "OPENBLAS_NUM_THREADS"):  # so that pytest puts them back
+        monkeypatch.setenv(each, given or "")
     if given is None:
-        monkeypatch.delenv("OMP_WAIT_POLICY")
+        monkeypatch.delenv(name)
     seen: list[str] = []
     monkeypatch.setattr(start, "protect", lambda: None)
     monkeypatch.setattr(start, "install_interrupt_handler", lambda: None)
-    monkeypatch.setattr(start, "_run", lambda: seen.append(os.environ["OMP_WAIT_POLICY"]))
+    monkeypatch.setattr(start, "_run", lambda: seen.append(os.environ[name]))
     start.main()
     assert seen == [expected]
 

@@ -68,7 +68,8 @@ def test_a_wrong_command_line_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("uhrmat.cli.start.protect", lambda: None)  # pytest's own streams and signals
     monkeypatch.setattr("uhrmat.cli.start.install_interrupt_handler", lambda: None)
-    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")  # else it would be set for the tests after this
+    for name in ("OMP_WAIT_POLICY", "OPENBLAS_NUM_THREADS"):  # else they would be set for the tests after this
+        monkeypatch.setenv(name, "")
     monkeypatch.setattr("uhrmat.prior.launch.launch_worker", noted)
     monkeypatch.setattr("uhrmat.cli.app.run_and_exit", lambda command: command())
     monkeypatch.setattr(sys, "argv", ["uhrmat", "image", "nowhere.jpg", "--trimap", "t.png", "--no-such-option"])

@@ -25,19 +25,21 @@ is 0.005. Not tuned: a tenth of it, so that threads which decode and compute go 
 _COMPILER_ONLY = "torch._meta_registrations"
 """A private module of torch, a quarter of its import: shapes without values, for torch.compile, torch.export and the
 meta device. Nothing that only runs networks calls it."""
-_WAITING = "OMP_WAIT_POLICY", "PASSIVE"
-"""The variable by which OpenMP's libraries learn how threads wait, and the value for "asleep"."""
+_THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_NUM_THREADS": "1"}
+"""Variables for the libraries' threads: those of OpenMP sleep while they wait; OpenBLAS, numpy's, has one."""
 _exits_quickly = False
 
 
 def let_threads_sleep() -> None:
-    """Let the threads of OpenMP, torch's among them, sleep while they wait; call it before torch is imported.
+    """Let no thread of a library wait in a loop; call it before numpy and torch are imported.
 
-    By default they wait in loops, also for threads that another process keeps from running: of decoder, prior, refiner
-    and encoder side by side, the waiting then takes more time than the work. A policy that the user has set in the
-    environment stays.
+    By default threads of OpenMP (torch's) and OpenBLAS (numpy's) do, also for threads that another process keeps from
+    running: of decoder, prior, refiner and encoder side by side, the waiting then takes more time than the work. Those
+    of OpenBLAS cannot sleep instead, and uhrmat's matrices for numpy are small, so that it gets one thread. What the
+    user has set in the environment stays.
     """
-    os.environ.setdefault(*_WAITING)
+    for name, value in _THREADS.items():
+        os.environ.setdefault(name, value)
 
 
 class _DeferredModule(ModuleType):
