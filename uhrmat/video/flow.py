@@ -10,11 +10,13 @@ import cv2
 import numpy as np
 
 
-def optical_flow(start: np.ndarray, end: np.ndarray) -> np.ndarray:
+def optical_flow(start: np.ndarray, end: np.ndarray, finest: int = 0) -> np.ndarray:
     """Where each pixel of `start` lies in `end`.
 
     Args:
         start, end: (h, w, 3) float32 RGB in [0, 1].
+        finest: finest level of the pyramid that is searched: 0 is the picture, each next one half as large, with a
+            quarter of the work and less detail.
 
     Returns:
         (h, w, 2) float32, (x, y) in pixels; 0 for pictures with a side below 16 pixels.
@@ -23,7 +25,7 @@ def optical_flow(start: np.ndarray, end: np.ndarray) -> np.ndarray:
     if min(pair[0].shape) < 16:  # smaller than the patches that DIS compares
         return np.zeros((*pair[0].shape, 2), np.float32)
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    search.setFinestScale(0)
+    search.setFinestScale(finest)
     return np.asarray(search.calc(pair[0], pair[1], None), np.float32)
 
 
