@@ -19,6 +19,7 @@ from tests.batch.helpers import clip, mask, photo
 from uhrmat.core import children
 from uhrmat.core.errors import UhrmatError
 from uhrmat.pipeline import StillPipeline
+from uhrmat.prior.closed_form.affinity import Start, solve
 from uhrmat.prior.launch import launch_worker, stopping_worker
 from uhrmat.prior.worker import PriorProcess
 
@@ -218,6 +219,21 @@ def _trimap(split: int) -> np.ndarray:
     return trimap
 
 
+def test_a_start_reaches_the_priors_process() -> None:
+    last = np.full((12, 16), 0.25, np.float32)
+    changed = np.zeros((12, 16), bool)
+    changed[:, :8] = True
+    owner = PriorProcess()
+    try:
+        plain, _ = owner.solve(PROBLEM, _trimap(4), "closed-form")
+        part, _ = owner.solve(PROBLEM, _trimap(4), "closed-form", Start(last, changed))
+    finally:
+        owner.close()
+    assert (part[:, 8:12] == 0.25).all() and not np.isclose(part[:, 4:8], 0.25).any()
+    assert np.array_equal(part, solve(PROBLEM, _trimap(4), "closed-form", Start(last, changed))[0])
+    assert np.array_equal(plain, solve(PROBLEM, _trimap(4), "closed-form")[0])
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 @pytest.mark.parametrize("sent", [signal.SIGKILL if hasattr(signal, "SIGKILL") else 9, signal.SIGTERM])
 def test_a_priors_process_that_dies_is_started_again(sent: int) -> None:
@@ -257,12 +273,12 @@ def test_one_problem_may_end_two_processes_and_the_next_one_has_a_new_one(
     owner = PriorProcess()
     flag.touch()
     if once:
-        assert (owner.solve(PROBLEM, _trimap(4), "x")[0] == _trimap(4) / 255).all() and len(begun) == 2
+        assert np.allclose(owner.solve(PROBLEM, _trimap(4), "x")[0], _trimap(4) / 255) and len(begun) == 2
     else:
         with pytest.raises(UhrmatError, match=r"2 times one after another \(exit code 9\)"):
             owner.solve(PROBLEM, _trimap(4), "x")
         flag.unlink()
-    assert (owner.solve(PROBLEM, _trimap(3), "x")[0] == _trimap(3) / 255).all() and len(begun) == (2 if once else 3)
+    assert np.allclose(owner.solve(PROBLEM, _trimap(3), "x")[0], _trimap(3) / 255) and len(begun) == (2 if once else 3)
     owner.close()
     assert all(process.poll() is not None for process in begun)
 

@@ -8,7 +8,7 @@ import pytest
 from uhrmat.core.errors import InputError
 from uhrmat.prior.base import LowResHints
 from uhrmat.prior.choose import AFFINITY_PRIORS
-from uhrmat.prior.closed_form.affinity import AffinityPrior, solve
+from uhrmat.prior.closed_form.affinity import AffinityPrior, Start, solve
 
 
 def _scene(height: int = 40, width: int = 60) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -53,6 +53,54 @@ def test_solving_in_the_bounding_box_changes_nothing() -> None:
     boxed = AffinityPrior()(wide, LowResHints(around)).alpha
     whole, _ = solve(wide, around)
     assert np.abs(boxed - whole).max() < 1e-3
+
+
+def _changed(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The picture with a patch of the foreground's colour in the soft edge, and where it was pasted."""
+    pasted = np.zeros(image.shape[:2], bool)
+    pasted[15:25, 26:34] = True
+    return np.where(pasted[..., None], image[0, -1], image).astype(np.float32), pasted
+
+
+@pytest.mark.parametrize("name", AFFINITY_PRIORS)
+def test_pixels_that_did_not_change_keep_their_alpha(name: str) -> None:
+    image, _, trimap = _scene()
+    image += np.random.default_rng(0).uniform(0, 0.02, image.shape).astype(np.float32)
+    last, _ = solve(image, trimap, name)
+    other, pasted = _changed(image)
+    part, _ = solve(other, trimap, name, Start(last, pasted))
+    if name == "lkm":
+        assert np.array_equal(part, solve(other, trimap, name)[0])
+        return
+    assert np.abs(part - last)[~pasted].max() < 1e-6 and np.abs(part - last)[pasted].max() > 0.1
+    assert np.abs(solve(other, trimap, name, Start(last, np.zeros_like(pasted)))[0] - last).max() < 1e-6
+
+
+@pytest.mark.parametrize("name", ["closed-form", "closed-form+knn"])
+def test_solving_where_a_picture_changed_comes_near_to_solving_all_of_it(name: str) -> None:
+    image, _, trimap = _scene()
+    image += np.random.default_rng(0).uniform(0, 0.02, image.shape).astype(np.float32)
+    last, _ = solve(image, trimap, name)
+    other, pasted = _changed(image)
+    around = np.zeros_like(pasted)
+    around[9:31, 20:40] = True
+    whole = solve(other, trimap, name)[0]
+    near, _ = solve(other, trimap, name, Start(last, around))
+    everywhere, _ = solve(other, trimap, name, Start(last, np.ones_like(pasted)))
+    error = np.abs(last - whole)[pasted].mean()
+    assert np.abs(near - whole)[pasted].mean() < 0.1 * error
+    assert np.abs(everywhere - whole).max() < 0.01
+
+
+@pytest.mark.parametrize("name", ["closed-form", "closed-form+knn"])
+def test_what_was_known_and_is_unknown_now_is_solved(name: str) -> None:
+    """A start holds the trimap's own values at pixels that are known no more, and they count as changed."""
+    image, true, trimap = _scene()
+    wrong = trimap.copy()
+    wrong[10:20, 25:35] = 255
+    last, _ = solve(image, wrong, name)
+    healed, _ = solve(image, trimap, name, Start(last, np.ones(trimap.shape, bool)))
+    assert np.abs(last - true)[10:20, 25:30].min() > 0.4 and np.abs(healed - true)[10:20, 25:35].max() < 0.06
 
 
 @pytest.mark.parametrize(("value", "alpha"), [(0, 0.0), (255, 1.0), (128, 0.5)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from uhrmat.prior.closed_form.knn_affinities import KNN_DEFAULTS, knn_affinities, reweighted_laplacian
+from uhrmat.prior.closed_form.knn_affinities import KNN_DEFAULTS, KnnParams, knn_affinities, reweighted_laplacian
 
 
 def _stripes() -> tuple[np.ndarray, np.ndarray]:
@@ -20,7 +20,7 @@ def _stripes() -> tuple[np.ndarray, np.ndarray]:
 def _matrix(image: np.ndarray, unknown: np.ndarray) -> np.ndarray:
     """The Laplacian of the affinities, in full."""
     n = int(unknown.sum())
-    return reweighted_laplacian(knn_affinities(image, unknown), np.zeros(n), np.inf)(np.eye(n))
+    return reweighted_laplacian(knn_affinities(image, unknown), np.zeros(n), np.inf)[0](np.eye(n))
 
 
 def test_a_symmetric_laplacian() -> None:
@@ -59,7 +59,7 @@ def test_affinities_that_a_solution_contradicts_fall() -> None:
     image, unknown = _stripes()
     affinities = knn_affinities(image, unknown)
     alpha = (np.arange(int(unknown.sum())) // 2 % 2).astype(np.float64)
-    plain, held = (reweighted_laplacian(affinities, alpha, scale)(np.eye(len(alpha))) for scale in (np.inf, 0.1))
+    plain, held = (reweighted_laplacian(affinities, alpha, scale)[0](np.eye(len(alpha))) for scale in (np.inf, 0.1))
     assert np.abs(held - held.T).max() < 1e-12
     assert np.abs(held.sum(1)).max() < 1e-12
     joined = (plain != 0) & ~np.eye(len(alpha), dtype=bool)
@@ -67,3 +67,17 @@ def test_affinities_that_a_solution_contradicts_fall() -> None:
     assert apart.sum() > 100 and (joined & ~apart).sum() > 100
     assert np.allclose(held[joined & ~apart], plain[joined & ~apart])
     assert np.abs(held[apart] / plain[apart]).max() < 0.01
+
+
+def test_held_pixels_act_through_the_right_side() -> None:
+    """The rows of the whole Laplacian, where all neighbours are mutual: pairs of pixels of one colour each."""
+    image = np.repeat(np.linspace(0, 1, 12, dtype=np.float32), 2).reshape(2, 12, 1).repeat(3, 2)
+    unknown, params = np.ones((2, 12), bool), KnnParams(neighbours=1)
+    alpha = np.random.default_rng(2).random(24)
+    solved = np.arange(24) % 2 == 0
+    whole = reweighted_laplacian(knn_affinities(image, unknown, params), alpha, 0.3)[0](np.eye(24))
+    part, from_held = reweighted_laplacian(
+        knn_affinities(image, unknown, params, solved), alpha[solved], 0.3, alpha[~solved]
+    )
+    assert np.allclose(part(np.eye(12)), whole[solved][:, solved], atol=1e-9)
+    assert np.allclose(from_held, -whole[solved][:, ~solved] @ alpha[~solved], atol=1e-9) and from_held.max() > 0.01

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
+import pytest
 
 from tests.video.helpers import frames, hints, picture, pipeline
 from uhrmat.prior.base import LowResHints, PriorResult
+from uhrmat.prior.clean_plate.plate import PlatePrior
+from uhrmat.prior.closed_form.affinity import AffinityPrior, Start
+from uhrmat.prior.closed_form.corrected import CorrectedPrior
+from uhrmat.prior.networks.lpn_trimap import TrimapNet
+from uhrmat.prior.networks.matte import NetworkMatte
 from uhrmat.video.frames import ClipPipeline, TemporalOptions
-from uhrmat.video.reuse import ReusedPrior, unchanged
+from uhrmat.video.reuse import REUSE, ContinuedSolver, ReusedPrior, changed_places, unchanged
 
 SMALL = np.random.default_rng(0).random((40, 60, 3), dtype=np.float32)
 
@@ -28,6 +37,13 @@ class Counting:
 class Remembering(Counting):
     def reset(self) -> None:
         """Nothing to forget."""
+
+
+class Ramp(Counting):
+    """A network whose alpha rises from left to right."""
+
+    def __call__(self, small: np.ndarray, hints: LowResHints) -> PriorResult:
+        return PriorResult(np.broadcast_to(np.linspace(0, 1, 60, dtype=np.float32), (40, 60)).copy(), self.name)
 
 
 def noisy(seed: int, sigma: float = 2 / 255) -> np.ndarray:
@@ -78,3 +94,127 @@ def test_a_static_shot_is_solved_once_and_a_key_frame_again() -> None:
         clip.reset()
         clip.frame(picture(shot[-1]), 4, known, foreground=False)
         assert method.calls == expected + 1
+
+
+TRIMAP = np.full((40, 60), 128, np.uint8)
+TRIMAP[:, :5], TRIMAP[:, -5:] = 0, 255
+
+
+class Solving:
+    """A solver whose alpha is the red channel where it is asked for it; it notes what it was asked for."""
+
+    def __init__(self) -> None:
+        self.starts: list[Start | None] = []
+
+    def __call__(
+        self, image: np.ndarray, trimap: np.ndarray, name: str, start: Start | None = None
+    ) -> tuple[np.ndarray, list[str]]:
+        self.starts.append(start)
+        alpha = image[..., 0].copy()
+        return alpha if start is None else np.where(start.changed, alpha, start.alpha), []
+
+
+def test_places_that_changed() -> None:
+    moved = noisy(1)
+    moved[10:14, 10:14] += 0.2
+    result = changed_places(moved, noisy(2), noisy(3))
+    ys, xs = np.nonzero(result)
+    reach = REUSE.side // 2
+    assert result[10:14, 10:14].all()
+    assert (ys.min(), ys.max(), xs.min(), xs.max()) == (10 - reach, 13 + reach, 10 - reach, 13 + reach)
+
+
+def test_only_what_changed_is_solved_again() -> None:
+    solving, moved = Solving(), SMALL.copy()
+    moved[10:14, 10:14] += 0.2
+    solver = ContinuedSolver(solving)
+    first, _ = solver(SMALL, TRIMAP, "closed-form")
+    same, _ = solver(SMALL, TRIMAP, "closed-form")
+    second, _ = solver(moved, TRIMAP, "closed-form")
+    starts = solving.starts
+    assert starts[0] is None and starts[1] is not None and not starts[1].changed.any() and starts[2] is not None
+    reach = REUSE.side // 2 + REUSE.margin
+    assert np.array_equal(np.argwhere(starts[2].changed)[[0, -1]], [[10 - reach] * 2, [13 + reach] * 2])
+    assert np.array_equal(same, first) and np.array_equal(second, np.where(starts[2].changed, moved[..., 0], first))
+
+
+def test_pixels_whose_hint_changed_are_solved_again() -> None:
+    solving, wider = Solving(), TRIMAP.copy()
+    wider[20, 2] = 128
+    solver = ContinuedSolver(solving)
+    solver(SMALL, TRIMAP, "closed-form")
+    solver(SMALL, wider, "closed-form")
+    (start,) = solving.starts[1:]
+    assert start is not None and start.changed[20, 2]
+    assert start.changed.sum() == (2 * REUSE.margin + 1) * (REUSE.margin + 3)  # the border cuts it
+
+
+@pytest.mark.parametrize("other", ["size", "name"])
+def test_another_question_begins_anew(other: str) -> None:
+    solving = Solving()
+    solver = ContinuedSolver(solving)
+    solver(SMALL, TRIMAP, "closed-form")
+    solver(SMALL[:20], TRIMAP[:20], "closed-form") if other == "size" else solver(SMALL, TRIMAP, "rw")
+    assert solving.starts == [None, None]
+
+
+def test_slow_drift_is_solved_again_where_it_adds_up() -> None:
+    """The left half grows brighter by less than a step each frame; the right half stands."""
+    solving, drift = Solving(), np.zeros_like(SMALL)
+    drift[:, :30] = 0.002
+    never = replace(REUSE, refresh=100)
+    flicker = np.random.default_rng(9).normal(0, 1 / 255, (9, *SMALL.shape)).astype(np.float32)
+    solver = ContinuedSolver(solving, never)
+    for number in range(9):
+        solver(SMALL + np.float32(number) * drift + flicker[number], TRIMAP, "closed-form")
+    shares = [0.0 if start is None else float(start.changed[:, :24].mean()) for start in solving.starts]
+    assert max(shares[1:3]) < 0.2 and max(shares) > 0.5
+    assert not any(start.changed[:, 36:].any() for start in solving.starts if start is not None)
+
+
+def test_all_of_it_is_solved_again_now_and_then() -> None:
+    solving = Solving()
+    solver = ContinuedSolver(solving, replace(REUSE, refresh=3))
+    for _ in range(7):
+        solver(SMALL, TRIMAP, "closed-form")
+    assert solving.starts[0] is None
+    assert [start.changed.mean() for start in solving.starts if start is not None] == [0, 0, 1, 0, 0, 1]
+
+
+def test_every_prior_that_solves_a_system_takes_another_solver(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wrapped solver is called in the copy, and not in the prior itself."""
+    net = TrimapNet().eval()
+    monkeypatch.setattr("uhrmat.prior.networks.lpn_trimap.load_trimap_net", lambda _: net)
+    plate = 0.2 + 0.1 * SMALL
+    before = plate + 0.6 * np.clip((np.arange(60, dtype=np.float32) - 20) / 20, 0, 1)[:, None]
+    for method in (
+        AffinityPrior("closed-form", Solving()),
+        CorrectedPrior(Path("any"), Solving()),
+        NetworkMatte(Ramp(), Solving()),
+        PlatePrior(Solving()),
+    ):
+        inner = Solving()
+        known = LowResHints(plate=plate) if method.name == "plate" else LowResHints(TRIMAP)
+        method(before, known)
+        assert not inner.starts
+        method.with_solver(lambda _, inner=inner: inner)(before, known)  # type: ignore[misc]
+        assert len(inner.starts) == 1, method.name
+
+
+def test_a_clip_solves_where_it_changed_and_after_a_cut_everything() -> None:
+    images = [frame.image for frame in frames(2, gust=0.0)]
+    images[1] = images[1].copy()
+    ys, xs = np.nonzero(frames(1)[0].trimap == 128)
+    y, x = int(ys[len(ys) // 2]), int(xs[len(ys) // 2])
+    images[1][y : y + 4, x : x + 4] = 255 - images[1][y : y + 4, x : x + 4]
+    images.append(255 - images[0])
+    solving, made = Solving(), pipeline()
+    made.priors.use("closed-form+knn", AffinityPrior("closed-form+knn", solving))
+    clip = ClipPipeline(made)
+    for number, image in enumerate(images):
+        clip.frame(picture(image), number, hints(frames(1)[0].trimap), foreground=False)
+    assert [start is None for start in solving.starts] == [True, False, True]
+    assert solving.starts[1] is not None and 0 < solving.starts[1].changed.mean() < 0.5
+    clip.reset()
+    clip.frame(picture(images[2]), 3, hints(frames(1)[0].trimap), foreground=False)
+    assert solving.starts[3] is None

@@ -12,6 +12,7 @@ from uhrmat.batch.settings import Settings
 from uhrmat.media.composite import parse_background
 from uhrmat.pipeline import StillPipeline
 from uhrmat.prior.choose import AFFINITY_PRIORS, choose_prior
+from uhrmat.prior.closed_form.affinity import Start
 from uhrmat.prior.worker import PriorProcess
 
 
@@ -26,11 +27,13 @@ class LazyPriorProcess:
         self._process: PriorProcess | None = None
         self._lock = threading.Lock()
 
-    def solve(self, image: np.ndarray, trimap: np.ndarray, name: str) -> tuple[np.ndarray, list[str]]:
+    def solve(
+        self, image: np.ndarray, trimap: np.ndarray, name: str, start: Start | None = None
+    ) -> tuple[np.ndarray, list[str]]:
         """See `affinity.solve`."""
         with self._lock:
             self._process = self._process or PriorProcess()
-        return self._process.solve(image, trimap, name)
+        return self._process.solve(image, trimap, name, start)
 
     def close(self) -> None:
         """Ends the process if it was started."""

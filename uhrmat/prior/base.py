@@ -5,8 +5,9 @@ A prior estimates a low-resolution alpha: what is foreground. A refiner then com
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -105,6 +106,15 @@ class RecurrentPrior(Protocol):
 
     def reset(self) -> None:
         """Forget the frames before: the next one is the first of a shot."""
+
+
+@runtime_checkable
+class SolvingPrior(Protocol):
+    """A prior that solves a system by a solver (`closed_form.affinity.Solver`)."""
+
+    def with_solver(self, wrap: Callable[[Any], Any]) -> PriorMethod:
+        """A copy of the prior whose solver is `wrap(solver)`."""
+        ...
 
 
 def working_shape(

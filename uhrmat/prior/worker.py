@@ -25,7 +25,7 @@ from uhrmat.core.children import FORKED
 from uhrmat.core.errors import UhrmatError
 from uhrmat.core.memory import trim_heap
 from uhrmat.core.startup import fast_import, import_without_init
-from uhrmat.prior.closed_form.affinity import solve
+from uhrmat.prior.closed_form.affinity import CLOSED_FORM_DEFAULTS, Start, bounding_box, solve
 from uhrmat.prior.launch import launch_worker, stop_worker
 
 MAX_ATTEMPTS = 2
@@ -52,7 +52,9 @@ class PriorProcess:
         self._lock, self._last = threading.Lock(), (b"", (np.empty(0), [""]))
         self._process, self._owner, self._closed = process or launch_worker(), os.getpid(), False
 
-    def solve(self, image: np.ndarray, trimap: np.ndarray, name: str) -> tuple[np.ndarray, list[str]]:
+    def solve(
+        self, image: np.ndarray, trimap: np.ndarray, name: str, start: Start | None = None
+    ) -> tuple[np.ndarray, list[str]]:
         """Solve a prior, see `closed_form.affinity.solve`.
 
         Raises:
@@ -61,11 +63,17 @@ class PriorProcess:
         """
         if self._owner != os.getpid():
             raise UhrmatError("The prior's process belongs to the process that this one was forked from.", FORKED)
-        digest = hashlib.sha256(image.tobytes() + trimap.tobytes() + name.encode()).digest()
+        box = bounding_box(trimap == 128, CLOSED_FORM_DEFAULTS.margin)
+        problem = {"image": image[box], "trimap": trimap[box], "name": np.array(name)}
+        if start is not None:
+            problem |= {"start": start.alpha[box], "changed": start.changed[box]}
+        digest = hashlib.sha256(b"".join(array.tobytes() for array in problem.values())).digest()
+        alpha = (trimap == 255).astype(np.float32)
         with self._lock:
             if digest != self._last[0]:
-                self._last = digest, self._request({"image": image, "trimap": trimap, "name": np.array(name)})
-            return self._last[1]
+                self._last = digest, self._request(problem)
+            alpha[box], notes = self._last[1]
+        return alpha, notes
 
     def _request(self, problem: Arrays) -> tuple[np.ndarray, list[str]]:
         for _ in range(MAX_ATTEMPTS):
@@ -154,7 +162,8 @@ def main() -> None:
 def _reply(request: Arrays) -> Arrays:
     """The reply to a request: alpha and notes, or `failed` with message and hint. An error does not end the process."""
     try:
-        alpha, notes = solve(request["image"], request["trimap"], str(request["name"]))
+        start = Start(request["start"], request["changed"]) if "start" in request else None
+        alpha, notes = solve(request["image"], request["trimap"], str(request["name"]), start)
     except UhrmatError as error:
         return {"failed": np.array([error.message, error.hint])}
     except Exception as error:

@@ -47,8 +47,8 @@ class AveragingParams:
         stride: pixels of the low-resolution picture per pixel of the grid on which they are applied. It must be much
             smaller than `near` in pixels. Not tuned.
         flow_side: short side, in pixels, below which no level of the flow's pyramid lies except for the picture itself.
-            The motion is spread over `near` anyway: at 512 pixels all levels take 10 times as long, for the same MAD and
-            dtSSD to 0.1 %.
+            The motion is spread over `near` anyway: at 512 pixels all levels take 10 times as long, for the same MAD
+            and dtSSD to 0.1 %.
         epsilon: weight of what is far, and motion in pixels that always counts as none. Not tuned.
     """
 

@@ -9,6 +9,8 @@ a pixel's colour on the line between the two (Qian, Sezan, "Video Background Rep
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -85,6 +87,12 @@ class PlatePrior:
     ) -> None:
         self._solve: Solver = solver or solve
         self._params, self._registration = params, registration
+
+    def with_solver(self, wrap: Callable[[Solver], Solver]) -> PlatePrior:
+        """See `prior.base.SolvingPrior`."""
+        other = copy.copy(self)
+        other._solve = wrap(self._solve)
+        return other
 
     def __call__(self, small: np.ndarray, hints: LowResHints) -> PriorResult:
         if hints.plate is None:

@@ -15,13 +15,14 @@ as accurately as an alpha needs.
 
 from __future__ import annotations
 
+import copy
 import importlib
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -39,8 +40,28 @@ from uhrmat.prior.closed_form.coarse_to_fine import COARSE_TO_FINE, CoarseToFine
 from uhrmat.prior.closed_form.conjugate_gradient import Product, conjugate_gradient
 from uhrmat.prior.closed_form.knn_affinities import KNN_DEFAULTS, KnnParams, knn_affinities, reweighted_laplacian
 
-Solver = Callable[[np.ndarray, np.ndarray, str], tuple[np.ndarray, list[str]]]
-"""A function like `solve`: picture, trimap and name of the prior to alpha and notes."""
+
+class Solver(Protocol):
+    """A function like `solve`, with its parameters chosen: picture, trimap and name of the prior to alpha and notes."""
+
+    def __call__(
+        self, image: np.ndarray, trimap: np.ndarray, name: str, start: Start | None = None
+    ) -> tuple[np.ndarray, list[str]]: ...
+
+
+@dataclass(frozen=True)
+class Start:
+    """What is known of a solution, such as that of the frame before.
+
+    Attributes:
+        alpha: (h, w) float32 in [0, 1], where the search begins.
+        changed: (h, w) bool, the pixels that are solved; unknown ones elsewhere keep `alpha`.
+    """
+
+    alpha: np.ndarray
+    changed: np.ndarray
+
+
 SCRIBBLES_KNN = f"{CLOSED_FORM_KNN} for scribbles"
 """What `solve` is told for `closed-form+knn` where the trimap leaves most of the picture unknown (`coarse_to_fine`)."""
 
@@ -133,6 +154,12 @@ class AffinityPrior:
         self._params = params
         self._solve: Solver = solver or partial(solve, params=params)
 
+    def with_solver(self, wrap: Callable[[Solver], Solver]) -> AffinityPrior:
+        """See `prior.base.SolvingPrior`."""
+        other = copy.copy(self)
+        other._solve = wrap(self._solve)
+        return other
+
     def __call__(self, small: np.ndarray, hints: LowResHints) -> PriorResult:
         trimap = hints.trimap
         if trimap is None:
@@ -148,24 +175,23 @@ class AffinityPrior:
             note = "the trimap knows no foreground or no background: nothing to tell apart"
             return PriorResult(alpha, self.name, [note])
         inverted = one_sided and known[0] == 255  # the boundary is one to a foreground: solve for 1 - alpha
-        box = _bounding_box(unknown, self._params.margin)
         constraint = np.where(unknown, 128, 0).astype(np.uint8) if inverted else trimap
         scribbles = self.name == CLOSED_FORM_KNN and are_scribbles(trimap)
-        solved, notes = self._solve(small[box], constraint[box], SCRIBBLES_KNN if scribbles else self.name)
+        solved, notes = self._solve(small, constraint, SCRIBBLES_KNN if scribbles else self.name)
         if one_sided:
             if not inverted:
-                opaque = float(np.quantile(solved[unknown[box]], self._params.opaque_quantile))
+                opaque = float(np.quantile(solved[unknown], self._params.opaque_quantile))
                 solved = np.minimum(1, solved / max(self._params.faintest, opaque))
             side, colour = ("background", "black") if inverted else ("foreground", "white")
             note = f"the trimap knows no {side}, so its outline alone decided: paint {colour} what is surely {side}"
             notes = [note, *notes]
-        alpha[box] = 1 - solved if inverted else solved
-        return PriorResult(alpha, self.name, notes)
+        return PriorResult(1 - solved if inverted else solved, self.name, notes)
 
 
 def solve(
-    image: np.ndarray, trimap: np.ndarray, name: str = "closed-form", params: ClosedFormParams = CLOSED_FORM_DEFAULTS
-) -> tuple[np.ndarray, list[str]]:
+    image: np.ndarray, trimap: np.ndarray, name: str = "closed-form", start: Start | None = None,
+    params: ClosedFormParams = CLOSED_FORM_DEFAULTS,
+) -> tuple[np.ndarray, list[str]]:  # fmt: skip
     """Alpha of a picture with a trimap, by an affinity prior.
 
     A preconditioner that fails is retried with stronger shifts, then replaced by Jacobi's. A solution that has not
@@ -175,29 +201,79 @@ def solve(
         image: (h, w, 3) float in [0, 1].
         trimap: (h, w) uint8 {0, 128, 255} with known and unknown pixels.
         name: one of `AFFINITY_PRIORS`, or `SCRIBBLES_KNN`.
+        start: a solution of a picture that is equal but for some pixels; None: there is none. lkm and scribbles make no
+            use of it.
         params: of the prior.
 
     Returns:
         (h, w) float32 in [0, 1], exactly 0 and 1 at known pixels; and notes for the user.
     """
+    alpha = (trimap == 255).astype(np.float32)
+    box = bounding_box(trimap == 128, params.margin)
+    near = None if start is None else Start(start.alpha[box], start.changed[box])
+    alpha[box], notes = _solve_box(image[box], trimap[box], name, near, params)
+    return alpha, notes
+
+
+def _solve_box(
+    image: np.ndarray, trimap: np.ndarray, name: str, start: Start | None, params: ClosedFormParams
+) -> tuple[np.ndarray, list[str]]:
+    """`solve` for the box of the unknown pixels."""
     if name == SCRIBBLES_KNN:
         level = partial(solve, name=CLOSED_FORM_KNN, params=params)
         return solve_coarse_to_fine(image, trimap, level, params.coarse_to_fine)
     if name == "lkm":
         return _solve_large_kernels(image, trimap, params)
-    unknown = (trimap == 128).ravel()
-    laplacian = _laplacian(name)(image.astype(np.float64), ~unknown).tocsr()[unknown]
-    system = laplacian[:, unknown].tocsc()
-    right = -(laplacian[:, ~unknown] @ (trimap.ravel()[~unknown] == 255).astype(np.float64))
-    alpha = (trimap == 255).astype(np.float32).ravel()
-    if name == CLOSED_FORM_KNN:
-        solution, notes = _solve_with_knn(system, right, image, trimap, params)
-    elif right.any():
-        solution, notes = _conjugate_gradient(system, [lambda _: lambda x: system @ x], right, params)
-    else:  # nothing unknown lies beside foreground
-        return alpha.reshape(trimap.shape), []
-    alpha[unknown] = np.clip(np.nan_to_num(solution, nan=0.5), 0, 1)
-    return alpha.reshape(trimap.shape), notes
+    values, solved = (trimap == 255).astype(np.float64), trimap == 128
+    leak = params.leak if name == CLOSED_FORM_KNN else 0.0
+    if start is not None:
+        values[solved] = leak + (1 - 2 * leak) * start.alpha[solved]
+        solved = solved & start.changed
+    problem = _Problem(image, trimap, values, solved, np.zeros(int(solved.sum())) if start is None else values[solved])
+    if name == CLOSED_FORM_KNN and len(problem.start):
+        values[solved], notes = _solve_with_knn(problem, params)
+    else:
+        values[solved], notes = _solve_local(problem, name, params)
+    alpha = np.clip(np.nan_to_num((values - leak) / (1 - 2 * leak), nan=0.5), 0, 1).astype(np.float32)
+    return constrain_alpha(alpha, trimap), notes
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """What is solved in a box.
+
+    Attributes:
+        image: (h, w, 3) float in [0, 1].
+        trimap: (h, w) uint8 {0, 128, 255}.
+        values: (h, w) float64, the solution at pixels that are known or held.
+        solved: (h, w) bool, the m pixels that are solved.
+        start: (m,) float64, where the search begins.
+    """
+
+    image: np.ndarray
+    trimap: np.ndarray
+    values: np.ndarray
+    solved: np.ndarray
+    start: np.ndarray
+
+    def system(self, name: str, margin: int) -> tuple[Any, np.ndarray]:
+        """The Laplacian of the solved pixels (m, m), in CSC, and the right side (m,)."""
+        local = name in ("closed-form", CLOSED_FORM_KNN)  # others have neighbours anywhere in the box
+        box = bounding_box(self.solved, margin) if local else (slice(None), slice(None))
+        solved, image = self.solved[box].ravel(), self.image[box].astype(np.float64)
+        laplacian = _laplacian(name)(image, ~solved).tocsr()[solved]
+        right = -(laplacian[:, ~solved] @ self.values[box].ravel()[~solved])
+        return laplacian[:, solved].tocsc(), right
+
+
+def _solve_local(problem: _Problem, name: str, params: ClosedFormParams) -> tuple[np.ndarray, list[str]]:
+    """The solution (m,) of a prior without affinities beside its Laplacian."""
+    if not len(problem.start):
+        return problem.start, []
+    system, right = problem.system(name, params.margin)
+    if not right.any():  # nothing unknown lies beside foreground
+        return np.zeros_like(right), []
+    return _conjugate_gradient(system, [lambda _: (lambda x: system @ x, right)], problem.start, params)
 
 
 def _solve_large_kernels(
@@ -231,9 +307,7 @@ def _laplacian(name: str) -> Callable[[np.ndarray, np.ndarray], Any]:
     return lambda image, known: make(image)
 
 
-def _solve_with_knn(
-    system: Any, right: np.ndarray, image: np.ndarray, trimap: np.ndarray, params: ClosedFormParams
-) -> tuple[np.ndarray, list[str]]:
+def _solve_with_knn(problem: _Problem, params: ClosedFormParams) -> tuple[np.ndarray, list[str]]:
     """Closed form with non-local affinities, re-weighted from solution to solution, and the boundary's data term.
 
     The preconditioner takes no more of the affinities than a diagonal in their place: it needs as few steps as the
@@ -241,34 +315,43 @@ def _solve_with_knn(
     """
     from scipy import sparse
 
+    unknown = problem.trimap == 128
+    solved = problem.solved[unknown]
+    held = problem.values[unknown][~solved]
+    system, right = problem.system(CLOSED_FORM_KNN, params.margin)
     with ThreadPoolExecutor(1) as pool:
-        affinities = pool.submit(knn_affinities, image, trimap == 128, params.knn)
-        data_weight, target = boundary_data_term(trimap, params.boundary)
+        affinities = pool.submit(knn_affinities, problem.image, unknown, params.knn, solved)
+        data_weight, target = (term[solved] for term in boundary_data_term(problem.trimap, params.boundary))
         near = (system + params.preconditioner_diagonal * sparse.eye(len(right))).tocsc()
 
-        def with_knn(alpha: np.ndarray, weight: float, scale: float) -> Callable[[np.ndarray], np.ndarray]:
-            non_local = reweighted_laplacian(affinities.result(), alpha, scale)
-            return lambda x: system @ x + weight * non_local(x) + data_weight * x
+        def with_knn(alpha: np.ndarray, weight: float, scale: float) -> tuple[Product, np.ndarray]:
+            non_local, from_held = reweighted_laplacian(affinities.result(), alpha, scale, held)
+            return (
+                lambda x: system @ x + weight * non_local(x) + data_weight * x,
+                right + data_weight * target + weight * from_held,
+            )
 
         steps = [partial(with_knn, weight=weight, scale=scale) for weight, scale in params.knn_steps]
-        solution, notes = _conjugate_gradient(near, steps, right + data_weight * target, params)
-    return (solution - params.leak) / (1 - 2 * params.leak), notes
+        return _conjugate_gradient(near, steps, problem.start, params)
 
 
 def _conjugate_gradient(
-    near: Any, systems: Sequence[Callable[[np.ndarray], Product]], right: np.ndarray, params: ClosedFormParams
-) -> tuple[np.ndarray, list[str]]:
-    """The last solution of several systems. Each is made from the solution before (zeros at first) and starts there.
+    near: Any, systems: Sequence[Callable[[np.ndarray], tuple[Product, np.ndarray]]], start: np.ndarray,
+    params: ClosedFormParams,
+) -> tuple[np.ndarray, list[str]]:  # fmt: skip
+    """The last solution of several systems. Each, a product and a right side, is made from the solution before and
+    begins there, the first at `start`.
 
     near: a matrix like the systems', to be factored as their preconditioner.
     """
     from pymatting.preconditioner.ichol import ichol
 
     def solve_all(inverse: Product, max_steps: int) -> tuple[np.ndarray, bool]:
-        x, converged = np.zeros_like(right), True
+        x, converged = start, True
         for index, system in enumerate(systems, 1):
+            product, right = system(x)
             tolerance = params.tolerance if index == len(systems) else params.rough_tolerance
-            x, converged = conjugate_gradient(system(x), right, x, inverse, tolerance=tolerance, max_steps=max_steps)
+            x, converged = conjugate_gradient(product, right, x, inverse, tolerance=tolerance, max_steps=max_steps)
             if not converged:
                 break
         return x, converged
@@ -287,6 +370,9 @@ def _conjugate_gradient(
     return solution, [] if converged else [_NOT_CONVERGED]
 
 
-def _bounding_box(unknown: np.ndarray, margin: int) -> tuple[slice, slice]:
+def bounding_box(unknown: np.ndarray, margin: int) -> tuple[slice, slice]:
+    """The box of the set pixels of a mask (h, w), with a margin around them inside of it; empty where none is set."""
+    if not unknown.any():
+        return slice(0, 0), slice(0, 0)
     rows, columns = np.flatnonzero(unknown.any(1)), np.flatnonzero(unknown.any(0))
     return tuple(slice(max(0, i[0] - margin), i[-1] + margin + 1) for i in (rows, columns))  # type: ignore[return-value]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +33,12 @@ class CorrectedPrior:
 
         self._closed = AffinityPrior(CLOSED_FORM_KNN, solver)
         self._net, self._device = load_trimap_net(path).to(device), device
+
+    def with_solver(self, wrap: Callable[[Solver], Solver]) -> CorrectedPrior:
+        """See `prior.base.SolvingPrior`."""
+        other = copy.copy(self)
+        other._closed = self._closed.with_solver(wrap)
+        return other
 
     def __call__(self, small: np.ndarray, hints: LowResHints) -> PriorResult:
         closed = self._closed(small, hints)

@@ -8,6 +8,8 @@ solved by `closed-form+knn` from the picture's own colours.
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -57,6 +59,12 @@ class NetworkMatte:
         self.working_size: int | None = own if own is not None and own > WORKING_SIZE.short_side else None
         self._network, self._affinity = network, AffinityPrior(CLOSED_FORM_KNN, solver)
         self._params, self._confidence = params, confidence
+
+    def with_solver(self, wrap: Callable[[Solver], Solver]) -> NetworkMatte:
+        """See `prior.base.SolvingPrior`."""
+        other = copy.copy(self)
+        other._affinity = self._affinity.with_solver(wrap)
+        return other
 
     def __call__(self, small: np.ndarray, hints: LowResHints) -> PriorResult:
         picture = self._at_own_size(small)
