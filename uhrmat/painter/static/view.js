@@ -30,6 +30,7 @@ export class View {
     if (this.canvas.clientWidth < 2 || this.canvas.clientHeight < 2) return;
     this.canvas.width = Math.round(this.canvas.clientWidth * this.dense);
     this.canvas.height = Math.round(this.canvas.clientHeight * this.dense);
+    if (!this.width) return; // not opened yet
     if (this.fitted) this.fit();
     this.draw();
   }
