@@ -16,7 +16,7 @@ from uhrmat.cli.app import app
 from uhrmat.core.errors import InputError
 
 LIGHT = ("--prior", "lpn-person", "--refiner", "bilinear", "--precision", "fp32", "--device", "cpu")
-MESSAGE = "no subject found: give --mask or --trimap"
+MESSAGE = "no subject found: give --mask, --point or --box, or paint it (uhrmat paint)"
 
 
 def run(*words: Any) -> Result:
@@ -98,7 +98,7 @@ def test_a_clip_without_a_subject_leaves_nothing(shot: Path, tmp_path: Path) -> 
 
 def test_python_raises_an_input_error(blank: Path, shot: Path) -> None:
     with MattingPipeline(prior="lpn-person", refiner="bilinear", precision="fp32", device="cpu") as pipeline:
-        with pytest.raises(InputError, match="no subject found: give `mask` or `trimap`"):
+        with pytest.raises(InputError, match="no subject found: give `mask`, `points` or `boxes`"):
             pipeline(blank)
         assert (pipeline(blank, keep_empty=True, foreground=False).alpha == 0).all()
         with pytest.raises(InputError, match="no subject found"):

@@ -133,7 +133,7 @@ def test_what_is_said_of_a_confidence() -> None:
     assert "the subject is doubtful" in doubt_notes(least)[0] and "no subject" in doubt_notes(least - 0.01)[0]
     for good in (None, 1.0, least):
         require_subject(good)
-    with pytest.raises(NoSubjectError, match="no subject found: give --mask or --trimap") as error:
+    with pytest.raises(NoSubjectError, match="no subject found: give --mask, --point or --box") as error:
         require_subject(least - 0.01)
     assert isinstance(error.value, InputError) and "--keep-empty" in error.value.hint
 

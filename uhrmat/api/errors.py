@@ -8,7 +8,15 @@ from contextlib import contextmanager
 
 from uhrmat.core.errors import UhrmatError
 
-_NAMES = {"format": "colour_format", "outputs": "outputs", "start": "start", "frames": "stop", "end": "stop"}
+_NAMES = {
+    "point": "points",
+    "box": "boxes",
+    "format": "colour_format",
+    "outputs": "outputs",
+    "start": "start",
+    "frames": "stop",
+    "end": "stop",
+}
 """Options whose parameter has another name; all others are the option with underscores."""
 _OPTION = re.compile(
     r"(?<![\w-])--([a-z]+(?:-[a-z]+)*)(?: (cpu|auto|tiles|bf16|whole|'[^']+'|\d+(?:[.]\d+)?(?:[kMGT]?B)?)(?![\w/]))?"

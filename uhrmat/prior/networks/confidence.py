@@ -13,7 +13,7 @@ import numpy as np
 
 from uhrmat.core.errors import NoSubjectError
 
-NO_SUBJECT = "no subject found: give --mask or --trimap"
+NO_SUBJECT = "no subject found: give --mask, --point or --box, or paint it (uhrmat paint)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,4 +84,6 @@ def doubt_notes(confidence: float | None, params: ConfidenceParams = CONFIDENCE_
         return []
     if confidence < params.least:
         return [f"no subject was found (confidence {confidence:.2f})"]
-    return [f"the subject is doubtful (confidence {confidence:.2f}): look at the matte, or give --mask or --trimap"]
+    return [
+        f"the subject is doubtful (confidence {confidence:.2f}): look at the matte, or give --mask, --point or --box"
+    ]
