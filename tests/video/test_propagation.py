@@ -347,7 +347,7 @@ def test_a_clip_is_matted_from_a_mask_of_any_frame(spec: ClipSpec, tmp_path: Pat
 def test_an_unknown_propagation_is_refused(spec: ClipSpec) -> None:
     with pytest.raises(InputError, match=r"no propagation and no tracker called 'magic'.*network, flow"):
         plan_clip(replace(spec, propagation="magic"))
-    with pytest.raises(InputError, match="no propagation called 'magic'"):
+    with pytest.raises(InputError, match="no tracker called 'magic'"):
         iterate_clip(pipeline(), spec.source, {"mask": spec.mask or Path()}, propagation="magic")
 
 
