@@ -29,7 +29,7 @@ WINDOW = 1280, 640
 def processor_seconds(session: PaintSession) -> float:
     """Of this process and the prior's."""
     own = os.times()
-    with open(f"/proc/{session._process._process.pid}/stat") as file:
+    with open(f"/proc/{session._pipeline.process._process.pid}/stat") as file:
         fields = file.read().rpartition(")")[2].split()
     return own.user + own.system + (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

@@ -19,7 +19,7 @@ from uhrmat.media.coding import UNKNOWN
 from uhrmat.painter.canvas import Trimap
 from uhrmat.painter.save import SaveSpec
 from uhrmat.painter.server import PaintServer
-from uhrmat.painter.session import PaintSession
+from uhrmat.painter.session import LazyPipeline, PaintSession
 from uhrmat.pipeline import StillPipeline
 from uhrmat.prior.worker import PriorProcess
 from uhrmat.sparsity.spatial import trimap_from_alpha
@@ -84,9 +84,10 @@ def make_session(
 ) -> PaintSession:
     """A session for a picture in memory; see `open_session`."""
     process = PriorProcess()
+    pipeline = LazyPipeline(model, process)
     try:
-        trimap = start.read(picture, lambda: StillPipeline.from_options(model, solver=process.solve))
-        return PaintSession(picture, trimap, title=title, model=model, saving=saving, process=process)
+        trimap = start.read(picture, pipeline.load)
+        return PaintSession(picture, trimap, title=title, pipeline=pipeline, saving=saving)
     except BaseException:
         process.close()
         raise

@@ -17,7 +17,7 @@ from uhrmat.image.load import load
 from uhrmat.image.outputs import OutputSpec
 from uhrmat.image.photo import matte_photo
 from uhrmat.image.plan import plan
-from uhrmat.media import check_writable, same_file, write_alpha
+from uhrmat.media import check_writable, read_info, same_file, write_alpha
 from uhrmat.painter.canvas import Trimap
 from uhrmat.pipeline import StillPipeline
 
@@ -45,9 +45,9 @@ class SaveSpec:
 
     def existing(self) -> list[Path]:
         """Files that saving would replace."""
-        folder = self.folder or self.photo.parent
-        return [path for path in (self.trimap, *self.outputs.files(self.photo, folder, linear=False).values())
-                if path.exists()]  # fmt: skip
+        linear = read_info(self.photo).dtype == "float32"
+        results = self.outputs.files(self.photo, self.folder or self.photo.parent, linear=linear)
+        return [path for path in (self.trimap, *results.values()) if path.exists()]
 
     def command(self) -> str:
         """The command line that writes the same results from the saved trimap."""

@@ -20,6 +20,26 @@ from uhrmat.pipeline import StillPipeline
 from uhrmat.prior.worker import PriorProcess
 
 
+class LazyPipeline:
+    """A pipeline that is loaded when it is first asked for, from whatever thread.
+
+    Attributes:
+        process: of its affinity priors; closed with the session.
+    """
+
+    def __init__(self, model: ModelOptions, process: PriorProcess) -> None:
+        self.process = process
+        self._model, self._loading = model, threading.Lock()
+        self._pipeline: StillPipeline | None = None
+
+    def load(self) -> StillPipeline:
+        """Return the pipeline. Raises what making it raises, again at every call."""
+        with self._loading:
+            if self._pipeline is None:
+                self._pipeline = StillPipeline.from_options(self._model, solver=self.process.solve)
+            return self._pipeline
+
+
 class PaintSession:
     """A picture, its canvas and its live matte. Close it at the end.
 
@@ -27,32 +47,21 @@ class PaintSession:
         picture: the photograph.
         start: (H, W) uint8 {0, 128, 255}, what is painted on.
         title: shown above the picture.
-        model: options of the pipeline.
+        pipeline: refines what is seen and computes what is saved.
         saving: where work is saved; None: only handed back (`uhrmat.paint`).
-        process: of the affinity priors; None: one is started.
     """
 
     def __init__(
-        self, picture: Picture, start: Trimap, *, title: str, model: ModelOptions,
-        saving: SaveSpec | None = None, process: PriorProcess | None = None,
+        self, picture: Picture, start: Trimap, *, title: str, pipeline: LazyPipeline,
+        saving: SaveSpec | None = None,
     ) -> None:  # fmt: skip
-        self.title, self.picture, self._saving, self._model = title, picture, saving, model
+        self.title, self._saving, self._pipeline = title, saving, pipeline
         self.canvas, self._photo = Canvas(start), PhotoTiles(picture)
-        self._process = process or PriorProcess()
-        self._loading = threading.Lock()
-        self._pipeline: StillPipeline | None = None
-        self.live = LiveMatte(picture, self.canvas, self._process.solve, self.pipeline)
+        self.live = LiveMatte(picture, self.canvas, pipeline.process.solve, pipeline.load)
         self.finished = threading.Event()
         """Set when the user is done."""
         self._save: dict[str, Any] = {"state": "none"}
         self._saver: threading.Thread | None = None
-
-    def pipeline(self) -> StillPipeline:
-        """The pipeline, loaded at the first call."""
-        with self._loading:
-            if self._pipeline is None:
-                self._pipeline = StillPipeline.from_options(self._model, solver=self._process.solve)
-            return self._pipeline
 
     def state(self) -> dict[str, Any]:
         """What a page needs to know, as plain data."""
@@ -127,7 +136,7 @@ class PaintSession:
         try:
             if not ((trimap == 0).any() or (trimap == 255).any()):
                 raise InputError("Nothing is painted yet.", "Paint what to keep and what to remove first.")
-            saved = save(spec, trimap, replace, self.pipeline)
+            saved = save(spec, trimap, replace, self._pipeline.load)
             files = {name: str(path) for name, path in saved.files.items()}
             result = {"state": "saved", "files": files, "command": saved.command, "notes": saved.notes}
             self._set_save({**result, "revision": revision})
@@ -148,5 +157,5 @@ class PaintSession:
         """Stop computing. Work that is being saved is finished first."""
         if self._saver is not None:
             self._saver.join()
-        self._process.close()  # first, so that no solution is waited for
+        self._pipeline.process.close()  # first, so that no solution is waited for
         self.live.close()

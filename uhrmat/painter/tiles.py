@@ -130,8 +130,8 @@ def crop_low_res(low: npt.NDArray[np.float32], size: tuple[int, int], box: Box, 
         (h', w'[, C]) float32.
     """
     left, top, right, bottom = box
-    fine = shape[0] * (size[0] / low.shape[0]) < (bottom - top) * 0.99
-    if fine:  # smaller than the map itself: averaged, not picked
+    smaller = shape[0] * (size[0] / low.shape[0]) < (bottom - top) * 0.99
+    if smaller:  # than the map itself: averaged, not picked
         scale = low.shape[0] / size[0], low.shape[1] / size[1]
         rows = slice(int(top * scale[0]), max(int(top * scale[0]) + 1, round(bottom * scale[0])))
         columns = slice(int(left * scale[1]), max(int(left * scale[1]) + 1, round(right * scale[1])))
