@@ -141,6 +141,23 @@ def test_what_cannot_work_is_refused(shot: Path, tmp_path: Path, words: tuple[st
     assert result.exit_code != 0 and message in result.stderr and not (tmp_path / "out").exists()
 
 
+def test_rectangles_as_masks_of_key_frames_are_boxes(shot: Path, tmp_path: Path) -> None:
+    drawn = np.zeros((HEIGHT, WIDTH), np.uint8)
+    drawn[16:56, 14:56] = 255
+    Image.fromarray(drawn).save(tmp_path / "m000.png")
+    Image.fromarray(np.roll(drawn, 9, axis=1)).save(tmp_path / "m003.png")
+    with closing(open_clip(shot)) as reader:
+        hints = find_hints(reader.info, 0, 6, mask=tmp_path)
+        assert {index: one.boxes for index, one in hints.prompts.items()} == {
+            0: (Box(14, 16, 56, 56),), 3: (Box(23, 16, 65, 56),)
+        }  # fmt: skip
+        assert hints.propagated and "frame 3: 23,16,65,56" in hints.notes[-1] and hints.files() == []
+        assert not find_hints(reader.info, 0, 6, mask=tmp_path, radius=3).prompts
+        drawn[16:30, 14:20] = 0
+        Image.fromarray(drawn).save(tmp_path / "m000.png")
+        assert not find_hints(reader.info, 0, 6, mask=tmp_path).prompts  # one of them is a mask
+
+
 def test_names_of_trackers() -> None:
     for name in ("network", "flow", "edgetam", "sam2.1-tiny"):
         check_propagation(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +15,23 @@ if TYPE_CHECKING:  # importing it loads torch
     from uhrmat.image.photo import ImageReport
     from uhrmat.image.plan import ImageTask
 
+Points = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--point", metavar="X,Y", rich_help_panel=opt.HINTS, show_default=False,
+        help="A pixel of the subject, counted from the upper left corner; -X,Y: a pixel of the background. May be "
+        "given several times.",
+    ),
+]  # fmt: skip
+
+Boxes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--box", metavar="X0,Y0,X1,Y1", rich_help_panel=opt.HINTS, show_default=False,
+        help="A box around the subject; -X0,Y0,X1,Y1: a box of nothing but background. May be given several times.",
+    ),
+]  # fmt: skip
+
 
 def image(
     context: typer.Context,
@@ -24,8 +41,8 @@ def image(
     plate: opt.Plate = None,
     key: opt.Key = None,
     alpha: opt.AlphaHint = None,
-    point: opt.Points = None,
-    box: opt.Boxes = None,
+    point: Points = None,
+    box: Boxes = None,
     radius: opt.MaskRadius = None,
     resize_trimap: opt.ResizeTrimap = False,
     prior: opt.Prior = "auto",

@@ -85,21 +85,6 @@ AlphaHint = Annotated[
         help="Low-resolution alpha to start from. A file, or a folder of files named like the photographs.",
     ),
 ]  # fmt: skip
-Points = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--point", metavar="X,Y", rich_help_panel=HINTS, show_default=False,
-        help="A pixel of the subject, counted from the upper left corner; -X,Y: a pixel of the background. May be "
-        "given several times.",
-    ),
-]  # fmt: skip
-Boxes = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--box", metavar="X0,Y0,X1,Y1", rich_help_panel=HINTS, show_default=False,
-        help="A box around the subject; -X0,Y0,X1,Y1: a box of nothing but background. May be given several times.",
-    ),
-]  # fmt: skip
 MaskRadius = Annotated[
     str | None,
     typer.Option(
@@ -321,30 +306,6 @@ Propagation = Annotated[
         "--propagation", rich_help_panel=HINTS,
         help="How hints of key frames reach the other frames of a clip: by a network that is trained on the clip's key "
         "frames (about a minute), or by optical flow alone.",
-    ),
-]  # fmt: skip
-ClipPoints = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--point", metavar="X,Y[:FRAME]", rich_help_panel=HINTS, show_default=False,
-        help="A pixel of the subject on a frame, by default the first; -X,Y: a pixel of the background. May be given "
-        "several times.",
-    ),
-]  # fmt: skip
-ClipBoxes = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--box", metavar="X0,Y0,X1,Y1[:FRAME]", rich_help_panel=HINTS, show_default=False,
-        help="A box around the subject on a frame, by default the first; -X0,Y0,X1,Y1: a box of nothing but "
-        "background. May be given several times.",
-    ),
-]  # fmt: skip
-Tracker = Annotated[
-    str | None,
-    typer.Option(
-        "--tracker", metavar="NAME", rich_help_panel=HINTS, show_default=False,
-        help="Propagate hints by a network of the Hub instead: edgetam or sam2.1-tiny, or a folder with one. Needs "
-        "pip install 'uhrmat\\[sam]'.",
     ),
 ]  # fmt: skip
 TEMPORAL = "Temporal sparsity"

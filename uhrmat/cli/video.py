@@ -21,6 +21,33 @@ FrameByFrame = Annotated[
     typer.Option("--frame-by-frame", help="No temporal averaging of static regions.", rich_help_panel=opt.TEMPORAL),
 ]
 
+ClipPoints = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--point", metavar="X,Y[:FRAME]", rich_help_panel=opt.HINTS, show_default=False,
+        help="A pixel of the subject on a frame, by default the first; -X,Y: a pixel of the background. May be given "
+        "several times.",
+    ),
+]  # fmt: skip
+
+ClipBoxes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--box", metavar="X0,Y0,X1,Y1[:FRAME]", rich_help_panel=opt.HINTS, show_default=False,
+        help="A box around the subject on a frame, by default the first; -X0,Y0,X1,Y1: a box of nothing but "
+        "background. May be given several times.",
+    ),
+]  # fmt: skip
+
+Tracker = Annotated[
+    str | None,
+    typer.Option(
+        "--tracker", metavar="NAME", rich_help_panel=opt.HINTS, show_default=False,
+        help="Propagate hints by a network of the Hub instead: edgetam or sam2.1-tiny, or a folder with one. Needs "
+        "pip install 'uhrmat\\[sam]'.",
+    ),
+]  # fmt: skip
+
 Redo = Annotated[
     str | None,
     typer.Option(
@@ -35,8 +62,8 @@ def video(
     trimap: opt.ClipTrimap = None,
     mask: opt.ClipMask = None,
     alpha: opt.ClipAlpha = None,
-    point: opt.ClipPoints = None,
-    box: opt.ClipBoxes = None,
+    point: ClipPoints = None,
+    box: ClipBoxes = None,
     radius: opt.MaskRadius = None,
     plate: opt.ClipPlate = None,
     key: opt.ClipKey = None,
@@ -50,7 +77,7 @@ def video(
     threshold: opt.Threshold = None,
     keyframe_interval: opt.KeyframeInterval = 60,
     propagation: opt.Propagation = opt.PropagationMethod.network,
-    tracker: opt.Tracker = None,
+    tracker: Tracker = None,
     prior: opt.Prior = "auto",
     refiner: opt.Refiner = "shm",
     working_size: opt.WorkingSize = None,

@@ -5,13 +5,14 @@ Nothing here imports torch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from uhrmat.core.errors import InputError
 from uhrmat.core.naming import HINT_SUFFIXES
-from uhrmat.hints.files import ArrayOrPath, read_alpha, resize_mask
+from uhrmat.hints.drawn import recognise_prompts
+from uhrmat.hints.files import ArrayOrPath, read_alpha, read_mask, resize_mask
 from uhrmat.hints.prompts import Prompts
 from uhrmat.hints.radius import Radius, check_radius
 from uhrmat.hints.read import Hints, read_hints
@@ -130,7 +131,26 @@ def find_hints(
         raise InputError(
             "A plate or key says something of every frame, the trimap only of some.", "Leave the trimap out."
         )
+    if kind == "mask" and clip is None and not complete and radius is None and not redo:
+        drawn = _drawn_boxes(keys, (info.height, info.width))
+        if drawn:
+            listed = ", ".join(f"frame {index}: {' and '.join(map(str, one.boxes))}" for index, one in drawn.items())
+            note = f"the masks are filled rectangles: they are taken as boxes ({listed}); --radius takes them as masks"
+            return ClipHints(
+                "mask", dict.fromkeys(drawn, Path()), propagated=True, notes=(*notes, note), prompts=drawn
+            )  # fmt: skip
     return ClipHints(kind, keys, plate, key, not complete, notes, clip, radius)
+
+
+def _drawn_boxes(keys: Mapping[int, Path], size: tuple[int, int]) -> dict[int, Prompts]:
+    """The boxes that masks of key frames were drawn as; none unless all of them were."""
+    boxes: dict[int, Prompts] = {}
+    for index, path in keys.items():
+        drawn = recognise_prompts(read_mask(path, size))
+        if drawn is None:
+            return {}
+        boxes[index] = drawn.prompts
+    return boxes
 
 
 def _prompted(

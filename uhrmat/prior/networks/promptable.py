@@ -77,8 +77,9 @@ class PromptableNetwork:
         import torch
 
         made = self._session_class(
-            video_height=size[0], video_width=size[1], inference_device=self.device, dtype=torch.float32
-        )
+            video_height=size[0], video_width=size[1], dtype=torch.float32,
+            inference_device=self.device, inference_state_device=self.device, video_storage_device=self.device,
+        )  # fmt: skip
         return PromptSession(self, made, size)
 
     def run(self, session: Any, index: int, picture: Floats, reverse: bool) -> Any:
