@@ -32,7 +32,7 @@ class BackProjectionParams:
     """
 
     blurs: tuple[float, ...] = (0.0, 0.4, 0.55, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0)
-    worst: float = 0.035
+    worst: float = 0.05
     least_scale: float = 1.5
 
 
