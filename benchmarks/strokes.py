@@ -139,14 +139,16 @@ def measured(
 ) -> tuple[np.ndarray, int, float, float]:
     """The matte from strokes, their number, the share that they leave unknown, and the last prior's seconds."""
     strokes, size = first_strokes(truth, per_side), (picture.height, picture.width)
-    while True:
-        trimap = draw(strokes, size)
-        result = pipeline.matte(picture, trimap=trimap, foreground=False)
-        more = next_stroke(result.alpha, truth) if rounds else None
+    rough = StillPipeline(refiner="bilinear", precision="fp32")  # enough to see where the next stroke is needed
+    for _ in range(rounds):
+        seen = rough.matte(picture, trimap=draw(strokes, size), foreground=False).alpha
+        more = next_stroke(seen, truth)
         if more is None:
-            return result.alpha, len(strokes), float((trimap == 128).mean()), result.stats.seconds["prior"]
+            break
         strokes.append(more)
-        rounds -= 1
+    trimap = draw(strokes, size)
+    result = pipeline.matte(picture, trimap=trimap, foreground=False)
+    return result.alpha, len(strokes), float((trimap == 128).mean()), result.stats.seconds["prior"]
 
 
 def main() -> None:

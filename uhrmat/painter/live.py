@@ -23,7 +23,7 @@ from uhrmat.media import Picture
 from uhrmat.media.coding import FOREGROUND, UNKNOWN
 from uhrmat.painter.canvas import Canvas
 from uhrmat.painter.strokes import Box
-from uhrmat.painter.tiles import TILE, crop_low_res, full_box, tile_box
+from uhrmat.painter.tiles import crop_low_res, full_box, tile_box
 from uhrmat.pipeline import StillPipeline
 from uhrmat.prior.base import working_shape
 from uhrmat.prior.choose import CLOSED_FORM_KNN
@@ -44,13 +44,16 @@ class LiveParams:
     Attributes:
         working_size: short side of the finest low-resolution alpha, pixels. Half of what `uhrmat image` takes: a
             stroke's effect is seen in about a quarter of the time.
-        halo: pixels around a tile that are refined with it and dropped.
-        tiles_kept: refined tiles that are kept; more are visible on no screen.
+        cell: side of the squares that are refined one after the other, pixels; a divisor of `tiles.TILE`. Smaller
+            ones waste less beyond the visible part, larger ones less on their halos.
+        halo: pixels around a square that are refined with it and dropped.
+        kept: refined squares that are kept; more are visible on no screen.
     """
 
     working_size: int = 384
-    halo: int = 64
-    tiles_kept: int = 256
+    cell: int = 256
+    halo: int = 32
+    kept: int = 1024
 
 
 LIVE = LiveParams()
@@ -159,9 +162,9 @@ class LiveMatte:
 
     def _paste_tiles(self, alpha: Alpha, full: Box, level: int, revision: int) -> None:
         """Put the refined tiles of a revision into the alpha of a box, at level 0 or 1."""
-        step = 1 << level
+        step, cell = 1 << level, self._params.cell
         for (x, y), (made, refined) in list(self._tiles.items()):
-            left, top = x * TILE, y * TILE
+            left, top = x * cell, y * cell
             if made != revision or not (full[0] <= left < full[2] and full[1] <= top < full[3]):
                 continue
             h, w = -(-refined.shape[0] // step), -(-refined.shape[1] // step)
@@ -202,18 +205,19 @@ class LiveMatte:
         return next((tile for tile in self._visible() if self._tiles.get(tile, (-1,))[0] != revision), None)
 
     def _visible(self) -> list[tuple[int, int]]:
-        """Tiles that pages show at half size or larger, those in the middle first."""
+        """Squares (x, y) that pages show at about half size or larger, those in the middle first."""
         tiles: dict[tuple[int, int], float] = {}
+        cell = self._params.cell
         height, width = self._canvas.size
         for view in self._views.values():
             if view.zoom < 0.4:
                 continue
             left, top, right, bottom = view.box
-            middle = (left + right) / 2 / TILE - 0.5, (top + bottom) / 2 / TILE - 0.5
-            for y in range(max(0, top // TILE), -(-min(bottom, height) // TILE)):
-                for x in range(max(0, left // TILE), -(-min(right, width) // TILE)):
+            middle = (left + right) / 2 / cell - 0.5, (top + bottom) / 2 / cell - 0.5
+            for y in range(max(0, top // cell), -(-min(bottom, height) // cell)):
+                for x in range(max(0, left // cell), -(-min(right, width) // cell)):
                     tiles[x, y] = min(tiles.get((x, y), np.inf), np.hypot(x - middle[0], y - middle[1]))
-        return sorted(tiles, key=lambda tile: tiles[tile])[: self._params.tiles_kept]
+        return sorted(tiles, key=lambda tile: tiles[tile])[: self._params.kept]
 
     def _set_busy(self, what: str, error: str = "") -> None:
         if (self.busy, self.error) != (what, error):
@@ -257,14 +261,15 @@ class LiveMatte:
             raise _Stale
 
     def _refine(self, x: int, y: int) -> None:
-        """Refine one tile. Raises `_Stale`."""
+        """Refine one square. Raises `_Stale`."""
         solution = self._solution
         assert solution is not None
         self._set_busy("refine")
         if self._pipeline is None:
             self._pipeline = self._load()
         size, halo = self._canvas.size, self._params.halo
-        left, top, right, bottom = full_box(tile_box(size, 0, x, y), 0, size)
+        left, top = x * self._params.cell, y * self._params.cell
+        right, bottom = min(size[1], left + self._params.cell), min(size[0], top + self._params.cell)
         window = max(0, left - halo), max(0, top - halo), min(size[1], right + halo), min(size[0], bottom + halo)
         with self._canvas.lock:
             self._check(solution.revision)
@@ -285,7 +290,7 @@ class LiveMatte:
         self._check(solution.revision)
         inner = alpha[top - window[1] : bottom - window[1], left - window[0] : right - window[0]]
         self._tiles[x, y] = solution.revision, inner.copy()
-        while len(self._tiles) > self._params.tiles_kept:
+        while len(self._tiles) > self._params.kept:
             self._tiles.pop(next(iter(self._tiles)))
         self.seconds["refine"] = time.perf_counter() - self._refining
         self.notify()
