@@ -100,6 +100,9 @@ TRIMAP = np.full((40, 60), 128, np.uint8)
 TRIMAP[:, :5], TRIMAP[:, -5:] = 0, 255
 
 
+NEVER = replace(REUSE, refresh=100)
+
+
 class Solving:
     """A solver whose alpha is the red channel where it is asked for it; it notes what it was asked for."""
 
@@ -127,7 +130,7 @@ def test_places_that_changed() -> None:
 def test_only_what_changed_is_solved_again() -> None:
     solving, moved = Solving(), SMALL.copy()
     moved[10:14, 10:14] += 0.2
-    solver = ContinuedSolver(solving)
+    solver = ContinuedSolver(solving, NEVER)
     first, _ = solver(SMALL, TRIMAP, "closed-form")
     same, _ = solver(SMALL, TRIMAP, "closed-form")
     second, _ = solver(moved, TRIMAP, "closed-form")
@@ -162,9 +165,8 @@ def test_slow_drift_is_solved_again_where_it_adds_up() -> None:
     """The left half grows brighter by less than a step each frame; the right half stands."""
     solving, drift = Solving(), np.zeros_like(SMALL)
     drift[:, :30] = 0.002
-    never = replace(REUSE, refresh=100)
     flicker = np.random.default_rng(9).normal(0, 1 / 255, (9, *SMALL.shape)).astype(np.float32)
-    solver = ContinuedSolver(solving, never)
+    solver = ContinuedSolver(solving, NEVER)
     for number in range(9):
         solver(SMALL + np.float32(number) * drift + flicker[number], TRIMAP, "closed-form")
     shares = [0.0 if start is None else float(start.changed[:, :24].mean()) for start in solving.starts]

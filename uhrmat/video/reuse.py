@@ -26,17 +26,17 @@ class ReuseParams:
         step: change of a neighbourhood's mean, in [0, 1], that counts as a change; less does where there is no noise.
             Not tuned.
         side: side of the neighbourhood, pixels of the low-resolution picture. Not tuned.
-        margin: pixels around what changed that are solved again with it. Chosen with `refresh` on six generated clips
-            (docs/research/clips.md): 8 took a third longer and was not better.
-        refresh: every how many solutions of a shot all unknown pixels are solved again, from the last solution on.
-            Affinities join pixels far apart, so that what is held is not quite what would be solved, and an error of
-            the first frame would last. Without it the MAD of the prior was up to 3 % larger.
+        margin: pixels around what changed that are solved again with it. 8 took 15 % longer; at `refresh` 2 its MAD was
+            0.3 % smaller on the one clip that was tried.
+        refresh: every how many solutions of a shot all unknown pixels are solved, from the last solution on. Affinities
+            join pixels far apart, so that what is held is not quite what would be solved, and an error would last. With
+            4 the MAD of the prior was up to 3 % larger, with 2 up to 1.2 % (docs/research/clips.md).
     """
 
     step: float = 0.01
     side: int = 5
     margin: int = 2
-    refresh: int = 4
+    refresh: int = 2
 
 
 REUSE = ReuseParams()
