@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -20,6 +21,7 @@ from uhrmat.hints.files import read_alpha
 from uhrmat.hub.bundled import bundled_weights
 from uhrmat.media.video import open_clip
 from uhrmat.prior.base import LowResHints, PriorResult
+from uhrmat.sparsity.temporal import is_cut, thumbnail
 from uhrmat.video.hints import ClipHints
 from uhrmat.video.iterate import iterate_clip
 from uhrmat.video.plan import plan_clip
@@ -36,7 +38,7 @@ from uhrmat.video.propagation.network import (
     train_network,
 )
 from uhrmat.video.propagation.pairs import KeyFrame, PairMaker, inpaint_background, key_crop
-from uhrmat.video.propagation.params import PAIRS, PropagationTrainingParams
+from uhrmat.video.propagation.params import PAIRS, TRACKING, PropagationTrainingParams
 from uhrmat.video.propagation.report import frame_figures, propagation_notes
 from uhrmat.video.propagation.states import TrackedMask, blend_directions, network_file, read_state, write_state
 from uhrmat.video.propagation.track import hold_background, mask_confidence, near_prediction, next_mask
@@ -213,6 +215,19 @@ def test_a_cut_leaves_no_confidence() -> None:
     cut = next_mask(net, key.picture, TrackedMask.of_key(key.alpha), 1 - key.picture)
     assert cut.confidence == 0 and same.distance == cut.distance == 1
     assert same.key_area == pytest.approx(24 * 30)
+
+
+def test_a_fast_camera_is_no_cut() -> None:
+    """The frames differ as much as those of two shots, but the flow follows."""
+    rng = np.random.default_rng(0)
+    wide = cv2.GaussianBlur(rng.random((128, 240, 3)).astype(np.float32), (0, 0), 5)
+    wide = (wide - wide.min()) / (wide.max() - wide.min())
+    before, now = np.ascontiguousarray(wide[:, 24:216]), np.ascontiguousarray(wide[:, :192])
+    assert is_cut(thumbnail(now), thumbnail(before), 0.0)
+    mask = TrackedMask.of_key(disc(64, 80, 20, (128, 192)))
+    moved = next_mask(load_network(bundled_weights(BASE_WEIGHTS)), before, mask, now, replace(TRACKING, crops=(2.0,)))
+    other = next_mask(load_network(bundled_weights(BASE_WEIGHTS)), before, mask, rng.random(now.shape, np.float32))
+    assert moved.confidence > 0 and other.confidence == 0
 
 
 def test_directions_are_weighted_by_confidence_and_nearness() -> None:

@@ -27,14 +27,12 @@ def next_mask(
         now: the frame, likewise.
         params: see there.
     """
-    if is_cut(thumbnail(now), thumbnail(before), 0.0):
-        warped = np.zeros(now.shape[:2], np.float32)
-        reliable = np.zeros(now.shape[:2], bool)
-    else:
-        forth, back = optical_flow(before, now), optical_flow(now, before)
-        warped = warp(tracked.alpha, back)
-        disagreement = np.linalg.norm(back + warp(forth, back), axis=2)
-        reliable = disagreement <= params.fold + params.fold_share * np.linalg.norm(back, axis=2)
+    forth, back = optical_flow(before, now), optical_flow(now, before)
+    warped = warp(tracked.alpha, back)
+    disagreement = np.linalg.norm(back + warp(forth, back), axis=2)
+    reliable = disagreement <= params.fold + params.fold_share * np.linalg.norm(back, axis=2)
+    if reliable.mean() < params.cut_share and is_cut(thumbnail(now), thumbnail(before), 0.0):
+        warped, reliable = np.zeros_like(warped), np.zeros_like(reliable)
     mask = _averaged_crops(net, now, warped, tracked.key_area, params)
     mask = near_prediction(hold_background(mask, warped, reliable, params), warped, params)
     return TrackedMask(
