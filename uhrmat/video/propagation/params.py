@@ -98,6 +98,8 @@ class TrackingParams:
     Attributes:
         crops: sides of the crops that the network sees, against the bounding box of the last mask; their masks are
             averaged. The key frame is trained on with the same crops.
+        appearance_crop: of one more crop, seen without the last mask: what the subject looks like, without where it
+            was, keeps the mask from drifting.
         crop_least: least height of a crop, as a share of the frame's.
         crop_key: least extent that a crop is made for, against the square root of the subject's area in the key frame.
         crop_trim: share of the mask's rows and columns on each side that its bounding box leaves out.
@@ -121,6 +123,7 @@ class TrackingParams:
     """
 
     crops: tuple[float, ...] = (2.0, 3.2)
+    appearance_crop: float = 3.2
     crop_least: float = 0.35
     crop_key: float = 1.0
     crop_trim: float = 0.01

@@ -45,8 +45,9 @@ def _averaged_crops(
     net: MaskNet, now: np.ndarray, warped: np.ndarray, key_area: float, params: TrackingParams
 ) -> np.ndarray:  # fmt: skip
     """The network's masks (h, w) in [0, 1] of all crops around the warped last mask, averaged."""
-    crops = dict.fromkeys(subject_crop(warped, factor, key_area, params) for factor in params.crops)
-    masks = [put_back(propagate_by_network(net, cut_out(now, crop), cut_out(warped, crop)), crop) for crop in crops]
+    views = [(subject_crop(warped, factor, key_area, params), warped) for factor in params.crops]
+    views.append((subject_crop(warped, params.appearance_crop, key_area, params), np.zeros_like(warped)))
+    masks = [put_back(propagate_by_network(net, cut_out(now, crop), cut_out(last, crop)), crop) for crop, last in views]
     return np.asarray(np.mean(masks, 0), np.float32)
 
 
