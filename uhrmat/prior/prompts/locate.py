@@ -30,8 +30,9 @@ _LEVEL = 0.5
 class LocatorParams:
     """Parameters of the search for what prompts mark. All may be changed.
 
-    Chosen on 61 masks with one large part of train/photos_masked (`python -m benchmarks.prompts --train`, see
-    docs/research/no-hints.md), the other steps of a grid of three or four values in brackets.
+    Chosen by a trial at 192 pixels on 61 masks with one large part of train/photos_masked, the other steps of a grid of
+    three or four values in brackets; `python -m benchmarks.prompts --train` measures on the same masks. The bundled
+    network was trained on these photographs, so that its share may be too large. See docs/research/no-hints.md.
 
     Attributes:
         side: short side in pixels of what GrabCut and the views are computed on.
