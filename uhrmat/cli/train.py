@@ -204,9 +204,9 @@ def propagation(
     quiet: opt.Quiet = False,
     debug: opt.Debug = False,
 ) -> None:
-    """Train the network that mask propagation in clips starts from, on the photographs of `train subject`.
+    """Train the network that the propagation of masks in clips starts from.
 
-    Example: uhrmat train propagation -o runs/propagation --data photographs/ --teachers networks/
+    Example: uhrmat train propagation -o runs/base --data photographs/ --teachers networks/
     """
     with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
         from uhrmat.train.propagation.run import run_propagation
