@@ -25,7 +25,7 @@ from uhrmat.sparsity.temporal import is_cut, thumbnail
 from uhrmat.video.hints import ClipHints
 from uhrmat.video.iterate import iterate_clip
 from uhrmat.video.plan import plan_clip
-from uhrmat.video.propagate import propagate_segment, trimap_of_tracked
+from uhrmat.video.propagate import propagate_segment, scaled_to_certain, trimap_of_tracked
 from uhrmat.video.propagation.advice import best_hint_frame
 from uhrmat.video.propagation.clip import ClipTracker
 from uhrmat.video.propagation.crop import Crop, cut_out, put_back, subject_crop
@@ -228,6 +228,15 @@ def test_a_fast_camera_is_no_cut() -> None:
     moved = next_mask(load_network(bundled_weights(BASE_WEIGHTS)), before, mask, now, replace(TRACKING, crops=(2.0,)))
     other = next_mask(load_network(bundled_weights(BASE_WEIGHTS)), before, mask, rng.random(now.shape, np.float32))
     assert moved.confidence > 0 and other.confidence == 0
+
+
+def test_a_mask_that_is_sure_nowhere_still_has_known_foreground() -> None:
+    subject = disc(30, 48, 14)
+    assert set(np.unique(trimap_of_tracked(0.6 * subject))) == {0, 128}
+    scaled = scaled_to_certain(0.6 * subject)
+    assert scaled.max() == 1 and set(np.unique(trimap_of_tracked(scaled))) == {0, 128, 255}
+    assert np.array_equal(scaled_to_certain(subject), subject)
+    assert np.array_equal(scaled_to_certain(0.4 * subject), 0.4 * subject)  # lost
 
 
 def test_directions_are_weighted_by_confidence_and_nearness() -> None:

@@ -180,11 +180,24 @@ def _solve_next(last: _PropagatedFrame, here: _PropagatedFrame, method: Method) 
 def _solve_tracked(mask: np.ndarray, here: _PropagatedFrame, method: Method) -> np.ndarray:
     """The alpha (h, w) of a frame from its tracked mask, of the network's size."""
     mask = np.clip(cv2.resize(mask, here.small.shape[1::-1], interpolation=cv2.INTER_CUBIC), 0, 1)
+    mask = scaled_to_certain(mask)
     trimap = trimap_of_tracked(mask)
     if (trimap == trimap[0, 0]).all() and trimap[0, 0] != 128:  # nothing is unknown
         return np.full(mask.shape, trimap[0, 0] / 255, np.float32)
     alpha = method(here.small, LowResHints(trimap)).alpha
     return combine_with_mask(here.small, alpha, mask, TRACKING.weight)
+
+
+def scaled_to_certain(mask: np.ndarray, params: TrackingParams = TRACKING) -> np.ndarray:
+    """A tracked mask (h, w) in [0, 1], scaled so that its surest part is 1.
+
+    Where the network's views disagree on a frame the average reaches 1 nowhere, and nothing would be known foreground.
+    A mask that is nowhere above 0.5 is left as it is.
+    """
+    inside = mask[mask > 0.5]
+    if not inside.size:
+        return mask
+    return np.minimum(mask / np.float32(np.quantile(inside, params.surest)), np.float32(1))
 
 
 def trimap_of_tracked(mask: np.ndarray, params: TrackingParams = TRACKING) -> np.ndarray:

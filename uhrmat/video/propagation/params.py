@@ -110,6 +110,7 @@ class TrackingParams:
         reach: components of the new mask that lie farther than this from the warped last mask are dropped, as a share
             of the square root of that mask's area.
         margin: width of the unknown band on either side of the propagated mask's edge, as a share of the short side.
+        surest: quantile of a mask's values above 0.5 to which it is scaled: its views may agree to 1 nowhere.
         known: a mask this close to 0 or 1 counts as known, away from edges. In [0, 0.5).
         weight: weight of the propagated mask against the prior where the colours are no evidence, in [0, 1].
         lost: share of the area in the last key frame below which the subject counts as lost.
@@ -131,7 +132,8 @@ class TrackingParams:
     still_distance: float = 0.1
     reach: float = 0.5
     margin: float = 1 / 100
-    known: float = 0.05
+    surest: float = 0.8
+    known: float = 0.25
     weight: float = 0.75
     lost: float = 0.03
     doubtful: float = 0.5
