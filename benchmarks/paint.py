@@ -3,7 +3,7 @@
     python -m benchmarks.paint [--megapixels 24] [--strokes 20]
 
 Paints alternately on the subject and on the background of a synthetic picture, without a browser, while a window of
-1280 × 640 pixels at its hairiest place is looked at in full resolution. For each stroke: the seconds until the first
+1280 × 640 pixels where there is most hair is looked at in full resolution. For each stroke: the seconds until the first
 low-resolution alpha of it is there, until the finest one is, and until the whole window is refined; and the processor
 seconds of all processes, which on a busy machine say more.
 """

@@ -219,7 +219,7 @@ def test_two_pages_at_once(driver: Any, server: PaintServer, session: PaintSessi
         driver.switch_to.window(one)
 
 
-def test_a_server_that_has_gone_is_told(driver: Any, photo: Path, tmp_path: Path) -> None:
+def test_the_page_says_that_the_server_has_gone(driver: Any, photo: Path, tmp_path: Path) -> None:
     session = open_session(photo, StartHints(), MODEL, tmp_path)
     try:
         with serving(session) as server:

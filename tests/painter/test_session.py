@@ -67,11 +67,11 @@ def test_what_a_page_asks_for_must_be_known(session: PaintSession) -> None:
 
 
 def test_a_change_makes_what_is_being_solved_stale(photo: Path) -> None:
-    canvas, asked = Canvas(np.full(SIZE, 128, np.uint8)), []
+    canvas, solved = Canvas(np.full(SIZE, 128, np.uint8)), []
 
     def slow(image: np.ndarray, trimap: np.ndarray, name: str) -> tuple[np.ndarray, list[str]]:
-        asked.append((canvas.revision, trimap.shape[0]))
-        if len(asked) == 1:
+        solved.append((canvas.revision, trimap.shape[0]))
+        if len(solved) == 1:
             time.sleep(0.3)  # meanwhile the next stroke
         return (trimap == 255).astype(np.float32) * 0.5, []
 
@@ -80,15 +80,15 @@ def test_a_change_makes_what_is_being_solved_stale(photo: Path) -> None:
     live = LiveMatte(read_picture(photo), canvas, slow, lambda: pytest.fail("nothing is refined"))
     session.live = live
     session.change("stroke", KEEP)
-    until(lambda: len(asked) == 1)
+    until(lambda: len(solved) == 1)
     session.change("stroke", REMOVE)
     until(lambda: live.solution is not None and live.solution.revision == 2 and not live.busy)
     live.close()
-    assert asked[:2] == [(1, 120), (2, 120)]  # the first was given up after its coarsest size
-    assert all(revision == 2 for revision, _ in asked[1:])
+    assert solved[:2] == [(1, 120), (2, 120)]  # the first was given up after its coarsest size
+    assert all(revision == 2 for revision, _ in solved[1:])
 
 
-def test_an_error_is_told_and_the_next_stroke_tries_again(photo: Path) -> None:
+def test_an_error_is_shown_and_the_next_stroke_tries_again(photo: Path) -> None:
     canvas, broken = Canvas(np.full(SIZE, 128, np.uint8)), [True]
 
     def solver(image: np.ndarray, trimap: np.ndarray, name: str) -> tuple[np.ndarray, list[str]]:

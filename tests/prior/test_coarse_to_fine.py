@@ -82,8 +82,8 @@ def test_one_stroke_alone_gives_a_matte_with_a_note(side: int, inside: int) -> N
     assert "outline alone decided" in result.notes[0]
 
 
-@pytest.mark.parametrize(("unknown", "told"), [(0.5, "closed-form+knn"), (0.52, SCRIBBLES_KNN)])
-def test_only_scribbles_are_solved_so(unknown: float, told: str) -> None:
+@pytest.mark.parametrize(("unknown", "expected"), [(0.5, "closed-form+knn"), (0.52, SCRIBBLES_KNN)])
+def test_only_scribbles_are_solved_so(unknown: float, expected: str) -> None:
     names = []
 
     def solver(image: np.ndarray, trimap: np.ndarray, name: str) -> tuple[np.ndarray, list[str]]:
@@ -93,7 +93,7 @@ def test_only_scribbles_are_solved_so(unknown: float, told: str) -> None:
     trimap = np.zeros((10, 50), np.uint8)
     trimap[:, : round(50 * unknown)], trimap[:, -2:] = 128, 255
     AffinityPrior("closed-form+knn", solver)(np.zeros((10, 50, 3), np.float32), LowResHints(trimap))
-    assert names == [told]
+    assert names == [expected]
 
 
 def test_other_affinity_priors_are_left_as_they_are() -> None:

@@ -222,9 +222,9 @@ def test_the_pinned_files_come_from_the_hub_and_are_verified(
         assert not locate.is_cached(known)
         prior = registry.load_network("tiny")
         assert prior.name == "tiny" and locate.is_cached(known)
-        asked = len(hub.requests)
+        requests = len(hub.requests)
         registry.load_network("tiny")
-        assert len(hub.requests) == asked  # the second time from the cache
+        assert len(hub.requests) == requests  # the second time from the cache
     served["config.json"] = json.dumps({"model_type": "sam2_video"}).encode()
     (path := next((tmp_path / "cache").rglob("config.json"))).resolve().write_bytes(served["config.json"])
     with pytest.raises(WeightsError, match=r"config\.json has SHA-256"):

@@ -104,7 +104,7 @@ NEVER = replace(REUSE, refresh=100)
 
 
 class Solving:
-    """A solver whose alpha is the red channel where it is asked for it; it notes what it was asked for."""
+    """A solver whose alpha is the red channel where it solves; it records what it was called with."""
 
     def __init__(self) -> None:
         self.starts: list[Start | None] = []

@@ -65,7 +65,7 @@ def read_hints(
         strict: a hint that marks nothing (black or white all over, or unknown all over) is an error, else a note: in
             a clip there may be frames without the subject.
         radius: half the width in pixels of the unknown band that a mask gets, see `hints.trimap.choose_radius`.
-        picture: the picture, by which the radius "auto" is chosen, and strokes are told from thin subjects.
+        picture: the picture, by which the radius "auto" is chosen, and strokes are distinguished from thin subjects.
         prompts: points and boxes, in pixels of the picture.
         recognise: a mask that is filled rectangles or thin strokes is taken as boxes or strokes, with a note, unless a
             radius is given.

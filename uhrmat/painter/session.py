@@ -21,7 +21,7 @@ from uhrmat.prior.worker import PriorProcess
 
 
 class LazyPipeline:
-    """A pipeline that is loaded when it is first asked for, from whatever thread.
+    """A pipeline that is loaded when it is first used, by whatever thread.
 
     Attributes:
         process: of its affinity priors; closed with the session.

@@ -63,7 +63,7 @@ class Start:
 
 
 SCRIBBLES_KNN = f"{CLOSED_FORM_KNN} for scribbles"
-"""What `solve` is told for `closed-form+knn` where the trimap leaves most of the picture unknown (`coarse_to_fine`)."""
+"""The name that `solve` takes for `closed-form+knn` where most of the picture is unknown (`coarse_to_fine`)."""
 
 _NOT_CONVERGED = "the prior's solver stopped before it converged"
 
