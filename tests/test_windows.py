@@ -23,6 +23,7 @@ BEFORE = """
 import importlib, os, pkgutil, signal, sys
 import av, cv2, huggingface_hub.constants, huggingface_hub.utils._fixes, numba, numpy, OpenEXR, PIL.Image, pymatting
 import filelock._soft, filelock._unix, rich.progress, safetensors.torch, tifffile, torch, typer
+import starlette.applications, starlette.concurrency, uvicorn
 import scipy.ndimage, scipy.sparse.linalg, scipy.spatial
 import asyncio, concurrent.futures, getpass, http.server, multiprocessing.util, platform, shutil, subprocess, tempfile
 for name in "resource fcntl pwd grp termios tty pty syslog readline".split():

@@ -204,8 +204,8 @@ def test_unknown_overflow_and_a_tiny_limit_are_errors() -> None:
 
 @pytest.fixture(scope="module")
 def photo() -> tuple[np.ndarray, np.ndarray]:
-    """A rendered photograph with a wide trimap, larger than a small budget holds at once."""
-    scene = render_scene(3, 700, 1000, kind="hair", unknown_share=0.5)
+    """A rendered photograph with a wide trimap, larger than a small budget holds at once; less than half is unknown."""
+    scene = render_scene(3, 700, 1000, kind="hair", unknown_share=0.4)
     return np.rint(scene.image * 255).astype(np.uint8), scene.trimap
 
 

@@ -93,7 +93,7 @@ def train_network(
     net = load_network(bundled_weights(BASE_WEIGHTS)).to(device).train()
     steps = params.total_steps(len(keys)) if steps is None else steps
     optimizer = torch.optim.AdamW(net.parameters(), params.rate, weight_decay=params.weight_decay)
-    average = {name: value.clone() for name, value in net.state_dict().items()}
+    averaged = load_network(bundled_weights(BASE_WEIGHTS)).to(device)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, params.rate, total_steps=steps + 1)
     with one_thread(), ThreadPoolExecutor(1) as pool:
         batches = _Batches(keys, params)
@@ -111,10 +111,9 @@ def train_network(
             optimizer.step()
             schedule.step()
             with torch.no_grad():
-                for name, value in net.state_dict().items():
-                    average[name].lerp_(value, 1 - min(params.average, (step + 1) / (step + 10)))
-    net.load_state_dict(average)
-    return net.eval()
+                for slow, fast in zip(averaged.parameters(), net.parameters(), strict=True):
+                    slow.lerp_(fast, 1 - min(params.average, (step + 1) / (step + 10)))
+    return averaged
 
 
 class _Batches:
