@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from uhrmat.core.children import refuse_fork
-from uhrmat.core.devices import device_note, peak_memory, pick_device, pick_precision, set_threads
+from uhrmat.core.devices import compute_exactly, device_note, peak_memory, pick_device, pick_precision, set_threads
 from uhrmat.core.errors import InputError
 from uhrmat.core.memory import memory_limit
 from uhrmat.core.options import ModelOptions
@@ -161,6 +161,7 @@ class StillPipeline:
         self.device = pick_device(device)
         self.notes = [note for note in (device_note(device),) if note]
         self.precision, dtype = pick_precision(precision, self.device)
+        compute_exactly(self.device)
         self.priors = PriorRegistry(prior, solver, self.device, threads)
         self._learned = refiner in LEARNED
         self.refiner = make_refiner(refiner, weights, engine, dtype, self.device)

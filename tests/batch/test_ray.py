@@ -1,12 +1,14 @@
-"""Two Ray nodes on this machine. Takes minutes, so only with UHRMAT_SLOW=1, and only where Ray is installed."""
+"""Shares of actors; and two Ray nodes on this machine, which take minutes, so only with UHRMAT_SLOW=1 and Ray."""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -26,18 +28,37 @@ slow = pytest.mark.skipif(not os.environ.get("UHRMAT_SLOW"), reason="takes minut
 
 
 @pytest.mark.parametrize(
-    ("resources", "options", "layout"),
+    ("nodes", "options", "layout"),
     [
-        ({"CPU": 16.0}, {}, ({"num_cpus": 4.0, "num_gpus": 0.0}, 4)),
-        ({"CPU": 16.0}, {"threads": 2}, ({"num_cpus": 2.0, "num_gpus": 0.0}, 8)),
-        ({"CPU": 2.0}, {}, ({"num_cpus": 2.0, "num_gpus": 0.0}, 1)),
-        ({"CPU": 16.0, "GPU": 8.0}, {}, ({"num_cpus": 1.0, "num_gpus": 1.0}, 8)),
-        ({"CPU": 4.0, "GPU": 8.0}, {}, ({"num_cpus": 0.5, "num_gpus": 1.0}, 8)),
-        ({"CPU": 16.0, "GPU": 8.0}, {"device": "cpu"}, ({"num_cpus": 4.0, "num_gpus": 0.0}, 4)),
+        ([{"CPU": 16.0}], {}, ({"num_cpus": 4.0, "num_gpus": 0.0}, 4)),
+        ([{"CPU": 16.0}], {"threads": 2}, ({"num_cpus": 2.0, "num_gpus": 0.0}, 8)),
+        ([{"CPU": 2.0}], {}, ({"num_cpus": 2.0, "num_gpus": 0.0}, 1)),
+        ([{"CPU": 2.0}, {"CPU": 1.0}], {}, ({"num_cpus": 2.0, "num_gpus": 0.0}, 1)),
+        ([{"CPU": 1.0}, {"CPU": 1.0}], {}, ({"num_cpus": 1.0, "num_gpus": 0.0}, 2)),
+        ([{"CPU": 16.0, "GPU": 8.0}], {}, ({"num_cpus": 2.0, "num_gpus": 1.0}, 8)),
+        ([{"CPU": 15.0, "GPU": 2.0}], {}, ({"num_cpus": 7.0, "num_gpus": 1.0}, 2)),
+        ([{"CPU": 4.0, "GPU": 8.0}], {}, ({"num_cpus": 0.5, "num_gpus": 1.0}, 8)),
+        ([{"CPU": 64.0}, {"CPU": 8.0, "GPU": 2.0}], {}, ({"num_cpus": 4.0, "num_gpus": 1.0}, 2)),
+        ([{"CPU": 16.0, "GPU": 8.0}], {"device": "cpu"}, ({"num_cpus": 4.0, "num_gpus": 0.0}, 4)),
     ],
 )
-def test_an_actor_for_each_gpu_or_share(resources: dict[str, float], options: dict[str, Any], layout: Any) -> None:
-    assert _layout(resources, light(model=ModelOptions(prior="mask", **options))) == layout
+def test_an_actor_for_each_gpu_or_share(nodes: list[dict[str, float]], options: dict[str, Any], layout: Any) -> None:
+    assert _layout(nodes, light(model=ModelOptions(prior="mask", **options))) == layout
+
+
+@pytest.mark.parametrize(
+    ("processors", "gpus", "given", "threads"), [(4, 8, None, 1), (12, 2, None, 6), (1, 1, None, 1), (16, 2, 3, 3)]
+)
+def test_actors_compute_with_their_share_of_threads(
+    monkeypatch: pytest.MonkeyPatch, processors: int, gpus: int, given: int | None, threads: int
+) -> None:
+    node = {"Alive": True, "Resources": {"CPU": float(processors), "GPU": float(gpus)}}
+    lost = {"Alive": False, "Resources": {"CPU": 1.0, "GPU": 1.0}}
+    fake = MagicMock(is_initialized=lambda: True, nodes=lambda: [node, lost])
+    monkeypatch.setitem(sys.modules, "ray", fake)
+    monkeypatch.setattr("uhrmat.batch.executors.ray_actors.need_ray", lambda: None)
+    executor = RayExecutor(light(model=ModelOptions(prior="mask", threads=given)))
+    assert executor.workers == gpus and executor._settings["model"]["threads"] == threads
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import torch
 from uhrmat import InputError
 from uhrmat.batch import worker
 from uhrmat.core import devices
-from uhrmat.core.devices import device_note, free_gpu_memory, gpu_failure, pick_device
+from uhrmat.core.devices import compute_exactly, device_note, free_gpu_memory, gpu_failure, pick_device
 from uhrmat.pipeline import StillPipeline
 from uhrmat.refine import sparse_refiner
 from uhrmat.refine.memory import budget
@@ -181,3 +181,15 @@ def test_current_devices_are_set_for_cuda_alone(monkeypatch: pytest.MonkeyPatch)
 def test_the_cure_names_driver_and_command(cuda: str | None, driver: str, says: tuple[str, ...]) -> None:
     text = gpu_cure(cuda, driver)
     assert all(word in text for word in says)
+
+
+@pytest.mark.parametrize(("device", "allowed"), [("cuda", False), ("cuda:1", False), ("cpu", True), ("mps", True)])
+def test_fp32_is_computed_without_tf32(device: str, allowed: bool) -> None:
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.allow_tf32, cudnn.allow_tf32
+    try:
+        matmul.allow_tf32 = cudnn.allow_tf32 = True
+        compute_exactly(device)
+        assert (matmul.allow_tf32, cudnn.allow_tf32) == (allowed, allowed)
+    finally:
+        matmul.allow_tf32, cudnn.allow_tf32 = before

@@ -18,9 +18,10 @@ from uhrmat.prior.base import LowResHints, RecurrentPrior
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
-from uhrmat.prior.networks.onnx import OnnxPrior  # noqa: E402
+from uhrmat.prior.networks.onnx import OnnxPrior, execution_providers  # noqa: E402
 from uhrmat.prior.networks.registry import load_network  # noqa: E402
 
+CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 PLAIN = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
 
 
@@ -254,3 +255,24 @@ def test_refusals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
     with pytest.raises(InputError, match=r"uhrmat\[hub-priors\]"):
         OnnxPrior(flat)
+
+
+@pytest.mark.parametrize(
+    ("device", "offered", "first"),
+    [
+        ("cpu", [CUDA, CPU], CPU),
+        ("cuda", [CUDA, CPU], (CUDA, {"device_id": 0})),
+        ("cuda:1", [CUDA, CPU], (CUDA, {"device_id": 1})),
+        ("cuda:1", [CPU], CPU),
+        ("mps", [CUDA, CPU], CPU),
+    ],
+)
+def test_a_network_runs_on_the_device_that_was_asked_for(device: str, offered: list[str], first: object) -> None:
+    providers = execution_providers(device, offered)
+    assert providers[0] == first and providers[-1] == CPU
+
+
+def test_a_network_that_cannot_run_on_the_gpu_says_so(tmp_path: Path) -> None:
+    path = _beside(_mean_network(tmp_path / "net.onnx", side=32))
+    notes = {name: OnnxPrior(path, device=name)(_ramp(), LowResHints()).notes for name in ("cpu", "cuda:1")}
+    assert notes["cpu"] == [] and len(notes["cuda:1"]) == 1 and "cuda:1" in notes["cuda:1"][0]

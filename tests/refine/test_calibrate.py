@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import torch
 
+from uhrmat.core.errors import UhrmatError
+from uhrmat.refine import calibrate as calibration
 from uhrmat.refine.calibrate import Cell, calibrate, cells, ring_input, store_entry
 from uhrmat.refine.memory.cost import CALIBRATION, COST, cost_of, load_calibration, user_calibration
 
@@ -60,3 +62,28 @@ def test_what_is_measured_is_used_by_refiners() -> None:
     inputs = ring_input(64)
     assert inputs.size == (64, 64) and 0 < inputs.active.sum() < 64 * 64
     assert np.array_equal(inputs.trimap == 128, inputs.active)
+
+
+@pytest.mark.parametrize("installed", [False, True])
+def test_a_gpus_cells_are_those_that_its_engines_can_do(installed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object() if installed else None)
+    made = cells("cuda:1")
+    spconv = {cell.precision for cell in made if cell.engine == "spconv"}
+    assert spconv == ({"fp16", "fp32"} if installed else set())
+    assert {c.precision for c in made if c.engine == "tiles" and c.network == "lite"} == {"fp16", "bf16", "fp32"}
+    assert Cell("tiles", "fp16", "ddfe-line") in made and len(set(made)) == len(made)
+
+
+def test_a_cell_that_fails_is_skipped_and_the_others_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    def measure(device: str, cell: Cell, sides: tuple[int, int]) -> dict[str, float]:
+        if cell.network == "paper":
+            raise UhrmatError("No memory is left.")
+        return {"per_pixel": 1.0, "fixed": 0}
+
+    monkeypatch.setattr(calibration, "measure_cell", measure)
+    skipped, wanted = dict[str, str](), [Cell("tiles", "fp32", name) for name in ("paper", "lite")]
+    path = calibrate("cpu", wanted, skipped=lambda key, why: skipped.update({key: why}), sides=(8, 16))
+    assert skipped == {"cpu/tiles/float32/paper": "No memory is left."}
+    assert list(json.loads(path.read_text())["cells"]) == ["cpu/tiles/float32/lite"]
+    with pytest.raises(UhrmatError, match="No memory"):
+        calibrate("cpu", wanted[:1], sides=(8, 16))

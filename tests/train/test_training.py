@@ -17,6 +17,7 @@ from uhrmat.core.errors import InputError
 from uhrmat.refine.features import PROJECTION, residual_baseline
 from uhrmat.refine.shm.refiner import load_shm
 from uhrmat.train import samples
+from uhrmat.train import task as training
 from uhrmat.train.crops import CropSource, CropStream, build_crop
 from uhrmat.train.losses import gradient, laplacian_pyramid, masked_l1, masked_l2
 from uhrmat.train.recipe import Recipe, load_recipe
@@ -208,3 +209,31 @@ def test_the_papers_size_learns_from_all_its_outputs(cache: Path, tmp_path: Path
     after = state.net.sides.parameters()  # type: ignore[union-attr]
     assert all(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
     assert set(task.validate(state.net, torch.float32)) == {"prior", "projection", "fallback", "network"}
+
+
+def test_a_checkpoint_is_read_to_the_host(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AdamW refuses step counters on a GPU, where they would be if the checkpoint were read to the network's device."""
+    state, read, seen = new_state(ShmTask(_recipe(), cache), torch.device("cpu")), torch.load, list[str]()
+
+    def load(path: Path, map_location: str, weights_only: bool) -> object:
+        seen.append(str(map_location))
+        return read(path, map_location=map_location, weights_only=weights_only)
+
+    state.step = 3
+    state.save(tmp_path / "checkpoint.pt")
+    monkeypatch.setattr(torch, "load", load)
+    state.load(tmp_path / "checkpoint.pt")
+    assert seen == ["cpu"] and state.step == 3
+
+
+@pytest.mark.parametrize(("device", "pinned"), [("cpu", False), ("cuda:1", True), ("mps", False)])
+def test_batches_for_a_gpu_are_page_locked(device: str, pinned: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+
+    def loader(stream: object, size: None, *, num_workers: int, pin_memory: bool) -> list[object]:
+        seen.append(pin_memory)
+        return []
+
+    monkeypatch.setattr(training, "DataLoader", loader)
+    assert list(training._batches(CropStream.__new__(CropStream), 0, torch.device(device))) == []
+    assert seen == [pinned]

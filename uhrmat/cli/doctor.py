@@ -57,6 +57,9 @@ def _calibrate(console: Console, device: str) -> None:
         measured[key] = entry["per_pixel"]
         console.note(f"{key}: {entry['per_pixel']:g} bytes per pixel")
 
-    path = calibrate(pick_device(device), progress=progress)
+    def skipped(key: str, why: str) -> None:
+        console.note(f"{key} left out: {why}")
+
+    path = calibrate(pick_device(device), progress=progress, skipped=skipped)
     console.table([[("table", str(path)), *((key, f"{value:g} bytes per pixel") for key, value in measured.items())]])
     console.document({"table": str(path), "bytes_per_pixel": measured})

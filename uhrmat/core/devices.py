@@ -112,6 +112,19 @@ def pick_precision(name: str, device: str) -> tuple[str, torch.dtype]:
     return name, PRECISIONS[name]
 
 
+def compute_exactly(device: str) -> None:
+    """Make float32 mean float32 on CUDA in this process: no TF32, whose products have 10 bits of mantissa.
+
+    torch allows TF32 in convolutions unless told otherwise.
+
+    Args:
+        device: As `pick_device` returns it; others than CUDA are left as they are.
+    """
+    if device.startswith("cuda"):
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False
+
+
 def has_fast_bf16() -> bool:
     """Whether this CPU multiplies bfloat16 matrices in hardware (AVX512-BF16 or AMX)."""
     names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")

@@ -38,6 +38,8 @@ from uhrmat.refine.memory.tiling import count_cells
 from uhrmat.refine.shm.network import SHM
 from uhrmat.refine.shm.refiner import SHMRefiner
 from uhrmat.refine.sparse_refiner import full_window
+from uhrmat.sparse.choose import candidate_engines
+from uhrmat.sparse.spconv_engine import SPCONV_TYPES
 
 _RING = 32
 """Width of a ring, pixels: what the unknown band of a trimap has at least once it is dilated."""
@@ -72,13 +74,20 @@ class Cell:
 
 
 def cells(device: str) -> list[Cell]:
-    """All cells of a kind of device, those used most first."""
-    if torch.device(device).type == "cuda":
+    """All cells of a kind of device that can be measured on it, those used most first."""
+    on_gpu = torch.device(device).type == "cuda"
+    if on_gpu:
+        engines = {name for precision in PRECISIONS.values() for name in candidate_engines(device, precision)}
         names = product(("tiles", "spconv"), ("fp16", "bf16", "fp32"), ("lite", "paper"))
+        able = [Cell(*name) for name in names if name[0] in engines and _computes_in(name[0], name[1])]
     else:
-        names = product(("tiles", "dense"), ("fp32", "bf16"), ("lite", "paper"))
-    ddfe = [Cell("tiles", "fp32", f"ddfe-{size}") for size in ("line", "paper")]
-    return [*(Cell(*name) for name in names), *ddfe]
+        able = [Cell(*name) for name in product(("tiles", "dense"), ("fp32", "bf16"), ("lite", "paper"))]
+    ddfe = product(("fp16", "fp32") if on_gpu else ("fp32",), ("line", "paper"))
+    return [*able, *(Cell("tiles", precision, f"ddfe-{size}") for precision, size in ddfe)]
+
+
+def _computes_in(engine: str, precision: str) -> bool:
+    return engine != "spconv" or PRECISIONS[precision] in SPCONV_TYPES
 
 
 def calibrate(
@@ -86,6 +95,7 @@ def calibrate(
     wanted: Iterable[Cell] | None = None,
     path: Path | None = None,
     progress: Callable[[str, dict[str, Any]], None] = lambda key, entry: None,
+    skipped: Callable[[str, str], None] = lambda key, why: None,
     sides: tuple[int, int] | None = None,
 ) -> Path:
     """Measure cell by cell and store each when it is done.
@@ -95,21 +105,31 @@ def calibrate(
         wanted: What is measured; None takes all cells of the device.
         path: The table; None takes the user's own, `memory.cost.user_calibration`.
         progress: Called with each cell's key and entry.
+        skipped: Called with the key of each cell that could not be measured, and why; the others are measured.
         sides: Of the two pictures, pixels, instead of each cell's own.
 
     Returns:
         The table's path.
 
     Raises:
-        UhrmatError: This system does not tell how much memory a process took at most.
+        UhrmatError: This system does not tell how much memory a process took at most, or no cell could be measured.
     """
     if torch.device(device).type != "cuda" and not Path("/proc/self/clear_refs").exists():
         raise UhrmatError("Memory can be measured on Linux or on a CUDA device only.", "Keep the table of the package.")
     path = user_calibration() if path is None else path
+    failure, stored = None, 0
     for cell in cells(device) if wanted is None else wanted:
-        entry = measure_cell(device, cell, sides or cell.sides())
+        try:
+            entry = measure_cell(device, cell, sides or cell.sides())
+        except UhrmatError as error:
+            failure = error
+            skipped(cell.key(device), error.message)
+            continue
         store_entry(path, cell.key(device), entry, {torch.device(device).type: describe_machine(device)})
         progress(cell.key(device), entry)
+        stored += 1
+    if failure is not None and not stored:
+        raise failure
     return path
 
 

@@ -68,7 +68,8 @@ class TrainingState:
             torch.save(checkpoint, part)
 
     def load(self, path: Path) -> None:
-        checkpoint = torch.load(path, map_location=next(self.net.parameters()).device, weights_only=True)
+        # To the host first: AdamW's step counters stay there, and one that is on a GPU is refused at the next step.
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         self.net.load_state_dict(checkpoint["net"])
         self.ema.load_state_dict(checkpoint["ema"])
         self.optimiser.load_state_dict(checkpoint["optimiser"])
@@ -182,9 +183,9 @@ def batch_numbers(start: int) -> Iterator[int]:
 
 
 def _batches(stream: IterableDataset[Batch], workers: int, device: torch.device) -> Iterator[Batch]:
-    """The stream's batches on `device`."""
+    """The stream's batches on `device`, from page-locked memory where that is a GPU: so copies do not wait."""
     # numba's OpenMP layer aborts in forked children: workers are spawned.
     protect_children()
     context: dict[str, Any] = {"multiprocessing_context": "spawn", "prefetch_factor": 4} if workers else {}
-    for batch in DataLoader(stream, None, num_workers=workers, **context):
+    for batch in DataLoader(stream, None, num_workers=workers, pin_memory=device.type == "cuda", **context):
         yield {name: x.to(device, non_blocking=True) for name, x in batch.items()}

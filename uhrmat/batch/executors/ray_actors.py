@@ -93,8 +93,8 @@ class RayExecutor:
         if self._own:
             _connect(ray, address)
         cluster: Any = ray  # its functions are not typed
-        options, fitting = _layout(cluster.cluster_resources(), settings)
-        threads = settings.model.threads or int(options["num_cpus"])
+        options, fitting = _layout([n["Resources"] for n in cluster.nodes() if n["Alive"]], settings)
+        threads = settings.model.threads or max(1, int(options["num_cpus"]))
         self._settings = replace(settings, model=replace(settings.model, threads=threads)).as_dict()
         self._class = ray.remote(Remote).options(max_concurrency=SLOTS + 1, max_restarts=0, **options)
         self.workers = max(1, jobs or fitting)
@@ -225,10 +225,21 @@ def _in_neutral_folder() -> Iterator[None]:
         os.chdir(folder)
 
 
-def _layout(resources: dict[str, float], settings: Settings) -> tuple[dict[str, float], int]:
-    """Resources of an actor, and how many fit: one for each GPU, unless `device` is "cpu"."""
-    cpus, gpus = resources.get("CPU", 1.0), resources.get("GPU", 0.0)
-    if gpus >= 1 and settings.model.device != "cpu":
-        return {"num_cpus": min(1.0, cpus / gpus), "num_gpus": 1.0}, int(gpus)
-    share = float(min(settings.model.threads or _CPU_SHARE, cpus))
-    return {"num_cpus": share, "num_gpus": 0.0}, int(cpus // share)
+def _layout(nodes: list[dict[str, float]], settings: Settings) -> tuple[dict[str, float], int]:
+    """Resources of an actor, and how many fit: one for each GPU, unless `device` is "cpu".
+
+    An actor with a GPU gets its share of its node's processors, in whole ones from one upwards: the least share of all
+    nodes with GPUs, so that each of them has room for an actor per GPU.
+
+    Args:
+        nodes: Ray's resources of each node.
+        settings: of the run.
+    """
+    with_gpus = [node for node in nodes if node.get("GPU", 0.0) >= 1]
+    if with_gpus and settings.model.device != "cpu":
+        share = min(node.get("CPU", 0.0) / int(node["GPU"]) for node in with_gpus)
+        whole = float(int(share)) if share >= 1 else share
+        return {"num_cpus": whole, "num_gpus": 1.0}, sum(int(node["GPU"]) for node in with_gpus)
+    cpus = [node.get("CPU", 0.0) for node in nodes]
+    share = max(1.0, float(min(settings.model.threads or _CPU_SHARE, max([1.0, *cpus]))))
+    return {"num_cpus": share, "num_gpus": 0.0}, sum(int(count // share) for count in cpus)

@@ -24,6 +24,8 @@ _COARSE_SIDE = 512
 """Long side of a recurrent network's coarse branch, pixels, from which its downsampling ratio follows: the advice of
 RVM (Lin et al., "Robust High-Resolution Video Matting with Temporal Guidance", WACV 2022). Not tuned."""
 
+_CUDA = "CUDAExecutionProvider"
+
 
 class OnnxPrior:
     """A network in a .onnx file. One with recurrent states keeps them until `reset`.
@@ -32,14 +34,18 @@ class OnnxPrior:
         path: of the file.
         entry: of the catalogue, None for a file that is not in it.
         threads: of onnxruntime, None for its own choice.
+        device: torch's name of the device. Where onnxruntime cannot compute on it, it computes on the CPU, with a note.
 
     Raises:
         InputError: onnxruntime is not installed.
         WeightsError: the file is no network that can be run.
     """
 
-    def __init__(self, path: Path, entry: CatalogEntry | None = None, threads: int | None = None) -> None:
-        self._session = _session(path, threads)
+    def __init__(
+        self, path: Path, entry: CatalogEntry | None = None, threads: int | None = None, device: str = "cpu"
+    ) -> None:
+        self._session = _session(path, threads, device)
+        self._notes = _device_notes(device, self._session.get_providers())
         self.name = entry.name if entry is not None else path.stem
         self._graph: OnnxGraph = read_graph(self._session, path)
         known = entry.network if entry is not None else None
@@ -75,7 +81,7 @@ class OnnxPrior:
         alpha = area_average(np.ascontiguousarray(output), small.shape[:2])
         empty = hints.trimap is None and float(alpha.max()) <= SPATIAL_SPARSITY.low
         alpha = constrain_alpha(alpha.clip(0, 1), hints.trimap)
-        return PriorResult(alpha, self.name, confidence=0.0 if empty else None)
+        return PriorResult(alpha, self.name, notes=self._notes, confidence=0.0 if empty else None)
 
     def _shape(self, size: tuple[int, int]) -> tuple[int, int]:
         """(h, w) of the network's input for a small picture of `size`."""
@@ -175,7 +181,26 @@ def _sigmoid(x: np.ndarray) -> np.ndarray:
     return 0.5 * (1 + np.tanh(0.5 * x))
 
 
-def _session(path: Path, threads: int | None) -> Any:
+def _device_notes(device: str, used: list[str]) -> list[str]:
+    """A note where a network was to run on a GPU and runs on the CPU. used: onnxruntime's providers of the session."""
+    if not device.startswith("cuda") or _CUDA in used:
+        return []
+    return [f"the network runs on the CPU: onnxruntime has no CUDA here ({device} was asked for)"]
+
+
+def execution_providers(device: str, offered: list[str]) -> list[Any]:
+    """onnxruntime's providers for a device, best first: CUDA on that very GPU only where the device is one.
+
+    Args:
+        device: torch's name, like "cpu" or "cuda:1".
+        offered: the providers of this onnxruntime.
+    """
+    kind, _, number = device.partition(":")
+    gpu = [(_CUDA, {"device_id": int(number or 0)})] if kind == "cuda" and _CUDA in offered else []
+    return [*gpu, "CPUExecutionProvider"]
+
+
+def _session(path: Path, threads: int | None, device: str) -> Any:
     try:
         import onnxruntime
     except ImportError as error:
@@ -187,8 +212,7 @@ def _session(path: Path, threads: int | None) -> Any:
     options.log_severity_level = 3
     if threads is not None:
         options.intra_op_num_threads = threads
-    offered = onnxruntime.get_available_providers()
-    providers = [p for p in ("CUDAExecutionProvider", "CPUExecutionProvider") if p in offered]
+    providers = execution_providers(device, onnxruntime.get_available_providers())
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=providers)
     except Exception as error:  # onnxruntime's exceptions have no common class

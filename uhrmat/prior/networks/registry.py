@@ -37,7 +37,7 @@ def load_network(name: str, device: str = "cpu", threads: int | None = None) -> 
     if weights.path.suffix == ".onnx":
         from uhrmat.prior.networks.onnx import OnnxPrior
 
-        return OnnxPrior(weights.path, weights.entry, threads)
+        return OnnxPrior(weights.path, weights.entry, threads, device)
     loader = promptable_loader(weights)
     if loader:
         from uhrmat.prior.networks.promptable import PromptableNetwork, PromptablePrior
