@@ -84,8 +84,6 @@ def test_prompts_do_not_go_with_other_hints(shot: Path) -> None:
         assert find_hints(reader.info, 0, 6, prompts=prompts).propagated
         with pytest.raises(InputError, match="mask and points or boxes"):
             find_hints(reader.info, 0, 6, mask=shot.with_name("first.png"), prompts=prompts)
-        with pytest.raises(InputError, match="do not go with --redo"):
-            find_hints(reader.info, 0, 6, prompts=prompts, redo=True)
 
 
 def test_a_mask_is_made_once_of_the_prompts(shot: Path, tmp_path: Path) -> None:
@@ -156,6 +154,40 @@ def test_rectangles_as_masks_of_key_frames_are_boxes(shot: Path, tmp_path: Path)
         drawn[16:30, 14:20] = 0
         Image.fromarray(drawn).save(tmp_path / "m000.png")
         assert not find_hints(reader.info, 0, 6, mask=tmp_path).prompts  # one of them is a mask
+
+
+def covers(path: Path, number: int) -> float:
+    """Overlap of a written alpha with the disc of that frame."""
+    ys, xs = np.indices((HEIGHT, WIDTH))
+    disc, alpha = np.hypot(ys - 36, xs - 34 - 3 * number) < 16, np.asarray(Image.open(path)) > 127
+    return float((disc & alpha).sum() / (disc | alpha).sum())
+
+
+@pytest.mark.parametrize("words", [("--box", "23,16,65,56:3"), ("--point", "43,36:3", "--point=-5,5:3")])
+def test_points_and_boxes_mend_a_range_of_a_finished_matte(shot: Path, tmp_path: Path, words: tuple[str, ...]) -> None:
+    out = tmp_path / "out"
+    first = run(shot, *LIGHT, "--box", "14,16,56,56", "--propagation", "flow", "-o", out)
+    assert first.exit_code == 0, first.output
+    good = contents(out)
+    for number in (2, 3, 4):
+        Image.fromarray(np.zeros((HEIGHT, WIDTH), np.uint8)).save(out / f"f{number:03d}.png")
+    result = run(shot, *LIGHT, *words, "--propagation", "flow", "--redo", "3-4", "--json", "-o", out)
+    assert result.exit_code == 0, result.output
+    assert min(covers(out / f"f{number:03d}.png", number) for number in (3, 4)) > 0.85
+    assert not np.asarray(Image.open(out / "f002.png")).any()  # outside of the range
+    assert all(contents(out)[f"f{number:03d}.png"] == good[f"f{number:03d}.png"] for number in (0, 1, 5))
+    refused = run(shot, *LIGHT, "--point", "43,36:4", "--propagation", "flow", "--redo", "1-4", "-o", tmp_path / "no")
+    assert refused.exit_code == 2 and "Matte the clip without --redo first" in refused.stderr
+
+
+def test_a_box_on_the_only_frame_of_a_range(shot: Path, tmp_path: Path) -> None:
+    """Its mask is made first, as on any frame: it is no file that could be used as it is."""
+    out = tmp_path / "out"
+    assert run(shot, *LIGHT, "--box", "14,16,56,56", "--propagation", "flow", "-o", out).exit_code == 0
+    Image.fromarray(np.zeros((HEIGHT, WIDTH), np.uint8)).save(out / "f003.png")
+    result = run(shot, *LIGHT, "--box", "23,16,65,56:3", "--propagation", "flow", "--redo", "3", "-o", out)
+    assert result.exit_code == 0, result.output
+    assert covers(out / "f003.png", 3) > 0.85
 
 
 def test_names_of_trackers() -> None:
@@ -252,3 +284,19 @@ def test_a_tracker_from_the_command_line(shot: Path, sam2: Path, tmp_path: Path)
     assert item["propagation"] == str(sam2) and len(list((tmp_path / "out").iterdir())) == 6
     first = np.asarray(Image.open(tmp_path / "out" / "f000.png"))
     assert first[36, 34] == 255 and first[5, 90] == 0
+
+
+def test_a_tracker_mattes_a_range_again(shot: Path, sam2: Path, tmp_path: Path) -> None:
+    """From the finished matte before the range, from a mask in it, and from a box, whose mask the tracker makes."""
+    out, keys = tmp_path / "out", tmp_path / "keys"
+    keys.mkdir()
+    shutil.copy(shot.with_name("first.png"), keys / "m000.png")
+    assert run(shot, *LIGHT, "--mask", keys, "--propagation", "flow", "-o", out).exit_code == 0
+    before = contents(out)
+    for words in (("--mask", keys), ("--box", "23,16,65,56:3")):
+        result = run(shot, *LIGHT, "--tracker", sam2, *words, "--redo", "3-4", "--json", "-o", out)
+        assert result.exit_code == 0, result.output
+        item = json.loads(result.stdout)["items"][0]
+        assert item["propagation"] == str(sam2) and item["redone"] == [[3, 4]] and item["count"] == 2
+        after = contents(out)
+        assert {name for name in after if after[name] != before[name]} <= {"f003.png", "f004.png"}

@@ -23,6 +23,7 @@ from uhrmat.video.existing import find_existing, hints_of_range
 from uhrmat.video.frames import ClipPipeline, FramePrior, FrameResult
 from uhrmat.video.hints import ClipHints
 from uhrmat.video.plan import plan_clip
+from uhrmat.video.prompts import parse_frame_prompts
 from uhrmat.video.propagation.params import PropagationTrainingParams
 from uhrmat.video.ranges import merge_ranges, parse_ranges
 from uhrmat.video.redo import redo_clip
@@ -221,6 +222,12 @@ def test_hints_of_a_range() -> None:
     assert joined.keys == {0: Path("a"), 2: Path("x"), 5: Path("b"), 9: Path("y")} and joined.mattes == {2, 9}
     alone = hints_of_range(hints, (5, 5), beside)
     assert alone.keys == {5: Path("b")} and not alone.propagated and not alone.mattes
+    box = parse_frame_prompts(boxes=["1,2,9,9:5"])[5]
+    marked = replace(hints, keys={0: Path("a"), 2: Path(), 5: Path()}, prompts={2: box, 5: box})
+    drawn = hints_of_range(marked, (5, 5), beside)  # no file yet: propagated, though the only frame has it
+    assert drawn.propagated and drawn.keys == {0: Path("a"), 2: Path("x"), 5: Path(), 9: Path("y")}
+    assert drawn.prompts == {5: box} and drawn.mattes == {2, 9}  # the finished matte takes the place of a box
+    assert drawn.files() == [Path("a"), Path("x"), Path("y")]
     whole = ClipHints(kind="mask", keys={n: Path("m") for n in range(9)})
     assert hints_of_range(whole, (3, 4), {}) is whole
 

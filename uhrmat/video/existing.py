@@ -230,16 +230,17 @@ def hints_of_range(hints: ClipHints, frames: FrameRange, beside: Mapping[int, Pa
         beside: finished mattes of the frames beside it, by index.
 
     Returns:
-        Where every frame of the range has a hint of its own, these alone; else all of them and the finished mattes,
-        from which the others' are propagated.
+        Where every frame of the range has a file of its own, these alone; else all of them and the finished mattes,
+        from which the others' are propagated. Points and boxes count as hints to propagate on any number of frames.
     """
     first, last = frames
     if not hints.propagated:
         return hints
     inside = {index: path for index, path in hints.keys.items() if first <= index <= last}
-    if len(inside) == last - first + 1:
+    if len(inside) == last - first + 1 and not inside.keys() & hints.prompts.keys():
         return replace(hints, keys=inside, propagated=False)
-    return replace(hints, keys={**hints.keys, **beside}, mattes=frozenset(beside))
+    prompts = {index: one for index, one in hints.prompts.items() if index not in beside}
+    return replace(hints, keys={**hints.keys, **beside}, mattes=frozenset(beside), prompts=prompts)
 
 
 def beside_range(plan: ClipPlan, frames: FrameRange, outputs: Sequence[ExistingOutput]) -> dict[int, ExistingOutput]:

@@ -67,7 +67,7 @@ class ClipHints:
 
     def files(self) -> list[Path]:
         """All files of the hints."""
-        keys = () if self.prompts else self.keys.values()
+        keys = [path for index, path in self.keys.items() if index not in self.prompts]
         return list(dict.fromkeys([*keys, *([self.plate] if self.plate else [])]))
 
     def frames_of(self, size: tuple[int, int]) -> HintFrames | None:
@@ -108,7 +108,7 @@ def find_hints(
     check_radius(radius, frozenset(given))
     if prompts:
         others = [name for name, value in {**given, "plate": plate, "key": key}.items() if value is not None]
-        return _prompted(prompts, info, start, stop, others, redo)
+        return _prompted(prompts, info, start, stop, others)
     if plate is not None:
         _check_picture(plate, "plate")
     if not given:
@@ -131,7 +131,7 @@ def find_hints(
         raise InputError(
             "A plate or key says something of every frame, the trimap only of some.", "Leave the trimap out."
         )
-    if kind == "mask" and clip is None and not complete and radius is None and not redo:
+    if kind == "mask" and clip is None and not complete and radius is None:
         drawn = _drawn_boxes(keys, (info.height, info.width))
         if drawn:
             listed = ", ".join(f"frame {index}: {' and '.join(map(str, one.boxes))}" for index, one in drawn.items())
@@ -153,14 +153,10 @@ def _drawn_boxes(keys: Mapping[int, Path], size: tuple[int, int]) -> dict[int, P
     return boxes
 
 
-def _prompted(
-    prompts: FramePrompts, info: ClipInfo, start: int, stop: int, others: Sequence[str], redo: bool
-) -> ClipHints:
+def _prompted(prompts: FramePrompts, info: ClipInfo, start: int, stop: int, others: Sequence[str]) -> ClipHints:
     """Hints of points and boxes alone."""
     if others:
         raise InputError(f"Hints of two kinds were given: {others[0]} and points or boxes.", "Give one of them.")
-    if redo:
-        raise InputError("Points and boxes do not go with --redo.", "Give a mask of a frame of the range.")
     placed = place_prompts(prompts, start, stop, (info.height, info.width))
     return ClipHints("mask", dict.fromkeys(placed, Path()), propagated=True, prompts=placed)
 

@@ -119,7 +119,7 @@ def plan_clip(spec: ClipSpec, *, overwrite: bool = False, resume: bool = False) 
             f"The tracker {spec.propagation} has nothing to track: no hint is propagated.",
             "Give a mask, points or boxes of one frame, or leave --tracker out.",
         )
-    if hints.prompts and spec.propagation == "flow" and start not in hints.keys:
+    if hints.prompts and spec.propagation == "flow" and start not in hints.keys and not spec.redo:
         what = f"No point or box is on the first frame, {start}."
         raise InputError(what, "Give one there, or leave --propagation out.")
     if hints.propagated and spec.model.prior not in ("auto", *AFFINITY_PRIORS):

@@ -104,4 +104,4 @@ def write_prompt_masks(hints: ClipHints, reader: ClipReader, priors: PriorRegist
         given = Hints(prompts=hints.prompts[index])
         small, low_res = prior_inputs(frame.picture, given, method.working_size)
         write_alpha(path, require_finite(method(small, low_res)).alpha)
-    return replace(hints, keys=keys)
+    return replace(hints, keys={**hints.keys, **keys})
