@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from uhrmat.media.coding import BACKGROUND, FOREGROUND, UNKNOWN
-from uhrmat.media.resample import Shape, area_average
+from uhrmat.media.resample import FloatArray, Shape, area_average
 
 Trimap = npt.NDArray[np.uint8]
 
@@ -52,7 +52,12 @@ def downsample_scribbles(trimap: Trimap, shape: Shape, params: ScribbleParams = 
         (h, w) uint8: a small pixel is of the side that covers more of it, where that is enough; else unknown.
     """
     back, front = (area_average(trimap == side, shape) for side in (BACKGROUND, FOREGROUND))
-    small = np.full(shape, UNKNOWN, np.uint8)
+    return from_shares(back, front, params)
+
+
+def from_shares(back: FloatArray, front: FloatArray, params: ScribbleParams = SCRIBBLES) -> Trimap:
+    """The trimap of small pixels by the shares (h, w) in [0, 1] of each that are known background and foreground."""
+    small = np.full(back.shape, UNKNOWN, np.uint8)
     small[(back >= params.least_share) & (back >= front)] = BACKGROUND
     small[(front >= params.least_share) & (front > back)] = FOREGROUND
     return small

@@ -38,6 +38,7 @@ class Canvas:
         """Counts up with every change, undo and redo included."""
         self._done: list[_Change] = []
         self._undone: list[_Change] = []
+        self._rows: list[tuple[int, int]] = []  # of each revision's change
         self.lock = threading.RLock()
 
     @property
@@ -63,7 +64,7 @@ class Canvas:
                 return False
             self._done.append(_Change(box, _packed(before), _packed(part)))
             self._undone.clear()
-            self.revision += 1
+            self._count(box)
             return True
 
     def undo(self) -> bool:
@@ -79,6 +80,18 @@ class Canvas:
         with self.lock:
             return self.revision, self.trimap.copy()
 
+    def changed_rows(self, revision: int) -> tuple[int, int]:
+        """First row, and the one after the last, of what has changed since a revision; all rows since one below 0."""
+        with self.lock:
+            if revision < 0:
+                return 0, self.size[0]
+            changed = self._rows[revision:]
+            return (min(row[0] for row in changed), max(row[1] for row in changed)) if changed else (0, 0)
+
+    def _count(self, box: Box) -> None:
+        self.revision += 1
+        self._rows.append((box[1], box[3]))
+
     def _move(self, source: list[_Change], target: list[_Change], *, after: bool) -> bool:
         with self.lock:
             if not source:
@@ -88,7 +101,7 @@ class Canvas:
             stored = zlib.decompress(change.after if after else change.before)
             self.trimap[top:bottom, left:right] = np.frombuffer(stored, np.uint8).reshape(bottom - top, right - left)
             target.append(change)
-            self.revision += 1
+            self._count(change.box)
             return True
 
 

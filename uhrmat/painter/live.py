@@ -8,6 +8,7 @@ prior stops at `LiveParams.working_size` and each tile is refined by itself.
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections.abc import Callable
@@ -18,16 +19,15 @@ import numpy as np
 import numpy.typing as npt
 
 from uhrmat.core.errors import UhrmatError
-from uhrmat.hints.scribbles import downsample_scribbles
 from uhrmat.media import Picture
 from uhrmat.media.coding import FOREGROUND, UNKNOWN
 from uhrmat.painter.canvas import Canvas
+from uhrmat.painter.small import SmallTrimap
 from uhrmat.painter.strokes import Box
 from uhrmat.painter.tiles import crop_low_res, full_box, tile_box
 from uhrmat.pipeline import StillPipeline
 from uhrmat.prior.base import working_shape
-from uhrmat.prior.choose import CLOSED_FORM_KNN
-from uhrmat.prior.closed_form.affinity import Solver
+from uhrmat.prior.closed_form.affinity import REPEATED_KNN, Solver
 from uhrmat.prior.closed_form.coarse_to_fine import CoarseToFineParams, solve_coarse_to_fine
 from uhrmat.prior.prefetch import downsample_picture
 from uhrmat.refine.base import RefineInput
@@ -80,6 +80,15 @@ class Solution:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class _Tile:
+    """A refined square: the revision that it is right for, its alpha, and a digest of what it was made from."""
+
+    revision: int
+    alpha: Alpha
+    made_from: bytes
+
+
 class LiveMatte:
     """The background thread and what it has computed. Close it at the end.
 
@@ -98,11 +107,12 @@ class LiveMatte:
     ) -> None:  # fmt: skip
         self._picture, self._canvas, self._solver, self._load, self._params = picture, canvas, solver, load, params
         self._small = downsample_picture(picture, working_shape(*canvas.size, params.working_size))
+        self._known = SmallTrimap(canvas, (self._small.shape[0], self._small.shape[1]))
         self._changed = threading.Condition()
         self._views: dict[str, View] = {}
         self._solution = None if first is None else Solution(first, 0)
         self._complete = 0 if first is not None else -1
-        self._tiles: dict[tuple[int, int], tuple[int, Alpha]] = {}
+        self._tiles: dict[tuple[int, int], _Tile] = {}
         self._closed, self._failed, self._refining = False, -1, 0.0
         self._pipeline: StillPipeline | None = None
         self.version, self.shown = 0, 0
@@ -163,9 +173,9 @@ class LiveMatte:
     def _paste_tiles(self, alpha: Alpha, full: Box, level: int, revision: int) -> None:
         """Put the refined tiles of a revision into the alpha of a box, at level 0 or 1."""
         step, cell = 1 << level, self._params.cell
-        for (x, y), (made, refined) in list(self._tiles.items()):
-            left, top = x * cell, y * cell
-            if made != revision or not (full[0] <= left < full[2] and full[1] <= top < full[3]):
+        for (x, y), kept in list(self._tiles.items()):
+            left, top, refined = x * cell, y * cell, kept.alpha
+            if kept.revision != revision or not (full[0] <= left < full[2] and full[1] <= top < full[3]):
                 continue
             h, w = -(-refined.shape[0] // step), -(-refined.shape[1] // step)
             part = refined if level == 0 else cv2.resize(refined, (w, h), interpolation=cv2.INTER_AREA)
@@ -202,7 +212,11 @@ class LiveMatte:
             return "prior"
         if self._solution is None or self._failed == revision:
             return None
-        return next((tile for tile in self._visible() if self._tiles.get(tile, (-1,))[0] != revision), None)
+        for place in self._visible():
+            tile = self._tiles.get(place)
+            if tile is None or tile.revision != revision:
+                return place
+        return None
 
     def _visible(self) -> list[tuple[int, int]]:
         """Squares (x, y) that pages show at about half size or larger, those in the middle first."""
@@ -227,10 +241,9 @@ class LiveMatte:
     def _solve(self) -> None:
         """Solve the low-resolution alpha of the canvas, showing each size. Raises `_Stale`."""
         start = time.perf_counter()
-        revision, trimap = self._canvas.snapshot()
         self._set_busy("prior")
         shape = self._small.shape[0], self._small.shape[1]
-        known = downsample_scribbles(trimap, shape)
+        revision, known = self._known.update()
         sides = {int(value) for value in np.unique(known)} - {UNKNOWN}
         if not sides:  # nothing is painted yet
             self._publish(Solution(np.zeros(shape, np.float32), revision))
@@ -241,7 +254,7 @@ class LiveMatte:
 
             def level(small: np.ndarray, constraint: np.ndarray) -> tuple[np.ndarray, list[str]]:
                 self._check(revision)
-                alpha, notes = self._solver(small, constraint, CLOSED_FORM_KNN)
+                alpha, notes = self._solver(small, constraint, REPEATED_KNN)
                 self._check(revision)
                 self._publish(Solution(1 - alpha if inverted else alpha, revision))
                 return alpha, notes
@@ -277,6 +290,11 @@ class LiveMatte:
         low = self._small.shape[0] / size[0]
         shape = max(1, round(known.shape[0] * low)), max(1, round(known.shape[1] * low))
         prior = crop_low_res(solution.alpha, size, window, shape)
+        made_from = hashlib.sha256(prior.tobytes() + known.tobytes()).digest()
+        kept = self._tiles.get((x, y))
+        if kept is not None and kept.made_from == made_from:  # the change does not reach here
+            self._keep((x, y), replace(kept, revision=solution.revision))
+            return
         trimap = trimap_from_scribbles(prior, known)
         alpha = upsampled_prior(prior, trimap)
         active = trimap_mask(trimap)
@@ -289,7 +307,11 @@ class LiveMatte:
         apply_trimap(alpha, trimap)
         self._check(solution.revision)
         inner = alpha[top - window[1] : bottom - window[1], left - window[0] : right - window[0]]
-        self._tiles[x, y] = solution.revision, inner.copy()
+        self._keep((x, y), _Tile(solution.revision, inner.copy(), made_from))
+
+    def _keep(self, place: tuple[int, int], tile: _Tile) -> None:
+        self._tiles.pop(place, None)  # to the end: the oldest come first
+        self._tiles[place] = tile
         while len(self._tiles) > self._params.kept:
             self._tiles.pop(next(iter(self._tiles)))
         self.seconds["refine"] = time.perf_counter() - self._refining

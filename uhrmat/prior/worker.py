@@ -25,7 +25,8 @@ from uhrmat.core.children import FORKED
 from uhrmat.core.errors import UhrmatError
 from uhrmat.core.memory import trim_heap
 from uhrmat.core.startup import fast_import, import_without_init
-from uhrmat.prior.closed_form.affinity import CLOSED_FORM_DEFAULTS, Start, bounding_box, solve
+from uhrmat.prior.closed_form.affinity import CLOSED_FORM_DEFAULTS, REPEATED_KNN, Start, bounding_box, solve
+from uhrmat.prior.closed_form.warm import WarmSolvers
 from uhrmat.prior.launch import launch_worker, stop_worker
 
 MAX_ATTEMPTS = 2
@@ -55,7 +56,7 @@ class PriorProcess:
     def solve(
         self, image: np.ndarray, trimap: np.ndarray, name: str, start: Start | None = None
     ) -> tuple[np.ndarray, list[str]]:
-        """Solve a prior, see `closed_form.affinity.solve`.
+        """Solve a prior, see `closed_form.affinity.solve`; or `REPEATED_KNN`, see `closed_form.warm`.
 
         Raises:
             UhrmatError: it cannot be solved, or `MAX_ATTEMPTS` processes have died on it. The next one goes to a new
@@ -64,6 +65,8 @@ class PriorProcess:
         if self._owner != os.getpid():
             raise UhrmatError("The prior's process belongs to the process that this one was forked from.", FORKED)
         box = bounding_box(trimap == 128, CLOSED_FORM_DEFAULTS.margin)
+        if name == REPEATED_KNN:  # whose picture must stay the same
+            box = slice(0, trimap.shape[0]), slice(0, trimap.shape[1])
         problem = {"image": image[box], "trimap": trimap[box], "name": np.array(name)}
         if start is not None:
             problem |= {"start": start.alpha[box], "changed": start.changed[box]}
@@ -150,20 +153,24 @@ def main() -> None:
         import pymatting.preconditioner.ichol
         import pymatting.util.kdtree  # noqa: F401
 
+    repeated = WarmSolvers()
     try:
         while (request := _receive(sys.stdin.buffer)) is not None:
-            _send(replies, _reply(request))
+            _send(replies, _reply(request, repeated))
             del request
             trim_heap()  # this process waits while the refiner needs it
     except (KeyboardInterrupt, BrokenPipeError):
         return
 
 
-def _reply(request: Arrays) -> Arrays:
+def _reply(request: Arrays, repeated: WarmSolvers) -> Arrays:
     """The reply to a request: alpha and notes, or `failed` with message and hint. An error does not end the process."""
     try:
         start = Start(request["start"], request["changed"]) if "start" in request else None
-        alpha, notes = solve(request["image"], request["trimap"], str(request["name"]), start)
+        if str(request["name"]) == REPEATED_KNN:
+            alpha, notes = repeated.solve(request["image"], request["trimap"])
+        else:
+            alpha, notes = solve(request["image"], request["trimap"], str(request["name"]), start)
     except UhrmatError as error:
         return {"failed": np.array([error.message, error.hint])}
     except Exception as error:

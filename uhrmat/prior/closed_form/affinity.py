@@ -65,7 +65,10 @@ class Start:
 SCRIBBLES_KNN = f"{CLOSED_FORM_KNN} for scribbles"
 """The name that `solve` takes for `closed-form+knn` where most of the picture is unknown (`coarse_to_fine`)."""
 
-_NOT_CONVERGED = "the prior's solver stopped before it converged"
+REPEATED_KNN = f"{CLOSED_FORM_KNN} again"
+"""The same solved again and again for one picture (`warm`), by a `worker.PriorProcess` only."""
+
+NOT_CONVERGED = "the prior's solver stopped before it converged"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,7 +264,7 @@ class _Problem:
         local = name in ("closed-form", CLOSED_FORM_KNN)  # others have neighbours anywhere in the box
         box = bounding_box(self.solved, margin) if local else (slice(None), slice(None))
         solved, image = self.solved[box].ravel(), self.image[box].astype(np.float64)
-        laplacian = _laplacian(name)(image, ~solved).tocsr()[solved]
+        laplacian = make_laplacian(name)(image, ~solved).tocsr()[solved]
         right = -(laplacian[:, ~solved] @ self.values[box].ravel()[~solved])
         return laplacian[:, solved].tocsc(), right
 
@@ -291,12 +294,12 @@ def _solve_large_kernels(
         lambda x: apply(x) + held * x, front, np.zeros_like(front), lambda x: x / (diagonal + held),
         tolerance=params.tolerance, max_steps=params.max_steps,
     )  # fmt: skip
-    notes = [] if converged else [_NOT_CONVERGED]
+    notes = [] if converged else [NOT_CONVERGED]
     alpha = np.clip(np.nan_to_num(solution, nan=0.5), 0, 1).reshape(trimap.shape)
     return constrain_alpha(alpha, trimap), notes
 
 
-def _laplacian(name: str) -> Callable[[np.ndarray, np.ndarray], Any]:
+def make_laplacian(name: str) -> Callable[[np.ndarray, np.ndarray], Any]:
     """PyMatting's Laplacian as a function of picture and known pixels."""
     part = "cf_laplacian" if name in ("closed-form", CLOSED_FORM_KNN) else f"{name}_laplacian"
     with warnings.catch_warnings():
@@ -367,7 +370,7 @@ def _conjugate_gradient(
             return solution, []
     diagonal = near.diagonal()
     solution, converged = solve_all(lambda x: x / diagonal, 2 * params.max_steps)
-    return solution, [] if converged else [_NOT_CONVERGED]
+    return solution, [] if converged else [NOT_CONVERGED]
 
 
 def bounding_box(unknown: np.ndarray, margin: int) -> tuple[slice, slice]:
