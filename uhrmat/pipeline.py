@@ -162,7 +162,7 @@ class StillPipeline:
         self.notes = [note for note in (device_note(device),) if note]
         self.precision, dtype = pick_precision(precision, self.device)
         compute_exactly(self.device)
-        self.priors = PriorRegistry(prior, solver, self.device, threads)
+        self.priors = PriorRegistry(prior, solver, self.device, threads, max_memory)
         self._learned = refiner in LEARNED
         self.refiner = make_refiner(refiner, weights, engine, dtype, self.device)
         self.notes += getattr(self.refiner, "notes", [])
@@ -275,6 +275,7 @@ class StillPipeline:
         working_size = self.working_size or method.working_size
         if prefetched is not None and (prefetched.working_size, prefetched.halved) == (working_size, self.halved):
             small, low_res_hints = prefetched.inputs
+            method = self.priors.as_prefetched(method)
         else:
             small, low_res_hints = prior_inputs(picture, hints, working_size, self.halved)
         prior = require_finite(method(small, low_res_hints) if run is None else run(method, small, low_res_hints))

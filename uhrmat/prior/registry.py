@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uhrmat.prior.base import PriorMethod
+from uhrmat.prior.base import PriorMethod, SolvingPrior
 from uhrmat.prior.choose import (
     AFFINITY_PRIORS,
     DEFAULT_NETWORK,
@@ -21,9 +21,11 @@ class PriorRegistry:
     Args:
         name: "auto" or the prior that the user names, see `choose.choose_prior`, or a method of the caller's own, which
             is used whatever the hints are.
-        solver: of the affinity priors, by default `closed_form.affinity.solve` in this process.
-        device: torch device of networks.
+        solver: of the affinity priors, by default `closed_form.affinity.solve` in this process. On CUDA it solves only
+            what `closed_form.on_device` does not.
+        device: torch device of networks, and of the closed form's systems if it is CUDA.
         threads: of onnxruntime, None for its own choice.
+        max_memory: most bytes of the device for those systems, None for what is free.
 
     Raises:
         InputError: there is no such prior.
@@ -35,11 +37,16 @@ class PriorRegistry:
         solver: Solver | None = None,
         device: str = "cpu",
         threads: int | None = None,
+        max_memory: int | None = None,
     ) -> None:
         if isinstance(name, str) and name != "auto":
             known = REQUIRED_HINTS.get(name) or ("prompts" if takes_prompts(name) else "trimap")
             choose_prior(name, frozenset({known}))
         self.name, self._solver, self._device, self._threads = name, solver, device, threads
+        if device.startswith("cuda"):
+            from uhrmat.prior.closed_form.on_device.solver import DeviceSolver
+
+            self._solver = DeviceSolver(device, solver, max_memory)
         self._made: dict[str, tuple[PriorMethod, PriorChoice]] = {}
 
     def choose(self, given: frozenset[str]) -> tuple[PriorMethod, PriorChoice]:
@@ -64,6 +71,12 @@ class PriorRegistry:
     def takes_prompts(self) -> bool:
         """Whether points, boxes and strokes can be used, see `choose.takes_prompts`."""
         return isinstance(self.name, str) and takes_prompts(self.name)
+
+    def as_prefetched(self, method: PriorMethod) -> PriorMethod:
+        """The prior by the solver that has its input already, see `prefetch.solve_prefetched`."""
+        if not self._device.startswith("cuda") or not isinstance(method, SolvingPrior):
+            return method
+        return method.with_solver(lambda solver: solver.beside)
 
     def use(self, name: str, method: PriorMethod) -> None:
         """Put `method` in the place of the prior `name`."""

@@ -193,7 +193,7 @@ class AffinityPrior:
 
 def solve(
     image: np.ndarray, trimap: np.ndarray, name: str = "closed-form", start: Start | None = None,
-    params: ClosedFormParams = CLOSED_FORM_DEFAULTS,
+    params: ClosedFormParams = CLOSED_FORM_DEFAULTS, solve_problem: ProblemSolver | None = None,
 ) -> tuple[np.ndarray, list[str]]:  # fmt: skip
     """Alpha of a picture with a trimap, by an affinity prior.
 
@@ -207,6 +207,7 @@ def solve(
         start: a solution of a picture that is equal but for some pixels; None: there is none. lkm and scribbles make no
             use of it.
         params: of the prior.
+        solve_problem: solves the systems of all but lkm, by default `solve_here`.
 
     Returns:
         (h, w) float32 in [0, 1], exactly 0 and 1 at known pixels; and notes for the user.
@@ -214,16 +215,17 @@ def solve(
     alpha = (trimap == 255).astype(np.float32)
     box = bounding_box(trimap == 128, params.margin)
     near = None if start is None else Start(start.alpha[box], start.changed[box])
-    alpha[box], notes = _solve_box(image[box], trimap[box], name, near, params)
+    alpha[box], notes = _solve_box(image[box], trimap[box], name, near, params, solve_problem or solve_here)
     return alpha, notes
 
 
 def _solve_box(
-    image: np.ndarray, trimap: np.ndarray, name: str, start: Start | None, params: ClosedFormParams
-) -> tuple[np.ndarray, list[str]]:
+    image: np.ndarray, trimap: np.ndarray, name: str, start: Start | None, params: ClosedFormParams,
+    solve_problem: ProblemSolver,
+) -> tuple[np.ndarray, list[str]]:  # fmt: skip
     """`solve` for the box of the unknown pixels."""
     if name == SCRIBBLES_KNN:
-        level = partial(solve, name=CLOSED_FORM_KNN, params=params)
+        level = partial(solve, name=CLOSED_FORM_KNN, params=params, solve_problem=solve_problem)
         return solve_coarse_to_fine(image, trimap, level, params.coarse_to_fine)
     if name == "lkm":
         return _solve_large_kernels(image, trimap, params)
@@ -232,17 +234,14 @@ def _solve_box(
     if start is not None:
         values[solved] = leak + (1 - 2 * leak) * start.alpha[solved]
         solved = solved & start.changed
-    problem = _Problem(image, trimap, values, solved, np.zeros(int(solved.sum())) if start is None else values[solved])
-    if name == CLOSED_FORM_KNN and len(problem.start):
-        values[solved], notes = _solve_with_knn(problem, params)
-    else:
-        values[solved], notes = _solve_local(problem, name, params)
+    problem = Problem(image, trimap, values, solved, np.zeros(int(solved.sum())) if start is None else values[solved])
+    values[solved], notes = solve_problem(problem, name, params) if len(problem.start) else (problem.start, [])
     alpha = np.clip(np.nan_to_num((values - leak) / (1 - 2 * leak), nan=0.5), 0, 1).astype(np.float32)
     return constrain_alpha(alpha, trimap), notes
 
 
 @dataclass(frozen=True)
-class _Problem:
+class Problem:
     """What is solved in a box.
 
     Attributes:
@@ -269,10 +268,14 @@ class _Problem:
         return laplacian[:, solved].tocsc(), right
 
 
-def _solve_local(problem: _Problem, name: str, params: ClosedFormParams) -> tuple[np.ndarray, list[str]]:
-    """The solution (m,) of a prior without affinities beside its Laplacian."""
-    if not len(problem.start):
-        return problem.start, []
+ProblemSolver = Callable[[Problem, str, ClosedFormParams], tuple[np.ndarray, list[str]]]
+"""Solves a problem with m ≥ 1 pixels by the prior of this name: the solution (m,) float64, and notes for the user."""
+
+
+def solve_here(problem: Problem, name: str, params: ClosedFormParams) -> tuple[np.ndarray, list[str]]:
+    """Solve a problem on the CPU, with PyMatting's Laplacians and incomplete Cholesky factors."""
+    if name == CLOSED_FORM_KNN:
+        return _solve_with_knn(problem, params)
     system, right = problem.system(name, params.margin)
     if not right.any():  # nothing unknown lies beside foreground
         return np.zeros_like(right), []
@@ -310,7 +313,7 @@ def make_laplacian(name: str) -> Callable[[np.ndarray, np.ndarray], Any]:
     return lambda image, known: make(image)
 
 
-def _solve_with_knn(problem: _Problem, params: ClosedFormParams) -> tuple[np.ndarray, list[str]]:
+def _solve_with_knn(problem: Problem, params: ClosedFormParams) -> tuple[np.ndarray, list[str]]:
     """Closed form with non-local affinities, re-weighted from solution to solution, and the boundary's data term.
 
     The preconditioner takes no more of the affinities than a diagonal in their place: it needs as few steps as the

@@ -65,7 +65,7 @@ def knn_affinities(
     from pymatting.util.kdtree import knn
     from scipy import sparse
 
-    features = _features(image, unknown, params.position_weight)
+    features = knn_features(image, unknown, params.position_weight)
     n = len(features)
     solved = np.ones(n, bool) if solved is None else solved
     m = int(solved.sum())
@@ -110,7 +110,7 @@ def _reweighted(affinities: Any, alpha: np.ndarray, to: np.ndarray, scale: float
     return weights
 
 
-def _features(image: np.ndarray, unknown: np.ndarray, position_weight: float) -> np.ndarray:
+def knn_features(image: np.ndarray, unknown: np.ndarray, position_weight: float) -> np.ndarray:
     """(n, 5) float32: colour and weighted position of every unknown pixel."""
     places = [
         position_weight * i / max(1, side - 1) for i, side in zip(np.nonzero(unknown), unknown.shape, strict=True)

@@ -1,0 +1,1 @@
+"""The closed form and its non-local affinities in torch, for GPUs: Laplacian, neighbours, multigrid, solver."""
