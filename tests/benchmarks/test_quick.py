@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import budget, engines, gpu, image, patches, report, scaling
+from benchmarks import budget, engines, gpu_engines, image, patches, report, scaling
 from benchmarks.common import header, write
 from benchmarks.shot import BAND, bands
 from benchmarks.watch import watch
@@ -30,7 +30,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         engines.main(quick)
         scaling.main(quick)
         patches.main(quick)
-        gpu.main([*quick, "--device", "cpu", "--nets", "lite", "--precisions", "fp32", "bf16"])
+        gpu_engines.main([*quick, "--device", "cpu", "--nets", "lite", "--precisions", "fp32", "bf16"])
         image.main([*quick, "--methods", "uhrmat", "cf"])
         row = {"page": "image", "bytes": 4_000_000, "first_s": 0.4, "median_s": 0.3, "largest_s": 0.4, "browser": "1.2"}
         write(folder, "page", header(1, True) | {"rows": [row]})  # in a browser: test_page.py
