@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.strokes import draw, first_strokes, next_stroke
+from benchmarks.strokes import draw, first_strokes, next_stroke, outlines
 
 
 def disc(radius: float) -> np.ndarray:
@@ -33,3 +33,17 @@ def test_the_next_stroke_goes_through_the_largest_mistake() -> None:
     stroke = next_stroke(matte, truth)
     assert stroke is not None and stroke.value == 0 and max(stroke.points[0]) < 45
     assert next_stroke(truth, truth) is None
+
+
+def test_outlines_leave_the_edge_unknown_and_what_a_hand_passes_over() -> None:
+    y, x = np.mgrid[:320, :400]
+    truth = (np.hypot(x - 200, y - 160) < 110).astype(np.float32)
+    truth[np.hypot(x - 200, y - 160) < 12] = 0  # a hole that no outline shows
+    strokes = outlines(truth)
+    trimap = draw(strokes, truth.shape)
+    assert strokes[0].shape == "outline" and strokes[0].value == 255
+    assert strokes[-1].shape == "fill" and strokes[-1].value == 128 and len(strokes) <= 12
+    known = trimap != 128
+    assert np.abs(truth - trimap / 255.0)[known].max() == 0 and 0.05 < (~known).mean() < 0.3
+    other = draw(outlines(truth, seed=1), truth.shape)
+    assert (other != trimap).any()  # another hand

@@ -171,6 +171,31 @@ def test_everything_by_keys(driver: Any, server: PaintServer, session: PaintSess
     assert page.js("return document.getElementById('keys').open") is False
 
 
+def test_outlines_by_mouse_and_by_keys(driver: Any, server: PaintServer, session: PaintSession) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    page = Page(driver, server.address)
+    copy = Canvas(np.full(session.canvas.size, 128, np.uint8))
+    page.press("[data-shape=outline]")
+    page.drag((-150, -120), (150, -120), (150, 120), (-150, 120))
+    page.revision(1)
+    drawn = page.sent()
+    assert drawn["shape"] == "outline" and drawn["tool"] == "keep"
+    copy.paint(parse_stroke(drawn))
+    assert session.canvas.trimap[120, 160] == 255 and session.canvas.trimap[2, 2] == 0
+    right, down = Keys.ARROW_RIGHT, Keys.ARROW_DOWN
+    page.canvas.send_keys("bxd")
+    page.canvas.send_keys(Keys.ENTER, right * 9, Keys.ENTER, down * 9, Keys.ENTER, Keys.ENTER)
+    page.revision(2)
+    hole = page.sent()
+    assert hole["shape"] == "outline" and hole["tool"] == "remove" and len(hole["points"]) == 3
+    copy.paint(parse_stroke(hole))
+    assert (session.canvas.trimap == copy.trimap).all()
+    page.canvas.send_keys("zz")
+    page.revision(4)
+    assert (session.canvas.trimap == 128).all()
+
+
 def test_touch_paints_with_one_finger_and_zooms_with_two(
     driver: Any, server: PaintServer, session: PaintSession
 ) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from uhrmat.media.coding import BACKGROUND, FOREGROUND, UNKNOWN
-from uhrmat.painter.strokes import Box, Stroke, covered
+from uhrmat.painter.strokes import Box, Stroke, covered, outlined
 
 Trimap = npt.NDArray[np.uint8]
 _VALUES = {"keep": FOREGROUND, "remove": BACKGROUND, "unknown": UNKNOWN}
@@ -54,18 +54,42 @@ class Canvas:
 
     def paint(self, stroke: Stroke) -> bool:
         """Paint a stroke; False where it changes nothing, which is nothing to undo either."""
+        if stroke.shape == "outline":
+            return self._outline(stroke)
         box, mask = covered(stroke, self.size)
         with self.lock:
             part = self.trimap[box[1] : box[3], box[0] : box[2]]
             before = part.copy()
             value = _VALUES.get(stroke.tool)
             part[mask] = self._start[box[1] : box[3], box[0] : box[2]][mask] if value is None else value
-            if not part.size or (part == before).all():
-                return False
-            self._done.append(_Change(box, _packed(before), _packed(part)))
-            self._undone.clear()
-            self._count(box)
-            return True
+            return self._note(box, before)
+
+    def _outline(self, stroke: Stroke) -> bool:
+        """Paint an outline. The first one to keep something removes what lies outside and is not painted yet."""
+        box, line, inside = outlined(stroke, self.size)
+        with self.lock:
+            around = stroke.tool == "keep" and not (self.trimap == BACKGROUND).any()
+            changed = (0, 0, self.size[1], self.size[0]) if around else box
+            before = self.trimap[changed[1] : changed[3], changed[0] : changed[2]].copy()
+            part = self.trimap[box[1] : box[3], box[0] : box[2]]
+            value = _VALUES.get(stroke.tool)
+            part[inside] = self._start[box[1] : box[3], box[0] : box[2]][inside] if value is None else value
+            if around:
+                within = np.zeros(self.size, bool)
+                within[box[1] : box[3], box[0] : box[2]] = line | inside
+                self.trimap[~within & (self.trimap == UNKNOWN)] = BACKGROUND
+            part[line] = UNKNOWN
+            return self._note(changed, before)
+
+    def _note(self, box: Box, before: Trimap) -> bool:
+        """Count a change of a box, which was `before`; False where it is the same."""
+        part = self.trimap[box[1] : box[3], box[0] : box[2]]
+        if not part.size or (part == before).all():
+            return False
+        self._done.append(_Change(box, _packed(before), _packed(part)))
+        self._undone.clear()
+        self._count(box)
+        return True
 
     def undo(self) -> bool:
         """Take the last stroke back; False where there is none."""

@@ -1,14 +1,15 @@
 """Strokes, and the pixels that they cover: exact, so that what is saved is what was painted.
 
 A pixel belongs to a brush stroke where its centre lies within the brush's radius of the line through the stroke's
-points, and to a filled outline where its centre lies inside by the even-odd rule. Pixel (x, y) has its centre at
-(x + 0.5, y + 0.5).
+points, and to a filled outline where its centre lies inside by the even-odd rule. An outline drawn with the brush is
+both: the closed line of the brush becomes unknown, what it encloses is of the tool's side. Pixel (x, y) has its centre
+at (x + 0.5, y + 0.5).
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -22,7 +23,7 @@ Box = tuple[int, int, int, int]
 """Left, top, right, bottom in pixels; right and bottom are not included."""
 TOOLS = ("keep", "remove", "unknown", "eraser")
 """What a stroke makes of its pixels: foreground, background, unknown, or what they were at the start."""
-SHAPES = ("brush", "fill")
+SHAPES = ("brush", "fill", "outline")
 _MOST_POINTS = 100_000
 _MOST_PIXELS = 1 << 24
 """Pixels of a box whose distances are computed at once."""
@@ -34,8 +35,9 @@ class Stroke:
 
     Attributes:
         tool: one of `TOOLS`.
-        shape: one of `SHAPES`: a line of the brush, or the inside of an outline.
-        points: (n, 2) float64 (x, y) in pixels of the picture, at least one; of a fill at least three.
+        shape: one of `SHAPES`: a line of the brush, the inside of an outline, or a closed line of the brush
+            and what it encloses.
+        points: (n, 2) float64 (x, y) in pixels of the picture, at least one; of a fill or an outline at least three.
         radius: of the brush, pixels.
     """
 
@@ -58,7 +60,7 @@ def parse_stroke(data: Any) -> Stroke:
         points, radius = np.array(data["points"], np.float64), float(data.get("radius", 1))
     except (KeyError, TypeError, ValueError) as error:
         raise InputError("This is no stroke: its points are no numbers.", cure) from error
-    least = 3 if data["shape"] == "fill" else 1
+    least = 1 if data["shape"] == "brush" else 3
     if points.ndim != 2 or points.shape[1] != 2 or not least <= len(points) <= _MOST_POINTS:
         raise InputError(f"This is no stroke: its points have the shape {points.shape}.", cure)
     if not (np.isfinite(points).all() and math.isfinite(radius) and radius > 0):
@@ -88,6 +90,21 @@ def covered(stroke: Stroke, size: tuple[int, int]) -> tuple[Box, Mask]:
     for start, end in pairwise(points):
         _add_segment(mask, box, start, end, stroke.radius)
     return box, mask
+
+
+def outlined(stroke: Stroke, size: tuple[int, int]) -> tuple[Box, Mask, Mask]:
+    """The pixels of an outline's closed line and those that it encloses.
+
+    Args:
+        stroke: of the shape "outline".
+        size: (H, W) of the picture.
+
+    Returns:
+        A box within the picture, and twice (bottom - top, right - left) bool; no pixel is in both.
+    """
+    closed = replace(stroke, shape="brush", points=np.concatenate([stroke.points, stroke.points[:1]]))
+    box, line = covered(closed, size)
+    return box, line, _inside(stroke.points, box) & ~line
 
 
 def _add_segment(

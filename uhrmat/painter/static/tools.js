@@ -15,7 +15,7 @@ export class Tools {
     canvas.addEventListener("pointercancel", (event) => this.cancelPointer(event));
     canvas.addEventListener("pointerleave", () => { if (!this.stroke) this.hideCursor(); });
     canvas.addEventListener("contextmenu", (event) => event.preventDefault());
-    canvas.addEventListener("dblclick", () => { if (this.shape === "fill") this.closeFill(); });
+    canvas.addEventListener("dblclick", () => { if (this.shape !== "brush") this.closeFill(); });
     canvas.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     canvas.addEventListener("keyup", (event) => { if (event.key === " ") this.space = false; });
     canvas.addEventListener("blur", () => { this.space = false; });
@@ -61,7 +61,7 @@ export class Tools {
     }
     this.setCursor(x, y);
     const tool = event.buttons & 32 ? "eraser" : this.tool; // a pen's other end
-    if (this.shape === "fill" && this.stroke) { // one more corner
+    if (this.shape !== "brush" && this.stroke) { // one more corner
       this.add(x, y, true);
       this.corner = at;
       return;
@@ -129,7 +129,7 @@ export class Tools {
     const { points } = this.stroke, [lastX, lastY] = points[points.length - 1];
     const least = Math.max(0.5 / this.view.zoom, this.shape === "brush" ? this.radius / 8 : 0);
     if (!corner && Math.hypot(x - lastX, y - lastY) < least) return;
-    if (this.shape === "fill" && !corner) this.stroke.free = true;
+    if (this.shape !== "brush" && !corner) this.stroke.free = true;
     points.push([x, y]);
     this.view.redraw();
   }
@@ -176,6 +176,7 @@ export class Tools {
     else if (event.key in TOOLS && !event.ctrlKey && !event.metaKey) this.setTool(TOOLS[event.key]);
     else if (event.key === "b") this.setShape("brush");
     else if (event.key === "l") this.setShape("fill");
+    else if (event.key === "d") this.setShape("outline");
     else return false;
     return true;
   }

@@ -248,6 +248,7 @@ export class View {
       pen.lineWidth = 2 * this.dense;
     } else {
       pen.lineWidth = 2 * stroke.radius * this.zoom;
+      if (stroke.shape === "outline") pen.strokeStyle = TINTS.unknown;
       if (points.length === 1) pen.lineTo(points[0].x + 0.01, points[0].y);
     }
     pen.stroke();
