@@ -69,7 +69,7 @@ class PriorProcess:
             box = slice(0, trimap.shape[0]), slice(0, trimap.shape[1])
         problem = {"image": image[box], "trimap": trimap[box], "name": np.array(name)}
         if start is not None:
-            problem |= {"start": start.alpha[box], "changed": start.changed[box]}
+            problem |= {"start": start.alpha[box], "changed": start.changed[box], "clip": np.array(start.clip)}
         digest = hashlib.sha256(b"".join(array.tobytes() for array in problem.values())).digest()
         alpha = (trimap == 255).astype(np.float32)
         with self._lock:
@@ -166,7 +166,9 @@ def main() -> None:
 def _reply(request: Arrays, repeated: WarmSolvers) -> Arrays:
     """The reply to a request: alpha and notes, or `failed` with message and hint. An error does not end the process."""
     try:
-        start = Start(request["start"], request["changed"]) if "start" in request else None
+        start = None
+        if "start" in request:
+            start = Start(request["start"], request["changed"], bool(request["clip"]))
         if str(request["name"]) == REPEATED_KNN:
             alpha, notes = repeated.solve(request["image"], request["trimap"])
         else:

@@ -28,15 +28,17 @@ class ReuseParams:
         side: side of the neighbourhood, pixels of the low-resolution picture. Not tuned.
         margin: pixels around what changed that are solved again with it. 8 took 15 % longer; at `refresh` 2 its MAD was
             0.3 % smaller on the one clip that was tried.
+        certain: an unknown pixel without change is held only if its alpha is this near to 0 or 1. Held alphas are
+            constraints, and those of soft pixels are too uncertain for that: docs/research/clips.md. In [0, 0.5).
         refresh: every how many solutions of a shot all unknown pixels are solved, from the last solution on. Affinities
-            join pixels far apart, so that what is held is not quite what would be solved, and an error would last. With
-            4 the MAD of the prior was up to 3 % larger, with 2 up to 1.2 % (docs/research/clips.md).
+            join pixels far apart, so that what is held is not quite what would be solved, and an error would last.
     """
 
     step: float = 0.01
     side: int = 5
     margin: int = 2
-    refresh: int = 2
+    certain: float = 0.01
+    refresh: int = 4
 
 
 REUSE = ReuseParams()
@@ -100,9 +102,11 @@ class ReusedPrior:
 
 
 class ContinuedSolver:
-    """A solver for the frames of a shot: unknown pixels around which nothing changed keep their alpha.
+    """A solver for the frames of a shot: unknown pixels that are certain and around which nothing changed keep their
+    alpha.
 
-    The others are solved beside them, and the search begins at their last alpha; now and then all are.
+    The others are solved beside them, and the search begins at their last alpha; now and then all are, and in the
+    second frame, because the first one's solution is known in [0, 1] only.
 
     Args:
         solver: of a single picture.
@@ -120,19 +124,21 @@ class ContinuedSolver:
         """See `closed_form.affinity.solve`; without `start` it begins at the last solution."""
         last = self._last
         if start is None and last is not None and (last.name, last.trimap.shape) == (name, trimap.shape):
-            start = Start(last.alpha, self._changed(image, trimap, last))
+            start = Start(last.alpha, self._changed(image, trimap, last), clip=False)
         alpha, notes = self._solver(image, trimap, name, start)
         compared = image if start is None or last is None else np.where(start.changed[..., None], image, last.image)
-        self._last = _Solution(name, trimap, alpha, compared, image)
+        self._last = _Solution(name, trimap, alpha, compared, image, clipped=start is None)
         self._solved += 1
-        return alpha, notes
+        return alpha.clip(0, 1), notes
 
     def _changed(self, image: np.ndarray, trimap: np.ndarray, last: _Solution) -> np.ndarray:
         """(h, w) bool, the pixels that are solved."""
-        if self._solved % self._params.refresh == 0:
+        params = self._params
+        if last.clipped or self._solved % params.refresh == 0:
             return np.ones(trimap.shape, bool)
-        changed = changed_places(image, last.image, last.before, self._params) | (trimap != last.trimap)
-        return dilate(changed, 2 * self._params.margin + 1)
+        changed = changed_places(image, last.image, last.before, params) | (trimap != last.trimap)
+        soft = (last.alpha > params.certain) & (last.alpha < 1 - params.certain)
+        return dilate(changed, 2 * params.margin + 1) | dilate(soft, 3)
 
 
 @dataclass(frozen=True)
@@ -142,9 +148,10 @@ class _Solution:
     Attributes:
         name: of the prior.
         trimap: (h, w) uint8 {0, 128, 255}.
-        alpha: (h, w) float32 in [0, 1].
+        alpha: (h, w) float32, beyond [0, 1] by what affinities leak.
         image: (h, w, 3) float32 in [0, 1], each pixel of the frame in which it was last solved.
         before: (h, w, 3), the frame.
+        clipped: the alpha was clipped to [0, 1].
     """
 
     name: str
@@ -152,6 +159,7 @@ class _Solution:
     alpha: np.ndarray
     image: np.ndarray
     before: np.ndarray
+    clipped: bool
 
 
 def _same_hints(a: LowResHints, b: LowResHints) -> bool:

@@ -54,12 +54,16 @@ class Start:
     """What is known of a solution, such as that of the frame before.
 
     Attributes:
-        alpha: (h, w) float32 in [0, 1], where the search begins.
+        alpha: (h, w) float32, where the search begins.
         changed: (h, w) bool, the pixels that are solved; unknown ones elsewhere keep `alpha`.
+        clip: the result lies in [0, 1]. Otherwise it is what was solved, up to `leak` beyond, so that pixels that are
+            held in the next frame are not farther from 0 and 1 than they were: as constraints those would draw all
+            others with them.
     """
 
     alpha: np.ndarray
     changed: np.ndarray
+    clip: bool = True
 
 
 SCRIBBLES_KNN = f"{CLOSED_FORM_KNN} for scribbles"
@@ -214,7 +218,7 @@ def solve(
     """
     alpha = (trimap == 255).astype(np.float32)
     box = bounding_box(trimap == 128, params.margin)
-    near = None if start is None else Start(start.alpha[box], start.changed[box])
+    near = None if start is None else Start(start.alpha[box], start.changed[box], start.clip)
     alpha[box], notes = _solve_box(image[box], trimap[box], name, near, params, solve_problem or solve_here)
     return alpha, notes
 
@@ -236,8 +240,8 @@ def _solve_box(
         solved = solved & start.changed
     problem = Problem(image, trimap, values, solved, np.zeros(int(solved.sum())) if start is None else values[solved])
     values[solved], notes = solve_problem(problem, name, params) if len(problem.start) else (problem.start, [])
-    alpha = np.clip(np.nan_to_num((values - leak) / (1 - 2 * leak), nan=0.5), 0, 1).astype(np.float32)
-    return constrain_alpha(alpha, trimap), notes
+    alpha = np.nan_to_num((values - leak) / (1 - 2 * leak), nan=0.5).astype(np.float32)
+    return constrain_alpha(alpha if start is not None and not start.clip else np.clip(alpha, 0, 1), trimap), notes
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ def next_mask(
         now: the frame, likewise.
         params: see there.
     """
-    forth, back = optical_flow(before, now), optical_flow(now, before)
+    forth, back = optical_flow(before, now, params.check_level), optical_flow(now, before)
     warped = warp(tracked.alpha, back)
     disagreement = np.linalg.norm(back + warp(forth, back), axis=2)
     reliable = disagreement <= params.fold + params.fold_share * np.linalg.norm(back, axis=2)
