@@ -138,7 +138,7 @@ class ContinuedSolver:
             return np.ones(trimap.shape, bool)
         changed = changed_places(image, last.image, last.before, params) | (trimap != last.trimap)
         soft = (last.alpha > params.certain) & (last.alpha < 1 - params.certain)
-        return dilate(changed, 2 * params.margin + 1) | dilate(soft, 3)
+        return np.asarray(dilate(changed, 2 * params.margin + 1) | dilate(soft, 3))
 
 
 @dataclass(frozen=True)
