@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,9 @@ from uhrmat.refine.base import PyramidRefiner, RefineInput
 from uhrmat.refine.fuse import apply_trimap, upsampled_prior
 from uhrmat.refine.memory.budget import check_total, refiner_limit
 from uhrmat.refine.registry import LEARNED, make_refiner
+from uhrmat.refine.resident.run import HostPlanes, refine_on_device, stays_on_device
 from uhrmat.refine.runner import MODES, RefineOutcome, refine_within
+from uhrmat.refine.sparse_refiner import SparseRefiner
 from uhrmat.sparsity.spatial import SPATIAL_SPARSITY, trimap_from_alpha, trimap_from_scribbles, trimap_mask
 
 ImageLike = Picture | np.ndarray | str | Path
@@ -115,14 +118,21 @@ class PriorStage:
     Attributes:
         small: (h, w, 3) float32 in [0, 1], the small copy of the picture.
         prior: the low-resolution alpha with its notes.
-        trimap: (H, W) uint8 {0, 128, 255}; known pixels are exactly 0 or 1 in the final alpha.
+        known: (H, W) uint8 {0, 128, 255}, the trimap where hints give one, else None.
         notes: lines for the user.
+        size: (H, W) of the picture.
     """
 
     small: np.ndarray
     prior: PriorResult
-    trimap: np.ndarray
+    known: np.ndarray | None
     notes: list[str]
+    size: tuple[int, int]
+
+    @cached_property
+    def trimap(self) -> np.ndarray:
+        """(H, W) uint8 {0, 128, 255}; known pixels are exactly 0 or 1 in the final alpha."""
+        return trimap_from_alpha(self.prior.alpha, self.size) if self.known is None else self.known
 
 
 class StillPipeline:
@@ -215,13 +225,12 @@ class StillPipeline:
             if not keep_empty:
                 require_subject(stage.prior.confidence)
         with timer("refine"):
-            fused = upsampled_prior(stage.prior.alpha, stage.trimap)
-            inputs = RefineInput(picture, stage.small, stage.prior.alpha, stage.trimap, trimap_mask(stage.trimap))
-            outcome = self.refine(inputs, fused, foreground)
+            fused, trimap, outcome, finished = self._refine_still(picture, stage, foreground)
             blur = self.find_matte_blur(fused, outcome.active, hints, stage.prior)
             if blur is not None:
                 back_project(fused, outcome.active, stage.prior.alpha, blur)
-            apply_trimap(fused, stage.trimap)
+            if not finished:
+                apply_trimap(fused, trimap)
         colours = None
         if foreground:
             with timer("foreground"):
@@ -237,7 +246,7 @@ class StillPipeline:
         )  # fmt: skip
         return StillResult(
             alpha=fused, foreground=colours, prior_alpha=stage.prior.alpha, active=outcome.active,
-            trimap=stage.trimap, stats=stats, picture=picture, given=hints.given,
+            trimap=trimap, stats=stats, picture=picture, given=hints.given,
         )  # fmt: skip
 
     def warm_up(self) -> None:
@@ -279,28 +288,51 @@ class StillPipeline:
         else:
             small, low_res_hints = prior_inputs(picture, hints, working_size, self.halved)
         prior = require_finite(method(small, low_res_hints) if run is None else run(method, small, low_res_hints))
-        size = (picture.height, picture.width)
-        if hints.trimap is None:
-            trimap = trimap_from_alpha(prior.alpha, size)
-        elif are_scribbles(hints.trimap):
-            trimap = trimap_from_scribbles(prior.alpha, hints.trimap)
-        else:
-            trimap = hints.trimap
+        known = hints.trimap
+        if known is not None and are_scribbles(known):
+            known = trimap_from_scribbles(prior.alpha, known)
         choice_note = [choice.note] if choice.note else []
         notes = [
             *self.notes, *picture.info.notes, *choice_note, *hints.choices, *hints.warnings, *prior.notes,
         ]  # fmt: skip
-        return PriorStage(small, prior, trimap, notes)
+        return PriorStage(small, prior, known, notes, (picture.height, picture.width))
 
     def refine(self, inputs: RefineInput, alpha: np.ndarray, foreground: bool) -> RefineOutcome:
         """Refine the active pixels of `alpha`, (H, W) float32, in place, within the memory budget.
 
         foreground: whether its colours are estimated afterwards; that there is memory for them is checked now.
         """
-        if foreground:
-            check_total(self.device, self.max_memory, _foreground_bytes(inputs.picture), "the foreground")
-        limit = refiner_limit(self.device, self.max_memory)
+        limit = self._refiner_limit(inputs.picture, foreground)
+        if isinstance(self.refiner, SparseRefiner) and stays_on_device(self.refiner, inputs.picture, limit):
+            host = HostPlanes(inputs.picture, inputs.small, inputs.prior, inputs.trimap, inputs.active, alpha)
+            done = refine_on_device(self.refiner, host, self.overflow, limit)
+            np.copyto(alpha, done.alpha)
+            return done.outcome
         return refine_within(self.refiner, inputs, alpha, self.overflow, limit)
+
+    def _refine_still(
+        self, picture: Picture, stage: PriorStage, foreground: bool
+    ) -> tuple[np.ndarray, np.ndarray, RefineOutcome, bool]:
+        """Alpha (H, W), trimap (H, W), outcome, and whether the trimap is applied to alpha.
+
+        On a GPU everything between prior and alpha happens there, see `refine.resident`.
+        """
+        limit = self._refiner_limit(picture, foreground)
+        if isinstance(self.refiner, SparseRefiner) and stays_on_device(self.refiner, picture, limit):
+            host = HostPlanes(picture, stage.small, stage.prior.alpha, stage.known)
+            finished = stage.prior.name != "alpha"  # such a matte is back-projected first
+            done = refine_on_device(self.refiner, host, self.overflow, limit, finished)
+            return done.alpha, done.trimap, done.outcome, finished
+        alpha = upsampled_prior(stage.prior.alpha, stage.trimap)
+        inputs = RefineInput(picture, stage.small, stage.prior.alpha, stage.trimap, trimap_mask(stage.trimap))
+        outcome = refine_within(self.refiner, inputs, alpha, self.overflow, limit)
+        return alpha, stage.trimap, outcome, False
+
+    def _refiner_limit(self, picture: Picture, foreground: bool) -> int:
+        """Bytes that the refiner may take; that there is memory for the foreground is checked."""
+        if foreground:
+            check_total(self.device, self.max_memory, _foreground_bytes(picture), "the foreground")
+        return refiner_limit(self.device, self.max_memory)
 
     def find_matte_blur(self, alpha: np.ndarray, active: np.ndarray, hints: Hints, prior: PriorResult) -> float | None:
         """How soft the finished matte is that a refined alpha (H, W) is to agree with, see `refine.back_projection`.

@@ -4,32 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
-
-from uhrmat.media import Picture
 from uhrmat.refine.memory.cost import Cost
 from uhrmat.refine.memory.tiling import RefineWindow
+from uhrmat.refine.planes import Plane
 
 
 @dataclass(frozen=True)
 class RefineInput:
-    """One picture at one scale, as a refiner sees it.
+    """One picture at one scale, as a refiner sees it: on the host in NumPy arrays or on a device in tensors.
 
     Attributes:
-        picture: The picture, (H, W) pixels.
+        picture: The picture, (H, W) pixels: a `media.Picture`, on a device a `resident.picture.ResidentPicture`.
         small: Low-resolution copy of the picture, (h, w, 3) float32 in [0, 1].
         prior: Low-resolution alpha, (h, w) float32 in [0, 1].
         trimap: (H, W) uint8 {0, 128, 255}, or None where nothing is known.
         active: (H, W) bool, the pixels to refine.
     """
 
-    picture: Picture
-    small: np.ndarray
-    prior: np.ndarray
-    trimap: np.ndarray | None
-    active: np.ndarray
+    picture: Any
+    small: Plane
+    prior: Plane
+    trimap: Plane | None
+    active: Plane
 
     @property
     def size(self) -> tuple[int, int]:
@@ -37,7 +35,7 @@ class RefineInput:
         return self.picture.height, self.picture.width
 
 
-RefineLevel = Callable[[RefineInput, np.ndarray], None]
+RefineLevel = Callable[[RefineInput, Plane], None]
 """Refines the active pixels of one pyramid level's alpha, (H, W) float32, in place."""
 
 
@@ -52,7 +50,7 @@ class Refiner(Protocol):
     name: str
     engine: str
 
-    def refine(self, inputs: RefineInput, alpha: np.ndarray) -> None:
+    def refine(self, inputs: RefineInput, alpha: Plane) -> None:
         """Refines `alpha` at the active pixels, in place.
 
         Args:
@@ -74,10 +72,10 @@ class TileableRefiner(Protocol):
     reach: int
     cost: Cost
 
-    def prepare(self, inputs: RefineInput, alpha: np.ndarray) -> RefineWindow:
+    def prepare(self, inputs: RefineInput, alpha: Plane) -> RefineWindow:
         """Does once what all windows share, and returns the function that refines one window of `alpha` in place."""
 
-    def finish(self, inputs: RefineInput, alpha: np.ndarray) -> None:
+    def finish(self, inputs: RefineInput, alpha: Plane) -> None:
         """Corrects the whole alpha in place, once every window is refined."""
 
 
@@ -85,7 +83,7 @@ class TileableRefiner(Protocol):
 class PyramidRefiner(TileableRefiner, Protocol):
     """A tileable refiner that goes to full resolution level by level, by factors of at most two."""
 
-    def refine_pyramid(self, inputs: RefineInput, alpha: np.ndarray, refine_level: RefineLevel) -> np.ndarray:
+    def refine_pyramid(self, inputs: RefineInput, alpha: Plane, refine_level: RefineLevel) -> Plane:
         """Refines every level by `refine_level`, coarse to fine.
 
         Returns:

@@ -50,21 +50,33 @@ def estimate_smooth_colours(
     Returns:
         F and B, each (B, 3, H, W) in [0, 1].
     """
-    power = params.sharpness
-    return _pull_push(image, alpha**power, params.hold), _pull_push(image, (1 - alpha) ** power, params.hold)
+    weights = torch.stack([alpha, 1 - alpha]) ** params.sharpness
+    front, back = _pull_push(image, weights, params.hold)
+    return front, back
 
 
-def _pull_push(image: Tensor, weight: Tensor, hold: float) -> Tensor:
-    """Weighted pull-push on tensors, which weights are trained on. `prior.pull_push` resamples by OpenCV instead."""
-    pyramid = [(image * weight, weight)]
-    while min(pyramid[-1][1].shape[-2:]) > 2:
-        pyramid.append((_halve(pyramid[-1][0]), _halve(pyramid[-1][1])))
-    total, mass = (x.mean((2, 3), keepdim=True) for x in pyramid[-1])
-    colour = torch.where(mass > 1e-6, total / mass.clamp(min=1e-6), image.mean((2, 3), keepdim=True))
-    for colours, weights in reversed(pyramid):
-        colour = F.interpolate(colour, size=colours.shape[-2:], mode="bilinear", align_corners=False)
-        colour = (colours + hold * colour) / (weights + hold)
-    return colour
+def _pull_push(image: Tensor, weights: Tensor, hold: float) -> Tensor:
+    """Weighted pull-push on tensors, which weights are trained on. `prior.pull_push` resamples by OpenCV instead.
+
+    Args:
+        image: (B, 3, H, W).
+        weights: (N, B, 1, H, W), of N estimates.
+        hold: See `ColourLineParams`.
+
+    Returns:
+        (N, B, 3, H, W).
+    """
+    # Colours and, as fourth channel, weights plus `hold`, which averaging leaves as it is.
+    pyramid = [torch.cat([image * weights, weights + hold], 2).flatten(0, 1)]
+    while min(pyramid[-1].shape[-2:]) > 2:
+        pyramid.append(_halve(pyramid[-1]))
+    total = pyramid[-1].mean((2, 3), keepdim=True)
+    mass, plain = total[:, 3:] - hold, image.mean((2, 3), keepdim=True).repeat(len(weights), 1, 1, 1)
+    colour = torch.where(mass > 1e-6, total[:, :3] / mass.clamp(min=1e-6), plain)
+    for level in reversed(pyramid):
+        colour = F.interpolate(colour, size=level.shape[-2:], mode="bilinear", align_corners=False)
+        colour = torch.add(level[:, :3], colour, alpha=hold).div_(level[:, 3:])
+    return colour.view(*weights.shape[:2], *colour.shape[1:])
 
 
 def _halve(x: Tensor) -> Tensor:
@@ -88,7 +100,8 @@ def project(
     """
     line = front - back
     length = (line * line).sum(-1, keepdim=True)
-    place = (((image - back) * line).sum(-1, keepdim=True) / (length + 1e-6)).clamp(0, 1)
+    offset = image - back
+    place = ((offset * line).sum(-1, keepdim=True) / (length + 1e-6)).clamp(0, 1)
     confidence = length / (length + params.softness)
-    distance = (image - back - place * line).square().sum(-1, keepdim=True).sqrt()
-    return confidence * place + (1 - confidence) * alpha, confidence, distance
+    distance = torch.addcmul(offset, place, line, value=-1).square().sum(-1, keepdim=True).sqrt()
+    return torch.lerp(alpha, place, confidence), confidence, distance

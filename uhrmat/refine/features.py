@@ -51,7 +51,7 @@ class ResidualBaselineParams:
 RESIDUAL_BASELINE = ResidualBaselineParams()
 
 
-def context_maps(small: np.ndarray) -> Tensor:
+def context_maps(small: np.ndarray | Tensor) -> Tensor:
     """Area-average a small map to the input of Masked-SE's encoder, in training and in use alike.
 
     Args:
@@ -60,7 +60,8 @@ def context_maps(small: np.ndarray) -> Tensor:
     Returns:
         (C, CONTEXT, CONTEXT) float32.
     """
-    planes = torch.from_numpy(small).permute(2, 0, 1)[None]
+    maps = small if isinstance(small, Tensor) else torch.from_numpy(small)
+    planes = maps.permute(2, 0, 1)[None]
     return torch.nn.functional.interpolate(planes, (CONTEXT, CONTEXT), mode="area")[0]
 
 

@@ -62,6 +62,22 @@ class SparseConv(nn.Module):
         start = mean if self.bias is None else mean - self.bias
         return self.weight * gain.view(shape), self.norm.bias - start * gain
 
+    @torch.no_grad()
+    def freeze(self, dtype: torch.dtype) -> None:
+        """Fold the normalisation for good and keep kernel and bias in the type of the arithmetic: inference only."""
+        weight, bias = self.folded()
+        layout = torch.channels_last if weight.device.type == "cuda" else torch.preserve_format
+        self.weight = nn.Parameter(weight.to(dtype, memory_format=layout), requires_grad=False)
+        self.bias = None if bias is None else nn.Parameter(bias.to(dtype), requires_grad=False)
+        self.norm = None
+
+
+def freeze(net: nn.Module, dtype: torch.dtype) -> None:
+    """`SparseConv.freeze` of all sparse convolutions of a network."""
+    for layer in net.modules():
+        if isinstance(layer, SparseConv):
+            layer.freeze(dtype)
+
 
 def _normalise(engine: Engine, x: Feat, norm: nn.BatchNorm1d, act: Act) -> Feat:
     assert isinstance(engine, DenseEngine), "networks with batch normalisation train on the dense engine"

@@ -8,14 +8,11 @@ it costs least.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
-
-from uhrmat.media import Picture
-from uhrmat.media.resample import Shape, downsample_mask, downsample_picture, downsample_trimap
+from uhrmat.media.resample import Shape
 from uhrmat.refine.base import RefineInput, RefineLevel
-from uhrmat.refine.fuse import apply_trimap, upsampled_prior
-from uhrmat.sparsity.spatial import remaining_active
+from uhrmat.refine.planes import Plane, PlaneOperations, planes_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +24,8 @@ class PyramidLevel(RefineInput):
         maps: (h, w, 10) float32 at the working size, see `ddfe.refiner.line_maps`, or None.
     """
 
-    low: Picture | None = None
-    maps: np.ndarray | None = None
+    low: Any = None
+    maps: Plane | None = None
 
 
 def pyramid_shapes(size: Shape, start: Shape) -> list[Shape]:
@@ -51,9 +48,7 @@ def pyramid_shapes(size: Shape, start: Shape) -> list[Shape]:
     return shapes[::-1]
 
 
-def refine_pyramid(
-    inputs: RefineInput, alpha: np.ndarray, refine_level: RefineLevel, maps: np.ndarray | None = None
-) -> np.ndarray:
+def refine_pyramid(inputs: RefineInput, alpha: Plane, refine_level: RefineLevel, maps: Plane | None = None) -> Plane:
     """Refine `alpha` level by level, in place.
 
     Args:
@@ -65,32 +60,33 @@ def refine_pyramid(
     Returns:
         (H, W) bool, the pixels that the last level refined.
     """
+    planes = planes_of(alpha)
     shapes = pyramid_shapes(inputs.size, inputs.prior.shape[:2])
     if not shapes:
-        return np.zeros(inputs.size, bool)
-    trimap = np.full(inputs.size, 128, np.uint8) if inputs.trimap is None else inputs.trimap
-    copies = _copies(inputs.picture, shapes[:-1])
+        return planes.no_pixels(inputs)
+    trimap = planes.unknown_trimap(inputs) if inputs.trimap is None else inputs.trimap
+    copies = _copies(planes, inputs.picture, shapes[:-1])
     prior, low = inputs.prior, None
     for number, shape in enumerate(shapes[:-1]):
-        known = downsample_trimap(trimap, shape)
-        active = remaining_active(downsample_mask(inputs.active, shape), prior, refined=number > 0)
-        result = upsampled_prior(prior, known)
+        known = planes.downsample_trimap(trimap, shape)
+        active = planes.remaining_active(planes.downsample_mask(inputs.active, shape), prior, refined=number > 0)
+        result = planes.upsampled_prior(prior, known)
         refine_level(PyramidLevel(copies[number], inputs.small, prior, known, active, low=low, maps=maps), result)
-        apply_trimap(result, known)
+        planes.apply_trimap(result, known)
         prior, low = result, copies[number]
         copies[number] = inputs.picture  # so that the memory of the copy before is freed
-    active = remaining_active(inputs.active, prior, refined=len(shapes) > 1)
+    active = planes.remaining_active(inputs.active, prior, refined=len(shapes) > 1)
     if len(shapes) > 1:
-        upsampled_prior(prior, trimap, out=alpha)
+        planes.upsampled_prior(prior, trimap, out=alpha)
     last = PyramidLevel(inputs.picture, inputs.small, prior, inputs.trimap, active, low=low, maps=maps)
     refine_level(last, alpha)
     return active
 
 
-def _copies(picture: Picture, shapes: list[Shape]) -> list[Picture]:
+def _copies(planes: PlaneOperations, picture: Any, shapes: list[Shape]) -> list[Any]:
     """The picture at each of `shapes`, each averaged from the next larger one."""
-    copies: list[Picture] = []
+    copies: list[Any] = []
     for shape in reversed(shapes):
-        picture = downsample_picture(picture, shape)
+        picture = planes.downsample_picture(picture, shape)
         copies.append(picture)
     return copies[::-1]

@@ -6,10 +6,7 @@ fewer active pixels at full size, or in parts with halos (`memory.tiling`), whic
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-
-import numpy as np
 
 from uhrmat.core.errors import MemoryBudgetError
 from uhrmat.core.units import format_bytes, suggest_limit
@@ -17,7 +14,7 @@ from uhrmat.refine.base import PyramidRefiner, RefineInput, Refiner, TileableRef
 from uhrmat.refine.memory.budget import BUDGET, BudgetParams, retry_with_less_memory
 from uhrmat.refine.memory.cascade import RefineStep, bytes_of_copies, refine_at_scale, refine_coarse_scales
 from uhrmat.refine.memory.cost import Cost
-from uhrmat.refine.memory.tiling import count_cells
+from uhrmat.refine.planes import Plane, planes_of
 
 MODES = ("cascade", "parts")
 """What to do where one shot needs more memory than there is."""
@@ -33,13 +30,13 @@ class RefineOutcome:
         notes: Lines for the user.
     """
 
-    active: np.ndarray
+    active: Plane
     steps: list[RefineStep] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
 def refine_within(
-    refiner: Refiner, inputs: RefineInput, alpha: np.ndarray, mode: str, limit: int, params: BudgetParams = BUDGET
+    refiner: Refiner, inputs: RefineInput, alpha: Plane, mode: str, limit: int, params: BudgetParams = BUDGET
 ) -> RefineOutcome:
     """Refine `alpha` in place within a memory limit.
 
@@ -63,12 +60,12 @@ def refine_within(
 
 
 def _refine_pyramid(
-    refiner: PyramidRefiner, inputs: RefineInput, alpha: np.ndarray, limit: int, params: BudgetParams
+    refiner: PyramidRefiner, inputs: RefineInput, alpha: Plane, limit: int, params: BudgetParams
 ) -> RefineOutcome:
     """Every level within the limit beside the smaller copies, in parts where it needs more."""
     outcome = RefineOutcome(inputs.active)
 
-    def refine_level(level: RefineInput, level_alpha: np.ndarray) -> None:
+    def refine_level(level: RefineInput, level_alpha: Plane) -> None:
         done = _refine_tileable(refiner, level, level_alpha, "parts", limit - bytes_of_copies(inputs), params)
         scale = level.size[0] / inputs.size[0]
         outcome.steps += [replace(step, scale=scale) for step in done.steps]
@@ -79,11 +76,12 @@ def _refine_pyramid(
 
 
 def _refine_tileable(
-    refiner: TileableRefiner, inputs: RefineInput, alpha: np.ndarray, mode: str, limit: int, params: BudgetParams
+    refiner: TileableRefiner, inputs: RefineInput, alpha: Plane, mode: str, limit: int, params: BudgetParams
 ) -> RefineOutcome:
     """`refine_within` for a tileable refiner at one scale."""
     cost = refiner.cost
-    load = cost.load(count_cells(inputs.active)) if inputs.active.any() else 0
+    planes = planes_of(alpha)
+    load = cost.load(planes.count_cells(inputs))
     if not load:
         return RefineOutcome(inputs.active)
     whole, least = cost.bytes(load), cost.bytes(params.smallest_part)
@@ -97,29 +95,18 @@ def _refine_tileable(
     def refine(budget: int) -> RefineOutcome:
         return refine_with_budget(refiner, inputs, alpha, mode, budget, params)
 
-    restore = _restorer(inputs, alpha)
+    restore = planes.keep_for_retry(inputs, alpha)
     return retry_with_less_memory(refine, min(limit, whole), min(whole, least), restore)
 
 
-def _restorer(inputs: RefineInput, alpha: np.ndarray) -> Callable[[], None]:
-    """Restores every pixel of `alpha` that a try may write: active ones, and, in a cascade, unknown ones."""
-    written = np.ones(inputs.size, bool) if inputs.trimap is None else inputs.active | (inputs.trimap == 128)
-    before = alpha[written]
-
-    def restore() -> None:
-        alpha[written] = before
-
-    return restore
-
-
 def refine_with_budget(
-    refiner: TileableRefiner, inputs: RefineInput, alpha: np.ndarray, mode: str, budget: int,
+    refiner: TileableRefiner, inputs: RefineInput, alpha: Plane, mode: str, budget: int,
     params: BudgetParams = BUDGET,
 ) -> RefineOutcome:  # fmt: skip
     """Try once within `budget` bytes: in one shot if it fits, else as `mode` says. Arguments as `refine_within`."""
     cost = refiner.cost
     capacity = cost.capacity(budget)
-    if cost.load(count_cells(inputs.active)) <= capacity:
+    if cost.load(planes_of(alpha).count_cells(inputs)) <= capacity:
         return RefineOutcome(inputs.active, [refine_at_scale(refiner, inputs, alpha, capacity, 1.0)])
     steps: list[RefineStep] = []
     beside_copies = cost.capacity(budget - bytes_of_copies(inputs))

@@ -7,12 +7,17 @@ from typing import Generic, TypeVar
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from uhrmat.core.devices import on_device
 from uhrmat.refine.base import RefineInput
+from uhrmat.refine.layers import freeze
 from uhrmat.refine.memory.cost import cost_of
 from uhrmat.refine.memory.tiling import Box, RefineWindow
+from uhrmat.refine.planes import Plane
+from uhrmat.refine.prior_mean import restore_prior_mean
+from uhrmat.refine.resident import restore as resident
+from uhrmat.refine.resident.window import whole_sites
 from uhrmat.sparse import ActiveSet, Engine, Feat, choose_engine, make_engine
 from uhrmat.sparse.choose import EngineChoice
 from uhrmat.sparse.engine import SampleFn
@@ -42,10 +47,17 @@ class SparseRefiner(Generic[Net]):
         choice = choose_engine(self.device, dtype) if engine == "auto" else EngineChoice(engine)
         self.engine, self.notes = choice.name, [choice.note] if choice.note else []
         self.net = net.to(self.device).eval()
+        freeze(self.net, dtype)
         self.reach = reach
         self.cost = cost_of(device, self.engine, dtype, cost_key)
 
-    def finish(self, inputs: RefineInput, alpha: np.ndarray) -> None:
+    name: str
+
+    def refine(self, inputs: RefineInput, alpha: Plane) -> None:
+        """See `base.Refiner.refine`."""
+        raise NotImplementedError
+
+    def finish(self, inputs: RefineInput, alpha: Plane) -> None:
         """Does nothing; see `base.TileableRefiner.finish`."""
 
     def window_refiner(
@@ -78,3 +90,12 @@ class SparseRefiner(Generic[Net]):
 def full_window(size: tuple[int, int]) -> Box:
     """The window that covers a picture of (H, W) pixels."""
     return slice(0, size[0]), slice(0, size[1])
+
+
+def restore_mean(inputs: RefineInput, alpha: Plane) -> None:
+    """`prior_mean.restore_prior_mean`, on the host or, for a picture that lies there, on the device."""
+    if not isinstance(alpha, Tensor):
+        restore_prior_mean(alpha, inputs.active, inputs.trimap, inputs.prior)
+        return
+    with torch.inference_mode(), on_device(alpha.device):
+        resident.restore_prior_mean(alpha, whole_sites(inputs), inputs.trimap, inputs.prior)

@@ -10,6 +10,8 @@ from uhrmat.core.errors import InputError
 from uhrmat.sparse.active import ActiveSet
 from uhrmat.sparse.dense import DenseEngine
 from uhrmat.sparse.engine import Engine
+from uhrmat.sparse.resident import ResidentActive
+from uhrmat.sparse.resident_tiles import ResidentTilesEngine
 from uhrmat.sparse.spconv_engine import SpconvEngine
 from uhrmat.sparse.tiles import TilesEngine
 
@@ -19,7 +21,7 @@ ENGINES = ("auto", "dense", "tiles", "spconv")
 
 def build_engine(
     name: str,
-    mask_or_active: Tensor | np.ndarray | ActiveSet,
+    mask_or_active: Tensor | np.ndarray | ActiveSet | ResidentActive,
     dtype: torch.dtype = torch.float32,
     device: str | torch.device = "cpu",
 ) -> Engine:
@@ -37,8 +39,13 @@ def build_engine(
     if name not in ENGINES or name == "auto":
         raise InputError(f'There is no engine "{name}".', f"Choose one of {', '.join(ENGINES)}.")
     if name == "dense":
-        mask = mask_or_active.mask() if isinstance(mask_or_active, ActiveSet) else mask_or_active
+        given = mask_or_active
+        mask = given.mask() if isinstance(given, (ActiveSet, ResidentActive)) else given
         return DenseEngine(torch.as_tensor(mask).to(device), dtype)
+    if isinstance(mask_or_active, ResidentActive):
+        if name == "tiles":
+            return ResidentTilesEngine(mask_or_active, dtype, torch.device(device))
+        return SpconvEngine(mask_or_active, dtype, device)
     active = mask_or_active if isinstance(mask_or_active, ActiveSet) else ActiveSet.from_mask(mask_or_active)
     if name == "spconv":
         return SpconvEngine(active, dtype, device)

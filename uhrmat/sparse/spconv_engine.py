@@ -17,6 +17,7 @@ from torch import Tensor
 from uhrmat.core.errors import InputError
 from uhrmat.sparse.active import ActiveSet
 from uhrmat.sparse.engine import Act, Engine, Feat, SampleFn, activate, write_features
+from uhrmat.sparse.resident import ResidentActive
 
 SPCONV_TYPES = (torch.float32, torch.float16)
 """Types of arithmetic that spconv supports here."""
@@ -41,7 +42,7 @@ class SpconvEngine(Engine):
 
     def __init__(
         self,
-        active: ActiveSet,
+        active: ActiveSet | ResidentActive,
         dtype: torch.dtype = torch.float32,
         device: str | torch.device = "cuda",
         single_thread_oracle: bool = False,

@@ -180,10 +180,11 @@ def _apply(chain: nn.ModuleList, engine: Engine, x: Feat) -> Feat:
 
 
 def _pick(x: Feat, which: tuple[int, ...]) -> Feat:
-    """Channels by number; adjacent ones are a view."""
-    if which == tuple(range(which[0], which[-1] + 1)):
-        return channels(x, which[0], which[-1] + 1)
-    return Feat(x.data[:, list(which)], 0)
+    """Channels by ascending number; adjacent ones are a view."""
+    starts = [i for i in range(len(which)) if i == 0 or which[i] != which[i - 1] + 1]
+    runs = [which[start:stop] for start, stop in zip(starts, [*starts[1:], len(which)], strict=True)]
+    parts = [x.data[:, run[0] : run[-1] + 1] for run in runs]
+    return Feat(parts[0] if len(parts) == 1 else torch.cat(parts, 1), 0)
 
 
 def assemble_features(

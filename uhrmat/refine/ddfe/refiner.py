@@ -10,12 +10,15 @@ from uhrmat.media import Picture
 from uhrmat.refine.base import RefineInput, RefineLevel
 from uhrmat.refine.colour_line import estimate_smooth_colours
 from uhrmat.refine.ddfe.network import DDFE, INPUT_VERSION, SIZES, assemble_features, receptive_radius
+from uhrmat.refine.ddfe.resident import line_maps as resident_maps
+from uhrmat.refine.ddfe.resident import site_features
 from uhrmat.refine.features import BilinearMaps, PictureColours
 from uhrmat.refine.guided_filter import guided_coefficients
 from uhrmat.refine.memory.tiling import RefineWindow
-from uhrmat.refine.prior_mean import restore_prior_mean
+from uhrmat.refine.planes import Plane
 from uhrmat.refine.pyramid import PyramidLevel, refine_pyramid
-from uhrmat.refine.sparse_refiner import SparseRefiner, full_window
+from uhrmat.refine.resident.window import window_refiner
+from uhrmat.refine.sparse_refiner import SparseRefiner, full_window, restore_mean
 from uhrmat.refine.weights import load_network
 from uhrmat.sparse.engine import SampleFn
 
@@ -39,30 +42,33 @@ class DDFERefiner(SparseRefiner[DDFE]):
         net = load_ddfe(weights)
         super().__init__(net, receptive_radius(net.config), f"ddfe-{net.size}", engine, dtype, device)
 
-    def refine(self, inputs: RefineInput, alpha: np.ndarray) -> None:
+    def refine(self, inputs: RefineInput, alpha: Plane) -> None:
         """See `base.Refiner.refine`."""
 
-        def refine_level(level: RefineInput, level_alpha: np.ndarray) -> None:
+        def refine_level(level: RefineInput, level_alpha: Plane) -> None:
             self.prepare(level, level_alpha)(full_window(level.size))
 
         self.refine_pyramid(inputs, alpha, refine_level)
 
-    def refine_pyramid(self, inputs: RefineInput, alpha: np.ndarray, refine_level: RefineLevel) -> np.ndarray:
+    def refine_pyramid(self, inputs: RefineInput, alpha: Plane, refine_level: RefineLevel) -> Plane:
         """All levels, then `prior_mean.restore_prior_mean`; see `base.PyramidRefiner.refine_pyramid`."""
-        refined = refine_pyramid(inputs, alpha, refine_level, self._maps(inputs))
-        restore_prior_mean(alpha, inputs.active, inputs.trimap, inputs.prior)
+        refined: Plane = refine_pyramid(inputs, alpha, refine_level, self._maps(inputs))
+        restore_mean(inputs, alpha)
         return refined
 
     @torch.inference_mode()
-    def prepare(self, inputs: RefineInput, alpha: np.ndarray) -> RefineWindow:
+    def prepare(self, inputs: RefineInput, alpha: Plane) -> RefineWindow:
         """Does what the windows of one level share; see `base.TileableRefiner.prepare`."""
-        features = self._features(inputs)
+        level = inputs if isinstance(inputs, PyramidLevel) else _as_level(inputs, self._maps(inputs))
+        if isinstance(alpha, Tensor):
+            run, on = site_features(level), (self.engine, self.dtype)
+            return window_refiner(level, alpha, run, lambda engine, x: self.net(engine, x)[0], True, *on)
+        features = self._features(level)
         return self.window_refiner(inputs.active, alpha, features, lambda engine, x: self.net(engine, x)[0], add=True)
 
-    def _features(self, inputs: RefineInput) -> SampleFn:
+    def _features(self, inputs: PyramidLevel) -> SampleFn:
         """The network's inputs at coordinates (ys, xs) of a level."""
-        level = inputs if isinstance(inputs, PyramidLevel) else PyramidLevel(**vars(inputs), maps=self._maps(inputs))
-        size, width = inputs.size, inputs.size[1]
+        level, size, width = inputs, inputs.size, inputs.size[1]
         colours = PictureColours(inputs.picture)
         low = low_colours(level, self.device)
         prior = BilinearMaps(torch.from_numpy(inputs.prior)[..., None].to(self.device), size)
@@ -78,8 +84,18 @@ class DDFERefiner(SparseRefiner[DDFE]):
 
         return features
 
-    def _maps(self, inputs: RefineInput) -> np.ndarray | None:
-        return line_maps(inputs.small, inputs.prior) if self.net.config.weighs else None
+    @torch.inference_mode()
+    def _maps(self, inputs: RefineInput) -> Plane | None:
+        if not self.net.config.weighs:
+            return None
+        if isinstance(inputs.prior, Tensor):
+            return resident_maps(inputs)
+        return line_maps(inputs.small, inputs.prior)
+
+
+def _as_level(inputs: RefineInput, maps: Plane | None) -> PyramidLevel:
+    """A picture whose prior is at the working size, as a level."""
+    return PyramidLevel(inputs.picture, inputs.small, inputs.prior, inputs.trimap, inputs.active, maps=maps)
 
 
 def _known(trimap: Tensor | None, index: Tensor) -> Tensor:

@@ -11,11 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from uhrmat.media.resample import downsample_mask, downsample_picture, downsample_trimap
 from uhrmat.refine.base import RefineInput, TileableRefiner
-from uhrmat.refine.fuse import apply_trimap, upsampled_prior
-from uhrmat.refine.memory.tiling import count_cells, divide_active, refine_parts
-from uhrmat.sparsity.spatial import remaining_active
+from uhrmat.refine.memory.tiling import Part, RefineWindow, divide_active
+from uhrmat.refine.planes import Plane, planes_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +52,7 @@ class RefineStep:
 def refine_coarse_scales(
     refiner: TileableRefiner,
     inputs: RefineInput,
-    alpha: np.ndarray,
+    alpha: Plane,
     capacity: int,
     params: CascadeParams = CASCADE,
 ) -> tuple[RefineInput, list[RefineStep]]:
@@ -74,31 +72,32 @@ def refine_coarse_scales(
         The inputs at full size with the pixels that are still active, and a step for each scale.
     """
     steps: list[RefineStep] = []
-    trimap = np.full(inputs.size, 128, np.uint8) if inputs.trimap is None else inputs.trimap
+    planes = planes_of(alpha)
+    trimap = planes.unknown_trimap(inputs) if inputs.trimap is None else inputs.trimap
     prior, active = inputs.prior, inputs.active
     for scale in params.scales:
         shape = (round(inputs.size[0] * scale), round(inputs.size[1] * scale))
         if min(shape) <= min(inputs.prior.shape):
             continue
-        known = downsample_trimap(trimap, shape)
-        remaining = remaining_active(downsample_mask(inputs.active, shape), prior, refined=bool(steps))
-        picture = downsample_picture(inputs.picture, shape)
+        known = planes.downsample_trimap(trimap, shape)
+        remaining = planes.remaining_active(planes.downsample_mask(inputs.active, shape), prior, refined=bool(steps))
+        picture = planes.downsample_picture(inputs.picture, shape)
         scaled = RefineInput(picture, inputs.small, inputs.prior, known, remaining)
-        result = upsampled_prior(prior, known)
+        result = planes.upsampled_prior(prior, known)
         steps.append(refine_at_scale(refiner, scaled, result, capacity, scale))
-        apply_trimap(result, known)
+        planes.apply_trimap(result, known)
         prior = result
     if steps:
-        active = remaining_active(inputs.active, prior, refined=True)
-        upsampled_prior(prior, trimap, out=alpha)
+        active = planes.remaining_active(inputs.active, prior, refined=True)
+        planes.upsampled_prior(prior, trimap, out=alpha)
     return replace(inputs, active=active), steps
 
 
 def refine_at_scale(
-    refiner: TileableRefiner, inputs: RefineInput, alpha: np.ndarray, capacity: int, scale: float
+    refiner: TileableRefiner, inputs: RefineInput, alpha: Plane, capacity: int, scale: float
 ) -> RefineStep:
     """Refine `alpha` in place at one scale, in as many parts as `capacity` demands."""
-    cells = count_cells(inputs.active)
+    cells = planes_of(alpha).count_cells(inputs)
     parts = list(divide_active(cells, inputs.size, refiner.reach, lambda part: refiner.cost.load(part) <= capacity))
     if parts:
         refine_parts(refiner.prepare(inputs, alpha), inputs.active, alpha, parts)
@@ -106,7 +105,25 @@ def refine_at_scale(
     return RefineStep(scale, int(cells.sum(dtype=np.int64)), refiner.cost.load(cells), len(parts))
 
 
+def refine_parts(refine: RefineWindow, active: Plane, alpha: Plane, parts: list[Part]) -> None:
+    """Refine part by part, in place; what a part writes into its halo is undone.
+
+    Args:
+        refine: Refines a window of `alpha`.
+        active: (H, W) bool.
+        alpha: (H, W) float32.
+        parts: See `tiling.divide_active`.
+    """
+    planes = planes_of(alpha)
+    for part in parts:
+        whole = part.core == part.window
+        restore = None if whole else planes.keep_halo(active, alpha, part)
+        refine(part.window)
+        if restore is not None:
+            restore()
+
+
 def bytes_of_copies(inputs: RefineInput) -> int:
     """Bytes of the half-size copies: picture, trimap, masks, prior and result."""
     picture = inputs.picture
-    return picture.height * picture.width // 4 * (3 * picture.pixels.dtype.itemsize + 1 + 3 + 8)
+    return int(picture.height * picture.width // 4 * (3 * picture.pixels.dtype.itemsize + 1 + 3 + 8))

@@ -28,6 +28,14 @@ class Part:
     core: Box
     window: Box
 
+    @property
+    def core_in_window(self) -> Box:
+        """The core in coordinates of the window."""
+        rows, columns = (
+            slice(c.start - w.start, c.stop - w.start) for c, w in zip(self.core, self.window, strict=True)
+        )
+        return rows, columns
+
 
 def count_cells(mask: np.ndarray) -> np.ndarray:
     """Count the active pixels in each cell of CELL x CELL pixels.
@@ -76,24 +84,6 @@ def divide_active(
             raise MemoryBudgetError("Not even the smallest part fits into the memory budget.", "Raise --max-memory.")
         else:
             pending += reversed(_halves(cells, core))
-
-
-def refine_parts(refine: RefineWindow, active: np.ndarray, alpha: np.ndarray, parts: list[Part]) -> None:
-    """Refine part by part, in place; what a part writes into its halo is undone.
-
-    Args:
-        refine: Refines a window of `alpha`.
-        active: (H, W) bool.
-        alpha: (H, W) float32.
-        parts: See `divide_active`.
-    """
-    for part in parts:
-        halo = active[part.window].copy()
-        top, left = (axis.start for axis in part.window)
-        halo[tuple(slice(c.start - o, c.stop - o) for c, o in zip(part.core, (top, left), strict=True))] = False
-        kept = alpha[part.window][halo]
-        refine(part.window)
-        alpha[part.window][halo] = kept
 
 
 def _bounding_box(cells: np.ndarray, box: Box) -> Box | None:

@@ -1,0 +1,205 @@
+"""Refinement with everything on the device: equal to the host's on the CPU, and few kernels and waits on fake CUDA."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.shot import bands, synthetic
+from tests.refine.fake_cuda import trace
+from tests.sparse.networks import masks, unet, weights
+from uhrmat.core.transfer import download, upload
+from uhrmat.media import Picture
+from uhrmat.media.resample import area_average, downsample_mask, downsample_picture, downsample_trimap
+from uhrmat.refine import fuse
+from uhrmat.refine.base import RefineInput
+from uhrmat.refine.guided_filter import guided_coefficients
+from uhrmat.refine.memory.budget import BudgetParams
+from uhrmat.refine.registry import make_refiner
+from uhrmat.refine.resident import guided, planes, window
+from uhrmat.refine.resident.picture import ResidentPicture
+from uhrmat.refine.resident.run import HostPlanes, refine_on_device, resident_bytes
+from uhrmat.refine.runner import refine_within
+from uhrmat.refine.shm import refiner as shm
+from uhrmat.refine.shm.network import SHM
+from uhrmat.sparse import DenseEngine
+from uhrmat.sparse.resident import MaskLevels, ResidentActive, padded_count
+from uhrmat.sparse.resident_tiles import ResidentTilesEngine
+from uhrmat.sparsity import spatial
+
+CPU = torch.device("cpu")
+MASKS = masks()
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Layers this small take longer to share out than to compute."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def scene(height: int = 203, width: int = 290, scale: int = 3, kind: type = np.uint8) -> RefineInput:
+    """A soft disc on noise, whose unknown band is fully inside the picture but for the right edge."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    alpha = ((0.35 * height - np.hypot(y - height / 2, x - width * 0.6)) / 12 + 0.5).clip(0, 1)
+    peak = 1 if kind is np.float32 else np.iinfo(kind).max
+    colours = 0.8 * alpha[..., None] + 0.2 * rng.random((height, width, 3), np.float32)
+    picture = Picture.from_array((colours * peak).astype(kind))
+    shape = (height // scale, width // scale)
+    prior = area_average(alpha, shape).clip(0, 1)
+    trimap = np.where(alpha == 0, 0, np.where(alpha == 1, 255, 128)).astype(np.uint8)
+    return RefineInput(
+        picture, area_average(picture.pixels, shape, float(peak)), prior, trimap, spatial.trimap_mask(trimap)
+    )
+
+
+def on_host(refiner: Any, inputs: RefineInput) -> np.ndarray:
+    alpha = fuse.upsampled_prior(inputs.prior, inputs.trimap)
+    refine_within(refiner, inputs, alpha, "parts", 1 << 40)
+    fuse.apply_trimap(alpha, inputs.trimap)
+    return alpha
+
+
+def host_planes(inputs: RefineInput, **given: Any) -> HostPlanes:
+    return HostPlanes(inputs.picture, inputs.small, inputs.prior, inputs.trimap, **given)
+
+
+@pytest.mark.parametrize("kind", ["shm", "ddfe"])
+@pytest.mark.parametrize("engine", ["tiles", "dense"])
+@pytest.mark.parametrize("stored", [np.uint8, np.uint16, np.float32])
+def test_the_device_computes_what_the_host_computes(kind: str, engine: str, stored: type) -> None:
+    inputs = scene(kind=stored)
+    refiner: Any = make_refiner(kind, None, "tiles", torch.float32, "cpu")
+    want = on_host(refiner, inputs)
+    refiner.engine = engine
+    done = refine_on_device(refiner, host_planes(inputs), "parts", 1 << 40, finished=True)
+    assert np.abs(want - fuse.upsampled_prior(inputs.prior, inputs.trimap)).max() > 0.05
+    assert np.abs(done.alpha - want).max() < 1e-3 and np.abs(done.alpha - want).mean() < 1e-5
+    assert done.trimap is inputs.trimap and done.outcome.active.dtype == bool
+    again = refine_on_device(
+        refiner, host_planes(inputs, active=inputs.active, alpha=fuse.upsampled_prior(inputs.prior, inputs.trimap)),
+        "parts", 1 << 40, finished=True,
+    )  # fmt: skip
+    assert np.array_equal(again.alpha, done.alpha)
+
+
+def test_a_trimap_is_made_of_the_prior_where_there_is_none() -> None:
+    inputs = scene()
+    refiner: Any = make_refiner("shm", None, "tiles", torch.float32, "cpu")
+    made = HostPlanes(inputs.picture, inputs.small, inputs.prior, None)
+    done = refine_on_device(refiner, made, "parts", 1 << 40, finished=True)
+    want = spatial.trimap_from_alpha(inputs.prior, inputs.size)
+    assert (done.trimap != want).mean() < 1e-4 and set(np.unique(done.trimap)) == {0, 128, 255}
+    assert (done.outcome.active != spatial.trimap_mask(want)).mean() < 1e-3
+
+
+@pytest.mark.parametrize("kind", ["shm", "ddfe"])
+@pytest.mark.parametrize("failing", [1, 2])
+def test_parts_and_a_retry_change_nothing(kind: str, failing: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = scene(420, 610)
+    refiner: Any = make_refiner(kind, None, "tiles", torch.float32, "cpu")
+    whole = refine_on_device(refiner, host_planes(inputs), "parts", 1 << 40, finished=True)
+    load = refiner.cost.load(np.full((8, 8), 1))
+    limit = resident_bytes(inputs.picture) + refiner.cost.bytes(2 * load)
+    limit += inputs.size[0] * inputs.size[1] * 4  # a pyramid's copies
+    monkeypatch.setattr("uhrmat.refine.runner.BUDGET", BudgetParams(smallest_part=load))
+    monkeypatch.setattr("uhrmat.refine.runner.refine_within.__defaults__", (BudgetParams(smallest_part=load),))
+    made, calls = window.ResidentTilesEngine, [0]
+
+    def engine(*rest: Any) -> ResidentTilesEngine:
+        calls[0] += 1
+        if calls[0] == failing:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
+        return made(*rest)
+
+    monkeypatch.setattr(window, "ResidentTilesEngine", engine)
+    cut = refine_on_device(refiner, host_planes(inputs), "parts", limit, finished=True)
+    assert max(step.parts for step in cut.outcome.steps) > 1 and calls[0] > failing
+    assert np.abs(cut.alpha - whole.alpha).max() < 1e-5
+
+
+@pytest.mark.parametrize("name", MASKS)
+@pytest.mark.parametrize("chunk", [None, 3])
+def test_resident_tiles_equal_dense_through_all_levels(name: str, chunk: int | None) -> None:
+    w, dense = weights(), DenseEngine(MASKS[name])
+    active = ResidentActive(MaskLevels(torch.as_tensor(MASKS[name]) != 0))
+    tiles = ResidentTilesEngine(active, torch.float32, CPU, chunk)
+    assert active.count == int((torch.as_tensor(MASKS[name]) != 0).sum())
+    for want, got in zip(unet(dense, w), unet(tiles, w), strict=True):
+        torch.testing.assert_close(tiles.values(got), dense.values(want), rtol=0, atol=1e-4)
+        torch.testing.assert_close(tiles.mean(got), dense.mean(want), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(("count", "padded"), [(0, 8), (7, 8), (8, 16), (127, 128), (128, 144), (3700, 3840)])
+def test_counts_of_tiles_are_padded_to_few(count: int, padded: int) -> None:
+    assert padded_count(count) == padded
+    assert all(n < padded_count(n) <= 1.125 * n + 9 for n in range(count, count + 50))
+    assert len({padded_count(n) for n in range(4096, 8192)}) <= 9
+
+
+@pytest.mark.parametrize(("size", "shape"), [((64, 96), (32, 48)), ((65, 97), (32, 48)), ((64, 97), (21, 37))])
+def test_planes_equal_those_of_the_host(size: tuple[int, int], shape: tuple[int, int]) -> None:
+    inputs = scene(*size, scale=2)
+    prior, trimap, active = (torch.from_numpy(x) for x in (inputs.prior, inputs.trimap, inputs.active))
+    assert np.array_equal(planes.trimap_mask(trimap).numpy(), inputs.active)
+    assert np.array_equal(planes.downsample_mask(active, shape).numpy(), downsample_mask(inputs.active, shape))
+    assert np.array_equal(planes.downsample_trimap(trimap, shape).numpy(), downsample_trimap(inputs.trimap, shape))
+    small = planes.downsample_picture(
+        ResidentPicture(torch.from_numpy(inputs.picture.pixels), inputs.picture.info), shape
+    )
+    difference = small.pixels.numpy().astype(int) - downsample_picture(inputs.picture, shape).pixels.astype(int)
+    # Means of four whole numbers often lie half-way between two, where the host's last bits decide.
+    assert np.abs(difference).max() <= 1 and (difference != 0).mean() < 0.3 and (small.height, small.width) == shape
+    upsampled = fuse.upsampled_prior(inputs.prior, inputs.trimap)
+    assert np.abs(planes.upsampled_prior(prior, trimap).numpy() - upsampled).max() < 1e-5
+    wild = torch.from_numpy(upsampled.copy())
+    wild[0, :3] = torch.tensor([float("nan"), -2.0, 3.0])
+    want = wild.numpy().copy()
+    fuse.apply_trimap(want, inputs.trimap)
+    planes.apply_trimap(wild, trimap)
+    assert np.array_equal(wild.numpy(), want)
+
+
+def test_the_guided_filter_on_a_device_gives_the_hosts_values() -> None:
+    inputs = scene(120, 90, scale=1)
+    want = guided_coefficients(inputs.small, inputs.prior)
+    got = guided.guided_coefficients(torch.from_numpy(inputs.small).permute(2, 0, 1), torch.from_numpy(inputs.prior))
+    values = [(m[..., :3] * inputs.small).sum(-1) + m[..., 3] for m in (want, got.permute(1, 2, 0).numpy())]
+    assert np.abs(values[0] - values[1]).max() < 1e-4 and values[0].std() > 0.1
+
+
+def test_arrays_go_and_come_in_one_piece() -> None:
+    rng = np.random.default_rng(0)
+    arrays = [
+        rng.integers(0, 256, (5, 7, 3), np.uint8), rng.random((3, 4)) < 0.5, rng.random((4, 5), np.float32)[:, ::2],
+        rng.integers(0, 65536, (3, 3), np.uint16), np.zeros((0, 2), np.float32),
+    ]  # fmt: skip
+    there = upload(arrays, CPU)
+    back = download(there)
+    assert all(np.array_equal(a, b.view(a.dtype)) and a.shape == b.shape for a, b in zip(arrays, back, strict=True))
+
+
+LIMITS = {"lite": (440, 2), "paper": (410, 2), "ddfe": (425, 3)}
+"""Most kernels and waits for one picture, tiles, fp16; of DDFE with one level."""
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_picture_takes_few_kernels_and_waits(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shapes follow the picture's, numbers of operations hardly do: a quarter of 4K's sides counts nearly the same."""
+    inputs = synthetic(bands(540, 960, 40_000))
+    inputs = RefineInput(inputs.picture, inputs.small[::2, ::2], inputs.prior[::2, ::2], inputs.trimap, inputs.active)
+    if name == "paper":
+        monkeypatch.setattr(shm, "load_shm", lambda weights: SHM("paper"))
+    refiner: Any = make_refiner("ddfe" if name == "ddfe" else "shm", None, "tiles", torch.float32, "cpu")
+    counted = trace(refiner, host_planes(inputs), monkeypatch, torch.float16)
+    kernels, waits = LIMITS[name]
+    assert sum(counted.kernels.values()) <= kernels, counted.kernels.most_common()
+    assert counted.synchronisations <= waits and not counted.waits
+    assert len(counted.uploads) == 1 and len(counted.downloads) == waits

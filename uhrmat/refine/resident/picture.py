@@ -1,0 +1,122 @@
+"""A picture on a device, and small maps read at the active pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from uhrmat.media.picture import PictureInfo
+from uhrmat.sparse.resident import ResidentActive, ResidentLevel
+
+
+@dataclass(frozen=True)
+class ResidentPicture:
+    """A picture whose pixels lie on a device; display-referred.
+
+    Attributes:
+        pixels: (H, W, 3), uint8, int16 with the bits of uint16, or float32.
+        info: What the file states, see `media.picture.PictureInfo`.
+    """
+
+    pixels: Tensor
+    info: PictureInfo
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return int(self.pixels.shape[0])
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return int(self.pixels.shape[1])
+
+    def colours(self, index: Tensor) -> Tensor:
+        """Colours by pixel number y · W + x, int64 of shape (n,): (n, 3) float32 in [0, 1]."""
+        return as_colours(self.pixels.view(-1, 3).index_select(0, index))
+
+    def planes(self) -> Tensor:
+        """All colours, (3, H, W) float32 in [0, 1]."""
+        return as_colours(self.pixels).permute(2, 0, 1)
+
+
+def as_colours(stored: Tensor) -> Tensor:
+    """float32 in [0, 1] of stored values."""
+    if stored.dtype == torch.uint8:
+        return stored.float() / 255
+    if stored.dtype == torch.int16:
+        return (stored.int() & 0xFFFF).float() / 65535
+    return stored.clamp(0, 1)
+
+
+@dataclass(frozen=True)
+class Sites:
+    """The pixels of an active set's tiles at full resolution, tile by tile: S = T · tile · tile of them.
+
+    Attributes:
+        active: The active set of a window.
+        index: (S,) int64, number y · W + x of the pixel in the picture; W · H, one past the last, where not active.
+        readable: `index` with the picture's last pixel where that is one past it.
+        grid: (T, tile + 2, tile + 2, 2) float32, each site's (x, y) in the picture as `grid_sample` takes it, with one
+            more site on every side.
+        size: (H, W) of the picture.
+        corner: (T, 2) int64, (x, y) of the upper left pixel of each tile.
+    """
+
+    active: ResidentActive
+    index: Tensor
+    readable: Tensor
+    grid: Tensor
+    size: tuple[int, int]
+    corner: Tensor
+
+    @classmethod
+    def of_window(cls, active: ResidentActive, size: tuple[int, int], top: int = 0, left: int = 0) -> Sites:
+        """Sites of the active set of a window whose upper left pixel is (top, left), both multiples of a tile, of a
+        picture of `size`."""
+        level, (height, width) = active.levels[0], size
+        device = level.mask.device
+        offset = torch.arange(-1, level.tile + 1, device=device)
+        corner = torch.stack([level.xs + left // level.tile, level.ys + top // level.tile], 1) * level.tile
+        place = corner[:, None] + offset[:, None]  # (T, tile + 2, 2): x of columns, y of rows
+        inner = place[:, 1:-1]
+        number = torch.add(inner[:, None, :, 0], inner[:, :, None, 1], alpha=width)
+        index = torch.where(level.mask, number, height * width).flatten()
+        # (place + 0.5) / extent is where in [0, 1] a pixel's centre lies; grids reach from -1 to 1.
+        x, y = place[..., 0] * (2 / width) + (1 / width - 1), place[..., 1] * (2 / height) + (1 / height - 1)
+        side = level.tile + 2
+        grid = torch.stack([x[:, None].expand(-1, side, -1), y[:, :, None].expand(-1, -1, side)], -1)
+        return cls(active, index, index.clamp(max=height * width - 1), grid, size, corner)
+
+    @property
+    def level(self) -> ResidentLevel:
+        """The tiles at full resolution."""
+        return self.active.levels[0]
+
+    def read(self, maps: Tensor, margin: bool = False) -> Tensor:
+        """Maps (C, h, w) of any size over the whole picture, read bilinearly: pixel centres aligned, edges repeated.
+
+        Args:
+            maps: float32.
+            margin: Whether one more site on every side of each tile is read.
+
+        Returns:
+            (C, S) or, with `margin`, (C, T, tile + 2, tile + 2).
+        """
+        grid = self.grid if margin else self.grid[:, 1:-1, 1:-1]
+        flat = grid.reshape(1, -1, grid.shape[2], 2)
+        values = F.grid_sample(maps[None], flat, "bilinear", "border", align_corners=False)[0]
+        return values.view(len(maps), *grid.shape[:3]) if margin else values.flatten(1)
+
+
+def flat_pixels(plane: Tensor) -> Tensor:
+    """The pixels of a plane of `new_plane` as (H · W + 1,): the last one takes what is written to no pixel."""
+    return plane.as_strided((plane.numel() + 1,), (1,), plane.storage_offset())
+
+
+def new_plane(size: tuple[int, int], device: torch.device) -> Tensor:
+    """An uninitialised float32 plane (H, W) with one more pixel behind its last, see `flat_pixels`."""
+    return torch.empty(size[0] * size[1] + 1, device=device)[:-1].view(size)

@@ -1,0 +1,102 @@
+"""One window of a picture on the device: sites, features, network, alpha."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from uhrmat.core.devices import on_device
+from uhrmat.refine.base import RefineInput
+from uhrmat.refine.memory.tiling import Box, RefineWindow
+from uhrmat.refine.resident.picture import Sites, flat_pixels
+from uhrmat.sparse import Engine, Feat
+from uhrmat.sparse.resident import TILE, MaskLevels, ResidentActive
+from uhrmat.sparse.resident_tiles import ResidentTilesEngine
+from uhrmat.sparse.select import build_engine
+
+SiteFeatures = Callable[[Sites], tuple[Tensor, Tensor | None]]
+"""(S, C) float32 inputs of the network at the sites, and (S,) what its output is added to, or None: alpha itself."""
+
+
+def whole_sites(inputs: RefineInput) -> Sites:
+    """Sites of all active pixels of a picture; made once."""
+    kept: dict[str, Any] = inputs.__dict__
+    if "_sites" not in kept:
+        kept["_sites"] = Sites.of_window(ResidentActive(mask_levels(inputs)), inputs.size)
+    sites: Sites = kept["_sites"]
+    return sites
+
+
+def mask_levels(inputs: RefineInput) -> MaskLevels:
+    """Active sites of all levels of a picture; made once, so that the host waits for their numbers once."""
+    kept: dict[str, Any] = inputs.__dict__
+    if "_levels" not in kept:
+        kept["_levels"] = MaskLevels(inputs.active)
+    levels: MaskLevels = kept["_levels"]
+    return levels
+
+
+def window_refiner(
+    inputs: RefineInput, alpha: Tensor, features: SiteFeatures, predict: Callable[[Engine, Feat], Feat], add: bool,
+    engine: str, dtype: torch.dtype,
+) -> RefineWindow:  # fmt: skip
+    """The function that refines `alpha` in place at the active pixels of a window.
+
+    Args:
+        inputs: The picture, on a device.
+        alpha: (H, W) float32 of `picture.new_plane`.
+        features: Inputs of the network.
+        predict: Runs the network.
+        add: Whether the prediction is added to alpha, else it replaces alpha.
+        engine: Name of the engine.
+        dtype: Of its arithmetic.
+    """
+
+    @torch.inference_mode()
+    def refine(window: Box) -> None:
+        with on_device(alpha.device):
+            sites = _sites(inputs, window)
+            if not sites.active.count:
+                return
+            values, start = features(sites)
+            change = _run(sites, values, predict, engine, dtype).float()
+            flat = flat_pixels(alpha)
+            if add:
+                change = change + (flat.index_select(0, sites.index) if start is None else start)
+            flat.index_copy_(0, sites.index, change)
+
+    return refine
+
+
+def _sites(inputs: RefineInput, window: Box) -> Sites:
+    size, counts = inputs.size, mask_levels(inputs).counts[0]
+    cells = tuple(slice(axis.start // TILE, -(-axis.stop // TILE)) for axis in window)
+    if counts[cells].sum(dtype=np.float64) == counts.sum(dtype=np.float64):
+        return whole_sites(inputs)
+    active = ResidentActive(MaskLevels(inputs.active[window]))
+    return Sites.of_window(active, size, window[0].start, window[1].start)
+
+
+def _run(
+    sites: Sites, values: Tensor, predict: Callable[[Engine, Feat], Feat], name: str, dtype: torch.dtype
+) -> Tensor:  # fmt: skip
+    """(S,): the network's output at the sites from its inputs (S, C)."""
+    active, device = sites.active, values.device
+    if name == "tiles":
+        tiles = ResidentTilesEngine(active, dtype, device)
+        return predict(tiles, tiles.wrap(values)).data[:, 0]
+    # Other engines number sites in their own order: `numbers` holds the row of each pixel of the window.
+    rows = active.levels[0].numbers[1:, 1:]
+    other = build_engine(name, active, dtype, device)
+    x = other.sample(lambda ys, xs: values[rows[ys, xs].long()])
+    plane = torch.zeros(active.height, active.width, device=device)
+    other.scatter(predict(other, x), plane)
+    level = active.levels[0]
+    offset = torch.arange(level.tile, device=device)
+    ys = ((level.ys * level.tile)[:, None] + offset).clamp(max=active.height - 1)
+    xs = ((level.xs * level.tile)[:, None] + offset).clamp(max=active.width - 1)
+    return plane[ys[:, :, None], xs[:, None]].flatten()
