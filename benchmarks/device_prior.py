@@ -31,7 +31,7 @@ def timed(work: Callable[[], Any]) -> tuple[Any, float]:
     """What `work` returns, and the seconds that it took."""
     start = time.perf_counter()
     result = work()
-    return result, round(time.perf_counter() - start, 2)
+    return result, round(time.perf_counter() - start, 4)
 
 
 def apart(a: np.ndarray, b: np.ndarray, unknown: np.ndarray) -> dict[str, float]:

@@ -128,7 +128,9 @@ def test_the_laplacian_is_pymattings() -> None:
     picture, trimap = scene(20, 23)
     picture, trimap = picture.astype(np.float64), trimap[:20, :23]
     unknown = trimap == 128
-    want = affinity._laplacian("closed-form")(picture, ~unknown.ravel()).tocsr()[unknown.ravel()][:, unknown.ravel()]
+    want = affinity.make_laplacian("closed-form")(picture, ~unknown.ravel()).tocsr()[unknown.ravel()][
+        :, unknown.ravel()
+    ]
     solved = torch.from_numpy(unknown)
     stencil = matting_laplacian(torch.from_numpy(picture), solved, 1e-7)
     got = sparse_matrix(stencil, Rows.of_mask(solved)).to_dense().numpy()

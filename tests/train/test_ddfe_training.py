@@ -114,7 +114,7 @@ def test_training_sees_what_inference_sees(
     """A whole scene as one crop climbs to the same alpha as the refiner, with copies that are not rounded to 8 bits,
     levels that are as active as the crop, and without what the prior is given back at the end."""
     monkeypatch.setattr("uhrmat.sparsity.spatial.spatial_mask", lambda _, size: np.ones(size, bool))
-    monkeypatch.setattr("uhrmat.refine.ddfe.refiner.restore_prior_mean", lambda *_: None)
+    monkeypatch.setattr("uhrmat.refine.sparse_refiner.restore_prior_mean", lambda *_: None)
     views, which = _usable(cache, depth)
     torch.manual_seed(1)
     net = DDFE("line")
