@@ -135,7 +135,7 @@ def main(argv: list[str] | None = None) -> None:
     for short in options.short:
         finders[f"lpn-person at {short}"] = ours(load_person(bundled_weights("lpn-person")), ("person",), short), False
         for path in options.weights:
-            finders[f"{path.stem} at {short}"] = ours(load_subject(path), ("subject", "person"), short), True
+            finders[f"{path.stem} at {short}"] = ours(load_subject(path), ("subject",), short), True
     if options.teachers is not None:
         ensemble = Ensemble(options.teachers, options.cache)
         finders |= {name: (teacher(ensemble, name), False) for name in ensemble.nets}

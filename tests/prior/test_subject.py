@@ -25,14 +25,14 @@ SMALL = np.full((64, 96, 3), 0.5, np.float32)
 
 def subject_file(folder: Path, subject: float = 4.0, person: float = -4.0) -> Path:
     """A network whose planes are constant: the sigmoids of these logits; with its card."""
-    net = SubjectNet(norm=False, size="lite")
+    net = SubjectNet(norm=False)
     torch.nn.init.zeros_(net.head.weight)
     with torch.no_grad():
         net.head.bias.copy_(torch.tensor([subject] * 4 + [person] * 4))
     path = folder / "lpn-subject.safetensors"
-    save_file(net.state_dict(), path, {"size": "lite", "input_version": "1"})
+    save_file(net.state_dict(), path, {"input_version": "1"})
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    path.with_suffix(".md").write_text(f"| network | lpn-subject lite |\n| SHA-256 | `{digest}` |\n", "utf-8")
+    path.with_suffix(".md").write_text(f"| network | lpn-subject |\n| SHA-256 | `{digest}` |\n", "utf-8")
     return path
 
 
@@ -52,6 +52,17 @@ def test_the_subject_plane_decides(tmp_path: Path) -> None:
     assert np.allclose(yes.alpha, 1 / (1 + np.exp(-4)), atol=1e-5)
     no = SubjectPrior(subject_file(tmp_path, -4.0, 4.0))(SMALL, LowResHints())
     assert np.allclose(no.alpha, 1 / (1 + np.exp(4)), atol=1e-5)
+
+
+def test_small_pictures_are_enlarged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    seen = []
+    inner = SubjectNet.forward
+    monkeypatch.setattr(SubjectNet, "forward", lambda self, image: seen.append(image.shape) or inner(self, image))
+    prior = SubjectPrior(subject_file(tmp_path))
+    ramp = np.broadcast_to(np.linspace(0, 1, 60, dtype=np.float32)[None, :, None], (40, 60, 3))
+    assert prior(np.ascontiguousarray(ramp), LowResHints()).alpha.shape == (40, 60)
+    prior(np.full((256, 300, 3), 0.5, np.float32), LowResHints())
+    assert [tuple(shape[-2:]) for shape in seen] == [(256, 384), (256, 300)]
 
 
 def test_a_trimap_goes_before_it(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from uhrmat.cli.app import app
 from uhrmat.core.errors import InputError
 from uhrmat.hub.bundled import bundled_weights
 from uhrmat.hub.tensors import load_tensors
-from uhrmat.prior.networks.lpn import load_subject
+from uhrmat.prior.networks.lpn import load_person
 from uhrmat.train.propagation import task as task_module
 from uhrmat.train.propagation.run import run_propagation
 from uhrmat.train.propagation.samples import PhotoPairParams, PhotoPairs
@@ -40,7 +40,7 @@ def short_validation(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture()
 def task(prepared: tuple[Pool, Ensemble]) -> PropagationTask:
-    return PropagationTask(_recipe(), prepared[0], load_tensors(bundled_weights("lpn-subject"))[0])
+    return PropagationTask(_recipe(), prepared[0], load_tensors(bundled_weights("lpn-person"))[0])
 
 
 def test_the_targets_are_where_the_subject_is(prepared: tuple[Pool, Ensemble]) -> None:
@@ -85,11 +85,11 @@ def test_it_learns(task: PropagationTask, tmp_path: Path) -> None:
     assert lines[-1]["loss"] < lines[0]["loss"] and 0 < lines[-1]["iou_pairs"] <= 1
 
 
-def test_it_starts_as_the_subject_network() -> None:
-    tensors, _ = load_tensors(bundled_weights("lpn-subject"))
+def test_it_starts_as_the_person_network() -> None:
+    tensors, _ = load_tensors(bundled_weights("lpn-person"))
     planes = torch.rand(1, 4, 64, 96, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        expected = load_subject(bundled_weights("lpn-subject"))(planes[:, :3]).logits[:, :1]
+        expected = load_person(bundled_weights("lpn-person"))(planes[:, :3]).logits
         torch.testing.assert_close(
             MaskNet.from_tensors(tensors).eval()(planes).logits, expected, atol=1e-4, rtol=1e-4
         )  # fmt: skip

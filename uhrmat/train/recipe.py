@@ -113,9 +113,13 @@ class PersonRecipe(Recipe):
 class SubjectRecipe(Recipe):
     """Views of about `side`² pixels. bce, dice, gradient: loss weights; hint: weight of the teachers' features; person:
     weight of the plane of people against the subject's; teachers: whose features are learned from; normalise: with
-    batch normalisation, which a network that starts from finished weights does without."""
+    batch normalisation, which a network that starts from finished weights does without; encoder: the teacher whose
+    encoder is the start of the network's ("" for none); encoder_rate: the encoder's
+    learning rate as a share of `rate`."""
 
     teachers: list[str]
+    encoder: str
+    encoder_rate: float
     normalise: bool
     bce: float
     dice: float

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,19 @@ Batch = dict[str, Tensor]
 _QUIET = 20.0
 """Seconds without a line of the log, at most, once the first step is done."""
 Report = Callable[[dict[str, float]], None]
+
+
+ParameterGroups = list[dict[str, Any]]
+"""Groups of parameters as torch's optimisers take them; "scale" is a group's rate as a share of the recipe's."""
+
+
+@runtime_checkable
+class HasParameterGroups(Protocol):
+    """A task whose parameters are not all trained at one rate."""
+
+    def parameter_groups(self, net: nn.Module) -> ParameterGroups:
+        """Every parameter of `net` in one group."""
+        ...
 
 
 class TrainingTask(Protocol):
@@ -83,7 +96,8 @@ def new_state(task: TrainingTask, device: torch.device, start: dict[str, Tensor]
     if start is not None:
         net.load_state_dict(start)
     ema.load_state_dict(net.state_dict())
-    optimiser = torch.optim.AdamW(net.parameters(), task.recipe.rate, weight_decay=1e-4)
+    groups = task.parameter_groups(net) if isinstance(task, HasParameterGroups) else [{"params": net.parameters()}]
+    optimiser = torch.optim.AdamW(groups, task.recipe.rate, weight_decay=1e-4)
     return TrainingState(net, ema.requires_grad_(False), optimiser)
 
 
@@ -99,7 +113,7 @@ def train_step(task: TrainingTask, state: TrainingState, batch: Batch, dtype: to
     """One optimiser step; returns the loss's parts."""
     recipe = task.recipe
     for group in state.optimiser.param_groups:
-        group["lr"] = learning_rate(recipe, state.step)
+        group["lr"] = learning_rate(recipe, state.step) * group.get("scale", 1.0)
     loss, parts = task.loss(state.net.train(), batch, dtype)
     state.optimiser.zero_grad(set_to_none=True)
     torch.autograd.backward(loss)

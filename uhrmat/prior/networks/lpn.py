@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from uhrmat.hub.tensors import check_input_version, load_into, load_tensors
+from uhrmat.prior.networks.mobilenet import mobilenet_v2_stages
 
 INPUT_VERSION = 1
 """Version of the inputs that these networks' weights are trained on, kept in the files' metadata and checked on load.
@@ -46,6 +47,8 @@ class LpnConfig:
         outputs: planes of logits.
         working_size: pixels on the picture's short side at inference. 256 measured best with the bundled weights
             (`python -m benchmarks.person --short ...`); weights are trained for it, see `INPUT_VERSION`.
+        encoder: "averaging", our own blocks, whose stages halve by averaging; or "mobilenet_v2", whose stages are those
+            of MobileNetV2 (width 1), so that they can start from features learned on many more photographs.
     """
 
     half: int
@@ -54,17 +57,15 @@ class LpnConfig:
     decoder: tuple[int, int, int, int]
     outputs: int = 1
     working_size: int = 256
+    encoder: str = "averaging"
 
 
 PERSON = LpnConfig(
     half=16, quarter=32, stages=((48, 3, False), (96, 4, True), (160, 5, True)), decoder=(CONTEXT, 48, 32, 12)
 )
-SUBJECT_LITE = LpnConfig(
-    half=PERSON.half, quarter=PERSON.quarter, stages=PERSON.stages, decoder=PERSON.decoder, outputs=2
-)
 SUBJECT = LpnConfig(
-    half=16, quarter=40, stages=((64, 3, False), (128, 5, True), (256, 4, True)), decoder=(CONTEXT, 56, 40, 16),
-    outputs=2,
+    half=16, quarter=24, stages=((32, 3, False), (96, 7, False), (320, 4, False)), decoder=(CONTEXT, 48, 32, 12),
+    outputs=2, encoder="mobilenet_v2",
 )  # fmt: skip
 
 
@@ -84,16 +85,21 @@ class PersonNet(nn.Module):
         """norm: with batch normalisation, for training; without, for weights of `fold_batch_norm`."""
         super().__init__()
         size = self.config
-        self.stem = _conv(3, size.half, 3, False, stride=2)
-        quarter = (_conv(size.half, size.quarter, 3, norm), _conv(size.quarter, size.quarter, 3, norm))
-        self.stages = nn.ModuleList([nn.Sequential(*quarter)])
-        wide, skips = size.quarter, [size.half, size.quarter]
-        for width, count, gated in size.stages:
-            blocks = [InvertedResidual(wide, width, gated, norm)]
-            blocks += [InvertedResidual(width, width, gated, norm) for _ in range(count - 1)]
-            self.stages.append(nn.Sequential(*blocks))
-            wide = width
-            skips.append(width)
+        self.stem: nn.Sequential
+        if size.encoder == "mobilenet_v2":
+            self.stem, self.stages = mobilenet_v2_stages()
+        else:
+            self.stem = _conv(3, size.half, 3, False, stride=2)
+            quarter = (_conv(size.half, size.quarter, 3, norm), _conv(size.quarter, size.quarter, 3, norm))
+            self.stages = nn.ModuleList([nn.Sequential(*quarter)])
+            wide = size.quarter
+            for width, count, gated in size.stages:
+                blocks = [InvertedResidual(wide, width, gated, norm)]
+                blocks += [InvertedResidual(width, width, gated, norm) for _ in range(count - 1)]
+                self.stages.append(nn.Sequential(*blocks))
+                wide = width
+        skips = [size.half, size.quarter, *(width for width, _, _ in size.stages)]
+        wide = skips[-1]
         self.summary = nn.Linear(wide, wide)
         self.ups = nn.ModuleList()
         for skip, width in zip(skips[-2:0:-1], size.decoder, strict=False):
@@ -123,8 +129,9 @@ class PersonNet(nn.Module):
         height, width = image.shape[-2:]
         x = self.stem(F.pad(image, (0, -width % STRIDE, 0, -height % STRIDE), "replicate") * 2 - 1)
         skips = [x]
+        averaging = self.config.encoder == "averaging"
         for stage in self.stages:
-            x = stage(_halve(x))
+            x = stage(_halve(x) if averaging else x)
             skips.append(x)
         x = x + self.summary(x.mean((-2, -1)))[..., None, None]
         features = []
@@ -140,14 +147,10 @@ class PersonNet(nn.Module):
 class SubjectNet(PersonNet):
     """RGB (B, 3, H, W) in [0, 1] of any size to logits (B, 2, H, W): plane 0 is the salient subject, plane 1 people.
 
-    Args:
-        norm: with batch normalisation, see `PersonNet`.
-        size: "base", or "lite", which has the shape of `PersonNet`.
+    Its encoder is MobileNetV2's; batch normalisation, if any, is in the decoder alone.
     """
 
-    def __init__(self, norm: bool = True, size: str = "base") -> None:
-        self.config = SUBJECT if size == "base" else SUBJECT_LITE
-        super().__init__(norm)
+    config = SUBJECT
 
 
 class InvertedResidual(nn.Module):
@@ -236,9 +239,7 @@ def person_alpha(net: PersonNet, image: Tensor) -> tuple[Tensor, Tensor]:
 @torch.no_grad()
 def fold_batch_norm(net: PersonNet) -> PersonNet:
     """A network without batch normalisation that computes the same as `net` in evaluation mode."""
-    plain = PersonNet(norm=False)
-    if isinstance(net, SubjectNet):
-        plain = SubjectNet(norm=False, size="base" if net.config == SUBJECT else "lite")
+    plain = SubjectNet(norm=False) if isinstance(net, SubjectNet) else PersonNet(norm=False)
     tensors = {name: value.clone() for name, value in net.state_dict().items()}
     for name, module in net.named_modules():
         if isinstance(module, nn.Sequential) and len(module) > 1 and isinstance(module[1], nn.BatchNorm2d):
@@ -271,5 +272,4 @@ def load_subject(path: str | Path) -> SubjectNet:
     """
     tensors, metadata = load_tensors(Path(path))
     check_input_version(metadata, Path(path), INPUT_VERSION, "lpn-subject")
-    net = SubjectNet(norm=False, size=metadata.get("size", "base"))
-    return load_into(net, tensors, Path(path), "lpn-subject", "uhrmat train subject")
+    return load_into(SubjectNet(norm=False), tensors, Path(path), "lpn-subject", "uhrmat train subject")

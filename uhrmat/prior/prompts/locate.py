@@ -40,7 +40,8 @@ class LocatorParams:
         surroundings: around a box, as a share of its sides: where GrabCut takes the background's colours.
         reach: half the side of the views around points, as shares of the short side of the picture; as well whole.
         spread: the network's alpha in a box is divided by this quantile of it.
-        weakest: where that quantile is lower, the network sees nothing in the box, and colours alone decide.
+        weakest: where that quantile is lower, the strongest view counts alone; where it is lower there too, the network
+            sees nothing in the box, and colours alone decide.
         certain: from this alpha on GrabCut may not take a pixel away (0.6, 0.7, 0.8).
         likely: from this alpha on a pixel starts as foreground.
         absent: up to this alpha GrabCut may not add a pixel (0.05, 0.15, 0.25).
@@ -136,7 +137,10 @@ class PromptLocator:
         inside = np.zeros((height, width), bool)
         inside[_slices(box.x0, box.y0, box.x1, box.y1, inside.shape)] = True
         views = [whole, *(self._view(small, _around(box, margin, inside.shape)) for margin in params.margins)]
-        alpha = np.mean(views if not inside.all() else views[:1], axis=0)
+        views = views if not inside.all() else views[:1]
+        alpha = np.mean(views, axis=0)
+        if np.quantile(alpha[inside], params.spread) < params.weakest:  # one view may see what the others do not
+            alpha = max(views, key=lambda view: float(np.quantile(view[inside], params.spread)))
         alpha = self._without_background(alpha * inside, marks)
         strength = float(np.quantile(alpha[inside], params.spread))
         alpha = np.clip(alpha / max(strength, 1e-6), 0, 1) * inside

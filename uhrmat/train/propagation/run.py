@@ -33,7 +33,7 @@ def run_propagation(
         device: "auto", "cpu" or "cuda".
         minutes: of training at most.
         every: steps between validations and checkpoints.
-        weights: of a subject or person network of the small shape to start from; default the bundled `lpn-subject`.
+        weights: of a person network to start from; default the bundled `lpn-person`.
         report: receives the log's lines.
         note: receives lines for people.
 
@@ -45,14 +45,14 @@ def run_propagation(
     """
     where = torch.device(pick_device(device))
     _, pool = labelled_photographs(out, data, teachers, cache, torch.device("cpu"), note)
-    start, _ = load_tensors(weights or bundled_weights("lpn-subject"))
+    start, _ = load_tensors(weights or bundled_weights("lpn-person"))
     task = PropagationTask(recipe, pool, start)
     try:
         task.build()
     except (KeyError, RuntimeError) as error:
         raise InputError(
             f"The weights {weights} do not fit the network that propagates masks.",
-            "Start from weights of `uhrmat train subject --recipe lpn-subject-lite`, or leave out --weights.",
+            "Start from weights of `uhrmat train lpn`, or leave out --weights.",
         ) from error
     if task.pairs.count == 0:
         raise InputError("No photograph shows a subject that its labels agree on.", "Give more photographs by --data.")

@@ -73,6 +73,15 @@ class GraphNet(nn.Module):
             values[outputs[0]] = _OPERATORS[kind]([values[name] for name in inputs], settings)
         return tuple(values[name] for name in self.outputs)
 
+    def convolutions(self) -> list[tuple[Tensor, Tensor | None]]:
+        """Weight (out, in, kh, kw) and bias (out,) of every convolution, in the order of evaluation."""
+        tensors = {name: getattr(self, key) for name, key in self._names.items()}
+        return [
+            (tensors[inputs[1]], tensors[inputs[2]] if len(inputs) > 2 else None)
+            for kind, inputs, _, _ in self._nodes
+            if kind == "Conv"
+        ]
+
 
 def _needed(nodes: list[Any], outputs: tuple[str, ...]) -> list[Any]:
     """The nodes, in their order, on which the outputs depend."""

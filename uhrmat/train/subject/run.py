@@ -108,7 +108,7 @@ def _start(task: SubjectTask, weights: Path) -> dict[str, Tensor]:
     except (KeyError, ValueError) as error:
         raise InputError(
             f"The weights {weights} do not fit the recipe: {error.args[0]} has another shape.",
-            "Start recipe lpn-subject-lite from lpn-person's weights, or leave out --weights.",
+            "Start from weights of the recipe's network and size, or leave out --weights.",
         ) from error
 
 

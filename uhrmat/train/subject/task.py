@@ -13,18 +13,19 @@ from torch.utils.data import IterableDataset
 from uhrmat.prior.networks.lpn import LPNOutput, SubjectNet
 from uhrmat.train.lpn.teacher import hint_loss
 from uhrmat.train.recipe import SubjectRecipe
+from uhrmat.train.subject.encoder import load_encoder
 from uhrmat.train.subject.pool import Pool
 from uhrmat.train.subject.teachers import Ensemble
 from uhrmat.train.subject.views import ViewGenerator
-from uhrmat.train.task import Batch, batch_numbers
+from uhrmat.train.task import Batch, ParameterGroups, batch_numbers
 
 
 class Student(nn.Module):
     """The network, and a linear reading of its features for each grid on which teachers give hints."""
 
-    def __init__(self, channels: dict[str, int], norm: bool, size: str) -> None:
+    def __init__(self, channels: dict[str, int], norm: bool) -> None:
         super().__init__()
-        self.net = SubjectNet(norm, size)
+        self.net = SubjectNet(norm)
         self.readers = nn.ModuleDict({
             grid: nn.Conv2d(self.net.widths[grid], count, 1) for grid, count in channels.items()
         })  # fmt: skip
@@ -63,9 +64,19 @@ class SubjectTask:
         with torch.no_grad():
             example = self.ensemble.hints(self.pool.planes[:1, :3].float() / 255, self.recipe.teachers)
         channels = {grid: x.shape[1] for grid, x in example.items()}
-        student = Student(channels, self.recipe.normalise, self.recipe.size)
+        student = Student(channels, self.recipe.normalise)
+        if self.recipe.encoder:
+            load_encoder(student.net, self.ensemble.convolutions(self.recipe.encoder))
         result: Student = student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return result
+
+    def parameter_groups(self, net: nn.Module) -> ParameterGroups:
+        """The encoder, trained at the recipe's `encoder_rate`, and the rest."""
+        assert isinstance(net, Student)
+        encoder = [p for part in (net.net.stem, net.net.stages) for p in part.parameters()]
+        known = {id(p) for p in encoder}
+        rest = [p for p in net.parameters() if id(p) not in known]
+        return [{"params": encoder, "scale": self.recipe.encoder_rate}, {"params": rest, "scale": 1.0}]
 
     def stream(self, start: int) -> Numbers:
         """Numbers of batches from `start` on."""
@@ -85,8 +96,10 @@ class SubjectTask:
         parts: dict[str, Tensor] = {}
         for row, (name, weight) in enumerate(zip(("subject", "person"), weights, strict=True)):
             parts |= plane_loss(result.logits[:, row : row + 1], views[name], weight, name)
-        parts["hints"] = hint_loss(read, hints)
-        total = recipe.hint * parts["hints"]
+        total = result.logits.new_zeros(())
+        if hints:
+            parts["hints"] = hint_loss(read, hints)
+            total = recipe.hint * parts["hints"]
         for name, share in (("subject", 1.0), ("person", recipe.person)):
             total = total + share * sum(
                 getattr(recipe, kind) * parts[f"{name}_{kind}"] for kind in ("bce", "dice", "gradient")
@@ -139,14 +152,10 @@ def plane_loss(logits: Tensor, target: Tensor, weight: Tensor, name: str) -> dic
 
 
 def initial_state(student: Student, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The state of `student` with the finished weights of a network of the same shape, of one plane or two, in it.
-
-    A head with one plane serves both planes. Raises ValueError where the shapes differ.
-    """
+    """The state of `student` with finished weights of its network in it. Raises ValueError where the shapes differ."""
     state = {name: value.clone() for name, value in student.state_dict().items()}
     for name, value in weights.items():
-        tensor = torch.cat([value, value]) if name.startswith("head.") and len(value) == 4 else value
-        if state.get(f"net.{name}", torch.empty(0)).shape != tensor.shape:
+        if state.get(f"net.{name}", torch.empty(0)).shape != value.shape:
             raise ValueError(name)
-        state[f"net.{name}"] = tensor
+        state[f"net.{name}"] = value
     return state

@@ -129,6 +129,12 @@ class Ensemble(nn.Module):
             joined[grid] = torch.cat([_sized(part, size) for part in parts], 1)
         return joined
 
+    def convolutions(self, name: str) -> list[tuple[Tensor, Tensor | None]]:
+        """Weights and biases of one teacher's convolutions, see `GraphNet.convolutions`."""
+        net = self.nets[name]
+        assert isinstance(net, GraphNet)
+        return net.convolutions()
+
     def _run(self, name: str, images: Tensor) -> tuple[Tensor, ...]:
         spec, net = TEACHERS[name], self.nets[name]
         picture = spec.feed(_sized(images, spec.side))

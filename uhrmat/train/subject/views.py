@@ -19,7 +19,7 @@ from uhrmat.train.subject.pool import Pool
 _SHAPES = ((1.0, 1.0), (1.0, 1.0), (1.22, 0.82), (1.22, 0.82), (0.87, 1.15), (0.87, 1.15), (0.75, 1.33))
 """Height and width of batches, in sides."""
 _STEP = 32
-_COMPOSITES, _EMPTY = 0.30, 0.14
+_COMPOSITES, _EMPTY = 0.32, 0.17
 """Shares of composites and of pictures without a subject; the rest are photographs as they are."""
 _FREE = 0.2
 """Least agreement of teachers at which a photograph is used at all."""
@@ -31,10 +31,10 @@ _PASTE = 0.75
 class Shares:
     """How often each kind of photograph is drawn, relative to the others."""
 
-    street: float = 0.24
+    street: float = 0.14
     person: float = 0.30
-    animal: float = 0.16
-    object: float = 0.30
+    animal: float = 0.24
+    object: float = 0.32
 
 
 class ViewGenerator:

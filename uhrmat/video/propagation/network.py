@@ -40,11 +40,10 @@ class MaskNet(PersonNet):
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> MaskNet:
-        """A network that computes what a person or subject network without mask does, whatever the mask.
+        """A network that computes what a person network without mask does, whatever the mask.
 
         Args:
-            tensors: of a `PersonNet` or small `SubjectNet` without normalisation, by name; of several planes of logits
-                the first is taken.
+            tensors: of a `PersonNet` without normalisation, by name.
 
         Raises:
             RuntimeError: they are those of another network.
@@ -52,8 +51,6 @@ class MaskNet(PersonNet):
         """
         widened = dict(tensors)
         widened["stem.0.weight"] = F.pad(tensors["stem.0.weight"], (0, 0, 0, 0, 0, 1))
-        for name in ("head.weight", "head.bias"):  # pixel shuffle: four channels a plane
-            widened[name] = tensors[name][:4]
         net = cls()
         net.load_state_dict(widened)
         return net
