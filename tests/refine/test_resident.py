@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import torch
 
 from benchmarks.shot import bands, synthetic
 from tests.refine.fake_cuda import trace
-from tests.sparse.networks import masks, unet, weights
+from tests.sparse.networks import masks, one_thread, unet, weights
 from uhrmat.core.transfer import download, upload
 from uhrmat.media import Picture
 from uhrmat.media.resample import area_average, downsample_mask, downsample_picture, downsample_trimap
@@ -38,15 +37,7 @@ from uhrmat.sparsity import spatial
 CPU = torch.device("cpu")
 ROOT = Path(__file__).parents[2]
 MASKS = masks()
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Layers this small take longer to share out than to compute."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+use_one_thread = pytest.fixture(autouse=True)(one_thread)
 
 
 def scene(height: int = 203, width: int = 290, scale: int = 3, kind: type = np.uint8) -> RefineInput:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -75,3 +77,11 @@ def unet(engine: Engine, w: dict[str, Tensor]) -> list[Feat]:
         x = engine.add(engine.subm_conv(both, w["join"], w["bias"], 0.1), engine.subm_conv(both, w["mix"], w["bias"]))
         seen.append(x)
     return [*seen, engine.subm_conv(x, w["head"])]
+
+
+def one_thread() -> Iterator[None]:
+    """For a fixture: torch on one thread, because layers this small take longer to share out than to compute."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

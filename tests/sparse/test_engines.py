@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
-from tests.sparse.networks import colours, masks, unet, weights
+from tests.sparse.networks import colours, masks, one_thread, unet, weights
 from uhrmat.core.errors import InputError
 from uhrmat.sparse import ActiveSet, DenseEngine, TilesEngine, make_engine
 
 MASKS = masks()
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Layers this small take longer to share out than to compute; one test below uses two threads."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+use_one_thread = pytest.fixture(autouse=True)(one_thread)  # one test below uses two threads
 
 
 @pytest.mark.parametrize("name", MASKS)

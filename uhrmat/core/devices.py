@@ -115,7 +115,7 @@ def pick_precision(name: str, device: str) -> tuple[str, torch.dtype]:
 def compute_exactly(device: str) -> None:
     """Make float32 mean float32 on CUDA in this process: no TF32, whose products have 10 bits of mantissa.
 
-    torch allows TF32 in convolutions unless told otherwise.
+    torch allows TF32 in convolutions by default.
 
     Args:
         device: As `pick_device` returns it; others than CUDA are left as they are.

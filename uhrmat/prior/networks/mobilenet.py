@@ -13,7 +13,7 @@ _BLOCKS = ((6, 24, 2), (6, 32, 3), (6, 64, 4), (6, 96, 3), (6, 160, 3), (6, 320,
 """Expansion, channels and number of the bottlenecks after the first (Table 2 of the paper)."""
 _STAGES = ((0,), (1,), (2, 3), (4, 5))
 """Which rows of `_BLOCKS` make up the stages at 1/4, 1/8, 1/16 and 1/32 of the picture's size."""
-STEM_CHANNELS = 32
+_STEM = 32
 
 
 class Bottleneck(nn.Module):
@@ -41,7 +41,7 @@ class Bottleneck(nn.Module):
 
 def mobilenet_v2_stages() -> tuple[nn.Sequential, nn.ModuleList]:
     """Layers at 1/2 (RGB in [-1, 1] to 16 channels), and stages at 1/4 (24), 1/8 (32), 1/16 (96) and 1/32 (320)."""
-    stem = nn.Sequential(nn.Conv2d(3, STEM_CHANNELS, 3, 2, 1), nn.ReLU6(True), Bottleneck(STEM_CHANNELS, 16, 1))
+    stem = nn.Sequential(nn.Conv2d(3, _STEM, 3, 2, 1), nn.ReLU6(True), Bottleneck(_STEM, 16, 1))
     stages, width = nn.ModuleList(), 16
     for rows in _STAGES:
         blocks: list[nn.Module] = []

@@ -185,7 +185,7 @@ def _device_notes(device: str, used: list[str]) -> list[str]:
     """A note where a network was to run on a GPU and runs on the CPU. used: onnxruntime's providers of the session."""
     if not device.startswith("cuda") or _CUDA in used:
         return []
-    return [f"the network runs on the CPU: onnxruntime has no CUDA here ({device} was asked for)"]
+    return [f"the network runs on the CPU: onnxruntime has no CUDA here (--device {device})"]
 
 
 def execution_providers(device: str, offered: list[str]) -> list[Any]:
