@@ -29,8 +29,15 @@ def photo(tmp_path: Path) -> Path:
     return path
 
 
-def test_it_serves_until_it_is_interrupted(photo: Path) -> None:
-    command = [sys.executable, "-m", "uhrmat", "paint", str(photo), "--no-browser", "--json"]
+@pytest.mark.parametrize("kind", ["photo", "clip"])
+def test_it_serves_until_it_is_interrupted(photo: Path, kind: str) -> None:
+    source = photo
+    if kind == "clip":
+        source = photo.parent / "take"
+        source.mkdir()
+        for number in (1, 2):
+            (source / f"take_{number:04d}.png").write_bytes(photo.read_bytes())
+    command = [sys.executable, "-m", "uhrmat", "paint", str(source), "--no-browser", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -52,10 +59,16 @@ def test_it_serves_until_it_is_interrupted(photo: Path) -> None:
         (["--mask", "photo.png", "--find-subject"], "both mask and the network"),
         (["--trimap", "none.png"], "none.png"),
         (["--port", "70000"], "70000"),
+        (["clip", "--max-pixels", "1M"], "--max-pixels"),
+        (["empty"], "no numbered frames"),
     ],
 )
 def test_what_cannot_work_is_refused(photo: Path, words: list[str], part: str) -> None:
-    command = [sys.executable, "-m", "uhrmat", "paint", "photo.png", *words, "--no-browser"]
+    for name in ("clip", "empty"):
+        (photo.parent / name).mkdir()
+    (photo.parent / "clip" / "f_1.png").write_bytes(photo.read_bytes())
+    words = words if words[0] in ("clip", "empty") else ["photo.png", *words]
+    command = [sys.executable, "-m", "uhrmat", "paint", *words, "--no-browser"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=photo.parent, timeout=120)
     assert done.returncode == 2 and part in done.stderr and "127.0.0.1" not in done.stdout
 

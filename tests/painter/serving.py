@@ -9,17 +9,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from uhrmat.painter.server import PaintServer
+from uhrmat.painter.server import PageServer, PaintServer
 from uhrmat.painter.session import PaintSession
 
 
 @contextmanager
 def serving(session: PaintSession) -> Iterator[PaintServer]:
     server = PaintServer(session)
+    with running(server):
+        yield server
+
+
+@contextmanager
+def running(server: PageServer) -> Iterator[None]:
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
-        yield server
+        yield
     finally:
         server.stop()
         thread.join(20)
@@ -28,7 +34,7 @@ def serving(session: PaintSession) -> Iterator[PaintServer]:
 class Client:
     """Requests to a server, with the key once `enter` was called."""
 
-    def __init__(self, server: PaintServer) -> None:
+    def __init__(self, server: PageServer) -> None:
         self.port, self.key = server.port, ""
 
     def ask(
@@ -43,7 +49,7 @@ class Client:
         connection.close()
         return reply.status, content, {name.lower(): value for name, value in reply.getheaders()}
 
-    def enter(self, server: PaintServer) -> None:
+    def enter(self, server: PageServer) -> None:
         status, content, _ = self.ask("POST", "/api/enter", {"token": server.address.partition("#")[2]})
         assert status == 200
         self.key = json.loads(content)["key"]

@@ -1,13 +1,25 @@
-"""`uhrmat paint`: hints by brush on a local page."""
+"""`uhrmat paint`: hints by brush on a local page, on a photograph or the frames of a clip."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from uhrmat.cli import options as opt
 from uhrmat.cli import paint_options as own
 from uhrmat.cli.console import Console, session
+from uhrmat.core.errors import InputError
+from uhrmat.core.options import ModelOptions
+
+if TYPE_CHECKING:  # start-up: `uhrmat --help` loads none of them
+    from uhrmat.painter.clips.session import ClipSession
+    from uhrmat.painter.run import StartHints
+    from uhrmat.painter.server import PageServer
+    from uhrmat.painter.session import PaintSession
 
 
 def paint(
@@ -30,18 +42,18 @@ def paint(
     quiet: opt.Quiet = False,
     debug: opt.Debug = False,
 ) -> None:
-    """Paint hints on a photograph in the browser and see the matte as it changes.
+    """Paint hints on a photograph or a clip in the browser and see the matte as it changes.
 
     The page is served on this machine only and ends with Ctrl+C. Save writes the trimap, the results of `uhrmat image`
-    and the command that makes them again.
+    and the command that makes them again. Of a clip, what is painted on a frame is kept at once, as one of its key
+    frames.
 
     Example: uhrmat paint photo.jpg
     uhrmat paint photo.jpg --mask mask.png -o out
+    uhrmat paint clip.mp4
     """
     with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
-        from uhrmat.media import MAX_PIXELS
-        from uhrmat.painter.run import StartHints, open_session, serve
-        from uhrmat.painter.server import PaintServer
+        from uhrmat.painter.run import StartHints, serve
 
         start = StartHints(trimap=trimap, mask=mask, alpha=alpha, find_subject=find_subject)
         model = opt.model_options(
@@ -49,9 +61,9 @@ def paint(
             precision=precision, threads=threads, max_memory=max_memory, overflow=opt.Overflow.cascade,
         )  # fmt: skip
         with console.working(f"{photo.name} …"):
-            painting = open_session(photo, start, model, output, max_pixels or MAX_PIXELS)
+            painting, make_server = _open(photo, start, model, output, max_pixels)
         try:
-            server = PaintServer(painting, port)
+            server = make_server(port)
             console.line(f"Paint at {server.address}")
             console.note("The address works once; Ctrl+C ends the page.")
             console.document({"address": server.address})
@@ -60,3 +72,24 @@ def paint(
                 serve(server, browser=not (no_browser or as_json))
         finally:
             painting.close()
+
+
+def _open(
+    source: Path, start: StartHints, model: ModelOptions, folder: Path | None, max_pixels: int | None
+) -> tuple[PaintSession | ClipSession, Callable[[int], PageServer]]:
+    """The session of a photograph or a clip, and what makes its server on a port."""
+    from uhrmat.painter.clips.open import names_clip, open_clip_session
+
+    if names_clip(source):
+        from uhrmat.painter.clips.server import ClipServer
+
+        if max_pixels is not None:
+            raise InputError("--max-pixels is for a photograph, and this is a clip.", "Leave it out.")
+        clip = open_clip_session(source, start, model, folder)
+        return clip, partial(ClipServer, clip)
+    from uhrmat.media import MAX_PIXELS
+    from uhrmat.painter.run import open_session
+    from uhrmat.painter.server import PaintServer
+
+    photo = open_session(source, start, model, folder, max_pixels or MAX_PIXELS)
+    return photo, partial(PaintServer, photo)

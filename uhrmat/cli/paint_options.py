@@ -11,9 +11,20 @@ from uhrmat.cli.options import HINTS, OUTPUT
 
 PAGE = "Page"
 
-Photo = Annotated[Path, typer.Argument(help="A photograph.", metavar="PHOTO", show_default=False)]
+Photo = Annotated[
+    Path,
+    typer.Argument(
+        help="A photograph; or a clip: a video file, a folder of numbered frames, or a pattern such as f_%04d.png.",
+        metavar="PHOTO|CLIP", show_default=False,
+    ),
+]  # fmt: skip
 StartTrimap = Annotated[
-    Path | None, typer.Option("--trimap", help="Trimap to go on with, of the photograph's size.", rich_help_panel=HINTS)
+    Path | None,
+    typer.Option(
+        "--trimap",
+        help="Trimap to go on with, of the photograph's size; of a clip, of frames by number.",
+        rich_help_panel=HINTS,
+    ),
 ]
 StartMask = Annotated[
     Path | None,
@@ -34,7 +45,7 @@ Folder = Annotated[
     Path | None,
     typer.Option(
         "--output", "-o", metavar="DIR", rich_help_panel=OUTPUT,
-        help="Folder for the trimap and the results. Default: beside the photograph.",
+        help="Folder for the trimaps and the results. Default: beside the photograph or clip.",
     ),
 ]  # fmt: skip
 Port = Annotated[

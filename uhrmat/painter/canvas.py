@@ -91,6 +91,13 @@ class Canvas:
         self._count(box)
         return True
 
+    def assign(self, trimap: Trimap) -> bool:
+        """Put a trimap in the place of what is painted, as one change; False where it is the same."""
+        with self.lock:
+            before = self.trimap.copy()
+            self.trimap[:] = trimap
+            return self._note((0, 0, self.size[1], self.size[0]), before)
+
     def undo(self) -> bool:
         """Take the last stroke back; False where there is none."""
         return self._move(self._done, self._undone, after=False)

@@ -18,7 +18,7 @@ from uhrmat.media import MAX_PIXELS, Picture, read_picture
 from uhrmat.media.coding import UNKNOWN
 from uhrmat.painter.canvas import Trimap
 from uhrmat.painter.save import SaveSpec
-from uhrmat.painter.server import PaintServer
+from uhrmat.painter.server import PageServer
 from uhrmat.painter.session import LazyPipeline, PaintSession
 from uhrmat.pipeline import StillPipeline
 from uhrmat.prior.worker import PriorProcess
@@ -93,7 +93,7 @@ def make_session(
         raise
 
 
-def serve(server: PaintServer, browser: bool) -> None:
+def serve(server: PageServer, browser: bool) -> None:
     """Serve until the session is finished; with `browser` the address is opened there."""
     if browser:
         webbrowser.open(server.address)

@@ -12,7 +12,7 @@ import json
 import secrets
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import resources
 from typing import Any
 
@@ -48,24 +48,32 @@ _HEADERS = {
 }  # fmt: skip
 _MOST_BYTES = 8 << 20
 """Of a request's body."""
-_WAIT_SECONDS = 20.0
+WAIT_SECONDS = 20.0
 """How long a page's question for news is held."""
 
 
-class PaintServer:
-    """A server for one session, on a port of its own.
+Endpoint = Callable[[Any], Any]
+"""Takes and gives JSON values; run in a thread."""
+
+
+class PageServer:
+    """Serves a page on a port of its own to who holds its key; what it serves is said by subclasses.
 
     Args:
-        session: what is painted.
+        finished: set when the user is done: serving ends.
         port: 0 takes a free one.
         embedded: whether pages of notebooks on this machine may hold the page in a frame.
+        more: static files beside those of `STATIC`, likewise.
 
     Raises:
         InputError: the port is taken.
     """
 
-    def __init__(self, session: PaintSession, port: int = 0, embedded: bool = False) -> None:
-        self._session, self._token, self._key = session, secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+    def __init__(
+        self, finished: threading.Event, port: int = 0, embedded: bool = False,
+        more: Mapping[str, tuple[str, str]] | None = None,
+    ) -> None:  # fmt: skip
+        self._finished, self._token, self._key = finished, secrets.token_urlsafe(32), secrets.token_urlsafe(32)
         self._entering = threading.Lock()
         self._socket = socket.socket()
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -79,7 +87,8 @@ class PaintServer:
         frames = "http://localhost:* http://127.0.0.1:*" if embedded else "'none'"
         self._headers = {**_HEADERS, "Content-Security-Policy": _POLICY.format(frames=frames)}
         folder = resources.files("uhrmat.painter") / "static"
-        self._static = {path: ((folder / name).read_bytes(), kind) for path, (name, kind) in STATIC.items()}
+        names = {**STATIC, **(more or {})}
+        self._static = {path: ((folder / name).read_bytes(), kind) for path, (name, kind) in names.items()}
         config = uvicorn.Config(
             _Guard(self._app(), self._refusal, self._headers), log_config=None, log_level="critical", access_log=False,
             timeout_graceful_shutdown=1, server_header=False, lifespan="off",
@@ -101,7 +110,7 @@ class PaintServer:
         self._server.should_exit = True
 
     def _stop_when_finished(self) -> None:
-        self._session.finished.wait()
+        self._finished.wait()
         self.stop()
 
     def _refusal(self, headers: dict[str, str], path: str, method: str) -> tuple[int, str] | None:
@@ -118,18 +127,18 @@ class PaintServer:
         return None
 
     def _app(self) -> Starlette:
-        routes = [Route(f"/{path}", self._static_file) for path in STATIC]
-        posts: dict[str, Callable[[Any], Any]] = {
-            "enter": self._enter, "view": self._view, "save": self._save, "done": self._done,
-            "stroke": lambda data: self._change("stroke", data), "undo": lambda data: self._change("undo", data),
-            "redo": lambda data: self._change("redo", data),
-        }  # fmt: skip
+        routes = [Route(f"/{path}", self._static_file) for path in self._static]
+        posts: dict[str, Endpoint] = {"enter": self._enter, "done": self._done, **self._posts()}
         routes += [Route(f"/api/{name}", _json_endpoint(make), methods=["POST"]) for name, make in posts.items()]
-        routes += [
-            Route("/api/state", self._state),
-            Route("/api/tile/{layer}/{level:int}/{x:int}/{y:int}", self._tile),
-        ]
-        return Starlette(routes=routes)
+        return Starlette(routes=[*routes, *self._gets()])
+
+    def _posts(self) -> dict[str, Endpoint]:
+        """What the page can ask for by POST, by name."""
+        raise NotImplementedError
+
+    def _gets(self) -> list[Route]:
+        """What the page can read."""
+        raise NotImplementedError
 
     def _static_file(self, request: Request) -> Response:
         content, kind = self._static[request.url.path[1:]]
@@ -145,6 +154,36 @@ class PaintServer:
             self._token = ""
         return {"key": self._key}
 
+    def _done(self, data: Any) -> dict[str, Any]:
+        threading.Timer(0.2, self._finished.set).start()  # after the reply
+        return {}
+
+
+class PaintServer(PageServer):
+    """A server for one session of painting on a photograph.
+
+    Args:
+        session: what is painted.
+        port, embedded: see `PageServer`.
+
+    Raises:
+        InputError: the port is taken.
+    """
+
+    def __init__(self, session: PaintSession, port: int = 0, embedded: bool = False) -> None:
+        self._session = session
+        super().__init__(session.finished, port, embedded)
+
+    def _posts(self) -> dict[str, Endpoint]:
+        return {
+            "view": self._view, "save": self._save, "stroke": lambda data: self._change("stroke", data),
+            "undo": lambda data: self._change("undo", data), "redo": lambda data: self._change("redo", data),
+        }  # fmt: skip
+
+    def _gets(self) -> list[Route]:
+        tiles = Route("/api/tile/{layer}/{level:int}/{x:int}/{y:int}", self._tile)
+        return [Route("/api/state", self._state), tiles]
+
     def _change(self, action: str, data: Any) -> dict[str, Any]:
         changed = self._session.change(action, data)
         return {"changed": changed, "revision": self._session.canvas.revision, "alpha": self._session.live.shown}
@@ -157,26 +196,31 @@ class PaintServer:
         self._session.start_saving(bool(isinstance(data, dict) and data.get("replace")))
         return {}
 
-    def _done(self, data: Any) -> dict[str, Any]:
-        threading.Timer(0.2, self._session.finished.set).start()  # after the reply
-        return {}
-
     async def _state(self, request: Request) -> Response:
         """The state, at once where it is not of the version that the page has."""
-        try:
-            since = int(request.query_params.get("since", "-1"))
-        except ValueError:
-            since = -1
-        await run_in_threadpool(self._session.live.wait, since, _WAIT_SECONDS)
+        await run_in_threadpool(self._session.live.wait, number_of(request, "since", -1), WAIT_SECONDS)
         return JSONResponse(self._session.state())
 
     def _tile(self, request: Request) -> Response:
         place = request.path_params
-        try:
-            content, kind = self._session.tile(place["layer"], place["level"], place["x"], place["y"])
-        except InputError as error:
-            return JSONResponse({"error": str(error)}, 404)
-        return Response(content, media_type=kind)
+        return encoded(lambda: self._session.tile(place["layer"], place["level"], place["x"], place["y"]))
+
+
+def number_of(request: Request, name: str, otherwise: int) -> int:
+    """A whole number of a request's query; `otherwise` where there is none."""
+    try:
+        return int(request.query_params.get(name, otherwise))
+    except ValueError:
+        return otherwise
+
+
+def encoded(make: Callable[[], tuple[bytes, str]]) -> Response:
+    """A reply of bytes and their media type; 404 for what there is none of."""
+    try:
+        content, kind = make()
+    except InputError as error:
+        return JSONResponse({"error": str(error)}, 404)
+    return Response(content, media_type=kind)
 
 
 class _Refused(Exception):

@@ -10,6 +10,15 @@ export class Link {
     this.page = Math.random().toString(36).slice(2);
     this.key = localStorage.getItem(STORE) || "";
     this.queue = Promise.resolve();
+    this.frame = null; // of a clip, which goes with every request
+    this.asking = new AbortController();
+  }
+
+  /* Asks about another frame of the clip from now on. */
+  turn(frame) {
+    this.frame = frame;
+    this.asking.abort();
+    this.asking = new AbortController();
   }
 
   /* Trades the token after # for a key, and takes it out of the address. */
@@ -39,6 +48,8 @@ export class Link {
     throw reply.status === 403 ? new Refused(text) : new Error(text);
   }
 
+  placed(data) { return this.frame === null ? data : { frame: this.frame, ...data }; }
+
   async request(name, data = {}) {
     const body = JSON.stringify(data), headers = { "Content-Type": "application/json" };
     return (await this.fetch(`/api/${name}`, { method: "POST", body, headers })).json();
@@ -46,13 +57,15 @@ export class Link {
 
   /* Changes in the order in which they were made. */
   change(name, data) {
-    const made = this.queue.then(() => this.request(name, data));
+    const placed = this.placed(data);
+    const made = this.queue.then(() => this.request(name, placed));
     this.queue = made.catch(() => {});
     return made;
   }
 
   async tile(layer, level, x, y) {
-    const reply = await this.fetch(`/api/tile/${layer}/${level}/${x}/${y}`);
+    const place = this.frame === null ? "" : `?frame=${this.frame}`;
+    const reply = await this.fetch(`/api/tile/${layer}/${level}/${x}/${y}${place}`);
     return createImageBitmap(await reply.blob());
   }
 
@@ -61,11 +74,14 @@ export class Link {
     let version = -1;
     for (;;) {
       try {
-        const state = await (await this.fetch(`/api/state?since=${version}`)).json();
+        const { frame, asking } = this, place = frame === null ? "" : `&frame=${frame}`;
+        const state = await (await this.fetch(`/api/state?since=${version}${place}`, { signal: asking.signal })).json();
         gone(null);
+        if (frame !== this.frame) throw new DOMException("turned", "AbortError");
         version = state.version;
         then(state);
       } catch (error) {
+        if (error.name === "AbortError") { version = -1; continue; }
         gone(error);
         if (error instanceof Refused) return;
         await new Promise((resolve) => setTimeout(resolve, 1500));

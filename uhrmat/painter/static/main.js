@@ -11,6 +11,8 @@ const tools = new Tools(view, send);
 const VIEW_KEYS = { p: "photo", a: "alpha", c: "composite" };
 const BUSY = { prior: "solving …", refine: "refining …" };
 let state = null, opened = false, reported = 0, shownSave = "";
+/* For scripts that add to the page: what it is made of, and who is told every new state. */
+export const page = { link, view, tools, complain, commit, followers: [], reload: report };
 
 function send(stroke) {
   const { tool, shape, radius, points } = stroke;
@@ -21,8 +23,10 @@ function send(stroke) {
 
 /* Shows a change as soon as the server has made it; a stroke that is pending stays until then. */
 async function commit(change, stroke = null) {
+  const { frame } = link;
   try {
     const { revision, alpha } = await change;
+    if (frame !== link.frame) return; // the page has turned to another frame of the clip
     view.update({ strokes: revision, alpha });
     await view.whenCurrent();
   } catch (error) {
@@ -58,6 +62,7 @@ function follow(next) {
   $("busy").classList.toggle("on", Boolean(state.busy) || state.save.state === "saving");
   $("notes").textContent = state.error || state.notes.join(" · ");
   Object.assign(root.dataset, { revision: state.revision, solved: state.solved, busy: state.busy, save: state.save.state });
+  for (const tell of page.followers) tell(state);
   const text = JSON.stringify(state.save);
   if (text !== shownSave) {
     shownSave = text;
@@ -135,7 +140,7 @@ function report() {
   refresh();
   clearTimeout(reported);
   reported = setTimeout(() => {
-    link.request("view", { page: link.page, box: view.box(), zoom: view.zoom }).catch(() => {});
+    link.request("view", link.placed({ page: link.page, box: view.box(), zoom: view.zoom })).catch(() => {});
   }, 120);
 }
 

@@ -17,6 +17,7 @@ export class View {
     this.waiting = false;
     this.loading = 0;
     this.settled = [];
+    this.turned = 0;
   }
 
   get dense() { return window.devicePixelRatio || 1; }
@@ -116,13 +117,19 @@ export class View {
     else tile = { version: -1, loading: false, bitmap: undefined };
     this.tiles.set(name, tile);
     if (tile.version < wanted && !tile.loading) {
+      const { turned } = this;
       tile.loading = true;
       this.loading++;
       this.link.tile(layer, level, x, y).then((bitmap) => {
+        if (turned !== this.turned) { bitmap.close(); return; } // of a frame that is no longer shown
         tile.bitmap?.close();
         Object.assign(tile, { bitmap, version: wanted, made: undefined });
-      }, (error) => { tile.version = wanted; this.onerror(error); }).finally(() => {
-        tile.loading = false;
+      }, (error) => {
+        if (turned !== this.turned) return;
+        tile.version = wanted;
+        this.onerror(error);
+      }).finally(() => {
+        if (turned === this.turned) tile.loading = false;
         this.loading--;
         this.redraw();
       });
@@ -143,6 +150,16 @@ export class View {
   update(versions) {
     document.documentElement.dataset.current = "false";
     for (const [layer, version] of Object.entries(versions)) this.versions[layer] = Math.max(this.versions[layer], version);
+    this.redraw();
+  }
+
+  /* Shows another frame of the clip, of the same size: the tiles of the last one stay until its own are there. */
+  turn() {
+    this.turned++;
+    this.pending = [];
+    this.versions = { photo: 0, strokes: 0, alpha: 0 };
+    for (const tile of this.tiles.values()) Object.assign(tile, { version: -1, loading: false });
+    document.documentElement.dataset.current = "false";
     this.redraw();
   }
 

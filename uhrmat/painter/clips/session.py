@@ -1,0 +1,212 @@
+"""A clip being painted: what the server hands out and what it takes in, without HTTP."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from uhrmat.core.errors import InputError
+from uhrmat.media.coding import FOREGROUND, UNKNOWN
+from uhrmat.painter.clips.frames import ClipFrames
+from uhrmat.painter.clips.keys import KeyFrames
+from uhrmat.painter.live import LiveMatte, View
+from uhrmat.painter.session import LazyPipeline
+from uhrmat.painter.strokes import parse_stroke
+from uhrmat.painter.tiles import crop_low_res, encode_alpha, encode_strokes, full_box, level_sizes, tile_box
+
+
+class _FrameMatte(LiveMatte):
+    """The live matte of one frame, which says when it has changed."""
+
+    def __init__(self, tell: Callable[[bool], None], *parts: Any) -> None:
+        self._tell = tell
+        super().__init__(*parts)
+
+    def notify(self, alpha: bool = True) -> None:
+        super().notify(alpha)
+        self._tell(alpha)
+
+
+class ClipSession:
+    """A clip and its painted frames. One frame, the one looked at or painted on last, has a live matte.
+
+    Args:
+        frames: of the clip.
+        keys: the painted frames; closed with the session.
+        title: shown above the picture.
+        pipeline: refines what is seen of a painted frame.
+    """
+
+    def __init__(self, frames: ClipFrames, keys: KeyFrames, *, title: str, pipeline: LazyPipeline) -> None:
+        self.title, self.frames, self.keys, self._pipeline = title, frames, keys, pipeline
+        self.finished = threading.Event()
+        """Set when the user is done."""
+        self._changed, self._version = threading.Condition(), 0
+        keys.written = self.notify
+        self._lock = threading.RLock()
+        self._live: tuple[int, _FrameMatte] | None = None
+        self._shown, self._views = dict[int, int](), dict[str, tuple[int, View]]()
+        self._blank = np.broadcast_to(np.uint8(UNKNOWN), frames.size)
+
+    # ------------------------------------------------------------------------------------------------------- for pages
+    def wait(self, version: int, seconds: float) -> int:
+        """Wait until `version` differs from the present one, at most `seconds`; returns the present one."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._version != version or self.finished.is_set(), seconds)
+            return self._version
+
+    def notify(self) -> None:
+        """Tell the pages that wait that something has changed."""
+        with self._changed:
+            self._version += 1
+            self._changed.notify_all()
+
+    def state(self, frame: int) -> dict[str, Any]:
+        """What a page needs to know that shows a frame, as plain data. Raises InputError where there is none."""
+        self.frames.check(frame)
+        with self._changed:
+            version = self._version  # first: what changes from here on has a later one
+        with self._lock:
+            live = self._live_of(frame)
+            undo, redo = self.keys.canvas(frame).depth if frame in self.keys.indices() or live else (0, 0)
+        height, width = self.frames.size
+        solution = None if live is None else live.solution
+        return {
+            "version": version, "frame": frame, "revision": self.keys.version(frame), "undo": undo, "redo": redo,
+            "busy": "" if live is None else live.busy, "error": "" if live is None else live.error,
+            "save": {"state": "none"}, "title": self.title, "width": width, "height": height,
+            "levels": len(level_sizes((height, width))), "alpha": self._shown.get(frame, 0),
+            "solved": -1 if solution is None else solution.revision,
+            "notes": [] if solution is None else list(solution.notes), "saves": True,
+            "clip": self._clip_state(frame),
+        }  # fmt: skip
+
+    def _clip_state(self, frame: int) -> dict[str, Any]:
+        """What a page needs to know of the clip as a whole."""
+        return {
+            "count": self.frames.count, "number": self.frames.numbers[frame], "keys": self.keys.indices(),
+            "folder": str(self.keys.folder), "problem": self.keys.error,
+        }  # fmt: skip
+
+    def tile(self, frame: int, layer: str, level: int, x: int, y: int) -> tuple[bytes, str]:
+        """An encoded tile of a frame and its media type. Raises InputError where there is none."""
+        self.frames.check(frame)
+        if layer == "photo":
+            return self.frames.tiles(frame).encode(level, x, y), "image/jpeg"
+        if layer == "strokes":
+            with self._lock:
+                if frame not in self.keys.indices():
+                    return encode_strokes(self._blank, level, x, y), "image/png"
+                canvas = self.keys.canvas(frame)
+            with canvas.lock:
+                return encode_strokes(canvas.trimap, level, x, y), "image/png"
+        if layer == "alpha":
+            return encode_alpha(self._alpha_tile(frame, level, x, y)), "image/png"
+        raise InputError(f"There is no layer {layer!r}.", "Reload the page.")
+
+    def _alpha_tile(self, frame: int, level: int, x: int, y: int) -> np.ndarray:
+        """The alpha of a tile as uint8: the live matte, else what was propagated; 255 where nothing is known yet."""
+        with self._lock:
+            live = self._live_of(frame)
+        if live is not None:
+            return live.tile(level, x, y)
+        box = tile_box(self.frames.size, level, x, y)
+        shape = box[3] - box[1], box[2] - box[0]
+        mask = self._mask(frame)
+        if mask is None:
+            return np.full(shape, FOREGROUND, np.uint8)
+        size = self.frames.size
+        alpha = crop_low_res(mask.astype(np.float32), size, full_box(box, level, size), shape)
+        return np.asarray(np.rint(alpha.clip(0, 255)), np.uint8)
+
+    def _mask(self, frame: int) -> np.ndarray | None:
+        """The propagated mask of a frame, (h, w) uint8; None where there is none."""
+        return None
+
+    def change(self, frame: int, action: str, data: Any) -> bool:
+        """Do what the page asks for: "stroke" with a stroke's data, "undo", "redo" or "clear"; whether it changed.
+
+        Raises:
+            InputError: it asks for something else, or the frame cannot be painted on.
+        """
+        self.frames.check(frame)
+        with self._lock:
+            canvas = self.keys.canvas(frame)
+            actions: dict[str, Callable[[], bool]] = {
+                "stroke": lambda: canvas.paint(parse_stroke(data)), "undo": canvas.undo, "redo": canvas.redo,
+                "clear": lambda: canvas.assign(np.asarray(self._blank)),
+            }  # fmt: skip
+            if action not in actions:
+                raise InputError(f"There is no action {action!r}.", "Reload the page.")
+            changed = actions[action]()
+            if changed:
+                self.keys.touch(frame)
+                live = self._open(frame)
+                if live is not None:
+                    live.notify()
+                self._note_shown([frame])
+        if changed:
+            self.notify()
+        return changed
+
+    def show(self, page: str, frame: int, data: Any) -> None:
+        """Take note of what a page shows. Raises InputError where that is no view."""
+        try:
+            box, zoom = [round(float(v)) for v in data["box"]], float(data["zoom"])
+            left, top, right, bottom = box
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise InputError("This is no view of the picture.", "Reload the page.") from error
+        view = View((left, top, right, bottom), zoom)
+        with self._lock:
+            self._views[page] = self.frames.check(frame), view
+            live = self._open(frame)
+            if live is not None:
+                live.show(page, view)
+
+    def versions(self, frame: int) -> dict[str, int]:
+        """Of what is painted on a frame, and of its alpha."""
+        return {"revision": self.keys.version(frame), "alpha": self._shown.get(frame, 0)}
+
+    # ------------------------------------------------------------------------------------------------------ live matte
+    def _live_of(self, frame: int) -> _FrameMatte | None:
+        return self._live[1] if self._live is not None and self._live[0] == frame else None
+
+    def _open(self, frame: int) -> _FrameMatte | None:
+        """The live matte of a painted frame, made where it is another one's; None for a frame that is not painted."""
+        live = self._live_of(frame)
+        if live is not None or frame not in self.keys.indices():
+            return live
+        if self._live is not None:
+            threading.Thread(target=self._live[1].close, daemon=True).start()  # it may be at work for a while
+        live = _FrameMatte(
+            lambda alpha: self._tell(frame, alpha), self.frames.picture(frame), self.keys.canvas(frame),
+            self._pipeline.process.solve, self._pipeline.load,
+        )  # fmt: skip
+        self._live = frame, live
+        for page, (at, view) in self._views.items():
+            if at == frame:
+                live.show(page, view)
+        return live
+
+    def _tell(self, frame: int, alpha: bool) -> None:
+        if alpha:
+            self._note_shown([frame])
+        self.notify()
+
+    def _note_shown(self, frames: Iterable[int]) -> None:
+        """Count a change of the alpha of some frames."""
+        with self._changed:
+            for frame in frames:
+                self._shown[frame] = self._shown.get(frame, 0) + 1
+
+    def close(self) -> None:
+        """Stop computing, and write what is not written yet. Raises OutputError."""
+        self._pipeline.process.close()  # first, so that no solution is waited for
+        try:
+            if self._live is not None:
+                self._live[1].close()
+        finally:
+            self.keys.close()
