@@ -19,6 +19,7 @@ from uhrmat.image.photo import matte_photo
 from uhrmat.image.plan import plan
 from uhrmat.media import check_writable, read_info, same_file, write_alpha
 from uhrmat.painter.canvas import Trimap
+from uhrmat.painter.command import model_words
 from uhrmat.pipeline import StillPipeline
 
 
@@ -54,12 +55,7 @@ class SaveSpec:
         words = ["uhrmat", "image", str(self.photo), "--trimap", str(self.trimap)]
         if self.folder is not None:
             words += ["-o", str(self.folder)]
-        default = ModelOptions()
-        for name in ("refiner", "weights", "working_size", "device", "precision", "threads", "max_memory"):
-            value = getattr(self.model, name)
-            if value != getattr(default, name):
-                words += [f"--{name.replace('_', '-')}", str(value)]
-        return shlex.join([*words, "--overwrite"])
+        return shlex.join([*words, *model_words(self.model), "--overwrite"])
 
 
 @dataclass(frozen=True)

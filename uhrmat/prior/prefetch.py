@@ -47,7 +47,7 @@ def downsample_hints(hints: Hints, size: tuple[int, int], shape: tuple[int, int]
     A trimap's pixel stays known only where all of it is; of scribbles, where a stroke covers enough of it.
     """
     return LowResHints(
-        None if hints.trimap is None else _downsample_trimap(hints.trimap, shape),
+        None if hints.trimap is None else downsample_known(hints.trimap, shape),
         None if hints.mask is None else area_average(hints.mask, shape),
         None if hints.plate is None else downsample_picture(hints.plate, shape),
         hints.key,
@@ -56,7 +56,8 @@ def downsample_hints(hints: Hints, size: tuple[int, int], shape: tuple[int, int]
     )
 
 
-def _downsample_trimap(trimap: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def downsample_known(trimap: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Downsample a trimap (H, W) to (h, w); see `downsample_hints`."""
     if are_scribbles(trimap):
         return downsample_scribbles(trimap, shape)
     return downsample_trimap(trimap, shape)

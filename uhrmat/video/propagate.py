@@ -21,7 +21,7 @@ import numpy as np
 from uhrmat.core.errors import InputError
 from uhrmat.hints.files import read_alpha
 from uhrmat.media import write_alpha
-from uhrmat.media.resample import area_average, downsample_trimap
+from uhrmat.media.resample import area_average
 from uhrmat.media.video import ClipReader, Frame
 from uhrmat.prior.base import LowResHints, PriorResult, working_shape
 from uhrmat.prior.prefetch import downsample_picture
@@ -30,6 +30,7 @@ from uhrmat.sparsity.temporal import is_cut, thumbnail
 from uhrmat.video.evidence import combine_with_mask
 from uhrmat.video.flow import optical_flow, warp
 from uhrmat.video.hints import ClipHints, key_hints, propagated_file
+from uhrmat.video.key_trimap import solve_key_trimap
 from uhrmat.video.propagation.network import network_shape
 from uhrmat.video.propagation.params import TRACKING, PropagationTrainingParams, TrackingParams
 from uhrmat.video.propagation.states import TrackedMask, write_state
@@ -163,7 +164,7 @@ def _solve_key_frame(
     given = key_hints(hints, frame.index, size)
     notes += [*given.choices, *given.warnings]
     assert given.trimap is not None
-    alpha = method(here.small, LowResHints(downsample_trimap(given.trimap, shape))).alpha
+    alpha = solve_key_trimap(here.small, given.trimap, method)
     if given.mask is None:
         return alpha
     return combine_with_mask(here.small, alpha, area_average(given.mask, shape), PROPAGATION.key_weight)

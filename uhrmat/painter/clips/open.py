@@ -54,7 +54,7 @@ def open_clip_session(clip: Path, start: StartHints, model: ModelOptions, folder
         try:
             pipeline = LazyPipeline(model, process)
             _paint_start(frames, keys, start, pipeline.load)
-            return ClipSession(frames, keys, title=clip.name, pipeline=pipeline)
+            return ClipSession(frames, keys, title=clip.name, pipeline=pipeline, model=model, folder=folder)
         except BaseException:
             process.close()
             raise

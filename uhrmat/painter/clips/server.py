@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -42,7 +42,7 @@ class ClipServer(PageServer):
 
     def _posts(self) -> dict[str, Endpoint]:
         changes = {name: self._changing(name) for name in ("stroke", "undo", "redo", "clear")}
-        return {"view": self._view, **changes}
+        return {"view": self._view, "save": self._save, "rerun": self._rerun, "cancel": self._cancel, **changes}
 
     def _gets(self) -> list[Route]:
         return [
@@ -60,6 +60,21 @@ class ClipServer(PageServer):
 
     def _view(self, data: Any) -> dict[str, Any]:
         self._session.show(str(data.get("page", "")) if isinstance(data, dict) else "", _frame_of(data), data)
+        return {}
+
+    def _save(self, data: Any) -> dict[str, Any]:
+        self._session.runs.start(replace=bool(isinstance(data, dict) and data.get("replace")))
+        return {}
+
+    def _rerun(self, data: Any) -> dict[str, Any]:
+        first, last = ((data.get(name) if isinstance(data, dict) else None) for name in ("first", "last"))
+        if not (_is_number(first) and _is_number(last)):
+            raise InputError("The range needs two frames.", "Give the first and the last one.")
+        self._session.runs.start(redo=(first, last))
+        return {}
+
+    def _cancel(self, data: Any) -> dict[str, Any]:
+        self._session.runs.cancel()
         return {}
 
     async def _state(self, request: Request) -> Response:
@@ -81,6 +96,10 @@ class ClipServer(PageServer):
 def _frame_of(data: Any) -> int:
     """The frame that a request is about. Raises InputError where it names none."""
     frame = data.get("frame") if isinstance(data, dict) else None
-    if not isinstance(frame, int) or isinstance(frame, bool):
+    if not _is_number(frame):
         raise InputError("The request names no frame.", "Reload the page.")
     return frame
+
+
+def _is_number(value: Any) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from uhrmat.core.errors import InputError
+from uhrmat.core.options import ModelOptions
 from uhrmat.media.coding import FOREGROUND, UNKNOWN
 from uhrmat.painter.clips.frames import ClipFrames
 from uhrmat.painter.clips.keys import KeyFrames
+from uhrmat.painter.clips.runs import ClipRuns
 from uhrmat.painter.live import LiveMatte, View
 from uhrmat.painter.session import LazyPipeline
 from uhrmat.painter.strokes import parse_stroke
 from uhrmat.painter.tiles import crop_low_res, encode_alpha, encode_strokes, full_box, level_sizes, tile_box
+from uhrmat.video.propagation.advice import best_hint_frame
+from uhrmat.video.propagation.report import frames_in_state
 
 
 class _FrameMatte(LiveMatte):
@@ -38,14 +43,21 @@ class ClipSession:
         keys: the painted frames; closed with the session.
         title: shown above the picture.
         pipeline: refines what is seen of a painted frame.
+        model: networks, device and memory of the runs.
+        folder: of the results; None: beside the clip.
     """
 
-    def __init__(self, frames: ClipFrames, keys: KeyFrames, *, title: str, pipeline: LazyPipeline) -> None:
+    def __init__(
+        self, frames: ClipFrames, keys: KeyFrames, *, title: str, pipeline: LazyPipeline, model: ModelOptions,
+        folder: Path | None = None,
+    ) -> None:  # fmt: skip
         self.title, self.frames, self.keys, self._pipeline = title, frames, keys, pipeline
         self.finished = threading.Event()
         """Set when the user is done."""
         self._changed, self._version = threading.Condition(), 0
         keys.written = self.notify
+        self.runs = ClipRuns(frames, keys, model, folder, self.notify, self._take_figures)
+        self._figures = dict[int, dict[str, Any]]()
         self._lock = threading.RLock()
         self._live: tuple[int, _FrameMatte] | None = None
         self._shown, self._views = dict[int, int](), dict[str, tuple[int, View]]()
@@ -77,7 +89,7 @@ class ClipSession:
         return {
             "version": version, "frame": frame, "revision": self.keys.version(frame), "undo": undo, "redo": redo,
             "busy": "" if live is None else live.busy, "error": "" if live is None else live.error,
-            "save": {"state": "none"}, "title": self.title, "width": width, "height": height,
+            "save": self.runs.state, "title": self.title, "width": width, "height": height,
             "levels": len(level_sizes((height, width))), "alpha": self._shown.get(frame, 0),
             "solved": -1 if solution is None else solution.revision,
             "notes": [] if solution is None else list(solution.notes), "saves": True,
@@ -86,10 +98,20 @@ class ClipSession:
 
     def _clip_state(self, frame: int) -> dict[str, Any]:
         """What a page needs to know of the clip as a whole."""
+        keys = self.keys.indices()
+        with self._changed:
+            figures = [self._figures[index] for index in sorted(self._figures)]
         return {
-            "count": self.frames.count, "number": self.frames.numbers[frame], "keys": self.keys.indices(),
-            "folder": str(self.keys.folder), "problem": self.keys.error,
+            "count": self.frames.count, "number": self.frames.numbers[frame], "keys": keys,
+            "folder": str(self.keys.folder), "problem": self.keys.error, "best": best_hint_frame(figures, keys),
+            **{state: runs_of(frames_in_state(figures, state)) for state in ("doubtful", "lost")},
+            "confidence": self._figures.get(frame, {}).get("confidence"),
         }  # fmt: skip
+
+    def _take_figures(self, frames: Sequence[Mapping[str, Any]]) -> None:
+        """Take in the figures of frames whose masks were propagated, see `video.propagation.report.frame_figures`."""
+        with self._changed:
+            self._figures |= {int(frame["number"]): dict(frame) for frame in frames}
 
     def tile(self, frame: int, layer: str, level: int, x: int, y: int) -> tuple[bytes, str]:
         """An encoded tile of a frame and its media type. Raises InputError where there is none."""
@@ -204,9 +226,21 @@ class ClipSession:
 
     def close(self) -> None:
         """Stop computing, and write what is not written yet. Raises OutputError."""
+        self.runs.cancel()
         self._pipeline.process.close()  # first, so that no solution is waited for
         try:
             if self._live is not None:
                 self._live[1].close()
         finally:
             self.keys.close()
+
+
+def runs_of(numbers: Sequence[int]) -> list[tuple[int, int]]:
+    """First and last of each run of consecutive numbers, which ascend."""
+    runs: list[tuple[int, int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][1] + 1:
+            runs[-1] = runs[-1][0], number
+        else:
+            runs.append((number, number))
+    return runs

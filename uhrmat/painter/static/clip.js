@@ -35,9 +35,18 @@ const total = make("span", { id: "total" }), place = make("p", { id: "place" });
 const moves = group("Frame", button("previous", "◀", "Frame before (,)", () => go(wanted - 1)), number, total,
   button("next", "▶", "Next frame (.)", () => go(wanted + 1)));
 const jumps = group("Jump", button("key-before", "◀ Key", "Key frame before (<)", () => jump(clip.keys, -1)),
-  button("key-after", "Key ▶", "Next key frame (>)", () => jump(clip.keys, 1)));
+  button("key-after", "Key ▶", "Next key frame (>)", () => jump(clip.keys, 1)),
+  button("doubtful", "Doubtful ▶", "Next doubtful frame (n)", () => KEYS.n()),
+  button("best", "Best hint", "The frame on which a hint would help most (h)", () => KEYS.h()));
 const edits = group("Frame's paint", button("clear", "Clear", "Remove what is painted on this frame (Delete)", clear));
-const section = make("section", { id: "timeline" }, timeline.box, make("div", { className: "row" }, moves, jumps, edits, place));
+const first = make("input", { type: "number", id: "first", min: 0, value: 0 }), last = make("input", { type: "number", id: "last", min: 0, value: 0 });
+first.setAttribute("aria-label", "First frame of the range");
+last.setAttribute("aria-label", "Last frame of the range");
+const range = group("Range of frames", button("from-here", "From", "The range begins here (i)", () => setRange("first")), first,
+  button("to-here", "to", "The range ends here (j)", () => setRange("last")), last,
+  button("rerun", "Matte range again", "Matte these frames again inside the result", rerun),
+  button("cancel", "Cancel", "Stop matting; what is done is kept", () => link.request("cancel").catch(page.complain)));
+const section = make("section", { id: "timeline" }, timeline.box, make("div", { className: "row" }, moves, jumps, edits, range, place));
 section.setAttribute("aria-label", "Frames of the clip");
 document.getElementById("stage").after(section);
 number.addEventListener("change", () => go(Number(number.value)));
@@ -66,6 +75,23 @@ function jump(frames, direction) {
   if (able.length) go(direction > 0 ? Math.min(...able) : Math.max(...able));
 }
 
+function setRange(end) {
+  (end === "first" ? first : last).value = wanted;
+  showRange();
+}
+
+function showRange() {
+  const [a, b] = [Number(first.value), Number(last.value)];
+  timeline.range = a < b ? [a, b] : null;
+  timeline.draw();
+}
+first.addEventListener("input", showRange);
+last.addEventListener("input", showRange);
+
+function rerun() {
+  link.change("rerun", { first: Number(first.value), last: Number(last.value) }).then(() => page.complain(null), page.complain);
+}
+
 function clear() { page.commit(link.change("clear")); }
 
 function follow(state) {
@@ -73,17 +99,35 @@ function follow(state) {
     timeline.open(state.clip.count);
     number.max = state.clip.count - 1;
     total.textContent = `of ${state.clip.count}`;
+    first.max = last.max = last.value = state.clip.count - 1;
+    Object.assign(document.getElementById("save"), { textContent: "Matte clip", title: "Matte the whole clip (s)" });
   }
   clip = state.clip;
-  timeline.update({ keys: clip.keys, doubtful: [], lost: [], known: [], best: null });
+  timeline.update({ ...clip, known: [] });
+  const within = (runs) => runs.some(([a, b]) => a <= state.frame && state.frame <= b);
   const said = [clip.number === state.frame ? "" : `file ${clip.number}`, clip.keys.includes(state.frame) ? "key frame" : ""];
+  if (!clip.keys.includes(state.frame)) said.push(within(clip.lost) ? "subject lost" : within(clip.doubtful) ? "doubtful" : "");
+  if (clip.best !== null) said.push(`a hint on frame ${clip.best} would help most`);
+  const running = state.save.state === "saving", { done, total: all } = state.save;
+  if (running) document.getElementById("busy").textContent = done ? `${done} of ${all} frames …` : "preparing …";
+  if (state.save.state === "cancelled") said.push("cancelled: what was matted is kept, and the next run goes on from there");
+  document.getElementById("doubtful").disabled = !clip.doubtful.length && !clip.lost.length;
+  document.getElementById("best").disabled = clip.best === null;
+  document.getElementById("cancel").disabled = !running;
+  document.getElementById("rerun").disabled = document.getElementById("save").disabled = running;
   place.textContent = clip.problem || said.filter(Boolean).join(" · ");
   document.getElementById("clear").disabled = !clip.keys.includes(state.frame);
-  Object.assign(root.dataset, { frame: state.frame, keys: clip.keys.join(" ") });
+  Object.assign(root.dataset, { frame: state.frame, keys: clip.keys.join(" "), doubtful: JSON.stringify(clip.doubtful),
+    lost: JSON.stringify(clip.lost), best: String(clip.best), done: done || 0 });
 }
 
 const KEYS = { ",": () => go(wanted - 1), ".": () => go(wanted + 1), Home: () => go(0), End: () => go(clip.count - 1),
-  "<": () => jump(clip.keys, -1), ">": () => jump(clip.keys, 1), Delete: clear };
+  "<": () => jump(clip.keys, -1), ">": () => jump(clip.keys, 1), Delete: clear,
+  i: () => setRange("first"), j: () => setRange("last"), h: () => clip.best !== null && go(clip.best),
+  n: () => jump(spread([...clip.doubtful, ...clip.lost]), 1), N: () => jump(spread([...clip.doubtful, ...clip.lost]), -1) };
+
+/* The frames of some runs. */
+function spread(runs) { return runs.flatMap(([a, b]) => Array.from({ length: b - a + 1 }, (_, at) => a + at)); }
 
 /* What an input takes itself goes no further: a number's digits, the slider's arrows. */
 section.addEventListener("keydown", (event) => {
@@ -98,7 +142,8 @@ document.addEventListener("keydown", (event) => {
 });
 
 const rows = [[", .", "frame before, next frame; also the arrows on the timeline"], ["Home End", "first and last frame"],
-  ["< >", "key frame before, next key frame"], ["Delete", "remove what is painted on this frame"]];
+  ["< >", "key frame before, next key frame"], ["n N", "next doubtful frame, the one before"],
+  ["h", "the frame on which a hint would help most"], ["i j", "the range to matte again begins, ends here"], ["Delete", "remove what is painted on this frame"]];
 for (const [keys, text] of rows) {
   const caps = keys.split(" ").map((key) => make("kbd", { textContent: key }));
   document.querySelector("#keys table").append(make("tr", {}, make("td", {}, ...caps), make("td", { textContent: text })));

@@ -161,6 +161,12 @@ class AffinityPrior:
         self._params = params
         self._solve: Solver = solver or partial(solve, params=params)
 
+    def called(self, name: str) -> AffinityPrior:
+        """The affinity prior of another name, with the same solver."""
+        other = copy.copy(self)
+        other.name = name
+        return other
+
     def with_solver(self, wrap: Callable[[Solver], Solver]) -> AffinityPrior:
         """See `prior.base.SolvingPrior`."""
         other = copy.copy(self)

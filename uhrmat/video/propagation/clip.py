@@ -10,11 +10,12 @@ import numpy as np
 
 from uhrmat.core.errors import InputError
 from uhrmat.hints.read import Hints
-from uhrmat.media.resample import area_average, downsample_trimap
+from uhrmat.media.resample import area_average
 from uhrmat.media.video import ClipReader, Frame
-from uhrmat.prior.base import LowResHints, PriorMethod
+from uhrmat.prior.base import PriorMethod
 from uhrmat.prior.prefetch import downsample_picture
 from uhrmat.video.hints import ClipHints, key_hints
+from uhrmat.video.key_trimap import solve_key_trimap
 from uhrmat.video.propagation.network import MaskNet, load_network, network_shape, save_network, train_network
 from uhrmat.video.propagation.pairs import KeyFrame, key_crop
 from uhrmat.video.propagation.params import TRACKING, TRAINING, PropagationTrainingParams, TrackingParams
@@ -168,7 +169,7 @@ class ClipTracker:
             if soft is not None:
                 return np.asarray(area_average(soft, shape), np.float32)
         assert given.trimap is not None
-        return self._method(picture, LowResHints(downsample_trimap(given.trimap, shape))).alpha
+        return solve_key_trimap(picture, given.trimap, self._method)
 
     def _frame(self, index: int) -> Frame:
         frame = next(iter(self._reader.frames(index, index + 1)), None)

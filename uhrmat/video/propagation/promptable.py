@@ -15,13 +15,14 @@ import numpy as np
 
 from uhrmat.core.errors import InputError
 from uhrmat.hub import resolve
-from uhrmat.media.resample import area_average, downsample_trimap
+from uhrmat.media.resample import area_average
 from uhrmat.media.video import ClipReader, Frame
-from uhrmat.prior.base import LowResHints, PriorMethod, working_shape
+from uhrmat.prior.base import PriorMethod, working_shape
 from uhrmat.prior.networks.promptable import PromptableNetwork, PromptSession
 from uhrmat.prior.networks.registry import promptable_loader
 from uhrmat.prior.prefetch import downsample_picture
 from uhrmat.video.hints import ClipHints, key_hints
+from uhrmat.video.key_trimap import solve_key_trimap
 from uhrmat.video.propagation.states import TrackedMask, blend_directions, read_state, write_state
 from uhrmat.video.segments import Segment
 
@@ -163,7 +164,7 @@ class PromptableTracker:
         if soft is None:
             assert given.trimap is not None
             small = downsample_picture(frame.picture, self._mask_size)
-            soft = self._method(small, LowResHints(downsample_trimap(given.trimap, self._mask_size))).alpha
+            soft = solve_key_trimap(small, given.trimap, self._method)
         return TrackedMask.of_key(np.asarray(area_average(soft, self._mask_size), np.float32))
 
     def _frame(self, index: int) -> Frame:
