@@ -196,6 +196,42 @@ def test_outlines_by_mouse_and_by_keys(driver: Any, server: PaintServer, session
     assert (session.canvas.trimap == 128).all()
 
 
+def test_points_by_mouse_and_by_keys(driver: Any, server: PaintServer, session: PaintSession) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    page = Page(driver, server.address)
+    zoom = float(page.data("zoom"))
+    page.press("[data-shape=point]")
+    assert page.data("tool") == "keep"
+    page.drag((0, 0))
+    clicked = json.loads(page.data("clicked"))
+    assert clicked["foreground"] is True and [clicked["x"], clicked["y"]] == pytest.approx([160, 120], abs=1 / zoom)
+    page.until(lambda: page.data("points") == "1")
+    page.revision(1)
+    trimap = session.canvas.trimap.copy()
+    assert (trimap[100:140, 140:180] == 255).mean() > 0.97 and (trimap[:30] == 0).mean() > 0.97
+    page.until(lambda: page.pixel(-5, -5) == [40, 120, 255, 255])  # the point itself
+    page.drag((0, 0), (60, 30))  # no click
+    with_shift = ActionChains(driver).key_down(Keys.SHIFT).move_to_element_with_offset(page.canvas, -300, -200)
+    with_shift.click().key_up(Keys.SHIFT).perform()
+    assert json.loads(page.data("clicked"))["foreground"] is False
+    page.revision(2)
+    page.canvas.send_keys("x", Keys.ARROW_UP * 3, Keys.ENTER)  # on from where the mouse was
+    keyed = json.loads(page.data("clicked"))
+    assert keyed["foreground"] is False and keyed["y"] < 120 - 200 / zoom
+    page.revision(3)
+    assert [point.foreground for point in session.canvas.points] == [True, False, False]
+    page.canvas.send_keys("zzz")
+    page.revision(6)
+    assert (session.canvas.trimap == 128).all() and page.data("points") == "0"
+    page.canvas.send_keys("km", Keys.SHIFT, Keys.ENTER, Keys.NULL)
+    page.until(lambda: page.data("points") == "1")
+    assert json.loads(page.data("clicked"))["foreground"] is False
+    page.canvas.send_keys("u")
+    assert page.data("shape") == "brush" and page.data("tool") == "unknown"
+
+
 def test_touch_paints_with_one_finger_and_zooms_with_two(
     driver: Any, server: PaintServer, session: PaintSession
 ) -> None:

@@ -15,11 +15,12 @@ import pytest
 from PIL import Image
 
 from tests.painter.conftest import MODEL, SIZE
-from uhrmat.core.errors import InputError
+from uhrmat.core.errors import InputError, NoSubjectError
 from uhrmat.media import read_picture
 from uhrmat.painter.canvas import Canvas
+from uhrmat.painter.clicks import Clicks
 from uhrmat.painter.live import LiveMatte
-from uhrmat.painter.run import StartHints, make_session
+from uhrmat.painter.run import StartHints, make_session, open_session
 from uhrmat.painter.session import PaintSession
 
 KEEP = {"tool": "keep", "shape": "brush", "radius": 6, "points": [[130, 120], [190, 120]]}
@@ -78,7 +79,7 @@ def test_a_change_makes_what_is_being_solved_stale(photo: Path) -> None:
     session = PaintSession.__new__(PaintSession)
     session.canvas = canvas
     live = LiveMatte(read_picture(photo), canvas, slow, lambda: pytest.fail("nothing is refined"))
-    session.live = live
+    session.live, session.clicks = live, Clicks(canvas, lambda points: canvas.trimap, live.notify)
     session.change("stroke", KEEP)
     until(lambda: len(solved) == 1)
     session.change("stroke", REMOVE)
@@ -99,6 +100,7 @@ def test_an_error_is_shown_and_the_next_stroke_tries_again(photo: Path) -> None:
     session = PaintSession.__new__(PaintSession)
     session.canvas = canvas
     session.live = live = LiveMatte(read_picture(photo), canvas, solver, lambda: pytest.fail("nothing is refined"))
+    session.clicks = Clicks(canvas, lambda points: canvas.trimap, live.notify)
     session.change("stroke", KEEP)
     until(lambda: live.error == "It is broken. Mend it.")
     broken[0] = False
@@ -175,3 +177,26 @@ def test_a_picture_in_memory_has_nothing_to_save(photo: Path) -> None:
         assert session.state()["saves"] is False
     finally:
         session.close()
+
+
+def test_painting_starts_from_what_the_network_finds(photo: Path, tmp_path: Path) -> None:
+    made = open_session(photo, StartHints(find_subject=True), MODEL, tmp_path)
+    try:
+        y, x = np.mgrid[: SIZE[0], : SIZE[1]]
+        away, start = np.hypot(y - 120, x - 160), made.canvas.trimap.copy()
+        assert (start[away < 55] == 255).mean() > 0.9 and (start[away > 85] == 0).mean() > 0.9
+        made.change("stroke", {"tool": "remove", "shape": "brush", "radius": 8, "points": [[160, 120]]})
+        assert made.canvas.trimap[120, 160] == 0
+        made.change("stroke", {"tool": "eraser", "shape": "brush", "radius": 9, "points": [[160, 120]]})
+        assert (made.canvas.trimap == start).all()
+    finally:
+        made.close()
+
+
+def test_a_picture_without_a_subject_is_refused_where_one_is_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "grey.png"
+    Image.fromarray(np.full((*SIZE, 3), 128, np.uint8)).save(path)
+    with pytest.raises(NoSubjectError):
+        open_session(path, StartHints(find_subject=True), MODEL, tmp_path)
+    with pytest.raises(InputError, match="both mask and the network"):
+        StartHints(mask=path, find_subject=True)

@@ -1,4 +1,4 @@
-"""The trimap that is painted, at the picture's size, with undo and redo without end."""
+"""The trimap that is painted, strokes over a mask from points, with undo and redo without end."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from uhrmat.hints.prompts import Point
 from uhrmat.media.coding import BACKGROUND, FOREGROUND, UNKNOWN
 from uhrmat.painter.strokes import Box, Stroke, covered, outlined
 
@@ -18,11 +19,24 @@ _VALUES = {"keep": FOREGROUND, "remove": BACKGROUND, "unknown": UNKNOWN}
 
 @dataclass(frozen=True)
 class _Change:
-    """What a stroke changed: a box, and its pixels before and after, compressed."""
+    """What a stroke, or a mask from points, changed.
+
+    Attributes:
+        box: where.
+        before, after: its pixels, compressed.
+        stroke: what was painted; None for a mask from points, and for a trimap from elsewhere.
+        around: whether the stroke, an outline, removed what lies outside of it.
+        start: the mask from points, compressed: what is painted on from here on.
+        points: those that it was made from.
+    """
 
     box: Box
     before: bytes
     after: bytes
+    stroke: Stroke | None = None
+    around: bool = False
+    start: bytes = b""
+    points: tuple[Point, ...] = ()
 
 
 class Canvas:
@@ -33,7 +47,7 @@ class Canvas:
     """
 
     def __init__(self, start: Trimap) -> None:
-        self._start, self.trimap = start, start.copy()
+        self._first, self._start, self.trimap = start, start, start.copy()
         self.revision = 0
         """Counts up with every change, undo and redo included."""
         self._done: list[_Change] = []
@@ -52,51 +66,77 @@ class Canvas:
         with self.lock:
             return len(self._done), len(self._undone)
 
-    def paint(self, stroke: Stroke) -> bool:
-        """Paint a stroke; False where it changes nothing, which is nothing to undo either."""
-        if stroke.shape == "outline":
-            return self._outline(stroke)
-        box, mask = covered(stroke, self.size)
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """The points that the mask below the strokes was made from, in the order of their clicks."""
         with self.lock:
-            part = self.trimap[box[1] : box[3], box[0] : box[2]]
-            before = part.copy()
-            value = _VALUES.get(stroke.tool)
-            part[mask] = self._start[box[1] : box[3], box[0] : box[2]][mask] if value is None else value
-            return self._note(box, before)
+            masks = [change for change in self._done if change.start]
+            return masks[-1].points if masks else ()
 
-    def _outline(self, stroke: Stroke) -> bool:
-        """Paint an outline. The first one to keep something removes what lies outside and is not painted yet."""
-        box, line, inside = outlined(stroke, self.size)
+    def paint(self, stroke: Stroke) -> bool:
+        """Paint a stroke; False where it changes nothing, which is nothing to undo either.
+
+        The first outline to keep something, or to leave it unknown, removes what lies outside and is not painted yet.
+        """
         with self.lock:
-            around = stroke.tool == "keep" and not (self.trimap == BACKGROUND).any()
-            changed = (0, 0, self.size[1], self.size[0]) if around else box
-            before = self.trimap[changed[1] : changed[3], changed[0] : changed[2]].copy()
-            part = self.trimap[box[1] : box[3], box[0] : box[2]]
-            value = _VALUES.get(stroke.tool)
-            part[inside] = self._start[box[1] : box[3], box[0] : box[2]][inside] if value is None else value
+            around = stroke.shape == "outline" and stroke.tool in ("keep", "unknown")
+            around = around and not (self.trimap == BACKGROUND).any()
+            box, before = self._apply(stroke, around)
+            if not before.size or (self._part(box) == before).all():
+                return False
+            self._note(_Change(box, _packed(before), _packed(self._part(box)), stroke, around))
+            return True
+
+    def paint_over(self, start: Trimap, points: tuple[Point, ...]) -> None:
+        """Put a mask below all strokes, in place of what they were painted on: they are painted again over it.
+
+        Args:
+            start: (H, W) uint8 {0, 128, 255}; the eraser brings it back from now on.
+            points: what it was made from.
+        """
+        with self.lock:
+            before, self._start = self.trimap.copy(), start
+            self.trimap[:] = start
+            for change in self._done:
+                if change.stroke is not None:
+                    self._apply(change.stroke, change.around)
+            box = (0, 0, self.size[1], self.size[0])
+            self._note(_Change(box, _packed(before), _packed(self.trimap), start=_packed(start), points=points))
+
+    def _apply(self, stroke: Stroke, around: bool) -> tuple[Box, Trimap]:
+        """Change the pixels of a stroke; the box of what may have changed, and its pixels before."""
+        if stroke.shape == "outline":
+            box, line, mask = outlined(stroke, self.size)
+        else:
+            box, mask = covered(stroke, self.size)
+        changed = (0, 0, self.size[1], self.size[0]) if around else box
+        before, part, value = self._part(changed).copy(), self._part(box), _VALUES.get(stroke.tool)
+        part[mask] = self._start[box[1] : box[3], box[0] : box[2]][mask] if value is None else value
+        if stroke.shape == "outline":
             if around:
                 within = np.zeros(self.size, bool)
-                within[box[1] : box[3], box[0] : box[2]] = line | inside
+                within[box[1] : box[3], box[0] : box[2]] = line | mask
                 self.trimap[~within & (self.trimap == UNKNOWN)] = BACKGROUND
             part[line] = UNKNOWN
-            return self._note(changed, before)
+        return changed, before
 
-    def _note(self, box: Box, before: Trimap) -> bool:
-        """Count a change of a box, which was `before`; False where it is the same."""
-        part = self.trimap[box[1] : box[3], box[0] : box[2]]
-        if not part.size or (part == before).all():
-            return False
-        self._done.append(_Change(box, _packed(before), _packed(part)))
+    def _part(self, box: Box) -> Trimap:
+        return self.trimap[box[1] : box[3], box[0] : box[2]]
+
+    def _note(self, change: _Change) -> None:
+        self._done.append(change)
         self._undone.clear()
-        self._count(box)
-        return True
+        self._count(change.box)
 
     def assign(self, trimap: Trimap) -> bool:
         """Put a trimap in the place of what is painted, as one change; False where it is the same."""
         with self.lock:
             before = self.trimap.copy()
+            if (before == trimap).all():
+                return False
             self.trimap[:] = trimap
-            return self._note((0, 0, self.size[1], self.size[0]), before)
+            self._note(_Change((0, 0, self.size[1], self.size[0]), _packed(before), _packed(self.trimap)))
+            return True
 
     def undo(self) -> bool:
         """Take the last stroke back; False where there is none."""
@@ -129,12 +169,19 @@ class Canvas:
                 return False
             change = source.pop()
             left, top, right, bottom = change.box
-            stored = zlib.decompress(change.after if after else change.before)
-            self.trimap[top:bottom, left:right] = np.frombuffer(stored, np.uint8).reshape(bottom - top, right - left)
+            stored = change.after if after else change.before
+            self.trimap[top:bottom, left:right] = _unpacked(stored, (bottom - top, right - left))
             target.append(change)
+            if change.start:
+                masks = [kept.start for kept in self._done if kept.start]
+                self._start = _unpacked(masks[-1], self.size) if masks else self._first
             self._count(change.box)
             return True
 
 
 def _packed(part: Trimap) -> bytes:
     return zlib.compress(np.ascontiguousarray(part).tobytes(), 1)
+
+
+def _unpacked(data: bytes, size: tuple[int, int]) -> Trimap:
+    return np.frombuffer(zlib.decompress(data), np.uint8).reshape(size)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from uhrmat.core.errors import InputError
+from uhrmat.core.errors import InputError, NoSubjectError
 from uhrmat.core.options import ModelOptions
 from uhrmat.hints.compatibility import check_hint_combination
 from uhrmat.hints.files import ArrayOrPath
@@ -21,6 +21,7 @@ from uhrmat.painter.save import SaveSpec
 from uhrmat.painter.server import PageServer
 from uhrmat.painter.session import LazyPipeline, PaintSession
 from uhrmat.pipeline import StillPipeline
+from uhrmat.prior.networks.confidence import NO_SUBJECT, require_subject
 from uhrmat.prior.worker import PriorProcess
 from uhrmat.sparsity.spatial import trimap_from_alpha
 
@@ -54,10 +55,16 @@ class StartHints:
 
         Raises:
             InputError: a hint cannot be used with this picture.
+            NoSubjectError: the network finds no subject.
         """
         size = picture.height, picture.width
         if self.find_subject:
-            return load().run_prior(picture, Hints(), fresh=True).trimap
+            stage = load().run_prior(picture, Hints(), fresh=True)
+            try:
+                require_subject(stage.prior.confidence)
+            except NoSubjectError as error:
+                raise NoSubjectError(NO_SUBJECT, "Start without it and paint, or click on the subject.") from error
+            return stage.trimap
         if self.trimap is None and self.mask is None and self.alpha is None:
             return np.full(size, UNKNOWN, np.uint8)
         hints = read_hints(size, trimap=self.trimap, mask=self.mask, alpha=self.alpha, picture=picture)

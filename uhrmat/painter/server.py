@@ -176,7 +176,8 @@ class PaintServer(PageServer):
 
     def _posts(self) -> dict[str, Endpoint]:
         return {
-            "view": self._view, "save": self._save, "stroke": lambda data: self._change("stroke", data),
+            "view": self._view, "save": self._save, "point": self._point,
+            "stroke": lambda data: self._change("stroke", data),
             "undo": lambda data: self._change("undo", data), "redo": lambda data: self._change("redo", data),
         }  # fmt: skip
 
@@ -187,6 +188,10 @@ class PaintServer(PageServer):
     def _change(self, action: str, data: Any) -> dict[str, Any]:
         changed = self._session.change(action, data)
         return {"changed": changed, "revision": self._session.canvas.revision, "alpha": self._session.live.shown}
+
+    def _point(self, data: Any) -> dict[str, Any]:
+        self._session.click(data)
+        return {}
 
     def _view(self, data: Any) -> dict[str, Any]:
         self._session.show(str(data.get("page", "")) if isinstance(data, dict) else "", data)

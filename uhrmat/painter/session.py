@@ -10,8 +10,11 @@ import numpy as np
 
 from uhrmat.core.errors import InputError, UhrmatError
 from uhrmat.core.options import ModelOptions
+from uhrmat.hints.prompts import Point, Prompts
+from uhrmat.hints.read import read_hints
 from uhrmat.media import Picture
 from uhrmat.painter.canvas import Canvas, Trimap
+from uhrmat.painter.clicks import Clicks, Points
 from uhrmat.painter.live import LiveMatte, View
 from uhrmat.painter.save import SaveSpec, save
 from uhrmat.painter.strokes import parse_stroke
@@ -56,8 +59,9 @@ class PaintSession:
         saving: SaveSpec | None = None,
     ) -> None:  # fmt: skip
         self.title, self._saving, self._pipeline = title, saving, pipeline
-        self.canvas, self._photo = Canvas(start), PhotoTiles(picture)
+        self._picture, self.canvas, self._photo = picture, Canvas(start), PhotoTiles(picture)
         self.live = LiveMatte(picture, self.canvas, pipeline.process.solve, pipeline.load)
+        self.clicks = Clicks(self.canvas, self._find, self.live.notify)
         self.finished = threading.Event()
         """Set when the user is done."""
         self._save: dict[str, Any] = {"state": "none"}
@@ -70,7 +74,9 @@ class PaintSession:
         solution = self.live.solution
         return {
             "version": self.live.version, "revision": self.canvas.revision, "undo": undo, "redo": redo,
-            "busy": self.live.busy, "error": self.live.error, "save": self._save, "title": self.title,
+            "busy": "points" if self.clicks.busy else self.live.busy, "error": self.clicks.error or self.live.error,
+            "points": [[point.x, point.y, point.foreground] for point in self.clicks.points],
+            "save": self._save, "title": self.title,
             "width": width, "height": height, "levels": len(level_sizes((height, width))),
             "alpha": self.live.shown, "solved": -1 if solution is None else solution.revision,
             "notes": [] if solution is None else list(solution.notes),
@@ -91,18 +97,39 @@ class PaintSession:
     def change(self, action: str, data: Any) -> bool:
         """Do what the page asks for: "stroke" with a stroke's data, "undo" or "redo"; whether anything changed.
 
+        While points are searched with, "undo" gives that up.
+
         Raises:
             InputError: it asks for something else.
         """
         actions: dict[str, Callable[[], bool]] = {
-            "stroke": lambda: self.canvas.paint(parse_stroke(data)), "undo": self.canvas.undo, "redo": self.canvas.redo,
+            "stroke": lambda: self.canvas.paint(parse_stroke(data)), "redo": self.canvas.redo,
+            "undo": lambda: self.clicks.cancel() or self.canvas.undo(),
         }  # fmt: skip
         if action not in actions:
             raise InputError(f"There is no action {action!r}.", "Reload the page.")
+        self.clicks.error = ""
         changed = actions[action]()
         if changed:
             self.live.notify()
         return changed
+
+    def click(self, data: Any) -> None:
+        """Search for the subject with one more point, in the background; the mask comes below all strokes.
+
+        Raises:
+            InputError: it is no point of the picture, or contradicts another.
+        """
+        try:
+            point = Point(float(data["x"]), float(data["y"]), bool(data.get("foreground", True)))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise InputError("This is no point of the picture.", "Reload the page.") from error
+        self.clicks.add(point)
+
+    def _find(self, points: Points) -> Trimap:
+        """The trimap of what points mark, by the prior that takes prompts."""
+        hints = read_hints(self.canvas.size, picture=self._picture, prompts=Prompts(points))
+        return self._pipeline.load().run_prior(self._picture, hints, fresh=True).trimap
 
     def show(self, page: str, data: Any) -> None:
         """Take note of what a page shows. Raises InputError where that is no view."""
@@ -157,5 +184,6 @@ class PaintSession:
         """Stop computing. Work that is being saved is finished first."""
         if self._saver is not None:
             self._saver.join()
+        self.clicks.close()
         self._pipeline.process.close()  # first, so that no solution is waited for
         self.live.close()

@@ -7,9 +7,9 @@ import { BACKGROUNDS, VIEWS, View } from "./view.js";
 const root = document.documentElement;
 const $ = (id) => document.getElementById(id);
 const link = new Link(), view = new View($("canvas"), link);
-const tools = new Tools(view, send);
+const tools = new Tools(view, send, click);
 const VIEW_KEYS = { p: "photo", a: "alpha", c: "composite" };
-const BUSY = { prior: "solving …", refine: "refining …" };
+const BUSY = { points: "searching …", prior: "solving …", refine: "refining …" };
 let state = null, opened = false, reported = 0, shownSave = "";
 /* For scripts that add to the page: what it is made of, and who is told every new state. */
 export const page = { link, view, tools, complain, commit, followers: [], reload: report };
@@ -19,6 +19,12 @@ function send(stroke) {
   const rounded = points.map(([x, y]) => [Math.round(x * 64) / 64, Math.round(y * 64) / 64]);
   root.dataset.sent = JSON.stringify({ tool, shape, radius, points: rounded });
   commit(link.change("stroke", { tool, shape, radius, points: rounded }), stroke);
+}
+
+/* A point of the subject, or of the background; what it marks comes with a later state. */
+function click(x, y, foreground) {
+  root.dataset.clicked = JSON.stringify({ x, y, foreground });
+  link.change("point", { x, y, foreground }).catch(complain);
 }
 
 /* Shows a change as soon as the server has made it; a stroke that is pending stays until then. */
@@ -55,13 +61,17 @@ function follow(next) {
     view.open(state.width, state.height, state.levels);
     $("save").textContent = state.saves ? "Save" : "Done";
   }
+  view.points = state.points || [];
+  tools.points = Boolean(state.points); // a clip's page has none
+  document.querySelector("[data-shape=point]").hidden = !tools.points;
   view.update({ strokes: state.revision, alpha: state.alpha });
-  $("undo").disabled = !state.undo;
+  $("undo").disabled = !state.undo && state.busy !== "points";
   $("redo").disabled = !state.redo;
   $("busy").textContent = state.save.state === "saving" ? "saving …" : BUSY[state.busy] || "";
   $("busy").classList.toggle("on", Boolean(state.busy) || state.save.state === "saving");
   $("notes").textContent = state.error || state.notes.join(" · ");
-  Object.assign(root.dataset, { revision: state.revision, solved: state.solved, busy: state.busy, save: state.save.state });
+  Object.assign(root.dataset, { revision: state.revision, solved: state.solved, busy: state.busy, save: state.save.state,
+    points: view.points.length });
   for (const tell of page.followers) tell(state);
   const text = JSON.stringify(state.save);
   if (text !== shownSave) {
@@ -97,7 +107,7 @@ for (const button of document.querySelectorAll("dialog .close")) {
 
 /* ----------------------------------------------------------------------------------------------------------- buttons */
 const actions = {
-  undo: () => state?.undo && commit(link.change("undo")), redo: () => state?.redo && commit(link.change("redo")),
+  undo: () => !$("undo").disabled && commit(link.change("undo")), redo: () => state?.redo && commit(link.change("redo")),
   fit: () => view.fit(), one: () => view.zoomTo(1), in: () => view.zoomTo(view.zoom * 1.5), out: () => view.zoomTo(view.zoom / 1.5),
   strokes: () => { view.strokes = !view.strokes; refresh(); }, help: () => $("keys").showModal(), save: () => save(),
   theme: () => {

@@ -1,11 +1,13 @@
-/* Mouse, pen, touch and keys on the picture: strokes, moving, zooming. */
+/* Mouse, pen, touch and keys on the picture: strokes, points, moving, zooming. */
 
 export const TOOLS = { k: "keep", x: "remove", u: "unknown", e: "eraser" };
 const LEAST = 0.5, MOST = 2000, STEP = 1.25, CLICK = 4;
 
 export class Tools {
-  constructor(view, send) {
-    Object.assign(this, { view, send, tool: "keep", shape: "brush", radius: 0, stroke: null, panning: null, space: false });
+  /* send: takes a stroke; click: takes a point and whether the subject is there. */
+  constructor(view, send, click) {
+    Object.assign(this, { view, send, click, tool: "keep", shape: "brush", radius: 0, stroke: null, panning: null, pointing: null,
+      points: false, space: false });
     this.pointers = new Map();
     this.onchange = () => {};
     const { canvas } = view;
@@ -15,15 +17,34 @@ export class Tools {
     canvas.addEventListener("pointercancel", (event) => this.cancelPointer(event));
     canvas.addEventListener("pointerleave", () => { if (!this.stroke) this.hideCursor(); });
     canvas.addEventListener("contextmenu", (event) => event.preventDefault());
-    canvas.addEventListener("dblclick", () => { if (this.shape !== "brush") this.closeFill(); });
+    canvas.addEventListener("dblclick", () => { if (this.drawn()) this.closeFill(); });
     canvas.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     canvas.addEventListener("keyup", (event) => { if (event.key === " ") this.space = false; });
     canvas.addEventListener("blur", () => { this.space = false; });
   }
 
-  setTool(tool) { this.tool = tool; this.onchange(); }
+  /* Points are of the subject or of the background: there are none of the other tools. */
+  setTool(tool) {
+    this.tool = tool;
+    if (this.shape === "point" && tool !== "keep" && tool !== "remove") this.shape = "brush";
+    this.onchange();
+  }
 
-  setShape(shape) { this.cancel(); this.shape = shape; this.onchange(); }
+  setShape(shape) {
+    this.cancel();
+    this.shape = shape;
+    if (shape === "point" && this.tool !== "remove") this.tool = "keep";
+    this.onchange();
+  }
+
+  /* Whether the shape is one that is closed: a lasso or an outline. */
+  drawn() { return this.shape === "fill" || this.shape === "outline"; }
+
+  /* A point of the tool's side; of the other one with `other`. */
+  place({ x, y }, other) {
+    if (x < 0 || y < 0 || x >= this.view.width || y >= this.view.height) return;
+    this.click(x, y, (this.tool === "keep") !== other);
+  }
 
   setRadius(radius) {
     this.radius = Math.min(MOST, Math.max(LEAST, radius));
@@ -53,6 +74,7 @@ export class Tools {
     this.pointers.set(event.pointerId, at);
     if (this.pointers.size === 2) { // two fingers move and zoom; what the first has begun was no stroke
       this.cancelStroke();
+      this.pointing = null;
       return;
     }
     if (event.button === 1 || event.button === 2 || this.space) {
@@ -60,14 +82,17 @@ export class Tools {
       return;
     }
     this.setCursor(x, y);
+    this.corner = at;
+    if (this.shape === "point") {
+      this.pointing = event.pointerId;
+      return;
+    }
     const tool = event.buttons & 32 ? "eraser" : this.tool; // a pen's other end
-    if (this.shape !== "brush" && this.stroke) { // one more corner
+    if (this.drawn() && this.stroke) { // one more corner
       this.add(x, y, true);
-      this.corner = at;
       return;
     }
     this.begin(x, y, tool);
-    this.corner = at;
   }
 
   move(event) {
@@ -90,16 +115,21 @@ export class Tools {
     const at = this.point(event), alone = this.pointers.size === 1;
     this.pointers.delete(event.pointerId);
     if (this.panning === event.pointerId) { this.panning = null; return; }
+    const far = Math.hypot(at.x - this.corner?.x, at.y - this.corner?.y) > CLICK * this.view.dense;
+    if (this.pointing === event.pointerId) {
+      this.pointing = null;
+      if (!far) this.place(this.view.toPicture(at.x, at.y), event.shiftKey || event.altKey || event.ctrlKey);
+      return;
+    }
     if (!this.stroke || !alone) return;
     if (this.shape === "brush") { this.finish(); return; }
-    const dragged = this.stroke.free && Math.hypot(at.x - this.corner.x, at.y - this.corner.y) > CLICK * this.view.dense;
-    if (dragged || (this.stroke.free && this.stroke.points.length > 8)) this.closeFill(); // a lasso; else one more corner
+    if (this.stroke.free && (far || this.stroke.points.length > 8)) this.closeFill(); // a lasso; else one more corner
     else if (this.nearFirst()) this.closeFill();
   }
 
   cancelPointer(event) {
     this.pointers.delete(event.pointerId);
-    this.panning = null;
+    this.panning = this.pointing = null;
     this.cancelStroke();
   }
 
@@ -168,7 +198,7 @@ export class Tools {
       const far = 80 * this.view.dense;
       this.view.panBy(-steps[0] * far, -steps[1] * far);
     } else if (steps) this.step(steps, event.shiftKey);
-    else if (event.key === "Enter") this.pen();
+    else if (event.key === "Enter") this.pen(event.shiftKey);
     else if (event.key === "Escape") this.cancel();
     else if (event.key === " ") this.space = true;
     else if (event.key === "[") this.setRadius(this.radius / STEP);
@@ -177,6 +207,7 @@ export class Tools {
     else if (event.key === "b") this.setShape("brush");
     else if (event.key === "l") this.setShape("fill");
     else if (event.key === "d") this.setShape("outline");
+    else if (event.key === "m" && this.points) this.setShape("point");
     else return false;
     return true;
   }
@@ -191,12 +222,13 @@ export class Tools {
     if (at.x < edge || at.y < edge || at.x > view.canvas.width - edge || at.y > view.canvas.height - edge) view.moveTo(x, y);
   }
 
-  /* Pen down and up; of an outline: one more corner, and the same corner twice closes it. */
-  pen() {
+  /* Pen down and up; of an outline: one more corner, and the same corner twice closes it; a point, with `other` of the other side. */
+  pen(other) {
     const { view } = this;
     if (!view.cursor) this.setCursor(Math.floor(view.x) + 0.5, Math.floor(view.y) + 0.5, true);
     const { x, y } = view.cursor;
-    if (!this.stroke) this.begin(x, y);
+    if (this.shape === "point") this.place(view.cursor, other);
+    else if (!this.stroke) this.begin(x, y);
     else if (this.shape === "brush") this.finish();
     else {
       const [lastX, lastY] = this.stroke.points[this.stroke.points.length - 1];

@@ -9,7 +9,8 @@ const TILE = 512, MOST = 40, KEPT = 240;
 export class View {
   constructor(canvas, link) {
     Object.assign(this, { canvas, link, pen: canvas.getContext("2d"), width: 0, height: 0, levels: 1, zoom: 1, x: 0, y: 0 });
-    Object.assign(this, { view: "composite", background: "checker", strokes: true, fitted: true, pending: [], cursor: null });
+    Object.assign(this, { view: "composite", background: "checker", strokes: true, fitted: true, pending: [], points: [],
+      cursor: null });
     this.versions = { photo: 0, strokes: 0, alpha: 0 };
     this.tiles = new Map();
     this.onchange = () => {};
@@ -182,6 +183,7 @@ export class View {
       this.tiles.get(`${layer}/${place.level}/${place.x}/${place.y}`)?.version >= this.versions[layer]));
     if (current) this.settled.splice(0).forEach((resolve) => resolve());
     for (const stroke of this.pending) this.drawStroke(stroke);
+    if (this.strokes) this.drawPoints();
     this.drawCursor();
     this.trim();
     document.documentElement.dataset.current = String(current);
@@ -271,6 +273,24 @@ export class View {
     pen.stroke();
   }
 
+  /* A plus where the subject is, a minus where the background is. */
+  drawPoints() {
+    const { pen, dense } = this, arm = 5 * dense;
+    for (const [x, y, foreground] of this.points) {
+      const at = this.toCanvas(x, y);
+      pen.beginPath();
+      pen.arc(at.x, at.y, 9 * dense, 0, 7);
+      pen.fillStyle = foreground ? "rgb(40,120,255)" : "rgb(255,120,0)";
+      pen.fill();
+      pen.strokeStyle = "#fff";
+      pen.lineWidth = 2 * dense;
+      pen.moveTo(at.x - arm, at.y);
+      pen.lineTo(at.x + arm, at.y);
+      if (foreground) { pen.moveTo(at.x, at.y - arm); pen.lineTo(at.x, at.y + arm); }
+      pen.stroke();
+    }
+  }
+
   drawCursor() {
     const { pen, cursor } = this;
     if (!cursor) return;
@@ -279,7 +299,7 @@ export class View {
       pen.strokeStyle = colour;
       pen.lineWidth = width * this.dense;
       pen.beginPath();
-      pen.arc(at.x, at.y, cursor.shape === "fill" ? 4 * this.dense : radius, 0, 7);
+      pen.arc(at.x, at.y, cursor.shape === "fill" || cursor.shape === "point" ? 4 * this.dense : radius, 0, 7);
       if (cursor.keys) { // moved by keys: a cross, since no mouse shows where it is
         pen.moveTo(at.x - radius - 8 * this.dense, at.y);
         pen.lineTo(at.x + radius + 8 * this.dense, at.y);
