@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from uhrmat.core.children import refuse_fork
 from uhrmat.core.devices import compute_exactly, device_note, peak_memory, pick_device, pick_precision, set_threads
@@ -18,6 +19,7 @@ from uhrmat.core.errors import InputError
 from uhrmat.core.memory import memory_limit
 from uhrmat.core.options import ModelOptions
 from uhrmat.foreground.despill import despill
+from uhrmat.foreground.on_device import estimate_foreground_on_device, foreground_bytes
 from uhrmat.foreground.solve import estimate_foreground
 from uhrmat.hints.files import ArrayOrPath
 from uhrmat.hints.prompts import Prompts
@@ -33,7 +35,7 @@ from uhrmat.prior.registry import PriorRegistry
 from uhrmat.refine.back_projection import back_project, estimate_blur
 from uhrmat.refine.base import PyramidRefiner, RefineInput
 from uhrmat.refine.fuse import apply_trimap, upsampled_prior
-from uhrmat.refine.memory.budget import check_total, refiner_limit
+from uhrmat.refine.memory.budget import check_total, is_out_of_memory, refiner_limit
 from uhrmat.refine.registry import LEARNED, make_refiner
 from uhrmat.refine.resident.run import HostPlanes, refine_on_device, stays_on_device
 from uhrmat.refine.runner import MODES, RefineOutcome, refine_within
@@ -345,10 +347,25 @@ class StillPipeline:
 
     def estimate_foreground(self, picture: Picture, alpha: np.ndarray, prior: PriorResult) -> np.ndarray:
         """Return the straight foreground colours (H, W, 3) in the picture's dtype, without a key screen's spill."""
-        colours = estimate_foreground(picture.pixels, alpha)
+        colours = self._foreground_on_device(picture.pixels, alpha)
+        if colours is None:
+            colours = estimate_foreground(picture.pixels, alpha)
         if prior.screen is not None:
             despill(colours, prior.screen)
         return colours
+
+    def _foreground_on_device(self, pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray | None:
+        """The colours by the GPU; None where there is none, or where half of its budget does not hold them."""
+        if not self.device.startswith("cuda"):
+            return None
+        if foreground_bytes(pixels) > refiner_limit(self.device, self.max_memory) // 2:
+            return None
+        try:
+            return estimate_foreground_on_device(pixels, alpha, torch.device(self.device))
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+        return None
 
 
 class StageTimer:

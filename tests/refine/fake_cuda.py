@@ -6,6 +6,7 @@ What the host reads from the device is recorded in a run of the same code on the
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from contextlib import nullcontext
 from typing import Any
@@ -24,7 +25,7 @@ from uhrmat.refine.resident import guided, window
 from uhrmat.refine.resident import run as resident_run
 from uhrmat.refine.resident.run import HostPlanes, refine_on_device
 from uhrmat.refine.sparse_refiner import SparseRefiner
-from uhrmat.sparse import resident_tiles
+from uhrmat.sparse import resident, resident_tiles
 
 CUDA = torch.device("cuda:0")
 NO_KERNEL = frozenset(
@@ -43,6 +44,7 @@ NO_KERNEL = frozenset(
         "expand",
         "is_contiguous",
         "lift_fresh",
+        "mT",
         "new_empty",
         "new_empty_strided",
         "numpy_T",
@@ -56,6 +58,7 @@ NO_KERNEL = frozenset(
         "t",
         "transpose",
         "unbind",
+        "unflatten",
         "unsqueeze",
         "unfold",
         "view",
@@ -76,6 +79,7 @@ class Trace(TorchDispatchMode):
         uploads: Bytes of each copy to the device.
         downloads: Bytes of each copy to the host, which waits for it.
         waits: Other operations for which the host waits.
+        frames: Kernels by the functions of uhrmat that were running, as module:function, innermost first.
         largest: Elements of the largest tensor on the host, but for those that are copied.
     """
 
@@ -84,6 +88,7 @@ class Trace(TorchDispatchMode):
         self.kernels, self.uploads, self.downloads = Counter[str](), list[int](), list[int]()
         self.waits, self.largest = Counter[str](), 0
         self.bytes = Counter[str]()
+        self.frames = Counter[tuple[str, ...]]()
 
     @property
     def synchronisations(self) -> int:
@@ -105,11 +110,29 @@ class Trace(TorchDispatchMode):
             elif name in MAYBE_VIEWS and _shares(result, rest[0]):
                 pass
             elif name not in NO_KERNEL:
-                self.kernels[name] += 1
+                names = [name]
+                if name == "conv2d" and _has_bias(rest, named or {}):
+                    names.append("bias of conv2d")  # cuDNN's convolution takes none: PyTorch adds it afterwards
+                self.kernels.update(names)
+                self.frames[_frames()] += len(names)
                 self.bytes[name] += sum(x.nbytes for x in tensors)
         else:
             self.largest = max([self.largest, *(x.numel() for x in tensors)])
         return result
+
+
+def _frames() -> tuple[str, ...]:
+    frame, names = sys._getframe(2), list[str]()
+    while frame is not None:
+        module = str(frame.f_globals.get("__name__", ""))
+        if module.startswith("uhrmat."):
+            names.append(f"{module}:{frame.f_code.co_name}")
+        frame = frame.f_back  # type: ignore[assignment]
+    return tuple(names)
+
+
+def _has_bias(rest: tuple[Any, ...], named: dict[str, Any]) -> bool:
+    return (rest[2] if len(rest) > 2 else named.get("bias")) is not None
 
 
 def _shares(one: Tensor, other: Tensor) -> bool:
@@ -146,7 +169,7 @@ def trace(refiner: SparseRefiner[Any], host: HostPlanes, patch: pytest.MonkeyPat
         return read.pop(0)
 
     patch.setattr(transfer, "_fetch", fetch)
-    guided.symmetric_order.cache_clear()
+    _clear_constants()
     for module in (resident_run, window, sparse_refiner):
         patch.setattr(module, "on_device", lambda device: nullcontext())
     patch.setattr(resident_tiles, "_window_bytes", lambda device: 1 << 30)
@@ -156,8 +179,14 @@ def trace(refiner: SparseRefiner[Any], host: HostPlanes, patch: pytest.MonkeyPat
     with Trace() as counted:
         refine_on_device(refiner, host, "parts", 1 << 40, finished=True)
     assert not read
-    guided.symmetric_order.cache_clear()  # of fake tensors
+    _clear_constants()  # of fake tensors
     return counted
+
+
+def _clear_constants() -> None:
+    caches = (guided.symmetric_pixels, resident._tile_places, transfer.constant, transfer._whole_numbers)
+    for cached in (*caches, resident_tiles._kept_rows):
+        cached.cache_clear()
 
 
 def _move(net: nn.Module, mode: FakeTensorMode, dtype: torch.dtype) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ _TORCH_TYPES = {
     np.dtype(np.bool_): torch.bool,
     np.dtype(np.uint16): torch.int16,
     np.dtype(np.int32): torch.int32,
+    np.dtype(np.int64): torch.int64,
     np.dtype(np.float32): torch.float32,
 }
 
@@ -26,7 +28,7 @@ def upload(arrays: Sequence[Array], device: torch.device) -> list[Tensor]:
     """Bring arrays to a device in one copy, which a GPU makes while the host goes on.
 
     Args:
-        arrays: uint8, bool, uint16, int32 or float32, of any shape.
+        arrays: uint8, bool, uint16, int32, int64 or float32, of any shape.
         device: Where to.
 
     Returns:
@@ -45,6 +47,22 @@ def upload(arrays: Sequence[Array], device: torch.device) -> list[Tensor]:
         moved[start : start + array.nbytes].view(_TORCH_TYPES[array.dtype]).view(array.shape)
         for array, start in zip(arrays, starts, strict=True)
     ]
+
+
+@lru_cache(maxsize=64)
+def constant(values: tuple[float, ...], device: torch.device, whole: bool = False) -> Tensor:
+    """Numbers that a device needs again and again, (n,) float32 or, if `whole`, int64; uploaded once."""
+    return upload([np.array(values, np.int64 if whole else np.float32)], device)[0]
+
+
+def whole_numbers(count: int, device: torch.device, dtype: torch.dtype = torch.int32) -> Tensor:
+    """0 to `count` - 1, (count,): a view of a tensor that is made once for all counts up to a power of two."""
+    return _whole_numbers(1 << max(0, count - 1).bit_length(), device, dtype)[:count]
+
+
+@lru_cache(maxsize=32)
+def _whole_numbers(count: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    return torch.arange(count, dtype=dtype, device=device)
 
 
 def download(tensors: Sequence[Tensor]) -> list[Array]:

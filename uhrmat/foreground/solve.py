@@ -161,7 +161,38 @@ def _store(out: Array, planes: Floats, band: NDArray[np.uint8]) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Solver:
+class Solution:
+    """The levels by which a picture is solved.
+
+    Attributes:
+        levels: Number of levels that are finer than the one that is solved whole.
+        params: Of the solution.
+    """
+
+    levels: int
+    params: ForegroundParams
+
+    @classmethod
+    def plan(cls, size: tuple[int, int], params: ForegroundParams) -> Solution:
+        """The levels of a picture of (H, W) pixels."""
+        levels = 0
+        while (-(-size[0] >> levels)) * (-(-size[1] >> levels)) > params.whole_pixels:
+            levels += 1
+        return cls(levels=levels, params=params)
+
+    @property
+    def factor(self) -> int:
+        """Pixels of the picture per side of a pixel of the coarsest level."""
+        return int(2**self.levels)
+
+    def halo(self, level: int) -> int:
+        """Pixels around a block that a level needs: after blur and enlarging the next is right in its own halo."""
+        blur = self.params.blur
+        return min(2 * level + blur // 2, blur + 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Solver(Solution):
     """F and B of the coarsest level, and how any block of the full picture is solved from them.
 
     Colours are (2, 3, h, w) float32, F before B, in the units of the picture and at most `top`; alphas (h, w).
@@ -170,14 +201,8 @@ class _Solver:
     pixels: Array
     alpha: Floats
     top: float
-    levels: int
     colours: Floats
     coarse_alpha: Floats
-    params: ForegroundParams
-
-    @property
-    def factor(self) -> int:
-        return int(2**self.levels)
 
     def block(self, box: Box) -> Floats:
         """F (3, y1 − y0, x1 − x0) of the box, whose y0 and x0 are multiples of `factor`."""
@@ -187,16 +212,16 @@ class _Solver:
         for level in range(self.levels - 1, -1, -1):
             image, finer = images[level]
             colours = _enlarge(colours, alpha, 2 * alpha.shape[0], 2 * alpha.shape[1], self.params.floor)
-            cut = 2 * self._halo(level + 1) - self._halo(level)
+            cut = 2 * self.halo(level + 1) - self.halo(level)
             colours = colours[:, :, cut : cut + finer.shape[0], cut : cut + finer.shape[1]]
             colours, alpha = _fuse(image, finer, colours, self.top, self.params), finer
-        edge = self._halo(0)
+        edge = self.halo(0)
         return colours[0, :, edge : edge + y1 - y0, edge : edge + x1 - x0]
 
     def _start(self, box: Box) -> tuple[Floats, Floats]:
         """Colours and alpha of the small copy under the box and its halo, repeated at the picture's border."""
         y0, y1, x0, x1 = box
-        halo, step = self._halo(self.levels), self.factor
+        halo, step = self.halo(self.levels), self.factor
         height, width = self.coarse_alpha.shape
         rows = np.arange(y0 // step - halo, -(-y1 // step) + halo).clip(0, height - 1)[:, None]
         columns = np.arange(x0 // step - halo, -(-x1 // step) + halo).clip(0, width - 1)
@@ -208,29 +233,21 @@ class _Solver:
             return []
         y0, y1, x0, x1 = box
         step, top_level = self.factor, self.levels - 1
-        reach = self._halo(top_level) << top_level
+        reach = self.halo(top_level) << top_level
         crop = (y0 - reach, -(-y1 // step) * step + reach, x0 - reach, -(-x1 // step) * step + reach)
         image, alpha = _planes(_crop(self.pixels, crop)), _crop(self.alpha, crop)
         images = []
         for level in range(self.levels):
-            cut = (reach >> level) - self._halo(level)
+            cut = (reach >> level) - self.halo(level)
             inner = slice(cut, -cut or None)
             images.append((image[:, inner, inner], alpha[inner, inner]))
             if level < top_level:
                 image, alpha = _halve(image), _halve(alpha[None])[0]
         return images
 
-    def _halo(self, level: int) -> int:
-        """Pixels around a block that a level needs: after blur and enlarging the next is right in its own halo."""
-        blur = self.params.blur
-        return min(2 * level + blur // 2, blur + 1)
-
 
 def _prepare(pixels: Array, alpha: Floats, params: ForegroundParams) -> _Solver:
-    height, width = alpha.shape
-    levels = 0
-    while (-(-height >> levels)) * (-(-width >> levels)) > params.whole_pixels:
-        levels += 1
+    levels = Solution.plan((alpha.shape[0], alpha.shape[1]), params).levels
     top = _TOPS[pixels.dtype.name]
     if pixels.dtype == np.float32:
         top = max(top, float(pixels.max()))  # highlights of scene-linear pictures

@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 from uhrmat.refine.memory.cost import Cost
 from uhrmat.refine.memory.tiling import RefineWindow
 from uhrmat.refine.planes import Plane
+from uhrmat.sparse.active import LEVELS
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class RefineInput:
         prior: Low-resolution alpha, (h, w) float32 in [0, 1].
         trimap: (H, W) uint8 {0, 128, 255}, or None where nothing is known.
         active: (H, W) bool, the pixels to refine.
+        levels: Levels of the active set that the refiner uses; on a device no others are made.
     """
 
     picture: Any
@@ -28,6 +30,7 @@ class RefineInput:
     prior: Plane
     trimap: Plane | None
     active: Plane
+    levels: int = LEVELS
 
     @property
     def size(self) -> tuple[int, int]:

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from uhrmat.core.transfer import constant
+
 
 @dataclass(frozen=True, kw_only=True)
 class ColourLineParams:
@@ -71,12 +73,29 @@ def _pull_push(image: Tensor, weights: Tensor, hold: float) -> Tensor:
     while min(pyramid[-1].shape[-2:]) > 2:
         pyramid.append(_halve(pyramid[-1]))
     total = pyramid[-1].mean((2, 3), keepdim=True)
-    mass, plain = total[:, 3:] - hold, image.mean((2, 3), keepdim=True).repeat(len(weights), 1, 1, 1)
-    colour = torch.where(mass > 1e-6, total[:, :3] / mass.clamp(min=1e-6), plain)
-    for level in reversed(pyramid):
-        colour = F.interpolate(colour, size=level.shape[-2:], mode="bilinear", align_corners=False)
-        colour = torch.add(level[:, :3], colour, alpha=hold).div_(level[:, 3:])
+    total = total.view(*weights.shape[:2], 4, 1, 1)
+    mass, plain = total[:, :, 3:] - hold, image.mean((2, 3), keepdim=True)
+    colour = torch.where(mass > 1e-6, total[:, :, :3] / mass.clamp(min=1e-6), plain).flatten(0, 1)
+    for own, share in _own_and_coarser(pyramid[1:], hold):
+        coarser = F.interpolate(colour, size=own.shape[-2:], mode="bilinear", align_corners=False)
+        colour = torch.addcmul(own, share, coarser)
+    finest = pyramid[0]
+    colour = F.interpolate(colour, size=finest.shape[-2:], mode="bilinear", align_corners=False)
+    colour = torch.add(finest[:, :3], colour, alpha=hold).div_(finest[:, 3:])
     return colour.view(*weights.shape[:2], *colour.shape[1:])
+
+
+def _own_and_coarser(pyramid: list[Tensor], hold: float) -> list[tuple[Tensor, Tensor]]:
+    """Each level's part of its colours and the weight of the coarser one's, coarse to fine, divided all at once."""
+    if not pyramid:
+        return []
+    sizes = [level.shape[-2:] for level in pyramid]
+    flat = torch.cat([level.flatten(2) for level in pyramid], 2)
+    lengths = [height * width for height, width in sizes]
+    above = flat[:, :3], constant((hold,), flat.device).to(flat)
+    owns, shares = (torch.split(part / flat[:, 3:], lengths, 2) for part in above)
+    parts = zip(owns, shares, sizes, strict=True)
+    return [(own.view(*own.shape[:2], *size), share.view(*share.shape[:2], *size)) for own, share, size in parts][::-1]
 
 
 def _halve(x: Tensor) -> Tensor:
@@ -98,10 +117,31 @@ def project(
     Returns:
         Projection in [0, 1], confidence in [0, 1] and distance of the colour from the line, each (..., 1).
     """
-    line = front - back
-    length = (line * line).sum(-1, keepdim=True)
-    offset = image - back
-    place = ((offset * line).sum(-1, keepdim=True) / (length + 1e-6)).clamp(0, 1)
-    confidence = length / (length + params.softness)
-    distance = torch.addcmul(offset, place, line, value=-1).square().sum(-1, keepdim=True).sqrt()
-    return torch.lerp(alpha, place, confidence), confidence, distance
+    offsets = torch.stack([image - back, (front - back).expand_as(image)], -2)
+    return project_offsets(offsets, alpha, params)[:3]
+
+
+def project_offsets(
+    offsets: Tensor, alpha: Tensor, params: ColourLineParams = COLOUR_LINE, detail: float | None = None
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """`project` from differences of colours, and how far another difference reaches along the line.
+
+    Args:
+        offsets: (..., n, 3): I - B, F - B and, with `detail`, a third one.
+        alpha: Upsampled prior, (..., 1) in [0, 1].
+        params: Softness of the confidence.
+        detail: Added to the squared length of the line that the third one is divided by.
+
+    Returns:
+        What `project` returns, and the reach of the third one, (..., n - 2) in [-1, 1].
+    """
+    line = offsets[..., 1, :]
+    products = (offsets * line[..., None, :]).sum(-1)
+    more = 0 if detail is None else 1
+    softness = (1e-6, params.softness, *[detail or 0.0] * more)
+    numbers = (softness, (0.0, 0.0, *[-1.0] * more), (1.0, 1.0, *[1.0] * more))
+    soft, low, high = (constant(values, line.device).to(line) for values in numbers)
+    reach = (products / (products[..., 1:2] + soft)).clamp(low, high)
+    place, confidence, along = torch.split(reach, [1, 1, more], -1)
+    distance = torch.linalg.vector_norm(torch.addcmul(offsets[..., 0, :], place, line, value=-1), dim=-1, keepdim=True)
+    return torch.lerp(alpha, place, confidence), confidence, distance, along

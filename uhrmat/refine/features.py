@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from uhrmat.core.transfer import constant
 from uhrmat.media import Picture
 from uhrmat.media.colour import linear_to_display
 from uhrmat.refine.colour_line import estimate_smooth_colours, project
@@ -25,6 +26,8 @@ PRIOR = 3
 """Channel of the upsampled prior, stored as 2·alpha - 1."""
 PROJECTION = 4
 """Channel of the colour-line projection, stored as 2·projection - 1: where the network's residual starts."""
+_KNOWN = tuple(float(value) for level in range(256) for value in (level == 255, level == 0, level != 0))
+"""For each value of a trimap: is foreground known, is background known, largest alpha."""
 _LINE = (5, 6, 10, 11, 12, 13, 14, 15)
 """Channels that only the colour line fills, beside PROJECTION."""
 
@@ -252,16 +255,42 @@ def assemble_features(colour: Tensor, maps: Tensor, known: Tensor | None, scale:
     Returns:
         (..., CHANNELS).
     """
+    return scale_features(unscaled_features(colour, maps, known), scale)
+
+
+def unscaled_features(colour: Tensor, maps: Tensor, known: Tensor | None) -> Tensor:
+    """Channels of `assemble_features` before they are scaled: all but the distance in [0, 1], and any for the scale."""
     alpha, front, back = torch.split(maps, [1, 3, 3], -1)
     base, confidence, distance = project(colour, front, back, alpha)
     if known is None:
         certain = torch.zeros_like(alpha).expand(*alpha.shape[:-1], 2)
     else:
-        certain = torch.stack([known == 255, known == 0], -1).float()
-        base = torch.where(known[..., None] == 128, base, certain[..., :1])
-    size = torch.full_like(alpha, math.log2(scale) / 4)
-    parts = [
-        2 * colour - 1, 2 * alpha - 1, 2 * base - 1, confidence, 4 * distance, certain, size, 2 * front - 1,
-        2 * back - 1,
-    ]  # fmt: skip
-    return torch.cat(parts, -1)
+        certain, bounds = known_pixels(known)
+        base = torch.clamp(base, *bounds)
+    return torch.cat([colour, alpha, base, confidence, distance, certain, alpha, front, back], -1)
+
+
+def scale_features(unscaled: Tensor, scale: float) -> Tensor:
+    """Scale the channels of `unscaled_features` to what weights are trained on."""
+    gain = (*[2.0] * 5, 1.0, 4.0, 1.0, 1.0, 0.0, *[2.0] * 6)
+    offset = (*[-1.0] * 5, 0.0, 0.0, 0.0, 0.0, math.log2(scale) / 4, *[-1.0] * 6)
+    return scale_channels(unscaled, gain, offset)
+
+
+def known_pixels(trimap: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """What a trimap says of pixels.
+
+    Args:
+        trimap: uint8 {0, 128, 255}, (...,).
+
+    Returns:
+        (..., 2) float32, 1 where foreground and where background is known, and the bounds of alpha, each (..., 1).
+    """
+    table = constant(_KNOWN, trimap.device).view(256, 3)
+    marks = table.index_select(0, trimap.flatten().int()).view(*trimap.shape, 3)
+    return marks[..., :2], (marks[..., :1], marks[..., 2:])
+
+
+def scale_channels(x: Tensor, gain: tuple[float, ...], offset: tuple[float, ...]) -> Tensor:
+    """`gain` times x plus `offset`, each (C,), of x (..., C)."""
+    return torch.addcmul(constant(offset, x.device).to(x), x, constant(gain, x.device).to(x))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,11 @@ from uhrmat.sparse.engine import Act, activate
 def channels(x: Feat, start: int, stop: int) -> Feat:
     """Channels `start` to `stop` of features, without a copy; every engine keeps them on axis 1."""
     return Feat(x.data[:, start:stop], x.level)
+
+
+def signed(x: Tensor) -> Tensor:
+    """2 · x - 1, from [0, 1] to [-1, 1], in one kernel."""
+    return torch.rsub(x, -1, alpha=-2)
 
 
 class SparseConv(nn.Module):
@@ -73,7 +79,10 @@ class SparseConv(nn.Module):
 
 
 def freeze(net: nn.Module, dtype: torch.dtype) -> None:
-    """`SparseConv.freeze` of all sparse convolutions of a network."""
+    """`SparseConv.freeze` of all sparse convolutions of a network, and its own `merge_layers` before, if it has one."""
+    merge: Any = getattr(net, "merge_layers", None)
+    if merge is not None:
+        merge()
     for layer in net.modules():
         if isinstance(layer, SparseConv):
             layer.freeze(dtype)
@@ -112,5 +121,7 @@ class Residual(nn.Module):
             nn.init.zeros_(self.conv2.weight)
 
     def forward(self, engine: Engine, x: Feat) -> Feat:
-        y = self.conv2(engine, self.conv1(engine, x))
-        return engine.add(y, x if self.shortcut is None else self.shortcut(engine, x), "relu")
+        y = self.conv1(engine, x)
+        # Before the second convolution: engines may keep what both read of `x`.
+        shortcut = x if self.shortcut is None else self.shortcut(engine, x)
+        return engine.add(self.conv2(engine, y), shortcut, "relu")

@@ -71,14 +71,19 @@ def refine_pyramid(inputs: RefineInput, alpha: Plane, refine_level: RefineLevel,
         known = planes.downsample_trimap(trimap, shape)
         active = planes.remaining_active(planes.downsample_mask(inputs.active, shape), prior, refined=number > 0)
         result = planes.upsampled_prior(prior, known)
-        refine_level(PyramidLevel(copies[number], inputs.small, prior, known, active, low=low, maps=maps), result)
+        level = PyramidLevel(
+            copies[number], inputs.small, prior, known, active, inputs.levels, low=low, maps=maps
+        )  # fmt: skip
+        refine_level(level, result)
         planes.apply_trimap(result, known)
         prior, low = result, copies[number]
         copies[number] = inputs.picture  # so that the memory of the copy before is freed
     active = planes.remaining_active(inputs.active, prior, refined=len(shapes) > 1)
     if len(shapes) > 1:
         planes.upsampled_prior(prior, trimap, out=alpha)
-    last = PyramidLevel(inputs.picture, inputs.small, prior, inputs.trimap, active, low=low, maps=maps)
+    last = PyramidLevel(
+        inputs.picture, inputs.small, prior, inputs.trimap, active, inputs.levels, low=low, maps=maps
+    )  # fmt: skip
     refine_level(last, alpha)
     return active
 

@@ -19,6 +19,7 @@ from uhrmat.refine.prior_mean import restore_prior_mean
 from uhrmat.refine.resident import restore as resident
 from uhrmat.refine.resident.window import whole_sites
 from uhrmat.sparse import ActiveSet, Engine, Feat, choose_engine, make_engine
+from uhrmat.sparse.active import LEVELS
 from uhrmat.sparse.choose import EngineChoice
 from uhrmat.sparse.engine import SampleFn
 
@@ -39,6 +40,7 @@ class SparseRefiner(Generic[Net]):
         device: Like "cpu" or "cuda:0".
 
     Attributes:
+        levels: Levels of the active set that the network uses.
         notes: Lines for the user on the choice of the engine.
     """
 
@@ -52,6 +54,7 @@ class SparseRefiner(Generic[Net]):
         self.cost = cost_of(device, self.engine, dtype, cost_key)
 
     name: str
+    levels: int = LEVELS
 
     def refine(self, inputs: RefineInput, alpha: Plane) -> None:
         """See `base.Refiner.refine`."""

@@ -7,19 +7,26 @@ the device. Tiles are padded to few different counts by tiles without active sit
 
 from __future__ import annotations
 
+import itertools
+import math
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from uhrmat.core.transfer import download
+from uhrmat.core.transfer import download, upload, whole_numbers
 from uhrmat.sparse.active import LEVELS, _tile_side
 
 TILE = 16
 """Side of a tile at strides 1 and 2, as `ActiveSet.from_mask` takes it."""
+
+
+EMPTY_ROWS = 2
+"""Rows of tiles below the last one. Tiles that only fill up a count lie in the last of them: nothing that a 3x3 window
+reads from there is active."""
 
 
 def padded_count(count: int) -> int:
@@ -37,8 +44,8 @@ class MaskLevels:
         levels: Number of levels, 1 to `active.LEVELS`.
 
     Attributes:
-        planes: For each level (rows of tiles + 1, columns of tiles) · tile sites, positive where active; half precision
-            on a GPU. The last row of tiles is empty: tiles that only fill up a count lie there.
+        planes: For each level (rows of tiles + EMPTY_ROWS, columns of tiles) · tile sites, positive where active; half
+            precision on a GPU.
         tiles: Side of a tile of each level, sites.
         grids: (rows, columns) of tiles of each level.
         sizes: (height, width) of each level, sites.
@@ -56,59 +63,99 @@ class MaskLevels:
                 plane = F.avg_pool2d(plane, 3, 2, 1)
             height, width = plane.shape[-2:]
             grid = (-(-height // tile), -(-width // tile))
-            padded = F.pad(plane[0], (0, grid[1] * tile - width, 0, (grid[0] + 1) * tile - height))
-            sums.append(F.avg_pool2d(padded[None, :-tile], tile, tile, divisor_override=1).flatten())
+            padded = F.pad(plane[0], (0, grid[1] * tile - width, 0, (grid[0] + EMPTY_ROWS) * tile - height))
+            # Before the tiles one that is empty, which stands for those that fill up.
+            sums += [
+                padded.view(-1)[-1:],
+                F.avg_pool2d(padded[None, : grid[0] * tile], tile, tile, divisor_override=1).flatten(),
+            ]
             self.planes.append(padded)
             self.grids.append(grid)
             self.sizes.append((height, width))
-        self._sums = torch.cat(sums)
+        self._sums = torch.cat(sums).float()
 
     @cached_property
     def counts(self) -> list[np.ndarray]:
         """For each level (rows, columns): positive where a tile has active sites, at level 0 their number."""
-        sums = download([self._sums.float()])[0]
-        ends = np.cumsum([rows * columns for rows, columns in self.grids])
-        return [part.reshape(grid) for part, grid in zip(np.split(sums, ends[:-1]), self.grids, strict=True)]
+        sums = download([self._sums])[0]
+        parts = (sums[start + 1 : stop] for start, stop in itertools.pairwise(self._places))
+        return [part.reshape(grid) for part, grid in zip(parts, self.grids, strict=True)]
 
-    @cached_property
-    def running(self) -> Tensor:
-        """Running number of occupied tiles through all levels, row by row, (all tiles,) int64."""
-        return (self._sums > 0).cumsum(0)
+    def occupied(self, fill: list[int]) -> list[Tensor]:
+        """Where the occupied tiles of each level are, row by row, after some that only fill up.
+
+        Args:
+            fill: Number of those for each level.
+
+        Returns:
+            For each level (2, T) int64: column and row of every tile.
+        """
+        used = self._sums.sign()
+        for start, number in zip(self._places, fill, strict=False):
+            used[start].fill_(number)
+        totals = [number + int(np.count_nonzero(part)) for number, part in zip(fill, self.counts, strict=True)]
+        # The first tile is where the running number exceeds 0, the next one where it exceeds 1 …
+        ranks = whole_numbers(sum(totals), used.device, used.dtype)
+        place = torch.searchsorted(used.cumsum(0), ranks, right=True)
+        return list(torch.split(_tile_places(tuple(self.grids), used.device).index_select(1, place), totals, 1))
+
+    @property
+    def _places(self) -> list[int]:
+        """Where the tiles of each level begin in `_sums`: after one that stands for those that fill up."""
+        return [0, *itertools.accumulate(rows * columns + 1 for rows, columns in self.grids)]
+
+
+@lru_cache(maxsize=16)
+def _tile_places(grids: tuple[tuple[int, int], ...], device: torch.device) -> Tensor:
+    """(2, N) int64, column and row of all tiles of all levels, before those of each level one in its last empty row."""
+    parts = []
+    for rows, columns in grids:
+        parts.append(np.array([[0], [rows + EMPTY_ROWS - 1]]))
+        parts.append(np.stack(np.divmod(np.arange(rows * columns), columns))[::-1])
+    return upload([np.concatenate(parts, 1)], device)[0]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResidentLevel:
-    """The tiles of one level on the device; those that fill up the count lie in row `grid[0]` and have no active site.
+    """The tiles of one level on the device. The first ones fill up the count: they lie in the last empty row.
 
     Attributes:
         height: Sites of the level from top to bottom.
         width: Sites of the level from left to right.
         tile: Sites per side of a tile.
         grid: (rows, columns) of tiles.
-        ys: (T,) int64, row of each tile, counted in tiles.
-        xs: (T,) int64, its column.
+        place: (2, T) int64, column and row of each tile, counted in tiles.
         mask: (T, tile, tile) bool, the active sites.
-        numbers: Buffer row of every site, or the zero row where it is not active: int32, one site of margin on top and
-            on the left, and as much below and on the right as windows reach.
+        numbers: Buffer row of every site, or 0, the zero row, where it is not active: int32, one site of margin on top
+            and on the left, and as much below and on the right as windows reach.
     """
 
     height: int
     width: int
     tile: int
     grid: tuple[int, int]
-    ys: Tensor
-    xs: Tensor
+    place: Tensor
     mask: Tensor
     numbers: Tensor = field(repr=False)
 
     @property
+    def xs(self) -> Tensor:
+        """(T,) int64, column of each tile."""
+        return self.place[0]
+
+    @property
+    def ys(self) -> Tensor:
+        """(T,) int64, row of each tile."""
+        return self.place[1]
+
+    @property
     def tiles(self) -> int:
         """Number of tiles, T, those that fill up included."""
-        return len(self.ys)
+        return self.place.shape[1]
 
     @property
     def sites(self) -> int:
-        """Number of rows of a feature buffer. The last one, of a tile that fills up, is the zero row."""
+        """Number of rows of a feature buffer. The first one, of a tile that fills up, is the zero row."""
         return self.tiles * self.tile * self.tile
 
     def table(self, reader: ResidentLevel, side: int, step: int, shift: int) -> Tensor:
@@ -118,9 +165,10 @@ class ResidentLevel:
         """
         stride = reader.tile * step if step > 0 else reader.tile // -step
         columns, corner = self.numbers.shape[1], 1 + shift
-        rows = reader.grid[0] + 1
+        rows = reader.grid[0] + EMPTY_ROWS
+        start = self.numbers.storage_offset() + corner * columns + corner
         windows = self.numbers.as_strided(
-            (rows, reader.grid[1], side, side), (stride * columns, stride, columns, 1), corner * columns + corner
+            (rows, reader.grid[1], side, side), (stride * columns, stride, columns, 1), start
         )
         return windows[reader.ys, reader.xs].flatten()
 
@@ -139,19 +187,10 @@ class ResidentActive:
     """
 
     def __init__(self, masks: MaskLevels) -> None:
-        counts = masks.counts
         self.height, self.width = masks.sizes[0]
-        self.count = int(counts[0].sum(dtype=np.float64))
+        self.count = int(masks.counts[0].sum(dtype=np.float64))
         self.plane = masks.mask
-        used = [int(np.count_nonzero(part)) for part in counts]
-        padded = [padded_count(number) for number in used]
-        device = masks.mask.device
-        order = torch.arange(1, 1 + max(p + sum(used[:i]) for i, p in enumerate(padded)), device=device)
-        numbers = torch.arange(max(p * t * t for p, t in zip(padded, masks.tiles, strict=True)), device=device)
-        self.levels = [
-            _level(masks, number, sum(used[:number]), padded[number], order, numbers.int())
-            for number in range(len(masks.tiles))
-        ]
+        self.levels = _levels(masks)
 
     def mask(self, level: int = 0) -> Tensor:
         """The mask of level 0, (H, W) bool."""
@@ -160,33 +199,56 @@ class ResidentActive:
         return self.plane
 
 
-def _level(masks: MaskLevels, number: int, before: int, tiles: int, order: Tensor, rows: Tensor) -> ResidentLevel:
-    """Level `number` in `tiles` tiles. before: occupied tiles of the finer levels; order: 1, 2, …; rows: 0, 1, …"""
-    tile, grid, (height, width) = masks.tiles[number], masks.grids[number], masks.sizes[number]
-    start = sum(r * c for r, c in masks.grids[:number])
-    running = masks.running[start : start + grid[0] * grid[1]]
-    place = torch.searchsorted(running, order[before : before + tiles])  # of those that fill up: rows * columns
-    ys, xs = place // grid[1], place % grid[1]
-    tiled = masks.planes[number].view(grid[0] + 1, tile, grid[1], tile).permute(0, 2, 1, 3)
-    mask = tiled[ys, xs] > 0
-    zero = tiles * tile * tile - 1
-    shape = _extent(masks, number)
-    plane = torch.full(shape, zero, dtype=torch.int32, device=mask.device)
-    own = rows[: zero + 1].view(tiles, tile, tile)
-    # The plane's margins lie between its rows, so that no plain view divides it into tiles.
-    row, start = shape[1], shape[1] + 1
-    target = plane.as_strided((grid[0] + 1, grid[1], tile, tile), (tile * row, tile, row, 1), start)
-    target[ys, xs] = torch.where(mask, own, zero)
-    return ResidentLevel(
-        height=height, width=width, tile=tile, grid=grid, ys=ys, xs=xs, mask=mask, numbers=plane
-    )  # fmt: skip
+def _levels(masks: MaskLevels) -> list[ResidentLevel]:
+    """Tiles and buffer rows of all levels; what can be is made for all levels at once."""
+    device, numbers = masks.mask.device, range(len(masks.tiles))
+    used = [int(np.count_nonzero(part)) for part in masks.counts]
+    places = masks.occupied([padded_count(count) - count for count in used])
+    tiled = []
+    for number, (xs, ys) in enumerate(places):
+        tile, grid = masks.tiles[number], masks.grids[number]
+        plane = masks.planes[number].view(grid[0] + EMPTY_ROWS, tile, grid[1], tile).permute(0, 2, 1, 3)
+        tiled.append(plane[ys, xs].flatten())
+    sites = [len(part) for part in tiled]
+    mask = _joined(tiled) > 0
+    rows = torch.split(_joined([whole_numbers(count, device) for count in sites]) * mask, sites)
+    shapes = [_extent(masks, number) for number in numbers]
+    planes = torch.zeros(sum(math.prod(shape) for shape in shapes), dtype=torch.int32, device=device)
+    split = torch.split(planes, [math.prod(shape) for shape in shapes])
+    levels = []
+    for number, part in enumerate(torch.split(mask, sites)):
+        (xs, ys), tile, grid, shape = places[number], masks.tiles[number], masks.grids[number], shapes[number]
+        plane = split[number].view(shape)
+        # The plane's margins lie between its rows, so that no plain view divides it into tiles.
+        row = shape[1]
+        target = plane.as_strided(
+            (grid[0] + EMPTY_ROWS, grid[1], tile, tile), (tile * row, tile, row, 1), plane.storage_offset() + row + 1
+        )
+        target[ys, xs] = rows[number].view(-1, tile, tile)
+        height, width = masks.sizes[number]
+        levels.append(
+            ResidentLevel(
+                height=height,
+                width=width,
+                tile=tile,
+                grid=grid,
+                place=places[number],
+                mask=part.view(-1, tile, tile),
+                numbers=plane,
+            )
+        )
+    return levels
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def _extent(masks: MaskLevels, number: int) -> tuple[int, int]:
     """Rows and columns of a level's plane of buffer rows: as far as windows of its own and its neighbours' tiles."""
     reach = []
     for axis in (0, 1):
-        last = [grid[axis] + (axis == 0) for grid in masks.grids]
+        last = [grid[axis] + EMPTY_ROWS * (axis == 0) for grid in masks.grids]
         ends = [last[number] * masks.tiles[number] + 1]
         if number + 1 < len(masks.tiles):
             ends.append(last[number + 1] * 2 * masks.tiles[number + 1])

@@ -15,12 +15,14 @@ with the guided filter's by a share that is a trained parameter.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from uhrmat.refine.colour_line import project
+from uhrmat.refine.colour_line import project_offsets
+from uhrmat.refine.features import scale_channels
 from uhrmat.refine.layers import SparseConv, channels
 from uhrmat.sparse import Engine, Feat
 
@@ -112,6 +114,7 @@ class DDFE(nn.Module):
         params: Slope of the activations and gain of the candidates' weights.
 
     Attributes:
+        both: `high` and `low` as one, once `merge_layers` made it.
         anchor: Trained share of the guided filter in the result, (1,), 0 at first; `line` only. The tensor has this
             name in every weights file.
     """
@@ -122,6 +125,7 @@ class DDFE(nn.Module):
         c, slope = self.config, params.slope
         self.high = _chain(len(c.high), c.features, slope)
         self.low = _chain(len(c.low), c.features, slope)
+        self.both: nn.ModuleList | None = None
         extra = c.inputs - PRIOR if c.weighs else 0
         self.detail = _chain(c.features[-1] + extra, c.detail, slope)
         self.offset = _zero(c.detail[-1], 1 + c.weighs)
@@ -132,29 +136,55 @@ class DDFE(nn.Module):
 
     def forward(self, engine: Engine, x: Feat) -> tuple[Feat, Feat]:
         unknown = channels(x, UNKNOWN, UNKNOWN + 1).data
-        high, low = (
-            _apply(self.high, engine, _pick(x, self.config.high)),
-            _apply(self.low, engine, _pick(x, self.config.low)),
-        )
-        difference = Feat(high.data - low.data, 0)
+        difference = self._difference(engine, x)
         if self.config.weighs:
             difference = engine.cat(difference, _pick(x, tuple(range(PRIOR, self.config.inputs))))
         detail = _apply(self.detail, engine, difference)
         offset = self._offset(engine, x, detail) * unknown
-        start = Feat(x.data[:, PRIOR : PRIOR + 1] + 2 * offset, 0)
+        start = Feat(torch.add(x.data[:, PRIOR : PRIOR + 1], offset, alpha=2), 0)
         fused = engine.cat(start, detail) if self.config.weighs else start
-        change = offset + self.last(engine, _apply(self.head, engine, fused)).data * unknown
+        change = torch.addcmul(offset, self.last(engine, _apply(self.head, engine, fused)).data, unknown)
         if self.config.weighs:
             change = torch.lerp(change, x.data[:, GUIDED] * unknown, self.anchor.to(change.dtype))
         return Feat(change, 0), Feat(offset, 0)
+
+    def _difference(self, engine: Engine, x: Feat) -> Feat:
+        """Features of the picture minus those of its halved copy."""
+        if self.both:
+            high, low = _apply(self.both, engine, x).data.chunk(2, 1)
+        else:
+            high, low = (
+                _apply(chain, engine, _pick(x, which)).data
+                for chain, which in ((self.high, self.config.high), (self.low, self.config.low))
+            )
+        return Feat(high - low, 0)
 
     def _offset(self, engine: Engine, x: Feat, detail: Feat) -> Tensor:
         """The tanh of HRIMF-AMR's Eq. 2, and for `line` the weighted candidates beside it."""
         output = self.offset(engine, detail).data
         offset = torch.tanh(output[:, :1])
         if self.config.weighs:
-            offset = offset + self.params.gain * (output[:, 1:] * x.data[:, CANDIDATES]).sum(1, keepdim=True)
+            candidates = (output[:, 1:] * x.data[:, CANDIDATES]).sum(1, keepdim=True)
+            offset = torch.add(offset, candidates, alpha=self.params.gain)
         return offset
+
+    @torch.no_grad()
+    def merge_layers(self) -> None:
+        """Join both extractors: half as many convolutions, twice as wide, and the same results; inference only."""
+        both, reads = nn.ModuleList(), (list(self.config.high), list(self.config.low))
+        inputs = self.config.inputs
+        for pair in zip(self.high, self.low, strict=True):
+            layer = copy.deepcopy(pair[0])
+            assert isinstance(layer, SparseConv)
+            width = len(layer.weight)
+            kernel, bias = layer.weight.new_zeros(2 * width, inputs, 3, 3), layer.weight.new_zeros(2 * width)
+            outputs = [slice(0, width), slice(width, 2 * width)]
+            for one, read, write in zip(pair, reads, outputs, strict=True):
+                kernel[write, read], bias[write] = one.weight, one.bias  # type: ignore[assignment]
+            layer.weight, layer.bias = nn.Parameter(kernel), nn.Parameter(bias)
+            both.append(layer)
+            inputs, reads = 2 * width, (list(range(width)), list(range(width, 2 * width)))
+        self.both = both
 
 
 def _chain(inputs: int, widths: tuple[int, ...], slope: float) -> nn.ModuleList:
@@ -206,15 +236,16 @@ def assemble_features(
         (..., BASIC) or, with `maps`, (..., LINE).
     """
     unknown = 1 - known.sum(-1, keepdim=True)
-    alpha = alpha * unknown + known[..., :1]
-    parts = [2 * high - 1, 2 * low - 1, 2 * alpha - 1, unknown]
-    if maps is not None:
-        front, back, slope, level = torch.split(maps, [3, 3, 3, 1], -1)
-        base, confidence, distance = project(high, front, back, alpha)
-        guided = ((slope * high).sum(-1, keepdim=True) + level).clamp(0, 1)
-        line = front - back
-        along = ((high - low) * line).sum(-1, keepdim=True) / ((line * line).sum(-1, keepdim=True) + params.softness)
-        size = torch.full_like(alpha, factor - 1)
-        parts += [base - alpha, guided - alpha, along.clamp(-1, 1), confidence, 4 * distance, known, size]
-        parts += [2 * front - 1, 2 * back - 1]
-    return torch.cat(parts, -1)
+    alpha = torch.addcmul(known[..., :1], alpha, unknown)
+    gain, offset = (*[2.0] * 7, 1.0), (*[-1.0] * 7, 0.0)
+    if maps is None:
+        return scale_channels(torch.cat([high, low, alpha, unknown], -1), gain, offset)
+    front, back, slope, level = torch.split(maps, [3, 3, 3, 1], -1)
+    offsets = torch.stack([high, front, high], -2) - torch.stack([back, back, low], -2)
+    base, confidence, distance, along = project_offsets(offsets, alpha, detail=params.softness)
+    guided = ((slope * high).sum(-1, keepdim=True) + level).clamp(0, 1)
+    # In place of the factor, which is one number for all pixels, any channel, times 0.
+    parts = [base - alpha, guided - alpha, along, confidence, distance, known, alpha, front, back]
+    gain += (*[1.0] * 4, 4.0, 1.0, 1.0, 0.0, *[2.0] * 6)
+    offset += (*[0.0] * 7, factor - 1, *[-1.0] * 6)
+    return scale_channels(torch.cat([high, low, alpha, unknown, *parts], -1), gain, offset)

@@ -17,7 +17,7 @@ from uhrmat.refine.guided_filter import guided_coefficients
 from uhrmat.refine.memory.tiling import RefineWindow
 from uhrmat.refine.planes import Plane
 from uhrmat.refine.pyramid import PyramidLevel, refine_pyramid
-from uhrmat.refine.resident.window import window_refiner
+from uhrmat.refine.resident.window import share_geometry, window_refiner
 from uhrmat.refine.sparse_refiner import SparseRefiner, full_window, restore_mean
 from uhrmat.refine.weights import load_network
 from uhrmat.sparse.engine import SampleFn
@@ -37,6 +37,7 @@ class DDFERefiner(SparseRefiner[DDFE]):
     """
 
     name = "ddfe"
+    levels = 1
 
     def __init__(self, weights: str | None, engine: str, dtype: torch.dtype, device: str) -> None:
         net = load_ddfe(weights)
@@ -52,7 +53,13 @@ class DDFERefiner(SparseRefiner[DDFE]):
 
     def refine_pyramid(self, inputs: RefineInput, alpha: Plane, refine_level: RefineLevel) -> Plane:
         """All levels, then `prior_mean.restore_prior_mean`; see `base.PyramidRefiner.refine_pyramid`."""
-        refined: Plane = refine_pyramid(inputs, alpha, refine_level, self._maps(inputs))
+
+        def refine_shared(level: RefineInput, level_alpha: Plane) -> None:
+            if isinstance(level_alpha, Tensor) and level.active is inputs.active:
+                share_geometry(inputs, level)
+            refine_level(level, level_alpha)
+
+        refined: Plane = refine_pyramid(inputs, alpha, refine_shared, self._maps(inputs))
         restore_mean(inputs, alpha)
         return refined
 
@@ -62,7 +69,7 @@ class DDFERefiner(SparseRefiner[DDFE]):
         level = inputs if isinstance(inputs, PyramidLevel) else _as_level(inputs, self._maps(inputs))
         if isinstance(alpha, Tensor):
             run, on = site_features(level), (self.engine, self.dtype)
-            return window_refiner(level, alpha, run, lambda engine, x: self.net(engine, x)[0], True, *on)
+            return window_refiner(level, alpha, run, lambda engine, x: self.net(engine, x)[0], 1.0, *on)
         features = self._features(level)
         return self.window_refiner(inputs.active, alpha, features, lambda engine, x: self.net(engine, x)[0], add=True)
 
@@ -95,7 +102,9 @@ class DDFERefiner(SparseRefiner[DDFE]):
 
 def _as_level(inputs: RefineInput, maps: Plane | None) -> PyramidLevel:
     """A picture whose prior is at the working size, as a level."""
-    return PyramidLevel(inputs.picture, inputs.small, inputs.prior, inputs.trimap, inputs.active, maps=maps)
+    return PyramidLevel(
+        inputs.picture, inputs.small, inputs.prior, inputs.trimap, inputs.active, inputs.levels, maps=maps
+    )  # fmt: skip
 
 
 def _known(trimap: Tensor | None, index: Tensor) -> Tensor:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor
 
 from uhrmat.refine.base import RefineInput
 from uhrmat.refine.colour_line import estimate_smooth_colours
 from uhrmat.refine.ddfe.network import assemble_features
+from uhrmat.refine.features import known_pixels
 from uhrmat.refine.pyramid import PyramidLevel
 from uhrmat.refine.resident.guided import guided_coefficients
 from uhrmat.refine.resident.picture import Sites
@@ -24,19 +27,19 @@ def line_maps(inputs: RefineInput) -> Tensor:
 def site_features(level: PyramidLevel) -> SiteFeatures:
     """The network's inputs at the sites of a level."""
     low = level.small.permute(2, 0, 1) if level.low is None else level.low.planes()
-    same = low.shape[1:] == level.prior.shape
-    planes = [torch.cat([low, level.prior[None]])] if same else [low, level.prior[None]]
     factor = level.size[0] / level.prior.shape[0]
+    planes = [low, level.prior[None], *([] if level.maps is None else [level.maps])]
+    groups = [torch.cat(list(group)) for _, group in itertools.groupby(planes, lambda plane: plane.shape[1:])]
 
     def features(sites: Sites) -> tuple[Tensor, None]:
         colours = level.picture.colours(sites.readable)
-        read = torch.cat([sites.read(plane) for plane in planes]) if len(planes) > 1 else sites.read(planes[0])
+        read = [sites.read(group) for group in groups]
+        values = read[0].T if len(read) == 1 else torch.cat(read).T
         if level.trimap is None:
             known = torch.zeros(len(colours), 2, device=colours.device)
         else:
-            values = level.trimap.view(-1).index_select(0, sites.readable)
-            known = torch.stack([values == 255, values == 0], -1).float()
-        line = None if level.maps is None else sites.read(level.maps).T
-        return assemble_features(colours, read[:3].T, read[3:].T, known, line, factor), None
+            known = known_pixels(sites.known(level.trimap))[0]
+        line = None if level.maps is None else values[:, 4:]
+        return assemble_features(colours, values[:, :3], values[:, 3:4], known, line, factor), None
 
     return features

@@ -82,7 +82,7 @@ def refine_coarse_scales(
         known = planes.downsample_trimap(trimap, shape)
         remaining = planes.remaining_active(planes.downsample_mask(inputs.active, shape), prior, refined=bool(steps))
         picture = planes.downsample_picture(inputs.picture, shape)
-        scaled = RefineInput(picture, inputs.small, inputs.prior, known, remaining)
+        scaled = RefineInput(picture, inputs.small, inputs.prior, known, remaining, inputs.levels)
         result = planes.upsampled_prior(prior, known)
         steps.append(refine_at_scale(refiner, scaled, result, capacity, scale))
         planes.apply_trimap(result, known)
@@ -116,8 +116,9 @@ def refine_parts(refine: RefineWindow, active: Plane, alpha: Plane, parts: list[
     """
     planes = planes_of(alpha)
     for part in parts:
-        whole = part.core == part.window
-        restore = None if whole else planes.keep_halo(active, alpha, part)
+        # The halo of a single part has no active pixel: its core holds them all.
+        alone = len(parts) == 1 or part.core == part.window
+        restore = None if alone else planes.keep_halo(active, alpha, part)
         refine(part.window)
         if restore is not None:
             restore()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from uhrmat.core.transfer import constant
 from uhrmat.media.picture import PictureInfo
 from uhrmat.sparse.resident import ResidentActive, ResidentLevel
 
@@ -46,7 +49,7 @@ class ResidentPicture:
 def as_colours(stored: Tensor) -> Tensor:
     """float32 in [0, 1] of stored values."""
     if stored.dtype == torch.uint8:
-        return stored.float() / 255
+        return stored / 255
     if stored.dtype == torch.int16:
         return (stored.int() & 0xFFFF).float() / 65535
     return stored.clamp(0, 1)
@@ -63,7 +66,7 @@ class Sites:
         grid: (T, tile + 2, tile + 2, 2) float32, each site's (x, y) in the picture as `grid_sample` takes it, with one
             more site on every side.
         size: (H, W) of the picture.
-        corner: (T, 2) int64, (x, y) of the upper left pixel of each tile.
+        places: (2, T, tile) int64, x of the columns and y of the rows of each tile.
     """
 
     active: ResidentActive
@@ -71,30 +74,37 @@ class Sites:
     readable: Tensor
     grid: Tensor
     size: tuple[int, int]
-    corner: Tensor
+    places: Tensor
 
     @classmethod
     def of_window(cls, active: ResidentActive, size: tuple[int, int], top: int = 0, left: int = 0) -> Sites:
         """Sites of the active set of a window whose upper left pixel is (top, left), both multiples of a tile, of a
         picture of `size`."""
         level, (height, width) = active.levels[0], size
-        device = level.mask.device
-        offset = torch.arange(-1, level.tile + 1, device=device)
-        corner = torch.stack([level.xs + left // level.tile, level.ys + top // level.tile], 1) * level.tile
-        place = corner[:, None] + offset[:, None]  # (T, tile + 2, 2): x of columns, y of rows
-        inner = place[:, 1:-1]
-        number = torch.add(inner[:, None, :, 0], inner[:, :, None, 1], alpha=width)
+        device, tile = level.mask.device, level.tile
+        places = (level.place * tile)[..., None] + constant(tuple(range(-1, tile + 1)), device, whole=True)
+        if top or left:
+            places = places + constant((left, top), device, whole=True)[:, None, None]
+        inner = places[..., 1:-1]
+        number = torch.add(inner[0][:, None], inner[1][..., None], alpha=width)
         index = torch.where(level.mask, number, height * width).flatten()
         # (place + 0.5) / extent is where in [0, 1] a pixel's centre lies; grids reach from -1 to 1.
-        x, y = place[..., 0] * (2 / width) + (1 / width - 1), place[..., 1] * (2 / height) + (1 / height - 1)
-        side = level.tile + 2
+        gain, offset = (2 / width, 2 / height), (1 / width - 1, 1 / height - 1)
+        first, step = constant(offset, device)[:, None, None], constant(gain, device)[:, None, None]
+        x, y = torch.addcmul(first, places, step)
+        side = tile + 2
         grid = torch.stack([x[:, None].expand(-1, side, -1), y[:, :, None].expand(-1, -1, side)], -1)
-        return cls(active, index, index.clamp(max=height * width - 1), grid, size, corner)
+        return cls(active, index, index.clamp(max=height * width - 1), grid, size, inner)
 
     @property
     def level(self) -> ResidentLevel:
         """The tiles at full resolution."""
         return self.active.levels[0]
+
+    @cached_property
+    def _inner_grid(self) -> Tensor:
+        """`grid` without the sites around the tiles, (1, T · tile, tile, 2)."""
+        return self.grid[:, 1:-1, 1:-1].reshape(1, -1, self.level.tile, 2)
 
     def read(self, maps: Tensor, margin: bool = False) -> Tensor:
         """Maps (C, h, w) of any size over the whole picture, read bilinearly: pixel centres aligned, edges repeated.
@@ -106,10 +116,17 @@ class Sites:
         Returns:
             (C, S) or, with `margin`, (C, T, tile + 2, tile + 2).
         """
-        grid = self.grid if margin else self.grid[:, 1:-1, 1:-1]
-        flat = grid.reshape(1, -1, grid.shape[2], 2)
-        values = F.grid_sample(maps[None], flat, "bilinear", "border", align_corners=False)[0]
-        return values.view(len(maps), *grid.shape[:3]) if margin else values.flatten(1)
+        grid = self.grid.view(1, -1, *self.grid.shape[2:]) if margin else self._inner_grid
+        values = F.grid_sample(maps[None], grid, "bilinear", "border", align_corners=False)[0]
+        return values.view(len(maps), *self.grid.shape[:3]) if margin else values.flatten(1)
+
+    def known(self, trimap: Tensor) -> Tensor:
+        """Values of the picture's trimap, (S,) uint8; read once as long as it is the same one."""
+        kept: dict[str, Any] = self.__dict__
+        if "_known" not in kept or kept["_known"][0] is not trimap:
+            kept["_known"] = trimap, trimap.view(-1).index_select(0, self.readable)
+        values: Tensor = kept["_known"][1]
+        return values
 
 
 def flat_pixels(plane: Tensor) -> Tensor:

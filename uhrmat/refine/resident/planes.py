@@ -33,13 +33,13 @@ def upsampled_prior(prior: Tensor, trimap: Tensor, out: Tensor | None = None) ->
     """See `refine.fuse.upsampled_prior`; (H, W) of `picture.new_plane`."""
     size = (trimap.shape[0], trimap.shape[1])
     alpha = new_plane(size, trimap.device) if out is None else out
-    return torch.where(trimap == 128, upsample(prior, size), (trimap == 255).float(), out=alpha)
+    return torch.where(trimap == 128, upsample(prior, size), trimap == 255, out=alpha)
 
 
 def apply_trimap(alpha: Tensor, trimap: Tensor) -> None:
     """See `refine.fuse.apply_trimap`."""
     # Known pixels have the same bound on either side.
-    torch.clamp(alpha.nan_to_num_(nan=0.5), (trimap == 255).float(), (trimap != 0).float(), out=alpha)
+    torch.clamp(alpha.nan_to_num_(nan=0.5), trimap == 255, trimap != 0, out=alpha)
 
 
 def dilate(mask: Tensor, kernel: int = SPATIAL_SPARSITY.kernel) -> Tensor:

@@ -6,14 +6,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from uhrmat.core.transfer import constant
 from uhrmat.refine.prior_mean import MEAN_RESTORATION, MeanRestorationParams
-from uhrmat.refine.resident.guided import symmetric_order
+from uhrmat.refine.resident.guided import box_mean
 from uhrmat.refine.resident.picture import Sites, flat_pixels
+from uhrmat.sparse.resident import EMPTY_ROWS
 from uhrmat.sparsity.spatial import SPATIAL_SPARSITY
 
 _FIXED = 1 << 20
-"""Alpha is added up in units of 1 / _FIXED, as whole numbers, so that the order of addition changes nothing. float32
-has 24 bits."""
+"""Alpha and numbers of pixels are added up in units of 1 / _FIXED, as whole numbers, so that the order of addition
+changes nothing. float32 has 24 bits."""
 
 
 def restore_prior_mean(
@@ -29,40 +31,35 @@ def restore_prior_mean(
         prior: (h, w) float32 in [0, 1].
         params: How large a move is undone, in how large regions.
     """
-    flat, readable = flat_pixels(alpha), sites.readable
+    flat = flat_pixels(alpha)
     where = sites.level.mask.flatten()
     if trimap is not None:
-        where = where & (trimap.view(-1).index_select(0, readable) == 128)
+        where = where & (sites.known(trimap) == 128)
     wide = sites.read(prior[None], margin=True)
     upsampled = wide[0, :, 1:-1, 1:-1].flatten()
-    values = flat.index_select(0, readable)
+    values = flat.index_select(0, sites.readable)
     move = torch.where(where, values.clamp(0, 1) - upsampled, 0)
-    undone = _undone(move, where, sites, (prior.shape[0], prior.shape[1]), params)
-    moved = values - sites.read(undone[None])[0]
-    kept = torch.lerp(upsampled, moved, _share(wide).flatten())
+    correction = _correction(move, where, sites, (prior.shape[0], prior.shape[1]), params)
+    kept = torch.lerp(upsampled, values + sites.read(correction[None])[0], _share(wide).flatten())
     flat.index_copy_(0, torch.where(where, sites.index, alpha.numel()), kept)
 
 
-def _undone(move: Tensor, where: Tensor, sites: Sites, shape: tuple[int, int], params: MeanRestorationParams) -> Tensor:
-    """What is taken back of the mean of each region, (h, w). move: (S,), alpha minus upsampled prior."""
-    (height, width), (h, w) = sites.size, shape
-    tile, device = sites.level.tile, move.device
-    place = sites.corner[:, None] + torch.arange(tile, device=device)[:, None]
-    column, row = place[..., 0] * w // width, place[..., 1] * h // height
-    cells = torch.add(column[:, None], row[:, :, None], alpha=w).flatten()
+def _correction(
+    move: Tensor, where: Tensor, sites: Sites, shape: tuple[int, int], params: MeanRestorationParams
+) -> Tensor:  # fmt: skip
+    """What is added to the mean of each region, (h, w). move: (S,), alpha minus upsampled prior."""
+    (height, width), (h, w), device = sites.size, shape, move.device
+    tile = sites.level.tile
+    scale, extent = (constant(pair, device, whole=True)[:, None, None] for pair in ((w, h), (width, height)))
+    column, row = sites.places * scale // extent
+    cells = torch.add(column[:, None], row[..., None], alpha=w).flatten()
     # Sites beyond the picture fall into rows behind the last one, or into others, to which they add nothing.
-    rows = ((sites.level.grid[0] + 2) * tile * h) // height + 2
+    rows = ((sites.level.grid[0] + EMPTY_ROWS + 1) * tile * h) // height + 2
     totals = torch.zeros((rows * w + w, 2), dtype=torch.int64, device=device)
-    fixed = torch.stack([(move * _FIXED).round(), where.float()], 1).long()
-    totals.index_add_(0, cells, fixed)
-    planes = totals[: h * w].T.float().view(2, h, w)
-    radius = max(1, round(min(shape) / params.regions))
-    for axis in (1, 2):
-        planes = planes.index_select(axis, symmetric_order(planes.shape[axis], radius, device))
-    side = 2 * radius + 1
-    sums = F.avg_pool2d(F.avg_pool2d(planes, (side, 1), 1), (1, side), 1)
-    mean = sums[0] / sums[1].clamp(min=1e-6) / _FIXED
-    return mean * -torch.expm1(-(mean / params.move).square())
+    totals.index_add_(0, cells, (torch.stack([move, where.float()], 1) * _FIXED).long())
+    sums = box_mean(totals[: h * w].T.float().view(2, h, w), max(1, round(min(shape) / params.regions)))
+    mean = sums[0] / sums[1].clamp(min=1e-6 * _FIXED)
+    return torch.expm1(mean.square() * -(params.move**-2)) * mean
 
 
 def _share(wide: Tensor, low: float = SPATIAL_SPARSITY.low) -> Tensor:
@@ -72,5 +69,5 @@ def _share(wide: Tensor, low: float = SPATIAL_SPARSITY.low) -> Tensor:
         wide: The upsampled prior with one more site on every side of each tile, (1, T, tile + 2, tile + 2).
         low: See there.
     """
-    share = ((0.5 - (wide - 0.5).abs()) / low - 1).clamp(0, 1)
+    share = torch.rsub((wide - 0.5).abs_(), 0.5 / low - 1, alpha=1 / low).clamp_(0, 1)
     return F.max_pool2d(share[0], 3, 1)

@@ -119,4 +119,4 @@ def _upload(refiner: SparseRefiner[Any], host: HostPlanes) -> tuple[RefineInput,
         alpha = upsampled_prior(prior, trimap)
     flat_pixels(alpha)[-1:].zero_()
     picture = ResidentPicture(there["pixels"], host.picture.info)
-    return RefineInput(picture, there["small"], prior, trimap, active), alpha
+    return RefineInput(picture, there["small"], prior, trimap, active, refiner.levels), alpha

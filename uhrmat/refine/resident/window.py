@@ -35,14 +35,21 @@ def mask_levels(inputs: RefineInput) -> MaskLevels:
     """Active sites of all levels of a picture; made once, so that the host waits for their numbers once."""
     kept: dict[str, Any] = inputs.__dict__
     if "_levels" not in kept:
-        kept["_levels"] = MaskLevels(inputs.active)
+        kept["_levels"] = MaskLevels(inputs.active, inputs.levels)
     levels: MaskLevels = kept["_levels"]
     return levels
 
 
+def share_geometry(inputs: RefineInput, other: RefineInput) -> None:
+    """Let two inputs of the same active pixels make what is kept of them together."""
+    mask_levels(inputs)
+    whole_sites(inputs)
+    other.__dict__.update({name: inputs.__dict__[name] for name in ("_levels", "_sites")})
+
+
 def window_refiner(
-    inputs: RefineInput, alpha: Tensor, features: SiteFeatures, predict: Callable[[Engine, Feat], Feat], add: bool,
-    engine: str, dtype: torch.dtype,
+    inputs: RefineInput, alpha: Tensor, features: SiteFeatures, predict: Callable[[Engine, Feat], Feat],
+    weight: float | None, engine: str, dtype: torch.dtype,
 ) -> RefineWindow:  # fmt: skip
     """The function that refines `alpha` in place at the active pixels of a window.
 
@@ -51,7 +58,7 @@ def window_refiner(
         alpha: (H, W) float32 of `picture.new_plane`.
         features: Inputs of the network.
         predict: Runs the network.
-        add: Whether the prediction is added to alpha, else it replaces alpha.
+        weight: Of the prediction, which is added to alpha; None where it replaces alpha.
         engine: Name of the engine.
         dtype: Of its arithmetic.
     """
@@ -63,11 +70,13 @@ def window_refiner(
             if not sites.active.count:
                 return
             values, start = features(sites)
-            change = _run(sites, values, predict, engine, dtype).float()
-            flat = flat_pixels(alpha)
-            if add:
-                change = change + (flat.index_select(0, sites.index) if start is None else start)
-            flat.index_copy_(0, sites.index, change)
+            output, flat = _run(sites, values, predict, engine, dtype), flat_pixels(alpha)
+            if weight is None:
+                result = output.float()
+            else:
+                base = flat.index_select(0, sites.index) if start is None else start
+                result = torch.add(base, output, alpha=weight)
+            flat.index_copy_(0, sites.index, result)
 
     return refine
 
@@ -77,7 +86,7 @@ def _sites(inputs: RefineInput, window: Box) -> Sites:
     cells = tuple(slice(axis.start // TILE, -(-axis.stop // TILE)) for axis in window)
     if counts[cells].sum(dtype=np.float64) == counts.sum(dtype=np.float64):
         return whole_sites(inputs)
-    active = ResidentActive(MaskLevels(inputs.active[window]))
+    active = ResidentActive(MaskLevels(inputs.active[window], inputs.levels))
     return Sites.of_window(active, size, window[0].start, window[1].start)
 
 

@@ -69,11 +69,11 @@ class MaskedSE(nn.Module):
             return context.new_ones(len(context), self.gate.out_features)
         mask = nn.functional.adaptive_avg_pool2d(alpha, (context.shape[-2], context.shape[-1]))
         inside, outside = (mask, 1 - mask) if self.kind == "masked" else (torch.ones_like(mask),) * 2
-        front = self.front(_pool(context, inside)).relu()
-        back = self.back(_pool(context, outside)).relu()
-        return 2 * torch.sigmoid(self.gate(torch.cat([front, back], 1)))
+        front, back = _pool(context, torch.cat([inside, outside], 1)).unbind(1)
+        return 2 * torch.sigmoid(self.gate(torch.cat([self.front(front), self.back(back)], 1).relu()))
 
 
-def _pool(context: Tensor, mask: Tensor) -> Tensor:
-    """Mean of the context over the mask, (B, C)."""
-    return (context * mask).sum((2, 3)) / (mask.sum((2, 3)) + 1e-3)
+def _pool(context: Tensor, masks: Tensor) -> Tensor:
+    """Means of the context over masks, (B, masks, C)."""
+    areas = masks.flatten(2)
+    return areas @ context.flatten(2).mT / (areas.sum(2, keepdim=True) + 1e-3)

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from uhrmat.refine.features import CHANNELS
-from uhrmat.refine.layers import Residual, SparseConv, channels
+from uhrmat.refine.layers import Residual, SparseConv, channels, signed
 from uhrmat.refine.shm.masked_se import ContextEncoder, MaskedSE
 from uhrmat.sparse import Engine, Feat
 from uhrmat.sparse.engine import Act
@@ -154,7 +154,7 @@ class SHM(nn.Module):
 
     def gates(self, small: Tensor, alpha: Tensor) -> Tensor:
         """Gates of Masked-SE, (B, channels): they depend on the small picture alone, so all windows share them."""
-        gates: Tensor = self.gate(self.context(torch.cat([2 * small - 1, 2 * alpha - 1], 1)), alpha)
+        gates: Tensor = self.gate(self.context(signed(torch.cat([small, alpha], 1))), alpha)
         return gates
 
     def forward_with_gates(self, engine: Engine, x: Feat, gates: Tensor) -> Feat | list[Feat]:

@@ -58,24 +58,28 @@ class SHMRefiner(SparseRefiner[SHM]):
         def read(ys: Tensor, xs: Tensor) -> Tensor:
             return features(ys, xs)[..., : config.inputs]
 
-        predict = self._predictor(inputs, features.network_weight)
+        weight = features.network_weight if config.residual else 1.0
+        predict = self._predictor(inputs, weight)
         return self.window_refiner(inputs.active, alpha, read, predict, add=config.residual)
 
     def _prepare_resident(self, inputs: RefineInput, alpha: Tensor) -> RefineWindow:
         """`prepare` for a picture that lies on the device."""
         features, weight = site_features(inputs, self.net.config)
-        predict, add = self._predictor(inputs, weight), self.net.config.residual
-        return window_refiner(inputs, alpha, features, predict, add, self.engine, self.dtype)
+        return window_refiner(inputs, alpha, features, self._predictor(inputs), weight, self.engine, self.dtype)
 
-    def _predictor(self, inputs: RefineInput, weight: float) -> Predict:
-        """The network with the gates of a picture; its residual times `weight`."""
-        small, prior = (context_maps(x)[None].to(self.device) for x in (inputs.small, inputs.prior[..., None]))
-        gates, residual = self.net.gates(small, prior), self.net.config.residual
+    def _predictor(self, inputs: RefineInput, weight: float = 1.0) -> Predict:
+        """The network with the gates of a picture; its output times `weight`."""
+        maps = [inputs.small, inputs.prior[..., None]]
+        tensors = [x if isinstance(x, Tensor) else torch.from_numpy(x) for x in maps]
+        if tensors[0].shape[:2] == tensors[1].shape[:2]:
+            tensors = [torch.cat(tensors, -1)]
+        context = torch.cat([context_maps(x) for x in tensors])[None].to(self.device)
+        gates = self.net.gates(context[:, :3], context[:, 3:])
 
         def predict(engine: Engine, x: Feat) -> Feat:
             output = self.net.forward_with_gates(engine, x, gates)
             assert isinstance(output, Feat)
-            return Feat(output.data * weight, 0) if residual else output
+            return output if weight == 1 else Feat(output.data * weight, 0)
 
         return predict
 

@@ -8,19 +8,21 @@ from torch import Tensor
 from uhrmat.refine.base import RefineInput
 from uhrmat.refine.colour_line import estimate_smooth_colours
 from uhrmat.refine.features import (
-    assemble_features,
-    fallback_alpha,
+    PRIOR,
+    PROJECTION,
     mask_colour_line,
     network_weight,
-    residual_baseline,
+    scale_features,
+    unscaled_features,
 )
+from uhrmat.refine.layers import signed
 from uhrmat.refine.resident.guided import guided_coefficients
 from uhrmat.refine.resident.picture import Sites
 from uhrmat.refine.resident.window import SiteFeatures
 from uhrmat.refine.shm.network import SHMConfig
 
 
-def site_features(inputs: RefineInput, config: SHMConfig) -> tuple[SiteFeatures, float]:
+def site_features(inputs: RefineInput, config: SHMConfig) -> tuple[SiteFeatures, float | None]:
     """The network's inputs and the residual baseline as a function of sites.
 
     Args:
@@ -28,8 +30,10 @@ def site_features(inputs: RefineInput, config: SHMConfig) -> tuple[SiteFeatures,
         config: Of the network.
 
     Returns:
-        The function, and the weight of the network's residual.
+        The function, and the weight of the network's residual, None where its output is alpha.
     """
+    if config.inputs == PRIOR + 1 and not config.residual:
+        return _colours_and_prior(inputs), None
     scale = inputs.size[0] / inputs.prior.shape[0]
     weight, guided = network_weight(scale)
     prior, small = inputs.prior[None], inputs.small.permute(2, 0, 1)
@@ -43,13 +47,42 @@ def site_features(inputs: RefineInput, config: SHMConfig) -> tuple[SiteFeatures,
         values = sites.read(maps)
         if not same:
             values = torch.cat([sites.read(prior), values])
-        known = None if inputs.trimap is None else inputs.trimap.view(-1).index_select(0, sites.readable)
-        result = assemble_features(inputs.picture.colours(sites.readable), values[:7].T, known, scale)
+        known = None if inputs.trimap is None else sites.known(inputs.trimap)
+        raw = unscaled_features(inputs.picture.colours(sites.readable), values[:7].T, known)
+        result = scale_features(raw, scale)
         if not config.line:
             result = mask_colour_line(result)
-        start = None
-        if config.residual:
-            start = residual_baseline(result, fallback_alpha(result, values[7:].T if model else None, guided), weight)
+            raw = (result + 1) / 2
+        start = _baseline(raw, values[7:] if model else None, guided, weight) if config.residual else None
         return result[..., : config.inputs], start
 
-    return features, weight
+    return features, weight if config.residual else None
+
+
+def _colours_and_prior(inputs: RefineInput) -> SiteFeatures:
+    """Inputs of a network that sees colours and prior alone: nothing else is made."""
+
+    def features(sites: Sites) -> tuple[Tensor, None]:
+        prior = sites.read(inputs.prior[None]).T
+        return signed(torch.cat([inputs.picture.colours(sites.readable), prior], 1)), None
+
+    return features
+
+
+def _baseline(raw: Tensor, model: Tensor | None, guided: float, weight: float) -> Tensor:
+    """`features.residual_baseline` on `features.fallback_alpha`, from channels that are not scaled yet.
+
+    Args:
+        raw: (S, CHANNELS), see `features.unscaled_features`.
+        model: Coefficients of the guided filter at the sites, (4, S); None takes the prior.
+        guided: Share of the guided filter, in [0, 1].
+        weight: Of the colour-line projection, in [0, 1].
+
+    Returns:
+        (S,) in [0, 1].
+    """
+    fallback = raw[:, PRIOR]
+    if model is not None:
+        value = ((model[:3] * raw[:, :3].T).sum(0) + model[3]).clamp(0, 1)
+        fallback = value if guided == 1 else torch.lerp(fallback, value, guided)
+    return torch.lerp(fallback, raw[:, PROJECTION], weight)
