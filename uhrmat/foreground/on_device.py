@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from uhrmat.core.devices import on_device
-from uhrmat.core.transfer import download, upload
+from uhrmat.core.transfer import constant, download, upload
 from uhrmat.foreground.solve import FOREGROUND_DEFAULTS, Array, Floats, ForegroundParams, Solution
 
 _STRIP = 1 << 24
@@ -21,6 +21,9 @@ _STRIP = 1 << 24
 _BYTES = 240
 """Bytes for each pixel of a strip: colours of both layers in float32, five times, and the level's picture. Counted, not
 measured."""
+
+Bounds = tuple[Tensor, Tensor]
+"""Least and largest colour, each ()."""
 
 
 def foreground_bytes(pixels: Array) -> int:
@@ -65,16 +68,19 @@ def _colours(pixels: Tensor, alpha: Tensor, spread: int, strip: int, params: For
     half_step = 0.5 / (255.0 if pixels.dtype == torch.uint8 else 65535.0)
     solid = alpha >= 1.0 - half_step
     band = _dilate((alpha >= half_step) & (alpha <= 1.0) & ~solid, spread) & ~solid
-    limit = torch.tensor(top) if pixels.dtype != torch.float32 else pixels.amax().clamp(min=1.0)
+    least, limit = constant((0.0, top), alpha.device).unbind()
+    if pixels.dtype == torch.float32:
+        limit = pixels.amax().clamp(min=top)  # highlights of scene-linear pictures
+    bounds = least, limit
     plan = Solution.plan((alpha.shape[0], alpha.shape[1]), params)
     step, width = plan.factor, alpha.shape[1]
     image, small = (_shrink(planes, step, pixels.dtype) for planes in (_planes(pixels), alpha[None]))
-    coarse = _whole(image, small[0], limit, params)
+    coarse = _whole(image, small[0], bounds, params)
     rows = max(step, strip // width // step * step)
     out = torch.where(solid[..., None], pixels, torch.zeros((), dtype=pixels.dtype, device=pixels.device))
     for start in range(0, alpha.shape[0], rows):
         inside = slice(start, min(alpha.shape[0], start + rows))
-        solved = _strip(pixels, alpha, inside, coarse, small[0], plan, limit)
+        solved = _strip(pixels, alpha, inside, coarse, small[0], plan, bounds)
         if pixels.dtype != torch.float32:
             solved = solved.round_().int().to(pixels.dtype)
         out[inside] = torch.where(band[inside, :, None], solved.permute(1, 2, 0), out[inside])
@@ -82,7 +88,7 @@ def _colours(pixels: Tensor, alpha: Tensor, spread: int, strip: int, params: For
 
 
 def _strip(
-    pixels: Tensor, alpha: Tensor, rows: slice, colours: Tensor, coarse: Tensor, plan: Solution, top: Tensor
+    pixels: Tensor, alpha: Tensor, rows: slice, colours: Tensor, coarse: Tensor, plan: Solution, bounds: Bounds
 ) -> Tensor:  # fmt: skip
     """F (3, rows, W) from the coarsest level's colours (2, 3, h, w) and alpha (h, w)."""
     height, width, step = rows.stop - rows.start, alpha.shape[1], plan.factor
@@ -96,7 +102,7 @@ def _strip(
         colours = _enlarge(colours, level_alpha, (2 * level_alpha.shape[0], 2 * level_alpha.shape[1]), params.floor)
         cut = 2 * plan.halo(level + 1) - plan.halo(level)
         colours = colours[:, :, cut : cut + finer.shape[0], cut : cut + finer.shape[1]]
-        colours, level_alpha = _fuse(image, finer, colours, top, params, 1), finer
+        colours, level_alpha = _fuse(image, finer, colours, bounds, params, 1), finer
     edge = plan.halo(0)
     return colours[0, :, edge : edge + height, edge : edge + width]
 
@@ -120,7 +126,7 @@ def _images(pixels: Tensor, alpha: Tensor, rows: slice, plan: Solution) -> list[
     return images
 
 
-def _whole(image: Tensor, alpha: Tensor, top: Tensor, params: ForegroundParams) -> Tensor:
+def _whole(image: Tensor, alpha: Tensor, bounds: Bounds, params: ForegroundParams) -> Tensor:
     """F and B of a small picture, (2, 3, h, w), see `solve._whole`."""
     height, width = alpha.shape
     if max(height, width) <= 4:
@@ -129,28 +135,30 @@ def _whole(image: Tensor, alpha: Tensor, top: Tensor, params: ForegroundParams) 
         colours = means.expand(2, *image.shape)
     else:
         smaller = _halve(torch.cat([image, alpha[None]]))
-        coarse = _whole(smaller[:3], smaller[3], top, params)
+        coarse = _whole(smaller[:3], smaller[3], bounds, params)
         colours = _enlarge(coarse, smaller[3], (height, width), params.floor)
     passes = max(1, min(params.passes, params.pass_pixels // max(height, width)))
-    return _fuse(image, alpha, colours, top, params, passes)
+    return _fuse(image, alpha, colours, bounds, params, passes)
 
 
-def _fuse(image: Tensor, alpha: Tensor, colours: Tensor, top: Tensor, params: ForegroundParams, passes: int) -> Tensor:
+def _fuse(
+    image: Tensor, alpha: Tensor, colours: Tensor, bounds: Bounds, params: ForegroundParams, passes: int
+) -> Tensor:  # fmt: skip
     """One level, `passes` times: the picture's share, the weighted blur, the picture's share again."""
     layers = torch.stack([alpha, 1.0 - alpha])[:, None]
     gains = layers / (layers.square().sum(0) + params.noise)
     weights = _weights(alpha, params.floor)
     scale = 1 / _blur(weights, params.blur)
     for _ in range(passes):
-        colours = _share(image, layers, gains, colours, top)
-        colours = _share(image, layers, gains, _blur(colours * weights, params.blur).mul_(scale), top)
+        colours = _share(image, layers, gains, colours, bounds)
+        colours = _share(image, layers, gains, _blur(colours * weights, params.blur).mul_(scale), bounds)
     return colours
 
 
-def _share(image: Tensor, layers: Tensor, gains: Tensor, colours: Tensor, top: Tensor) -> Tensor:
+def _share(image: Tensor, layers: Tensor, gains: Tensor, colours: Tensor, bounds: Bounds) -> Tensor:
     """Colours with the residual of the picture shared out between the layers."""
     residual = torch.addcmul(image, layers[0], colours[0], value=-1).addcmul_(layers[1], colours[1], value=-1)
-    return torch.addcmul(colours, gains, residual).clamp_(torch.zeros_like(top), top)
+    return torch.addcmul(colours, gains, residual).clamp_(*bounds)
 
 
 def _blur(planes: Tensor, side: int) -> Tensor:
