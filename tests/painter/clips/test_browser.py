@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.painter.clips.conftest import COUNT
+from tests.painter.clips.conftest import COUNT, REMOVE, STEP
+from tests.painter.clips.test_runs import TINY, paint_frames
 from tests.painter.serving import running
 from tests.painter.test_browser import Page
 from tests.report.page.browser import chromium
@@ -124,3 +127,81 @@ def test_frames_are_painted_by_mouse_and_keys_and_are_there_when_the_page_is_reo
         page.press("#undo")
         page.keys(3, 6)
         assert (again.keys.trimap(3) == trimaps[3]).all()
+
+
+def test_masks_of_neighbours_appear_and_doubtful_frames_are_marked(
+    driver: Any, session: ClipSession, server: ClipServer
+) -> None:
+    session.ahead._params = replace(session.ahead._params, training=TINY)
+    page = ClipPage(driver, server.address)
+    paint_frames(session, [0])
+    page.keys(0)
+    page.until(lambda: page.data("masked") == f"[[0,{COUNT - 1}]]" and page.data("ahead") == "")
+    page.canvas.send_keys("...a")
+    page.at(3)
+    assert "key frame" not in driver.find_element("id", "place").text
+    zoom = float(page.data("zoom"))
+    disc, scene = (round((30 + 3 * STEP - 48) * zoom), 0), (round(40 * zoom), round(-30 * zoom))
+    page.until(lambda: page.pixel(*disc)[0] > 200 and page.pixel(*scene)[0] < 60)
+    session.ahead.hold(True)
+    session._take_figures([{"number": at, "confidence": 0.2, "propagation": "doubtful"} for at in (2, 3, 5)])
+    session.notify()
+    page.until(lambda: page.data("doubtful") == "[[2,3],[5,5]]" and page.data("best") == "3")
+    amber = page.js(
+        "const c = document.querySelector('.strip canvas'), p = c.getContext('2d'), d = window.devicePixelRatio;"
+        "const at = (f) => [...p.getImageData((1 + f / 6 * (c.width / d - 2)) * d - 12 * d, 50 * d, 1, 1).data];"
+        "return [at(2), at(4)]"
+    )
+    assert amber[0][0] > 200 and amber[0][2] < 60 and amber[1] != amber[0]
+    assert "doubtful" in driver.find_element("id", "place").text
+    page.canvas.send_keys("n")
+    page.at(5)
+    page.canvas.send_keys("N")
+    page.at(3)
+    page.press("#doubtful")
+    page.at(5)
+    page.canvas.send_keys("h")
+    page.at(3)
+    page.canvas.send_keys("m")  # go on from the mask
+    page.keys(0, 3)
+    trimap = session.keys.trimap(3)
+    assert trimap[36, 30 + 3 * STEP] == 255 and trimap[4, 90] == 0
+
+
+def test_the_clip_and_a_range_of_it_are_matted_from_the_page(
+    driver: Any, session: ClipSession, server: ClipServer, clip: Path
+) -> None:
+    page, result = ClipPage(driver, server.address), clip.with_name("a take_alpha.mov")
+    page.press("#save")
+    page.until(lambda: "No frame is painted yet" in driver.find_element("id", "problem").text)
+    paint_frames(session, range(COUNT))
+    page.keys(*range(COUNT))
+    page.press("#save")
+    page.until(lambda: page.data("save") == "saving")
+    page.until(lambda: page.data("save") == "saved")
+    command = driver.find_element("id", "saved-command").text
+    assert command.startswith(f"uhrmat video '{clip}' --trimap '{session.keys.folder}'")
+    assert command.endswith("--overwrite")
+    assert str(result) in driver.find_element("id", "saved-files").text
+    page.press("#saved .close")
+    whole = result.read_bytes()
+    assert session.change(5, "stroke", {**REMOVE, "radius": 12})
+    page.canvas.send_keys("....i")
+    page.at(4)
+    page.canvas.send_keys(".j")
+    page.at(5)
+    assert [driver.find_element("id", name).get_attribute("value") for name in ("first", "last")] == ["4", "5"]
+    page.press("#rerun")
+    page.until(lambda: page.data("save") == "saving")
+    page.until(lambda: page.data("save") == "saved")
+    assert driver.find_element("id", "saved-command").text.endswith("--redo 4-5")
+    page.press("#saved .close")
+    assert result.read_bytes() != whole
+    page.press("#save")  # the result is there
+    page.until(lambda: page.data("save") == "exists")
+    page.press("#replace")
+    page.until(lambda: page.data("save") == "saving" and int(page.data("done")) > 0)
+    page.press("#cancel")
+    page.until(lambda: page.data("save") == "cancelled")
+    assert "goes on from there" in driver.find_element("id", "place").text
+    assert result.read_bytes() != whole  # the result of before is there still

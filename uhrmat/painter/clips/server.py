@@ -41,7 +41,7 @@ class ClipServer(PageServer):
         self._static[""] = page.replace(_SCRIPT, _CLIP_SCRIPT), kind
 
     def _posts(self) -> dict[str, Endpoint]:
-        changes = {name: self._changing(name) for name in ("stroke", "undo", "redo", "clear")}
+        changes = {name: self._changing(name) for name in ("stroke", "undo", "redo", "clear", "adopt")}
         return {"view": self._view, "save": self._save, "rerun": self._rerun, "cancel": self._cancel, **changes}
 
     def _gets(self) -> list[Route]:

@@ -7,11 +7,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from uhrmat.core.errors import InputError
 from uhrmat.core.options import ModelOptions
 from uhrmat.media.coding import FOREGROUND, UNKNOWN
+from uhrmat.painter.canvas import Canvas
+from uhrmat.painter.clips.ahead import MasksAhead
 from uhrmat.painter.clips.frames import ClipFrames
 from uhrmat.painter.clips.keys import KeyFrames
 from uhrmat.painter.clips.runs import ClipRuns
@@ -19,6 +22,7 @@ from uhrmat.painter.live import LiveMatte, View
 from uhrmat.painter.session import LazyPipeline
 from uhrmat.painter.strokes import parse_stroke
 from uhrmat.painter.tiles import crop_low_res, encode_alpha, encode_strokes, full_box, level_sizes, tile_box
+from uhrmat.video.propagate import scaled_to_certain, trimap_of_tracked
 from uhrmat.video.propagation.advice import best_hint_frame
 from uhrmat.video.propagation.report import frames_in_state
 
@@ -56,8 +60,10 @@ class ClipSession:
         """Set when the user is done."""
         self._changed, self._version = threading.Condition(), 0
         keys.written = self.notify
-        self.runs = ClipRuns(frames, keys, model, folder, self.notify, self._take_figures)
+        self.runs = ClipRuns(frames, keys, model, folder, self._run_changed, self._take_figures)
         self._figures = dict[int, dict[str, Any]]()
+        self.ahead = MasksAhead(frames, keys, pipeline.process.solve, model.device, self._take_masks)
+        self._tell_ahead()
         self._lock = threading.RLock()
         self._live: tuple[int, _FrameMatte] | None = None
         self._shown, self._views = dict[int, int](), dict[str, tuple[int, View]]()
@@ -105,8 +111,29 @@ class ClipSession:
             "count": self.frames.count, "number": self.frames.numbers[frame], "keys": keys,
             "folder": str(self.keys.folder), "problem": self.keys.error, "best": best_hint_frame(figures, keys),
             **{state: runs_of(frames_in_state(figures, state)) for state in ("doubtful", "lost")},
-            "confidence": self._figures.get(frame, {}).get("confidence"),
+            "confidence": self._figures.get(frame, {}).get("confidence"), "busy": self.ahead.busy,
+            "ahead_error": self.ahead.error, "masked": runs_of(sorted(self.ahead.figures())),
         }  # fmt: skip
+
+    def _run_changed(self) -> None:
+        self.ahead.hold(self.runs.running)
+        self.notify()
+
+    def _tell_ahead(self) -> None:
+        """Let masks be made where something is painted already."""
+        if self.keys.indices():
+            self.ahead.touch()
+
+    def _take_masks(self, frames: Sequence[int]) -> None:
+        """Take in new masks of the thread that propagates them."""
+        figures = self.ahead.figures()
+        with self._changed:
+            for frame in frames:
+                self._figures.pop(frame, None)
+                if frame in figures:
+                    self._figures[frame] = figures[frame]
+        self._note_shown(frames)
+        self.notify()
 
     def _take_figures(self, frames: Sequence[Mapping[str, Any]]) -> None:
         """Take in the figures of frames whose masks were propagated, see `video.propagation.report.frame_figures`."""
@@ -146,10 +173,23 @@ class ClipSession:
 
     def _mask(self, frame: int) -> np.ndarray | None:
         """The propagated mask of a frame, (h, w) uint8; None where there is none."""
-        return None
+        return self.ahead.mask(frame)
+
+    def _adopt(self, frame: int, canvas: Canvas) -> bool:
+        """Paint the propagated mask's trimap where nothing is painted. Raises InputError where there is no mask."""
+        mask = self._mask(frame)
+        if mask is None:
+            raise InputError(
+                f"No mask has been propagated to frame {frame} yet.", "Paint a frame nearby, and wait for its mask."
+            )
+        soft = cv2.resize(mask.astype(np.float32) / 255, self.frames.size[::-1], interpolation=cv2.INTER_CUBIC)
+        trimap = trimap_of_tracked(scaled_to_certain(np.clip(soft, 0, 1)))
+        with canvas.lock:
+            return canvas.assign(np.where(canvas.trimap == UNKNOWN, trimap, canvas.trimap))
 
     def change(self, frame: int, action: str, data: Any) -> bool:
-        """Do what the page asks for: "stroke" with a stroke's data, "undo", "redo" or "clear"; whether it changed.
+        """Do what the page asks for: "stroke" with a stroke's data, "undo", "redo", "clear", or "adopt" the propagated
+        mask; whether anything changed.
 
         Raises:
             InputError: it asks for something else, or the frame cannot be painted on.
@@ -159,7 +199,7 @@ class ClipSession:
             canvas = self.keys.canvas(frame)
             actions: dict[str, Callable[[], bool]] = {
                 "stroke": lambda: canvas.paint(parse_stroke(data)), "undo": canvas.undo, "redo": canvas.redo,
-                "clear": lambda: canvas.assign(np.asarray(self._blank)),
+                "clear": lambda: canvas.assign(np.asarray(self._blank)), "adopt": lambda: self._adopt(frame, canvas),
             }  # fmt: skip
             if action not in actions:
                 raise InputError(f"There is no action {action!r}.", "Reload the page.")
@@ -171,6 +211,7 @@ class ClipSession:
                     live.notify()
                 self._note_shown([frame])
         if changed:
+            self.ahead.touch()
             self.notify()
         return changed
 
@@ -184,6 +225,7 @@ class ClipSession:
         view = View((left, top, right, bottom), zoom)
         with self._lock:
             self._views[page] = self.frames.check(frame), view
+            self.ahead.look(frame)
             live = self._open(frame)
             if live is not None:
                 live.show(page, view)
@@ -229,6 +271,7 @@ class ClipSession:
         self.runs.cancel()
         self._pipeline.process.close()  # first, so that no solution is waited for
         try:
+            self.ahead.close()
             if self._live is not None:
                 self._live[1].close()
         finally:

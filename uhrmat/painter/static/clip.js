@@ -38,7 +38,8 @@ const jumps = group("Jump", button("key-before", "◀ Key", "Key frame before (<
   button("key-after", "Key ▶", "Next key frame (>)", () => jump(clip.keys, 1)),
   button("doubtful", "Doubtful ▶", "Next doubtful frame (n)", () => KEYS.n()),
   button("best", "Best hint", "The frame on which a hint would help most (h)", () => KEYS.h()));
-const edits = group("Frame's paint", button("clear", "Clear", "Remove what is painted on this frame (Delete)", clear));
+const edits = group("Frame's paint", button("adopt", "Use mask", "Paint the propagated mask, to go on from it (m)", adopt),
+  button("clear", "Clear", "Remove what is painted on this frame (Delete)", clear));
 const first = make("input", { type: "number", id: "first", min: 0, value: 0 }), last = make("input", { type: "number", id: "last", min: 0, value: 0 });
 first.setAttribute("aria-label", "First frame of the range");
 last.setAttribute("aria-label", "Last frame of the range");
@@ -92,6 +93,8 @@ function rerun() {
   link.change("rerun", { first: Number(first.value), last: Number(last.value) }).then(() => page.complain(null), page.complain);
 }
 
+function adopt() { page.commit(link.change("adopt")); }
+
 function clear() { page.commit(link.change("clear")); }
 
 function follow(state) {
@@ -103,7 +106,7 @@ function follow(state) {
     Object.assign(document.getElementById("save"), { textContent: "Matte clip", title: "Matte the whole clip (s)" });
   }
   clip = state.clip;
-  timeline.update({ ...clip, known: [] });
+  timeline.update({ ...clip, known: clip.masked });
   const within = (runs) => runs.some(([a, b]) => a <= state.frame && state.frame <= b);
   const said = [clip.number === state.frame ? "" : `file ${clip.number}`, clip.keys.includes(state.frame) ? "key frame" : ""];
   if (!clip.keys.includes(state.frame)) said.push(within(clip.lost) ? "subject lost" : within(clip.doubtful) ? "doubtful" : "");
@@ -111,19 +114,24 @@ function follow(state) {
   const running = state.save.state === "saving", { done, total: all } = state.save;
   if (running) document.getElementById("busy").textContent = done ? `${done} of ${all} frames …` : "preparing …";
   if (state.save.state === "cancelled") said.push("cancelled: what was matted is kept, and the next run goes on from there");
+  const masked = within(clip.masked), busy = document.getElementById("busy");
+  if (!running && !state.busy && clip.busy) busy.textContent = `${clip.busy} …`;
+  busy.classList.toggle("on", running || Boolean(state.busy || clip.busy));
+  document.getElementById("adopt").disabled = !masked || clip.keys.includes(state.frame);
   document.getElementById("doubtful").disabled = !clip.doubtful.length && !clip.lost.length;
   document.getElementById("best").disabled = clip.best === null;
   document.getElementById("cancel").disabled = !running;
   document.getElementById("rerun").disabled = document.getElementById("save").disabled = running;
-  place.textContent = clip.problem || said.filter(Boolean).join(" · ");
+  place.textContent = clip.problem || clip.ahead_error || said.filter(Boolean).join(" · ");
   document.getElementById("clear").disabled = !clip.keys.includes(state.frame);
   Object.assign(root.dataset, { frame: state.frame, keys: clip.keys.join(" "), doubtful: JSON.stringify(clip.doubtful),
-    lost: JSON.stringify(clip.lost), best: String(clip.best), done: done || 0 });
+    lost: JSON.stringify(clip.lost), best: String(clip.best), done: done || 0,
+    masked: JSON.stringify(clip.masked), ahead: clip.busy });
 }
 
 const KEYS = { ",": () => go(wanted - 1), ".": () => go(wanted + 1), Home: () => go(0), End: () => go(clip.count - 1),
   "<": () => jump(clip.keys, -1), ">": () => jump(clip.keys, 1), Delete: clear,
-  i: () => setRange("first"), j: () => setRange("last"), h: () => clip.best !== null && go(clip.best),
+  m: adopt, i: () => setRange("first"), j: () => setRange("last"), h: () => clip.best !== null && go(clip.best),
   n: () => jump(spread([...clip.doubtful, ...clip.lost]), 1), N: () => jump(spread([...clip.doubtful, ...clip.lost]), -1) };
 
 /* The frames of some runs. */

@@ -8,7 +8,7 @@ from typing import Any
 
 from uhrmat.video.propagation.advice import best_hint_frame
 from uhrmat.video.propagation.params import TRACKING, TrackingParams
-from uhrmat.video.propagation.states import read_blended
+from uhrmat.video.propagation.states import TrackedMask, read_blended
 
 _SHOWN = 5
 """Runs of frames that a note names."""
@@ -31,8 +31,12 @@ def frame_figures(folder: Path, index: int, params: TrackingParams = TRACKING) -
     tracked = read_blended(folder, index)
     if tracked is None:
         return {}
-    state = "lost" if tracked.is_lost(params) else "doubtful" if tracked.confidence < params.doubtful else "sure"
-    return {"confidence": round(tracked.confidence, 4), "propagation": state}
+    return {"confidence": round(tracked.confidence, 4), "propagation": state_of(tracked, params)}
+
+
+def state_of(tracked: TrackedMask, params: TrackingParams = TRACKING) -> str:
+    """Whether a tracked mask is "sure", "doubtful" or "lost"."""
+    return "lost" if tracked.is_lost(params) else "doubtful" if tracked.confidence < params.doubtful else "sure"
 
 
 def frames_in_state(frames: Sequence[Mapping[str, Any]], state: str) -> list[int]:
