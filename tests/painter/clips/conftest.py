@@ -13,11 +13,14 @@ pytest.importorskip("uvicorn", reason="uvicorn is not installed: pip install .[u
 
 from tests.painter.conftest import MODEL
 from tests.video.helpers import write_stream
+from uhrmat.painter.clips.ahead import AheadParams
 from uhrmat.painter.clips.open import open_clip_session
 from uhrmat.painter.clips.session import ClipSession
 from uhrmat.painter.run import StartHints
 from uhrmat.train.synth.clip import ClipFrame
+from uhrmat.video.propagation.params import PropagationTrainingParams
 
+TINY = PropagationTrainingParams(steps=2, further_steps=1, batch=2, side=64)
 SIZE, COUNT = (72, 96), 7
 CENTRE, STEP, RADIUS = (36, 30), 4, 16
 """Of the disc: (y, x) in the first frame, pixels to the right from frame to frame, radius."""
@@ -62,6 +65,7 @@ def opened(clip: Path) -> Iterator[Callable[..., ClipSession]]:
     def open_it(**start: Path) -> ClipSession:
         close()
         made.append(open_clip_session(clip, StartHints(**start), MODEL, None))  # type: ignore[arg-type]
+        made[-1].ahead._params = AheadParams(training=TINY, quiet=0.05)
         return made[-1]
 
     yield open_it

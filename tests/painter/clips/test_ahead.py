@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.painter.clips.conftest import CENTRE, COUNT, KEEP, RADIUS, REMOVE, SIZE, STEP
-from tests.painter.clips.test_runs import TINY, shifted, until
+from tests.painter.clips.conftest import CENTRE, COUNT, KEEP, RADIUS, REMOVE, SIZE, STEP, TINY
+from tests.painter.clips.test_runs import shifted, until
 from uhrmat.core.errors import InputError
 from uhrmat.media.resample import area_average
 from uhrmat.painter.clips.ahead import AheadParams, MasksAhead
@@ -135,7 +135,6 @@ def test_the_pages_of_a_frame_are_told_its_mask_and_can_go_on_from_it(session: C
         session.change(1, "adopt", None)
     for stroke in (KEEP, REMOVE):
         session.change(0, "stroke", stroke)
-    session.ahead._trained = session.keys.versions()  # no training: the first masks are enough here
     until(lambda: [1, 1] in [list(run) for run in session.state(1)["clip"]["masked"]] or 1 in session.ahead.figures())
     state = session.state(1)
     assert state["alpha"] >= 1 and state["clip"]["confidence"] > 0 and state["clip"]["keys"] == [0]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.painter.clips.conftest import COUNT, REMOVE, STEP
-from tests.painter.clips.test_runs import TINY, paint_frames
+from tests.painter.clips.test_runs import paint_frames
 from tests.painter.serving import running
 from tests.painter.test_browser import Page
 from tests.report.page.browser import chromium
@@ -132,7 +131,6 @@ def test_frames_are_painted_by_mouse_and_keys_and_are_there_when_the_page_is_reo
 def test_masks_of_neighbours_appear_and_doubtful_frames_are_marked(
     driver: Any, session: ClipSession, server: ClipServer
 ) -> None:
-    session.ahead._params = replace(session.ahead._params, training=TINY)
     page = ClipPage(driver, server.address)
     paint_frames(session, [0])
     page.keys(0)
@@ -144,7 +142,8 @@ def test_masks_of_neighbours_appear_and_doubtful_frames_are_marked(
     disc, scene = (round((30 + 3 * STEP - 48) * zoom), 0), (round(40 * zoom), round(-30 * zoom))
     page.until(lambda: page.pixel(*disc)[0] > 200 and page.pixel(*scene)[0] < 60)
     session.ahead.hold(True)
-    session._take_figures([{"number": at, "confidence": 0.2, "propagation": "doubtful"} for at in (2, 3, 5)])
+    doubtful, sure = {"confidence": 0.2, "propagation": "doubtful"}, {"confidence": 0.9, "propagation": "sure"}
+    session._take_figures([{"number": at, **(doubtful if at in (2, 3, 5) else sure)} for at in range(COUNT)])
     session.notify()
     page.until(lambda: page.data("doubtful") == "[[2,3],[5,5]]" and page.data("best") == "3")
     amber = page.js(

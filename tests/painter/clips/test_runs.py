@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from tests.painter.clips.conftest import COUNT, KEEP, REMOVE, STEP, moving_disc
+from tests.painter.clips.conftest import COUNT, KEEP, REMOVE, STEP, TINY, moving_disc
 from tests.painter.conftest import MODEL
 from uhrmat.cli.app import app
 from uhrmat.core.errors import InputError, OutputError
@@ -24,10 +24,8 @@ from uhrmat.media.video import open_clip
 from uhrmat.painter.clips.request import ClipRequest
 from uhrmat.painter.clips.session import ClipSession
 from uhrmat.painter.clips.worker import matte_request
-from uhrmat.video.propagation.params import PropagationTrainingParams
 
 DISCS = moving_disc()
-TINY = PropagationTrainingParams(steps=2, further_steps=1, batch=2, side=64)
 
 
 def until(true: Callable[[], bool], seconds: float = 240) -> None:
@@ -95,6 +93,7 @@ def test_masks_are_propagated_and_the_page_is_told_how_sure_they_are(
     plain = ClipRequest.spec.fget
     assert plain is not None
     monkeypatch.setattr(ClipRequest, "spec", property(lambda request: replace(plain(request), training=TINY)))
+    session.ahead.hold(True)
     paint_frames(session, [0])
     session.keys.flush()
     request = ClipRequest(source=clip, keys=session.keys.folder, folder=None, model=MODEL)

@@ -179,7 +179,7 @@ class MasksAhead:
         versions = self._keys.versions()
         if versions != self._versions:
             return True
-        if not versions or self._versions is failed:
+        if not self._chains or self._versions is failed:
             return False
         return self._trained != versions or self._next() is not None
 
@@ -197,7 +197,7 @@ class MasksAhead:
         if chain is not None:
             self._set_busy("propagating")
             self._follow(chain)
-        elif versions and self._trained != versions:
+        elif self._chains and self._trained != versions:
             self._set_busy("training")
             self._train()
 

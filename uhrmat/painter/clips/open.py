@@ -80,7 +80,7 @@ def _paint_start(
     if hints.clip is not None or not hints.propagated:
         (kind,) = given
         raise InputError(
-            f"Each frame has {kind} of its own, so that there is nothing to paint.",
+            f"Each frame has {'an' if kind == 'alpha' else 'a'} {kind} of its own, so that there is nothing to paint.",
             f"Give it to uhrmat video, or give --{kind} for some frames only.",
         )
     for index in sorted(set(hints.keys) - set(keys.indices())):

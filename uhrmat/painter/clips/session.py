@@ -167,9 +167,9 @@ class ClipSession:
         mask = self._mask(frame)
         if mask is None:
             return np.full(shape, FOREGROUND, np.uint8)
-        size = self.frames.size
-        alpha = crop_low_res(mask.astype(np.float32), size, full_box(box, level, size), shape)
-        return np.asarray(np.rint(alpha.clip(0, 255)), np.uint8)
+        size, soft = self.frames.size, scaled_to_certain(mask.astype(np.float32) / 255)  # as a run goes on from it
+        alpha = crop_low_res(soft, size, full_box(box, level, size), shape)
+        return np.asarray(np.rint(alpha.clip(0, 1) * 255), np.uint8)
 
     def _mask(self, frame: int) -> np.ndarray | None:
         """The propagated mask of a frame, (h, w) uint8; None where there is none."""
