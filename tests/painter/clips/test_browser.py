@@ -161,7 +161,7 @@ def test_masks_of_neighbours_appear_and_doubtful_frames_are_marked(
     page.at(5)
     page.canvas.send_keys("h")
     page.at(3)
-    page.canvas.send_keys("m")  # go on from the mask
+    page.canvas.send_keys("v")  # go on from the mask
     page.keys(0, 3)
     trimap = session.keys.trimap(3)
     assert trimap[36, 30 + 3 * STEP] == 255 and trimap[4, 90] == 0

@@ -38,7 +38,7 @@ const jumps = group("Jump", button("key-before", "◀ Key", "Key frame before (<
   button("key-after", "Key ▶", "Next key frame (>)", () => jump(clip.keys, 1)),
   button("doubtful", "Doubtful ▶", "Next doubtful frame (n)", () => KEYS.n()),
   button("best", "Best hint", "The frame on which a hint would help most (h)", () => KEYS.h()));
-const edits = group("Frame's paint", button("adopt", "Use mask", "Paint the propagated mask, to go on from it (m)", adopt),
+const edits = group("Frame's paint", button("adopt", "Use mask", "Paint the propagated mask, to go on from it (v)", adopt),
   button("clear", "Clear", "Remove what is painted on this frame (Delete)", clear));
 const first = make("input", { type: "number", id: "first", min: 0, value: 0 }), last = make("input", { type: "number", id: "last", min: 0, value: 0 });
 first.setAttribute("aria-label", "First frame of the range");
@@ -131,7 +131,7 @@ function follow(state) {
 
 const KEYS = { ",": () => go(wanted - 1), ".": () => go(wanted + 1), Home: () => go(0), End: () => go(clip.count - 1),
   "<": () => jump(clip.keys, -1), ">": () => jump(clip.keys, 1), Delete: clear,
-  m: adopt, i: () => setRange("first"), j: () => setRange("last"), h: () => clip.best !== null && go(clip.best),
+  v: adopt, i: () => setRange("first"), j: () => setRange("last"), h: () => clip.best !== null && go(clip.best),
   n: () => jump(spread([...clip.doubtful, ...clip.lost]), 1), N: () => jump(spread([...clip.doubtful, ...clip.lost]), -1) };
 
 /* The frames of some runs. */
