@@ -24,7 +24,7 @@ from uhrmat.train.recipe import PropagationRecipe, load_recipe
 from uhrmat.train.subject.pool import Pool
 from uhrmat.train.subject.teachers import Ensemble
 from uhrmat.train.task import fit
-from uhrmat.video.propagation.network import MaskNet, load_network
+from uhrmat.video.propagation.network import MaskNet, load_base_network
 from uhrmat.video.propagation.params import PairParams
 
 
@@ -91,7 +91,7 @@ def test_it_starts_as_the_person_network() -> None:
     with torch.inference_mode():
         expected = load_person(bundled_weights("lpn-person"))(planes[:, :3]).logits
         torch.testing.assert_close(
-            MaskNet.from_tensors(tensors).eval()(planes).logits, expected, atol=1e-4, rtol=1e-4
+            MaskNet.from_tensors(tensors, 4).eval()(planes).logits, expected, atol=1e-4, rtol=1e-4
         )  # fmt: skip
 
 
@@ -102,7 +102,8 @@ def test_command(photographs: Path, small_teachers: Path, tmp_path: Path) -> Non
     arguments = ["--recipe", recipe, "--data", photographs, "--teachers", small_teachers, "--device", "cpu"]
     result = CliRunner().invoke(app, ["train", "propagation", "-o", str(out), *map(str, arguments)])
     assert result.exit_code == 0, result.output
-    assert load_network(out / "mask-propagation.safetensors")(torch.rand(1, 4, 40, 50)).logits.shape == (1, 1, 40, 50)
+    net = load_base_network(path=out / "mask-propagation.safetensors")
+    assert net(torch.rand(1, 6, 40, 50)).logits.shape == (1, 1, 40, 50)
     assert "people 10" in (out / "mask-propagation.md").read_text()
 
 

@@ -8,20 +8,17 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from tests.video.helpers import frames, pipeline, write_stream
+from tests.video.tracked import TINY, disc, key_frame, same_alpha, undecided
 from uhrmat.core.errors import InputError
 from uhrmat.core.options import ModelOptions
 from uhrmat.hints.files import read_alpha
-from uhrmat.hub.bundled import bundled_weights
 from uhrmat.media.video import open_clip
-from uhrmat.prior.base import LowResHints, PriorResult
-from uhrmat.sparsity.temporal import is_cut, thumbnail
 from uhrmat.video.hints import ClipHints
 from uhrmat.video.iterate import iterate_clip
 from uhrmat.video.plan import plan_clip
@@ -29,8 +26,9 @@ from uhrmat.video.propagate import propagate_segment, scaled_to_certain, trimap_
 from uhrmat.video.propagation.advice import best_hint_frame
 from uhrmat.video.propagation.clip import ClipTracker
 from uhrmat.video.propagation.crop import Crop, cut_out, put_back, subject_crop
+from uhrmat.video.propagation.guide import SubjectGuide
 from uhrmat.video.propagation.network import (
-    BASE_WEIGHTS,
+    load_base_network,
     load_network,
     network_shape,
     propagate_by_network,
@@ -38,35 +36,14 @@ from uhrmat.video.propagation.network import (
     train_network,
 )
 from uhrmat.video.propagation.pairs import KeyFrame, PairMaker, inpaint_background, key_crop
-from uhrmat.video.propagation.params import PAIRS, TRACKING, PropagationTrainingParams
+from uhrmat.video.propagation.params import PAIRS, PropagationTrainingParams
 from uhrmat.video.propagation.report import frame_figures, propagation_notes
 from uhrmat.video.propagation.states import TrackedMask, blend_directions, network_file, read_state, write_state
-from uhrmat.video.propagation.track import hold_background, mask_confidence, near_prediction, next_mask
 from uhrmat.video.run import ClipResources, matte_clip
 from uhrmat.video.segments import Segment
 from uhrmat.video.spec import ClipSpec
 
-TINY = PropagationTrainingParams(steps=2, further_steps=1, batch=2, side=64)
 CLIP = frames(7)
-
-
-def key_frame(shape: tuple[int, int] = (64, 96)) -> KeyFrame:
-    picture = np.full((*shape, 3), 0.2, np.float32)
-    alpha = np.zeros(shape, np.float32)
-    alpha[20:44, 30:60] = 1
-    picture[alpha > 0] = np.float32([0.9, 0.3, 0.1])
-    return KeyFrame(picture, alpha)
-
-
-def disc(row: int, column: int, radius: int = 6, shape: tuple[int, int] = (64, 96)) -> np.ndarray:
-    rows, columns = np.indices(shape)
-    return ((rows - row) ** 2 + (columns - column) ** 2 <= radius**2).astype(np.float32)
-
-
-def same_alpha(small: np.ndarray, hints: LowResHints) -> PriorResult:
-    """A prior that knows nothing of colours: the trimap, its unknown region half."""
-    assert hints.trimap is not None
-    return PriorResult(hints.trimap.astype(np.float32) / 255, "test")
 
 
 def test_pairs_show_the_subject_where_the_target_says() -> None:
@@ -104,9 +81,9 @@ def test_the_bundled_network_follows_the_mask_it_is_given() -> None:
     left, right = np.zeros((2, 128, 192), np.float32)
     left[40:88, 20:68], right[40:88, 120:168] = 1, 1
     picture[(left + right) > 0] = np.float32([0.9, 0.3, 0.1])
-    net = load_network(bundled_weights(BASE_WEIGHTS))
+    net = load_base_network()
     for given, other in ((left, right), (right, left)):
-        mask = propagate_by_network(net, picture, np.roll(given, 4, 1))
+        mask = propagate_by_network(net, picture, np.roll(given, 4, 1), undecided(picture))
         assert mask[given > 0].mean() > 0.5 and mask[given > 0].mean() > 2 * mask[other > 0].mean()
 
 
@@ -126,10 +103,12 @@ def test_training_learns_the_subject_and_is_the_same_each_time(tmp_path: Path) -
     for one, two in zip(first.state_dict().values(), second.state_dict().values(), strict=True):
         assert torch.equal(one, two)
     key = key_frame()
-    mask = propagate_by_network(first, key.picture, np.roll(key.alpha, 3, 1))
+    planes = SubjectGuide.bundled().look(key.picture).planes
+    mask = propagate_by_network(first, key.picture, np.roll(key.alpha, 3, 1), planes)
     assert mask[key.alpha > 0].mean() > 0.6 > 0.3 > mask[key.alpha == 0].mean()
     save_network(first, tmp_path / "n.safetensors")
-    again = propagate_by_network(load_network(tmp_path / "n.safetensors"), key.picture, np.roll(key.alpha, 3, 1))
+    stored = load_network(tmp_path / "n.safetensors")
+    again = propagate_by_network(stored, key.picture, np.roll(key.alpha, 3, 1), planes)
     assert np.array_equal(mask, again)
 
 
@@ -178,56 +157,6 @@ def test_key_frames_are_cropped_around_their_subject() -> None:
     assert cropped.picture.shape == key.picture.shape and cropped.alpha.shape == key.alpha.shape
     assert cropped.alpha.sum() > 3 * key.alpha.sum()
     assert np.array_equal(cropped.picture[cropped.alpha == 1][0], np.float32([0.9, 0.3, 0.1]))
-
-
-def test_what_moved_with_the_background_is_held_back() -> None:
-    subject, leak = disc(30, 30, 8), disc(30, 60, 6)
-    mask, sure = 0.8 * np.maximum(subject, leak), np.ones((64, 96), bool)
-    held = hold_background(mask, subject, sure)
-    assert np.allclose(held[subject > 0], 0.8, atol=1e-5)
-    assert np.allclose(held[leak > 0], 4 * np.exp(-3) / (1 + 4 * np.exp(-3)), atol=1e-4)
-    assert np.allclose(hold_background(mask, subject, ~sure), mask, atol=1e-5)  # the flow says nothing
-    assert np.array_equal(hold_background(mask, 0 * subject, sure), mask)
-    grown = hold_background(0.8 * disc(30, 30, 12), disc(30, 30, 11), sure)  # next to the subject it may grow
-    assert grown[30, 42] > 1.5 * held[leak > 0].max()
-    assert not np.isnan(hold_background(np.maximum(subject, leak), subject, sure)).any()
-
-
-def test_a_distractor_far_away_is_dropped_and_a_near_part_stays() -> None:
-    subject, part, far = disc(30, 30, 8), disc(30, 43, 3), disc(30, 80, 8)
-    mask = np.maximum.reduce([subject, part, far])
-    assert np.array_equal(near_prediction(mask, subject), np.maximum(subject, part))
-    assert np.array_equal(near_prediction(mask, 0 * subject), mask)  # nothing is predicted: it may return anywhere
-
-
-def test_confidence_is_certainty_times_agreement() -> None:
-    mask, reliable = disc(30, 30), np.ones((64, 96), bool)
-    assert mask_confidence(mask, mask, reliable) == pytest.approx(1)
-    assert mask_confidence(mask, np.roll(mask, 6, 1), reliable) < 0.6
-    assert mask_confidence(mask * 0.6, mask * 0.6, reliable) == pytest.approx(0.2, abs=1e-5)
-    assert mask_confidence(mask, mask, ~reliable) == 0 and mask_confidence(0 * mask, 0 * mask, reliable) == 0
-
-
-def test_a_cut_leaves_no_confidence() -> None:
-    net = load_network(bundled_weights(BASE_WEIGHTS))
-    key = key_frame()
-    same = next_mask(net, key.picture, TrackedMask.of_key(key.alpha), key.picture)
-    cut = next_mask(net, key.picture, TrackedMask.of_key(key.alpha), 1 - key.picture)
-    assert cut.confidence == 0 and same.distance == cut.distance == 1
-    assert same.key_area == pytest.approx(24 * 30)
-
-
-def test_a_fast_camera_is_no_cut() -> None:
-    """The frames differ as much as those of two shots, but the flow follows."""
-    rng = np.random.default_rng(0)
-    wide = cv2.GaussianBlur(rng.random((128, 240, 3)).astype(np.float32), (0, 0), 5)
-    wide = (wide - wide.min()) / (wide.max() - wide.min())
-    before, now = np.ascontiguousarray(wide[:, 24:216]), np.ascontiguousarray(wide[:, :192])
-    assert is_cut(thumbnail(now), thumbnail(before), 0.0)
-    mask = TrackedMask.of_key(disc(64, 80, 20, (128, 192)))
-    moved = next_mask(load_network(bundled_weights(BASE_WEIGHTS)), before, mask, now, replace(TRACKING, crops=(2.0,)))
-    other = next_mask(load_network(bundled_weights(BASE_WEIGHTS)), before, mask, rng.random(now.shape, np.float32))
-    assert moved.confidence > 0 and other.confidence == 0
 
 
 def test_a_mask_that_is_sure_nowhere_still_has_known_foreground() -> None:

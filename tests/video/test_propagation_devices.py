@@ -7,6 +7,7 @@ of two devices raises. What the host reads must have been brought to the CPU.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tests.video.test_propagation import TINY, disc, key_frame
+from tests.video.tracked import TINY, disc, key_frame
 from uhrmat.video.propagation import network
+from uhrmat.video.propagation.guide import SubjectGuide
+from uhrmat.video.propagation.memory import SubjectMemory
 from uhrmat.video.propagation.network import MaskNet, save_network, train_network
 from uhrmat.video.propagation.states import TrackedMask
 from uhrmat.video.propagation.track import next_mask
@@ -101,7 +104,9 @@ def test_the_clips_network_is_used_on_the_gpu(fake_cuda: _Devices, tmp_path: Pat
     net = MaskNet().to("cuda").eval()
     key = key_frame()
     tracked = TrackedMask.of_key(disc(30, 40))
-    result = next_mask(net, key.picture, tracked, key.picture)
+    memory = SubjectMemory(SubjectGuide.bundled("cuda"), key.picture, tracked)
+    memory.remember(key.picture, replace(tracked, distance=3))
+    result = next_mask(net, memory, key.picture, tracked, key.picture)
     assert result.mask.shape == (64, 96) and result.distance == 1
     assert convolved(fake_cuda) == {"cuda"} and "_to_copy" in fake_cuda.seen
     stored: dict[str, torch.Tensor] = {}
@@ -123,4 +128,4 @@ def test_the_clips_network_is_trained_on_the_gpu(fake_cuda: _Devices, monkeypatc
 def test_a_tensor_that_was_left_on_the_host_is_noticed(fake_cuda: _Devices) -> None:
     net = MaskNet().to("cuda").eval()
     with torch.no_grad(), pytest.raises(RuntimeError, match="cpu"):
-        net(torch.empty(1, 4, 64, 96, device="cpu"))
+        net(torch.empty(1, 6, 64, 96, device="cpu"))

@@ -20,13 +20,14 @@ import numpy as np
 
 from uhrmat.core.devices import pick_device
 from uhrmat.core.errors import UhrmatError
-from uhrmat.hub.bundled import bundled_weights
 from uhrmat.painter.clips.chains import Chain, make_chains, next_chain
 from uhrmat.painter.clips.frames import ClipFrames
 from uhrmat.painter.clips.keys import KeyFrames
 from uhrmat.prior.closed_form.affinity import AffinityPrior, Solver
 from uhrmat.video.key_trimap import solve_key_trimap
-from uhrmat.video.propagation.network import BASE_WEIGHTS, MaskNet, load_network, network_shape, train_network
+from uhrmat.video.propagation.guide import SubjectGuide
+from uhrmat.video.propagation.memory import SubjectMemory
+from uhrmat.video.propagation.network import MaskNet, load_base_network, network_shape, train_network
 from uhrmat.video.propagation.pairs import KeyFrame, key_crop
 from uhrmat.video.propagation.params import TRACKING, TRAINING, PropagationTrainingParams
 from uhrmat.video.propagation.report import state_of
@@ -104,6 +105,8 @@ class MasksAhead:
         self._key_masks = dict[tuple[int, int], TrackedMask]()
         self._masks, self._figures = dict[int, _Stored](), dict[int, dict[str, Any]]()
         self._net: MaskNet | None = None
+        self._guide: SubjectGuide | None = None
+        self._memories = dict[tuple[Direction, int], SubjectMemory]()
         self.busy, self.error = "", ""
         """What is being done ("propagating", "training"), and what went wrong last."""
         self._thread = threading.Thread(target=self._run, name="masks ahead", daemon=True)
@@ -228,6 +231,8 @@ class MasksAhead:
             for frame in range(chain.key + chain.step, chain.reached + chain.step, chain.step)
         }
         self._chains = chains
+        places = {(chain.direction, chain.key) for chain in chains}
+        self._memories = {place: memory for place, memory in self._memories.items() if place in places}
         self._states = {place: state for place, state in self._states.items() if place in there}
 
     def _key_mask(self, key: int) -> TrackedMask:
@@ -244,13 +249,18 @@ class MasksAhead:
         assert frame is not None
         if self._net is None:
             self._device = pick_device(self._device)
-            self._net = load_network(bundled_weights(BASE_WEIGHTS), self._device)
+            self._net, self._guide = load_base_network(self._device), SubjectGuide.bundled(self._device)
+        assert self._guide is not None
+        now, before = self._small(frame, chain.step), self._small(chain.reached, chain.step)
+        place = chain.direction, chain.key
         if chain.reached == chain.key:
             last = self._key_mask(chain.key)
+            self._memories[place] = SubjectMemory(self._guide, before, last)
         else:
             last = self._states[chain.direction, chain.reached].tracked()
-        now, before = self._small(frame, chain.step), self._small(chain.reached, chain.step)
-        self._states[chain.direction, frame] = _Stored.of(next_mask(self._net, before, last, now))
+        tracked = next_mask(self._net, self._memories[place], before, last, now)
+        self._memories[place].remember(now, tracked)
+        self._states[chain.direction, frame] = _Stored.of(tracked)
         chain.reached = frame
         self._show(frame)
         self._changed([frame])

@@ -58,7 +58,7 @@ class PropagationTask:
 
     def build(self) -> MaskNet:
         """A network that computes what the subject network does, whatever the mask."""
-        return MaskNet.from_tensors(self.start)
+        return MaskNet.from_tensors(self.start, 4)
 
     def stream(self, start: int) -> PairBatches:
         """Batches from number `start` on."""

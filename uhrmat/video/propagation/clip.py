@@ -16,10 +16,13 @@ from uhrmat.prior.base import PriorMethod
 from uhrmat.prior.prefetch import downsample_picture
 from uhrmat.video.hints import ClipHints, key_hints
 from uhrmat.video.key_trimap import solve_key_trimap
+from uhrmat.video.propagation.guide import SubjectGuide
+from uhrmat.video.propagation.memory import SubjectMemory, recalls
 from uhrmat.video.propagation.network import MaskNet, load_network, network_shape, save_network, train_network
 from uhrmat.video.propagation.pairs import KeyFrame, key_crop
 from uhrmat.video.propagation.params import TRACKING, TRAINING, PropagationTrainingParams, TrackingParams
 from uhrmat.video.propagation.states import (
+    Direction,
     TrackedMask,
     blend_directions,
     network_file,
@@ -53,6 +56,8 @@ class ClipTracker:
         self._reader, self._hints, self._method, self._folder = reader, hints, method, folder
         self._device, self._training, self._tracking = device, training, tracking
         self._net: MaskNet | None = None
+        self._guide = SubjectGuide.bundled(device, tracking)
+        self._memory: SubjectMemory | None = None
         self._last: tuple[np.ndarray, TrackedMask] | None = None
 
     def begin(self, segment: Segment, stop: threading.Event | None = None) -> bool:
@@ -68,10 +73,11 @@ class ClipTracker:
         self._net = self._network(stop)
         if self._net is None:
             return False
-        self._last = None
+        self._last, self._memory = None, None
         tracked = None if segment.start in self._hints.keys else read_state(self._folder, "forward", segment.start - 1)
         if tracked is not None:
             self._last = self._picture(self._frame(segment.start - 1)), tracked
+            self._memory = self._recalled("forward", segment.start - 1, tracked)
         keys = sorted(self._hints.keys)
         for before, key in zip([-1, *keys], keys, strict=False):
             first = max(before + 1, segment.start)
@@ -94,13 +100,16 @@ class ClipTracker:
         forward: TrackedMask | None = None
         if frame.index in self._hints.keys:
             forward = TrackedMask.of_key(self._key_frame(frame).alpha)
+            self._memory = SubjectMemory(self._guide, picture, forward, self._tracking)
         elif self._last is not None:
+            assert self._memory is not None
             before, last = self._last
             forward = (
                 replace(last, distance=last.distance + 1)
                 if static
-                else next_mask(self._net, before, last, picture, self._tracking)
+                else next_mask(self._net, self._memory, before, last, picture, self._tracking)
             )
+            self._memory.remember(picture, forward)
         backward = read_state(self._folder, "backward", frame.index)
         if forward is not None:
             write_state(self._folder, "forward", frame.index, forward)
@@ -130,10 +139,11 @@ class ClipTracker:
         assert self._net is not None
         index = key - 1
         last: tuple[np.ndarray, TrackedMask] | None = None
+        memory: SubjectMemory | None = None
         while index >= first:
             tracked = read_state(self._folder, "backward", index)
             if tracked is not None:
-                last, index = None, index - 1
+                last, memory, index = None, None, index - 1
                 continue
             low = max(first, index + 1 - _CHUNK)
             pictures = [self._picture(frame) for frame in self._reader.frames(low, index + 1)]
@@ -148,14 +158,33 @@ class ClipTracker:
                     assert state is not None
                     known = state
                 last = self._picture(after), known
+                memory = self._recalled("backward", index + 1, known)
+            assert memory is not None
             for at, picture in zip(range(index, low - 1, -1), reversed(pictures), strict=True):
                 if stop is not None and stop.is_set():
                     return False
-                tracked = next_mask(self._net, *last, picture, self._tracking)
+                tracked = next_mask(self._net, memory, *last, picture, self._tracking)
+                memory.remember(picture, tracked)
                 write_state(self._folder, "backward", at, tracked)
                 last = picture, tracked
             index = low - 1
         return True
+
+    def _recalled(self, direction: Direction, index: int, tracked: TrackedMask) -> SubjectMemory:
+        """The memory of a direction after the frame `index`, whose mask is `tracked`, from the files of its frames."""
+        toward_key = -1 if direction == "forward" else 1
+        key = index + toward_key * tracked.distance
+        frame = self._frame(key)
+        mask = TrackedMask.of_key(self._key_frame(frame).alpha)
+        memory = SubjectMemory(self._guide, self._picture(frame), mask, self._tracking)
+        kept: list[tuple[int, TrackedMask]] = []
+        for at in range(min(tracked.distance, self._tracking.recall_span)):
+            state = read_state(self._folder, direction, index + toward_key * at)
+            if state is not None and recalls(state, self._tracking):
+                kept.append((index + toward_key * at, state))
+        for at, state in reversed(kept[: self._tracking.recall_frames]):
+            memory.remember(self._picture(self._frame(at)), state)
+        return memory
 
     def _key_frame(self, frame: Frame) -> KeyFrame:
         """A key frame at the network's size, its alpha from the mask, or from the trimap by the prior."""

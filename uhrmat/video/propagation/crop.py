@@ -24,6 +24,11 @@ class Crop(NamedTuple):
     width: float
     height: float
 
+    def within(self, outer: Crop, shape: tuple[int, ...]) -> Crop:
+        """The same rectangle in pixels of the cut-out of `outer`, which has the frame's shape (h, w)."""
+        x, y = shape[1] / outer.width, shape[0] / outer.height
+        return Crop((self.left - outer.left) * x, (self.top - outer.top) * y, self.width * x, self.height * y)
+
 
 def subject_crop(
     mask: np.ndarray, factor: float, key_area: float = 0.0, params: TrackingParams = TRACKING

@@ -1,15 +1,14 @@
-"""The network that propagates a mask: `PersonNet` with the last mask as a fourth input plane, trained for one clip.
+"""The network that propagates a mask: `PersonNet` with more input planes, trained for one clip.
 
-The training starts from the bundled weights `mask-propagation`, which follow the mask of any subject, see
-`train.propagation`.
+The planes are RGB, the last mask, and the two of the guide (`guide.SubjectGuide`). The training starts from the bundled
+weights `mask-propagation`, which follow the mask of any subject, see `train.propagation`, and know no guide.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +17,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from uhrmat.core.devices import one_thread
 from uhrmat.core.files import atomic_write
 from uhrmat.hub.bundled import bundled_weights
 from uhrmat.hub.tensors import load_into, load_tensors
 from uhrmat.prior.networks.lpn import STRIDE, PersonNet
+from uhrmat.video.propagation.guide import SubjectGuide
 from uhrmat.video.propagation.pairs import KeyFrame, PairMaker
 from uhrmat.video.propagation.params import TRAINING, PropagationTrainingParams
 
@@ -30,28 +31,35 @@ BASE_WEIGHTS = "mask-propagation"
 
 
 class MaskNet(PersonNet):
-    """RGB and the last mask (B, 4, H, W) in [0, 1] to an `LPNOutput`: how much of each pixel belongs to the subject."""
+    """RGB and more planes (B, C, H, W) in [0, 1] to an `LPNOutput`: how much of each pixel belongs to the subject.
 
-    def __init__(self) -> None:
+    Args:
+        inputs: C: 4 with the last mask, 6 with the planes of the guide too.
+    """
+
+    def __init__(self, inputs: int = 6) -> None:
         super().__init__(norm=False)
         first = self.stem[0]
         assert isinstance(first, nn.Conv2d)
-        self.stem[0] = nn.Conv2d(4, first.out_channels, 3, stride=2, padding=1)
+        self.stem[0] = nn.Conv2d(inputs, first.out_channels, 3, stride=2, padding=1)
 
     @classmethod
-    def from_tensors(cls, tensors: Mapping[str, Tensor]) -> MaskNet:
-        """A network that computes what a person network without mask does, whatever the mask.
+    def from_tensors(cls, tensors: Mapping[str, Tensor], inputs: int) -> MaskNet:
+        """A network that computes what one with fewer input planes does, whatever is in the others.
 
         Args:
-            tensors: of a `PersonNet` without normalisation, by name.
+            tensors: of a `PersonNet` without normalisation or of a `MaskNet`, by name.
+            inputs: of the new network.
 
         Raises:
             RuntimeError: they are those of another network.
             KeyError: likewise.
         """
         widened = dict(tensors)
-        widened["stem.0.weight"] = F.pad(tensors["stem.0.weight"], (0, 0, 0, 0, 0, 1))
-        net = cls()
+        first = tensors["stem.0.weight"]
+        more = inputs - first.shape[1]
+        widened["stem.0.weight"] = F.pad(first, (0, 0, 0, 0, 0, more))
+        net = cls(inputs)
         net.load_state_dict(widened)
         return net
 
@@ -87,10 +95,11 @@ def train_network(
     Returns:
         The network, for evaluation, on `device`; None where it was stopped.
     """
-    net = load_network(bundled_weights(BASE_WEIGHTS)).to(device).train()
+    net = load_base_network(device).train()
+    guide = SubjectGuide.bundled(device)
     steps = params.total_steps(len(keys)) if steps is None else steps
     optimizer = torch.optim.AdamW(net.parameters(), params.rate, weight_decay=params.weight_decay)
-    averaged = load_network(bundled_weights(BASE_WEIGHTS)).to(device)
+    averaged = load_base_network(device)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, params.rate, total_steps=steps + 1)
     with one_thread(), ThreadPoolExecutor(1) as pool:
         batches = _Batches(keys, params)
@@ -98,9 +107,10 @@ def train_network(
         for step in range(steps):
             if stop is not None and stop.is_set():
                 return None
-            inputs, targets = (part.to(device) for part in following.result())
+            seen, targets = (part.to(device) for part in following.result())
             if step + 1 < steps:
                 following = pool.submit(batches.make)
+            inputs = torch.cat([seen, guide.planes(seen[:, :3])], 1)
             loss = propagation_loss(net(inputs).logits, targets)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -138,21 +148,22 @@ def propagation_loss(logits: Tensor, target: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def propagate_by_network(net: MaskNet, picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def propagate_by_network(net: MaskNet, picture: np.ndarray, mask: np.ndarray, planes: np.ndarray) -> np.ndarray:
     """The mask of a frame from the warped mask of the frame before.
 
     Args:
         net: trained, for evaluation.
         picture: (h, w, 3) float32 RGB in [0, 1].
         mask: (h, w) float32 in [0, 1].
+        planes: (h, w, 2) float32 in [0, 1], of the guide.
 
     Returns:
         (h, w) float32 in [0, 1].
     """
     device = next(net.parameters()).device
-    planes = np.ascontiguousarray(np.dstack([picture, mask]).transpose(2, 0, 1)[None], np.float32)
+    inputs = np.ascontiguousarray(np.dstack([picture, mask, planes]).transpose(2, 0, 1)[None], np.float32)
     with one_thread():
-        logits = net(torch.from_numpy(planes).to(device)).logits
+        logits = net(torch.from_numpy(inputs).to(device)).logits
     return np.asarray(logits[0, 0].sigmoid().cpu().numpy(), np.float32)
 
 
@@ -169,12 +180,17 @@ def load_network(path: Path, device: str = "cpu") -> MaskNet:
     return load_into(MaskNet(), tensors, path, "a clip's mask propagation", "uhrmat video").to(device)
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Torch computes on one thread of the CPU inside."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
+def load_base_network(device: str = "cpu", path: Path | None = None) -> MaskNet:
+    """The network that training starts from, for evaluation, with planes for a guide that it does not heed yet.
+
+    Args:
+        device: torch device.
+        path: a file of `uhrmat train propagation`; default the bundled one.
+
+    Raises:
+        WeightsError: the weights are damaged or another network's.
+    """
+    path = path or bundled_weights(BASE_WEIGHTS)
+    tensors, _ = load_tensors(path)
+    base = load_into(MaskNet(4), tensors, path, BASE_WEIGHTS, "uhrmat train propagation")
+    return MaskNet.from_tensors(base.state_dict(), 6).eval().to(device)

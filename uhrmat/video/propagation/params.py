@@ -124,6 +124,19 @@ class TrackingParams:
             not (0.13 and less between frames of different ones).
         fold_share: and as a share of the motion's length, added to `fold`.
         decay: factor of a direction's weight for each frame's distance from its key frame.
+        guide_crop: side of the crop that the guide sees (`guide.SubjectGuide`), as in `crops`; none may be larger.
+        guide_logit: the guide's logits are cut off at this and scaled to [0, 1].
+        coarse_share: share of the features at 1/16 of the size in the squared length of a cell's features; the rest is
+            of those at 1/8.
+        subject_cell, background_cell: a cell that is covered by more, or by less, of the mask is remembered as one of
+            the subject, or of the background.
+        match_neighbours: most similar cells of either kind whose mean counts (`memory.SubjectMemory`).
+        match_weight: what a similarity of 1 adds to a pixel's logit. 16 was no better than 8.
+        match_limit: most that is added to or taken off a logit.
+        recall_every: of the tracked frames, every so many is remembered,
+        recall_confidence: if its confidence is at least this,
+        recall_frames: until so many others are,
+        recall_span: or so many frames have passed.
     """
 
     crops: tuple[float, ...] = (2.0, 3.2)
@@ -145,6 +158,18 @@ class TrackingParams:
     fold_share: float = 0.1
     cut_share: float = 0.4
     decay: float = 0.97
+    guide_crop: float = 3.2
+    guide_logit: float = 6.0
+    coarse_share: float = 2 / 3
+    subject_cell: float = 0.85
+    background_cell: float = 0.05
+    match_neighbours: int = 4
+    match_weight: float = 8.0
+    match_limit: float = 3.0
+    recall_every: int = 3
+    recall_confidence: float = 0.5
+    recall_frames: int = 2
+    recall_span: int = 12
 
 
 TRAINING = PropagationTrainingParams()

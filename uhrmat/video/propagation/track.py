@@ -7,21 +7,24 @@ import numpy as np
 
 from uhrmat.sparsity.temporal import is_cut, thumbnail
 from uhrmat.video.flow import optical_flow, warp
-from uhrmat.video.propagation.crop import cut_out, put_back, subject_crop
+from uhrmat.video.propagation.crop import Crop, cut_out, put_back, subject_crop
+from uhrmat.video.propagation.memory import SubjectMemory
 from uhrmat.video.propagation.network import MaskNet, propagate_by_network
 from uhrmat.video.propagation.params import TRACKING, TrackingParams
 from uhrmat.video.propagation.states import TrackedMask
 
 
 def next_mask(
-    net: MaskNet, before: np.ndarray, tracked: TrackedMask, now: np.ndarray, params: TrackingParams = TRACKING
-) -> TrackedMask:
+    net: MaskNet, memory: SubjectMemory, before: np.ndarray, tracked: TrackedMask, now: np.ndarray,
+    params: TrackingParams = TRACKING,
+) -> TrackedMask:  # fmt: skip
     """The mask of the frame next to one whose mask is known, after or before it.
 
     At a cut the flow means nothing: then the network sees an empty last mask, and the confidence is 0.
 
     Args:
         net: trained on the clip.
+        memory: of the subject in this direction, up to the neighbour.
         before: (h, w, 3) float32 RGB in [0, 1] of the neighbour at the network's size.
         tracked: its mask.
         now: the frame, likewise.
@@ -33,7 +36,11 @@ def next_mask(
     reliable = disagreement <= params.fold + params.fold_share * np.linalg.norm(back, axis=2)
     if reliable.mean() < params.cut_share and is_cut(thumbnail(now), thumbnail(before), 0.0):
         warped, reliable = np.zeros_like(warped), np.zeros_like(reliable)
-    mask = _averaged_crops(net, now, warped, tracked.key_area, params)
+    around = subject_crop(warped, params.guide_crop, tracked.key_area, params)
+    look = memory.guide.look(cut_out(now, around))
+    mask = _averaged_crops(net, now, warped, tracked.key_area, look.planes, around, params)
+    similarity = put_back(memory.similarity(look, tracked.distance + 1), around)
+    mask = add_similarity(mask, similarity, params)
     mask = near_prediction(hold_background(mask, warped, reliable, params), warped, params)
     return TrackedMask(
         mask=np.rint(mask * 255).astype(np.uint8), confidence=mask_confidence(mask, warped, reliable),
@@ -42,13 +49,40 @@ def next_mask(
 
 
 def _averaged_crops(
-    net: MaskNet, now: np.ndarray, warped: np.ndarray, key_area: float, params: TrackingParams
+    net: MaskNet, now: np.ndarray, warped: np.ndarray, key_area: float, planes: np.ndarray, around: Crop,
+    params: TrackingParams,
 ) -> np.ndarray:  # fmt: skip
-    """The network's masks (h, w) in [0, 1] of all crops around the warped last mask, averaged."""
+    """The network's masks (h, w) in [0, 1] of all crops around the warped last mask, averaged.
+
+    planes (h, w, 2): of the guide, for the crop `around`, which holds the others.
+    """
     views = [(subject_crop(warped, factor, key_area, params), warped) for factor in params.crops]
     views.append((subject_crop(warped, params.appearance_crop, key_area, params), np.zeros_like(warped)))
-    masks = [put_back(propagate_by_network(net, cut_out(now, crop), cut_out(last, crop)), crop) for crop, last in views]
+    masks = []
+    for crop, last in views:
+        guided = cut_out(planes, crop.within(around, now.shape))
+        masks.append(put_back(propagate_by_network(net, cut_out(now, crop), cut_out(last, crop), guided), crop))
     return np.asarray(np.mean(masks, 0), np.float32)
+
+
+def add_similarity(mask: np.ndarray, similarity: np.ndarray, params: TrackingParams = TRACKING) -> np.ndarray:
+    """`mask` with more of what resembles the subject, and less of what resembles the background.
+
+    Args:
+        mask: (h, w) float32 in [0, 1], of the network.
+        similarity: (h, w) float32, see `SubjectMemory.similarity`; 0 changes nothing.
+        params: see there.
+
+    Returns:
+        (h, w) float32 in [0, 1].
+    """
+    return _shifted(mask, np.clip(params.match_weight * similarity, -params.match_limit, params.match_limit))
+
+
+def _shifted(mask: np.ndarray, logits: np.ndarray) -> np.ndarray:
+    """A mask (h, w) float32 in [0, 1] with `logits` (h, w) added to its own."""
+    odds = mask / np.maximum(1 - mask, 1e-6) * np.exp(logits)
+    return np.asarray(odds / (1 + odds), np.float32)
 
 
 def hold_background(
@@ -73,8 +107,7 @@ def hold_background(
         return mask
     far = cv2.distanceTransform((~place).astype(np.uint8), cv2.DIST_L2, 5)
     share = np.minimum(far / (params.still_distance * np.sqrt(np.count_nonzero(place))), 1) * reliable
-    odds = mask / np.maximum(1 - mask, 1e-6) * np.exp(-params.still_background * share)
-    return np.asarray(odds / (1 + odds), np.float32)
+    return _shifted(mask, -params.still_background * share)
 
 
 def near_prediction(mask: np.ndarray, warped: np.ndarray, params: TrackingParams = TRACKING) -> np.ndarray:
