@@ -45,7 +45,7 @@ class _Devices(TorchDispatchMode):
 def fake_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[_Devices]:
     """Within it, `to("cuda")` makes fake tensors; NumPy may only read those that are on the CPU."""
     mode = FakeTensorMode(allow_non_fake_inputs=True)
-    inner_numpy, inner_to, inner_getitem = torch.Tensor.numpy, torch.Tensor.to, torch.Tensor.__getitem__
+    inner_numpy, inner_to = torch.Tensor.numpy, torch.Tensor.to
 
     def numpy(self: torch.Tensor, **named: Any) -> np.ndarray:
         if not isinstance(self, FakeTensor):
@@ -65,9 +65,8 @@ def fake_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[_Devices]:
         return torch.ops.aten._to_copy.default(fake, device=place)
 
     def getitem(self: torch.Tensor, index: Any) -> torch.Tensor:
-        """Likewise."""
-        if not isinstance(self, FakeTensor):
-            return inner_getitem(self, index)
+        """Likewise. It is a method of fake tensors alone: `Tensor` with a Python method here and then without it takes
+        numbers for sequences."""
         items, axis, result = index if isinstance(index, tuple) else (index,), 0, self
         for at, item in enumerate(items):
             if item is Ellipsis:
@@ -81,7 +80,7 @@ def fake_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[_Devices]:
                 axis += 1
         return result
 
-    monkeypatch.setattr(torch.Tensor, "__getitem__", getitem)
+    monkeypatch.setattr(FakeTensor, "__getitem__", getitem, raising=False)
     monkeypatch.setattr(torch.Tensor, "numpy", numpy)
     monkeypatch.setattr(torch.Tensor, "to", to)
     monkeypatch.setattr(torch.Tensor, "cpu", lambda self: self.to("cpu"))
