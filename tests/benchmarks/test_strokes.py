@@ -1,10 +1,13 @@
-"""The strokes that the benchmark paints: inside what they mark, and through the largest mistake."""
+"""The strokes that the benchmark paints: inside what they mark, along the edge, and where the matte is wrong."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from benchmarks.strokes import draw, first_strokes, next_stroke, outlines
+from benchmarks.hand import HAND, Hand
+from benchmarks.strokes import draw, first_strokes
 
 
 def disc(radius: float) -> np.ndarray:
@@ -21,29 +24,49 @@ def test_first_strokes_mark_what_is_surely_their_own() -> None:
     assert 0.85 < (trimap == 128).mean() < 0.99 and (trimap == 255).sum() > 200
 
 
-def test_the_next_stroke_goes_through_the_largest_mistake() -> None:
-    truth, matte = disc(90), disc(90)
-    matte[140:180, 180:220] = 0  # a hole, larger than a wrong patch outside
-    matte[20:40, 20:40] = 1
-    stroke = next_stroke(matte, truth)
-    assert stroke is not None and stroke.value == 255
-    x, y = np.array(stroke.points).T
-    assert ((x > 180) & (x < 220) & (y > 140) & (y < 180)).all()
-    matte[140:180, 180:220] = truth[140:180, 180:220]
-    stroke = next_stroke(matte, truth)
-    assert stroke is not None and stroke.value == 0 and max(stroke.points[0]) < 45
-    assert next_stroke(truth, truth) is None
+def test_lines_leave_the_edge_between_them_whatever_the_hand() -> None:
+    truth = disc(90)
+    painted = []
+    for seed in range(2):
+        hand = Hand(truth, lambda trimap: truth, seed)
+        hand.paint()
+        trimap = hand.canvas.trimap
+        known = trimap != 128
+        assert hand.strokes == 2 and (np.abs(truth - trimap / 255)[known] > 0.1).mean() < 0.005
+        assert 0.03 < (~known).mean() < 0.2 and (trimap == 255).mean() > 0.7 * (truth == 1).mean()
+        painted.append(trimap.copy())
+    assert (painted[0] != painted[1]).any()
+    still = Hand(truth, lambda trimap: truth, params=replace(HAND, shake=0.0))
+    still.paint()
+    assert (still.canvas.trimap == 128).sum() < min((trimap == 128).sum() for trimap in painted)
 
 
-def test_outlines_leave_the_edge_unknown_and_what_a_hand_passes_over() -> None:
-    y, x = np.mgrid[:320, :400]
-    truth = (np.hypot(x - 200, y - 160) < 110).astype(np.float32)
-    truth[np.hypot(x - 200, y - 160) < 12] = 0  # a hole that no outline shows
-    strokes = outlines(truth)
-    trimap = draw(strokes, truth.shape)
-    assert strokes[0].shape == "outline" and strokes[0].value == 255
-    assert strokes[-1].shape == "fill" and strokes[-1].value == 128 and len(strokes) <= 12
-    known = trimap != 128
-    assert np.abs(truth - trimap / 255.0)[known].max() == 0 and 0.05 < (~known).mean() < 0.3
-    other = draw(outlines(truth, seed=1), truth.shape)
-    assert (other != trimap).any()  # another hand
+def test_what_is_visibly_wrong_is_painted_over() -> None:
+    truth = disc(90)
+    truth[20:60, 20:90] = 1  # a part that the matte leaves half transparent until it is kept
+    look = lambda trimap: np.where((trimap == 128) & (np.arange(480) < 100), 0.5 * truth, truth)  # noqa: E731
+    hand = Hand(truth, look, params=replace(HAND, outlines=(3, 1)))
+    hand.paint()
+    assert 3 < hand.strokes <= HAND.most_strokes and (hand.canvas.trimap[30:50, 30:80] == 255).mean() > 0.9
+    assert np.abs(look(hand.canvas.trimap) - truth).sum() < 0.3 * np.abs(look(np.full_like(truth, 128)) - truth).sum()
+
+
+def test_hair_that_a_line_cut_off_becomes_unknown_again() -> None:
+    truth = disc(90)
+    truth[100:220:6, 330:420] = 0.6  # strands, too thin for the line around the subject
+    hand = Hand(truth, lambda trimap: np.where(trimap == 128, truth, trimap / 255).astype(np.float32))
+    hand.paint()
+    assert (hand.canvas.trimap[100:220:6, 345:410] == 128).mean() > 0.8
+
+
+def test_a_stroke_that_makes_it_worse_is_undone_and_counted() -> None:
+    truth, looks = disc(90), list[int]()
+
+    def look(trimap: np.ndarray) -> np.ndarray:
+        looks.append(1)
+        return 1 - truth if len(looks) > 1 else np.where((truth > 0.5) & (trimap == 128), 0.8, truth)
+
+    lines, hand = Hand(truth, lambda trimap: truth), Hand(truth, look)
+    lines.paint()
+    hand.paint()
+    assert hand.strokes == len(looks) + 1 > 3 and (hand.canvas.trimap == lines.canvas.trimap).all()
