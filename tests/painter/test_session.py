@@ -19,9 +19,11 @@ from uhrmat.core.errors import InputError, NoSubjectError
 from uhrmat.media import read_picture
 from uhrmat.painter.canvas import Canvas
 from uhrmat.painter.clicks import Clicks
-from uhrmat.painter.live import LiveMatte
+from uhrmat.painter.live import LiveMatte, View
 from uhrmat.painter.run import StartHints, make_session, open_session
 from uhrmat.painter.session import PaintSession
+from uhrmat.painter.strokes import parse_stroke
+from uhrmat.refine.base import RefineInput
 
 KEEP = {"tool": "keep", "shape": "brush", "radius": 6, "points": [[130, 120], [190, 120]]}
 REMOVE = {"tool": "remove", "shape": "brush", "radius": 6, "points": [[20, 20], [300, 20], [300, 220]]}
@@ -107,6 +109,35 @@ def test_an_error_is_shown_and_the_next_stroke_tries_again(photo: Path) -> None:
     session.change("stroke", REMOVE)
     until(lambda: live.solution is not None and live.solution.revision == 2 and not live.error)
     live.close()
+
+
+@pytest.mark.parametrize(("change", "refined"), [(0.001, [0]), (0.02, [0, 256])])
+def test_squares_that_nobody_sees_change_are_not_refined_again(photo: Path, change: float, refined: list[int]) -> None:
+    canvas, level, places = Canvas(np.full(SIZE, 128, np.uint8)), [0.5], []
+
+    def solver(image: np.ndarray, trimap: np.ndarray, name: str) -> tuple[np.ndarray, list[str]]:
+        return np.full(trimap.shape, level[0], np.float32), []
+
+    class Pipeline:
+        def refine(self, inputs: RefineInput, alpha: np.ndarray, foreground: bool) -> None:
+            places.append(0 if inputs.picture.width > 100 else 256)  # 256 + 32 pixels wide, and 64 + 32
+
+    canvas.paint(parse_stroke({**REMOVE, "points": [[100, 20]]}))
+    live = LiveMatte(read_picture(photo), canvas, solver, Pipeline)  # type: ignore[arg-type]
+    try:
+        live.show("page", View((0, 0, 320, 240), 1.0))
+        for x in (20, 60):
+            canvas.paint(parse_stroke({**KEEP, "points": [[x, 120]]}))
+            live.notify()
+            until(lambda: live._wanted() is None and not live.busy)
+            assert not live.error
+            if x == 20:
+                assert sorted(places) == [0, 256]
+                places.clear()
+                level[0] += change
+        assert sorted(places) == refined
+    finally:
+        live.close()
 
 
 def test_saved_is_what_was_painted_and_the_command_makes_the_same_bytes(session: PaintSession, tmp_path: Path) -> None:
