@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from uhrmat.media import Picture
+from uhrmat.refine import colour_line
 from uhrmat.refine.colour_line import estimate_smooth_colours, project
 from uhrmat.refine.features import CHANNELS, PROJECTION, BilinearMaps, ColourLineFeatures, PictureColours, context_maps
 
@@ -87,3 +88,13 @@ def test_context_maps_average_areas() -> None:
     small = np.random.default_rng(6).random((256, 512, 3), np.float32)
     expected = small.reshape(128, 2, 128, 4, 3).mean((1, 3))
     assert np.allclose(context_maps(small).permute(1, 2, 0).numpy(), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(37, 64), (2, 5), (9, 3)])
+def test_smooth_colours_divided_at_once_are_the_same(size: tuple[int, int]) -> None:
+    generator = torch.Generator().manual_seed(3)
+    image, alpha = (torch.rand(2, channels, *size, generator=generator) for channels in (3, 1))
+    weights = torch.stack([alpha, 1 - alpha]) ** 2
+    one, other = (colour_line._pull_push(image, weights, 0.1, at_once) for at_once in (False, True))
+    assert one.shape == (2, 2, 3, *size) and one.std() > 0.05
+    torch.testing.assert_close(one, other, rtol=0, atol=1e-6)

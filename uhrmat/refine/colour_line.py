@@ -53,17 +53,18 @@ def estimate_smooth_colours(
         F and B, each (B, 3, H, W) in [0, 1].
     """
     weights = torch.stack([alpha, 1 - alpha]) ** params.sharpness
-    front, back = _pull_push(image, weights, params.hold)
+    front, back = _pull_push(image, weights, params.hold, image.device.type != "cpu")
     return front, back
 
 
-def _pull_push(image: Tensor, weights: Tensor, hold: float) -> Tensor:
+def _pull_push(image: Tensor, weights: Tensor, hold: float, at_once: bool) -> Tensor:
     """Weighted pull-push on tensors, which weights are trained on. `prior.pull_push` resamples by OpenCV instead.
 
     Args:
         image: (B, 3, H, W).
         weights: (N, B, 1, H, W), of N estimates.
         hold: See `ColourLineParams`.
+        at_once: Whether all levels but the finest are divided at once: fewer launches, more memory.
 
     Returns:
         (N, B, 3, H, W).
@@ -76,12 +77,13 @@ def _pull_push(image: Tensor, weights: Tensor, hold: float) -> Tensor:
     total = total.view(*weights.shape[:2], 4, 1, 1)
     mass, plain = total[:, :, 3:] - hold, image.mean((2, 3), keepdim=True)
     colour = torch.where(mass > 1e-6, total[:, :, :3] / mass.clamp(min=1e-6), plain).flatten(0, 1)
-    for own, share in _own_and_coarser(pyramid[1:], hold):
+    divided = _own_and_coarser(pyramid[1:], hold) if at_once else []
+    for own, share in divided:
         coarser = F.interpolate(colour, size=own.shape[-2:], mode="bilinear", align_corners=False)
         colour = torch.addcmul(own, share, coarser)
-    finest = pyramid[0]
-    colour = F.interpolate(colour, size=finest.shape[-2:], mode="bilinear", align_corners=False)
-    colour = torch.add(finest[:, :3], colour, alpha=hold).div_(finest[:, 3:])
+    for level in reversed(pyramid[:1] if at_once else pyramid):
+        colour = F.interpolate(colour, size=level.shape[-2:], mode="bilinear", align_corners=False)
+        colour = torch.add(level[:, :3], colour, alpha=hold).div_(level[:, 3:])
     return colour.view(*weights.shape[:2], *colour.shape[1:])
 
 
@@ -117,7 +119,7 @@ def project(
     Returns:
         Projection in [0, 1], confidence in [0, 1] and distance of the colour from the line, each (..., 1).
     """
-    offsets = torch.stack([image - back, (front - back).expand_as(image)], -2)
+    offsets = torch.stack([image - back, (front - back).expand_as(image)])
     return project_offsets(offsets, alpha, params)[:3]
 
 
@@ -127,21 +129,22 @@ def project_offsets(
     """`project` from differences of colours, and how far another difference reaches along the line.
 
     Args:
-        offsets: (..., n, 3): I - B, F - B and, with `detail`, a third one.
+        offsets: (n, ..., 3): I - B, F - B and, with `detail`, a third one.
         alpha: Upsampled prior, (..., 1) in [0, 1].
         params: Softness of the confidence.
         detail: Added to the squared length of the line that the third one is divided by.
 
     Returns:
-        What `project` returns, and the reach of the third one, (..., n - 2) in [-1, 1].
+        What `project` returns, and the reach of the third one in [-1, 1], (..., 1); without one, the confidence again.
     """
-    line = offsets[..., 1, :]
-    products = (offsets * line[..., None, :]).sum(-1)
+    line = offsets[1]
+    products = (offsets * line).sum(-1, keepdim=True)
     more = 0 if detail is None else 1
     softness = (1e-6, params.softness, *[detail or 0.0] * more)
     numbers = (softness, (0.0, 0.0, *[-1.0] * more), (1.0, 1.0, *[1.0] * more))
-    soft, low, high = (constant(values, line.device).to(line) for values in numbers)
-    reach = (products / (products[..., 1:2] + soft)).clamp(low, high)
-    place, confidence, along = torch.split(reach, [1, 1, more], -1)
-    distance = torch.linalg.vector_norm(torch.addcmul(offsets[..., 0, :], place, line, value=-1), dim=-1, keepdim=True)
+    shape = (-1, *[1] * line.ndim)
+    soft, low, high = (constant(values, line.device).to(line).view(shape) for values in numbers)
+    reach = (products / (products[1] + soft)).clamp(low, high)
+    place, confidence, along = reach[0], reach[1], reach[-1]
+    distance = torch.linalg.vector_norm(torch.addcmul(offsets[0], place, line, value=-1), dim=-1, keepdim=True)
     return torch.lerp(alpha, place, confidence), confidence, distance, along

@@ -1,4 +1,4 @@
-"""The spconv engine, for CUDA: spconv 2.3's low-level calls with one rulebook per geometry.
+"""The spconv engine, for CUDA: spconv 2.3's low-level calls (`spconv_rulebook`) with one rulebook per geometry.
 
 spconv, https://github.com/traveller59/spconv, returns the sites of a strided layer in an order that may differ from
 call to call. Here the rulebook of every geometry (a level's 3x3 neighbourhood, a step from one level to the next) is
@@ -18,6 +18,7 @@ from uhrmat.core.errors import InputError
 from uhrmat.sparse.active import ActiveSet
 from uhrmat.sparse.engine import Act, Engine, Feat, SampleFn, activate, write_features
 from uhrmat.sparse.resident import ResidentActive
+from uhrmat.sparse.spconv_rulebook import RULEBOOKS, Rulebook, choose_algorithm
 
 SPCONV_TYPES = (torch.float32, torch.float16)
 """Types of arithmetic that spconv supports here."""
@@ -32,6 +33,7 @@ class SpconvEngine(Engine):
         active: The active set.
         dtype: Of features and arithmetic, one of `SPCONV_TYPES`.
         device: Like "cuda:0".
+        algorithm: A name in `spconv_rulebook.RULEBOOKS`; None chooses by trial, see `choose_algorithm`.
         single_thread_oracle: Lets it run on the CPU, for tests in a process with OMP_NUM_THREADS=1.
 
     Raises:
@@ -46,6 +48,7 @@ class SpconvEngine(Engine):
         dtype: torch.dtype = torch.float32,
         device: str | torch.device = "cuda",
         single_thread_oracle: bool = False,
+        algorithm: str | None = None,
     ) -> None:
         self.active, self.dtype, self.device = active, dtype, torch.device(device)
         if self.device.type != "cuda" and not single_thread_oracle:
@@ -61,7 +64,8 @@ class SpconvEngine(Engine):
         ys, xs = active.mask().nonzero(as_tuple=True)
         indices = torch.stack([torch.zeros_like(ys), ys, xs], 1).int().contiguous().to(self.device)
         self._indices: list[Tensor] = [indices]
-        self._books: dict[tuple[str, int], tuple[Tensor, Tensor]] = {}
+        self._books: dict[tuple[str, int], Rulebook | None] = {}
+        self.algorithm = algorithm or choose_algorithm(self._ops, len(indices), self.device, dtype)
 
     @torch.no_grad()
     def sample(self, fn: SampleFn) -> Feat:
@@ -73,7 +77,7 @@ class SpconvEngine(Engine):
             out = x.data @ weight[:, :, 0, 0].T.to(x.data)
             return self._finish(out, x.level, bias, act)
         book = self._rulebook("subm", x.level)
-        return self._convolve(x, x.level, weight.permute(0, 2, 3, 1), bias, act, book, subm=True)
+        return self._convolve(x, x.level, weight.permute(0, 2, 3, 1), bias, act, book)
 
     def strided_conv(self, x: Feat, weight: Tensor, bias: Tensor | None = None, act: Act = None) -> Feat:
         book = self._rulebook("strided", x.level)
@@ -112,16 +116,15 @@ class SpconvEngine(Engine):
         weight: Tensor,
         bias: Tensor | None,
         act: Act,
-        book: tuple[Tensor, Tensor],
+        book: Rulebook | None,
         inverse: bool = False,
-        subm: bool = False,
     ) -> Feat:
         """Convolve to level `to` with a weight (out, 3, 3, in), spconv's layout. spconv refuses an empty set."""
         count = len(self._indices[to])
-        if count == 0:
+        if count == 0 or book is None:
             return Feat(x.data.new_zeros((0, len(weight))), to)
         filters = weight.detach().to(x.data).contiguous()
-        out = self._ops.indice_conv(x.data.contiguous(), filters, *book, count, inverse, subm)
+        out = book.convolve(x.data.contiguous(), filters, count, inverse)
         return self._finish(out, to, bias, act)
 
     def _finish(self, out: Tensor, level: int, bias: Tensor | None, act: Act) -> Feat:
@@ -130,25 +133,19 @@ class SpconvEngine(Engine):
             out = out + bias.detach().to(out)
         return Feat(activate(out, act), level)
 
-    def _rulebook(self, kind: str, level: int) -> tuple[Tensor, Tensor]:
-        """Pairs of input and output rows, and their number per tap, of a geometry.
+    def _rulebook(self, kind: str, level: int) -> Rulebook | None:
+        """Pairs of input and output rows of a geometry; None on an empty set.
 
         That of a strided layer also fixes the order of the sites of the next coarser level.
         """
         if (kind, level) not in self._books:
             indices, tiles = self._indices[level], self.active.levels[level]
-            if len(indices) == 0:
-                result = (indices, indices.new_empty(0), indices.new_empty(0))
-            else:
-                stride = [2, 2] if kind == "strided" else [1, 1]
-                geometry = ([3, 3], stride, [1, 1], [1, 1], [0, 0])
-                algo = self._ops.ConvAlgo.Native
-                result = self._ops.get_indice_pairs(
-                    indices, 1, [tiles.height, tiles.width], algo, *geometry, subm=kind == "subm"
-                )
-            if kind == "strided":
-                self._indices.append(result[0].contiguous())
-            self._books[kind, level] = (result[1], result[2])
+            made, strided = None, kind == "strided"
+            if len(indices):
+                made = RULEBOOKS[self.algorithm](self._ops, indices, (tiles.height, tiles.width), strided)
+            if strided:
+                self._indices.append(indices if made is None else made.indices)
+            self._books[kind, level] = made
         return self._books[kind, level]
 
 

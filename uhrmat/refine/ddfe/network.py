@@ -241,7 +241,7 @@ def assemble_features(
     if maps is None:
         return scale_channels(torch.cat([high, low, alpha, unknown], -1), gain, offset)
     front, back, slope, level = torch.split(maps, [3, 3, 3, 1], -1)
-    offsets = torch.stack([high, front, high], -2) - torch.stack([back, back, low], -2)
+    offsets = torch.stack([high, front, high]) - torch.stack([back, back, low])
     base, confidence, distance, along = project_offsets(offsets, alpha, detail=params.softness)
     guided = ((slope * high).sum(-1, keepdim=True) + level).clamp(0, 1)
     # In place of the factor, which is one number for all pixels, any channel, times 0.
