@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from tests.sparse.networks import masks, one_thread, unet, weights
-from uhrmat.core.transfer import download, upload
+from uhrmat.core.transfer import constant, download, upload
 from uhrmat.media import Picture
 from uhrmat.media.resample import area_average, downsample_mask, downsample_picture, downsample_trimap
 from uhrmat.refine import fuse
@@ -165,6 +165,16 @@ def test_the_guided_filter_on_a_device_gives_the_hosts_values() -> None:
     got = guided.guided_coefficients(torch.from_numpy(inputs.small).permute(2, 0, 1), torch.from_numpy(inputs.prior))
     values = [(m[..., :3] * inputs.small).sum(-1) + m[..., 3] for m in (want, got.permute(1, 2, 0).numpy())]
     assert np.abs(values[0] - values[1]).max() < 1e-4 and values[0].std() > 0.1
+
+
+def test_constants_that_refining_made_can_be_trained_with() -> None:
+    with torch.inference_mode():
+        made = constant((0.5, -2.75), CPU)
+    assert constant((0.5, -2.75), CPU) is made and made.tolist() == [0.5, -2.75]
+    x = torch.ones(2, requires_grad=True)
+    (x * made).sum().backward()
+    assert x.grad is not None and torch.equal(x.grad, made)
+    assert constant((3.0,), CPU, whole=True).dtype == torch.int64
 
 
 def test_arrays_go_and_come_in_one_piece() -> None:

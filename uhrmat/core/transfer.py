@@ -52,7 +52,8 @@ def upload(arrays: Sequence[Array], device: torch.device) -> list[Tensor]:
 @lru_cache(maxsize=64)
 def constant(values: tuple[float, ...], device: torch.device, whole: bool = False) -> Tensor:
     """Numbers that a device needs again and again, (n,) float32 or, if `whole`, int64; uploaded once."""
-    return upload([np.array(values, np.int64 if whole else np.float32)], device)[0]
+    with torch.inference_mode(False):  # training may use what refining made first
+        return upload([np.array(values, np.int64 if whole else np.float32)], device)[0]
 
 
 def whole_numbers(count: int, device: torch.device, dtype: torch.dtype = torch.int32) -> Tensor:
