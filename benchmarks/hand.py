@@ -217,9 +217,6 @@ class Hand:
     def _small(self, alpha: np.ndarray) -> np.ndarray:
         return area_average(alpha, (round(alpha.shape[0] * self._scale), round(alpha.shape[1] * self._scale)))
 
-    def _error(self, matte: np.ndarray) -> float:
-        return float(np.abs(self._small(matte) - self._truth).sum())
-
     def _disc(self, share: float) -> np.ndarray:
         return _disc(share * self._params.side)
 
@@ -234,13 +231,6 @@ def _parts(mask: np.ndarray, least: float) -> list[np.ndarray]:
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
     order = sorted(range(1, count), key=lambda label: -stats[label, cv2.CC_STAT_AREA])
     return [labels == label for label in order if stats[label, cv2.CC_STAT_AREA] >= least * mask.size]
-
-
-def _reaches_border(mask: np.ndarray) -> np.ndarray:
-    """Parts of a mask that touch the border."""
-    labels = cv2.connectedComponents(mask.astype(np.uint8))[1]
-    rim = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
-    return np.asarray(np.isin(labels, rim[rim > 0]))
 
 
 def _contour(part: np.ndarray, radius: float) -> Line:
