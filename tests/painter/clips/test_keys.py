@@ -51,10 +51,12 @@ def test_a_change_is_written_without_being_asked_and_a_blank_frame_has_no_file(t
         while not keys.file(2).exists() and time.monotonic() < end:
             time.sleep(0.05)
         assert (np.asarray(Image.open(keys.file(2))) == keys.trimap(2)).all()
+        assert keys.depth(2) == (1, 0) and keys.depth(1) == (0, 0)
         keys.canvas(2).undo()
         keys.touch(2)
         keys.flush()
         assert keys.indices() == [] and not keys.file(2).exists()
+        assert keys.depth(2) == (0, 1)  # what was undone to nothing can come back
     finally:
         keys.close()
 

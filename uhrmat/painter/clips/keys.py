@@ -107,6 +107,12 @@ class KeyFrames:
                     self._canvases.pop(other)
             return canvas
 
+    def depth(self, index: int) -> tuple[int, int]:
+        """How many changes of a frame can be undone and redone, whether anything is painted on it now or not."""
+        with self._lock:
+            canvas = self._canvases.get(index)
+        return (0, 0) if canvas is None else canvas.depth
+
     def trimap(self, index: int) -> Trimap:
         """A copy of a frame's trimap, (H, W) uint8 {0, 128, 255}. Raises InputError where it cannot be read."""
         return self.canvas(index).snapshot()[1]

@@ -89,7 +89,7 @@ class ClipSession:
             version = self._version  # first: what changes from here on has a later one
         with self._lock:
             live = self._live_of(frame)
-            undo, redo = self.keys.canvas(frame).depth if frame in self.keys.indices() or live else (0, 0)
+            undo, redo = self.keys.depth(frame)
         height, width = self.frames.size
         solution = None if live is None else live.solution
         return {

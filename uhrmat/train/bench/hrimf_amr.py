@@ -28,7 +28,7 @@ from uhrmat.refine.fuse import apply_trimap, upsampled_prior
 from uhrmat.refine.registry import make_refiner
 from uhrmat.sparsity.spatial import trimap_mask
 from uhrmat.train.bench.pictures import BenchPicture
-from uhrmat.train.bench.work import count_macs
+from uhrmat.train.bench.work import count_macs, count_parameters
 
 METHODS = ("closed-form", "closed-form+knn", "knn", "lbdm", "rw", "lpn-trimap", "vitmatte")
 """Low-resolution methods of different kinds: closed form, closed form with KNN affinities (the default), KNN matting,
@@ -123,7 +123,7 @@ def _load_refiners(scores: BenchScores, names: Iterable[str]) -> dict[str, Refin
             scores.skipped[upsampling] = _reason(error)
             continue
         net = getattr(refiners[upsampling], "net", None)
-        scores.parameters[upsampling] = sum(p.numel() for p in net.parameters()) if isinstance(net, nn.Module) else 0
+        scores.parameters[upsampling] = count_parameters(net) if isinstance(net, nn.Module) else 0
     return refiners
 
 

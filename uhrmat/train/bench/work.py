@@ -1,4 +1,4 @@
-"""What a network does for one picture: multiply-accumulates counted while it runs, on any engine."""
+"""What a network does for one picture: multiply-accumulates counted while it runs, on any engine; and its size."""
 
 from __future__ import annotations
 
@@ -42,6 +42,13 @@ def count_macs(net: nn.Module) -> Iterator[MacCounter]:
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def count_parameters(net: nn.Module) -> int:
+    """Trained parameters of a network; those that `DDFE.merge_layers` has joined count once."""
+    joined = getattr(net, "both", None)
+    copies = 0 if joined is None else sum(p.numel() for p in joined.parameters())
+    return sum(p.numel() for p in net.parameters()) - copies
 
 
 def _sites(engine: Engine, level: int) -> int:
