@@ -22,6 +22,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from uhrmat.metrics.plots import can_plot
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 _PACKAGES = ("torch", "numpy", "opencv-python-headless", "pymatting", "numba", "spconv", "spconv-cu118")
@@ -182,3 +184,14 @@ def _lines(path: str) -> list[str]:
 def why(error: BaseException) -> str:
     """One line for a cell that failed."""
     return f"{type(error).__name__}: {error}".splitlines()[0][:300]
+
+
+def plot_if_possible(draw: Callable[..., None], path: Path, *rest: Any) -> None:
+    """Draw `path` by a function of `uhrmat.metrics.plots`; without matplotlib say that it is left out.
+
+    A benchmark's figures are in its JSON, so that machines without matplotlib can measure too.
+    """
+    if can_plot():
+        draw(path, *rest)
+    else:
+        print(f"{path.name} is left out: matplotlib is not installed")

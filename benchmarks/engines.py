@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks.common import ROOT, best, header, parser, write
+from benchmarks.common import ROOT, best, header, parser, plot_if_possible, write
 from uhrmat.metrics.plots import plot_bars
 from uhrmat.sparse import ActiveSet, DenseEngine, Engine, Feat, TilesEngine
 from uhrmat.sparse.kernels import make_kernel
@@ -168,7 +168,8 @@ def main(argv: list[str] | None = None) -> None:
     document = header(wanted.threads, wanted.quick) | {"case": case, "engines": result}
     path = write(wanted.results, "engines", document)
     values = {name: times["wall_ms"] for name, times in result.items() if times}
-    plot_bars(wanted.results / "engines.png", f"3x3, {CHANNELS} to {CHANNELS} channels, {count} pixels", "ms", values)
+    title = f"3x3, {CHANNELS} to {CHANNELS} channels, {count} pixels"
+    plot_if_possible(plot_bars, wanted.results / "engines.png", title, "ms", values)
     print(path.read_text())
 
 

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.common import Peak, header, median_ms, parser, why, write
+from benchmarks.common import Peak, header, median_ms, parser, plot_if_possible, why, write
 from benchmarks.shot import Shot, bands, synthetic
 from uhrmat.core.devices import PRECISIONS
 from uhrmat.metrics.plots import plot_bars
@@ -174,9 +174,8 @@ def main(argv: list[str] | None = None) -> None:
     path = write(wanted.results, wanted.name, document)
     done = [row for row in document["speed"] if "refine_ms" in row]
     values = {f"{r['case']} {r['net']} {r['engine']} {r['precision']}": r["refine_ms"] for r in done}
-    plot_bars(
-        wanted.results / f"{wanted.name}.png", f"Refinement on {document['machine'].get('gpu', device)}", "ms", values
-    )
+    title = f"Refinement on {document['machine'].get('gpu', device)}"
+    plot_if_possible(plot_bars, wanted.results / f"{wanted.name}.png", title, "ms", values)
     print(path)
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from benchmarks.common import header, parser, write
+from benchmarks.common import header, parser, plot_if_possible, write
 from benchmarks.shot import hair
 from benchmarks.watch import Run, available, watch
 from uhrmat.metrics import score
@@ -93,7 +93,7 @@ def main(argv: list[str] | None = None) -> None:
                 write(wanted.results, "image", document)
     rows = [(scene["size"], run) for scene in document["scenes"] for run in scene["runs"]]
     values = {f"{size} {run['method']}" + (" (stopped)" if "error" in run else ""): run["wall_s"] for size, run in rows}
-    plot_bars(wanted.results / "image.png", "File to file", "s", values)
+    plot_if_possible(plot_bars, wanted.results / "image.png", "File to file", "s", values)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import torch
 
-from benchmarks.common import Peak, header, parser, write
+from benchmarks.common import Peak, header, parser, plot_if_possible, write
 from benchmarks.macs import active_sites, dense_sites, macs
 from benchmarks.shot import Shot, hair
 from uhrmat.media import Picture
@@ -171,7 +171,13 @@ def main(argv: list[str] | None = None) -> None:
     }
     print(write(wanted.results, "patches", document))
     print(rows, changes, document["gmacs"], sep="\n")
-    plot_bars(wanted.results / "patches.png", "Refinement", "s", {name: row["seconds"] for name, row in rows.items()})
+    plot_if_possible(
+        plot_bars,
+        wanted.results / "patches.png",
+        "Refinement",
+        "s",
+        {name: row["seconds"] for name, row in rows.items()},
+    )
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from benchmarks.common import Peak, header, parser, write
+from benchmarks.common import Peak, header, parser, plot_if_possible, write
 from benchmarks.shot import Shot, bands, synthetic
 from uhrmat.core.devices import PRECISIONS, pick_precision
 from uhrmat.metrics.plots import plot_lines
@@ -100,7 +100,7 @@ def main(argv: list[str] | None = None) -> None:
         "megabytes": [(row["active"] / 1e6, max(row["peak_bytes"], 1) / 1e6) for row in by_active],
     }
     title = f"SHM-lite, tiles, {precision}: {side} x {side}"
-    plot_lines(wanted.results / "scaling.png", title, "million active pixels", "ms / MB", series)
+    plot_if_possible(plot_lines, wanted.results / "scaling.png", title, "million active pixels", "ms / MB", series)
 
 
 if __name__ == "__main__":

@@ -45,6 +45,11 @@ def test_parts_run_and_are_not_run_again(bare: None, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "gpu-refine.json").read_text()) == first["refine"]["result"]
 
 
+def test_engines_are_measured_without_matplotlib(bare: None, tmp_path: Path) -> None:
+    part = measure(tmp_path, "--parts", "engines-tiles")["parts"]["engines-tiles"]
+    assert part["ended"] == "well" and part["result"]["speed"] and not list(tmp_path.glob("*.png"))
+
+
 def test_a_part_that_takes_too_long_keeps_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code = "import json, sys, time; open(sys.argv[1], 'w').write(json.dumps({'rows': [1]})); time.sleep(60)"
     late = [sys.executable, "-c", code, str(tmp_path / "gpu-refine.json")]
