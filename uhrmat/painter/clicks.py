@@ -1,4 +1,4 @@
-"""Clicks on the subject and on the background: the point prompt is asked in a thread of its own.
+"""Clicks on the subject and on the background: the point prompt runs in a thread of its own.
 
 A click while one is being searched for adds to its points: what is being searched is stale then and is dropped.
 """

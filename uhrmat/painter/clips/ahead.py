@@ -25,11 +25,12 @@ from uhrmat.painter.clips.frames import ClipFrames
 from uhrmat.painter.clips.keys import KeyFrames
 from uhrmat.prior.closed_form.affinity import AffinityPrior, Solver
 from uhrmat.video.key_trimap import solve_key_trimap
+from uhrmat.video.propagation.clip import train_on_keys
 from uhrmat.video.propagation.guide import SubjectGuide
 from uhrmat.video.propagation.memory import SubjectMemory
-from uhrmat.video.propagation.network import MaskNet, load_base_network, network_shape, train_network
-from uhrmat.video.propagation.pairs import KeyFrame, key_crop
-from uhrmat.video.propagation.params import TRACKING, TRAINING, PropagationTrainingParams
+from uhrmat.video.propagation.network import MaskNet, load_base_network, network_shape
+from uhrmat.video.propagation.pairs import KeyFrame
+from uhrmat.video.propagation.params import TRAINING, PropagationTrainingParams
 from uhrmat.video.propagation.report import state_of
 from uhrmat.video.propagation.states import Direction, TrackedMask, blend_directions
 from uhrmat.video.propagation.track import next_mask
@@ -175,7 +176,7 @@ class MasksAhead:
             except Exception as error:  # shown on the page; the next change tries again
                 text = str(error) if isinstance(error, UhrmatError) else f"{type(error).__name__}: {error}"
                 failed, self.error = self._versions, text
-                self._set_busy("", told=False)
+                self._set_busy("", always=True)
 
     def _wanted(self, failed: Mapping[int, int] | None) -> bool:
         """Whether there is something to do."""
@@ -282,18 +283,16 @@ class MasksAhead:
 
     def _train(self) -> None:
         """Train the network on what is painted, as `video.propagation.clip` does; given up where that changes."""
-        training, keys = self._params.training, sorted(self._versions)
-        count = min(len(keys), training.max_key_frames)
-        chosen = [keys[at] for at in np.linspace(0, len(keys) - 1, count).round().astype(int)]
-        whole = [KeyFrame(self._small(key), self._key_mask(key).alpha) for key in chosen]
-        pairs = [key_crop(key, factor, TRACKING) for key in whole for factor in TRACKING.crops]
-        net = train_network(pairs, self._device, training, self._stop, steps=training.total_steps(count))
+        net = train_on_keys(
+            sorted(self._versions), lambda key: KeyFrame(self._small(key), self._key_mask(key).alpha), self._device,
+            self._params.training, self._stop,
+        )  # fmt: skip
         if net is None:
             return
         self._net, self._trained = net, self._versions
         self._begin(make_chains(self._versions, self._frames.count))
 
-    def _set_busy(self, what: str, *, told: bool = True) -> None:
-        if self.busy != what or not told:
+    def _set_busy(self, what: str, *, always: bool = False) -> None:
+        if self.busy != what or always:
             self.busy = what
             self._changed([])

@@ -24,7 +24,7 @@ from uhrmat.painter.strokes import parse_stroke
 from uhrmat.painter.tiles import crop_low_res, encode_alpha, encode_strokes, full_box, level_sizes, tile_box
 from uhrmat.video.propagate import scaled_to_certain, trimap_of_tracked
 from uhrmat.video.propagation.advice import best_hint_frame
-from uhrmat.video.propagation.report import frames_in_state
+from uhrmat.video.propagation.report import consecutive_runs, frames_in_state
 
 
 class _FrameMatte(LiveMatte):
@@ -110,9 +110,9 @@ class ClipSession:
         return {
             "count": self.frames.count, "number": self.frames.numbers[frame], "keys": keys,
             "folder": str(self.keys.folder), "problem": self.keys.error, "best": best_hint_frame(figures, keys),
-            **{state: runs_of(frames_in_state(figures, state)) for state in ("doubtful", "lost")},
+            **{state: consecutive_runs(frames_in_state(figures, state)) for state in ("doubtful", "lost")},
             "confidence": self._figures.get(frame, {}).get("confidence"), "busy": self.ahead.busy,
-            "ahead_error": self.ahead.error, "masked": runs_of(sorted(self.ahead.figures())),
+            "ahead_error": self.ahead.error, "masked": consecutive_runs(sorted(self.ahead.figures())),
         }  # fmt: skip
 
     def _run_changed(self) -> None:
@@ -276,14 +276,3 @@ class ClipSession:
                 self._live[1].close()
         finally:
             self.keys.close()
-
-
-def runs_of(numbers: Sequence[int]) -> list[tuple[int, int]]:
-    """First and last of each run of consecutive numbers, which ascend."""
-    runs: list[tuple[int, int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][1] + 1:
-            runs[-1] = runs[-1][0], number
-        else:
-            runs.append((number, number))
-    return runs

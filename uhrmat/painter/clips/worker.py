@@ -25,7 +25,7 @@ from uhrmat.painter.clips.request import ClipRequest
 _INTERVAL = 0.2
 """Least seconds between two events of progress."""
 _FIGURES = ("number", "cut", "confidence", "propagation")
-"""What of a frame's figures the page is told."""
+"""Which of a frame's figures are sent to the page."""
 
 
 def main() -> None:
@@ -60,7 +60,7 @@ def matte_request(request: ClipRequest, send: Callable[..., None]) -> dict[str, 
 
     Args:
         request: what is wanted.
-        send: is told the progress.
+        send: called with the progress.
 
     Returns:
         "files" by content, "notes", and "frames", the figures of each frame that was matted.

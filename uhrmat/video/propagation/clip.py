@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -122,12 +123,10 @@ class ClipTracker:
         """The clip's network: from the work folder, else trained; None where it was stopped."""
         path = network_file(self._folder)
         if not path.is_file():
-            keys = sorted(self._hints.keys)
-            count = min(len(keys), self._training.max_key_frames)
-            chosen = [keys[at] for at in np.linspace(0, len(keys) - 1, count).round().astype(int)]
-            whole = [self._key_frame(self._frame(index)) for index in chosen]
-            pairs = [key_crop(key, factor, self._tracking) for key in whole for factor in self._tracking.crops]
-            trained = train_network(pairs, self._device, self._training, stop, steps=self._training.total_steps(count))
+            trained = train_on_keys(
+                sorted(self._hints.keys), lambda index: self._key_frame(self._frame(index)), self._device,
+                self._training, stop, self._tracking,
+            )  # fmt: skip
             if trained is None:
                 return None
             if not path.is_file():  # else another machine was quicker
@@ -210,6 +209,29 @@ class ClipTracker:
         """(h, w, 3) float32 in [0, 1] at the network's size."""
         shape = network_shape(frame.picture.height, frame.picture.width, self._training.side)
         return downsample_picture(frame.picture, shape)
+
+
+def train_on_keys(
+    keys: Sequence[int], key_frame: Callable[[int], KeyFrame], device: str, training: PropagationTrainingParams,
+    stop: threading.Event | None, tracking: TrackingParams = TRACKING,
+) -> MaskNet | None:  # fmt: skip
+    """Train a clip's network on its key frames, evenly spaced ones where there are many.
+
+    Args:
+        keys: their frame numbers, ascending, at least one.
+        key_frame: gives the key frame of a number.
+        device: torch device.
+        training, tracking: see there.
+        stop: ends the work early when it is set.
+
+    Returns:
+        The network; None where it was stopped.
+    """
+    count = min(len(keys), training.max_key_frames)
+    chosen = [keys[at] for at in np.linspace(0, len(keys) - 1, count).round().astype(int)]
+    whole = [key_frame(index) for index in chosen]
+    pairs = [key_crop(key, factor, tracking) for key in whole for factor in tracking.crops]
+    return train_network(pairs, device, training, stop, steps=training.total_steps(count))
 
 
 def _undecodable(index: int) -> InputError:

@@ -53,7 +53,7 @@ def propagation_notes(frames: Sequence[Mapping[str, Any]], keys: Collection[int]
     for state, text in (("lost", "the subject is lost"), ("doubtful", "the propagated mask is doubtful")):
         numbers = frames_in_state(frames, state)
         if numbers:
-            runs = _runs(numbers)
+            runs = consecutive_runs(numbers)
             listed = ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in runs[:_SHOWN])
             more = f" and {len(runs) - _SHOWN} more ranges" if len(runs) > _SHOWN else ""
             notes.append(f"{text} from frame {numbers[0]} (frames {listed}{more}): give a hint there")
@@ -61,8 +61,8 @@ def propagation_notes(frames: Sequence[Mapping[str, Any]], keys: Collection[int]
     return notes if best is None else [*notes, f"a hint on frame {best} would help most"]
 
 
-def _runs(numbers: Sequence[int]) -> list[tuple[int, int]]:
-    """First and last of each run of consecutive numbers."""
+def consecutive_runs(numbers: Sequence[int]) -> list[tuple[int, int]]:
+    """First and last of each run of consecutive numbers, which ascend."""
     runs: list[tuple[int, int]] = []
     for number in numbers:
         if runs and number == runs[-1][1] + 1:
