@@ -102,6 +102,8 @@ def test_the_guide_sees_a_subject_and_its_features_have_unit_length() -> None:
 class _Colours(SubjectGuide):
     """A guide whose features are the directions of a picture's colours, on a grid of cells of 8 pixels."""
 
+    device = torch.device("cpu")
+
     def __init__(self) -> None:
         pass
 

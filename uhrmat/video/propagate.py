@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -109,29 +110,42 @@ def propagate_segment(
     first = segment.start in hints.keys or (tracker is not None and not any(key < segment.start for key in hints.keys))
     last = None if first else _PropagatedFrame.read(reader, segment.start - 1, side, folder)
     solved = last
-    for frame in reader.frames(segment.start, segment.stop):
-        if stop is not None and stop.is_set():
-            break
-        here = _PropagatedFrame.of(frame, side)
-        key = frame.index in hints.keys
-        static = not key and last is not None and solved is not None and unchanged(here.small, solved.small, last.small)
-        if not key and last is not None and is_cut(here.thumb, last.thumb, 0.0):
-            notes.append(f"frame {frame.index} looks like a cut: hints propagated over it are a guess, give one for it")
-        tracked = None if tracker is None else tracker.track(frame, static)
-        if key:
-            alpha, solved = _solve_key_frame(frame, here, hints, method, notes), here
-        elif static:
+    solving: Future[np.ndarray] | None = None
+    with ThreadPoolExecutor(1) as pool:  # while the edges of a tracked mask are solved, the next one is tracked
+        for frame in reader.frames(segment.start, segment.stop):
+            if stop is not None and stop.is_set():
+                break
+            here = _PropagatedFrame.of(frame, side)
+            key = frame.index in hints.keys
+            static = (
+                not key and last is not None and solved is not None
+                and unchanged(here.small, solved.small, last.small)
+            )  # fmt: skip
+            if not key and last is not None and is_cut(here.thumb, last.thumb, 0.0):
+                notes.append(
+                    f"frame {frame.index} looks like a cut: hints propagated over it are a guess, give one for it"
+                )
+            tracked = None if tracker is None else tracker.track(frame, static)
+            if solving is not None:
+                assert last is not None
+                last.write(folder, solving.result())
+                solving = None
+            if tracked is not None and not key and not static:
+                solving, solved = pool.submit(_solve_tracked, tracked.alpha, here, method), here
+            else:
+                if key:
+                    alpha, solved = _solve_key_frame(frame, here, hints, method, notes), here
+                elif static:
+                    assert last is not None
+                    alpha = last.alpha
+                else:
+                    assert last is not None
+                    alpha, solved = _solve_next(last, here, method), here
+                here.write(folder, alpha)
+            last = here
+        if solving is not None:
             assert last is not None
-            alpha = last.alpha
-        elif tracked is not None:
-            alpha, solved = _solve_tracked(tracked.alpha, here, method), here
-        else:
-            assert last is not None
-            alpha, solved = _solve_next(last, here, method), here
-        path = propagated_file(folder, frame.index)
-        write_alpha(path, alpha)
-        here.alpha = read_alpha(path)
-        last = here
+            last.write(folder, solving.result())
     return notes
 
 
@@ -212,16 +226,22 @@ def trimap_of_tracked(mask: np.ndarray, params: TrackingParams = TRACKING) -> np
 
 
 class _PropagatedFrame:
-    """A frame's small copy (h, w, 3), thumbnail, and its alpha (h, w) as it was written."""
+    """A frame's number, small copy (h, w, 3), thumbnail, and its alpha (h, w) as it was written."""
 
-    def __init__(self, small: np.ndarray, thumb: np.ndarray, alpha: np.ndarray) -> None:
-        self.small, self.thumb, self.alpha = small, thumb, alpha
+    def __init__(self, index: int, small: np.ndarray, thumb: np.ndarray, alpha: np.ndarray) -> None:
+        self.index, self.small, self.thumb, self.alpha = index, small, thumb, alpha
 
     @classmethod
     def of(cls, frame: Frame, side: int) -> _PropagatedFrame:
         picture = frame.picture
         small = downsample_picture(picture, working_shape(picture.height, picture.width, side))
-        return cls(small, thumbnail(picture.pixels), np.empty((0, 0), np.float32))
+        return cls(frame.index, small, thumbnail(picture.pixels), np.empty((0, 0), np.float32))
+
+    def write(self, folder: Path, alpha: np.ndarray) -> None:
+        """Write the frame's alpha (h, w) and keep it as it was written."""
+        path = propagated_file(folder, self.index)
+        write_alpha(path, alpha)
+        self.alpha = read_alpha(path)
 
     @classmethod
     def read(cls, reader: ClipReader, index: int, side: int, folder: Path) -> _PropagatedFrame:

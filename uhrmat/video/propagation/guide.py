@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from uhrmat.core.devices import one_thread
+from uhrmat.core.devices import channels_last, one_thread
 from uhrmat.hub.bundled import bundled_weights
 from uhrmat.prior.networks.lpn import SubjectNet, load_subject
 from uhrmat.video.propagation.params import TRACKING, TrackingParams
@@ -48,24 +48,29 @@ class SubjectGuide:
 
     def __init__(self, net: SubjectNet, params: TrackingParams = TRACKING) -> None:
         self._net, self._params = net, params
-        self._device = next(net.parameters()).device
+
+    @property
+    def device(self) -> torch.device:
+        """Where it runs."""
+        return next(self._net.parameters()).device
 
     @classmethod
     def bundled(cls, device: str = "cpu", params: TrackingParams = TRACKING) -> SubjectGuide:
         """The guide of the bundled weights on a torch device. Raises WeightsError."""
-        return cls(load_subject(bundled_weights(GUIDE_WEIGHTS)).eval().to(device), params)
+        net = load_subject(bundled_weights(GUIDE_WEIGHTS)).eval()
+        return cls(channels_last(net, device), params)
 
     @torch.no_grad()
     def planes(self, pictures: Tensor) -> Tensor:
         """Pictures (B, 3, h, w) in [0, 1] on any device to planes (B, 2, h, w) in [0, 1] on the guide's."""
-        return self._scaled(self._net(pictures.to(self._device)).logits)
+        return self._scaled(self._net(channels_last(pictures, self.device)).logits)
 
     @torch.no_grad()
     def look(self, picture: np.ndarray) -> Look:
         """A picture (h, w, 3) float32 RGB in [0, 1] as the guide sees it."""
         pixels = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)[None], np.float32))
         with one_thread():
-            result, grids = self._net.forward_features(pixels.to(self._device))
+            result, grids = self._net.forward_features(channels_last(pixels, self.device))
         fine, coarse = grids["eighth"][0], grids["sixteenth"][0]
         grid = int(fine.shape[-2]), int(fine.shape[-1])
         share = self._params.coarse_share

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from uhrmat.core.devices import one_thread
+from uhrmat.core.devices import channels_last, one_thread
 from uhrmat.core.files import atomic_write
 from uhrmat.hub.bundled import bundled_weights
 from uhrmat.hub.tensors import load_into, load_tensors
@@ -111,7 +111,7 @@ def train_network(
             if step + 1 < steps:
                 following = pool.submit(batches.make)
             inputs = torch.cat([seen, guide.planes(seen[:, :3])], 1)
-            loss = propagation_loss(net(inputs).logits, targets)
+            loss = propagation_loss(net(channels_last(inputs, device)).logits, targets)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(net.parameters(), params.clip_norm)
@@ -163,7 +163,7 @@ def propagate_by_network(net: MaskNet, picture: np.ndarray, mask: np.ndarray, pl
     device = next(net.parameters()).device
     inputs = np.ascontiguousarray(np.dstack([picture, mask, planes]).transpose(2, 0, 1)[None], np.float32)
     with one_thread():
-        logits = net(torch.from_numpy(inputs).to(device)).logits
+        logits = net(channels_last(torch.from_numpy(inputs), device)).logits
     return np.asarray(logits[0, 0].sigmoid().cpu().numpy(), np.float32)
 
 
@@ -177,7 +177,8 @@ def save_network(net: MaskNet, path: Path) -> None:
 def load_network(path: Path, device: str = "cpu") -> MaskNet:
     """The network of a file that `save_network` wrote, for evaluation. Raises WeightsError."""
     tensors, _ = load_tensors(path)
-    return load_into(MaskNet(), tensors, path, "a clip's mask propagation", "uhrmat video").to(device)
+    net = load_into(MaskNet(), tensors, path, "a clip's mask propagation", "uhrmat video")
+    return channels_last(net, device)
 
 
 def load_base_network(device: str = "cpu", path: Path | None = None) -> MaskNet:
@@ -193,4 +194,4 @@ def load_base_network(device: str = "cpu", path: Path | None = None) -> MaskNet:
     path = path or bundled_weights(BASE_WEIGHTS)
     tensors, _ = load_tensors(path)
     base = load_into(MaskNet(4), tensors, path, BASE_WEIGHTS, "uhrmat train propagation")
-    return MaskNet.from_tensors(base.state_dict(), 6).eval().to(device)
+    return channels_last(MaskNet.from_tensors(base.state_dict(), 6).eval(), device)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from uhrmat.core.devices import one_thread
+from uhrmat.core.parallel import side_by_side
 from uhrmat.sparsity.temporal import is_cut, thumbnail
 from uhrmat.video.flow import optical_flow, warp
 from uhrmat.video.propagation.crop import Crop, cut_out, put_back, subject_crop
@@ -22,6 +24,9 @@ def next_mask(
 
     At a cut the flow means nothing: then the network sees an empty last mask, and the confidence is 0.
 
+    The network's masks of several crops around the warped last mask are averaged. On the CPU two threads work side by
+    side, with the same result as one.
+
     Args:
         net: trained on the clip.
         memory: of the subject in this direction, up to the neighbour.
@@ -30,39 +35,37 @@ def next_mask(
         now: the frame, likewise.
         params: see there.
     """
-    forth, back = optical_flow(before, now, params.check_level), optical_flow(now, before)
-    warped = warp(tracked.alpha, back)
-    disagreement = np.linalg.norm(back + warp(forth, back), axis=2)
-    reliable = disagreement <= params.fold + params.fold_share * np.linalg.norm(back, axis=2)
-    if reliable.mean() < params.cut_share and is_cut(thumbnail(now), thumbnail(before), 0.0):
-        warped, reliable = np.zeros_like(warped), np.zeros_like(reliable)
-    around = subject_crop(warped, params.guide_crop, tracked.key_area, params)
-    look = memory.guide.look(cut_out(now, around))
-    mask = _averaged_crops(net, now, warped, tracked.key_area, look.planes, around, params)
-    similarity = put_back(memory.similarity(look, tracked.distance + 1), around)
+    threads = memory.guide.device.type == "cpu"
+    with one_thread():
+        back, forth = side_by_side(
+            lambda: optical_flow(now, before), lambda: optical_flow(before, now, params.check_level), threads=threads
+        )
+        warped = warp(tracked.alpha, back)
+        disagreement = np.linalg.norm(back + warp(forth, back), axis=2)
+        reliable = disagreement <= params.fold + params.fold_share * np.linalg.norm(back, axis=2)
+        if reliable.mean() < params.cut_share and is_cut(thumbnail(now), thumbnail(before), 0.0):
+            warped, reliable = np.zeros_like(warped), np.zeros_like(reliable)
+        around = subject_crop(warped, params.guide_crop, tracked.key_area, params)
+        look = memory.guide.look(cut_out(now, around))
+        views = [(subject_crop(warped, factor, tracked.key_area, params), warped) for factor in params.crops]
+        unaided = subject_crop(warped, params.appearance_crop, tracked.key_area, params), np.zeros_like(warped)
+
+        def seen(crop: Crop, last: np.ndarray) -> np.ndarray:
+            planes = cut_out(look.planes, crop.within(around, now.shape))
+            return put_back(propagate_by_network(net, cut_out(now, crop), cut_out(last, crop), planes), crop)
+
+        masks, (mask, similarity) = side_by_side(
+            lambda: [seen(*view) for view in views],
+            lambda: (seen(*unaided), put_back(memory.similarity(look, tracked.distance + 1), around)),
+            threads=threads,
+        )
+    mask = np.asarray(np.mean([*masks, mask], 0), np.float32)
     mask = add_similarity(mask, similarity, params)
     mask = near_prediction(hold_background(mask, warped, reliable, params), warped, params)
     return TrackedMask(
         mask=np.rint(mask * 255).astype(np.uint8), confidence=mask_confidence(mask, warped, reliable),
         distance=tracked.distance + 1, key_area=tracked.key_area,
     )  # fmt: skip
-
-
-def _averaged_crops(
-    net: MaskNet, now: np.ndarray, warped: np.ndarray, key_area: float, planes: np.ndarray, around: Crop,
-    params: TrackingParams,
-) -> np.ndarray:  # fmt: skip
-    """The network's masks (h, w) in [0, 1] of all crops around the warped last mask, averaged.
-
-    planes (h, w, 2): of the guide, for the crop `around`, which holds the others.
-    """
-    views = [(subject_crop(warped, factor, key_area, params), warped) for factor in params.crops]
-    views.append((subject_crop(warped, params.appearance_crop, key_area, params), np.zeros_like(warped)))
-    masks = []
-    for crop, last in views:
-        guided = cut_out(planes, crop.within(around, now.shape))
-        masks.append(put_back(propagate_by_network(net, cut_out(now, crop), cut_out(last, crop), guided), crop))
-    return np.asarray(np.mean(masks, 0), np.float32)
 
 
 def add_similarity(mask: np.ndarray, similarity: np.ndarray, params: TrackingParams = TRACKING) -> np.ndarray:
