@@ -18,7 +18,7 @@ from tests.video.tracked import TINY, disc, key_frame, same_alpha, undecided
 from uhrmat.core.errors import InputError
 from uhrmat.core.options import ModelOptions
 from uhrmat.hints.files import read_alpha
-from uhrmat.media.video import open_clip
+from uhrmat.media.video import Frame, open_clip
 from uhrmat.video.hints import ClipHints
 from uhrmat.video.iterate import iterate_clip
 from uhrmat.video.plan import plan_clip
@@ -36,7 +36,7 @@ from uhrmat.video.propagation.network import (
     train_network,
 )
 from uhrmat.video.propagation.pairs import KeyFrame, PairMaker, inpaint_background, key_crop
-from uhrmat.video.propagation.params import PAIRS, PropagationTrainingParams
+from uhrmat.video.propagation.params import PAIRS, TRACKING, PropagationTrainingParams
 from uhrmat.video.propagation.report import frame_figures, propagation_notes
 from uhrmat.video.propagation.states import TrackedMask, blend_directions, network_file, read_state, write_state
 from uhrmat.video.run import ClipResources, matte_clip
@@ -175,16 +175,21 @@ def test_directions_are_weighted_by_confidence_and_nearness() -> None:
     assert blended is not None and 120 < blended.mask[0, 0] < 150 and blended.distance == 1
     doubtful = blend_directions(replace(near, confidence=0.0), far)
     assert doubtful is not None and doubtful.mask[0, 0] < 5 and doubtful.confidence > 0.8
+    distrusted = blend_directions(replace(near, trust=0.1), far)  # of a finished matte: the hint's direction decides
+    assert distrusted is not None and distrusted.mask[0, 0] < 50 and distrusted.trust > 0.7
+    alone = blend_directions(replace(near, trust=0.1), replace(far, trust=0.1))
+    assert alone is not None and alone.mask[0, 0] == blended.mask[0, 0]
     assert blend_directions(near, None) is near and blend_directions(None, far) is far
     assert blend_directions(None, None) is None
 
 
 def test_states_come_back_from_their_files(tmp_path: Path) -> None:
-    tracked = TrackedMask(mask=np.arange(12, dtype=np.uint8).reshape(3, 4), confidence=0.1, distance=7, key_area=2.5)
+    mask = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    tracked = TrackedMask(mask=mask, confidence=0.1, distance=7, key_area=2.5, trust=0.3)
     write_state(tmp_path, "forward", 5, tracked)
     got = read_state(tmp_path, "forward", 5)
     assert got is not None and np.array_equal(got.mask, tracked.mask)
-    assert (got.confidence, got.distance, got.key_area) == (0.1, 7, 2.5)
+    assert (got.confidence, got.distance, got.key_area, got.trust) == (0.1, 7, 2.5, 0.3)
     assert read_state(tmp_path, "backward", 5) is None
     (tmp_path / "forward-000005.npz").write_bytes(b"PK\x03\x04 cut short")
     with pytest.raises(InputError, match="is damaged"):
@@ -246,6 +251,28 @@ def test_going_on_after_a_stop_gives_the_same_files(clip: Path, tmp_path: Path, 
     for name in ("000002.png", "forward-000002.npz", "backward-000001.npz"):
         (broken / name).unlink(missing_ok=True)
     assert propagate(clip, keys, broken, Segment(0, 0, 3), Segment(1, 3, 7)) == whole
+
+
+@pytest.mark.parametrize(("span", "passes"), [(12, [(0, 6)]), (3, [(0, 3), (5, 6)])])
+def test_frames_near_each_other_are_decoded_in_one_pass(
+    clip: Path, tmp_path: Path, span: int, passes: list[tuple[int, int]]
+) -> None:
+    hints = ClipHints(kind="mask", keys={0: tmp_path / "key0.png"}, propagated=True)
+    with closing(open_clip(clip)) as reader:
+        asked: list[tuple[int, int | None]] = []
+        decode = reader.frames
+
+        def spied(start: int = 0, stop: int | None = None) -> Iterator[Frame]:
+            asked.append((start, stop))
+            return decode(start, stop)
+
+        reader.frames = spied  # type: ignore[method-assign]
+        tracker = ClipTracker(reader, hints, same_alpha, tmp_path, tracking=replace(TRACKING, recall_span=span))
+        frames = tracker._frames([5, 0, 2])
+        assert sorted(frames) == [0, 2, 5] and asked == passes
+        assert all(frame.index == at for at, frame in frames.items())
+        with pytest.raises(InputError, match="Frame 99 cannot be decoded"):
+            tracker._frames([5, 99])
 
 
 def test_the_clips_network_is_made_once(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

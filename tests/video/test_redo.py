@@ -24,7 +24,9 @@ from uhrmat.video.frames import ClipPipeline, FramePrior, FrameResult
 from uhrmat.video.hints import ClipHints
 from uhrmat.video.plan import plan_clip
 from uhrmat.video.prompts import parse_frame_prompts
+from uhrmat.video.propagation import clip
 from uhrmat.video.propagation.params import PropagationTrainingParams
+from uhrmat.video.propagation.states import TrackedMask, key_trust
 from uhrmat.video.ranges import merge_ranges, parse_ranges
 from uhrmat.video.redo import redo_clip
 from uhrmat.video.report import ClipReport
@@ -191,13 +193,17 @@ def test_a_new_key_frame_counts_and_the_frames_beside_it_join_on(
     matte(wanted)
     before = stills(tmp_path / "out")
     write_mask(keys, 5)
-    states: list[tuple[str, int]] = []
+    states: list[tuple[str, int, float]] = []
+    trained: list[list[int]] = []
     monkeypatch.setattr(propagate, "write_state", spied(propagate.write_state, states))
+    train = clip.train_on_keys
+    monkeypatch.setattr(clip, "train_on_keys", lambda keys, *rest: trained.append(list(keys)) or train(keys, *rest))
     done = matte(replace(wanted, redo=((3, 6),)))
     after = stills(tmp_path / "out")
     assert {name for name in after if after[name] != before[name]} <= {f"take_{n:06d}.png" for n in range(3, 7)}
     assert after["take_000005.png"] != before["take_000005.png"]
-    assert states == ([("forward", 2)] if propagation == "network" else [])
+    assert states == ([("forward", 2, 0.1)] if propagation == "network" else [])
+    assert trained == ([[0, 5]] if propagation == "network" else [])  # not on the finished mattes of frames 2 and 7
     if propagation == "network":
         assert [frame["confidence"] == 1 for frame in done.frames] == [False, False, True, False]
     for number in () if propagation == "network" else (3, 5, 6):  # two steps of training find nothing
@@ -206,10 +212,10 @@ def test_a_new_key_frame_counts_and_the_frames_beside_it_join_on(
         assert (result & truth).sum() / (result | truth).sum() > 0.8, number
 
 
-def spied(inner: Callable[..., None], calls: list[tuple[str, int]]) -> Callable[..., None]:
-    def write(folder: Path, direction: str, index: int, *rest: object) -> None:
-        calls.append((direction, index))
-        inner(folder, direction, index, *rest)
+def spied(inner: Callable[..., None], calls: list[tuple[str, int, float]]) -> Callable[..., None]:
+    def write(folder: Path, direction: str, index: int, tracked: TrackedMask) -> None:
+        calls.append((direction, index, tracked.trust))
+        inner(folder, direction, index, tracked)
 
     return write
 
@@ -219,6 +225,9 @@ def test_hints_of_a_range() -> None:
     hints = ClipHints(kind="mask", keys=keys, propagated=True)
     beside = {2: Path("x"), 9: Path("y")}
     joined = hints_of_range(hints, (3, 8), beside)
+    assert joined.own_keys == [0, 5] and [key_trust(joined, at) for at in (0, 2, 5, 9)] == [1, 0.1, 1, 0.1]
+    mattes = replace(joined, keys=beside)
+    assert mattes.own_keys == [2, 9] and key_trust(mattes, 2) == key_trust(mattes, 9) == 1
     assert joined.keys == {0: Path("a"), 2: Path("x"), 5: Path("b"), 9: Path("y")} and joined.mattes == {2, 9}
     alone = hints_of_range(hints, (5, 5), beside)
     assert alone.keys == {5: Path("b")} and not alone.propagated and not alone.mattes

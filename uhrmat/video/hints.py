@@ -56,6 +56,11 @@ class ClipHints:
     prompts: dict[int, Prompts] = field(default_factory=dict)
 
     @property
+    def own_keys(self) -> list[int]:
+        """Indices, ascending, of key frames with a hint; of all where there is none but finished mattes."""
+        return sorted(self.keys.keys() - self.mattes) or sorted(self.keys)
+
+    @property
     def given(self) -> frozenset[str]:
         """Names of the hints that every frame has, as priors ask for them (see `HINT_NAMES`).
 

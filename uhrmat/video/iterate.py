@@ -32,6 +32,7 @@ from uhrmat.video.propagation.advice import best_hint_frame
 from uhrmat.video.propagation.params import TRAINING, PropagationTrainingParams
 from uhrmat.video.propagation.report import frame_figures, frames_in_state
 from uhrmat.video.propagation.stage import edge_prior, make_tracker, prompt_priors
+from uhrmat.video.propagation.states import key_trust
 from uhrmat.video.ranges import FrameRange, check_ranges, parse_ranges
 from uhrmat.video.screen import clip_screen
 from uhrmat.video.segments import Segment, split
@@ -258,7 +259,7 @@ class _ClipRun:
         if hints.propagated and first - 1 in known and self.spec.redo:
             assert side is not None
             training = None if self.spec.propagation == "flow" else self.spec.training
-            begin_after(folder, first - 1, known[first - 1], side, training)
+            begin_after(folder, first - 1, known[first - 1], side, training, key_trust(hints, first - 1))
         return _Part(
             start=first, stop=last + 1, hints=hints, folder=folder, pipeline=pipeline, affinity=affinity, side=side
         )

@@ -150,8 +150,9 @@ def propagate_segment(
 
 
 def begin_after(
-    folder: Path, index: int, alpha: np.ndarray, side: int, training: PropagationTrainingParams | None
-) -> None:
+    folder: Path, index: int, alpha: np.ndarray, side: int, training: PropagationTrainingParams | None,
+    trust: float = 1.0,
+) -> None:  # fmt: skip
     """Let the propagation go on from a finished matte, as if it had come to that frame by itself.
 
     Args:
@@ -160,6 +161,7 @@ def begin_after(
         alpha: its matte, (H, W) float32 in [0, 1].
         side: short side of the low-resolution pictures, pixels.
         training: of the clip's network; None: by optical flow alone.
+        trust: in the matte, see `TrackedMask`.
     """
     height, width = alpha.shape
     folder.mkdir(parents=True, exist_ok=True)
@@ -167,7 +169,7 @@ def begin_after(
     write_alpha(propagated_file(folder, index), np.asarray(small, np.float32))
     if training is not None:
         tracked = area_average(alpha, network_shape(height, width, training.side))
-        write_state(folder, "forward", index, TrackedMask.of_key(np.asarray(tracked, np.float32)))
+        write_state(folder, "forward", index, TrackedMask.of_key(np.asarray(tracked, np.float32), trust))
 
 
 def _solve_key_frame(

@@ -28,6 +28,7 @@ from uhrmat.video.existing import ExistingOutput, beside_range, frame_stamps, hi
 from uhrmat.video.finish import clip_notes, join_parts
 from uhrmat.video.plan import ClipPlan
 from uhrmat.video.propagate import begin_after
+from uhrmat.video.propagation.states import key_trust
 from uhrmat.video.ranges import FrameRange, format_range, format_ranges
 from uhrmat.video.report import ClipReport
 from uhrmat.video.run import ClipResources, MattedSegments, Progress, matte_segments
@@ -130,7 +131,8 @@ def _matte_range(
     if plan.hints.propagated and first - 1 in one.beside:
         assert plan.side is not None
         training = None if plan.spec.propagation == "flow" else plan.spec.training
-        begin_after(plan.work.hints, first - 1, one.beside[first - 1], plan.side, training)
+        trust = key_trust(plan.hints, first - 1)
+        begin_after(plan.work.hints, first - 1, one.beside[first - 1], plan.side, training, trust)
     if plan.hints.propagated != resources.propagated:
         resources = replace(resources, pipeline=ClipResources.load(plan, resources.solver).pipeline)
     return matte_segments(plan, resources, resume=True, progress=progress, keep_active=keep_active)

@@ -19,7 +19,7 @@ from uhrmat.video.segments import Segment
 
 _MANIFEST = "manifest.json"
 _LOCK = "lock"
-_VERSION = 2
+_VERSION = 3
 
 
 def settings_hash(settings: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from uhrmat.video.propagation.states import (
     Direction,
     TrackedMask,
     blend_directions,
+    key_trust,
     network_file,
     read_state,
     write_state,
@@ -100,7 +101,7 @@ class ClipTracker:
         picture = self._picture(frame)
         forward: TrackedMask | None = None
         if frame.index in self._hints.keys:
-            forward = TrackedMask.of_key(self._key_frame(frame).alpha)
+            forward = self._key_mask(frame)
             self._memory = SubjectMemory(self._guide, picture, forward, self._tracking)
         elif self._last is not None:
             assert self._memory is not None
@@ -124,7 +125,7 @@ class ClipTracker:
         path = network_file(self._folder)
         if not path.is_file():
             trained = train_on_keys(
-                sorted(self._hints.keys), lambda index: self._key_frame(self._frame(index)), self._device,
+                sorted(self._hints.own_keys), lambda index: self._key_frame(self._frame(index)), self._device,
                 self._training, stop, self._tracking,
             )  # fmt: skip
             if trained is None:
@@ -151,7 +152,7 @@ class ClipTracker:
             if last is None:
                 after = self._frame(index + 1)
                 if index + 1 == key:
-                    known = TrackedMask.of_key(self._key_frame(after).alpha)
+                    known = self._key_mask(after)
                 else:
                     state = read_state(self._folder, "backward", index + 1)
                     assert state is not None
@@ -172,18 +173,23 @@ class ClipTracker:
     def _recalled(self, direction: Direction, index: int, tracked: TrackedMask) -> SubjectMemory:
         """The memory of a direction after the frame `index`, whose mask is `tracked`, from the files of its frames."""
         toward_key = -1 if direction == "forward" else 1
-        key = index + toward_key * tracked.distance
-        frame = self._frame(key)
-        mask = TrackedMask.of_key(self._key_frame(frame).alpha)
-        memory = SubjectMemory(self._guide, self._picture(frame), mask, self._tracking)
         kept: list[tuple[int, TrackedMask]] = []
         for at in range(min(tracked.distance, self._tracking.recall_span)):
             state = read_state(self._folder, direction, index + toward_key * at)
             if state is not None and recalls(state, self._tracking):
                 kept.append((index + toward_key * at, state))
-        for at, state in reversed(kept[: self._tracking.recall_frames]):
-            memory.remember(self._picture(self._frame(at)), state)
+        kept = kept[: self._tracking.recall_frames]
+        key = index + toward_key * tracked.distance
+        frames = self._frames([key, *(at for at, _ in kept)])
+        memory = SubjectMemory(
+            self._guide, self._picture(frames[key]), self._key_mask(frames[key]), self._tracking
+        )  # fmt: skip
+        for at, state in reversed(kept):
+            memory.remember(self._picture(frames[at]), state)
         return memory
+
+    def _key_mask(self, frame: Frame) -> TrackedMask:
+        return TrackedMask.of_key(self._key_frame(frame).alpha, key_trust(self._hints, frame.index, self._tracking))
 
     def _key_frame(self, frame: Frame) -> KeyFrame:
         """A key frame at the network's size, its alpha from the mask, or from the trimap by the prior."""
@@ -200,10 +206,21 @@ class ClipTracker:
         return solve_key_trimap(picture, given.trimap, self._method)
 
     def _frame(self, index: int) -> Frame:
-        frame = next(iter(self._reader.frames(index, index + 1)), None)
-        if frame is None:
-            raise _undecodable(index)
-        return frame
+        return self._frames([index])[index]
+
+    def _frames(self, indices: Iterable[int]) -> dict[int, Frame]:
+        """Frames by index; those of a stream that lie near each other are decoded in one pass, after one seek."""
+        wanted, span = sorted(set(indices)), self._tracking.recall_span if not self._reader.info.numbers else 0
+        frames: dict[int, Frame] = {}
+        while wanted:
+            near = [at for at in wanted if at - wanted[0] <= span]
+            wanted = wanted[len(near) :]
+            decoded = self._reader.frames(near[0], near[-1] + 1)
+            frames |= {frame.index: frame for frame in decoded if frame.index in near}
+            missing = [at for at in near if at not in frames]
+            if missing:
+                raise _undecodable(missing[0])
+        return frames
 
     def _picture(self, frame: Frame) -> np.ndarray:
         """(h, w, 3) float32 in [0, 1] at the network's size."""

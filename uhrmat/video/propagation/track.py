@@ -64,7 +64,7 @@ def next_mask(
     mask = near_prediction(hold_background(mask, warped, reliable, params), warped, params)
     return TrackedMask(
         mask=np.rint(mask * 255).astype(np.uint8), confidence=mask_confidence(mask, warped, reliable),
-        distance=tracked.distance + 1, key_area=tracked.key_area,
+        distance=tracked.distance + 1, key_area=tracked.key_area, trust=tracked.trust,
     )  # fmt: skip
 
 
