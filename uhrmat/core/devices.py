@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch
 
@@ -160,7 +160,7 @@ def channels_last(what: Placed, device: str | torch.device) -> Placed:
         device: torch device.
     """
     # torch's own type hints know no keyword `memory_format` of a module's `to`
-    return what.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return cast(Placed, what.to(device, memory_format=torch.channels_last))  # type: ignore[call-overload]
 
 
 @contextmanager
