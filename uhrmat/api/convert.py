@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +108,29 @@ def to_hint(hint: HintLike | None, name: str) -> ArrayOrPath | None:
         f"`{name}` cannot be a {type(hint).__name__}.",
         "Give a path, a NumPy array, a PIL image or a torch tensor (height × width).",
     )
+
+
+def to_clip_hint(hint: Any, name: str) -> Path | dict[int, Path | Array]:
+    """Return a hint of a clip as `iterate_clip` takes it: a path, or arrays and files by index of frame.
+
+    Args:
+        hint: a path, a hint of the first frame, or a mapping from index of frame to hint.
+        name: of the argument.
+
+    Raises:
+        InputError: for another type or shape, and for an empty mapping.
+    """
+    if isinstance(hint, (str, os.PathLike)):
+        return Path(hint)
+    by_index = hint if isinstance(hint, Mapping) else {0: hint}
+    made = {int(index): to_hint(value, name) for index, value in by_index.items()}
+    given = {
+        index: Path(value) if isinstance(value, (str, os.PathLike)) else value
+        for index, value in made.items() if value is not None
+    }  # fmt: skip
+    if not given:
+        raise InputError(f"`{name}` is an empty mapping.", "Give one for the first frame.")
+    return given
 
 
 def to_plate(plate: PictureLike | None) -> Picture | Path | None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
 
-import numpy as np
 import torch
 
 from uhrmat.api.convert import (
@@ -19,6 +18,7 @@ from uhrmat.api.convert import (
     as_list,
     is_batch,
     split_hint,
+    to_clip_hint,
     to_hint,
     to_picture,
     to_plate,
@@ -231,11 +231,11 @@ class MattingPipeline:
                         f"Give a mapping, {name}={{frame: array}}, or a folder of numbered pictures.",
                     )
             frames = iterate_clip(
-                still, Path(clip), {name: _clip_hint(hint, name) for name, hint in hints.items() if hint is not None},
+                still, Path(clip), {name: to_clip_hint(hint, name) for name, hint in hints.items() if hint is not None},
                 plate=None if plate is None else Path(plate), key=key, radius=radius, start=start, stop=stop, rate=rate,
                 temporal=temporal, foreground=foreground, report=report, propagation=propagation,
                 keep_empty=keep_empty, redo=redo, guard=python_errors, prompts=_frame_prompts(points, boxes),
-                previous=None if previous is None else _clip_hint(previous, "alpha"),
+                previous=None if previous is None else to_clip_hint(previous, "alpha"),
             )  # fmt: skip
         return frames
 
@@ -333,16 +333,3 @@ def _frame_prompts(points: Any, boxes: Any) -> dict[int | None, Prompts]:
                     before = made.get(index, Prompts())
                     made[index] = Prompts((*before.points, *prompts.points), (*before.boxes, *prompts.boxes))
     return made
-
-
-def _clip_hint(hint: ClipSource, name: str) -> Path | dict[int, Path | np.ndarray[Any, Any]]:
-    """A hint of a clip as `iterate_clip` takes it: a path, or arrays and files by index of frame."""
-    with python_errors():
-        if isinstance(hint, (str, os.PathLike)):
-            return Path(hint)
-        by_index = hint if isinstance(hint, Mapping) else {0: hint}
-        arrays = {int(index): to_hint(value, name) for index, value in by_index.items()}
-        if not arrays:
-            raise InputError(f"`{name}` is an empty mapping.", "Give one for the first frame.")
-        return {index: Path(value) if isinstance(value, (str, os.PathLike)) else value
-                for index, value in arrays.items() if value is not None}  # fmt: skip

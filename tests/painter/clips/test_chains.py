@@ -29,8 +29,18 @@ def test_chains_go_both_ways_to_the_next_key_frame_and_to_the_ends() -> None:
 
 def test_what_leads_to_the_frame_in_view_comes_first_then_what_is_near_it() -> None:
     steps = order(make_chains({0: 1, 6: 1}, 20), 4)
-    assert steps[:6] == [(6, 5), (6, 4), (0, 1), (0, 2), (0, 3), (0, 4)]
-    assert steps[6:] == [(6, 3), (0, 5), (6, 2), (6, 1), (6, 7), *[(6, frame) for frame in range(8, 20)]]
+    assert steps[:2] == [(6, 5), (6, 4)]  # the nearer of both
+    assert steps[2:] == [(6, 3), (6, 2), (0, 1), (0, 2), (0, 3), (0, 4), (0, 5), (6, 1), (6, 7),
+                         *[(6, frame) for frame in range(8, 20)]]  # fmt: skip
+
+
+def test_near_frames_come_before_the_chain_of_a_far_key_frame() -> None:
+    steps = order(make_chains({48: 1, 300: 1}, 301), 50, 12)
+    assert steps[:4] == [(48, 49), (48, 50), (48, 51), (48, 52)]
+    assert all(abs(frame - 50) <= 12 for _, frame in steps)  # 300's begins beyond reach, and frame 50 has a mask
+    alone = order(make_chains({300: 1}, 301), 50, 12)
+    assert alone[:250] == [(300, frame) for frame in range(299, 49, -1)] and (300, 38) in alone[250:]
+    assert (60, 49) in order(make_chains({48: 1, 60: 1}, 61), 50, 12)  # near ones are blended
 
 
 def test_frames_beyond_reach_are_left_but_for_those_that_lead_there() -> None:

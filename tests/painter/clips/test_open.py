@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,14 @@ import pytest
 from PIL import Image
 
 from tests.painter.clips.conftest import KEEP, SIZE, STEP, moving_disc
-from tests.video.helpers import write_masks
-from uhrmat.core.errors import InputError
-from uhrmat.painter.clips.open import names_clip
+from tests.painter.conftest import MODEL
+from tests.painter.conftest import SIZE as LARGE
+from tests.video.helpers import write_masks, write_stream
+from uhrmat.core.errors import InputError, NoSubjectError
+from uhrmat.painter.clips.open import names_clip, open_clip_session
 from uhrmat.painter.clips.session import ClipSession
+from uhrmat.painter.run import StartHints
+from uhrmat.train.synth.clip import ClipFrame
 
 
 def write_mask(path: Path, frame: int) -> Path:
@@ -68,3 +73,33 @@ def test_clips_are_told_from_photographs(clip: Path, tmp_path: Path) -> None:
         "f_%04d.png": True,
     }
     assert {name: names_clip(tmp_path / name) for name in named} == named
+
+
+def test_it_starts_from_what_the_network_finds_in_the_first_frame(
+    opened: Callable[..., ClipSession], tmp_path: Path, clip: Path
+) -> None:
+    big = write_stream(tmp_path / "big.mkv", large_disc())
+    session = open_clip_session(big, StartHints(find_subject=True), MODEL, tmp_path / "out")
+    try:
+        assert session.keys.indices() == [0]
+        trimap = session.keys.trimap(0)
+        away = np.hypot(*(np.mgrid[: LARGE[0], : LARGE[1]] - np.array([120, 160])[:, None, None]))
+        assert (trimap[away < 55] == 255).mean() > 0.9 and (trimap[away > 85] == 0).mean() > 0.9
+        assert session.change(0, "undo", None) and session.keys.indices() == []
+    finally:
+        session.close()
+    grey = write_stream(tmp_path / "grey.mkv", [replace(f, image=np.full_like(f.image, 128)) for f in moving_disc()])
+    for _ in range(2):  # and nothing is locked
+        with pytest.raises(NoSubjectError, match="no subject found"):
+            open_clip_session(grey, StartHints(find_subject=True), MODEL, tmp_path / "out2")
+    assert not (tmp_path / "out2").exists() or not list((tmp_path / "out2").rglob("*.png"))
+
+
+def large_disc() -> list[ClipFrame]:
+    """Two frames of the disc of `tests.painter.conftest.photo`, which the bundled network finds."""
+    y, x = np.mgrid[: LARGE[0], : LARGE[1]]
+    alpha = np.clip((70 - np.hypot(y - 120, x - 160)) / 3 + 0.5, 0, 1).astype(np.float32)
+    noise = np.random.default_rng(0).normal(0, 4, (*LARGE, 3))
+    pixels = alpha[..., None] * (200, 80, 60) + (1 - alpha[..., None]) * (50, 90, 140) + noise
+    image = np.rint(pixels.clip(0, 255)).astype(np.uint8)
+    return [ClipFrame(number, image, alpha, np.full(LARGE, 128, np.uint8)) for number in range(2)]

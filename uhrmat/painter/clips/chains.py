@@ -1,4 +1,4 @@
-"""Which frame a mask is propagated to next: chains from the key frames, those that lead to the frame in view first."""
+"""Which frame a mask is propagated to next: chains from the key frames, from the frame in view outwards."""
 
 from __future__ import annotations
 
@@ -42,6 +42,10 @@ class Chain:
         """Whether the chain passes a frame that it has not reached yet."""
         return (frame - self.reached) * self.step > 0 and (self.end - frame) * self.step > 0
 
+    def passed(self, frame: int) -> bool:
+        """Whether the chain has brought a mask to a frame."""
+        return (frame - self.key) * self.step > 0 and (self.reached - frame) * self.step >= 0
+
     def going_on(self, other: Chain | None) -> Chain:
         """This chain as far as another one of the same key frame and direction has come, which may end elsewhere."""
         if other is None:
@@ -64,17 +68,20 @@ def make_chains(versions: Mapping[int, int], count: int) -> list[Chain]:
 
 
 def next_chain(chains: list[Chain], centre: int, reach: int) -> Chain | None:
-    """The chain to go on with: one that leads to the frame in view, else the one whose next frame is nearest to it.
+    """The chain to go on with: the one whose next frame is nearest to the frame in view.
+
+    So what is near comes before a far key frame's chain, and of chains that lead to the frame in view the nearest one
+    arrives first.
 
     Args:
         chains: of the clip.
         centre: the frame in view.
-        reach: frames farther from it are not wanted, unless they lead to it.
+        reach: frames farther from it are not wanted, unless they lead to it and nothing has come there yet.
     """
-    able = [(chain, chain.following) for chain in chains]
+    there = any(chain.passed(centre) for chain in chains)
     wanted = [
-        (not chain.leads_to(centre), abs(frame - centre), at)
-        for at, (chain, frame) in enumerate(able)
-        if frame is not None and (chain.leads_to(centre) or abs(frame - centre) <= reach)
+        (abs(frame - centre), not chain.leads_to(centre), at)
+        for at, (chain, frame) in enumerate((chain, chain.following) for chain in chains)
+        if frame is not None and (abs(frame - centre) <= reach or (chain.leads_to(centre) and not there))
     ]
     return chains[min(wanted)[2]] if wanted else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -41,8 +41,19 @@ def keys_folder(frames: ClipFrames, folder: Path | None) -> Path:
     return (folder or frames.source.parent) / f"{stem_of(frames.source, frames.info)}_keys"
 
 
-def open_clip_session(clip: Path, start: StartHints, model: ModelOptions, folder: Path | None) -> ClipSession:
+def open_clip_session(
+    clip: Path, start: StartHints, model: ModelOptions, folder: Path | None,
+    painted: Mapping[int, StartHints] | None = None, *, saves: bool = True,
+) -> ClipSession:  # fmt: skip
     """A session for a clip, with what was painted on it before and the hints to start from.
+
+    Args:
+        clip: a video file, a folder of numbered frames or a pattern.
+        start: files by frame (`hints.find_hints`), or what the network finds in the first frame.
+        model: networks, device and memory.
+        folder: of what is painted and of the results; None: beside the clip.
+        painted: hints of single frames, by index.
+        saves: whether the clip is matted from the page; else what is painted is only handed back (`uhrmat.paint`).
 
     Raises:
         UhrmatError: the clip or a hint cannot be used, or nothing can be written beside it.
@@ -54,7 +65,11 @@ def open_clip_session(clip: Path, start: StartHints, model: ModelOptions, folder
         try:
             pipeline = LazyPipeline(model, process)
             _paint_start(frames, keys, start, pipeline.load)
-            return ClipSession(frames, keys, title=clip.name, pipeline=pipeline, model=model, folder=folder)
+            for index, hints in (painted or {}).items():
+                _paint(keys, frames.check(index), hints.read(frames.picture(index), pipeline.load))
+            return ClipSession(
+                frames, keys, title=clip.name, pipeline=pipeline, model=model, folder=folder, saves=saves
+            )  # fmt: skip
         except BaseException:
             process.close()
             raise

@@ -63,14 +63,14 @@ class ClipServer(PageServer):
         return {}
 
     def _save(self, data: Any) -> dict[str, Any]:
-        self._session.runs.start(replace=bool(isinstance(data, dict) and data.get("replace")))
+        self._session.start_run(replace=bool(isinstance(data, dict) and data.get("replace")))
         return {}
 
     def _rerun(self, data: Any) -> dict[str, Any]:
         first, last = ((data.get(name) if isinstance(data, dict) else None) for name in ("first", "last"))
         if not (_is_number(first) and _is_number(last)):
             raise InputError("The range needs two frames.", "Give the first and the last one.")
-        self._session.runs.start(redo=(first, last))
+        self._session.start_run(redo=(first, last))
         return {}
 
     def _cancel(self, data: Any) -> dict[str, Any]:

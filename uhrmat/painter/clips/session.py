@@ -13,7 +13,7 @@ import numpy as np
 from uhrmat.core.errors import InputError
 from uhrmat.core.options import ModelOptions
 from uhrmat.media.coding import FOREGROUND, UNKNOWN
-from uhrmat.painter.canvas import Canvas
+from uhrmat.painter.canvas import Canvas, Trimap
 from uhrmat.painter.clips.ahead import MasksAhead
 from uhrmat.painter.clips.frames import ClipFrames
 from uhrmat.painter.clips.keys import KeyFrames
@@ -25,6 +25,7 @@ from uhrmat.painter.tiles import crop_low_res, encode_alpha, encode_strokes, ful
 from uhrmat.video.propagate import scaled_to_certain, trimap_of_tracked
 from uhrmat.video.propagation.advice import best_hint_frame
 from uhrmat.video.propagation.report import consecutive_runs, frames_in_state
+from uhrmat.video.ranges import FrameRange
 
 
 class _FrameMatte(LiveMatte):
@@ -49,13 +50,15 @@ class ClipSession:
         pipeline: refines what is seen of a painted frame.
         model: networks, device and memory of the runs.
         folder: of the results; None: beside the clip.
+        saves: whether the clip is matted from the page; else what is painted is only handed back (`uhrmat.paint`).
     """
 
     def __init__(
         self, frames: ClipFrames, keys: KeyFrames, *, title: str, pipeline: LazyPipeline, model: ModelOptions,
-        folder: Path | None = None,
+        folder: Path | None = None, saves: bool = True,
     ) -> None:  # fmt: skip
         self.title, self.frames, self.keys, self._pipeline = title, frames, keys, pipeline
+        self._saves = saves
         self.finished = threading.Event()
         """Set when the user is done."""
         self._changed, self._version = threading.Condition(), 0
@@ -98,7 +101,7 @@ class ClipSession:
             "save": self.runs.state, "title": self.title, "width": width, "height": height,
             "levels": len(level_sizes((height, width))), "alpha": self._shown.get(frame, 0),
             "solved": -1 if solution is None else solution.revision,
-            "notes": [] if solution is None else list(solution.notes), "saves": True,
+            "notes": [] if solution is None else list(solution.notes), "saves": self._saves,
             "clip": self._clip_state(frame),
         }  # fmt: skip
 
@@ -229,6 +232,21 @@ class ClipSession:
             live = self._open(frame)
             if live is not None:
                 live.show(page, view)
+
+    def start_run(self, replace: bool = False, redo: FrameRange | None = None) -> None:
+        """Begin to matte the clip, or a range of it; see `ClipRuns.start`.
+
+        Raises:
+            InputError: it cannot be matted now, or not from this page.
+            OutputError: what is painted cannot be written.
+        """
+        if not self._saves:
+            raise InputError("The clip is not matted here: the hints go back to the program.", "Press Done.")
+        self.runs.start(replace, redo)
+
+    def trimaps(self) -> dict[int, Trimap]:
+        """Copies of what is painted, (H, W) uint8 {0, 128, 255}, by index of frame."""
+        return {index: self.keys.trimap(index) for index in self.keys.indices()}
 
     def versions(self, frame: int) -> dict[str, int]:
         """Of what is painted on a frame, and of its alpha."""

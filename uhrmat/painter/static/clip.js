@@ -103,7 +103,8 @@ function follow(state) {
     number.max = state.clip.count - 1;
     total.textContent = `of ${state.clip.count}`;
     first.max = last.max = last.value = state.clip.count - 1;
-    Object.assign(document.getElementById("save"), { textContent: "Matte clip", title: "Matte the whole clip (s)" });
+    if (state.saves) Object.assign(document.getElementById("save"), { textContent: "Matte clip", title: "Matte the whole clip (s)" });
+    range.hidden = !state.saves;
   }
   clip = state.clip;
   timeline.update({ ...clip, known: clip.masked });
