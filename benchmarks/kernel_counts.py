@@ -52,23 +52,26 @@ def part_of(frames: list[str]) -> str:
     return "rest"
 
 
-def inputs_of(width: int, height: int) -> RefineInput:
-    """A picture of noise with bands of active pixels; the prior's size is that of the product, half at small sizes."""
+def inputs_of(width: int, height: int, ratio: int) -> RefineInput:
+    """A picture of noise with bands of active pixels; the prior's size is that of the product, or at small sizes the
+    picture's divided by `ratio`."""
     inputs = synthetic(bands(height, width, round(SHARE * width * height)))
     if min(inputs.prior.shape) < min(height, width):
         return inputs
-    return RefineInput(inputs.picture, inputs.small[::2, ::2], inputs.prior[::2, ::2], inputs.trimap, inputs.active)
+    small, prior = inputs.small[::ratio, ::ratio], inputs.prior[::ratio, ::ratio]
+    return RefineInput(inputs.picture, small, prior, inputs.trimap, inputs.active)
 
 
-def count(name: str, width: int = 960, height: int = 540) -> Trace:
+def count(name: str, width: int = 960, height: int = 540, ratio: int = 2) -> Trace:
     """What a picture asks of a GPU: tiles, fp16. In a process of its own: torch's tensors are changed for good.
 
     Args:
         name: "lite", "paper" or "ddfe".
         width: Of the picture.
         height: Of the picture.
+        ratio: Of the sides of a small picture to those of its prior; above 2 DDFE has two levels.
     """
-    inputs = inputs_of(width, height)
+    inputs = inputs_of(width, height, ratio)
     with pytest.MonkeyPatch.context() as patch:
         if name == "paper":
             patch.setattr(shm, "load_shm", lambda weights: SHM("paper"))
@@ -81,9 +84,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("network", choices=["lite", "paper", "ddfe"])
     parser.add_argument("--size", default="960x540", help="WIDTHxHEIGHT of the picture")
+    parser.add_argument("--ratio", type=int, default=2, help="of a small picture's sides to its prior's")
     chosen = parser.parse_args()
     width, height = map(int, chosen.size.split("x"))
-    counted = count(chosen.network, width, height)
+    counted = count(chosen.network, width, height, chosen.ratio)
     parts: Counter[str] = Counter()
     for frames, kernels in counted.frames.items():
         parts[part_of(list(frames))] += kernels

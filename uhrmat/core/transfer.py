@@ -20,6 +20,7 @@ _TORCH_TYPES = {
     np.dtype(np.uint16): torch.int16,
     np.dtype(np.int32): torch.int32,
     np.dtype(np.int64): torch.int64,
+    np.dtype(np.float16): torch.float16,
     np.dtype(np.float32): torch.float32,
 }
 
@@ -28,7 +29,7 @@ def upload(arrays: Sequence[Array], device: torch.device) -> list[Tensor]:
     """Bring arrays to a device in one copy, which a GPU makes while the host goes on.
 
     Args:
-        arrays: uint8, bool, uint16, int32, int64 or float32, of any shape.
+        arrays: uint8, bool, uint16, int32, int64, float16 or float32, of any shape.
         device: Where to.
 
     Returns:
@@ -50,10 +51,10 @@ def upload(arrays: Sequence[Array], device: torch.device) -> list[Tensor]:
 
 
 @lru_cache(maxsize=64)
-def constant(values: tuple[float, ...], device: torch.device, whole: bool = False) -> Tensor:
-    """Numbers that a device needs again and again, (n,) float32 or, if `whole`, int64; uploaded once."""
+def constant(values: tuple[float, ...], device: torch.device, kind: type[np.generic] = np.float32) -> Tensor:
+    """Numbers of one kind that a device needs again and again, (n,); uploaded once."""
     with torch.inference_mode(False):  # training may use what refining made first
-        return upload([np.array(values, np.int64 if whole else np.float32)], device)[0]
+        return upload([np.array(values, kind)], device)[0]
 
 
 def whole_numbers(count: int, device: torch.device, dtype: torch.dtype = torch.int32) -> Tensor:
@@ -70,7 +71,7 @@ def download(tensors: Sequence[Tensor]) -> list[Array]:
     """Bring tensors of one device to the host in one copy, after all work that they wait for.
 
     Args:
-        tensors: bool, uint8, int16, int32 or float32, of any shape.
+        tensors: bool, uint8, int16, int32, float16 or float32, of any shape.
 
     Returns:
         An array for each tensor.

@@ -52,7 +52,8 @@ def estimate_smooth_colours(
     Returns:
         F and B, each (B, 3, H, W) in [0, 1].
     """
-    weights = torch.stack([alpha, 1 - alpha]) ** params.sharpness
+    first, sign = (constant(pair, alpha.device).to(alpha).view(2, 1, 1, 1, 1) for pair in ((0.0, 1.0), (1.0, -1.0)))
+    weights = torch.addcmul(first, alpha, sign) ** params.sharpness
     front, back = _pull_push(image, weights, params.hold, image.device.type != "cpu")
     return front, back
 
@@ -70,7 +71,9 @@ def _pull_push(image: Tensor, weights: Tensor, hold: float, at_once: bool) -> Te
         (N, B, 3, H, W).
     """
     # Colours and, as fourth channel, weights plus `hold`, which averaging leaves as it is.
-    pyramid = [torch.cat([image * weights, weights + hold], 2).flatten(0, 1)]
+    one, more = (constant(values, image.device).to(image) for values in ((1.0,), (0.0, 0.0, 0.0, hold)))
+    colours = torch.cat([image, one.expand_as(image[:, :1])], 1)
+    pyramid = [torch.addcmul(more.view(4, 1, 1), colours, weights).flatten(0, 1)]
     while min(pyramid[-1].shape[-2:]) > 2:
         pyramid.append(_halve(pyramid[-1]))
     total = pyramid[-1].mean((2, 3), keepdim=True)

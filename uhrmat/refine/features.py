@@ -26,8 +26,10 @@ PRIOR = 3
 """Channel of the upsampled prior, stored as 2·alpha - 1."""
 PROJECTION = 4
 """Channel of the colour-line projection, stored as 2·projection - 1: where the network's residual starts."""
-_KNOWN = tuple(float(value) for level in range(256) for value in (level == 255, level == 0, level != 0))
-"""For each value of a trimap: is foreground known, is background known, largest alpha."""
+_KNOWN = tuple(
+    float(value) for level in range(256) for value in (level == 255, level == 0, level != 0, level not in (0, 255))
+)
+"""For each value of a trimap: is foreground known, is background known, largest alpha, is neither known."""
 _LINE = (5, 6, 10, 11, 12, 13, 14, 15)
 """Channels that only the colour line fills, beside PROJECTION."""
 
@@ -265,7 +267,7 @@ def unscaled_features(colour: Tensor, maps: Tensor, known: Tensor | None) -> Ten
     if known is None:
         certain = torch.zeros_like(alpha).expand(*alpha.shape[:-1], 2)
     else:
-        certain, bounds = known_pixels(known)
+        certain, _, bounds = known_pixels(known)
         base = torch.clamp(base, *bounds)
     return torch.cat([colour, alpha, base, confidence, distance, certain, alpha, front, back], -1)
 
@@ -277,18 +279,19 @@ def scale_features(unscaled: Tensor, scale: float) -> Tensor:
     return scale_channels(unscaled, gain, offset)
 
 
-def known_pixels(trimap: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+def known_pixels(trimap: Tensor) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
     """What a trimap says of pixels.
 
     Args:
         trimap: uint8 {0, 128, 255}, (...,).
 
     Returns:
-        (..., 2) float32, 1 where foreground and where background is known, and the bounds of alpha, each (..., 1).
+        (..., 2) float32, 1 where foreground and where background is known; (..., 1), 1 where neither is; and the bounds
+        of alpha, each (..., 1).
     """
-    table = constant(_KNOWN, trimap.device).view(256, 3)
-    marks = table.index_select(0, trimap.flatten().int()).view(*trimap.shape, 3)
-    return marks[..., :2], (marks[..., :1], marks[..., 2:])
+    table = constant(_KNOWN, trimap.device).view(256, 4)
+    marks = table.index_select(0, trimap.flatten().int()).view(*trimap.shape, 4)
+    return marks[..., :2], marks[..., 3:], (marks[..., :1], marks[..., 2:3])
 
 
 def scale_channels(x: Tensor, gain: tuple[float, ...], offset: tuple[float, ...]) -> Tensor:

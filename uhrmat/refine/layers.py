@@ -14,7 +14,7 @@ from uhrmat.sparse.engine import Act, activate
 
 def channels(x: Feat, start: int, stop: int) -> Feat:
     """Channels `start` to `stop` of features, without a copy; every engine keeps them on axis 1."""
-    return Feat(x.data[:, start:stop], x.level)
+    return x.with_data(x.data[:, start:stop])
 
 
 def signed(x: Tensor) -> Tensor:

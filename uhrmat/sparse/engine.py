@@ -33,6 +33,14 @@ class Feat:
     data: Tensor
     level: int
 
+    def with_data(self, data: Tensor) -> Feat:
+        """Features that were computed site by site from these, and are zero where these are.
+
+        Args:
+            data: Their values, in the same layout.
+        """
+        return Feat(data, self.level)
+
 
 def activate(x: Tensor, act: Act) -> Tensor:
     """Apply an activation, in place where no gradient is recorded.

@@ -42,8 +42,12 @@ class MaskLevels:
     Args:
         mask: (h, w) bool on any device.
         levels: Number of levels, 1 to `active.LEVELS`.
+        beside: Another mask of the same shape whose tiles are made along with those of a single level, see
+            `ResidentPair`: it takes the place of a second level.
 
     Attributes:
+        masks: `mask`, and `beside` if there is one.
+        levels: Number of levels of `mask`.
         planes: For each level (rows of tiles + EMPTY_ROWS, columns of tiles) · tile sites, positive where active; half
             precision on a GPU.
         tiles: Side of a tile of each level, sites.
@@ -51,11 +55,13 @@ class MaskLevels:
         sizes: (height, width) of each level, sites.
     """
 
-    def __init__(self, mask: Tensor, levels: int = LEVELS) -> None:
-        self.mask = mask
+    def __init__(self, mask: Tensor, levels: int = LEVELS, beside: Tensor | None = None) -> None:
+        self.masks, self.levels = [mask] if beside is None else [mask, beside], levels
+        if beside is not None and levels > 1:
+            raise ValueError(f"Two masks have one level each, not {levels}.")
         self.tiles = [_tile_side(TILE, level) for level in range(levels)]
         kind = torch.float16 if mask.device.type == "cuda" else torch.float32
-        plane = mask.to(kind)[None]
+        plane = (mask[None] if beside is None else torch.stack(self.masks)).to(kind)
         self.planes, self.grids, self.sizes = list[Tensor](), list[tuple[int, int]](), list[tuple[int, int]]()
         sums = []
         for level, tile in enumerate(self.tiles):
@@ -63,16 +69,16 @@ class MaskLevels:
                 plane = F.avg_pool2d(plane, 3, 2, 1)
             height, width = plane.shape[-2:]
             grid = (-(-height // tile), -(-width // tile))
-            padded = F.pad(plane[0], (0, grid[1] * tile - width, 0, (grid[0] + EMPTY_ROWS) * tile - height))
-            # Before the tiles one that is empty, which stands for those that fill up.
-            sums += [
-                padded.view(-1)[-1:],
-                F.avg_pool2d(padded[None, : grid[0] * tile], tile, tile, divisor_override=1).flatten(),
-            ]
-            self.planes.append(padded)
-            self.grids.append(grid)
-            self.sizes.append((height, width))
-        self._sums = torch.cat(sums).float()
+            padded = F.pad(plane, (0, grid[1] * tile - width, 0, (grid[0] + EMPTY_ROWS) * tile - height))
+            for one, pooled in zip(padded, F.avg_pool2d(padded, tile, tile, divisor_override=1), strict=True):
+                # Before the tiles one that is empty, which stands for those that fill up.
+                sums += [one.view(-1)[-1:], pooled[: grid[0]].flatten()]
+                self.planes.append(one)
+                self.grids.append(grid)
+                self.sizes.append((height, width))
+        if beside is not None:
+            self.tiles *= 2
+        self._sums = torch.cat(sums)  # up to 256, which half precision holds exactly
 
     @cached_property
     def counts(self) -> list[np.ndarray]:
@@ -81,23 +87,22 @@ class MaskLevels:
         parts = (sums[start + 1 : stop] for start, stop in itertools.pairwise(self._places))
         return [part.reshape(grid) for part, grid in zip(parts, self.grids, strict=True)]
 
-    def occupied(self, fill: list[int]) -> list[Tensor]:
-        """Where the occupied tiles of each level are, row by row, after some that only fill up.
-
-        Args:
-            fill: Number of those for each level.
+    def occupied(self) -> tuple[Tensor, list[int]]:
+        """Where the occupied tiles are, level by level and row by row, after those that only fill up a level's count.
 
         Returns:
-            For each level (2, T) int64: column and row of every tile.
+            (2, T) int64, column and row of every tile, and the number of tiles of each level.
         """
-        used = self._sums.sign()
-        for start, number in zip(self._places, fill, strict=False):
-            used[start].fill_(number)
-        totals = [number + int(np.count_nonzero(part)) for number, part in zip(fill, self.counts, strict=True)]
+        counts = [int(np.count_nonzero(part)) for part in self.counts]
+        totals = [padded_count(count) for count in counts]
+        used = torch.empty(self._sums.shape, device=self._sums.device)
+        torch.gt(self._sums, 0, out=used)
+        for start, count, total in zip(self._places, counts, totals, strict=False):
+            used[start].fill_(total - count)
         # The first tile is where the running number exceeds 0, the next one where it exceeds 1 …
-        ranks = whole_numbers(sum(totals), used.device, used.dtype)
-        place = torch.searchsorted(used.cumsum(0), ranks, right=True)
-        return list(torch.split(_tile_places(tuple(self.grids), used.device).index_select(1, place), totals, 1))
+        ranks = whole_numbers(sum(totals), used.device, torch.float32)
+        place = torch.searchsorted(used.cumsum(0, dtype=torch.float32), ranks, right=True)
+        return _tile_places(tuple(self.grids), used.device).index_select(1, place), totals
 
     @property
     def _places(self) -> list[int]:
@@ -127,7 +132,7 @@ class ResidentLevel:
         place: (2, T) int64, column and row of each tile, counted in tiles.
         mask: (T, tile, tile) bool, the active sites.
         numbers: Buffer row of every site, or 0, the zero row, where it is not active: int32, one site of margin on top
-            and on the left, and as much below and on the right as windows reach.
+            and on the left, and as much below and on the right as windows reach. Empty where no convolution is meant.
     """
 
     height: int
@@ -178,6 +183,8 @@ class ResidentActive:
 
     Args:
         masks: Of all levels.
+        levels: Its tiles, where they are made already.
+        number: 1 for the second of two masks.
 
     Attributes:
         levels: Tiles at each stride.
@@ -186,11 +193,11 @@ class ResidentActive:
         count: Number of active pixels.
     """
 
-    def __init__(self, masks: MaskLevels) -> None:
-        self.height, self.width = masks.sizes[0]
-        self.count = int(masks.counts[0].sum(dtype=np.float64))
-        self.plane = masks.mask
-        self.levels = _levels(masks)
+    def __init__(self, masks: MaskLevels, levels: list[ResidentLevel] | None = None, number: int = 0) -> None:
+        self.height, self.width = masks.sizes[number]
+        self.count = int(masks.counts[number].sum(dtype=np.float64))
+        self.plane = masks.masks[number]
+        self.levels = _levels(masks, *_tiles(masks)) if levels is None else levels
 
     def mask(self, level: int = 0) -> Tensor:
         """The mask of level 0, (H, W) bool."""
@@ -199,21 +206,27 @@ class ResidentActive:
         return self.plane
 
 
-def _levels(masks: MaskLevels) -> list[ResidentLevel]:
-    """Tiles and buffer rows of all levels; what can be is made for all levels at once."""
-    device, numbers = masks.mask.device, range(len(masks.tiles))
-    used = [int(np.count_nonzero(part)) for part in masks.counts]
-    places = masks.occupied([padded_count(count) - count for count in used])
+def _tiles(masks: MaskLevels) -> tuple[Tensor, Tensor, list[int]]:
+    """Tiles of all levels, one level after the other: (2, T) int64, column and row of each; their active sites, (S,)
+    bool; the number of tiles of each level."""
+    place, counts = masks.occupied()
     tiled = []
-    for number, (xs, ys) in enumerate(places):
+    for number, (xs, ys) in enumerate(torch.split(place, counts, 1)):
         tile, grid = masks.tiles[number], masks.grids[number]
         plane = masks.planes[number].view(grid[0] + EMPTY_ROWS, tile, grid[1], tile).permute(0, 2, 1, 3)
         tiled.append(plane[ys, xs].flatten())
-    sites = [len(part) for part in tiled]
-    mask = _joined(tiled) > 0
-    rows = torch.split(_joined([whole_numbers(count, device) for count in sites]) * mask, sites)
+    return place, _joined(tiled) > 0, counts
+
+
+def _levels(masks: MaskLevels, place: Tensor, mask: Tensor, counts: list[int]) -> list[ResidentLevel]:
+    """Tiles and buffer rows of all levels; what can be is made for all levels at once. Arguments: see `_tiles`."""
+    numbers = range(masks.levels)
+    places = torch.split(place, counts, 1)
+    sites = [counts[number] * masks.tiles[number] ** 2 for number in numbers]
+    mask = mask[: sum(sites)]
+    rows = torch.split(_joined([whole_numbers(count, mask.device) for count in sites]) * mask, sites)
     shapes = [_extent(masks, number) for number in numbers]
-    planes = torch.zeros(sum(math.prod(shape) for shape in shapes), dtype=torch.int32, device=device)
+    planes = torch.zeros(sum(math.prod(shape) for shape in shapes), dtype=torch.int32, device=mask.device)
     split = torch.split(planes, [math.prod(shape) for shape in shapes])
     levels = []
     for number, part in enumerate(torch.split(mask, sites)):
@@ -225,19 +238,42 @@ def _levels(masks: MaskLevels) -> list[ResidentLevel]:
             (grid[0] + EMPTY_ROWS, grid[1], tile, tile), (tile * row, tile, row, 1), plane.storage_offset() + row + 1
         )
         target[ys, xs] = rows[number].view(-1, tile, tile)
-        height, width = masks.sizes[number]
-        levels.append(
-            ResidentLevel(
-                height=height,
-                width=width,
-                tile=tile,
-                grid=grid,
-                place=places[number],
-                mask=part.view(-1, tile, tile),
-                numbers=plane,
-            )
-        )
+        levels.append(_level(masks, number, places[number], part, plane))
     return levels
+
+
+def _level(masks: MaskLevels, number: int, place: Tensor, mask: Tensor, numbers: Tensor) -> ResidentLevel:
+    tile, (height, width) = masks.tiles[number], masks.sizes[number]
+    return ResidentLevel(
+        height=height,
+        width=width,
+        tile=tile,
+        grid=masks.grids[number],
+        place=place,
+        mask=mask.view(-1, tile, tile),
+        numbers=numbers,
+    )
+
+
+class ResidentPair:
+    """The active sets of two masks of one size, made together: half of the work that two made alone are.
+
+    Args:
+        masks: Of one level, with another mask beside.
+
+    Attributes:
+        place: (2, T) int64, column and row of the tiles of both sets, one set after the other.
+        mask: (T, tile, tile) bool, their active sites.
+        sets: Both sets. The second has no buffer rows: no convolution can be made on it.
+    """
+
+    def __init__(self, masks: MaskLevels) -> None:
+        self.place, flat, counts = _tiles(masks)
+        first, second = _levels(masks, self.place, flat, counts), counts[0] * masks.tiles[0] ** 2
+        none = torch.empty(0, dtype=torch.int32, device=flat.device)
+        beside = [_level(masks, 1, self.place[:, counts[0] :], flat[second:], none)]
+        self.mask = flat.view(-1, *first[0].mask.shape[1:])
+        self.sets = ResidentActive(masks, first), ResidentActive(masks, beside, 1)
 
 
 def _joined(parts: list[Tensor]) -> Tensor:
@@ -250,7 +286,7 @@ def _extent(masks: MaskLevels, number: int) -> tuple[int, int]:
     for axis in (0, 1):
         last = [grid[axis] + EMPTY_ROWS * (axis == 0) for grid in masks.grids]
         ends = [last[number] * masks.tiles[number] + 1]
-        if number + 1 < len(masks.tiles):
+        if number + 1 < masks.levels:
             ends.append(last[number + 1] * 2 * masks.tiles[number + 1])
         if number:
             ends.append(last[number - 1] * masks.tiles[number - 1] // 2 + 1)

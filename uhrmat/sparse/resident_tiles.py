@@ -36,10 +36,14 @@ class ResidentFeat(Feat):
     """Features of the resident tiles engine.
 
     Attributes:
-        zeroed: Whether the zero row is known to be zero. Features that networks make themselves do not say so.
+        zeroed: Whether the zero row is known to be zero. Features that networks make without `with_data` do not say so.
     """
 
     zeroed: bool = False
+
+    def with_data(self, data: Tensor) -> Feat:
+        """See `engine.Feat.with_data`: the zero row stays what it was."""
+        return ResidentFeat(data, self.level, self.zeroed)
 
 
 class ResidentTilesEngine(Engine):

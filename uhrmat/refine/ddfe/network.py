@@ -141,7 +141,7 @@ class DDFE(nn.Module):
             difference = engine.cat(difference, _pick(x, tuple(range(PRIOR, self.config.inputs))))
         detail = _apply(self.detail, engine, difference)
         offset = self._offset(engine, x, detail) * unknown
-        start = Feat(torch.add(x.data[:, PRIOR : PRIOR + 1], offset, alpha=2), 0)
+        start = x.with_data(torch.add(x.data[:, PRIOR : PRIOR + 1], offset, alpha=2))
         fused = engine.cat(start, detail) if self.config.weighs else start
         change = torch.addcmul(offset, self.last(engine, _apply(self.head, engine, fused)).data, unknown)
         if self.config.weighs:
@@ -151,13 +151,14 @@ class DDFE(nn.Module):
     def _difference(self, engine: Engine, x: Feat) -> Feat:
         """Features of the picture minus those of its halved copy."""
         if self.both:
-            high, low = _apply(self.both, engine, x).data.chunk(2, 1)
-        else:
-            high, low = (
-                _apply(chain, engine, _pick(x, which)).data
-                for chain, which in ((self.high, self.config.high), (self.low, self.config.low))
-            )
-        return Feat(high - low, 0)
+            both = _apply(self.both, engine, x)
+            high, low = both.data.tensor_split(2, 1)
+            return both.with_data(high - low)
+        first, second = (
+            _apply(chain, engine, _pick(x, which))
+            for chain, which in ((self.high, self.config.high), (self.low, self.config.low))
+        )
+        return first.with_data(first.data - second.data)
 
     def _offset(self, engine: Engine, x: Feat, detail: Feat) -> Tensor:
         """The tanh of HRIMF-AMR's Eq. 2, and for `line` the weighted candidates beside it."""
@@ -214,12 +215,12 @@ def _pick(x: Feat, which: tuple[int, ...]) -> Feat:
     starts = [i for i in range(len(which)) if i == 0 or which[i] != which[i - 1] + 1]
     runs = [which[start:stop] for start, stop in zip(starts, [*starts[1:], len(which)], strict=True)]
     parts = [x.data[:, run[0] : run[-1] + 1] for run in runs]
-    return Feat(parts[0] if len(parts) == 1 else torch.cat(parts, 1), 0)
+    return x.with_data(parts[0] if len(parts) == 1 else torch.cat(parts, 1))
 
 
 def assemble_features(
     high: Tensor, low: Tensor, alpha: Tensor, known: Tensor, maps: Tensor | None = None, factor: float = 2.0,
-    params: DDFEParams = DDFE_PARAMS,
+    params: DDFEParams = DDFE_PARAMS, unknown: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """Inputs of the network at some pixels. Channels and scalings are frozen into the weights, see `INPUT_VERSION`.
 
@@ -231,11 +232,13 @@ def assemble_features(
         maps: (..., 10), upsampled from the working size: F (3), B (3), the guided filter's a (3) and b; or None.
         factor: Of this level's size to the prior's.
         params: Softness of the detail along the colour line.
+        unknown: (..., 1), 1 where neither is known; None computes it.
 
     Returns:
         (..., BASIC) or, with `maps`, (..., LINE).
     """
-    unknown = 1 - known.sum(-1, keepdim=True)
+    if unknown is None:
+        unknown = 1 - known.sum(-1, keepdim=True)
     alpha = torch.addcmul(known[..., :1], alpha, unknown)
     gain, offset = (*[2.0] * 7, 1.0), (*[-1.0] * 7, 0.0)
     if maps is None:

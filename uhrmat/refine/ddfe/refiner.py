@@ -55,7 +55,7 @@ class DDFERefiner(SparseRefiner[DDFE]):
         """All levels, then `prior_mean.restore_prior_mean`; see `base.PyramidRefiner.refine_pyramid`."""
 
         def refine_shared(level: RefineInput, level_alpha: Plane) -> None:
-            if isinstance(level_alpha, Tensor) and level.active is inputs.active:
+            if isinstance(level_alpha, Tensor) and level.size == inputs.size:
                 share_geometry(inputs, level)
             refine_level(level, level_alpha)
 

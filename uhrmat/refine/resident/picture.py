@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from uhrmat.core.transfer import constant
 from uhrmat.media.picture import PictureInfo
-from uhrmat.sparse.resident import ResidentActive, ResidentLevel
+from uhrmat.sparse.resident import ResidentActive, ResidentLevel, ResidentPair
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,12 @@ class ResidentPicture:
     def planes(self) -> Tensor:
         """All colours, (3, H, W) float32 in [0, 1]."""
         return as_colours(self.pixels).permute(2, 0, 1)
+
+    def values(self) -> Tensor:
+        """All stored values, (H, W, 3) float32: whole numbers of integer types, of others those in [0, 1]."""
+        if self.pixels.dtype == torch.int16:
+            return (self.pixels.int() & 0xFFFF).float()
+        return self.pixels.float() if self.pixels.dtype == torch.uint8 else self.pixels.clamp(0, 1)
 
 
 def as_colours(stored: Tensor) -> Tensor:
@@ -80,21 +87,21 @@ class Sites:
     def of_window(cls, active: ResidentActive, size: tuple[int, int], top: int = 0, left: int = 0) -> Sites:
         """Sites of the active set of a window whose upper left pixel is (top, left), both multiples of a tile, of a
         picture of `size`."""
-        level, (height, width) = active.levels[0], size
-        device, tile = level.mask.device, level.tile
-        places = (level.place * tile)[..., None] + constant(tuple(range(-1, tile + 1)), device, whole=True)
-        if top or left:
-            places = places + constant((left, top), device, whole=True)[:, None, None]
-        inner = places[..., 1:-1]
-        number = torch.add(inner[0][:, None], inner[1][..., None], alpha=width)
-        index = torch.where(level.mask, number, height * width).flatten()
-        # (place + 0.5) / extent is where in [0, 1] a pixel's centre lies; grids reach from -1 to 1.
-        gain, offset = (2 / width, 2 / height), (1 / width - 1, 1 / height - 1)
-        first, step = constant(offset, device)[:, None, None], constant(gain, device)[:, None, None]
-        x, y = torch.addcmul(first, places, step)
-        side = tile + 2
-        grid = torch.stack([x[:, None].expand(-1, side, -1), y[:, :, None].expand(-1, -1, side)], -1)
-        return cls(active, index, index.clamp(max=height * width - 1), grid, size, inner)
+        level = active.levels[0]
+        places, index, readable, grid = _locate(level.place, level.mask, size, top, left)
+        return cls(active, index, readable, grid, size, places)
+
+    @classmethod
+    def of_pair(cls, pair: ResidentPair, size: tuple[int, int]) -> tuple[Sites, Sites]:
+        """Sites of two active sets of a picture of `size`."""
+        places, index, readable, grid = _locate(pair.place, pair.mask, size)
+        first, tile = pair.sets[0].levels[0].tiles, pair.mask.shape[-1]
+        cuts = [slice(None, first), slice(first, None)], [slice(None, first * tile**2), slice(first * tile**2, None)]
+        one, other = (
+            cls(active, index[sites], readable[sites], grid[tiles], size, places[:, tiles])
+            for active, tiles, sites in zip(pair.sets, *cuts, strict=True)
+        )
+        return one, other
 
     @property
     def level(self) -> ResidentLevel:
@@ -127,6 +134,26 @@ class Sites:
             kept["_known"] = trimap, trimap.view(-1).index_select(0, self.readable)
         values: Tensor = kept["_known"][1]
         return values
+
+
+def _locate(
+    place: Tensor, mask: Tensor, size: tuple[int, int], top: int = 0, left: int = 0
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """`places`, `index`, `readable` and `grid` of `Sites` for tiles at `place` (2, T) with active sites `mask`."""
+    (height, width), device, tile = size, place.device, mask.shape[-1]
+    places = torch.add(constant(tuple(range(-1, tile + 1)), device, np.int64), place[..., None], alpha=tile)
+    if top or left:
+        places = places + constant((left, top), device, np.int64)[:, None, None]
+    inner = places[..., 1:-1]
+    number = torch.add(inner[0][:, None], inner[1][..., None], alpha=width)
+    index = torch.where(mask, number, height * width).flatten()
+    # (place + 0.5) / extent is where in [0, 1] a pixel's centre lies; grids reach from -1 to 1.
+    gain, offset = (2 / width, 2 / height), (1 / width - 1, 1 / height - 1)
+    first, step = constant(offset, device)[:, None, None], constant(gain, device)[:, None, None]
+    x, y = torch.addcmul(first, places, step)
+    side = tile + 2
+    grid = torch.stack([x[:, None].expand(-1, side, -1), y[:, :, None].expand(-1, -1, side)], -1)
+    return inner, index, index.clamp(max=height * width - 1), grid
 
 
 def flat_pixels(plane: Tensor) -> Tensor:

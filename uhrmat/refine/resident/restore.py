@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -38,7 +39,7 @@ def restore_prior_mean(
     wide = sites.read(prior[None], margin=True)
     upsampled = wide[0, :, 1:-1, 1:-1].flatten()
     values = flat.index_select(0, sites.readable)
-    move = torch.where(where, values.clamp(0, 1) - upsampled, 0)
+    move = values.clamp(0, 1) - upsampled
     correction = _correction(move, where, sites, (prior.shape[0], prior.shape[1]), params)
     kept = torch.lerp(upsampled, values + sites.read(correction[None])[0], _share(wide).flatten())
     flat.index_copy_(0, torch.where(where, sites.index, alpha.numel()), kept)
@@ -47,19 +48,23 @@ def restore_prior_mean(
 def _correction(
     move: Tensor, where: Tensor, sites: Sites, shape: tuple[int, int], params: MeanRestorationParams
 ) -> Tensor:  # fmt: skip
-    """What is added to the mean of each region, (h, w). move: (S,), alpha minus upsampled prior."""
+    """What is added to the mean of each region, (h, w). move: (S,), alpha minus upsampled prior, which counts where
+    `where` is set."""
     (height, width), (h, w), device = sites.size, shape, move.device
     tile = sites.level.tile
-    scale, extent = (constant(pair, device, whole=True)[:, None, None] for pair in ((w, h), (width, height)))
+    scale, extent = (constant(pair, device, np.int64)[:, None, None] for pair in ((w, h), (width, height)))
     column, row = sites.places * scale // extent
     cells = torch.add(column[:, None], row[..., None], alpha=w).flatten()
     # Sites beyond the picture fall into rows behind the last one, or into others, to which they add nothing.
     rows = ((sites.level.grid[0] + EMPTY_ROWS + 1) * tile * h) // height + 2
     totals = torch.zeros((rows * w + w, 2), dtype=torch.int64, device=device)
-    totals.index_add_(0, cells, (torch.stack([move, where.float()], 1) * _FIXED).long())
+    one = constant((1.0,), device).expand_as(move)
+    moves = torch.where(where[:, None], torch.stack([move, one], 1), 0).mul_(_FIXED)
+    totals.index_add_(0, cells, moves.long())
     sums = box_mean(totals[: h * w].T.float().view(2, h, w), max(1, round(min(shape) / params.regions)))
     mean = sums[0] / sums[1].clamp(min=1e-6 * _FIXED)
-    return torch.expm1(mean.square() * -(params.move**-2)) * mean
+    exponent = torch.addcmul(constant((0.0,), device), mean, mean, value=-(params.move**-2))
+    return exponent.expm1_() * mean
 
 
 def _share(wide: Tensor, low: float = SPATIAL_SPARSITY.low) -> Tensor:

@@ -11,15 +11,17 @@ import torch
 from uhrmat.core.devices import on_device
 from uhrmat.core.transfer import Array, download, upload
 from uhrmat.media import Picture
-from uhrmat.refine.base import RefineInput, Refiner
+from uhrmat.refine.base import PyramidRefiner, RefineInput, Refiner
+from uhrmat.refine.pyramid import pyramid_shapes
 from uhrmat.refine.resident.picture import ResidentPicture, flat_pixels, new_plane
 from uhrmat.refine.resident.planes import apply_trimap, trimap_from_alpha, trimap_mask, upsampled_prior
 from uhrmat.refine.runner import RefineOutcome, refine_within
 from uhrmat.refine.sparse_refiner import SparseRefiner
 
-_PLANES = 40
+_PLANES = 48
 """Bytes for each pixel of a picture that its planes take on a device beside the stored colours: trimap, active pixels,
-alpha, the alpha that a retry starts from, buffer rows at four levels, temporary planes. Counted, not measured."""
+alpha and its bounds, the alpha that a retry starts from, buffer rows at four levels, temporary planes. Counted, not
+measured."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,8 @@ def _upload(refiner: SparseRefiner[Any], host: HostPlanes) -> tuple[RefineInput,
     if "alpha" in there:
         alpha = new_plane(size, refiner.device)
         alpha.copy_(there["alpha"])
+    elif isinstance(refiner, PyramidRefiner) and len(pyramid_shapes(size, host.prior.shape[:2])) > 1:
+        alpha = new_plane(size, refiner.device)  # the last level begins with the result of the one before
     else:
         alpha = upsampled_prior(prior, trimap)
     flat_pixels(alpha)[-1:].zero_()

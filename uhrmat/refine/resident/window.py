@@ -14,7 +14,7 @@ from uhrmat.refine.base import RefineInput
 from uhrmat.refine.memory.tiling import Box, RefineWindow
 from uhrmat.refine.resident.picture import Sites, flat_pixels
 from uhrmat.sparse import Engine, Feat
-from uhrmat.sparse.resident import TILE, MaskLevels, ResidentActive
+from uhrmat.sparse.resident import TILE, MaskLevels, ResidentActive, ResidentPair
 from uhrmat.sparse.resident_tiles import ResidentTilesEngine
 from uhrmat.sparse.select import build_engine
 
@@ -26,25 +26,46 @@ def whole_sites(inputs: RefineInput) -> Sites:
     """Sites of all active pixels of a picture; made once."""
     kept: dict[str, Any] = inputs.__dict__
     if "_sites" not in kept:
-        kept["_sites"] = Sites.of_window(ResidentActive(mask_levels(inputs)), inputs.size)
+        if "_pair" in kept:
+            _make_pair(*kept["_pair"])
+        else:
+            kept["_sites"] = Sites.of_window(ResidentActive(_mask_levels(inputs)), inputs.size)
     sites: Sites = kept["_sites"]
     return sites
 
 
-def mask_levels(inputs: RefineInput) -> MaskLevels:
-    """Active sites of all levels of a picture; made once, so that the host waits for their numbers once."""
+def tile_counts(inputs: RefineInput) -> np.ndarray:
+    """Active pixels in every tile of a picture, (rows, columns); read once, and the host waits for them."""
+    return _mask_levels(inputs).counts[0]
+
+
+def _mask_levels(inputs: RefineInput) -> MaskLevels:
     kept: dict[str, Any] = inputs.__dict__
     if "_levels" not in kept:
-        kept["_levels"] = MaskLevels(inputs.active, inputs.levels)
+        beside = kept["_pair"][1].active if "_pair" in kept else None
+        kept["_levels"] = MaskLevels(inputs.active, inputs.levels, beside)
     levels: MaskLevels = kept["_levels"]
     return levels
 
 
-def share_geometry(inputs: RefineInput, other: RefineInput) -> None:
-    """Let two inputs of the same active pixels make what is kept of them together."""
-    mask_levels(inputs)
+def _make_pair(one: RefineInput, other: RefineInput) -> None:
+    sites = Sites.of_pair(ResidentPair(_mask_levels(one)), one.size)
+    one.__dict__["_sites"], other.__dict__["_sites"] = sites
+
+
+def share_geometry(inputs: RefineInput, level: RefineInput) -> None:
+    """Let a picture and its last pyramid level make what is kept of their active pixels together.
+
+    Args:
+        inputs: The picture.
+        level: Of the same size; its active pixels may be fewer.
+    """
+    if level.active is not inputs.active:
+        level.__dict__["_pair"] = level, inputs
+        inputs.__dict__["_pair"] = level, inputs
+        return
     whole_sites(inputs)
-    other.__dict__.update({name: inputs.__dict__[name] for name in ("_levels", "_sites")})
+    level.__dict__.update({name: inputs.__dict__[name] for name in ("_levels", "_sites")})
 
 
 def window_refiner(
@@ -82,7 +103,7 @@ def window_refiner(
 
 
 def _sites(inputs: RefineInput, window: Box) -> Sites:
-    size, counts = inputs.size, mask_levels(inputs).counts[0]
+    size, counts = inputs.size, tile_counts(inputs)
     cells = tuple(slice(axis.start // TILE, -(-axis.stop // TILE)) for axis in window)
     if counts[cells].sum(dtype=np.float64) == counts.sum(dtype=np.float64):
         return whole_sites(inputs)
