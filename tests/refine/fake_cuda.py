@@ -175,7 +175,7 @@ def trace(refiner: SparseRefiner[Any], host: HostPlanes, patch: pytest.MonkeyPat
     _clear_constants()
     for module in (resident_run, window, sparse_refiner):
         patch.setattr(module, "on_device", lambda device: nullcontext())
-    patch.setattr(resident_tiles, "_window_bytes", lambda device: 1 << 30)
+    patch.setattr(resident_tiles, "largest_windows", lambda device: 1 << 30)
     refiner.device, refiner.dtype = CUDA, dtype
     _move(refiner.net, mode, dtype)
     refine_on_device(refiner, host, "parts", 1 << 40, finished=True)  # what is made once per process

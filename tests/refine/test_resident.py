@@ -188,8 +188,8 @@ def test_two_active_sets_made_together_are_those_made_alone(one: float, other: f
             assert torch.equal(getattr(sites, name), getattr(alone, name)), name
         assert torch.equal(sites.level.mask, alone.level.mask)
         assert np.array_equal(together.counts[number], MaskLevels(mask, 1).counts[0])
-    first, alone = pair.sets[0].levels[0], ResidentActive(MaskLevels(masks[0], 1)).levels[0]
-    assert torch.equal(first.table(first, 18, 1, -1), alone.table(alone, 18, 1, -1))
+    first, single = pair.sets[0].levels[0], ResidentActive(MaskLevels(masks[0], 1)).levels[0]
+    assert torch.equal(first.table(first, 18, 1, -1), single.table(single, 18, 1, -1))
     with pytest.raises(ValueError, match="one level each"):
         MaskLevels(masks[0], 2, masks[1])
 

@@ -3,7 +3,9 @@
 `uhrmat doctor --calibrate` runs `calibrate` and writes a user's own table, whose entries count before those of the
 package's (`memory.cost`). A ring of active pixels is refined at two sizes, each in a process of its own; slope and
 intercept come from how much the memory grows. On the CPU that is the growth of the largest resident size (Linux:
-/proc/self/clear_refs resets it), with one thread: more threads change a few megabytes only.
+/proc/self/clear_refs resets it), with one thread: more threads change a few megabytes only. On a GPU it is what the
+ring takes beside the same picture with hardly an active pixel, on the path that ships (`resident.run`), whose planes
+are reckoned by themselves (`resident_bytes`).
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -33,18 +35,24 @@ from uhrmat.media import Picture, atomic_write
 from uhrmat.refine.base import RefineInput
 from uhrmat.refine.ddfe.network import DDFE
 from uhrmat.refine.ddfe.refiner import DDFERefiner
+from uhrmat.refine.layers import SparseConv
 from uhrmat.refine.memory.cost import Cost, load_calibration, user_calibration
 from uhrmat.refine.memory.tiling import count_cells
+from uhrmat.refine.resident.run import HostPlanes, refine_on_device
 from uhrmat.refine.shm.network import SHM
 from uhrmat.refine.shm.refiner import SHMRefiner
 from uhrmat.refine.sparse_refiner import full_window
 from uhrmat.sparse.choose import candidate_engines
+from uhrmat.sparse.resident import TILE
+from uhrmat.sparse.resident_tiles import largest_windows
 from uhrmat.sparse.spconv_engine import SPCONV_TYPES
 
 _RING = 32
 """Width of a ring, pixels: what the unknown band of a trimap has at least once it is dilated."""
 _WARM_UP = 256
 """Side of the picture that is refined first, so that libraries have allocated what they keep."""
+_NO_LIMIT = 1 << 60
+"""Bytes."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +142,13 @@ def calibrate(
 
 
 def measure_cell(device: str, cell: Cell, sides: tuple[int, int]) -> dict[str, Any]:
-    """Slope and intercept from two sizes, each in a fresh process, as an entry of the table."""
+    """Slope and intercept from two sizes, each in a fresh process, as an entry of the table.
+
+    Raises:
+        UhrmatError: One of them could not be measured.
+    """
+    if torch.device(device).type == "cuda" and cell.engine == "tiles":
+        sides = sides_below_cap(cell, sides, largest_windows(torch.device(device)))
     low, high = (_run(device, cell, side) for side in sides)
     slope = (high["bytes"] - low["bytes"]) / (high["load"] - low["load"])
     return {
@@ -143,6 +157,32 @@ def measure_cell(device: str, cell: Cell, sides: tuple[int, int]) -> dict[str, A
         "per_active_pixel_of_the_ring": round(slope * high["load"] / high["active"], 1),
         "loads": [low["load"], high["load"]],
     }
+
+
+def sides_below_cap(cell: Cell, sides: tuple[int, int], cap: int) -> tuple[int, int]:
+    """The two sides, the larger one reduced until no layer's windows exceed the bytes that are gathered at once: above
+    them memory grows no more with the pixels, and a slope would promise too much.
+
+    Args:
+        cell: Of the tiles engine.
+        sides: Of the two pictures, pixels.
+        cap: Bytes, see `resident_tiles.largest_windows`.
+
+    Raises:
+        UhrmatError: The pictures would be too much alike.
+    """
+    layers = (layer for layer in _network(cell).modules() if isinstance(layer, SparseConv))
+    widest = max(layer.weight.shape[0 if layer.kind == "inverse" else 1] for layer in layers)
+    of_pixel = widest * PRECISIONS[cell.precision].itemsize * (TILE + 2) ** 2 / TILE**2
+    low, high = sides
+    while _load(cell, ring_mask(high)) * of_pixel > cap:
+        high = high * 7 // 8
+        if 2 * high < 3 * low:
+            raise UhrmatError(
+                f"The GPU gathers windows of {cap:,} bytes at once, too few for pictures of {low} and {high} pixels.",
+                "Keep the estimate, or use a GPU with more memory.",
+            )
+    return low, high
 
 
 def store_entry(path: Path, key: str, entry: dict[str, Any], machines: dict[str, Any]) -> None:
@@ -201,25 +241,52 @@ def measure(device: str, cell: Cell, side: int) -> dict[str, int]:
     """
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    refiner = _untrained(device, cell)
-    for inputs in (ring_input(_WARM_UP), ring_input(side)):
-        alpha, start = np.ones(inputs.size, np.float32), _reset(device)
-        refiner.prepare(inputs, alpha)(full_window(inputs.size))
-        refiner.finish(inputs, alpha)
-        grown = _peak(device) - start
-    counts = count_cells(inputs.active)
-    return {"load": Cost(cell.engine, 1, 0).load(counts), "active": int(counts.sum()), "bytes": grown}
+    refiner, inputs = _untrained(device, cell), ring_input(side)
+    if torch.device(device).type == "cuda":
+        _grown_on_gpu(refiner, ring_input(_WARM_UP), device)
+        empty = np.zeros_like(inputs.active)
+        empty[side // 2, side // 2] = True
+        planes = _grown_on_gpu(refiner, replace(inputs, active=empty), device)
+        grown = _grown_on_gpu(refiner, inputs, device) - planes
+    else:
+        for one in (ring_input(_WARM_UP), inputs):
+            alpha, start = np.ones(one.size, np.float32), _reset(device)
+            refiner.prepare(one, alpha)(full_window(one.size))
+            refiner.finish(one, alpha)
+            grown = _peak(device) - start
+    return {"load": _load(cell, inputs.active), "active": int(np.count_nonzero(inputs.active)), "bytes": grown}
+
+
+def _grown_on_gpu(refiner: SHMRefiner | DDFERefiner, inputs: RefineInput, device: str) -> int:
+    """Bytes by which a GPU's memory grows where it refines a picture at once.
+
+    Raises:
+        UhrmatError: The memory ran out.
+    """
+    host = HostPlanes(inputs.picture, inputs.small, inputs.prior, inputs.trimap, inputs.active)
+    start = _reset(device)
+    done = refine_on_device(refiner, host, "parts", _NO_LIMIT, finished=True)
+    if any(step.parts > 1 for step in done.outcome.steps):
+        raise UhrmatError(f"The GPU's memory does not hold a picture of {inputs.size[0]} pixels.", "Free some of it.")
+    return _peak(device) - start
+
+
+def _load(cell: Cell, active: np.ndarray) -> int:
+    return Cost(cell.engine, 1, 0).load(count_cells(active))
+
+
+def _network(cell: Cell) -> SHM | DDFE:
+    """Untrained."""
+    size = cell.network.removeprefix("ddfe-")
+    return DDFE(size) if cell.network.startswith("ddfe-") else SHM(size)
 
 
 def _untrained(device: str, cell: Cell) -> SHMRefiner | DDFERefiner:
+    kind = DDFERefiner if cell.network.startswith("ddfe-") else SHMRefiner
     with tempfile.TemporaryDirectory() as folder:
         weights = str(Path(folder) / "w.safetensors")
-        size = cell.network.removeprefix("ddfe-")
-        if cell.network.startswith("ddfe-"):
-            save_file(DDFE(size).state_dict(), weights, {"size": size})
-            return DDFERefiner(weights, cell.engine, PRECISIONS[cell.precision], device)
-        save_file(SHM(size).state_dict(), weights, {"size": size})
-        return SHMRefiner(weights, cell.engine, PRECISIONS[cell.precision], device)
+        save_file(_network(cell).state_dict(), weights, {"size": cell.network.removeprefix("ddfe-")})
+        return kind(weights, cell.engine, PRECISIONS[cell.precision], device)
 
 
 def ring_input(side: int) -> RefineInput:
@@ -227,15 +294,23 @@ def ring_input(side: int) -> RefineInput:
     rng = np.random.default_rng(0)
     picture = Picture.from_array(rng.integers(0, 256, (side, side, 3), dtype=np.uint8))
     small, prior = rng.random((128, 128, 3), np.float32), rng.random((128, 128), np.float32)
+    active = ring_mask(side)
+    return RefineInput(picture, small, prior, np.where(active, 128, 0).astype(np.uint8), active)
+
+
+def ring_mask(side: int) -> np.ndarray:
+    """Three rings, (side, side) bool."""
     y, x = np.mgrid[:side, :side].astype(np.float32) - side / 2
     distance = np.hypot(y, x)
-    active = np.logical_or.reduce([np.abs(distance - side * share) < _RING / 2 for share in (0.2, 0.32, 0.44)])
-    return RefineInput(picture, small, prior, np.where(active, 128, 0).astype(np.uint8), active)
+    return np.asarray(
+        np.logical_or.reduce([np.abs(distance - side * share) < _RING / 2 for share in (0.2, 0.32, 0.44)])
+    )
 
 
 def _reset(device: str) -> int:
     """Starts a new maximum; returns the bytes that are held now."""
     if device.startswith("cuda"):
+        torch.cuda.empty_cache()  # what was freed before must not count
         torch.cuda.reset_peak_memory_stats(device)
         return int(torch.cuda.memory_allocated(device))
     Path("/proc/self/clear_refs").write_text("5")

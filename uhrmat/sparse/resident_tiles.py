@@ -156,7 +156,7 @@ class ResidentTilesEngine(Engine):
         if not _is_zeroed(x):
             x.data[0].zero_()
         count, channels = len(table) // side**2, x.data.shape[1]
-        chunk = self.chunk or max(1, _window_bytes(self.device) // (side**2 * channels * self.dtype.itemsize))
+        chunk = self.chunk or max(1, largest_windows(self.device) // (side**2 * channels * self.dtype.itemsize))
         parts = []
         for start in range(0, count, chunk):
             rows = table if chunk >= count else table[start * side**2 : (start + chunk) * side**2]
@@ -226,7 +226,7 @@ def _made_phases(weight: Tensor) -> Any:
 
 
 @cache
-def _window_bytes(device: torch.device) -> int:
+def largest_windows(device: torch.device) -> int:
     """Bytes of windows gathered at once on a device."""
     if device.type != "cuda":
         return _WINDOWS
