@@ -2,6 +2,7 @@
 
     python -m benchmarks.kernel_counts lite                       # 960 x 540, 40,000 active pixels
     python -m benchmarks.kernel_counts ddfe --size 3840x2160      # 0.6 million active pixels
+    python -m benchmarks.kernel_counts foreground                 # its colours
 
 Prints JSON. The tracer is `tests.refine.fake_cuda`.
 """
@@ -14,11 +15,13 @@ import sys
 from collections import Counter
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from benchmarks.shot import bands, synthetic
-from tests.refine.fake_cuda import Trace, trace
+from tests.refine.fake_cuda import CUDA, Trace, count_calls, emulate_cuda, record_downloads, trace
+from uhrmat.foreground.on_device import estimate_foreground_on_device
 from uhrmat.refine.base import RefineInput
 from uhrmat.refine.registry import make_refiner
 from uhrmat.refine.resident.run import HostPlanes
@@ -34,6 +37,7 @@ PARTS = {
     "Masked-SE": ("shm.refiner:_predictor",),
     "active set": ("sparse.resident:", "picture:of_window"),
     "inputs at the pixels": ("resident:features", "picture:"),
+    "foreground": ("foreground.on_device:",),
     "network": ("sparse.", "network:forward", "network:forward_with_gates"),
     "whole planes": ("resident.planes:", "pyramid:", "resident.run:"),
 }
@@ -80,14 +84,31 @@ def count(name: str, width: int = 960, height: int = 540, ratio: int = 2) -> Tra
         return trace(refiner, host, patch, torch.float16)
 
 
+def count_foreground(width: int, height: int) -> Trace:
+    """What a picture's foreground asks of a GPU. In a process of its own, see `count`."""
+    inputs = inputs_of(width, height, 2)
+    alpha = inputs.trimap.astype(np.float32) / 255
+
+    def run(device: torch.device) -> object:
+        return estimate_foreground_on_device(inputs.picture.pixels, alpha, device)
+
+    with pytest.MonkeyPatch.context() as patch:
+        read = record_downloads(lambda: run(torch.device("cpu")), patch)
+        emulate_cuda(patch)
+        return count_calls(lambda: run(CUDA), read, patch)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("network", choices=["lite", "paper", "ddfe"])
+    parser.add_argument("network", choices=["lite", "paper", "ddfe", "foreground"])
     parser.add_argument("--size", default="960x540", help="WIDTHxHEIGHT of the picture")
     parser.add_argument("--ratio", type=int, default=2, help="of a small picture's sides to its prior's")
     chosen = parser.parse_args()
     width, height = map(int, chosen.size.split("x"))
-    counted = count(chosen.network, width, height, chosen.ratio)
+    if chosen.network == "foreground":
+        counted = count_foreground(width, height)
+    else:
+        counted = count(chosen.network, width, height, chosen.ratio)
     parts: Counter[str] = Counter()
     for frames, kernels in counted.frames.items():
         parts[part_of(list(frames))] += kernels

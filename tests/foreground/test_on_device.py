@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from uhrmat import pipeline
+from uhrmat.foreground import on_device
 from uhrmat.foreground.on_device import estimate_foreground_on_device
-from uhrmat.foreground.solve import ForegroundParams, estimate_foreground
+from uhrmat.foreground.solve import FOREGROUND_DEFAULTS, ForegroundParams, estimate_foreground
 from uhrmat.media import Picture
 from uhrmat.prior.base import PriorResult
 
@@ -74,3 +80,19 @@ def test_the_pipeline_uses_the_gpu_and_falls_back(monkeypatch: pytest.MonkeyPatc
     want = estimate_foreground(pixels, alpha)
     assert all(np.array_equal(result, want) for result in results[1:])
     assert np.abs(results[0].astype(int) - want.astype(int)).max() <= 1
+
+
+def test_a_picture_takes_few_kernels() -> None:
+    """In a process of its own: torch's tensors, once their indexing was replaced, are never quite the same again."""
+    command = [sys.executable, "-m", "benchmarks.kernel_counts", "foreground"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert done.returncode == 0, done.stderr
+    counted = json.loads(done.stdout)
+    assert 500 < counted["kernels"] <= 860 and set(counted["parts"]) == {"foreground"}
+    assert counted["uploads"] == counted["downloads"] == 1 and not counted["waits"]
+
+
+@pytest.mark.parametrize(("side", "passes"), [(4, 4), (16, 4), (17, 20), (120, 12), (480, 3), (5000, 1)])
+def test_small_levels_take_fewer_passes_than_the_hosts(side: int, passes: int) -> None:
+    assert on_device._passes(side, FOREGROUND_DEFAULTS) == passes
+    assert on_device._passes(side, ForegroundParams(passes=2)) == min(passes, 2)

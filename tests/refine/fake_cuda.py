@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
@@ -19,6 +20,7 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from uhrmat.core import transfer
+from uhrmat.foreground import on_device as foreground
 from uhrmat.refine import sparse_refiner
 from uhrmat.refine.layers import SparseConv
 from uhrmat.refine.resident import guided, window
@@ -139,12 +141,12 @@ def _shares(one: Tensor, other: Tensor) -> bool:
     return bool(one.untyped_storage()._cdata == other.untyped_storage()._cdata)
 
 
-def record_downloads(refiner: SparseRefiner[Any], host: HostPlanes, patch: pytest.MonkeyPatch) -> list[np.ndarray]:
-    """What the host reads when a picture is refined, from a run on the CPU."""
+def record_downloads(run: Callable[[], object], patch: pytest.MonkeyPatch) -> list[np.ndarray]:
+    """What the host reads in a run on the CPU."""
     read, fetch = list[np.ndarray](), transfer._fetch
     with patch.context() as within:
         within.setattr(transfer, "_fetch", lambda packed: read.append(fetch(packed)) or read[-1])
-        refine_on_device(refiner, host, "parts", 1 << 40, finished=True)
+        run()
     return read
 
 
@@ -157,11 +159,38 @@ def trace(refiner: SparseRefiner[Any], host: HostPlanes, patch: pytest.MonkeyPat
         patch: Undone by the caller's test.
         dtype: Of the arithmetic.
     """
-    read = 2 * record_downloads(refiner, host, patch)
+
+    def run() -> object:
+        return refine_on_device(refiner, host, "parts", 1 << 40, finished=True)
+
+    read = record_downloads(run, patch)
+    mode = emulate_cuda(patch)
+    refiner.device, refiner.dtype = CUDA, dtype
+    _move(refiner.net, mode, dtype)
+    return count_calls(run, read, patch)
+
+
+def emulate_cuda(patch: pytest.MonkeyPatch) -> FakeTensorMode:
+    """Let uploads and factories make fake CUDA tensors from now on."""
     mode = FakeTensorMode(allow_non_fake_inputs=True)
     _let_methods_take_fakes(patch, mode)
     patch.setattr(transfer, "_host_buffer", lambda size, device: torch.empty(size, dtype=torch.uint8))
     patch.setattr(transfer, "_send", lambda packed, device: mode.from_tensor(packed).to(device))
+    for module in (resident_run, window, sparse_refiner, foreground):
+        patch.setattr(module, "on_device", lambda device: nullcontext())
+    patch.setattr(resident_tiles, "largest_windows", lambda device: 1 << 30)
+    return mode
+
+
+def count_calls(run: Callable[[], object], recorded: list[np.ndarray], patch: pytest.MonkeyPatch) -> Trace:
+    """What a run asks of a GPU, which is emulated: the second of two runs, so that what is made once is not counted.
+
+    Args:
+        run: The work.
+        recorded: What the host reads in a run, see `record_downloads`.
+        patch: Undone by the caller's test.
+    """
+    read = 2 * recorded
 
     def fetch(packed: Tensor) -> np.ndarray:
         packed.to(torch.device("cpu"))
@@ -173,21 +202,22 @@ def trace(refiner: SparseRefiner[Any], host: HostPlanes, patch: pytest.MonkeyPat
 
     patch.setattr(transfer, "_fetch", fetch)
     _clear_constants()
-    for module in (resident_run, window, sparse_refiner):
-        patch.setattr(module, "on_device", lambda device: nullcontext())
-    patch.setattr(resident_tiles, "largest_windows", lambda device: 1 << 30)
-    refiner.device, refiner.dtype = CUDA, dtype
-    _move(refiner.net, mode, dtype)
-    refine_on_device(refiner, host, "parts", 1 << 40, finished=True)  # what is made once per process
+    run()
     with Trace() as counted:
-        refine_on_device(refiner, host, "parts", 1 << 40, finished=True)
+        run()
     assert not read
     _clear_constants()  # of fake tensors
     return counted
 
 
 def _clear_constants() -> None:
-    caches = (guided.symmetric_pixels, resident._tile_places, transfer.constant, transfer._whole_numbers)
+    caches = (
+        foreground._shares,
+        guided.symmetric_pixels,
+        resident._tile_places,
+        transfer.constant,
+        transfer._whole_numbers,
+    )
     for cached in (*caches, resident_tiles._kept_rows):
         cached.cache_clear()
 

@@ -22,6 +22,12 @@ _BYTES = 240
 """Bytes for each pixel of a strip: colours of both layers in float32, five times, and the level's picture. Counted, not
 measured."""
 
+_TINY = ((16, 4),)
+"""Longer sides of levels, pixels, and the most passes over those that are no larger: they only begin what finer ones go
+on with. Chosen on GT04, GT08, GT16, GT18, GT24 and GT26 of alphamatting.com and the scene of
+`tests/foreground/test_on_device.py`, where fewer passes differ from the host's by more than a step of 8 bits. The host
+makes all of `ForegroundParams.passes`."""
+
 Bounds = tuple[Tensor, Tensor]
 """Least and largest colour, each ()."""
 
@@ -66,8 +72,8 @@ def _colours(pixels: Tensor, alpha: Tensor, spread: int, strip: int, params: For
     """Straight colours, (H, W, 3) of the stored type."""
     top = {torch.uint8: 255.0, torch.int16: 65535.0}.get(pixels.dtype, 1.0)
     half_step = 0.5 / (255.0 if pixels.dtype == torch.uint8 else 65535.0)
-    solid = alpha >= 1.0 - half_step
-    band = _dilate((alpha >= half_step) & (alpha <= 1.0) & ~solid, spread) & ~solid
+    partial = alpha < 1.0 - half_step
+    band = _dilate((alpha >= half_step) & partial, spread) & partial
     least, limit = constant((0.0, top), alpha.device).unbind()
     if pixels.dtype == torch.float32:
         limit = pixels.amax().clamp(min=top)  # highlights of scene-linear pictures
@@ -77,7 +83,7 @@ def _colours(pixels: Tensor, alpha: Tensor, spread: int, strip: int, params: For
     image, small = (_shrink(planes, step, pixels.dtype) for planes in (_planes(pixels), alpha[None]))
     coarse = _whole(image, small[0], bounds, params)
     rows = max(step, strip // width // step * step)
-    out = torch.where(solid[..., None], pixels, torch.zeros((), dtype=pixels.dtype, device=pixels.device))
+    out = pixels.masked_fill(partial[..., None], 0)
     for start in range(0, alpha.shape[0], rows):
         inside = slice(start, min(alpha.shape[0], start + rows))
         solved = _strip(pixels, alpha, inside, coarse, small[0], plan, bounds)
@@ -137,28 +143,42 @@ def _whole(image: Tensor, alpha: Tensor, bounds: Bounds, params: ForegroundParam
         smaller = _halve(torch.cat([image, alpha[None]]))
         coarse = _whole(smaller[:3], smaller[3], bounds, params)
         colours = _enlarge(coarse, smaller[3], (height, width), params.floor)
-    passes = max(1, min(params.passes, params.pass_pixels // max(height, width)))
-    return _fuse(image, alpha, colours, bounds, params, passes)
+    return _fuse(image, alpha, colours, bounds, params, _passes(max(height, width), params))
+
+
+def _passes(side: int, params: ForegroundParams) -> int:
+    """Passes over a level of so many pixels on its longer side, see `solve._whole`; few over tiny ones."""
+    most = next((passes for limit, passes in _TINY if side <= limit), params.passes)
+    return max(1, min(most, params.passes, params.pass_pixels // side))
 
 
 def _fuse(
     image: Tensor, alpha: Tensor, colours: Tensor, bounds: Bounds, params: ForegroundParams, passes: int
 ) -> Tensor:  # fmt: skip
-    """One level, `passes` times: the picture's share, the weighted blur, the picture's share again."""
-    layers = torch.stack([alpha, 1.0 - alpha])[:, None]
-    gains = layers / (layers.square().sum(0) + params.noise)
-    weights = _weights(alpha, params.floor)
-    scale = 1 / _blur(weights, params.blur)
+    """One level, `passes` times: the picture's share, the weighted blur, the picture's share again.
+
+    The residual is shared out by a matrix of 2 x 2 at each pixel and a constant: with weighted colours u = w c and
+    gains g, u + w g (I - a . c) = w g I + (1 - w g (a / w)^T) u. So a share is two kernels, and a third clips.
+    """
+    first, sign = (constant(pair, alpha.device).view(2, 1, 1, 1) for pair in ((0.0, 1.0), (1.0, -1.0)))
+    layers = torch.addcmul(first, alpha, sign)
+    weights = layers + params.floor
+    gains = layers / (layers.square().sum(0) + params.noise) * weights
+    visible = weights / _blur(weights, params.blur)
+    fixed, limit = gains * image, bounds[1] * weights
+    eye = constant((1.0, 0.0, 0.0, 1.0), alpha.device).view(2, 2, 1, 1, 1)
+    plain = torch.addcmul(eye, gains[:, None], layers / weights, value=-1)
+    blurred = plain * visible
+
+    def share(parts: Tensor, matrix: Tensor) -> Tensor:
+        shared = torch.addcmul(fixed, matrix[:, 0], parts[0]).addcmul_(matrix[:, 1], parts[1])
+        return shared.clamp_(bounds[0], limit)
+
+    colours = colours * weights
     for _ in range(passes):
-        colours = _share(image, layers, gains, colours, bounds)
-        colours = _share(image, layers, gains, _blur(colours * weights, params.blur).mul_(scale), bounds)
-    return colours
-
-
-def _share(image: Tensor, layers: Tensor, gains: Tensor, colours: Tensor, bounds: Bounds) -> Tensor:
-    """Colours with the residual of the picture shared out between the layers."""
-    residual = torch.addcmul(image, layers[0], colours[0], value=-1).addcmul_(layers[1], colours[1], value=-1)
-    return torch.addcmul(colours, gains, residual).clamp_(*bounds)
+        colours = share(colours, plain)
+        colours = share(_blur(colours, params.blur), blurred)
+    return colours / weights
 
 
 def _blur(planes: Tensor, side: int) -> Tensor:
