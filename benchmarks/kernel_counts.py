@@ -2,7 +2,8 @@
 
     python -m benchmarks.kernel_counts lite                       # 960 x 540, 40,000 active pixels
     python -m benchmarks.kernel_counts ddfe --size 3840x2160      # 0.6 million active pixels
-    python -m benchmarks.kernel_counts foreground                 # its colours
+    python -m benchmarks.kernel_counts foreground                 # its colours alone
+    python -m benchmarks.kernel_counts lite --colours             # alpha and colours, as a still with both takes
 
 Prints JSON. The tracer is `tests.refine.fake_cuda`.
 """
@@ -21,7 +22,7 @@ import torch
 
 from benchmarks.shot import bands, synthetic
 from tests.refine.fake_cuda import CUDA, Trace, count_calls, emulate_cuda, record_downloads, trace
-from uhrmat.foreground.on_device import estimate_foreground_on_device
+from uhrmat.foreground.on_device import estimate_foreground_on_device, try_foreground
 from uhrmat.refine.base import RefineInput
 from uhrmat.refine.registry import make_refiner
 from uhrmat.refine.resident.run import HostPlanes
@@ -66,7 +67,7 @@ def inputs_of(width: int, height: int, ratio: int) -> RefineInput:
     return RefineInput(inputs.picture, small, prior, inputs.trimap, inputs.active)
 
 
-def count(name: str, width: int = 960, height: int = 540, ratio: int = 2) -> Trace:
+def count(name: str, width: int = 960, height: int = 540, ratio: int = 2, colours: bool = False) -> Trace:
     """What a picture asks of a GPU: tiles, fp16. In a process of its own: torch's tensors are changed for good.
 
     Args:
@@ -74,6 +75,7 @@ def count(name: str, width: int = 960, height: int = 540, ratio: int = 2) -> Tra
         width: Of the picture.
         height: Of the picture.
         ratio: Of the sides of a small picture to those of its prior; above 2 DDFE has two levels.
+        colours: Whether the foreground's are estimated.
     """
     inputs = inputs_of(width, height, ratio)
     with pytest.MonkeyPatch.context() as patch:
@@ -81,12 +83,13 @@ def count(name: str, width: int = 960, height: int = 540, ratio: int = 2) -> Tra
             patch.setattr(shm, "load_shm", lambda weights: SHM("paper"))
         refiner: Any = make_refiner("ddfe" if name == "ddfe" else "shm", None, "tiles", torch.float32, "cpu")
         host = HostPlanes(inputs.picture, inputs.small, inputs.prior, inputs.trimap)
-        return trace(refiner, host, patch, torch.float16)
+        return trace(refiner, host, patch, torch.float16, try_foreground if colours else None)
 
 
 def count_foreground(width: int, height: int) -> Trace:
     """What a picture's foreground asks of a GPU. In a process of its own, see `count`."""
     inputs = inputs_of(width, height, 2)
+    assert inputs.trimap is not None
     alpha = inputs.trimap.astype(np.float32) / 255
 
     def run(device: torch.device) -> object:
@@ -103,12 +106,13 @@ def main() -> None:
     parser.add_argument("network", choices=["lite", "paper", "ddfe", "foreground"])
     parser.add_argument("--size", default="960x540", help="WIDTHxHEIGHT of the picture")
     parser.add_argument("--ratio", type=int, default=2, help="of a small picture's sides to its prior's")
+    parser.add_argument("--colours", action="store_true", help="estimate the foreground's too")
     chosen = parser.parse_args()
     width, height = map(int, chosen.size.split("x"))
     if chosen.network == "foreground":
         counted = count_foreground(width, height)
     else:
-        counted = count(chosen.network, width, height, chosen.ratio)
+        counted = count(chosen.network, width, height, chosen.ratio, chosen.colours)
     parts: Counter[str] = Counter()
     for frames, kernels in counted.frames.items():
         parts[part_of(list(frames))] += kernels

@@ -19,7 +19,7 @@ from uhrmat.core.errors import InputError
 from uhrmat.core.memory import memory_limit
 from uhrmat.core.options import ModelOptions
 from uhrmat.foreground.despill import despill
-from uhrmat.foreground.on_device import estimate_foreground_on_device, foreground_bytes
+from uhrmat.foreground.on_device import estimate_foreground_on_device, foreground_bytes, try_foreground
 from uhrmat.foreground.solve import estimate_foreground
 from uhrmat.hints.files import ArrayOrPath
 from uhrmat.hints.prompts import Prompts
@@ -37,7 +37,7 @@ from uhrmat.refine.base import PyramidRefiner, RefineInput
 from uhrmat.refine.fuse import apply_trimap, upsampled_prior
 from uhrmat.refine.memory.budget import check_total, is_out_of_memory, refiner_limit
 from uhrmat.refine.registry import LEARNED, make_refiner
-from uhrmat.refine.resident.run import HostPlanes, refine_on_device, stays_on_device
+from uhrmat.refine.resident.run import HostPlanes, HostResult, refine_on_device, stays_on_device
 from uhrmat.refine.runner import MODES, RefineOutcome, refine_within
 from uhrmat.refine.sparse_refiner import SparseRefiner
 from uhrmat.sparsity.spatial import SPATIAL_SPARSITY, trimap_from_alpha, trimap_from_scribbles, trimap_mask
@@ -227,16 +227,16 @@ class StillPipeline:
             if not keep_empty:
                 require_subject(stage.prior.confidence)
         with timer("refine"):
-            fused, trimap, outcome, finished = self._refine_still(picture, stage, foreground)
+            done, finished = self._refine_still(picture, stage, foreground)
+            fused, trimap, outcome, colours = done.alpha, done.trimap, done.outcome, done.colours
             blur = self.find_matte_blur(fused, outcome.active, hints, stage.prior)
             if blur is not None:
                 back_project(fused, outcome.active, stage.prior.alpha, blur)
             if not finished:
                 apply_trimap(fused, trimap)
-        colours = None
         if foreground:
             with timer("foreground"):
-                colours = self.estimate_foreground(picture, fused, stage.prior)
+                colours = self.estimate_foreground(picture, fused, stage.prior, colours)
         count = int(np.count_nonzero(outcome.active))
         empty = [*doubt_notes(stage.prior.confidence), *empty_note(fused)]
         stats = MattingStats(
@@ -312,23 +312,23 @@ class StillPipeline:
             return done.outcome
         return refine_within(self.refiner, inputs, alpha, self.overflow, limit)
 
-    def _refine_still(
-        self, picture: Picture, stage: PriorStage, foreground: bool
-    ) -> tuple[np.ndarray, np.ndarray, RefineOutcome, bool]:
-        """Alpha (H, W), trimap (H, W), outcome, and whether the trimap is applied to alpha.
+    def _refine_still(self, picture: Picture, stage: PriorStage, foreground: bool) -> tuple[HostResult, bool]:
+        """Alpha, trimap and outcome, and whether the trimap is applied to alpha.
 
-        On a GPU everything between prior and alpha happens there, see `refine.resident`.
+        On a GPU everything between prior and alpha happens there, see `refine.resident`, and if there is memory for
+        them the colours are estimated before anything comes back.
         """
         limit = self._refiner_limit(picture, foreground)
         if isinstance(self.refiner, SparseRefiner) and stays_on_device(self.refiner, picture, limit):
             host = HostPlanes(picture, stage.small, stage.prior.alpha, stage.known)
             finished = stage.prior.name != "alpha"  # such a matte is back-projected first
-            done = refine_on_device(self.refiner, host, self.overflow, limit, finished)
-            return done.alpha, done.trimap, done.outcome, finished
+            fits = foreground and finished and foreground_bytes(picture.pixels) <= limit // 2
+            colours = try_foreground if fits else None
+            return refine_on_device(self.refiner, host, self.overflow, limit, finished, colours), finished
         alpha = upsampled_prior(stage.prior.alpha, stage.trimap)
         inputs = RefineInput(picture, stage.small, stage.prior.alpha, stage.trimap, trimap_mask(stage.trimap))
         outcome = refine_within(self.refiner, inputs, alpha, self.overflow, limit)
-        return alpha, stage.trimap, outcome, False
+        return HostResult(alpha, stage.trimap, outcome), False
 
     def _refiner_limit(self, picture: Picture, foreground: bool) -> int:
         """Bytes that the refiner may take; that there is memory for the foreground is checked."""
@@ -345,9 +345,15 @@ class StillPipeline:
             return None
         return estimate_blur(alpha, active, prior.alpha)
 
-    def estimate_foreground(self, picture: Picture, alpha: np.ndarray, prior: PriorResult) -> np.ndarray:
-        """Return the straight foreground colours (H, W, 3) in the picture's dtype, without a key screen's spill."""
-        colours = self._foreground_on_device(picture.pixels, alpha)
+    def estimate_foreground(
+        self, picture: Picture, alpha: np.ndarray, prior: PriorResult, colours: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Return the straight foreground colours (H, W, 3) in the picture's dtype, without a key screen's spill.
+
+        colours: where they are estimated already.
+        """
+        if colours is None:
+            colours = self._foreground_on_device(picture.pixels, alpha)
         if colours is None:
             colours = estimate_foreground(picture.pixels, alpha)
         if prior.screen is not None:

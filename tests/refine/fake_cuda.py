@@ -25,7 +25,7 @@ from uhrmat.refine import sparse_refiner
 from uhrmat.refine.layers import SparseConv
 from uhrmat.refine.resident import guided, window
 from uhrmat.refine.resident import run as resident_run
-from uhrmat.refine.resident.run import HostPlanes, refine_on_device
+from uhrmat.refine.resident.run import EstimateColours, HostPlanes, refine_on_device
 from uhrmat.refine.sparse_refiner import SparseRefiner
 from uhrmat.sparse import resident, resident_tiles
 
@@ -150,7 +150,10 @@ def record_downloads(run: Callable[[], object], patch: pytest.MonkeyPatch) -> li
     return read
 
 
-def trace(refiner: SparseRefiner[Any], host: HostPlanes, patch: pytest.MonkeyPatch, dtype: torch.dtype) -> Trace:
+def trace(
+    refiner: SparseRefiner[Any], host: HostPlanes, patch: pytest.MonkeyPatch, dtype: torch.dtype,
+    estimate_colours: EstimateColours | None = None,
+) -> Trace:  # fmt: skip
     """Refine a picture on fake CUDA tensors.
 
     Args:
@@ -158,10 +161,11 @@ def trace(refiner: SparseRefiner[Any], host: HostPlanes, patch: pytest.MonkeyPat
         host: The picture.
         patch: Undone by the caller's test.
         dtype: Of the arithmetic.
+        estimate_colours: See `refine_on_device`.
     """
 
     def run() -> object:
-        return refine_on_device(refiner, host, "parts", 1 << 40, finished=True)
+        return refine_on_device(refiner, host, "parts", 1 << 40, True, estimate_colours)
 
     read = record_downloads(run, patch)
     mode = emulate_cuda(patch)

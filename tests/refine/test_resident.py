@@ -13,7 +13,9 @@ import pytest
 import torch
 
 from tests.sparse.networks import masks, one_thread, unet, weights
+from uhrmat import pipeline
 from uhrmat.core.transfer import constant, download, upload
+from uhrmat.foreground import on_device
 from uhrmat.media import Picture
 from uhrmat.media.resample import area_average, downsample_mask, downsample_picture, downsample_trimap
 from uhrmat.refine import fuse
@@ -21,7 +23,7 @@ from uhrmat.refine.base import RefineInput
 from uhrmat.refine.guided_filter import guided_coefficients
 from uhrmat.refine.memory.budget import BudgetParams
 from uhrmat.refine.registry import make_refiner
-from uhrmat.refine.resident import guided, planes, window
+from uhrmat.refine.resident import guided, planes, run, window
 from uhrmat.refine.resident.picture import ResidentPicture, Sites
 from uhrmat.refine.resident.run import HostPlanes, refine_on_device, resident_bytes
 from uhrmat.refine.runner import refine_within
@@ -240,3 +242,49 @@ def test_a_picture_takes_few_kernels_and_waits(name: tuple[str, int]) -> None:
     assert counted["kernels"] <= kernels, counted
     assert counted["kernels"] == sum(counted["parts"].values()) and counted["parts"].get("rest", 0) <= 5, counted
     assert counted["uploads"] == 1 and counted["downloads"] == waits and not counted["waits"]
+
+
+def test_alpha_and_colours_take_one_upload_and_no_more_waits() -> None:
+    command = [sys.executable, "-m", "benchmarks.kernel_counts", "lite", "--colours"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    counted, (kernels, waits) = json.loads(done.stdout), LIMITS["lite", 2]
+    assert counted["parts"]["foreground"] > 500 and counted["kernels"] - counted["parts"]["foreground"] <= kernels
+    assert counted["uploads"] == 1 and counted["downloads"] == waits and not counted["waits"]
+
+
+@pytest.mark.parametrize("stored", [np.uint8, np.uint16])
+def test_a_still_is_refined_and_coloured_while_it_is_on_the_device(
+    stored: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One upload for both; by the host where memory is short or runs out."""
+    picture, trimap = scene(kind=stored).picture, scene().trimap
+    made = pipeline.StillPipeline(device="cpu", precision="fp32", engine="tiles")
+    want = made.matte(picture, trimap=trimap)
+    monkeypatch.setattr(pipeline, "stays_on_device", lambda *given: True)
+    sent, send = list[int](), run.upload
+    monkeypatch.setattr(run, "upload", lambda arrays, device: sent.append(len(arrays)) or send(arrays, device))
+    hosts, on_host = list[int](), pipeline.estimate_foreground
+    monkeypatch.setattr(pipeline, "estimate_foreground", lambda *given: hosts.append(1) or on_host(*given))
+
+    def matte() -> None:
+        got = made.matte(picture, trimap=trimap)
+        assert np.abs(got.alpha - want.alpha).max() < 1e-3
+        assert got.foreground is not None and want.foreground is not None and got.foreground.dtype == stored
+        step = 1 if stored is np.uint8 else 257
+        assert np.abs(got.foreground.astype(int) - want.foreground.astype(int))[want.alpha > 0.05].max() <= 2 * step
+
+    matte()
+    assert sent == [4] and not hosts
+    assert made.matte(picture, trimap=trimap, foreground=False).foreground is None
+    with monkeypatch.context() as within:
+        within.setattr(pipeline, "foreground_bytes", lambda pixels: 1 << 60)
+        matte()
+    assert hosts == [1]
+
+    def fail(*given: object) -> torch.Tensor:
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(on_device, "_colours", fail)
+    matte()
+    assert hosts == [1, 1]

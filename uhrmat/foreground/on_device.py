@@ -15,9 +15,12 @@ from torch.nn import functional as F
 from uhrmat.core.devices import on_device
 from uhrmat.core.transfer import constant, download, upload
 from uhrmat.foreground.solve import FOREGROUND_DEFAULTS, Array, Floats, ForegroundParams, Solution
+from uhrmat.refine.memory.budget import is_out_of_memory
 
 _STRIP = 1 << 24
 """Pixels that are solved at once: all of a picture of 4K. Changes memory, not colours. Not tuned."""
+_SPREAD = 8
+"""Pixels around fractional alpha that get a colour, as the host's."""
 _BYTES = 240
 """Bytes for each pixel of a strip: colours of both layers in float32, five times, and the level's picture. Counted, not
 measured."""
@@ -44,7 +47,7 @@ def estimate_foreground_on_device(
     alpha: Floats,
     device: torch.device,
     *,
-    spread: int = 8,
+    spread: int = _SPREAD,
     strip: int = _STRIP,
     params: ForegroundParams = FOREGROUND_DEFAULTS,
 ) -> Array:
@@ -66,6 +69,25 @@ def estimate_foreground_on_device(
         colours = _colours(there[0], there[1], spread, strip, params)
         done: Array = download([colours])[0]
     return done.view(pixels.dtype)
+
+
+@torch.inference_mode()
+def try_foreground(pixels: Tensor, alpha: Tensor) -> Tensor | None:
+    """`estimate_foreground_on_device` of a picture that is there, or None where the memory runs out.
+
+    Args:
+        pixels: (H, W, 3) uint8, int16 with the bits of uint16, or float32.
+        alpha: (H, W) float32 in [0, 1].
+
+    Returns:
+        (H, W, 3) in the dtype of `pixels`.
+    """
+    try:
+        return _colours(pixels, alpha, _SPREAD, _STRIP, FOREGROUND_DEFAULTS)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+    return None
 
 
 def _colours(pixels: Tensor, alpha: Tensor, spread: int, strip: int, params: ForegroundParams) -> Tensor:

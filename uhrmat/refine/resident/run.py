@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +23,11 @@ _PLANES = 48
 """Bytes for each pixel of a picture that its planes take on a device beside the stored colours: trimap, active pixels,
 alpha and its bounds, the alpha that a retry starts from, buffer rows at four levels, temporary planes. Counted, not
 measured."""
+
+
+EstimateColours = Callable[[torch.Tensor, torch.Tensor], "torch.Tensor | None"]
+"""The foreground's colours of stored pixels (H, W, 3) with their alpha (H, W), in the pixels' type, or None where the
+memory ran out."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +59,13 @@ class HostResult:
         alpha: (H, W) float32.
         trimap: (H, W) uint8 {0, 128, 255}, the given one or the one made.
         outcome: What the refiner did.
+        colours: (H, W, 3) of the picture's type, the foreground's colours, or None.
     """
 
     alpha: np.ndarray
     trimap: np.ndarray
     outcome: RefineOutcome
+    colours: np.ndarray | None = None
 
 
 def resident_bytes(picture: Picture) -> int:
@@ -77,7 +85,8 @@ def stays_on_device(refiner: Refiner, picture: Picture, limit: int) -> bool:
 
 @torch.inference_mode()
 def refine_on_device(
-    refiner: SparseRefiner[Any], host: HostPlanes, mode: str, limit: int, finished: bool = False
+    refiner: SparseRefiner[Any], host: HostPlanes, mode: str, limit: int, finished: bool = False,
+    estimate_colours: EstimateColours | None = None,
 ) -> HostResult:  # fmt: skip
     """Refine a picture within a memory limit.
 
@@ -87,6 +96,7 @@ def refine_on_device(
         mode: One of `runner.MODES`.
         limit: Bytes of the device beside those that are held already.
         finished: Whether the trimap is applied, see `fuse.apply_trimap`.
+        estimate_colours: Estimates the foreground's colours from the refined alpha while both are there.
 
     Raises:
         MemoryBudgetError: The limit is below what the smallest parts need.
@@ -97,10 +107,17 @@ def refine_on_device(
         if finished:
             assert inputs.trimap is not None
             apply_trimap(alpha, inputs.trimap)
-        wanted = [alpha, outcome.active, *([inputs.trimap] if host.trimap is None else [])]
-        done = download(wanted)
-    trimap = done[2] if host.trimap is None else host.trimap
-    return HostResult(done[0], trimap, replace(outcome, active=done[1]))
+        wanted = {"alpha": alpha, "active": outcome.active}
+        if host.trimap is None:
+            wanted["trimap"] = inputs.trimap
+        colours = None if estimate_colours is None else estimate_colours(inputs.picture.pixels, alpha)
+        if colours is not None:
+            wanted["colours"] = colours
+        done = dict(zip(wanted, download(list(wanted.values())), strict=True))
+    trimap = done["trimap"] if host.trimap is None else host.trimap
+    outcome = replace(outcome, active=done["active"])
+    stored = done["colours"].view(host.picture.pixels.dtype) if "colours" in done else None
+    return HostResult(done["alpha"], trimap, outcome, stored)
 
 
 def _upload(refiner: SparseRefiner[Any], host: HostPlanes) -> tuple[RefineInput, torch.Tensor]:
