@@ -37,7 +37,7 @@ from uhrmat.refine.base import PyramidRefiner, RefineInput
 from uhrmat.refine.fuse import apply_trimap, upsampled_prior
 from uhrmat.refine.memory.budget import check_total, is_out_of_memory, refiner_limit
 from uhrmat.refine.registry import LEARNED, make_refiner
-from uhrmat.refine.resident.run import HostPlanes, HostResult, refine_on_device, stays_on_device
+from uhrmat.refine.resident.run import EstimateColours, HostPlanes, HostResult, refine_on_device, stays_on_device
 from uhrmat.refine.runner import MODES, RefineOutcome, refine_within
 from uhrmat.refine.sparse_refiner import SparseRefiner
 from uhrmat.sparsity.spatial import SPATIAL_SPARSITY, trimap_from_alpha, trimap_from_scribbles, trimap_mask
@@ -299,18 +299,29 @@ class StillPipeline:
         ]  # fmt: skip
         return PriorStage(small, prior, known, notes, (picture.height, picture.width))
 
-    def refine(self, inputs: RefineInput, alpha: np.ndarray, foreground: bool) -> RefineOutcome:
+    def refine(
+        self, inputs: RefineInput, alpha: np.ndarray, foreground: bool, final: bool = False
+    ) -> tuple[RefineOutcome, np.ndarray | None]:
         """Refine the active pixels of `alpha`, (H, W) float32, in place, within the memory budget.
 
-        foreground: whether its colours are estimated afterwards; that there is memory for them is checked now.
+        Args:
+            inputs: the picture with its prior.
+            alpha: the upsampled prior.
+            foreground: whether its colours are estimated afterwards; that there is memory for them is checked now.
+            final: whether nothing but the trimap is applied to alpha before the colours are estimated: a GPU then does
+                both at once.
+
+        Returns:
+            What the refiner did, and the colours as far as they are estimated already, see `estimate_foreground`.
         """
         limit = self._refiner_limit(inputs.picture, foreground)
         if isinstance(self.refiner, SparseRefiner) and stays_on_device(self.refiner, inputs.picture, limit):
             host = HostPlanes(inputs.picture, inputs.small, inputs.prior, inputs.trimap, inputs.active, alpha)
-            done = refine_on_device(self.refiner, host, self.overflow, limit)
+            colours = self._colours_there(inputs.picture, foreground and final, limit)
+            done = refine_on_device(self.refiner, host, self.overflow, limit, final, colours)
             np.copyto(alpha, done.alpha)
-            return done.outcome
-        return refine_within(self.refiner, inputs, alpha, self.overflow, limit)
+            return done.outcome, done.colours
+        return refine_within(self.refiner, inputs, alpha, self.overflow, limit), None
 
     def _refine_still(self, picture: Picture, stage: PriorStage, foreground: bool) -> tuple[HostResult, bool]:
         """Alpha, trimap and outcome, and whether the trimap is applied to alpha.
@@ -322,13 +333,17 @@ class StillPipeline:
         if isinstance(self.refiner, SparseRefiner) and stays_on_device(self.refiner, picture, limit):
             host = HostPlanes(picture, stage.small, stage.prior.alpha, stage.known)
             finished = stage.prior.name != "alpha"  # such a matte is back-projected first
-            fits = foreground and finished and foreground_bytes(picture.pixels) <= limit // 2
-            colours = try_foreground if fits else None
+            colours = self._colours_there(picture, foreground and finished, limit)
             return refine_on_device(self.refiner, host, self.overflow, limit, finished, colours), finished
         alpha = upsampled_prior(stage.prior.alpha, stage.trimap)
         inputs = RefineInput(picture, stage.small, stage.prior.alpha, stage.trimap, trimap_mask(stage.trimap))
         outcome = refine_within(self.refiner, inputs, alpha, self.overflow, limit)
         return HostResult(alpha, stage.trimap, outcome), False
+
+    @staticmethod
+    def _colours_there(picture: Picture, wanted: bool, limit: int) -> EstimateColours | None:
+        """What estimates colours while a picture is on the device, if half of the limit in bytes holds them."""
+        return try_foreground if wanted and foreground_bytes(picture.pixels) <= limit // 2 else None
 
     def _refiner_limit(self, picture: Picture, foreground: bool) -> int:
         """Bytes that the refiner may take; that there is memory for the foreground is checked."""

@@ -11,6 +11,8 @@ import pytest
 
 from tests.video.helpers import HEIGHT, WIDTH, frames, hints, picture, pipeline
 from uhrmat import InputError
+from uhrmat import pipeline as stills
+from uhrmat.refine.resident import run as resident
 from uhrmat.sparsity.spatial import trimap_mask
 from uhrmat.sparsity.temporal import TEMPORAL_SPARSITY, thresholds
 from uhrmat.video.frames import ClipPipeline, FrameResult, TemporalOptions
@@ -108,6 +110,33 @@ def test_a_pixel_that_enters_the_band_is_computed_even_if_it_did_not_change() ->
 def test_foreground_is_asked_for() -> None:
     result = ClipPipeline(pipeline()).frame(picture(SCENE.image), 0, hints(SCENE.trimap))
     assert result.foreground is not None and result.foreground.shape == (HEIGHT, WIDTH, 3)
+
+
+def test_a_gpu_refines_and_colours_a_key_frame_in_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other frames are averaged in between, on the host."""
+    images = [SCENE.image, SCENE.image.copy()]
+    images[1][:, WIDTH // 2 :] = brighter(30)[:, WIDTH // 2 :]
+    modes, still = (TemporalOptions(), TemporalOptions(temporal=False)), pipeline(refiner="shm")
+
+    def matte(options: TemporalOptions) -> list[FrameResult]:
+        clip = ClipPipeline(still, options)
+        return [clip.frame(picture(x), n, hints(SCENE.trimap)) for n, x in enumerate(images)]
+
+    want = [matte(options) for options in modes]
+    monkeypatch.setattr(stills, "stays_on_device", lambda *given: True)
+    sent, send, hosts, on_host = list[int](), resident.upload, list[int](), stills.estimate_foreground
+    monkeypatch.setattr(resident, "upload", lambda arrays, device: sent.append(len(arrays)) or send(arrays, device))
+    monkeypatch.setattr(stills, "estimate_foreground", lambda *given: hosts.append(1) or on_host(*given))
+    for options, before, by_host in zip(modes, want, ([1], []), strict=True):
+        sent.clear(), hosts.clear()
+        got = matte(options)
+        assert sent == [6, 6] and hosts == by_host
+        assert [frame.stats.key for frame in got] == [True, not options.temporal]
+        for one, other in zip(got, before, strict=True):
+            assert one.foreground is not None and other.foreground is not None
+            assert np.abs(one.alpha - other.alpha).max() < 0.02
+            shown = other.alpha > 0.1
+            assert np.abs(one.foreground.astype(int) - other.foreground.astype(int))[shown].max() <= 3
 
 
 def test_one_size_for_all_frames() -> None:

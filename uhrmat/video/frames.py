@@ -248,23 +248,24 @@ class ClipPipeline:
             key = self._last is None
             masks = self._masks(frame)
             restored = known is not None and len(known) == np.count_nonzero(masks[1])
-            alpha, notes = upsampled_prior(frame.prior, frame.trimap), list[str]()
+            alpha, notes, colours = upsampled_prior(frame.prior, frame.trimap), list[str](), None
             inputs = RefineInput(picture, stage.small, frame.prior, frame.trimap, masks[2])
             if known is not None and restored:
                 alpha[masks[1]] = known
                 self._matte_blur = matte_blur if key else self._matte_blur
             else:
-                notes = self.pipeline.refine(inputs, alpha, foreground).notes
+                final = key and stage.prior.name != "alpha"  # nothing is averaged, no given matte is agreed with
+                outcome, colours = self.pipeline.refine(inputs, alpha, foreground, final)
+                notes = outcome.notes
                 if key:  # one for the shot: a softness that changed from frame to frame would flicker
                     self._matte_blur = self.pipeline.find_matte_blur(alpha, masks[2], frame.hints, stage.prior)
                 if self._matte_blur is not None:
                     back_project(alpha, masks[2], frame.prior, self._matte_blur)
                 self._average(alpha, inputs, masks[1], frame.noise)
             self._remember(alpha, inputs, masks)
-        colours = None
         if foreground and not restored:
             with clock("foreground"):
-                colours = self.pipeline.estimate_foreground(picture, alpha, stage.prior)
+                colours = self.pipeline.estimate_foreground(picture, alpha, stage.prior, colours)
         band, active, computed = (int(np.count_nonzero(mask)) for mask in masks)
         warnings = [*picture.info.notes, *frame.hints.warnings, *empty_note(alpha)]
         stats = FrameStats(
