@@ -202,8 +202,8 @@ def test_a_new_key_frame_counts_and_the_frames_beside_it_join_on(
     after = stills(tmp_path / "out")
     assert {name for name in after if after[name] != before[name]} <= {f"take_{n:06d}.png" for n in range(3, 7)}
     assert after["take_000005.png"] != before["take_000005.png"]
-    assert states == ([("forward", 2, 0.1)] if propagation == "network" else [])
-    assert trained == ([[0, 5]] if propagation == "network" else [])  # not on the finished mattes of frames 2 and 7
+    assert states == ([("forward", 2, 0.5)] if propagation == "network" else [])
+    assert trained == ([[0, 2, 5, 7]] if propagation == "network" else [])  # 2 and 7 are the finished mattes beside
     if propagation == "network":
         assert [frame["confidence"] == 1 for frame in done.frames] == [False, False, True, False]
     for number in () if propagation == "network" else (3, 5, 6):  # two steps of training find nothing
@@ -225,7 +225,7 @@ def test_hints_of_a_range() -> None:
     hints = ClipHints(kind="mask", keys=keys, propagated=True)
     beside = {2: Path("x"), 9: Path("y")}
     joined = hints_of_range(hints, (3, 8), beside)
-    assert joined.own_keys == [0, 5] and [key_trust(joined, at) for at in (0, 2, 5, 9)] == [1, 0.1, 1, 0.1]
+    assert joined.own_keys == [0, 5] and [key_trust(joined, at) for at in (0, 2, 5, 9)] == [1, 0.5, 1, 0.5]
     mattes = replace(joined, keys=beside)
     assert mattes.own_keys == [2, 9] and key_trust(mattes, 2) == key_trust(mattes, 9) == 1
     assert joined.keys == {0: Path("a"), 2: Path("x"), 5: Path("b"), 9: Path("y")} and joined.mattes == {2, 9}

@@ -125,7 +125,7 @@ class ClipTracker:
         path = network_file(self._folder)
         if not path.is_file():
             trained = train_on_keys(
-                sorted(self._hints.own_keys), lambda index: self._key_frame(self._frame(index)), self._device,
+                sorted(self._hints.keys), lambda index: self._key_frame(self._frame(index)), self._device,
                 self._training, stop, self._tracking,
             )  # fmt: skip
             if trained is None:
