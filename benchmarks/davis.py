@@ -54,7 +54,7 @@ def measured(options: argparse.Namespace, name: str, mode: str, out: Path, scrat
         shutil.copy(path, hints)
     spec = ClipSpec(
         source=options.folder / "JPEGImages" / name, output=out, outputs=("alpha",), codec="png", frames=len(masks),
-        mask=hints if keys else None, propagation=options.propagation,
+        mask=hints if keys else None, propagation=options.propagation, averaged=not options.frame_by_frame,
         model=ModelOptions(threads=options.threads, refiner=options.refiner),
     )  # fmt: skip
     plan = plan_clip(spec, overwrite=True)
@@ -82,6 +82,7 @@ def main(arguments: list[str] | None = None) -> None:
     result.add_argument("--frames", type=int)
     result.add_argument("--refiner", default="shm")
     result.add_argument("--propagation", choices=METHODS, default=METHODS[0])
+    result.add_argument("--frame-by-frame", action="store_true", help="no frame looks at its neighbours")
     result.add_argument("--keep", type=Path, help="folder for the mattes")
     options = result.parse_args(arguments)
     rows: list[dict[str, Any]] = []

@@ -18,7 +18,11 @@ if TYPE_CHECKING:  # start-up: `uhrmat --help` loads neither
 
 FrameByFrame = Annotated[
     bool,
-    typer.Option("--frame-by-frame", help="No temporal averaging of static regions.", rich_help_panel=opt.TEMPORAL),
+    typer.Option(
+        "--frame-by-frame",
+        rich_help_panel=opt.TEMPORAL,
+        help="No temporal averaging of static regions; without hints each frame's subject is found by itself.",
+    ),
 ]
 
 ClipPoints = Annotated[

@@ -14,6 +14,7 @@ from uhrmat.hints.files import ArrayOrPath, check_hint_size, read_mask, read_mat
 from uhrmat.hints.key_colour import parse_key
 from uhrmat.hints.prompts import Prompts
 from uhrmat.hints.radius import Radius, check_radius
+from uhrmat.hints.subject import SubjectMask
 from uhrmat.hints.trimap import choose_radius, trimap_from_mask
 from uhrmat.media import MAX_PIXELS, Picture, read_picture
 from uhrmat.media.coding import BACKGROUND, FOREGROUND, KNOWN, UNKNOWN
@@ -31,7 +32,8 @@ class Hints:
     scene without its subject, of any size in the picture's proportions; key: the screen's colour, see `parse_key`;
     alpha: (h, w) float32 in [0, 1], of any such size too; prompts: points, boxes and strokes in pixels of the picture;
     choices: lines on what was made of them; warnings: lines on what may have been meant otherwise; propagated: `alpha`
-    was propagated from other frames, so it is no finished matte.
+    was propagated from other frames, so it is no finished matte; subject: what a network has marked, which is no hint
+    of the user: a network that needs none takes it in the place of looking itself.
     """
 
     trimap: np.ndarray | None = None
@@ -43,6 +45,7 @@ class Hints:
     choices: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     propagated: bool = False
+    subject: SubjectMask | None = None
 
     @property
     def given(self) -> frozenset[str]:

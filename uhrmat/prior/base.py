@@ -13,6 +13,7 @@ import numpy as np
 
 from uhrmat.core.errors import UhrmatError
 from uhrmat.hints.prompts import Prompts
+from uhrmat.hints.subject import SubjectMask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +66,7 @@ class LowResHints:
         key: the screen's colour, see `hints.key_colour.parse_key`.
         alpha: (h, w) float32 in [0, 1], a matte made elsewhere.
         prompts: points, boxes and strokes, in pixels of the small copy.
+        subject: what a network has marked, of any size, see `hints.read.Hints`.
     """
 
     trimap: np.ndarray | None = None
@@ -73,6 +75,7 @@ class LowResHints:
     key: str | None = None
     alpha: np.ndarray | None = None
     prompts: Prompts | None = None
+    subject: SubjectMask | None = None
 
 
 class PriorMethod(Protocol):

@@ -53,6 +53,7 @@ def downsample_hints(hints: Hints, size: tuple[int, int], shape: tuple[int, int]
         hints.key,
         None if hints.alpha is None else area_average(hints.alpha, shape),
         None if hints.prompts is None else hints.prompts.scaled(size, shape),
+        hints.subject,
     )
 
 

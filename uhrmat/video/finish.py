@@ -15,6 +15,7 @@ from uhrmat.video.plan import ClipPlan
 from uhrmat.video.propagation.report import propagation_notes
 from uhrmat.video.report import frame_warnings
 from uhrmat.video.screen import missing_screen_note
+from uhrmat.video.subject_masks import subject_notes
 from uhrmat.video.targets import sound_beside
 from uhrmat.video.work import check_unchanged
 
@@ -54,7 +55,8 @@ def finish_clip(plan: ClipPlan) -> list[str]:
 def clip_notes(plan: ClipPlan, frames: Sequence[Mapping[str, Any]]) -> list[str]:
     """Notes about the clip as a whole from the figures of its frames."""
     doubts = propagation_notes(frames, plan.hints.keys)
-    return [*plan.hints.notes, *missing_screen_note(frames), *frame_warnings(frames), *doubts]
+    sought = subject_notes(frames)
+    return [*plan.hints.notes, *sought, *missing_screen_note(frames), *frame_warnings(frames), *doubts]
 
 
 def join_parts(plan: ClipPlan, parts: Mapping[str, Sequence[Path]]) -> list[str]:

@@ -24,6 +24,7 @@ from uhrmat.media.video.names import Numbered, number_files
 from uhrmat.media.video.sequence import is_pattern, numbered_stills
 from uhrmat.video.hint_clip import HintClip, HintFrames, match_hint_clip
 from uhrmat.video.prompts import FramePrompts, place_prompts
+from uhrmat.video.subject_masks import read_subject
 
 
 @dataclass(frozen=True)
@@ -275,7 +276,8 @@ class HintReader:
     Args:
         hints: of the clip.
         size: (H, W) of its frames.
-        propagated: folder of the propagated alphas, see `propagated_file`.
+        propagated: folder of the propagated alphas, see `propagated_file`, and, without hints, of what a network has
+            marked in each frame (`video.consensus`).
     """
 
     def __init__(self, hints: ClipHints, size: tuple[int, int], propagated: Path) -> None:
@@ -289,9 +291,10 @@ class HintReader:
         given = {} if hint is None else {self._hints.kind: hint}
         if not self._hints.propagated:
             radius = self._hints.radius if "mask" in given else None
-            return read_hints(
+            hints = read_hints(
                 self._size, **given, plate=self._plate, key=self._hints.key, strict=False, radius=radius,  # type: ignore[arg-type]
             )  # fmt: skip
+            return hints if self._hints.given else replace(hints, subject=read_subject(self._propagated, index))
         if hint is not None and self._hints.kind == "alpha":
             return read_hints(self._size, alpha=hint, strict=False)
         hints = read_hints(self._size, hint if self._hints.kind == "trimap" else None, strict=False)

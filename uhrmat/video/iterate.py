@@ -21,7 +21,9 @@ from uhrmat.pipeline import StillPipeline
 from uhrmat.prior.choose import AFFINITY_PRIORS, choose_prior
 from uhrmat.prior.chroma_key.key import KeyPrior
 from uhrmat.prior.closed_form.affinity import AffinityPrior
+from uhrmat.prior.networks.matte import NetworkMatte
 from uhrmat.prior.registry import PriorRegistry
+from uhrmat.video.consensus import seek_subject
 from uhrmat.video.existing import check_reached, hints_of_range
 from uhrmat.video.frames import ClipPipeline, FrameStats, TemporalOptions
 from uhrmat.video.hints import ClipHints, HintReader, find_hints, key_hints, with_radius
@@ -298,6 +300,9 @@ class _ClipRun:
                     if part.affinity is not None:
                         report("propagate", done, total)
                         self._propagate(ahead, segment, part, part.affinity)
+                    elif temporal and not part.hints.given:
+                        report("propagate", done, total)
+                        self._seek(ahead, segment, part)
                     clip = ClipPipeline(part.pipeline, TemporalOptions(temporal=temporal))
                     for frame in reader.frames(segment.start, segment.stop):
                         report("frame", done, total)
@@ -310,6 +315,12 @@ class _ClipRun:
                             foreground=matte.foreground, active=matte.active.copy(), picture=matte.picture, stats=stats,
                         )  # fmt: skip
         report("frame", total, total)
+
+    def _seek(self, reader: ClipReader, segment: Segment, part: _Part) -> None:
+        """Write what the network marks in the frames of a segment without hints."""
+        method, _ = part.pipeline.priors.choose(frozenset())
+        if isinstance(method, NetworkMatte):
+            seek_subject(reader, segment, part.start, part.stop, method, part.folder)
 
     def _propagate(self, reader: ClipReader, segment: Segment, part: _Part, affinity: AffinityPrior) -> None:
         assert part.side is not None

@@ -12,6 +12,7 @@ from uhrmat.core.files import same_file
 from uhrmat.media import check_writable
 from uhrmat.media.video import ClipInfo, ClipReader, Codec, open_clip
 from uhrmat.prior.choose import AFFINITY_PRIORS, BUNDLED_NETWORKS, DEFAULT_NETWORK, choose_prior, takes_prompts
+from uhrmat.video.consensus import CONSENSUS
 from uhrmat.video.hints import ClipHints, find_hints, key_hints, with_radius
 from uhrmat.video.propagation.params import METHODS
 from uhrmat.video.ranges import check_ranges
@@ -75,6 +76,11 @@ class ClipPlan:
     def side(self) -> int | None:
         """Working size of the prior in pixels: as given, else `working_side`."""
         return self.spec.model.working_size or working_side(self.prior, self.hints)
+
+    @property
+    def seeks_subject(self) -> bool:
+        """Whether no hint says what the subject is, and frames may look at their neighbours (`video.consensus`)."""
+        return not self.hints.given and self.spec.temporal and self.spec.averaged
 
     @property
     def needs_foreground(self) -> bool:
@@ -231,6 +237,7 @@ def _settings(
         "rate": str(spec.rate), "hints": [hints.kind, hints.key, str(hints.plate), sorted(hints.keys)],
         "propagation": [spec.propagation, asdict(spec.training)] if hints.propagated else None,
         "prompts": {index: [*map(str, p.points), *map(str, p.boxes)] for index, p in sorted(hints.prompts.items())},
+        "seeks": None if hints.given else asdict(CONSENSUS),
         "radius": hints.radius, "hint_frames": None if hints.clip is None else sorted(hints.clip.frames.items()),
         "temporal": spec.temporal, "averaged": spec.averaged, "threshold": spec.threshold, "interval": spec.interval,
         "model": {key: str(value) for key, value in asdict(spec.model).items()},

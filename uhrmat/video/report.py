@@ -17,6 +17,7 @@ from uhrmat.prior.registry import PriorRegistry
 from uhrmat.video.plan import ClipPlan
 from uhrmat.video.propagation.advice import best_hint_frame
 from uhrmat.video.propagation.report import frames_in_state
+from uhrmat.video.subject_masks import surest_frame
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +101,7 @@ class ClipReport:
 
     def as_dict(self, *, frames: bool = True) -> dict[str, Any]:
         """As plain values for JSON. frames: with the figures of every frame."""
-        plan = self.plan
+        plan, surest = self.plan, surest_frame(self.frames)
         values: dict[str, Any] = {
             "clip": str(plan.spec.source), "status": "done", "width": plan.info.width, "height": plan.info.height,
             "first": self.first, "count": self.count, "redone": [list(one) for one in plan.spec.redo],
@@ -109,7 +110,7 @@ class ClipReport:
             "propagated": plan.hints.propagated,
             "propagation": plan.spec.propagation if plan.hints.propagated else None,
             "doubtful": frames_in_state(self.frames, "doubtful"), "lost": frames_in_state(self.frames, "lost"),
-            "best_hint_frame": self.best_hint_frame,
+            "best_hint_frame": self.best_hint_frame, "surest_frame": None if surest is None else surest[0],
             "refiner": self.refiner, "engine": self.engine,
             "device": self.device, "precision": self.precision, "temporal": plan.spec.temporal,
             "averaged": plan.spec.averaged, "interval": plan.spec.interval,

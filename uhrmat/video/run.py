@@ -32,7 +32,8 @@ from uhrmat.video.propagation.stage import propagation_ahead
 from uhrmat.video.report import ClipReport, prior_note
 from uhrmat.video.segments import Segment
 from uhrmat.video.stages import run_stages
-from uhrmat.video.subject import check_clip_subject
+from uhrmat.video.subject import check_clip_subject, seek_clip_subject
+from uhrmat.video.subject_masks import subject_figures
 from uhrmat.video.targets import Target
 from uhrmat.video.work import check_unchanged
 
@@ -211,6 +212,7 @@ def matte_segment(
     """
     if plan.screen is not None:
         resources.pipeline.priors.use("key", KeyPrior(plan.screen))
+    seek_clip_subject(plan, segment, resources.pipeline)
     hints = HintReader(plan.hints, (plan.info.height, plan.info.width), plan.work.hints)
     with ExitStack() as stack:
         reader = open_clip(plan.spec.source, rate=plan.spec.rate)
@@ -285,7 +287,8 @@ class _SegmentRun:
             for target, writer in self._writers:
                 _write(writer, target, done.frame, matte, self._tools.background)
             taken = {"decode": done.seconds, **matte.stats.seconds, "encode": time.perf_counter() - begun}
-            figures = frame_figures(self._job.work.hints, done.frame.index) if self._job.hints.propagated else {}
+            describe = frame_figures if self._job.hints.propagated else subject_figures
+            figures = describe(self._job.work.hints, done.frame.index)
             self.frames.append({**matte.stats.as_dict(), **figures, "seconds": taken})
             self.journal.write(done.frame, FrameRecord(matte.alpha[matte.active], self.frames[-1]))
         if len(self.frames) % TRIM_EVERY == 0:

@@ -1,4 +1,4 @@
-"""Whether a clip without hints has a subject, looked at before any frame is matted."""
+"""Clips without hints: whether there is a subject, and what it is in each frame, before the frames are matted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from uhrmat.pipeline import StillPipeline
 from uhrmat.prior.networks.confidence import CONFIDENCE_DEFAULTS, doubt_notes, require_subject
 from uhrmat.prior.networks.matte import NetworkMatte
 from uhrmat.prior.prefetch import prior_inputs
+from uhrmat.video.consensus import seek_subject
 from uhrmat.video.plan import ClipPlan
+from uhrmat.video.segments import Segment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +52,26 @@ def check_clip_subject(plan: ClipPlan, pipeline: StillPipeline) -> list[str]:
     except NoSubjectError:
         plan.work.remove()
         raise
+
+
+def seek_clip_subject(plan: ClipPlan, segment: Segment, pipeline: StillPipeline) -> None:
+    """Write what the network marks in each frame of a segment, averaged with its neighbours; see `consensus`.
+
+    Args:
+        plan: of the clip. With hints, and where its frames are to be matted one by one, nothing is written.
+        segment: the frames.
+        pipeline: whose network marks; one that is no `NetworkMatte` marks nothing here.
+
+    Raises:
+        InputError: a file of an earlier run is damaged.
+    """
+    if not plan.seeks_subject:
+        return
+    method, _ = pipeline.priors.choose(frozenset())
+    if not isinstance(method, NetworkMatte):
+        return
+    with open_clip(plan.spec.source, rate=plan.spec.rate) as reader:
+        seek_subject(reader, segment, plan.start, plan.stop, method, plan.work.hints)
 
 
 def find_clip_subject(

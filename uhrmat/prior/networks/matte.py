@@ -15,6 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from uhrmat.core.errors import NoSubjectError
+from uhrmat.hints.subject import SubjectMask
 from uhrmat.media.coding import UNKNOWN
 from uhrmat.media.resample import area_average
 from uhrmat.prior.base import (
@@ -67,12 +68,17 @@ class NetworkMatte:
         return other
 
     def __call__(self, small: np.ndarray, hints: LowResHints) -> PriorResult:
-        picture = self._at_own_size(small)
-        prompts = hints.prompts and hints.prompts.scaled(small.shape[:2], picture.shape[:2])
-        coarse = require_finite(self._network(picture, LowResHints(prompts=prompts)))
+        prompts = hints.prompts and hints.prompts.scaled(small.shape[:2], self._own_shape(small))
         unhinted = hints.trimap is None and prompts is None
-        confidence = self._confidence_of(picture, coarse.alpha) if unhinted else None
-        alpha = area_average(coarse.alpha, small.shape[:2])
+        notes, confidence = list[str](), None
+        if hints.subject is not None and unhinted:
+            marked, confidence = hints.subject.alpha, hints.subject.confidence
+        else:
+            picture = self._at_own_size(small)
+            coarse = require_finite(self._network(picture, LowResHints(prompts=prompts)))
+            marked, notes = coarse.alpha, coarse.notes
+            confidence = self._confidence_of(picture, marked) if unhinted else None
+        alpha = area_average(marked, small.shape[:2])
         if prompts is not None and not (alpha >= self._params.seed).any():
             raise NoSubjectError(
                 f"The prior {self.name} finds nothing where the points and boxes are.",
@@ -83,14 +89,24 @@ class NetworkMatte:
         if hints.trimap is not None:
             trimap = np.where(hints.trimap == UNKNOWN, trimap, hints.trimap)
         if (trimap == UNKNOWN).all():  # no pixel is certain, so there is nothing to solve from
-            return PriorResult(constrain_alpha(alpha, hints.trimap), self.name, coarse.notes, confidence=confidence)
+            return PriorResult(constrain_alpha(alpha, hints.trimap), self.name, notes, confidence=confidence)
         solved = self._affinity(small, LowResHints(trimap))
-        return PriorResult(solved.alpha, self.name, [*coarse.notes, *solved.notes], confidence=confidence)
+        return PriorResult(solved.alpha, self.name, [*notes, *solved.notes], confidence=confidence)
+
+    @property
+    def own_size(self) -> int:
+        """Pixels on the short side of the picture that the network itself sees."""
+        return self._network.working_size or WORKING_SIZE.short_side
+
+    def look(self, small: np.ndarray) -> SubjectMask:
+        """What the network marks in a picture (h, w, 3) float32 in [0, 1], and its confidence, without the matte."""
+        picture = self._at_own_size(small)
+        alpha = require_finite(self._network(picture, LowResHints())).alpha
+        return SubjectMask(alpha, self._confidence_of(picture, alpha))
 
     def confidence(self, small: np.ndarray) -> float:
         """The confidence that a picture (h, w, 3) in [0, 1] has a subject, in [0, 1], without the matte."""
-        picture = self._at_own_size(small)
-        return self._confidence_of(picture, require_finite(self._network(picture, LowResHints())).alpha)
+        return self.look(small).confidence
 
     def _confidence_of(self, picture: np.ndarray, alpha: np.ndarray) -> float:
         """From the network's alpha of `picture`; from a second view of it too where the first leaves doubt."""
@@ -104,9 +120,10 @@ class NetworkMatte:
         second = area_average(np.ascontiguousarray(self._network(mirrored, LowResHints()).alpha[:, ::-1]), alpha.shape)
         return two_views(alpha, second)
 
-    def _at_own_size(self, small: np.ndarray) -> np.ndarray:
-        own = self._network.working_size
-        if own is None:
-            return small
+    def _own_shape(self, small: np.ndarray) -> tuple[int, int]:
         height, width = small.shape[:2]
-        return area_average(small, working_shape(height, width, own))
+        own = self._network.working_size
+        return (height, width) if own is None else working_shape(height, width, own)
+
+    def _at_own_size(self, small: np.ndarray) -> np.ndarray:
+        return small if self._network.working_size is None else area_average(small, self._own_shape(small))
