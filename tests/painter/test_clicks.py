@@ -70,6 +70,38 @@ def test_an_outline_that_removed_the_rest_does_so_over_a_mask_too() -> None:
     assert canvas.trimap[20, [4, 20, 45]].tolist() == [0, 255, 0]
 
 
+def test_what_an_earlier_session_painted_stays_above_a_mask() -> None:
+    painted = np.full((12, 20), 128, np.uint8)
+    painted[:4, :4], painted[8:, 16:] = 0, 255
+    canvas = Canvas(np.full((12, 20), 128, np.uint8), painted)
+    assert (canvas.trimap == painted).all() and canvas.depth == (0, 0)
+    canvas.paint(square("keep", 0, 8))
+    canvas.paint_over(half(10), (Point(5, 5),))
+    assert canvas.trimap[0, [0, 4, 10]].tolist() == [0, 255, 0]
+    assert canvas.trimap[10, [0, 10, 17]].tolist() == [255, 0, 255]
+    assert canvas.undo() and canvas.trimap[0, 4] == 128 and canvas.trimap[10, 17] == 255
+    canvas.paint(square("eraser", 0, 0, 20))
+    assert (canvas.trimap == 128).all()  # the eraser takes it away, as before
+
+
+def test_an_assigned_trimap_takes_the_place_of_mask_points_and_strokes() -> None:
+    canvas = Canvas(np.full((12, 20), 128, np.uint8))
+    canvas.paint(square("remove", 0, 0))
+    canvas.paint_over(half(10), (Point(5, 5),))
+    assigned = np.full((12, 20), 128, np.uint8)
+    assigned[:, 15:] = 255
+    assert canvas.assign(assigned) and canvas.points == () and (canvas.trimap == assigned).all()
+    canvas.paint(square("eraser", 4, 4))
+    assert canvas.trimap[5, 5] == 128  # not the mask below, which is gone
+    canvas.paint_over(half(3), (Point(1, 1),))
+    assert canvas.trimap[0].tolist() == [255] * 3 + [0] * 12 + [255] * 5 and canvas.points == (Point(1, 1),)
+    while canvas.points != (Point(5, 5),):
+        assert canvas.undo()
+    assert canvas.trimap[0, 0] == 0 and canvas.trimap[5, 5] == 255
+    canvas.paint(square("eraser", 0, 0))
+    assert canvas.trimap[0, 0] == 255  # the mask below is back
+
+
 def test_the_latest_points_count_and_a_search_can_be_given_up() -> None:
     canvas = Canvas(np.full((12, 20), 128, np.uint8))
     begun, go, asked = threading.Event(), threading.Event(), list[Points]()

@@ -28,6 +28,7 @@ class _Change:
         around: whether the stroke, an outline, removed what lies outside of it.
         start: the mask from points, compressed: what is painted on from here on.
         points: those that it was made from.
+        assigned: whether it is a trimap from elsewhere, which takes the place of all that was there.
     """
 
     box: Box
@@ -37,6 +38,7 @@ class _Change:
     around: bool = False
     start: bytes = b""
     points: tuple[Point, ...] = ()
+    assigned: bool = False
 
 
 class Canvas:
@@ -44,10 +46,13 @@ class Canvas:
 
     Args:
         start: (H, W) uint8 {0, 128, 255}, what is painted on; the eraser brings it back.
+        painted: what was painted on it in an earlier session, unknown where nothing was; None: nothing was.
     """
 
-    def __init__(self, start: Trimap) -> None:
-        self._first, self._start, self.trimap = start, start, start.copy()
+    def __init__(self, start: Trimap, painted: Trimap | None = None) -> None:
+        self._first, self._start = start, start
+        self._painted = b"" if painted is None else _packed(painted)
+        self.trimap = start.copy() if painted is None else _over(start, painted)
         self.revision = 0
         """Counts up with every change, undo and redo included."""
         self._done: list[_Change] = []
@@ -70,8 +75,13 @@ class Canvas:
     def points(self) -> tuple[Point, ...]:
         """The points that the mask below the strokes was made from, in the order of their clicks."""
         with self.lock:
-            masks = [change for change in self._done if change.start]
-            return masks[-1].points if masks else ()
+            mask = self._mask_below()
+            return () if mask is None else mask.points
+
+    def _mask_below(self) -> _Change | None:
+        """The mask from points that is painted on; None where there is none, or all of it was replaced."""
+        last = next((change for change in reversed(self._done) if change.start or change.assigned), None)
+        return None if last is None or last.assigned else last
 
     def paint(self, stroke: Stroke) -> bool:
         """Paint a stroke; False where it changes nothing, which is nothing to undo either.
@@ -88,7 +98,9 @@ class Canvas:
             return True
 
     def paint_over(self, start: Trimap, points: tuple[Point, ...]) -> None:
-        """Put a mask below all strokes, in place of what they were painted on: they are painted again over it.
+        """Put a mask below all that is painted, in place of what it was painted on.
+
+        Strokes are painted again over it, on what was painted in an earlier session, or on a trimap that was assigned.
 
         Args:
             start: (H, W) uint8 {0, 128, 255}; the eraser brings it back from now on.
@@ -96,8 +108,10 @@ class Canvas:
         """
         with self.lock:
             before, self._start = self.trimap.copy(), start
-            self.trimap[:] = start
-            for change in self._done:
+            at = max((at for at, change in enumerate(self._done) if change.assigned), default=-1)
+            below = self._painted if at < 0 else self._done[at].after
+            self.trimap[:] = _over(start, _unpacked(below, self.size)) if below else start
+            for change in self._done[at + 1 :]:
                 if change.stroke is not None:
                     self._apply(change.stroke, change.around)
             box = (0, 0, self.size[1], self.size[0])
@@ -134,8 +148,9 @@ class Canvas:
             before = self.trimap.copy()
             if (before == trimap).all():
                 return False
-            self.trimap[:] = trimap
-            self._note(_Change((0, 0, self.size[1], self.size[0]), _packed(before), _packed(self.trimap)))
+            self.trimap[:], self._start = trimap, self._first
+            box = (0, 0, self.size[1], self.size[0])
+            self._note(_Change(box, _packed(before), _packed(self.trimap), assigned=True))
             return True
 
     def undo(self) -> bool:
@@ -172,11 +187,16 @@ class Canvas:
             stored = change.after if after else change.before
             self.trimap[top:bottom, left:right] = _unpacked(stored, (bottom - top, right - left))
             target.append(change)
-            if change.start:
-                masks = [kept.start for kept in self._done if kept.start]
-                self._start = _unpacked(masks[-1], self.size) if masks else self._first
+            if change.start or change.assigned:
+                mask = self._mask_below()
+                self._start = self._first if mask is None else _unpacked(mask.start, self.size)
             self._count(change.box)
             return True
+
+
+def _over(start: Trimap, painted: Trimap) -> Trimap:
+    """`painted`, and `start` where nothing is painted."""
+    return np.where(painted == UNKNOWN, start, painted)
 
 
 def _packed(part: Trimap) -> bytes:

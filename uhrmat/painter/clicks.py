@@ -7,12 +7,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from uhrmat.core.errors import InputError, UhrmatError
 from uhrmat.hints.prompts import Point, Prompts
 from uhrmat.painter.canvas import Canvas, Trimap
 
 Points = tuple[Point, ...]
+
+
+def parse_point(data: Any) -> Point:
+    """The point of a request: x, y in pixels, and whether the subject is there. Raises InputError where it is none."""
+    try:
+        return Point(float(data["x"]), float(data["y"]), bool(data.get("foreground", True)))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError("This is no point of the picture.", "Reload the page.") from error
 
 
 class Clicks:
@@ -25,7 +34,7 @@ class Clicks:
     """
 
     def __init__(self, canvas: Canvas, find: Callable[[Points], Trimap], notify: Callable[[bool], None]) -> None:
-        self._canvas, self._find, self._notify = canvas, find, notify
+        self.canvas, self._find, self._notify = canvas, find, notify
         self._lock = threading.Lock()
         self._wanted: Points = ()
         self._thread: threading.Thread | None = None
@@ -41,7 +50,7 @@ class Clicks:
     @property
     def points(self) -> Points:
         """All points, those that are being searched with included."""
-        return self._wanted or self._canvas.points
+        return self._wanted or self.canvas.points
 
     def add(self, point: Point) -> None:
         """Add a point and search for what all of them mark, in the background.
@@ -53,7 +62,7 @@ class Clicks:
             if point in self.points:
                 return
             wanted = (*self.points, point)
-            Prompts(wanted).check(*self._canvas.size)
+            Prompts(wanted).check(*self.canvas.size)
             self._wanted, self.error = wanted, ""
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="points", daemon=True)
@@ -96,5 +105,5 @@ class Clicks:
                     continue
                 self._wanted, self.error = (), error
                 if trimap is not None:
-                    self._canvas.paint_over(trimap, wanted)
+                    self.canvas.paint_over(trimap, wanted)
             self._notify(trimap is not None)

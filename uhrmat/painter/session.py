@@ -10,11 +10,11 @@ import numpy as np
 
 from uhrmat.core.errors import InputError, UhrmatError
 from uhrmat.core.options import ModelOptions
-from uhrmat.hints.prompts import Point, Prompts
+from uhrmat.hints.prompts import Prompts
 from uhrmat.hints.read import read_hints
 from uhrmat.media import Picture
 from uhrmat.painter.canvas import Canvas, Trimap
-from uhrmat.painter.clicks import Clicks, Points
+from uhrmat.painter.clicks import Clicks, Points, parse_point
 from uhrmat.painter.live import LiveMatte, View
 from uhrmat.painter.save import SaveSpec, save
 from uhrmat.painter.strokes import parse_stroke
@@ -41,6 +41,11 @@ class LazyPipeline:
             if self._pipeline is None:
                 self._pipeline = StillPipeline.from_options(self._model, solver=self.process.solve)
             return self._pipeline
+
+    def find_points(self, picture: Picture, points: Points) -> Trimap:
+        """The trimap of what points mark in a picture, by the prior that takes prompts. Raises UhrmatError."""
+        hints = read_hints((picture.height, picture.width), picture=picture, prompts=Prompts(points))
+        return self.load().run_prior(picture, hints, fresh=True).trimap
 
 
 class PaintSession:
@@ -120,16 +125,10 @@ class PaintSession:
         Raises:
             InputError: it is no point of the picture, or contradicts another.
         """
-        try:
-            point = Point(float(data["x"]), float(data["y"]), bool(data.get("foreground", True)))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise InputError("This is no point of the picture.", "Reload the page.") from error
-        self.clicks.add(point)
+        self.clicks.add(parse_point(data))
 
     def _find(self, points: Points) -> Trimap:
-        """The trimap of what points mark, by the prior that takes prompts."""
-        hints = read_hints(self.canvas.size, picture=self._picture, prompts=Prompts(points))
-        return self._pipeline.load().run_prior(self._picture, hints, fresh=True).trimap
+        return self._pipeline.find_points(self._picture, points)
 
     def show(self, page: str, data: Any) -> None:
         """Take note of what a page shows. Raises InputError where that is no view."""

@@ -70,7 +70,7 @@ def find_existing(plan: ClipPlan) -> tuple[ExistingOutput, ...]:
         OutputError: one is missing or lacks frames, or was made with other settings, or the frames that follow on a
             range cannot be decoded without it.
     """
-    outputs = tuple(_find_stills(plan, t) if plan.codec.sequence else _find_file(plan, t) for t in plan.targets)
+    outputs = find_outputs(plan)
     _check_others(plan)
     for frames in plan.spec.redo if plan.hints.propagated else ():
         beside = beside_range(plan, frames, outputs)
@@ -83,6 +83,11 @@ def find_existing(plan: ClipPlan) -> tuple[ExistingOutput, ...]:
             if output.packets is not None:
                 _check_following(plan, output.packets, output.places)
     return outputs
+
+
+def find_outputs(plan: ClipPlan) -> tuple[ExistingOutput, ...]:
+    """The outputs of a plan that are there. Raises OutputError where one is missing or lacks frames."""
+    return tuple(_find_stills(plan, t) if plan.codec.sequence else _find_file(plan, t) for t in plan.targets)
 
 
 def _find_stills(plan: ClipPlan, target: Target) -> ExistingOutput:

@@ -10,13 +10,18 @@ import numpy as np
 import pytest
 
 from tests.painter.clips.conftest import COUNT, REMOVE, STEP
+from tests.painter.clips.test_open import large_disc
 from tests.painter.clips.test_runs import paint_frames
+from tests.painter.conftest import MODEL
 from tests.painter.serving import running
 from tests.painter.test_browser import Page
 from tests.report.page.browser import chromium
+from tests.video.helpers import write_stream
 from uhrmat.painter.canvas import Canvas
+from uhrmat.painter.clips.open import open_clip_session
 from uhrmat.painter.clips.server import ClipServer
 from uhrmat.painter.clips.session import ClipSession
+from uhrmat.painter.run import StartHints
 from uhrmat.painter.strokes import parse_stroke
 
 
@@ -167,6 +172,41 @@ def test_masks_of_neighbours_appear_and_doubtful_frames_are_marked(
     assert trimap[36, 30 + 3 * STEP] == 255 and trimap[4, 90] == 0
 
 
+def test_a_click_on_a_frame_makes_its_first_mask(driver: Any, tmp_path: Path) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    clip = write_stream(tmp_path / "big.mkv", large_disc())
+    session = open_clip_session(clip, StartHints(), MODEL, tmp_path / "out")
+    try:
+        session.ahead.hold(True)
+        made = ClipServer(session)
+        with running(made):
+            page = ClipPage(driver, made.address)
+            page.canvas.send_keys(".m")
+            page.at(1)
+            page.drag((0, 0))
+            page.keys(1)
+            page.until(lambda: page.data("points") == "1" and page.data("busy") != "points")
+            trimap = session.keys.trimap(1)
+            assert (trimap[100:140, 140:180] == 255).mean() > 0.97 and (trimap[:30] == 0).mean() > 0.97
+            page.canvas.send_keys(",")
+            page.at(0)
+            page.until(lambda: page.data("points") == "0")
+            page.canvas.send_keys(".")
+            page.at(1)
+            page.until(lambda: page.data("points") == "1")
+            with_shift = ActionChains(driver).key_down(Keys.SHIFT).move_to_element_with_offset(page.canvas, -200, -150)
+            with_shift.click().key_up(Keys.SHIFT).perform()
+            page.until(lambda: page.data("points") == "2" and page.data("busy") != "points")
+            page.canvas.send_keys("zz")
+            page.keys()
+            assert page.data("points") == "0" and (session.keys.trimap(1) == 128).all()
+    finally:
+        session.finished.set()
+        session.close()
+
+
 def test_the_clip_and_a_range_of_it_are_matted_from_the_page(
     driver: Any, session: ClipSession, server: ClipServer, clip: Path
 ) -> None:
@@ -183,8 +223,11 @@ def test_the_clip_and_a_range_of_it_are_matted_from_the_page(
     assert command.endswith("--overwrite")
     assert str(result) in driver.find_element("id", "saved-files").text
     page.press("#saved .close")
+    page.until(lambda: page.data("finished") == "true")
+    assert "finished matte" in driver.find_element("id", "place").text
     whole = result.read_bytes()
     assert session.change(5, "stroke", {**REMOVE, "radius": 12})
+    page.until(lambda: page.data("finished") == "false")
     page.canvas.send_keys("....i")
     page.at(4)
     page.canvas.send_keys(".j")

@@ -73,6 +73,17 @@ def test_a_run_a_range_again_and_their_commands_give_the_same_bytes(session: Cli
     assert max(error) < 0.03
     run_command(state["command"])
     assert result.read_bytes() == whole
+    assert session.state(3)["clip"]["finished"] is True
+    for frame in (0, 3, 6):  # what was written is what the page shows, on key frames too
+        with open_clip(result) as reader:
+            written = next(iter(reader.frames(frame, frame + 1))).picture.to_float()[..., 0]
+        assert np.abs(session._alpha_tile(frame, 0, 0, 0) / 255 - written).max() < 0.01
+    half = session._alpha_tile(3, 1, 0, 0)
+    assert half.shape == (36, 48) and half[18, 21] == 255 and half[2, 2] == 0
+    before = session.versions(2)["alpha"]
+    assert session.change(0, "undo", None) and session.state(3)["clip"]["finished"] is False
+    assert session.versions(2)["alpha"] > before  # every frame is drawn anew
+    assert session.change(0, "redo", None)
 
     session.runs.start()
     assert session.runs.state == {"state": "exists", "files": [str(result)]}
@@ -81,7 +92,7 @@ def test_a_run_a_range_again_and_their_commands_give_the_same_bytes(session: Cli
     state = ended(session)
     assert state["state"] == "saved" and state["redo"] == [4, 5], state
     again = result.read_bytes()
-    assert again != whole
+    assert again != whole and session.state(5)["clip"]["finished"] is True
     result.write_bytes(whole)
     run_command(state["command"])
     assert result.read_bytes() == again

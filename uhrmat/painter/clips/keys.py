@@ -16,6 +16,7 @@ from uhrmat.media import check_writable, read_info, write_alpha
 from uhrmat.media.coding import UNKNOWN
 from uhrmat.media.video.names import number_files
 from uhrmat.painter.canvas import Canvas, Trimap
+from uhrmat.painter.clicks import Points
 
 _SUFFIX = ".png"
 _KEPT = 8
@@ -44,6 +45,8 @@ class KeyFrames:
         self.folder, self._numbers, self._size = folder, numbers, size
         self.written: Callable[[], None] = lambda: None
         """Called from a thread of its own when something was written, or could not be."""
+        self.in_use: Callable[[int], bool] = lambda index: False
+        """Whether something goes on with a frame's canvas, which is kept meanwhile."""
         self.error = ""
         """Why the last change could not be written; empty where it was."""
         self._lock = threading.RLock()
@@ -98,12 +101,11 @@ class KeyFrames:
         with self._lock:
             canvas = self._canvases.pop(index, None)
             if canvas is None:
-                canvas = Canvas(np.full(self._size, UNKNOWN, np.uint8))
-                if index in self._known:
-                    canvas.trimap[:] = read_trimap(self.file(index), self._size)
+                painted = read_trimap(self.file(index), self._size) if index in self._known else None
+                canvas = Canvas(np.full(self._size, UNKNOWN, np.uint8), painted)
             self._canvases[index] = canvas
             for other in list(self._canvases)[:-_KEPT]:
-                if other not in self._dirty:
+                if other not in self._dirty and not self.in_use(other):
                     self._canvases.pop(other)
             return canvas
 
@@ -112,6 +114,12 @@ class KeyFrames:
         with self._lock:
             canvas = self._canvases.get(index)
         return (0, 0) if canvas is None else canvas.depth
+
+    def points(self, index: int) -> Points:
+        """The points that the mask below a frame's strokes was made from; none where it was made in another session."""
+        with self._lock:
+            canvas = self._canvases.get(index)
+        return () if canvas is None else canvas.points
 
     def trimap(self, index: int) -> Trimap:
         """A copy of a frame's trimap, (H, W) uint8 {0, 128, 255}. Raises InputError where it cannot be read."""

@@ -33,12 +33,13 @@ class ClipRuns:
         model: networks, device and memory.
         folder: of the results; None: beside the clip.
         notify: called from any thread when `state` has changed.
-        finished: called with the figures of the frames that a run has matted.
+        finished: called with the request of a run that has ended, the versions of the painted frames when it began, and
+            the figures of the frames that it has matted.
     """
 
     def __init__(
         self, frames: ClipFrames, keys: KeyFrames, model: ModelOptions, folder: Path | None,
-        notify: Callable[[], None], finished: Callable[[Figures], None],
+        notify: Callable[[], None], finished: Callable[[ClipRequest, Mapping[int, int], Figures], None],
     ) -> None:  # fmt: skip
         self._frames, self._keys, self._model, self._folder = frames, keys, model, folder
         self._notify, self._finished, self._lock = notify, finished, threading.Lock()
@@ -73,6 +74,7 @@ class ClipRuns:
                 if redo[1] < redo[0]:
                     raise InputError(f"The range {redo[0]} to {redo[1]} ends before it begins.", "Exchange the two.")
                 check_ranges((redo,), 0, self._frames.count)
+            versions = self._keys.versions()
             self._keys.flush()
             request = ClipRequest(
                 source=self._frames.source, keys=self._keys.folder, folder=self._folder, model=self._model,
@@ -82,7 +84,7 @@ class ClipRuns:
             if there:
                 self._set({"state": "exists", "files": [str(path) for path in there]})
                 return
-            self._launch(request)
+            self._launch(request, versions)
 
     def _existing(self, request: ClipRequest) -> list[Path]:
         """Results that a run would replace."""
@@ -90,7 +92,7 @@ class ClipRuns:
         paths = [target.path for target in targets]
         return [path for path in paths if (any(path.iterdir()) if path.is_dir() else path.exists())]
 
-    def _launch(self, request: ClipRequest) -> None:
+    def _launch(self, request: ClipRequest, versions: Mapping[int, int]) -> None:
         process = subprocess.Popen(
             command("uhrmat.painter.clips.worker"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             encoding="utf-8", env=environment(), start_new_session=True,
@@ -100,10 +102,10 @@ class ClipRuns:
         process.stdin.flush()
         self._process = process
         self._set({"state": "saving", "done": 0, "total": 0})
-        self._reader = threading.Thread(target=self._follow, args=(process, request), daemon=True)
+        self._reader = threading.Thread(target=self._follow, args=(process, request, versions), daemon=True)
         self._reader.start()
 
-    def _follow(self, process: subprocess.Popen[str], request: ClipRequest) -> None:
+    def _follow(self, process: subprocess.Popen[str], request: ClipRequest, versions: Mapping[int, int]) -> None:
         """Take in a run's events until its process ends."""
         assert process.stdout is not None
         last: dict[str, Any] = {}
@@ -118,7 +120,7 @@ class ClipRuns:
                     pipe.close()
         kind = last.get("event")
         if kind == "done":
-            self._finished(last["frames"])
+            self._finished(request, versions, last["frames"])
             result = {"state": "saved", "files": last["files"], "notes": last["notes"], "command": request.command}
             self._set(result if request.redo is None else {**result, "redo": list(request.redo)})
         elif kind == "cancelled":

@@ -42,7 +42,8 @@ class ClipServer(PageServer):
 
     def _posts(self) -> dict[str, Endpoint]:
         changes = {name: self._changing(name) for name in ("stroke", "undo", "redo", "clear", "adopt")}
-        return {"view": self._view, "save": self._save, "rerun": self._rerun, "cancel": self._cancel, **changes}
+        others = {"save": self._save, "rerun": self._rerun, "cancel": self._cancel, "point": self._point}
+        return {"view": self._view, **others, **changes}
 
     def _gets(self) -> list[Route]:
         return [
@@ -57,6 +58,10 @@ class ClipServer(PageServer):
             return {"changed": self._session.change(frame, action, data), **self._session.versions(frame)}
 
         return change
+
+    def _point(self, data: Any) -> dict[str, Any]:
+        self._session.click(_frame_of(data), data)
+        return {}
 
     def _view(self, data: Any) -> dict[str, Any]:
         self._session.show(str(data.get("page", "")) if isinstance(data, dict) else "", _frame_of(data), data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,12 @@ from uhrmat.core.errors import InputError
 from uhrmat.core.options import ModelOptions
 from uhrmat.media.coding import FOREGROUND, UNKNOWN
 from uhrmat.painter.canvas import Canvas, Trimap
+from uhrmat.painter.clicks import Clicks, parse_point
 from uhrmat.painter.clips.ahead import MasksAhead
+from uhrmat.painter.clips.finished import FinishedMatte
 from uhrmat.painter.clips.frames import ClipFrames
 from uhrmat.painter.clips.keys import KeyFrames
+from uhrmat.painter.clips.request import ClipRequest
 from uhrmat.painter.clips.runs import ClipRuns
 from uhrmat.painter.live import LiveMatte, View
 from uhrmat.painter.session import LazyPipeline
@@ -63,7 +67,8 @@ class ClipSession:
         """Set when the user is done."""
         self._changed, self._version = threading.Condition(), 0
         keys.written = self.notify
-        self.runs = ClipRuns(frames, keys, model, folder, self._run_changed, self._take_figures)
+        self.runs = ClipRuns(frames, keys, model, folder, self._run_changed, self._run_finished)
+        self._result = FinishedMatte()
         self._figures = dict[int, dict[str, Any]]()
         self.ahead = MasksAhead(frames, keys, pipeline.process.solve, model.device, self._take_masks)
         self._tell_ahead()
@@ -71,6 +76,8 @@ class ClipSession:
         self._live: tuple[int, _FrameMatte] | None = None
         self._shown, self._views = dict[int, int](), dict[str, tuple[int, View]]()
         self._blank = np.broadcast_to(np.uint8(UNKNOWN), frames.size)
+        self._clicks = dict[int, Clicks]()
+        keys.in_use = self._searching
 
     # ------------------------------------------------------------------------------------------------------- for pages
     def wait(self, version: int, seconds: float) -> int:
@@ -91,13 +98,16 @@ class ClipSession:
         with self._changed:
             version = self._version  # first: what changes from here on has a later one
         with self._lock:
-            live = self._live_of(frame)
+            live, clicks = self._live_of(frame), self._clicks.get(frame)
             undo, redo = self.keys.depth(frame)
+            points = self.keys.points(frame) if clicks is None or not clicks.busy else clicks.points
         height, width = self.frames.size
         solution = None if live is None else live.solution
         return {
             "version": version, "frame": frame, "revision": self.keys.version(frame), "undo": undo, "redo": redo,
-            "busy": "" if live is None else live.busy, "error": "" if live is None else live.error,
+            "busy": "points" if self._searching(frame) else "" if live is None else live.busy,
+            "error": (clicks.error if clicks else "") or ("" if live is None else live.error),
+            "points": [[point.x, point.y, point.foreground] for point in points],
             "save": self.runs.state, "title": self.title, "width": width, "height": height,
             "levels": len(level_sizes((height, width))), "alpha": self._shown.get(frame, 0),
             "solved": -1 if solution is None else solution.revision,
@@ -114,6 +124,7 @@ class ClipSession:
             "count": self.frames.count, "number": self.frames.numbers[frame], "keys": keys,
             "folder": str(self.keys.folder), "problem": self.keys.error, "best": best_hint_frame(figures, keys),
             **{state: consecutive_runs(frames_in_state(figures, state)) for state in ("doubtful", "lost")},
+            "finished": self._result.shown(self.keys.versions()),
             "confidence": self._figures.get(frame, {}).get("confidence"), "busy": self.ahead.busy,
             "ahead_error": self.ahead.error, "masked": consecutive_runs(sorted(self.ahead.figures())),
         }  # fmt: skip
@@ -121,6 +132,14 @@ class ClipSession:
     def _run_changed(self) -> None:
         self.ahead.hold(self.runs.running)
         self.notify()
+
+    def _run_finished(
+        self, request: ClipRequest, versions: Mapping[int, int], frames: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Take in what a run has written: its matte is shown until something is painted."""
+        self._take_figures(frames)
+        self._result.take(request, versions)
+        self._note_shown(range(self.frames.count))
 
     def _tell_ahead(self) -> None:
         """Let masks be made where something is painted already."""
@@ -160,7 +179,14 @@ class ClipSession:
         raise InputError(f"There is no layer {layer!r}.", "Reload the page.")
 
     def _alpha_tile(self, frame: int, level: int, x: int, y: int) -> np.ndarray:
-        """The alpha of a tile as uint8: the live matte, else what was propagated; 255 where nothing is known yet."""
+        """The alpha of a tile as uint8: the finished matte, else the live one, else what was propagated.
+
+        255 where nothing is known yet.
+        """
+        if self._result.shown(self.keys.versions()):
+            finished = self._result.tile(frame, self.frames.size, level, x, y)
+            if finished is not None:
+                return finished
         with self._lock:
             live = self._live_of(frame)
         if live is not None:
@@ -192,14 +218,18 @@ class ClipSession:
 
     def change(self, frame: int, action: str, data: Any) -> bool:
         """Do what the page asks for: "stroke" with a stroke's data, "undo", "redo", "clear", or "adopt" the propagated
-        mask; whether anything changed.
+        mask; whether anything changed. While points are searched with, "undo" gives that up.
 
         Raises:
             InputError: it asks for something else, or the frame cannot be painted on.
         """
         self.frames.check(frame)
         with self._lock:
-            canvas = self.keys.canvas(frame)
+            canvas, clicks = self.keys.canvas(frame), self._clicks.get(frame)
+            if clicks is not None:
+                clicks.error = ""
+                if action == "undo" and clicks.cancel():
+                    return True
             actions: dict[str, Callable[[], bool]] = {
                 "stroke": lambda: canvas.paint(parse_stroke(data)), "undo": canvas.undo, "redo": canvas.redo,
                 "clear": lambda: canvas.assign(np.asarray(self._blank)), "adopt": lambda: self._adopt(frame, canvas),
@@ -208,15 +238,50 @@ class ClipSession:
                 raise InputError(f"There is no action {action!r}.", "Reload the page.")
             changed = actions[action]()
             if changed:
-                self.keys.touch(frame)
-                live = self._open(frame)
-                if live is not None:
-                    live.notify()
-                self._note_shown([frame])
+                self._note_painted(frame)
         if changed:
             self.ahead.touch()
             self.notify()
         return changed
+
+    def _note_painted(self, frame: int) -> None:
+        """Take note that a frame's canvas has changed."""
+        if self._result.shown(self.keys.versions()):
+            self._note_shown(range(self.frames.count))
+        self.keys.touch(frame)
+        live = self._open(frame)
+        if live is not None:
+            live.notify()
+        self._note_shown([frame])
+
+    def click(self, frame: int, data: Any) -> None:
+        """Search for a frame's subject with one more point, in the background; the mask comes below what is painted.
+
+        Raises:
+            InputError: it is no point of the frame, or contradicts another.
+        """
+        point = parse_point(data)
+        with self._lock:
+            canvas = self.keys.canvas(self.frames.check(frame))
+            clicks = self._clicks.get(frame)
+            if clicks is None or clicks.canvas is not canvas:
+                picture = self.frames.picture(frame)
+                clicks = self._clicks[frame] = Clicks(
+                    canvas, partial(self._pipeline.find_points, picture), partial(self._clicked, frame)
+                )
+        clicks.add(point)
+
+    def _clicked(self, frame: int, changed: bool) -> None:
+        """Take in what a search has led to."""
+        if changed:
+            with self._lock:
+                self._note_painted(frame)
+            self.ahead.touch()
+        self.notify()
+
+    def _searching(self, frame: int) -> bool:
+        """Whether points of a frame are searched with."""
+        return frame in self._clicks and self._clicks[frame].busy
 
     def show(self, page: str, frame: int, data: Any) -> None:
         """Take note of what a page shows. Raises InputError where that is no view."""
@@ -287,6 +352,8 @@ class ClipSession:
     def close(self) -> None:
         """Stop computing, and write what is not written yet. Raises OutputError."""
         self.runs.cancel()
+        for clicks in self._clicks.values():
+            clicks.close()
         self._pipeline.process.close()  # first, so that no solution is waited for
         try:
             self.ahead.close()

@@ -111,6 +111,7 @@ function follow(state) {
   const within = (runs) => runs.some(([a, b]) => a <= state.frame && state.frame <= b);
   const said = [clip.number === state.frame ? "" : `file ${clip.number}`, clip.keys.includes(state.frame) ? "key frame" : ""];
   if (!clip.keys.includes(state.frame)) said.push(within(clip.lost) ? "subject lost" : within(clip.doubtful) ? "doubtful" : "");
+  if (clip.finished) said.push("finished matte");
   if (clip.best !== null) said.push(`a hint on frame ${clip.best} would help most`);
   const running = state.save.state === "saving", { done, total: all } = state.save;
   if (running) document.getElementById("busy").textContent = done ? `${done} of ${all} frames …` : "preparing …";
@@ -127,7 +128,7 @@ function follow(state) {
   document.getElementById("clear").disabled = !clip.keys.includes(state.frame);
   Object.assign(root.dataset, { frame: state.frame, keys: clip.keys.join(" "), doubtful: JSON.stringify(clip.doubtful),
     lost: JSON.stringify(clip.lost), best: String(clip.best), done: done || 0,
-    masked: JSON.stringify(clip.masked), ahead: clip.busy });
+    masked: JSON.stringify(clip.masked), ahead: clip.busy, finished: clip.finished });
 }
 
 const KEYS = { ",": () => go(wanted - 1), ".": () => go(wanted + 1), Home: () => go(0), End: () => go(clip.count - 1),

@@ -61,9 +61,7 @@ function follow(next) {
     view.open(state.width, state.height, state.levels);
     $("save").textContent = state.saves ? "Save" : "Done";
   }
-  view.points = state.points || [];
-  tools.points = Boolean(state.points); // a clip's page has none
-  document.querySelector("[data-shape=point]").hidden = !tools.points;
+  view.points = state.points;
   view.update({ strokes: state.revision, alpha: state.alpha });
   $("undo").disabled = !state.undo && state.busy !== "points";
   $("redo").disabled = !state.redo;

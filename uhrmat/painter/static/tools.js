@@ -7,7 +7,7 @@ export class Tools {
   /* send: takes a stroke; click: takes a point and whether the subject is there. */
   constructor(view, send, click) {
     Object.assign(this, { view, send, click, tool: "keep", shape: "brush", radius: 0, stroke: null, panning: null, pointing: null,
-      points: false, space: false });
+      space: false });
     this.pointers = new Map();
     this.onchange = () => {};
     const { canvas } = view;
@@ -207,7 +207,7 @@ export class Tools {
     else if (event.key === "b") this.setShape("brush");
     else if (event.key === "l") this.setShape("fill");
     else if (event.key === "d") this.setShape("outline");
-    else if (event.key === "m" && this.points) this.setShape("point");
+    else if (event.key === "m") this.setShape("point");
     else return false;
     return true;
   }
