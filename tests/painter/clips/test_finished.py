@@ -45,7 +45,7 @@ def test_it_is_shown_until_something_is_painted() -> None:
 
 def test_tiles_of_each_level_are_area_averaged_and_mattes_are_kept() -> None:
     made, output = finished({})
-    whole = made.tile(2, SIZE, 0, 1, 0)
+    whole = made.tile(2, SIZE, 0, 0, 0)
     assert whole is not None and whole.dtype == np.uint8 and set(np.unique(whole)) == {51, 255}
     small = made.tile(2, SIZE, 1, 0, 0)
     assert small is not None and small[0, 224] == 51 and small[0, 225] == 255

@@ -58,7 +58,7 @@ class FinishedMatte:
         box = tile_box(size, level, x, y)
         left, top, right, bottom = full_box(box, level, size)
         part = area_average(np.ascontiguousarray(alpha[top:bottom, left:right]), (box[3] - box[1], box[2] - box[0]))
-        return np.rint(part * 255).clip(0, 255).astype(np.uint8)
+        return np.asarray(np.rint(part * 255).clip(0, 255), np.uint8)
 
     def _alpha(self, frame: int) -> npt.NDArray[np.float32] | None:
         if frame not in self._kept and self._output is not None:
