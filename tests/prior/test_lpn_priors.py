@@ -14,7 +14,7 @@ from uhrmat.hub import bundled as bundled_module
 from uhrmat.hub.bundled import bundled_weights_dir
 from uhrmat.pipeline import StillPipeline
 from uhrmat.prior.base import LowResHints
-from uhrmat.prior.closed_form.affinity import AffinityPrior
+from uhrmat.prior.closed_form.affinity import AffinityPrior, ClosedFormParams, Start, solve
 from uhrmat.prior.closed_form.corrected import CorrectedPrior
 from uhrmat.prior.networks.lpn import PersonNet, load_person
 from uhrmat.prior.networks.lpn_trimap import TrimapNet, load_trimap_net
@@ -29,42 +29,56 @@ def problem() -> tuple[np.ndarray, LowResHints]:
 
 
 def _saved(path: Path, bias: float) -> Path:
+    """A network whose every logit is `bias`."""
     net = TrimapNet()
+    torch.nn.init.zeros_(net.head.weight)
     torch.nn.init.constant_(net.head.bias, bias)  # type: ignore[arg-type]
-    save_file(net.state_dict(), path)
+    save_file(net.state_dict(), path, {"input_version": "2"})
     return path
 
 
-def test_untrained_it_is_the_affinity_prior(tmp_path: Path, problem: tuple[np.ndarray, LowResHints]) -> None:
-    closed = AffinityPrior("closed-form+knn")(*problem)
-    result = CorrectedPrior(_saved(tmp_path / "zero.safetensors", 0.0))(*problem)
-    assert result.name == "lpn-trimap" and np.abs(result.alpha - closed.alpha).max() < 1e-6
-
-
-def test_its_residual_is_added_where_the_trimap_is_unknown(
-    tmp_path: Path, problem: tuple[np.ndarray, LowResHints]
+@pytest.mark.parametrize(("bias", "sign"), [(9.0, 1), (-9.0, -1)])
+def test_the_prior_is_drawn_to_the_networks_estimate(
+    tmp_path: Path, problem: tuple[np.ndarray, LowResHints], bias: float, sign: int
 ) -> None:
-    trimap, closed = problem[1].trimap, AffinityPrior("closed-form+knn")(*problem)
+    trimap, closed = problem[1].trimap, AffinityPrior("closed-form+knn")(*problem).alpha
     assert trimap is not None
-    result = CorrectedPrior(_saved(tmp_path / "more.safetensors", 0.25))(*problem).alpha
-    unknown = trimap == 128
-    assert np.allclose(result[unknown], np.clip(closed.alpha + 0.25, 0, 1)[unknown], atol=1e-5)
-    assert (result[trimap == 255] == 1).all() and (result[trimap == 0] == 0).all()
+    result = CorrectedPrior(_saved(tmp_path / "net.safetensors", bias))(*problem)
+    change = sign * (result.alpha - closed)[trimap == 128]
+    assert result.name == "lpn-trimap" and change.mean() > 0.03 and change.min() > -0.1
+    assert (result.alpha[trimap == 255] == 1).all() and (result.alpha[trimap == 0] == 0).all()
+
+
+def test_an_estimate_weighs_by_its_parameter(problem: tuple[np.ndarray, LowResHints]) -> None:
+    trimap, closed = problem[1].trimap, AffinityPrior("closed-form+knn")(*problem).alpha
+    assert trimap is not None
+    start = Start(closed, trimap == 128, estimate=np.ones_like(closed))
+    weights = (0.0, 1e-3, 1e-1, 1e3)
+    alphas = [
+        solve(problem[0], trimap, "closed-form+knn", start, ClosedFormParams(estimate_weight=w))[0] for w in weights
+    ]
+    means = [float(alpha[trimap == 128].mean()) for alpha in alphas]
+    assert means == sorted(means) and np.abs(alphas[0] - closed).mean() < 0.01
+    assert alphas[-1][trimap == 128].min() > 0.99 and (alphas[-1][trimap == 0] == 0).all()
 
 
 def test_weights_of_another_input_version_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "net.safetensors"
-    for net, load in ((PersonNet(norm=False), load_person), (TrimapNet(), load_trimap_net)):
-        save_file(net.state_dict(), path, {"input_version": "2"})
-        with pytest.raises(WeightsError, match="input version 2"):
+    for net, load, version in ((PersonNet(norm=False), load_person, 1), (TrimapNet(), load_trimap_net, 2)):
+        save_file(net.state_dict(), path, {"input_version": str(version + 1)})
+        with pytest.raises(WeightsError, match=f"input version {version + 1}"):
             load(path)
-        save_file(net.state_dict(), path, {"input_version": "1"})
+        save_file(net.state_dict(), path, {"input_version": str(version)})
         load(path)
 
 
 def test_a_trimap_that_knows_all_or_is_missing(tmp_path: Path, problem: tuple[np.ndarray, LowResHints]) -> None:
     prior, small = CorrectedPrior(_saved(tmp_path / "net.safetensors", 0.25)), problem[0]
     assert (prior(small, LowResHints(np.full(small.shape[:2], 255, np.uint8))).alpha == 1).all()
+    assert problem[1].trimap is not None
+    one_sided = np.where(problem[1].trimap == 255, 128, problem[1].trimap)
+    closed = AffinityPrior("closed-form+knn")(small, LowResHints(one_sided))
+    assert np.array_equal(prior(small, LowResHints(one_sided)).alpha, closed.alpha)
     with pytest.raises(InputError, match="needs a trimap"):
         prior(small, LowResHints())
 

@@ -122,4 +122,4 @@ def test_refusals(network: Path, data: Path, tmp_path: Path) -> None:
         PersonTask(load_recipe("lpn-person", PersonRecipe), tmp_path, data, network).build()
     arguments = ["train", "lpn", "-o", str(tmp_path), "--recipe", "lpn-trimap", "--teacher", str(network)]
     result = CliRunner().invoke(app, arguments)
-    assert result.exit_code == 2 and "has a teacher" in result.output
+    assert result.exit_code == 2 and "is for lpn-trimap" in result.output

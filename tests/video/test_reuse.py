@@ -214,6 +214,18 @@ def test_all_of_it_is_solved_again_now_and_then() -> None:
     assert [start.changed.mean() for start in solving.starts if start is not None] == [1, 0, 1, 0, 0, 1]
 
 
+def test_a_solution_with_an_estimate_does_not_count_as_the_last_one() -> None:
+    solving = Solving()
+    solver = ContinuedSolver(solving, replace(REUSE, refresh=30))
+    for _ in range(3):
+        solver(SMALL, TRIMAP, "closed-form")
+        estimate = np.full(TRIMAP.shape, 0.5, np.float32)
+        solver(1 - SMALL, TRIMAP, "closed-form", Start(estimate, TRIMAP == 128, estimate=estimate))
+    continued = solving.starts[::2]
+    assert continued[0] is None and [start.changed.mean() for start in continued if start is not None] == [1, 0]
+    assert all(start is not None and start.estimate is not None for start in solving.starts[1::2])
+
+
 def test_every_prior_that_solves_a_system_takes_another_solver(monkeypatch: pytest.MonkeyPatch) -> None:
     """The wrapped solver is called in the copy, and not in the prior itself."""
     net = TrimapNet().eval()

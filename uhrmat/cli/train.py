@@ -129,10 +129,8 @@ def lpn(
     steps: Steps = None,
     batch: Batch = None,
     minutes: Minutes = None,
-    producers: Producers = 1,
     workers: Workers = 1,
     every: Every = 500,
-    weights: Start = None,
     teacher: Teacher = None,
     device: opt.Device = "auto",
     as_json: opt.Json = False,
@@ -146,12 +144,47 @@ def lpn(
     Example: uhrmat train lpn -o runs/lpn-person --data photographs/ --minutes 60
     """
     with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
-        from uhrmat.train.lpn.run import run_lpn
+        from uhrmat.train.lpn.run import run_person
+        from uhrmat.train.recipe import PersonRecipe, load_recipe
 
-        changes = {"steps": steps, "batch": batch}
+        chosen = load_recipe(recipe, PersonRecipe, steps=steps, batch=batch)
         _train(
-            console, run_lpn, recipe, output, minutes, changes=changes, data=data, cache=cache, device=device,
-            producers=producers, workers=workers, every=every, weights=weights, teacher=teacher,
+            console, run_person, chosen, output, minutes, data=data, cache=cache, device=device, workers=workers,
+            every=every, teacher=teacher,
+        )  # fmt: skip
+
+
+@train.command()
+def trimap(
+    output: Out,
+    recipe: RecipeName = "lpn-trimap",
+    data: Data = None,
+    teachers: Teachers = None,
+    cache: Cache = None,
+    steps: Steps = None,
+    batch: Batch = None,
+    scenes: Scenes = None,
+    minutes: Minutes = None,
+    producers: Producers = 1,
+    workers: Workers = 1,
+    every: Every = 500,
+    device: opt.Device = "auto",
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Train the network that corrects the prior of pictures with a trimap.
+
+    Example: uhrmat train trimap -o runs/trimap --data photographs/ --teachers networks/
+    """
+    with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
+        from uhrmat.train.recipe import TrimapRecipe, load_recipe
+        from uhrmat.train.trimap.run import run_trimap
+
+        chosen = load_recipe(recipe, TrimapRecipe, steps=steps, batch=batch, scenes=scenes)
+        _train(
+            console, run_trimap, chosen, output, minutes, data=data, teachers=teachers, cache=cache, device=device,
+            producers=producers, workers=workers, every=every,
         )  # fmt: skip
 
 

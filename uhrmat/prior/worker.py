@@ -69,7 +69,9 @@ class PriorProcess:
             box = slice(0, trimap.shape[0]), slice(0, trimap.shape[1])
         problem = {"image": image[box], "trimap": trimap[box], "name": np.array(name)}
         if start is not None:
-            problem |= {"start": start.alpha[box], "changed": start.changed[box], "clip": np.array(start.clip)}
+            near = start.within(box)
+            problem |= {"start": near.alpha, "changed": near.changed, "clip": np.array(near.clip)}
+            problem |= {} if near.estimate is None else {"estimate": near.estimate}
         digest = hashlib.sha256(b"".join(array.tobytes() for array in problem.values())).digest()
         alpha = (trimap == 255).astype(np.float32)
         with self._lock:
@@ -168,7 +170,7 @@ def _reply(request: Arrays, repeated: WarmSolvers) -> Arrays:
     try:
         start = None
         if "start" in request:
-            start = Start(request["start"], request["changed"], bool(request["clip"]))
+            start = Start(request["start"], request["changed"], bool(request["clip"]), request.get("estimate"))
         if str(request["name"]) == REPEATED_KNN:
             alpha, notes = repeated.solve(request["image"], request["trimap"])
         else:

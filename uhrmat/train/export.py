@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from uhrmat.core.stage import all_or_none
+from uhrmat.hub.tensors import INPUT_VERSION_KEY
 from uhrmat.train.recipe import Recipe
 
 
@@ -37,12 +38,16 @@ class Provenance:
     figures: list[str] = field(default_factory=list)
 
 
-def export(net: nn.Module, recipe: Recipe, source: Provenance, path: Path) -> str:
-    """Writes `path` (.safetensors) and its card beside it (.md); returns the file's SHA-256."""
+def export(net: nn.Module, recipe: Recipe, source: Provenance, path: Path, input_version: int = 1) -> str:
+    """Writes `path` (.safetensors) and its card beside it (.md); returns the file's SHA-256.
+
+    input_version: of the network's inputs, see `hub.tensors.check_input_version`.
+    """
     from safetensors.torch import save_file
 
     tensors = {name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()}
     meta = {"network": recipe.network, "size": recipe.size, "steps": str(source.steps), "licence": "Apache-2.0"}
+    meta[INPUT_VERSION_KEY] = str(input_version)
     with all_or_none({"weights": path, "card": path.with_suffix(".md")}) as staged:
         weights = staged["weights"]
         save_file(tensors, weights, meta)

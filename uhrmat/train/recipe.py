@@ -129,6 +129,24 @@ class SubjectRecipe(Recipe):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrimapRecipe(Recipe):
+    """Training of the network that corrects the affinity prior, on crops of `side`² pixels.
+
+    Attributes:
+        encoder_rate: the encoder's learning rate as a share of `rate`.
+        bce, l2: loss weights of cross entropy and squared error.
+        scenes: number of scenes to make.
+        held_out: number of the first scenes, which are for validation only.
+    """
+
+    encoder_rate: float
+    bce: float
+    l2: float
+    scenes: int
+    held_out: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class PropagationRecipe(Recipe):
     """Training of the network that mask propagation starts from, on pairs of about `side`² pixels."""
 
@@ -138,7 +156,7 @@ RECIPES: dict[str, type[Recipe]] = {
     "ddfe": DetailRecipe,
     "lpn-person": PersonRecipe,
     "lpn-subject": SubjectRecipe,
-    "lpn-trimap": SceneRecipe,
+    "lpn-trimap": TrimapRecipe,
     "mask-propagation": PropagationRecipe,
 }
 """The kind of recipe that each network needs."""

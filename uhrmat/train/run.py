@@ -8,7 +8,8 @@ import json
 import math
 import multiprocessing
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -17,9 +18,9 @@ from uhrmat.core.children import protect_children
 from uhrmat.core.devices import has_fast_bf16, pick_device
 from uhrmat.core.errors import UhrmatError
 from uhrmat.metrics.plots import Panel, can_plot, plot_panels
+from uhrmat.train.cache import SeedFiles
 from uhrmat.train.ddfe_task import DDFETask
 from uhrmat.train.export import Provenance, export
-from uhrmat.train.lpn.trimap import TrimapTask
 from uhrmat.train.recipe import DetailRecipe, Recipe, RefinerRecipe, SceneRecipe
 from uhrmat.train.samples import SampleCache, fill_samples
 from uhrmat.train.shm_task import ShmTask
@@ -43,7 +44,11 @@ def run(
     minutes: of training at most. report: receives the log's lines; note: receives lines for people.
     """
     folder = cache or out / "scenes"
-    with scene_producers(recipe, folder, data, producers, note):
+    if data is not None:
+        note("reading the photographs that scenes are made of")
+        prepare_subjects(find_training_data(data)[1])
+    fill = partial(fill_samples, folder, data)
+    with scene_producers(recipe.scenes, recipe.held_out, SampleCache(folder), fill, producers, note):
         state = fit_task(scene_task(recipe, folder), out, device, workers, minutes, every, weights, report)
     what = "synthetic scenes of `uhrmat.train.synth`" + ("" if data is None else " over clean photographs")
     scenes = len(SampleCache(folder).seeds())
@@ -52,10 +57,11 @@ def run(
 
 
 def scene_task(recipe: SceneRecipe, cache: Path) -> TrainingTask:
-    """The task of a network that is trained on scenes."""
+    """The task of a refiner."""
     if isinstance(recipe, DetailRecipe):
         return DDFETask(recipe, cache)
-    return ShmTask(recipe, cache) if isinstance(recipe, RefinerRecipe) else TrimapTask(recipe, cache)
+    assert isinstance(recipe, RefinerRecipe)
+    return ShmTask(recipe, cache)
 
 
 def fit_task(
@@ -79,8 +85,9 @@ def fit_task(
 
 
 def finish(
-    state: TrainingState, net: nn.Module, recipe: Recipe, crops: str, data: str, figures: list[str], path: Path
-) -> Path:
+    state: TrainingState, net: nn.Module, recipe: Recipe, crops: str, data: str, figures: list[str], path: Path,
+    input_version: int = 1,
+) -> Path:  # fmt: skip
     """Draw the log's curves, write `net` as the weights `path` with their card; returns `path`."""
     draw_curves(path.parent / "log.jsonl", path.parent / "curves.png")
     today = datetime.date.today().isoformat()
@@ -89,27 +96,39 @@ def finish(
         recipe,
         Provenance(steps=state.step, crops=crops, seconds=state.seconds, date=today, data=data, figures=figures),
         path,
+        input_version,
     )
     return path
 
 
 @contextlib.contextmanager
 def scene_producers(
-    recipe: SceneRecipe, folder: Path, data: Path | None, producers: int, note: Callable[[str], None]
-) -> Iterator[None]:
-    """Processes that fill `folder` with the recipe's scenes while the block runs; it begins when there are enough."""
-    if data is not None:
-        note("reading the photographs that scenes are made of")
-        prepare_subjects(find_training_data(data)[1])
-    SampleCache(folder).check()
+    scenes: int, held_out: int, cache: SeedFiles, fill: Callable[[Sequence[int]], None], producers: int,
+    note: Callable[[str], None],
+) -> Iterator[None]:  # fmt: skip
+    """Processes that make scenes while the block runs; it begins when there are enough.
+
+    Args:
+        scenes: number of scenes to make.
+        held_out: number of the first ones, which are not trained on.
+        cache: where they are.
+        fill: makes the scenes of these seeds, in a process of its own.
+        producers: number of processes.
+        note: receives lines for people.
+
+    Raises:
+        InputError: the cache was written by another version of uhrmat.
+        UhrmatError: the processes have ended without making any.
+    """
+    cache.check()
     protect_children()
     context = multiprocessing.get_context("spawn")
-    shares = [range(first, recipe.scenes, producers) for first in range(producers)]
-    makers = [context.Process(target=fill_samples, args=(folder, data, share), daemon=True) for share in shares]
+    shares = [range(first, scenes, producers) for first in range(producers)]
+    makers = [context.Process(target=fill, args=(share,), daemon=True) for share in shares]
     for maker in makers:
         maker.start()
     try:
-        _wait_for_scenes(SampleCache(folder), recipe, [m.is_alive for m in makers], note)
+        _wait_for_scenes(cache, held_out, min(_FIRST, scenes - held_out), [m.is_alive for m in makers], note)
         yield
     finally:
         for maker in makers:
@@ -117,10 +136,10 @@ def scene_producers(
 
 
 def _wait_for_scenes(
-    cache: SampleCache, recipe: SceneRecipe, alive: list[Callable[[], bool]], note: Callable[[str], None]
+    cache: SeedFiles, held_out: int, count: int, alive: list[Callable[[], bool]], note: Callable[[str], None]
 ) -> None:
     noted = False
-    while sum(seed >= recipe.held_out for seed in cache.seeds()) < min(_FIRST, recipe.scenes - recipe.held_out):
+    while sum(seed >= held_out for seed in cache.seeds()) < count:
         if not any(check() for check in alive):
             raise UhrmatError("The processes that make scenes have ended without making any.", "See their error above.")
         if not noted:

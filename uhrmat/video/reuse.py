@@ -121,7 +121,12 @@ class ContinuedSolver:
     def __call__(
         self, image: np.ndarray, trimap: np.ndarray, name: str, start: Start | None = None
     ) -> tuple[np.ndarray, list[str]]:
-        """See `closed_form.affinity.solve`; without `start` it begins at the last solution."""
+        """See `closed_form.affinity.solve`; without `start` it begins at the last solution.
+
+        A solution that is refined by an estimate is not continued: it is another system's.
+        """
+        if start is not None and start.estimate is not None:
+            return self._solver(image, trimap, name, start)
         last = self._last
         if start is None and last is not None and (last.name, last.trimap.shape) == (name, trimap.shape):
             start = Start(last.alpha, self._changed(image, trimap, last), clip=False)

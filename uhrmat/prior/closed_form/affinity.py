@@ -59,11 +59,19 @@ class Start:
         clip: the result lies in [0, 1]. Otherwise it is what was solved, up to `leak` beyond, so that pixels that are
             held in the next frame are not farther from 0 and 1 than they were: as constraints those would draw all
             others with them.
+        estimate: (h, w) float32 in [0, 1], another estimate of alpha. `closed-form+knn` draws every solved pixel to it
+            by a data term of weight `ClosedFormParams.estimate_weight`; the other priors make no use of it.
     """
 
     alpha: np.ndarray
     changed: np.ndarray
     clip: bool = True
+    estimate: np.ndarray | None = None
+
+    def within(self, box: tuple[slice, slice]) -> Start:
+        """The part in a box."""
+        estimate = None if self.estimate is None else self.estimate[box]
+        return Start(self.alpha[box], self.changed[box], self.clip, estimate)
 
 
 SCRIBBLES_KNN = f"{CLOSED_FORM_KNN} for scribbles"
@@ -96,6 +104,8 @@ class ClosedFormParams:
         faintest: K. But never by more than 1 / `faintest`.
         knn: K. Parameters of the non-local affinities.
         boundary: K. Parameters of the data term from the trimap's boundary.
+        estimate_weight: K. Of the data term that draws alpha to `Start.estimate`, against a matrix whose diagonal is
+            about 1.
         coarse_to_fine: K. How trimaps that leave most of the picture unknown are solved.
         tolerance: relative residual at which the conjugate gradient solver stops. PyMatting's default of 1e-7 is more
             than 8 bits of alpha can show. Not tuned.
@@ -119,6 +129,7 @@ class ClosedFormParams:
     faintest: float = 0.05
     knn: KnnParams = KNN_DEFAULTS
     boundary: BoundaryDataTermParams = BOUNDARY_DEFAULTS
+    estimate_weight: float = 1e-2
     coarse_to_fine: CoarseToFineParams = COARSE_TO_FINE
     tolerance: float = 1e-5
     rough_tolerance: float = 1e-4
@@ -224,7 +235,7 @@ def solve(
     """
     alpha = (trimap == 255).astype(np.float32)
     box = bounding_box(trimap == 128, params.margin)
-    near = None if start is None else Start(start.alpha[box], start.changed[box], start.clip)
+    near = None if start is None else start.within(box)
     alpha[box], notes = _solve_box(image[box], trimap[box], name, near, params, solve_problem or solve_here)
     return alpha, notes
 
@@ -244,7 +255,10 @@ def _solve_box(
     if start is not None:
         values[solved] = leak + (1 - 2 * leak) * start.alpha[solved]
         solved = solved & start.changed
-    problem = Problem(image, trimap, values, solved, np.zeros(int(solved.sum())) if start is None else values[solved])
+    problem = Problem(
+        image, trimap, values, solved, np.zeros(int(solved.sum())) if start is None else values[solved],
+        None if start is None else start.estimate,
+    )  # fmt: skip
     values[solved], notes = solve_problem(problem, name, params) if len(problem.start) else (problem.start, [])
     alpha = np.nan_to_num((values - leak) / (1 - 2 * leak), nan=0.5).astype(np.float32)
     return constrain_alpha(alpha if start is not None and not start.clip else np.clip(alpha, 0, 1), trimap), notes
@@ -260,6 +274,7 @@ class Problem:
         values: (h, w) float64, the solution at pixels that are known or held.
         solved: (h, w) bool, the m pixels that are solved.
         start: (m,) float64, where the search begins.
+        estimate: (h, w) float32 in [0, 1] or None, see `Start`.
     """
 
     image: np.ndarray
@@ -267,6 +282,23 @@ class Problem:
     values: np.ndarray
     solved: np.ndarray
     start: np.ndarray
+    estimate: np.ndarray | None = None
+
+    def data_term(self, params: ClosedFormParams) -> tuple[np.ndarray, np.ndarray]:
+        """Weights (m,) and weighted target alphas (m,), float64, of `closed-form+knn`: the boundary's, and the
+        estimate's where there is one."""
+        solved = self.solved[self.trimap == 128]
+        weight, target = (term[solved] for term in boundary_data_term(self.trimap, params.boundary))
+        pull = weight * target
+        if self.estimate is not None:
+            pull = pull + params.estimate_weight * self.estimate[self.solved]
+            weight = weight + params.estimate_weight
+        return weight, pull
+
+    def knn_steps(self, params: ClosedFormParams) -> tuple[tuple[float, float], ...]:
+        """The solutions of `closed-form+knn`: those of the parameters; the last alone where an estimate refines a
+        finished solution."""
+        return params.knn_steps if self.estimate is None else params.knn_steps[-1:]
 
     def system(self, name: str, margin: int) -> tuple[Any, np.ndarray]:
         """The Laplacian of the solved pixels (m, m), in CSC, and the right side (m,)."""
@@ -337,17 +369,17 @@ def _solve_with_knn(problem: Problem, params: ClosedFormParams) -> tuple[np.ndar
     system, right = problem.system(CLOSED_FORM_KNN, params.margin)
     with ThreadPoolExecutor(1) as pool:
         affinities = pool.submit(knn_affinities, problem.image, unknown, params.knn, solved)
-        data_weight, target = (term[solved] for term in boundary_data_term(problem.trimap, params.boundary))
+        data_weight, pull = problem.data_term(params)
         near = (system + params.preconditioner_diagonal * sparse.eye(len(right))).tocsc()
 
         def with_knn(alpha: np.ndarray, weight: float, scale: float) -> tuple[Product, np.ndarray]:
             non_local, from_held = reweighted_laplacian(affinities.result(), alpha, scale, held)
             return (
                 lambda x: system @ x + weight * non_local(x) + data_weight * x,
-                right + data_weight * target + weight * from_held,
+                right + pull + weight * from_held,
             )
 
-        steps = [partial(with_knn, weight=weight, scale=scale) for weight, scale in params.knn_steps]
+        steps = [partial(with_knn, weight=weight, scale=scale) for weight, scale in problem.knn_steps(params)]
         return _conjugate_gradient(near, steps, problem.start, params)
 
 

@@ -1,4 +1,4 @@
-"""`lpn-trimap`: the closed form with non-local affinities, corrected by a network (see `networks.lpn_trimap`)."""
+"""`lpn-trimap`: `closed-form+knn`, solved once more with a network's estimate (see `networks.lpn_trimap`)."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
-from uhrmat.prior.base import LowResHints, PriorResult, constrain_alpha
+from uhrmat.hints.scribbles import are_scribbles
+from uhrmat.prior.base import LowResHints, PriorResult
 from uhrmat.prior.choose import CLOSED_FORM_KNN
-from uhrmat.prior.closed_form.affinity import AffinityPrior, Solver
+from uhrmat.prior.closed_form.affinity import AffinityPrior, Solver, Start, solve
 
 
 class CorrectedPrior:
-    """An affinity prior and the network that corrects it. Needs a trimap.
+    """`closed-form+knn`, and a network that says where it is wrong. Needs a trimap.
+
+    Where the trimap knows one side only, or is a few strokes, the affinity prior's alpha is returned as it is: the
+    network has not learned from such trimaps.
 
     Args:
         path: of the network, a .safetensors file.
@@ -31,24 +35,37 @@ class CorrectedPrior:
     def __init__(self, path: Path, solver: Solver | None = None, device: str = "cpu") -> None:
         from uhrmat.prior.networks.lpn_trimap import load_trimap_net
 
-        self._closed = AffinityPrior(CLOSED_FORM_KNN, solver)
+        self._solve: Solver = solver or solve
         self._net, self._device = load_trimap_net(path).to(device), device
 
     def with_solver(self, wrap: Callable[[Solver], Solver]) -> CorrectedPrior:
         """See `prior.base.SolvingPrior`."""
         other = copy.copy(self)
-        other._closed = self._closed.with_solver(wrap)
+        other._solve = wrap(self._solve)
         return other
 
     def __call__(self, small: np.ndarray, hints: LowResHints) -> PriorResult:
-        closed = self._closed(small, hints)
-        if hints.trimap is None or not (hints.trimap == 128).any():
+        closed = AffinityPrior(CLOSED_FORM_KNN, self._solve)(small, hints)
+        trimap = hints.trimap
+        if trimap is None or are_scribbles(trimap) or not all((trimap == value).any() for value in (0, 128, 255)):
             return PriorResult(closed.alpha, self.name, closed.notes)
+        start = Start(closed.alpha, trimap == 128, estimate=self.estimate(small, trimap, closed.alpha))
+        alpha, notes = self._solve(small, trimap, CLOSED_FORM_KNN, start)
+        return PriorResult(alpha, self.name, list(dict.fromkeys([*closed.notes, *notes])))
+
+    def estimate(self, small: np.ndarray, trimap: np.ndarray, closed: np.ndarray) -> np.ndarray:
+        """The affinity prior's alpha as the network changes it, (h, w) float32 in [0, 1].
+
+        Args:
+            small: (h, w, 3) float32 in [0, 1].
+            trimap: (h, w) uint8 {0, 128, 255}.
+            closed: (h, w) float32 in [0, 1], the affinity prior's alpha.
+        """
         import torch
 
-        known = np.stack([hints.trimap == 255, hints.trimap == 0]).astype(np.float32)
-        planes = (np.ascontiguousarray(small.transpose(2, 0, 1)), known, closed.alpha[None])
-        with torch.inference_mode():
-            output = self._net(*(torch.from_numpy(plane[None]).to(self._device) for plane in planes))
-            alpha = output.logits.clamp(0, 1)[0, 0].cpu().numpy()
-        return PriorResult(constrain_alpha(alpha, hints.trimap), self.name, closed.notes)
+        from uhrmat.prior.networks.lpn_trimap import estimate_alpha
+
+        known = np.stack([trimap == 255, trimap == 0]).astype(np.float32)
+        planes = (np.ascontiguousarray(small.transpose(2, 0, 1), np.float32), known, closed[None])
+        inputs = (torch.from_numpy(plane[None]).to(self._device) for plane in planes)
+        return np.asarray(estimate_alpha(self._net, *inputs)[0, 0].cpu().numpy())

@@ -240,6 +240,16 @@ def person_alpha(net: PersonNet, image: Tensor) -> tuple[Tensor, Tensor]:
 def fold_batch_norm(net: PersonNet) -> PersonNet:
     """A network without batch normalisation that computes the same as `net` in evaluation mode."""
     plain = SubjectNet(norm=False) if isinstance(net, SubjectNet) else PersonNet(norm=False)
+    plain.load_state_dict(folded_tensors(net, plain))
+    return plain.eval()
+
+
+@torch.no_grad()
+def folded_tensors(net: nn.Module, plain: nn.Module) -> dict[str, Tensor]:
+    """The tensors of `plain`, which is `net` without batch normalisation, that compute the same in evaluation mode.
+
+    Each normalisation follows its convolution in an nn.Sequential, where the convolution has no bias.
+    """
     tensors = {name: value.clone() for name, value in net.state_dict().items()}
     for name, module in net.named_modules():
         if isinstance(module, nn.Sequential) and len(module) > 1 and isinstance(module[1], nn.BatchNorm2d):
@@ -249,8 +259,7 @@ def fold_batch_norm(net: PersonNet) -> PersonNet:
             tensors[f"{name}.0.weight"] = conv.weight * factor[:, None, None, None]
             tensors[f"{name}.0.bias"] = scale.bias - scale.running_mean * factor
     names = plain.state_dict().keys()
-    plain.load_state_dict({name: value for name, value in tensors.items() if name in names})
-    return plain.eval()
+    return {name: value for name, value in tensors.items() if name in names}
 
 
 def load_person(path: str | Path) -> PersonNet:

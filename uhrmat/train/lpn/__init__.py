@@ -1,1 +1,1 @@
-"""Training of the low-resolution prior networks: `person` finds people, `trimap` corrects the closed form."""
+"""Training of `lpn-person`, which finds people without hints."""

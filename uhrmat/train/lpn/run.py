@@ -5,34 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from uhrmat.core.errors import InputError
 from uhrmat.prior.networks.lpn import PersonNet, fold_batch_norm
 from uhrmat.train.lpn.measure import held_out_people, largest_false_alpha, make_segmenter, measure_people
 from uhrmat.train.lpn.person import PersonTask
 from uhrmat.train.lpn.photo_cache import fill_photo_cache, find_sources
-from uhrmat.train.recipe import PersonRecipe, Recipe, load_recipe
-from uhrmat.train.run import finish, fit_task, run
+from uhrmat.train.recipe import PersonRecipe
+from uhrmat.train.run import finish, fit_task
 from uhrmat.train.task import Report
 
 COMMAND = "python -m benchmarks.person --data DIR"
 """What reproduces the figures of a card."""
-
-
-def run_lpn(
-    name: str | Path, out: Path, *, changes: dict[str, Any], producers: int = 1, weights: Path | None = None,
-    teacher: Path | None = None, **options: Any,
-) -> Path:  # fmt: skip
-    """Train whichever prior the recipe is for; see `run_person` and `uhrmat.train.run.run` for the options."""
-    recipe = load_recipe(name, Recipe, **changes)
-    if isinstance(recipe, PersonRecipe):
-        if weights is not None:
-            raise InputError("The network that finds people starts from its checkpoint only.", "Leave out --weights.")
-        return run_person(recipe, out, teacher=teacher, **options)
-    if teacher is not None:
-        raise InputError("Only the network that finds people has a teacher.", "Leave out --teacher.")
-    return run(load_recipe(name, **changes), out, producers=producers, weights=weights, **options)
 
 
 def run_person(

@@ -28,7 +28,6 @@ from uhrmat.prior.closed_form.affinity import (
     solve,
     solve_here,
 )
-from uhrmat.prior.closed_form.boundary_data_term import boundary_data_term
 from uhrmat.prior.closed_form.knn_affinities import KnnParams, knn_features
 from uhrmat.prior.closed_form.on_device.conjugate_gradient import Product, conjugate_gradient
 from uhrmat.prior.closed_form.on_device.multigrid import MULTIGRID_DEFAULTS, Multigrid, MultigridParams
@@ -155,15 +154,15 @@ class DeviceSolver:
         inverse = Multigrid(near, rows, self._own.multigrid)
         held = self._upload(problem.values[unknown])
         affinities = self._affinities(problem.image, unknown, solved, params.knn)
-        terms = boundary_data_term(problem.trimap, params.boundary)
-        data_weight, target = (self._upload(term[solved]) for term in terms)
+        data_weight, pull = map(self._upload, problem.data_term(params))
         converged = True
-        for index, (weight, scale) in enumerate(params.knn_steps, 1):
+        steps = problem.knn_steps(params)
+        for index, (weight, scale) in enumerate(steps, 1):
             non_local, diagonal, from_held = affinities.reweighted(x, held, weight, scale)
-            tolerance = self._own.tolerance if index == len(params.knn_steps) else self._own.rough_tolerance
+            tolerance = self._own.tolerance if index == len(steps) else self._own.rough_tolerance
             x, converged = conjugate_gradient(
                 _sum_of(matrix, non_local, diagonal + data_weight),
-                right + data_weight * target + from_held, x, inverse,
+                right + pull + from_held, x, inverse,
                 tolerance=tolerance, max_steps=params.max_steps,
             )  # fmt: skip
             if not converged:
