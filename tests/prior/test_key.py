@@ -15,7 +15,8 @@ from uhrmat.media.chroma import hue_axes, key_excess
 from uhrmat.media.resample import area_average
 from uhrmat.prior.base import LowResHints
 from uhrmat.prior.chroma_key.key import KeyPrior
-from uhrmat.prior.chroma_key.screen import find_screen_colour
+from uhrmat.prior.chroma_key.params import ChromaKeyParams
+from uhrmat.prior.chroma_key.screen import find_screen_colour, screen_field
 
 from .composites import BLUE, GREEN, SHAPE, before_screen
 
@@ -35,6 +36,43 @@ def test_alpha_before_an_uneven_noisy_screen_with_spill(kind: str, limit: float,
 def test_the_empty_screen_gives_an_empty_matte() -> None:
     empty = np.random.default_rng(0).normal(GREEN, 0.015, (*SHAPE, 3)).clip(0, 1).astype(np.float32)
     assert (KeyPrior()(empty, LowResHints(key="green")).alpha == 0).mean() > 0.99
+
+
+def strands(alpha: float, top: int = 20, apart: int = 6) -> tuple[np.ndarray, np.ndarray]:
+    """A noisy picture of a dark block before a green screen, strands 1 pixel wide around it; the strands' place."""
+    height, width = SHAPE
+    light = np.linspace(1, 0.7, width, dtype=np.float32)[None, :, None]
+    cover = np.zeros(SHAPE, np.float32)
+    cover[60:, 70:140] = 1
+    place = np.zeros(SHAPE, bool)
+    place[top:60, 74:136:apart] = True
+    cover[place] = alpha
+    subject = np.float32([0.25, 0.17, 0.12]) + 0.06 * np.float32(GREEN)
+    picture = cover[..., None] * subject + (1 - cover[..., None]) * light * np.float32(GREEN)
+    noise = np.random.default_rng(5).normal(0, 0.015, picture.shape)
+    return np.asarray((picture + noise).clip(0, 1), np.float32), place
+
+
+@pytest.mark.parametrize("alpha", [0.3, 0.6])
+def test_strands_of_one_pixel_are_kept_and_the_screen_between_them_is_not(alpha: float) -> None:
+    picture, place = strands(alpha)
+    matte = KeyPrior()(picture, LowResHints()).alpha
+    assert matte[place].mean() == pytest.approx(alpha, abs=0.06)
+    between = np.zeros(SHAPE, bool)
+    between[22:58, 77:134:6] = True
+    assert matte[between].mean() < 0.04 and matte[100:150, 80:130].min() == 1
+    assert (matte[:, :50] == 0).mean() > 0.99
+
+
+def test_hair_does_not_darken_the_estimated_screen() -> None:
+    picture, place = strands(
+        0.22, top=48, apart=3
+    )  # the screen's excess falls to 0.78: each such pixel alone would count as screen
+    field, _ = screen_field(picture, find_screen_colour(picture, "auto"))
+    true = np.linspace(1, 0.7, SHAPE[1], dtype=np.float32)[None, :, None] * np.float32(GREEN)
+    assert np.abs(field - true)[place].mean() < 0.012
+    plain, _ = screen_field(picture, find_screen_colour(picture, "auto"), ChromaKeyParams(clean_rounds=0))
+    assert np.abs(plain - true)[place].mean() > 1.5 * np.abs(field - true)[place].mean()
 
 
 def test_a_bright_spot_does_not_move_the_rest() -> None:

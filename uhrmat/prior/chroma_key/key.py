@@ -1,12 +1,10 @@
 """Chroma key: the less of the screen's colour is in a pixel, the more of the subject is.
 
-With the screen B known everywhere (`screen_field`) and the subject F extended from its inside, alpha is where the
-pixel's colour difference e (`media.chroma.key_excess`; Vlahos, 1971) lies between those of B and F:
-
-    alpha = (e(B) - e(I)) / (e(B) - e(F))
-
-Noise and unevenness of the screen, measured where it is seen, are subtracted at the alpha of 0; spill, the screen's
-light on the subject, is in e(F).
+The screen B is known everywhere (`screen_field`). A pixel's colour difference e (`media.chroma.key_excess`; Vlahos,
+1971), as a share of the screen's, says where screen and subject plainly are, and gives a first alpha, 1 - e(I) / e(B).
+Between them the subject's colours are taken from its inside nearby, spill included, and alpha is solved from all three
+channels (`matched_filter`), twice, the second time with colours from nearer the edge. What is left of the screen's
+noise is told from thin hair by its average over a few pixels, so faint hair is kept where a threshold would cut it off.
 """
 
 from __future__ import annotations
@@ -14,11 +12,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from uhrmat.media.chroma import hue_axes, key_excess
+from uhrmat.media.chroma import hue_axes, key_excess, pure_key_colour
 from uhrmat.prior.base import LowResHints, PriorResult, constrain_alpha
+from uhrmat.prior.chroma_key.matched_filter import covariance, diagonal, local_statistics, matched_alpha, sample
 from uhrmat.prior.chroma_key.params import CHROMA_KEY_DEFAULTS, ChromaKeyParams
-from uhrmat.prior.chroma_key.screen import find_screen_colour, screen_field, screen_share
-from uhrmat.prior.pull_push import pull_push
+from uhrmat.prior.chroma_key.screen import far_from_subject, find_screen_colour, screen_field, screen_share
 
 SCREEN_NOT_SEEN = "no screen is seen"
 """The note of a frame in which the clip's screen is not seen."""
@@ -74,30 +72,87 @@ def chroma_key_alpha(
     Returns:
         (h, w) float32 in [0, 1].
     """
-    amount, full = key_excess(picture, axes), np.maximum(key_excess(field, axes), params.least_full)
-    share = amount / full
-    core = _core(share, params)
-    if not core.any():
-        core = share < params.flat_core
-    inside = pull_push(amount[..., None], core.astype(np.float32))[..., 0] if core.any() else 0
-    subject = np.minimum(inside, params.most_spill * full)
-    alpha = (full - amount) / (full - subject)
-    noise = float(np.quantile(alpha[certain], params.noise_quantile)) if certain.any() else 0.0
-    floor = min(max(params.clear, params.noise_factor * noise), params.most_clear)
-    alpha = np.clip((alpha - floor) / (params.solid - floor), 0, 1)
+    full = np.maximum(key_excess(field, axes), params.least_full)
+    share = key_excess(picture, axes) / full
+    depth = _depth(share, params)
+    short = min(share.shape)
+    deep = depth > max(params.least_core_depth, params.core_depth * short)
+    core = deep & (share < params.core_share)
+    shallow = depth > max(params.least_core_depth, params.shallow_depth * short)
+    core |= shallow & (share < params.shallow_share) & _smooth(share, params)
+    sources = deep & (share < params.colour_share)
+    if not sources.any():
+        sources = share < params.flat_core
+    first = np.clip(1 - share, 0, 1).astype(np.float32)
+    alpha = first.copy()
+    faded = _fade_noise(share, certain, params)
+    undecided = (faded > 0) & ~core
+    if sources.any() and undecided.any():
+        known = picture[undecided], field[undecided], full[undecided], first[undecided]
+        noise = covariance((picture - field)[certain]) + diagonal(params.least_noise)
+        for number in range(params.rounds):
+            if number:
+                average = cv2.GaussianBlur(np.where(core, 1, alpha).astype(np.float32), (0, 0), params.inside_blur)
+                nearer = (average > params.inside) & (alpha > params.inside - 0.1) & (faded >= 1)
+                sources = sources | (nearer & (share < params.most_spill))
+            alpha[undecided] = _solve(picture, sources, undecided, known, noise, axes, params)
     alpha[core] = 1
-    return np.asarray(alpha.astype(np.float32))
+    solid = cv2.GaussianBlur(alpha, (0, 0), params.strand_blur)
+    solid = np.clip((solid - params.solid) / (params.solid_full - params.solid), 0, 1)
+    alpha = (alpha + (1 - alpha) * solid) * faded
+    alpha[alpha < params.clear] = 0
+    alpha[alpha > 1 - params.clear] = 1
+    return np.asarray(alpha, np.float32)
 
 
-def _core(share: np.ndarray, params: ChromaKeyParams) -> np.ndarray:
-    """(h, w) bool: further inside the subject than its soft edge reaches; small greenish spots in there count too."""
-    radius = max(params.least_core_depth, params.core_depth * min(share.shape))
-    blurred = cv2.GaussianBlur(share.astype(np.float32), (0, 0), 1.0)
-    inside = (blurred < params.core_edge).astype(np.uint8)
+def _solve(
+    picture: np.ndarray, sources: np.ndarray, undecided: np.ndarray, known: tuple[np.ndarray, ...], noise: np.ndarray,
+    axes: np.ndarray, params: ChromaKeyParams,
+) -> np.ndarray:  # fmt: skip
+    """Alpha (n,) in [0, 1] of the undecided pixels; the first one where other colours are seen than theirs.
+
+    known: their colours, screen, excess of it and first alpha.
+    """
+    colours, screen, full, first = known
+    shape = undecided.shape[0], undecided.shape[1]
+    maps = local_statistics(picture, sources, params.colour_factor, params.colour_blur)
+    mean, spread = (sample(x, shape, undecided) for x in maps)
+    spilt = np.maximum(key_excess(mean, axes) - params.most_spill * full, 0)
+    mean = mean - spilt[:, None] * pure_key_colour(axes)
+    spread = spread + diagonal(params.least_spread)
+    alpha, misfit = matched_alpha(colours, screen, mean, spread, noise, first, params.steps)
+    foreign = np.clip(misfit / params.misfit - 1, 0, 1)
+    return np.asarray(np.clip(alpha + foreign * (first - alpha), 0, 1))
+
+
+def _fade_noise(share: np.ndarray, certain: np.ndarray, params: ChromaKeyParams) -> np.ndarray:
+    """(h, w) float32: 0 where the average over a few pixels is no more than the screen's noise, 1 well above it."""
+    average = cv2.GaussianBlur((1 - share).astype(np.float32), (0, 0), params.strand_blur)
+    low = params.clear
+    if certain.any():
+        seen = average[certain]
+        middle = float(np.median(seen))
+        low = max(low, middle + params.noise_factor * 1.4826 * float(np.median(np.abs(seen - middle))))
+        far = certain & far_from_subject(share, params)
+        if np.count_nonzero(far) >= params.least_fitted:
+            low = max(low, float(np.quantile(average[far], params.fold_quantile)))
+        low = min(low, params.most_clear)
+    return np.asarray(np.clip(average / low - 1, 0, 1), np.float32)
+
+
+def _smooth(share: np.ndarray, params: ChromaKeyParams) -> np.ndarray:
+    """(h, w) bool: no strands with gaps between them are around."""
+    bounded = np.clip(share, -1, 1).astype(np.float32)
+    mean, square = (cv2.GaussianBlur(x, (0, 0), params.smooth_blur) for x in (bounded, bounded * bounded))
+    return np.asarray(square - mean * mean < params.smooth_deviation**2)
+
+
+def _depth(share: np.ndarray, params: ChromaKeyParams) -> np.ndarray:
+    """(h, w) float32: pixels to the subject's edge, 0 outside it; all deep where there is no edge."""
+    inside = cv2.GaussianBlur(share.astype(np.float32), (0, 0), 1.0) < params.core_edge
     if inside.all():
-        return np.asarray(inside.astype(bool))
-    depth = cv2.distanceTransform(inside, cv2.DIST_L2, 3)
-    return np.asarray((depth > radius) & (share < params.core_share))
+        return np.full(share.shape, np.inf, np.float32)
+    return np.asarray(cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 3))
 
 
 def _unevenness(field: np.ndarray) -> float:

@@ -65,7 +65,7 @@ def screen_field(
     """Estimate the screen as it would look without its subject.
 
     A quadratic in x and y is fitted to what is certainly screen, since light falls off; what remains there is extended
-    to the rest by hole filling, since cloth has folds.
+    to the rest by hole filling, since cloth has folds. Near the subject only pixels count that hold no thin hair.
 
     Args:
         picture: (h, w, 3) float32 in [0, 1].
@@ -89,10 +89,56 @@ def screen_field(
             break
     certain = cv2.erode(seen.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
     certain = certain if certain.any() else seen
-    field = _fit_quadratic(picture, certain, params)
+    field = _extend(picture, certain, params)
+    for _ in range(params.clean_rounds):
+        clean = _without_strands(picture, field, certain, strength, axes, params)
+        if np.count_nonzero(clean) < params.least_fitted:
+            break
+        field = _extend(picture, clean, params)
+    return field, certain
+
+
+def _extend(picture: np.ndarray, certain: np.ndarray, params: ChromaKeyParams) -> np.ndarray:
+    """(h, w, 3): the quadratic through what is screen, and by hole filling what of the screen it leaves."""
+    fit = _fit_quadratic(picture, certain, params)
     weight = certain.astype(np.float32)
-    rest = pull_push(cv2.blur((picture - field) * weight[..., None], (5, 5)), cv2.blur(weight, (5, 5)) * weight)
-    return np.clip(field + rest, 0, 1).astype(np.float32), certain
+    rest = pull_push(cv2.blur((picture - fit) * weight[..., None], (5, 5)), cv2.blur(weight, (5, 5)) * weight)
+    rest = cv2.GaussianBlur(rest, (0, 0), max(params.smoothing * min(certain.shape), 0.5))
+    return np.asarray(np.clip(fit + rest, 0, 1), np.float32)
+
+
+def _without_strands(
+    picture: np.ndarray, field: np.ndarray, certain: np.ndarray, strength: np.ndarray, axes: np.ndarray,
+    params: ChromaKeyParams,
+) -> np.ndarray:  # fmt: skip
+    """(h, w) bool: of what is `certain`, what lies far from the subject or is as even as the screen's noise.
+
+    Thin hair takes so little of the screen's excess that it is taken for screen, and would darken it just where it is
+    needed. Averaged over a few pixels it stands out of the noise; folds and shadows do too, but most lie elsewhere.
+    """
+    share = strength / np.maximum(key_excess(field, axes), params.least_full)
+    taken, brightness = (
+        cv2.GaussianBlur(x, (0, 0), params.strand_blur) for x in (1 - share, (picture - field).mean(-1))
+    )
+    even = np.abs(taken - np.median(taken[certain])) < params.strand_factor * _deviation(taken[certain])
+    even &= np.abs(brightness - np.median(brightness[certain])) < params.strand_factor * _deviation(brightness[certain])
+    even = cv2.erode(cv2.morphologyEx(even.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3))), np.ones((3, 3))) > 0
+    return np.asarray(certain & (even | far_from_subject(share, params)))
+
+
+def far_from_subject(share: np.ndarray, params: ChromaKeyParams = CHROMA_KEY_DEFAULTS) -> np.ndarray:
+    """(h, w) bool: farther from the subject than its thin hair reaches. share: (h, w) of the screen's excess."""
+    subject = cv2.GaussianBlur(share.astype(np.float32), (0, 0), 1.0) < params.core_edge
+    if not subject.any():
+        return np.ones(share.shape, bool)
+    away = cv2.distanceTransform((~subject).astype(np.uint8), cv2.DIST_L2, 3)
+    return np.asarray(away > params.hair_reach * min(share.shape))
+
+
+def _deviation(values: np.ndarray) -> float:
+    """Standard deviation of what lies below the median: noise alone, since hair only adds. Values (n,)."""
+    median = np.median(values)
+    return 1.4826 * float(np.median(median - values[values <= median]))
 
 
 def _fit_quadratic(picture: np.ndarray, where: np.ndarray, params: ChromaKeyParams) -> np.ndarray:
