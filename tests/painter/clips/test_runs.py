@@ -113,7 +113,8 @@ def test_masks_are_propagated_and_the_page_is_told_how_sure_they_are(
     assert all(0 <= frame["confidence"] <= 1 for frame in done["frames"]) and Path(done["files"]["alpha"]).is_file()
     with pytest.raises(OutputError, match="exists"):
         matte_request(request, lambda *_, **__: None)
-    session.runs._finished([{**frame, "propagation": "doubtful", "confidence": 0.2} for frame in done["frames"][3:]])
+    doubtful = [{**frame, "propagation": "doubtful", "confidence": 0.2} for frame in done["frames"][3:]]
+    session.runs._finished(request, session.keys.versions(), doubtful)
     state = session.state(4)["clip"]
     assert state["doubtful"] == [(3, 6)] and state["best"] in (4, 5) and state["confidence"] == 0.2
 
