@@ -25,7 +25,7 @@ from uhrmat.hints.files import read_alpha, read_matte, read_trimap
 from uhrmat.media import read_picture
 from uhrmat.metrics import score
 from uhrmat.pipeline import StillPipeline
-from uhrmat.prior.closed_form.affinity import solve
+from uhrmat.prior.closed_form.affinity import Start, solve
 from uhrmat.refine.registry import REFINERS
 
 MEASURES = ("sad", "mse", "grad", "conn")
@@ -56,17 +56,23 @@ def measure(alpha: np.ndarray, files: Files) -> Row:
 
 
 class Once:
-    """The prior's solver, run once for each picture: all refiners start from the same alpha, solved once."""
+    """The prior's solver, run once for each picture: all refiners start from the same alpha, solved once. A prior that
+    refines its solution by an estimate (`lpn-trimap`) solves twice."""
 
     def __init__(self) -> None:
-        self._inputs: bytes = b""
-        self._alpha: tuple[np.ndarray, list[str]] | None = None
+        self._last: dict[bool, tuple[bytes, tuple[np.ndarray, list[str]]]] = {}
 
-    def __call__(self, image: np.ndarray, trimap: np.ndarray, name: str) -> tuple[np.ndarray, list[str]]:
-        inputs = hashlib.sha256(image.tobytes() + trimap.tobytes() + name.encode()).digest()
-        if self._alpha is None or inputs != self._inputs:
-            self._inputs, self._alpha = inputs, solve(image, trimap, name)
-        return self._alpha
+    def __call__(
+        self, image: np.ndarray, trimap: np.ndarray, name: str, start: Start | None = None
+    ) -> tuple[np.ndarray, list[str]]:
+        arrays = [image, trimap]
+        if start is not None:
+            arrays += [start.alpha, *(() if start.estimate is None else (start.estimate,))]
+        inputs = hashlib.sha256(b"".join(array.tobytes() for array in arrays) + name.encode()).digest()
+        again = start is not None
+        if again not in self._last or self._last[again][0] != inputs:
+            self._last[again] = inputs, solve(image, trimap, name, start)
+        return self._last[again][1]
 
 
 def refined(files: Files, matters: dict[str, StillPipeline]) -> dict[str, Row]:
@@ -104,7 +110,11 @@ def main(argv: list[str] | None = None) -> None:
     once = Once()
     matters = {
         name: StillPipeline(
-            refiner=name, solver=once, threads=options.threads, weights=options.weights if name == "shm" else None
+            options.prior,
+            refiner=name,
+            solver=once,
+            threads=options.threads,
+            weights=options.weights if name == "shm" else None,
         )
         for name in options.refiners.split(",")
     }
@@ -120,7 +130,8 @@ def main(argv: list[str] | None = None) -> None:
     means = {method: mean(rows) | {"pictures": len(rows)} for method, rows in table.items()}
     for method, row in means.items():
         print(f"{method:12}", *(f"{key} {value:g}" for key, value in row.items()))
-    document = common.header(options.threads, options.quick) | {"set": options.set, "means": means, "pictures": table}
+    document = common.header(options.threads, options.quick)
+    document |= {"set": options.set, "prior": options.prior, "means": means, "pictures": table}
     print(common.write(options.results, f"quality-{options.set}", document))
 
 
@@ -132,6 +143,7 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--truth", type=Path, help="default: NAME_gt.png beside the pictures")
     parser.add_argument("--refiners", default=",".join(REFINERS))
     parser.add_argument("--baseline", default="", help="PyMatting's methods at full resolution: cf,knn,lbdm")
+    parser.add_argument("--prior", default="auto", help="of all refiners")
     parser.add_argument("--weights", help="of the refiner shm")
     return parser.parse_args(argv)
 
