@@ -29,6 +29,20 @@ ParameterGroups = list[dict[str, Any]]
 """Groups of parameters as torch's optimisers take them; "scale" is a group's rate as a share of the recipe's."""
 
 
+def encoder_groups(net: nn.Module, encoder: tuple[str, ...], rate: float) -> ParameterGroups:
+    """The parameters of an encoder, trained at `rate` of the recipe's rate, and the others.
+
+    Args:
+        net: its parameters keep their order.
+        encoder: what the names of the encoder's parameters begin with.
+        rate: a share of the recipe's.
+    """
+    inside, others = list[nn.Parameter](), list[nn.Parameter]()
+    for name, parameter in net.named_parameters():
+        (inside if name.startswith(encoder) else others).append(parameter)
+    return [{"params": inside, "scale": rate}, {"params": others, "scale": 1.0}]
+
+
 @runtime_checkable
 class HasParameterGroups(Protocol):
     """A task whose parameters are not all trained at one rate."""

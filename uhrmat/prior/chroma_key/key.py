@@ -4,7 +4,7 @@ The screen B is known everywhere (`screen_field`). A pixel's colour difference e
 1971), as a share of the screen's, says where screen and subject plainly are, and gives a first alpha, 1 - e(I) / e(B).
 Between them the subject's colours are taken from its inside nearby, spill included, and alpha is solved from all three
 channels (`matched_filter`), twice, the second time with colours from nearer the edge. What is left of the screen's
-noise is told from thin hair by its average over a few pixels, so faint hair is kept where a threshold would cut it off.
+noise is distinguished from thin hair by averages over a few pixels: faint hair is kept where a threshold would cut it.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from uhrmat.train.subject.encoder import load_encoder
 from uhrmat.train.subject.pool import Pool
 from uhrmat.train.subject.teachers import Ensemble
 from uhrmat.train.subject.views import ViewGenerator
-from uhrmat.train.task import Batch, ParameterGroups, batch_numbers
+from uhrmat.train.task import Batch, ParameterGroups, batch_numbers, encoder_groups
 
 
 class Student(nn.Module):
@@ -72,11 +72,7 @@ class SubjectTask:
 
     def parameter_groups(self, net: nn.Module) -> ParameterGroups:
         """The encoder, trained at the recipe's `encoder_rate`, and the rest."""
-        assert isinstance(net, Student)
-        encoder = [p for part in (net.net.stem, net.net.stages) for p in part.parameters()]
-        known = {id(p) for p in encoder}
-        rest = [p for p in net.parameters() if id(p) not in known]
-        return [{"params": encoder, "scale": self.recipe.encoder_rate}, {"params": rest, "scale": 1.0}]
+        return encoder_groups(net, ("net.stem.", "net.stages."), self.recipe.encoder_rate)
 
     def stream(self, start: int) -> Numbers:
         """Numbers of batches from `start` on."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +88,7 @@ class TrimapScene:
     trimap: np.ndarray
     closed: np.ndarray
 
-    @property
+    @cached_property
     def error(self) -> float:
         """Mean absolute error of the prior over the unknown pixels."""
         return float(np.abs(self.closed - self.alpha)[self.trimap == 128].mean())

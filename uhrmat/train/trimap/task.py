@@ -18,7 +18,7 @@ from uhrmat.hub.tensors import load_tensors
 from uhrmat.prior.networks.lpn_trimap import GRID, TrimapNet, estimate_alpha, start_encoder
 from uhrmat.train.losses import masked_l1, masked_l2
 from uhrmat.train.recipe import TrimapRecipe
-from uhrmat.train.task import Batch, ParameterGroups, batch_numbers
+from uhrmat.train.task import Batch, ParameterGroups, batch_numbers, encoder_groups
 from uhrmat.train.trimap.scenes import TrimapScene, TrimapSceneCache
 
 
@@ -118,11 +118,7 @@ class TrimapTask:
 
     def parameter_groups(self, net: nn.Module) -> ParameterGroups:
         """The encoder, trained at the recipe's `encoder_rate`, and the rest."""
-        groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
-        for name, parameter in net.named_parameters():
-            groups[name.startswith(("stem.", "stages."))].append(parameter)
-        scales = {True: self.recipe.encoder_rate, False: 1.0}
-        return [{"params": parameters, "scale": scales[encoder]} for encoder, parameters in groups.items()]
+        return encoder_groups(net, ("stem.", "stages."), self.recipe.encoder_rate)
 
     def stream(self, start: int) -> CropStream:
         """Crops of the scenes that are not held out."""
