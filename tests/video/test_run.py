@@ -105,18 +105,27 @@ def test_segments_need_nothing_of_each_other(spec: ClipSpec, tmp_path: Path) -> 
 def test_a_prior_runs_beside_the_refiner_unless_memory_is_limited(
     spec: ClipSpec, monkeypatch: pytest.MonkeyPatch, limit: int | None
 ) -> None:
-    """The first refinement waits for the second prior as long as that may come before its end."""
+    """Without a limit, the second prior begins though the first refinement has not ended; with one, no prior is being
+    computed while that refinement runs, and none begins."""
     second, beside = threading.Event(), list[bool]()
+    begun, ended = list[int](), list[int]()
     find_prior, refine = ClipPipeline.find_prior, ClipPipeline.refine
 
     def noted(self: ClipPipeline, picture: Picture, number: int, hints: Hints) -> FramePrior:
+        begun.append(number)
         if number == 1:
             second.set()
-        return find_prior(self, picture, number, hints)
+        prior = find_prior(self, picture, number, hints)
+        ended.append(number)
+        return prior
 
     def waiting(self: ClipPipeline, frame: FramePrior, **options: Any) -> FrameResult:
-        if frame.number == 0:
-            beside.append(second.wait(20 if limit is None else 0.5))
+        if frame.number == 0 and limit is None:
+            beside.append(second.wait(20))
+        elif frame.number == 0:
+            already = list(begun)
+            time.sleep(0.5)
+            beside.append(begun != already or ended != already)
         return refine(self, frame, **options)
 
     monkeypatch.setattr(ClipPipeline, "find_prior", noted)

@@ -232,8 +232,8 @@ def matte_segment(
 class _SegmentRun:
     """The stages of a segment after reading, and the report of its frames.
 
-    The prior of a frame is computed while the frame before is refined, unless the user has limited the memory: only one
-    of both is then held at a time.
+    The prior of a frame is computed while the frame before is refined, unless the user has limited the memory: then
+    only one of both runs at a time.
 
     A frame of a sequence that an earlier run has done is read again, for the state of the frames after it, but neither
     refined nor written.
