@@ -21,8 +21,9 @@ import numpy as np
 import torch
 
 from benchmarks.common import header, parser, write
-from uhrmat.prior.closed_form.affinity import ClosedFormParams, solve
 from uhrmat.prior.closed_form.on_device.solver import DeviceSolver, DeviceSolverParams
+from uhrmat.prior.closed_form.params import ClosedFormParams
+from uhrmat.prior.closed_form.solve import solve
 
 NAMES = ("closed-form", "closed-form+knn")
 _EXACT = 1e-9

@@ -21,7 +21,7 @@ from benchmarks.common import header, parser, write
 from uhrmat.hints.trimap import choose_radius, default_radius, trimap_from_mask
 from uhrmat.media import Picture, read_picture
 from uhrmat.media.resample import area_average, downsample_for_display, downsample_trimap
-from uhrmat.prior.closed_form.affinity import solve
+from uhrmat.prior.closed_form.solve import solve
 
 _PRIOR = "closed-form+knn"
 _KINDS = ("exact", "shifted", "dilated", "polygon", "box")

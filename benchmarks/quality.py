@@ -25,7 +25,8 @@ from uhrmat.hints.files import read_alpha, read_matte, read_trimap
 from uhrmat.media import read_picture
 from uhrmat.metrics import score
 from uhrmat.pipeline import StillPipeline
-from uhrmat.prior.closed_form.affinity import Start, solve
+from uhrmat.prior.closed_form.problem import Start
+from uhrmat.prior.closed_form.solve import solve
 from uhrmat.refine.registry import REFINERS
 
 MEASURES = ("sad", "mse", "grad", "conn")

@@ -28,7 +28,7 @@ from uhrmat.hints.read import Hints, PlateLike, read_hints
 from uhrmat.hints.scribbles import are_scribbles
 from uhrmat.media import Picture, read_picture
 from uhrmat.prior.base import LowResHints, PriorMethod, PriorResult, RecurrentPrior, require_finite
-from uhrmat.prior.closed_form.affinity import Solver
+from uhrmat.prior.closed_form.problem import Solver
 from uhrmat.prior.networks.confidence import doubt_notes, require_subject
 from uhrmat.prior.prefetch import PrefetchedPrior, prior_inputs
 from uhrmat.prior.registry import PriorRegistry

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks import quality
-from uhrmat.prior.closed_form.affinity import Start
+from uhrmat.prior.closed_form.problem import Start
 from uhrmat.train.synth import render_scene
 
 

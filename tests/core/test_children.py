@@ -19,7 +19,8 @@ from tests.batch.helpers import clip, mask, photo
 from uhrmat.core import children
 from uhrmat.core.errors import UhrmatError
 from uhrmat.pipeline import StillPipeline
-from uhrmat.prior.closed_form.affinity import Start, solve
+from uhrmat.prior.closed_form.problem import Start
+from uhrmat.prior.closed_form.solve import solve
 from uhrmat.prior.launch import launch_worker, stopping_worker
 from uhrmat.prior.worker import PriorProcess
 

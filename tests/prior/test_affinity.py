@@ -8,7 +8,9 @@ import pytest
 from uhrmat.core.errors import InputError
 from uhrmat.prior.base import LowResHints
 from uhrmat.prior.choose import AFFINITY_PRIORS
-from uhrmat.prior.closed_form.affinity import AffinityPrior, Start, solve
+from uhrmat.prior.closed_form.affinity import AffinityPrior
+from uhrmat.prior.closed_form.problem import Start
+from uhrmat.prior.closed_form.solve import solve
 
 
 def _scene(height: int = 40, width: int = 60) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

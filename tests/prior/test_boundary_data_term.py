@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from uhrmat.prior.base import LowResHints
-from uhrmat.prior.closed_form.affinity import AffinityPrior, ClosedFormParams
+from uhrmat.prior.closed_form.affinity import AffinityPrior
 from uhrmat.prior.closed_form.boundary_data_term import BOUNDARY_DEFAULTS, BoundaryDataTermParams, boundary_data_term
+from uhrmat.prior.closed_form.params import ClosedFormParams
 
 
 def _from_middle() -> np.ndarray:

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from uhrmat.prior.base import LowResHints
-from uhrmat.prior.closed_form.affinity import SCRIBBLES_KNN, AffinityPrior, solve
+from uhrmat.prior.closed_form.affinity import AffinityPrior
 from uhrmat.prior.closed_form.coarse_to_fine import CoarseToFineParams, constrain, level_shapes, solve_coarse_to_fine
+from uhrmat.prior.closed_form.problem import SCRIBBLES_KNN
+from uhrmat.prior.closed_form.solve import solve
 
 SMALL = CoarseToFineParams(coarsest=20)
 

@@ -12,8 +12,7 @@ from scipy import sparse
 
 from tests.emulated_cuda import EmulatedCuda
 from uhrmat.prior.choose import CLOSED_FORM_KNN
-from uhrmat.prior.closed_form import affinity
-from uhrmat.prior.closed_form.affinity import CLOSED_FORM_DEFAULTS, SCRIBBLES_KNN, AffinityPrior, Start, solve
+from uhrmat.prior.closed_form.affinity import AffinityPrior
 from uhrmat.prior.closed_form.coarse_to_fine import COARSE_TO_FINE
 from uhrmat.prior.closed_form.on_device import solver
 from uhrmat.prior.closed_form.on_device.conjugate_gradient import conjugate_gradient
@@ -21,6 +20,9 @@ from uhrmat.prior.closed_form.on_device.multigrid import Multigrid, MultigridPar
 from uhrmat.prior.closed_form.on_device.neighbours import NeighbourParams, nearest_neighbours
 from uhrmat.prior.closed_form.on_device.solver import DeviceSolver, DeviceSolverParams
 from uhrmat.prior.closed_form.on_device.stencils import Rows, coarsen, interpolation, matting_laplacian, sparse_matrix
+from uhrmat.prior.closed_form.params import CLOSED_FORM_DEFAULTS
+from uhrmat.prior.closed_form.problem import SCRIBBLES_KNN, Start, make_laplacian
+from uhrmat.prior.closed_form.solve import solve
 from uhrmat.prior.registry import PriorRegistry
 
 EXACT = replace(CLOSED_FORM_DEFAULTS, tolerance=1e-8, rough_tolerance=1e-8)
@@ -128,9 +130,7 @@ def test_the_laplacian_is_pymattings() -> None:
     picture, trimap = scene(20, 23)
     picture, trimap = picture.astype(np.float64), trimap[:20, :23]
     unknown = trimap == 128
-    want = affinity.make_laplacian("closed-form")(picture, ~unknown.ravel()).tocsr()[unknown.ravel()][
-        :, unknown.ravel()
-    ]
+    want = make_laplacian("closed-form")(picture, ~unknown.ravel()).tocsr()[unknown.ravel()][:, unknown.ravel()]
     solved = torch.from_numpy(unknown)
     stencil = matting_laplacian(torch.from_numpy(picture), solved, 1e-7)
     got = sparse_matrix(stencil, Rows.of_mask(solved)).to_dense().numpy()

@@ -8,7 +8,7 @@ import pytest
 
 from uhrmat.cli.start import main, needs_prior
 from uhrmat.prior.choose import AFFINITY_PRIORS
-from uhrmat.prior.closed_form.affinity import solve
+from uhrmat.prior.closed_form.solve import solve
 from uhrmat.prior.launch import launch_worker, stopping_worker
 from uhrmat.prior.worker import PriorProcess
 

@@ -14,8 +14,11 @@ from uhrmat.hub import bundled as bundled_module
 from uhrmat.hub.bundled import bundled_weights_dir
 from uhrmat.pipeline import StillPipeline
 from uhrmat.prior.base import LowResHints
-from uhrmat.prior.closed_form.affinity import AffinityPrior, ClosedFormParams, Start, solve
+from uhrmat.prior.closed_form.affinity import AffinityPrior
 from uhrmat.prior.closed_form.corrected import CorrectedPrior
+from uhrmat.prior.closed_form.params import ClosedFormParams
+from uhrmat.prior.closed_form.problem import Start
+from uhrmat.prior.closed_form.solve import solve
 from uhrmat.prior.networks.lpn import PersonNet, load_person
 from uhrmat.prior.networks.lpn_trimap import TrimapNet, load_trimap_net
 from uhrmat.prior.registry import PriorRegistry

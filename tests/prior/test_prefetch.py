@@ -20,7 +20,7 @@ from uhrmat.image.outputs import OutputSpec
 from uhrmat.image.plan import ImageTask, plan
 from uhrmat.media import Picture, limits
 from uhrmat.pipeline import StillPipeline
-from uhrmat.prior.closed_form.affinity import solve
+from uhrmat.prior.closed_form.solve import solve
 from uhrmat.prior.prefetch import PriorInputs, prefetch_prior, prior_inputs
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)

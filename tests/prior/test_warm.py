@@ -9,7 +9,8 @@ import pytest
 pytest.importorskip("pymatting")
 
 from uhrmat.prior.closed_form import warm
-from uhrmat.prior.closed_form.affinity import REPEATED_KNN, solve
+from uhrmat.prior.closed_form.problem import REPEATED_KNN
+from uhrmat.prior.closed_form.solve import solve
 from uhrmat.prior.closed_form.warm import WarmParams, WarmSolver, WarmSolvers
 from uhrmat.prior.worker import PriorProcess
 

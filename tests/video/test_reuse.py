@@ -11,8 +11,9 @@ import pytest
 from tests.video.helpers import frames, hints, picture, pipeline
 from uhrmat.prior.base import LowResHints, PriorResult
 from uhrmat.prior.clean_plate.plate import PlatePrior
-from uhrmat.prior.closed_form.affinity import AffinityPrior, Start
+from uhrmat.prior.closed_form.affinity import AffinityPrior
 from uhrmat.prior.closed_form.corrected import CorrectedPrior
+from uhrmat.prior.closed_form.problem import Start
 from uhrmat.prior.networks.lpn_trimap import TrimapNet
 from uhrmat.prior.networks.matte import NetworkMatte
 from uhrmat.video.frames import ClipPipeline, TemporalOptions

@@ -12,7 +12,7 @@ from uhrmat.batch.settings import Settings
 from uhrmat.media.composite import parse_background
 from uhrmat.pipeline import StillPipeline
 from uhrmat.prior.choose import AFFINITY_PRIORS, choose_prior
-from uhrmat.prior.closed_form.affinity import Start
+from uhrmat.prior.closed_form.problem import Start
 from uhrmat.prior.worker import PriorProcess
 
 
@@ -30,7 +30,7 @@ class LazyPriorProcess:
     def solve(
         self, image: np.ndarray, trimap: np.ndarray, name: str, start: Start | None = None
     ) -> tuple[np.ndarray, list[str]]:
-        """See `affinity.solve`."""
+        """See `closed_form.solve.solve`."""
         with self._lock:
             self._process = self._process or PriorProcess()
         return self._process.solve(image, trimap, name, start)

@@ -18,7 +18,7 @@ from uhrmat.hints.read import Hints, read_hints
 from uhrmat.image.plan import ImageTask
 from uhrmat.media import MAX_PIXELS, Picture, PictureInfo, read_picture
 from uhrmat.media.overscan import display_size, extend_over_overscan, extend_picture_over_overscan
-from uhrmat.prior.closed_form.affinity import Solver
+from uhrmat.prior.closed_form.problem import Solver
 from uhrmat.prior.prefetch import PrefetchedPrior, prefetch_prior, solve_prefetched
 
 

@@ -27,8 +27,8 @@ from uhrmat.painter.strokes import Box
 from uhrmat.painter.tiles import crop_low_res, full_box, tile_box
 from uhrmat.pipeline import StillPipeline
 from uhrmat.prior.base import working_shape
-from uhrmat.prior.closed_form.affinity import REPEATED_KNN, Solver
 from uhrmat.prior.closed_form.coarse_to_fine import CoarseToFineParams, solve_coarse_to_fine
+from uhrmat.prior.closed_form.problem import REPEATED_KNN, Solver
 from uhrmat.prior.prefetch import downsample_picture
 from uhrmat.refine.base import RefineInput
 from uhrmat.refine.fuse import apply_trimap, upsampled_prior

@@ -113,7 +113,7 @@ class RecurrentPrior(Protocol):
 
 @runtime_checkable
 class SolvingPrior(Protocol):
-    """A prior that solves a system by a solver (`closed_form.affinity.Solver`)."""
+    """A prior that solves a system by a solver (`closed_form.problem.Solver`)."""
 
     def with_solver(self, wrap: Callable[[Any], Any]) -> PriorMethod:
         """A copy of the prior whose solver is `wrap(solver)`."""

@@ -10,6 +10,8 @@ from uhrmat.core.errors import InputError
 from uhrmat.hints.compatibility import HINT_WORDS
 
 CLOSED_FORM_KNN = "closed-form+knn"
+LPN_TRIMAP = "lpn-trimap"
+"""The same, corrected by a network, see `closed_form.corrected`."""
 AFFINITY_PRIORS = ("closed-form", CLOSED_FORM_KNN, "knn", "lbdm", "lkm", "rw")
 """Names of the priors in `closed_form.affinity`."""
 REQUIRED_HINTS = {
@@ -20,7 +22,7 @@ REQUIRED_HINTS = {
     "alpha": "alpha",
     "prompts": "prompts",
     "lpn-person": "",
-    "lpn-trimap": "trimap",
+    LPN_TRIMAP: "trimap",
 }
 """Priors by name, each with the hint that it requires, or "". A mask serves as a trimap. Networks come beside these."""
 DEFAULT_NETWORK = "network"

@@ -11,14 +11,13 @@ from uhrmat.hints.scribbles import are_scribbles, downsample_scribbles
 from uhrmat.media import Picture
 from uhrmat.media.resample import area_average, downsample_for_display, downsample_trimap
 from uhrmat.prior.base import WORKING_SIZE, LowResHints, working_shape
-from uhrmat.prior.choose import AFFINITY_PRIORS, CLOSED_FORM_KNN, choose_prior
-from uhrmat.prior.closed_form.affinity import AffinityPrior, Solver
+from uhrmat.prior.choose import AFFINITY_PRIORS, CLOSED_FORM_KNN, LPN_TRIMAP, choose_prior
+from uhrmat.prior.closed_form.affinity import AffinityPrior
+from uhrmat.prior.closed_form.corrected import keeping_system
+from uhrmat.prior.closed_form.problem import Solver
 
 PriorInputs = tuple[np.ndarray, LowResHints]
 """The downsampled picture (h, w, 3) float32 in [0, 1] and the hints at its size."""
-_FIRST_SOLVES = {"lpn-trimap": CLOSED_FORM_KNN}
-"""Priors that begin by solving an affinity prior, with that prior's name."""
-
 
 downsample_picture = downsample_for_display
 """The small copy of a picture that priors work on."""
@@ -29,7 +28,7 @@ class PrefetchedPrior:
     """An affinity prior that is being solved before the pipeline exists.
 
     Attributes:
-        method: one of `choose.AFFINITY_PRIORS`.
+        method: one of `choose.AFFINITY_PRIORS`, or `LPN_TRIMAP`, whose first solution it is.
         working_size: that `inputs` was made with, see `prior_inputs`.
         halved: that `inputs` was made with, see `prior_inputs`.
         inputs: of the prior.
@@ -94,18 +93,20 @@ def prefetch_prior(
         halved: see `prior_inputs`.
 
     Returns:
-        The prior with its inputs, or None where the prior is no affinity prior.
+        The prior with its inputs, or None where the prior solves no affinity prior at first.
 
     Raises:
         InputError: the prior cannot be used with these hints, see `choose_prior`.
     """
     chosen = choose_prior(name, hints.given).name
-    method = _FIRST_SOLVES.get(chosen, chosen)
-    if method not in AFFINITY_PRIORS:
+    if chosen not in (*AFFINITY_PRIORS, LPN_TRIMAP):
         return None
-    return PrefetchedPrior(method, working_size, halved, prior_inputs(picture, hints, working_size, halved))
+    return PrefetchedPrior(chosen, working_size, halved, prior_inputs(picture, hints, working_size, halved))
 
 
 def solve_prefetched(prefetched: PrefetchedPrior, solver: Solver) -> None:
     """Solve a prior now, by a solver that keeps its last solution (`worker.PriorProcess`) for the pipeline."""
-    AffinityPrior(prefetched.method, solver)(*prefetched.inputs)
+    if prefetched.method == LPN_TRIMAP:
+        AffinityPrior(CLOSED_FORM_KNN, keeping_system(solver))(*prefetched.inputs)
+    else:
+        AffinityPrior(prefetched.method, solver)(*prefetched.inputs)

@@ -6,12 +6,14 @@ from uhrmat.prior.base import PriorMethod, SolvingPrior
 from uhrmat.prior.choose import (
     AFFINITY_PRIORS,
     DEFAULT_NETWORK,
+    LPN_TRIMAP,
     REQUIRED_HINTS,
     PriorChoice,
     choose_prior,
     takes_prompts,
 )
-from uhrmat.prior.closed_form.affinity import AffinityPrior, Solver
+from uhrmat.prior.closed_form.affinity import AffinityPrior
+from uhrmat.prior.closed_form.problem import Solver
 from uhrmat.prior.hint_priors import AlphaPrior, MaskPrior
 
 
@@ -21,7 +23,7 @@ class PriorRegistry:
     Args:
         name: "auto" or the prior that the user names, see `choose.choose_prior`, or a method of the caller's own, which
             is used whatever the hints are.
-        solver: of the affinity priors, by default `closed_form.affinity.solve` in this process. On CUDA it solves only
+        solver: of the affinity priors, by default `closed_form.solve.solve` in this process. On CUDA it solves only
             what `closed_form.on_device` does not.
         device: torch device of networks, and of the closed form's systems if it is CUDA.
         threads: of onnxruntime, None for its own choice.
@@ -99,7 +101,7 @@ class PriorRegistry:
             from uhrmat.prior.chroma_key.key import KeyPrior
 
             return KeyPrior(), choice
-        if name == "lpn-trimap":
+        if name == LPN_TRIMAP:
             from uhrmat.hub.bundled import bundled_weights
             from uhrmat.prior.closed_form.corrected import CorrectedPrior
 

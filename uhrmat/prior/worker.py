@@ -25,7 +25,9 @@ from uhrmat.core.children import FORKED
 from uhrmat.core.errors import UhrmatError
 from uhrmat.core.memory import trim_heap
 from uhrmat.core.startup import fast_import, import_without_init
-from uhrmat.prior.closed_form.affinity import CLOSED_FORM_DEFAULTS, REPEATED_KNN, Start, bounding_box, solve
+from uhrmat.prior.closed_form.params import CLOSED_FORM_DEFAULTS
+from uhrmat.prior.closed_form.problem import CORRECTED_KNN, REPEATED_KNN, Start, bounding_box
+from uhrmat.prior.closed_form.solve import KeepingSolver, solve
 from uhrmat.prior.closed_form.warm import WarmSolvers
 from uhrmat.prior.launch import launch_worker, stop_worker
 
@@ -38,7 +40,7 @@ _LOG = logging.getLogger("uhrmat")
 
 
 class PriorProcess:
-    """A process that solves affinity priors, as `closed_form.affinity.solve` does here. Close it when done.
+    """A process that solves affinity priors, as `closed_form.solve.solve` does here. Close it when done.
 
     The last solution is kept: a prefetched prior is not solved twice. A process that dies is replaced, and the problem
     is sent to the new one once more.
@@ -56,7 +58,7 @@ class PriorProcess:
     def solve(
         self, image: np.ndarray, trimap: np.ndarray, name: str, start: Start | None = None
     ) -> tuple[np.ndarray, list[str]]:
-        """Solve a prior, see `closed_form.affinity.solve`; or `REPEATED_KNN`, see `closed_form.warm`.
+        """Solve a prior, see `closed_form.solve.solve`; or `REPEATED_KNN`, see `closed_form.warm`.
 
         Raises:
             UhrmatError: it cannot be solved, or `MAX_ATTEMPTS` processes have died on it. The next one goes to a new
@@ -155,26 +157,30 @@ def main() -> None:
         import pymatting.preconditioner.ichol
         import pymatting.util.kdtree  # noqa: F401
 
-    repeated = WarmSolvers()
+    repeated, keeping = WarmSolvers(), KeepingSolver()
     try:
         while (request := _receive(sys.stdin.buffer)) is not None:
-            _send(replies, _reply(request, repeated))
+            _send(replies, _reply(request, repeated, keeping))
             del request
             trim_heap()  # this process waits while the refiner needs it
     except (KeyboardInterrupt, BrokenPipeError):
         return
 
 
-def _reply(request: Arrays, repeated: WarmSolvers) -> Arrays:
+def _reply(request: Arrays, repeated: WarmSolvers, keeping: KeepingSolver) -> Arrays:
     """The reply to a request: alpha and notes, or `failed` with message and hint. An error does not end the process."""
     try:
         start = None
         if "start" in request:
             start = Start(request["start"], request["changed"], bool(request["clip"]), request.get("estimate"))
-        if str(request["name"]) == REPEATED_KNN:
-            alpha, notes = repeated.solve(request["image"], request["trimap"])
+        image, trimap, name = request["image"], request["trimap"], str(request["name"])
+        if name == REPEATED_KNN:
+            alpha, notes = repeated.solve(image, trimap)
+        elif name == CORRECTED_KNN or "estimate" in request:
+            alpha, notes = solve(image, trimap, name, start, solve_problem=keeping)
         else:
-            alpha, notes = solve(request["image"], request["trimap"], str(request["name"]), start)
+            keeping.clear()
+            alpha, notes = solve(image, trimap, name, start)
     except UhrmatError as error:
         return {"failed": np.array([error.message, error.hint])}
     except Exception as error:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from uhrmat.prior.base import LowResHints, PriorMethod, PriorResult, RecurrentPrior, SolvingPrior
-from uhrmat.prior.closed_form.affinity import Solver, Start
+from uhrmat.prior.closed_form.problem import Solver, Start
 from uhrmat.sparsity.spatial import dilate
 from uhrmat.sparsity.temporal import TEMPORAL_SPARSITY, noise_level, noise_samples, noise_scale
 
@@ -121,7 +121,7 @@ class ContinuedSolver:
     def __call__(
         self, image: np.ndarray, trimap: np.ndarray, name: str, start: Start | None = None
     ) -> tuple[np.ndarray, list[str]]:
-        """See `closed_form.affinity.solve`; without `start` it begins at the last solution.
+        """See `closed_form.solve.solve`; without `start` it begins at the last solution.
 
         A solution that is refined by an estimate is not continued: it is another system's.
         """

@@ -19,7 +19,7 @@ from uhrmat.media.video import ClipReader, ClipWriter, Frame, check_alpha, open_
 from uhrmat.media.video.stills import SequenceWriter
 from uhrmat.pipeline import StillPipeline
 from uhrmat.prior.chroma_key.key import KeyPrior
-from uhrmat.prior.closed_form.affinity import Solver
+from uhrmat.prior.closed_form.problem import Solver
 from uhrmat.sparsity.temporal import TEMPORAL_SPARSITY
 from uhrmat.video.active_masks import pack_mask
 from uhrmat.video.finish import finish_clip

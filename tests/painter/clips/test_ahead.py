@@ -17,7 +17,7 @@ from uhrmat.painter.clips.frames import ClipFrames
 from uhrmat.painter.clips.keys import KeyFrames
 from uhrmat.painter.clips.session import ClipSession
 from uhrmat.painter.strokes import parse_stroke
-from uhrmat.prior.closed_form.affinity import solve
+from uhrmat.prior.closed_form.solve import solve
 
 
 class Watched:

@@ -23,7 +23,8 @@ from uhrmat.core.errors import UhrmatError
 from uhrmat.painter.clips.chains import Chain, make_chains, next_chain
 from uhrmat.painter.clips.frames import ClipFrames
 from uhrmat.painter.clips.keys import KeyFrames
-from uhrmat.prior.closed_form.affinity import AffinityPrior, Solver
+from uhrmat.prior.closed_form.affinity import AffinityPrior
+from uhrmat.prior.closed_form.problem import Solver
 from uhrmat.video.key_trimap import solve_key_trimap
 from uhrmat.video.propagation.clip import train_on_keys
 from uhrmat.video.propagation.guide import SubjectGuide

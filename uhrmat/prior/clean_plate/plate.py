@@ -19,7 +19,8 @@ import numpy as np
 from uhrmat.core.errors import InputError
 from uhrmat.prior.base import LowResHints, PriorResult, constrain_alpha
 from uhrmat.prior.clean_plate.register import REGISTRATION_DEFAULTS, RegistrationParams, register_plate
-from uhrmat.prior.closed_form.affinity import Solver, solve
+from uhrmat.prior.closed_form.problem import Solver
+from uhrmat.prior.closed_form.solve import solve
 from uhrmat.prior.pull_push import pull_push
 
 
@@ -71,7 +72,7 @@ class PlatePrior:
     """A clean plate as a prior.
 
     Args:
-        solver: of the closed form in the unknown region, by default `closed_form.affinity.solve` in this process.
+        solver: of the closed form in the unknown region, by default `closed_form.solve.solve` in this process.
         params: of the matting.
         registration: of the plate.
     """

@@ -11,7 +11,20 @@ import numpy as np
 from uhrmat.hints.scribbles import are_scribbles
 from uhrmat.prior.base import LowResHints, PriorResult
 from uhrmat.prior.choose import CLOSED_FORM_KNN
-from uhrmat.prior.closed_form.affinity import AffinityPrior, Solver, Start, solve
+from uhrmat.prior.closed_form.affinity import AffinityPrior
+from uhrmat.prior.closed_form.problem import CORRECTED_KNN, Solver, Start
+from uhrmat.prior.closed_form.solve import solve
+
+
+def keeping_system(solver: Solver) -> Solver:
+    """A solver whose `closed-form+knn` is told to keep its system, see `problem.CORRECTED_KNN`."""
+
+    def solve_first(
+        image: np.ndarray, trimap: np.ndarray, name: str, start: Start | None = None
+    ) -> tuple[np.ndarray, list[str]]:
+        return solver(image, trimap, CORRECTED_KNN if name == CLOSED_FORM_KNN else name, start)
+
+    return solve_first
 
 
 class CorrectedPrior:
@@ -22,7 +35,7 @@ class CorrectedPrior:
 
     Args:
         path: of the network, a .safetensors file.
-        solver: of the affinity prior, by default `affinity.solve` in this process.
+        solver: of the affinity prior, by default `closed_form.solve.solve` in this process.
         device: torch device of the network.
 
     Raises:
@@ -45,7 +58,7 @@ class CorrectedPrior:
         return other
 
     def __call__(self, small: np.ndarray, hints: LowResHints) -> PriorResult:
-        closed = AffinityPrior(CLOSED_FORM_KNN, self._solve)(small, hints)
+        closed = AffinityPrior(CLOSED_FORM_KNN, keeping_system(self._solve))(small, hints)
         trimap = hints.trimap
         if trimap is None or are_scribbles(trimap) or not all((trimap == value).any() for value in (0, 128, 255)):
             return PriorResult(closed.alpha, self.name, closed.notes)

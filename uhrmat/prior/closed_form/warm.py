@@ -21,17 +21,12 @@ from uhrmat.core.printing import capture_output
 from uhrmat.media.coding import FOREGROUND, UNKNOWN
 from uhrmat.prior.base import constrain_alpha
 from uhrmat.prior.choose import CLOSED_FORM_KNN
-from uhrmat.prior.closed_form.affinity import (
-    CLOSED_FORM_DEFAULTS,
-    NOT_CONVERGED,
-    ClosedFormParams,
-    Start,
-    make_laplacian,
-    solve,
-)
 from uhrmat.prior.closed_form.boundary_data_term import boundary_data_term
 from uhrmat.prior.closed_form.conjugate_gradient import Product, conjugate_gradient
 from uhrmat.prior.closed_form.knn_affinities import Affinities, knn_affinities, reweighted_laplacian
+from uhrmat.prior.closed_form.params import CLOSED_FORM_DEFAULTS, ClosedFormParams
+from uhrmat.prior.closed_form.problem import NOT_CONVERGED, Start, make_laplacian
+from uhrmat.prior.closed_form.solve import solve
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +74,7 @@ class WarmSolver:
         """Pixels that the last solution was computed at."""
 
     def solve(self, trimap: np.ndarray) -> tuple[np.ndarray, list[str]]:
-        """Alpha of a trimap, nearly as `affinity.solve` has it.
+        """Alpha of a trimap, nearly as `closed_form.solve.solve` has it.
 
         Args:
             trimap: (h, w) uint8 {0, 128, 255} with known pixels.

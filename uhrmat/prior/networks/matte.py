@@ -28,7 +28,8 @@ from uhrmat.prior.base import (
     working_shape,
 )
 from uhrmat.prior.choose import CLOSED_FORM_KNN
-from uhrmat.prior.closed_form.affinity import AffinityPrior, Solver
+from uhrmat.prior.closed_form.affinity import AffinityPrior
+from uhrmat.prior.closed_form.problem import Solver
 from uhrmat.prior.networks.coarse import COARSE_DEFAULTS, CoarseParams, trimap_from_coarse
 from uhrmat.prior.networks.confidence import CONFIDENCE_DEFAULTS, ConfidenceParams, first_view, two_views
 
@@ -38,7 +39,7 @@ class NetworkMatte:
 
     Args:
         network: a prior that needs no hint, or prompts alone, and keeps no state.
-        solver: of the affinity prior, by default `affinity.solve` in this process.
+        solver: of the affinity prior, by default `closed_form.solve.solve` in this process.
         params: of the trimap that is made from the network's alpha.
         confidence: of the confidence that there is a subject.
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from uhrmat.core.devices import pick_device
 from uhrmat.media.video import ClipReader, open_clip
-from uhrmat.prior.closed_form.affinity import AffinityPrior, Solver
+from uhrmat.prior.closed_form.affinity import AffinityPrior
+from uhrmat.prior.closed_form.problem import Solver
 from uhrmat.prior.registry import PriorRegistry
 from uhrmat.video.hints import ClipHints
 from uhrmat.video.plan import ClipPlan

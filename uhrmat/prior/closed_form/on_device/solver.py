@@ -16,18 +16,6 @@ from torch import Tensor
 
 from uhrmat.core.devices import free_gpu_memory, on_device
 from uhrmat.prior.choose import CLOSED_FORM_KNN
-from uhrmat.prior.closed_form.affinity import (
-    CLOSED_FORM_DEFAULTS,
-    NOT_CONVERGED,
-    SCRIBBLES_KNN,
-    ClosedFormParams,
-    Problem,
-    Solver,
-    Start,
-    bounding_box,
-    solve,
-    solve_here,
-)
 from uhrmat.prior.closed_form.knn_affinities import KnnParams, knn_features
 from uhrmat.prior.closed_form.on_device.conjugate_gradient import Product, conjugate_gradient
 from uhrmat.prior.closed_form.on_device.multigrid import MULTIGRID_DEFAULTS, Multigrid, MultigridParams
@@ -44,9 +32,20 @@ from uhrmat.prior.closed_form.on_device.stencils import (
     sparse_csr,
     sparse_matrix,
 )
+from uhrmat.prior.closed_form.params import CLOSED_FORM_DEFAULTS, ClosedFormParams
+from uhrmat.prior.closed_form.problem import (
+    CORRECTED_KNN,
+    NOT_CONVERGED,
+    SCRIBBLES_KNN,
+    Problem,
+    Solver,
+    Start,
+    bounding_box,
+)
+from uhrmat.prior.closed_form.solve import solve, solve_here
 
-ON_DEVICE = ("closed-form", CLOSED_FORM_KNN, SCRIBBLES_KNN)
-"""Names, as `closed_form.affinity.solve` takes them, of what is solved here."""
+ON_DEVICE = ("closed-form", CLOSED_FORM_KNN, CORRECTED_KNN, SCRIBBLES_KNN)
+"""Names, as `closed_form.solve.solve` takes them, of what is solved here."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,13 +75,13 @@ DEVICE_SOLVER_DEFAULTS = DeviceSolverParams()
 
 
 class DeviceSolver:
-    """A solver of affinity priors on a torch device, see `closed_form.affinity.Solver`.
+    """A solver of affinity priors on a torch device, see `closed_form.problem.Solver`.
 
     What does not run there (other priors, pictures below 3 × 3 pixels, too little memory) goes to another solver.
 
     Args:
         device: with float64, so not "mps".
-        beside: the other solver, by default `affinity.solve` in this process.
+        beside: the other solver, by default `closed_form.solve.solve` in this process.
         max_memory: most bytes of the device; None: what is free.
         params: of the prior.
         device_params: of the solver.
@@ -100,7 +99,7 @@ class DeviceSolver:
     def __call__(
         self, image: np.ndarray, trimap: np.ndarray, name: str, start: Start | None = None
     ) -> tuple[np.ndarray, list[str]]:
-        """See `closed_form.affinity.solve`."""
+        """See `closed_form.solve.solve`."""
         if name not in ON_DEVICE or not self._fits(trimap):
             return self.beside(image, trimap, name, start)
         try:
@@ -117,7 +116,7 @@ class DeviceSolver:
         return bool(needed <= min(free, self._max_memory or free))
 
     def _solve_problem(self, problem: Problem, name: str, params: ClosedFormParams) -> tuple[np.ndarray, list[str]]:
-        """See `closed_form.affinity.ProblemSolver`."""
+        """See `closed_form.problem.ProblemSolver`."""
         box = bounding_box(problem.solved, params.margin)
         if min(problem.solved[box].shape) < 3:
             return solve_here(problem, name, params)
