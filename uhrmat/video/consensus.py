@@ -3,7 +3,8 @@
 A network for stills marks something else from frame to frame: it loses the subject for a moment, or takes a passer-by
 along. So each frame's alpha is averaged with those of the frames before and after, warped by optical flow, as logits;
 a frame weighs by its confidence, and less with every frame of distance. Where the flow is unreliable, as where
-something comes into view, and at cuts, what the other frames show does not count.
+something comes into view, and at cuts, what the other frames show does not count. What moves against the camera,
+averaged the same way, is evidence besides (`own_motion`).
 
 Depends on the clip's frames alone, block by block, so that every worker and every run gets the same masks.
 """
@@ -11,7 +12,7 @@ Depends on the clip's frames alone, block by block, so that every worker and eve
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +26,7 @@ from uhrmat.prior.base import working_shape
 from uhrmat.prior.networks.matte import NetworkMatte
 from uhrmat.prior.prefetch import downsample_picture
 from uhrmat.video.flow import optical_flow, warp
+from uhrmat.video.own_motion import OwnMotionParams, motion_logits, own_motion
 from uhrmat.video.segments import Segment
 from uhrmat.video.subject_masks import look_file, read_subject_mask, subject_file, write_subject_mask
 
@@ -45,6 +47,7 @@ class ConsensusParams:
         fold: disagreement between forward and backward flow, in pixels, of a pixel whose flow counts as unreliable,
         fold_share: and as a share of the motion's length, added to it.
         cut_share: between frames whose flow is reliable on a smaller share of the picture there is a cut.
+        motion: of the evidence from motion against the camera; None: there is none.
     """
 
     decay: float = 0.8
@@ -57,9 +60,12 @@ class ConsensusParams:
     fold: float = 1.0
     fold_share: float = 0.1
     cut_share: float = 0.4
+    motion: OwnMotionParams | None = field(default_factory=OwnMotionParams)
 
 
 CONSENSUS = ConsensusParams()
+_NO_WEIGHT = 1e-6
+"""Weights up to this count as none."""
 
 
 def seek_subject(
@@ -109,16 +115,20 @@ def average_along_motion(
         Of each frame, (h, w) float32 in [0, 1].
     """
     own = [_weighted(look, params) for look in looks]
-    to_before, to_after = [], []
+    to_before, to_after = list[_Motion](), list[_Motion]()
     for pair in pairwise(pictures):
         before, now = (picture.astype(np.float32) / np.float32(255) for picture in pair)
         after, back = _motions(before, now, params)
         to_before.append(back)
         to_after.append(after)
-    forward = _accumulate(own, to_before, params.decay)
-    backward = _accumulate(own[::-1], to_after[::-1], params.decay)[::-1]
-    for ahead, behind, here in zip(forward, backward, own, strict=True):
-        logit = (ahead.total + behind.total - here.total) / (ahead.weight + behind.weight - here.weight)
+    logits = _averaged(own, to_before, to_after, params.decay)
+    if params.motion is not None:
+        marks = [logit > 0 for logit in logits]
+        moving = [_moving(at, to_before, to_after, mark, params.motion) for at, mark in enumerate(marks)]
+        motions = _averaged(moving, to_before, to_after, params.decay)
+        evidence = motion_logits(motions, marks, params.reach, params.motion)
+        logits = [logit + more for logit, more in zip(logits, evidence, strict=True)]
+    for logit in logits:
         yield np.asarray(1 / (1 + np.exp(-logit)), np.float32)
 
 
@@ -155,6 +165,32 @@ def _checked(flow: np.ndarray, other: np.ndarray, params: ConsensusParams) -> _M
     if reliable.mean() < params.cut_share:
         reliable = np.zeros_like(reliable)
     return _Motion(flow.astype(np.float16), reliable)
+
+
+def _moving(
+    at: int, to_before: Sequence[_Motion], to_after: Sequence[_Motion], mark: np.ndarray, params: OwnMotionParams
+) -> _Evidence:
+    """How far each pixel of frame `at` moves against the background, the mean of both directions; weight 0 without."""
+    neighbours = [*to_before[at - 1 : at], *to_after[at : at + 1]] if at else [*to_after[:1]]
+    seen = [own_motion(motion.flow.astype(np.float32), motion.reliable, mark, params) for motion in neighbours]
+    known = [motion for motion in seen if motion is not None]
+    if not known:
+        return _Evidence(np.zeros(mark.shape, np.float32), np.zeros(mark.shape, np.float32))
+    return _Evidence(np.asarray(np.mean(known, 0), np.float32), np.ones(mark.shape, np.float32))
+
+
+def _averaged(
+    own: Sequence[_Evidence], to_before: Sequence[_Motion], to_after: Sequence[_Motion], decay: float
+) -> list[np.ndarray]:
+    """Of each frame, (h, w) the weighted mean of what it and the others show; NaN where nothing has a weight."""
+    forward = _accumulate(own, to_before, decay)
+    backward = _accumulate(own[::-1], to_after[::-1], decay)[::-1]
+    means = []
+    for ahead, behind, here in zip(forward, backward, own, strict=True):
+        weight = ahead.weight + behind.weight - here.weight
+        total = np.where(weight > _NO_WEIGHT, ahead.total + behind.total - here.total, np.nan)
+        means.append(np.asarray(total / np.maximum(weight, _NO_WEIGHT), np.float32))
+    return means
 
 
 def _accumulate(own: Sequence[_Evidence], motions: Sequence[_Motion], decay: float) -> list[_Evidence]:
