@@ -9,7 +9,14 @@ import pytest
 from tests.video.helpers import frames, hints, picture, pipeline
 from uhrmat.metrics import ClipScores, mean_scores
 from uhrmat.train.synth.clip import ClipFrame
-from uhrmat.video.averaging import AVERAGING, average_alphas, background_change, foreground_motion, unchanged_colours
+from uhrmat.video.averaging import (
+    AVERAGING,
+    average_alphas,
+    background_change,
+    foreground_motion,
+    unchanged_colours,
+    weight_of_maps,
+)
 from uhrmat.video.frames import ClipPipeline, TemporalOptions
 
 
@@ -53,7 +60,7 @@ def test_the_weight_falls_with_motion_and_with_disagreement() -> None:
         for moved, stands in ((0.0, 1.0), (AVERAGING.motion * change + 1e-3, np.exp(-1)), (100.0, 0.0)):
             result = new.copy()
             maps = (np.full((30, 2), x, np.float32) for x in (moved, change))
-            average_alphas(result, last, where, *maps, same)
+            average_alphas(result, last, where, weight_of_maps(where, *maps, same))
             share = moving * stands + (1 - moving) * 0.2
             step = (
                 share

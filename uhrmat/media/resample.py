@@ -21,8 +21,8 @@ Array = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.float32]
 Shape = tuple[int, int]
 """Height and width in pixels."""
-_STRIP_PIXELS = 1 << 22
-"""Pixels of the large array that `area_average` converts to float32 at once."""
+_STRIP_PIXELS = 1 << 17
+"""Pixels of the large array that `area_average` converts to float32 at once: they stay in the processor's cache."""
 _STRIP_ROWS = 32
 """Rows of the small array that `area_average_strips` makes at once."""
 _ANY = 1e-5

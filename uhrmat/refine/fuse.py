@@ -6,8 +6,8 @@ import numpy as np
 
 from uhrmat.sparsity.spatial import upsampled_rows
 
-_STRIP = 512
-"""Rows handled at a time, which bounds the memory of temporaries."""
+_STRIP = 64
+"""Rows handled at a time: their temporaries stay in the processor's cache. Changes no result."""
 
 
 def upsampled_prior(prior: np.ndarray, trimap: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
@@ -27,7 +27,8 @@ def upsampled_prior(prior: np.ndarray, trimap: np.ndarray, out: np.ndarray | Non
         alpha[top : top + _STRIP] = rows == 255
         unknown = rows == 128
         if unknown.any():
-            alpha[top : top + _STRIP][unknown] = upsampled_rows(prior, trimap.shape, top, top + len(rows))[unknown]
+            enlarged = upsampled_rows(prior, trimap.shape, top, top + len(rows))
+            np.copyto(alpha[top : top + _STRIP], enlarged, where=unknown)
     return alpha
 
 
@@ -41,6 +42,6 @@ def apply_trimap(alpha: np.ndarray, trimap: np.ndarray) -> None:
     for top in range(0, len(alpha), _STRIP):
         rows, known = alpha[top : top + _STRIP], trimap[top : top + _STRIP]
         np.clip(rows, 0, 1, out=rows)
-        np.nan_to_num(rows, copy=False, nan=0.5)
-        rows[known == 0] = 0
-        rows[known == 255] = 1
+        np.copyto(rows, 0.5, where=np.isnan(rows))
+        np.copyto(rows, 0, where=known == 0)
+        np.copyto(rows, 1, where=known == 255)

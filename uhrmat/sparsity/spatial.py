@@ -172,7 +172,7 @@ def upsampled_rows(alpha: np.ndarray, size: tuple[int, int], top: int, bottom: i
     return np.asarray(resized)
 
 
-def nonempty_strips(mask: np.ndarray, rows: int = 256) -> Iterator[slice]:
+def nonempty_strips(mask: np.ndarray, rows: int = 64) -> Iterator[slice]:
     """Strips of a mask's (H, W) rows, top to bottom, in which a pixel is set."""
     for top in range(0, len(mask), rows):
         strip = slice(top, min(top + rows, len(mask)))

@@ -74,25 +74,26 @@ class FramePair:
 
     Attributes:
         now, before: refiner inputs of both, of one size (H, W).
-        last: (H, W) float32 in [0, 1], the alpha of the frame before.
         where: (H, W) bool, pixels computed now that have a last alpha of the same shot.
         noise: standard deviation of a frame's noise, in [0, 1].
     """
 
     now: RefineInput
     before: RefineInput
-    last: np.ndarray
     where: np.ndarray
     noise: float
 
 
-def average_static_regions(pair: FramePair, alpha: np.ndarray, params: AveragingParams = AVERAGING) -> None:
-    """Average the new alpha with the last one where the foreground is static, in place.
+def static_weight(pair: FramePair, params: AveragingParams = AVERAGING) -> np.ndarray:
+    """How static the foreground is at each pixel that may be averaged. Depends on no alpha of full resolution, so that
+    it can be computed while the frame is refined.
 
     Args:
         pair: the frame and the one before it.
-        alpha: (H, W) float32 in [0, 1], the new alpha; changed at the pixels `pair.where`.
         params: see there.
+
+    Returns:
+        (n,) float32 in [0, 1] for the n pixels of `pair.where`, row by row.
     """
     now, before = pair.now, pair.before
     scale = now.size[0] / len(now.small)
@@ -101,8 +102,8 @@ def average_static_regions(pair: FramePair, alpha: np.ndarray, params: Averaging
     same = unchanged_colours(now.picture, before.picture, pair.noise, pair.where, params)
     motion = np.zeros_like(change)
     if change.max() > params.background / 3:  # below it the motion would weigh less than 1 / 27
-        motion = alpha.shape[0] / len(change) * foreground_motion(before.small, now.small, now.prior, params)[..., 2]
-    average_alphas(alpha, pair.last, pair.where, motion, change, same, params)
+        motion = now.size[0] / len(change) * foreground_motion(before.small, now.small, now.prior, params)[..., 2]
+    return weight_of_maps(pair.where, motion, change, same, params)
 
 
 def foreground_motion(
@@ -186,44 +187,51 @@ def unchanged_colours(
     return similarity
 
 
-def last_alpha_weight(
-    step: np.ndarray, motion: np.ndarray, change: np.ndarray, same: np.ndarray, params: AveragingParams = AVERAGING
+def weight_of_maps(
+    where: np.ndarray, motion: np.ndarray, change: np.ndarray, same: np.ndarray, params: AveragingParams = AVERAGING
 ) -> np.ndarray:
-    """Weight of the last alpha. All arrays have one shape.
+    """`static_weight` from maps of the frame.
 
     Args:
-        step: last alpha minus new alpha.
-        motion: of the foreground, in pixels of the picture per frame.
-        change: of the background, see `background_change`.
-        same: in [0, 1], see `unchanged_colours`.
-        params: see there.
-
-    Returns:
-        In [0, max_weight].
-    """
-    moving = ((change / params.background) ** 3).clip(max=1)
-    by_motion = math.e ** -((motion / (params.motion * change + params.epsilon)) ** 2)
-    static = moving * by_motion + (1 - moving) * same
-    return np.asarray(params.max_weight * static * math.e ** -((step / params.agreement) ** 2))
-
-
-def average_alphas(
-    alpha: np.ndarray, last: np.ndarray, where: np.ndarray, motion: np.ndarray, change: np.ndarray, same: np.ndarray,
-    params: AveragingParams = AVERAGING,
-) -> None:  # fmt: skip
-    """Average `alpha` with `last`, both (H, W) float32, in place, at the pixels `where`, (H, W) bool.
-
-    Args:
-        alpha, last, where: see above.
+        where: (H, W) bool, the n pixels that are averaged.
         motion: (h, w), lengths of `foreground_motion` in pixels of the picture.
         change: (h, w), of `background_change`.
         same: (H, W) uint8, of `unchanged_colours`.
         params: see there.
+
+    Returns:
+        (n,) float32 in [0, 1].
     """
+    parts = [np.zeros(0, np.float32)]
     for rows in nonempty_strips(where):
         inside = where[rows]
-        moved, changed = (upsampled_rows(x, alpha.shape, rows.start, rows.stop)[inside] for x in (motion, change))
-        new = alpha[rows][inside]
+        moved, changed = (upsampled_rows(x, where.shape, rows.start, rows.stop)[inside] for x in (motion, change))
+        moving = ((changed / params.background) ** 3).clip(max=1)
+        by_motion = math.e ** -((moved / (params.motion * changed + params.epsilon)) ** 2)
+        parts.append(moving * by_motion + (1 - moving) * (same[rows][inside] / np.float32(255)))
+    return np.concatenate(parts)
+
+
+def average_alphas(
+    alpha: np.ndarray, last: np.ndarray, where: np.ndarray, static: np.ndarray, params: AveragingParams = AVERAGING
+) -> None:
+    """Average `alpha` with `last`, in place, at the pixels `where`.
+
+    The weight of the last alpha falls with the difference of the two.
+
+    Args:
+        alpha: (H, W) float32, the new alpha; at those pixels it is clipped to [0, 1].
+        last: (H, W) float32 in [0, 1], the alpha of the frame before.
+        where: (H, W) bool, n pixels.
+        static: (n,) float32, of `static_weight`.
+        params: see there.
+    """
+    done = 0
+    for rows in nonempty_strips(where):
+        inside = where[rows]
+        new = alpha[rows][inside].clip(0, 1)
         step = last[rows][inside] - new
-        similarity = same[rows][inside] / np.float32(255)
-        alpha[rows][inside] = new + step * last_alpha_weight(step, moved, changed, similarity, params)
+        here = static[done : done + len(new)]
+        done += len(new)
+        weight = params.max_weight * here * math.e ** -((step / params.agreement) ** 2)
+        alpha[rows][inside] = new + step * weight

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from uhrmat.core.errors import InputError
+from uhrmat.core.parallel import side_by_side
 from uhrmat.hints.read import Hints
 from uhrmat.media import Picture
 from uhrmat.pipeline import PriorStage, StageTimer, StillPipeline, empty_note
@@ -16,7 +17,7 @@ from uhrmat.refine.base import RefineInput
 from uhrmat.refine.fuse import apply_trimap, upsampled_prior
 from uhrmat.sparsity.spatial import dilate, trimap_from_alpha, trimap_mask
 from uhrmat.sparsity.temporal import TEMPORAL_SPARSITY, changed_pixels, fuse_temporal, temporal_mask, thresholds
-from uhrmat.video.averaging import FramePair, average_static_regions
+from uhrmat.video.averaging import FramePair, average_alphas, static_weight
 from uhrmat.video.reuse import ReusedPrior
 from uhrmat.video.state import NEVER, ClipMonitor, LastComputed, SmoothedPrior
 
@@ -255,13 +256,18 @@ class ClipPipeline:
                 self._matte_blur = matte_blur if key else self._matte_blur
             else:
                 final = key and stage.prior.name != "alpha"  # nothing is averaged, no given matte is agreed with
-                outcome, colours = self.pipeline.refine(inputs, alpha, foreground, final)
+                (outcome, colours), static = side_by_side(
+                    lambda: self.pipeline.refine(inputs, alpha, foreground, final),
+                    lambda: self._static_pixels(inputs, masks[1], frame.noise),
+                    threads=self.pipeline.max_memory is None,
+                )
                 notes = outcome.notes
                 if key:  # one for the shot: a softness that changed from frame to frame would flicker
                     self._matte_blur = self.pipeline.find_matte_blur(alpha, masks[2], frame.hints, stage.prior)
                 if self._matte_blur is not None:
                     back_project(alpha, masks[2], frame.prior, self._matte_blur)
-                self._average(alpha, inputs, masks[1], frame.noise)
+                if static is not None and self._last is not None:
+                    average_alphas(alpha, self._last.alpha, *static)
             self._remember(alpha, inputs, masks)
         if foreground and not restored:
             with clock("foreground"):
@@ -328,14 +334,14 @@ class ClipPipeline:
         computed = spatial & dilate(active, 2 * self.options.halo + 1) if self.options.halo else active
         return spatial, active, computed
 
-    def _average(self, alpha: np.ndarray, inputs: RefineInput, active: np.ndarray, noise: float) -> None:
-        """Averages the new alpha with the last one in static regions, in place."""
+    def _static_pixels(
+        self, inputs: RefineInput, active: np.ndarray, noise: float
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """The pixels (H, W) bool whose new alpha is averaged with the last one, and their `static_weight`."""
         if self._last is None or self._before is None or not self.options.averaged:
-            return
+            return None
         where = active & (self._last.number >= 0)
-        if where.any():
-            np.clip(alpha, 0, 1, out=alpha)
-            average_static_regions(FramePair(inputs, self._before, self._last.alpha, where, noise), alpha)
+        return (where, static_weight(FramePair(inputs, self._before, where, noise))) if where.any() else None
 
     def _remember(self, alpha: np.ndarray, inputs: RefineInput, masks: tuple[np.ndarray, ...]) -> None:
         """Joins prior, last and new alpha in place (SparseMat Eq. 2), and keeps them for the next frame."""
