@@ -61,6 +61,11 @@ def test_it_serves_until_it_is_interrupted(photo: Path, kind: str) -> None:
         (["--port", "70000"], "70000"),
         (["clip", "--max-pixels", "1M"], "--max-pixels"),
         (["empty"], "no numbered frames"),
+        (["--codec", "vp9"], "--codec is for a clip"),
+        (["--outputs", "alpha"], "--outputs is for a clip"),
+        (["clip", "--codec", "vp10"], "vp10"),
+        (["clip", "--outputs", "alpha,composite"], "A composite needs a background"),
+        (["clip", "--background", "no.png"], "no.png"),
     ],
 )
 def test_what_cannot_work_is_refused(photo: Path, words: list[str], part: str) -> None:

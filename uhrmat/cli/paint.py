@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from uhrmat.core.errors import InputError
 from uhrmat.core.options import ModelOptions
 
 if TYPE_CHECKING:  # start-up: `uhrmat --help` loads none of them
+    from uhrmat.painter.clips.request import ResultForm
     from uhrmat.painter.clips.session import ClipSession
     from uhrmat.painter.run import StartHints
     from uhrmat.painter.server import PageServer
@@ -29,6 +30,9 @@ def paint(
     alpha: own.StartAlpha = None,
     find_subject: own.FindSubject = False,
     output: own.Folder = None,
+    codec: opt.CodecName = None,
+    outputs: own.ClipResults = None,
+    background: opt.Background = None,
     port: own.Port = 0,
     no_browser: own.NoBrowser = False,
     refiner: opt.Refiner = "shm",
@@ -50,7 +54,7 @@ def paint(
 
     Example: uhrmat paint photo.jpg
     uhrmat paint photo.jpg --mask mask.png -o out
-    uhrmat paint clip.mp4
+    uhrmat paint clip.mp4 --codec vp9 --outputs foreground
     """
     with session(Console(as_json=as_json, quiet=quiet, debug=debug)) as console:
         from uhrmat.painter.run import StartHints, serve
@@ -61,7 +65,8 @@ def paint(
             precision=precision, threads=threads, max_memory=max_memory, overflow=opt.Overflow.cascade,
         )  # fmt: skip
         with console.working(f"{photo.name} …"):
-            painting, make_server = _open(photo, start, model, output, max_pixels)
+            form = {"codec": codec, "outputs": outputs, "background": background}
+            painting, make_server = _open(photo, start, model, output, max_pixels, form)
         try:
             server = make_server(port)
             console.line(f"Paint at {server.address}")
@@ -75,9 +80,13 @@ def paint(
 
 
 def _open(
-    source: Path, start: StartHints, model: ModelOptions, folder: Path | None, max_pixels: int | None
-) -> tuple[PaintSession | ClipSession, Callable[[int], PageServer]]:
-    """The session of a photograph or a clip, and what makes its server on a port."""
+    source: Path, start: StartHints, model: ModelOptions, folder: Path | None, max_pixels: int | None,
+    form: Mapping[str, str | None],
+) -> tuple[PaintSession | ClipSession, Callable[[int], PageServer]]:  # fmt: skip
+    """The session of a photograph or a clip, and what makes its server on a port.
+
+    form: --codec, --outputs and --background of a clip's results, by name, as they were given.
+    """
     from uhrmat.painter.clips.open import names_clip, open_clip_session
 
     if names_clip(source):
@@ -85,11 +94,26 @@ def _open(
 
         if max_pixels is not None:
             raise InputError("--max-pixels is for a photograph, and this is a clip.", "Leave it out.")
-        clip = open_clip_session(source, start, model, folder)
+        clip = open_clip_session(source, start, model, folder, form=_result_form(form))
         return clip, partial(ClipServer, clip)
+    for name, value in form.items():
+        if value is not None:
+            raise InputError(f"--{name} is for a clip, and this is a photograph.", "Leave it out.")
     from uhrmat.media import MAX_PIXELS
     from uhrmat.painter.run import open_session
     from uhrmat.painter.server import PaintServer
 
     photo = open_session(source, start, model, folder, max_pixels or MAX_PIXELS)
     return photo, partial(PaintServer, photo)
+
+
+def _result_form(given: Mapping[str, str | None]) -> ResultForm:
+    """The form of a clip's results, from the options as they were given."""
+    from uhrmat.image.outputs import parse_outputs
+    from uhrmat.painter.clips.request import ResultForm
+
+    outputs = given["outputs"]
+    return ResultForm(
+        codec=given["codec"], background=given["background"],
+        outputs=None if outputs is None else parse_outputs(outputs),
+    )  # fmt: skip

@@ -48,6 +48,13 @@ Folder = Annotated[
         help="Folder for the trimaps and the results. Default: beside the photograph or clip.",
     ),
 ]  # fmt: skip
+ClipResults = Annotated[
+    str | None,
+    typer.Option(
+        "--outputs", metavar="LIST", rich_help_panel=OUTPUT,
+        help="Results of a clip: any of alpha, foreground, composite. Default: alpha.",
+    ),
+]  # fmt: skip
 Port = Annotated[
     int, typer.Option(min=0, max=65535, help="Port of the page on 127.0.0.1; 0 takes a free one.", rich_help_panel=PAGE)
 ]

@@ -15,6 +15,7 @@ from tests.painter.conftest import MODEL
 from tests.video.helpers import write_stream
 from uhrmat.painter.clips.ahead import AheadParams
 from uhrmat.painter.clips.open import open_clip_session
+from uhrmat.painter.clips.request import ResultForm
 from uhrmat.painter.clips.session import ClipSession
 from uhrmat.painter.run import StartHints
 from uhrmat.train.synth.clip import ClipFrame
@@ -62,9 +63,9 @@ def opened(clip: Path) -> Iterator[Callable[..., ClipSession]]:
             last.finished.set()
             last.close()
 
-    def open_it(**start: Path) -> ClipSession:
+    def open_it(form: ResultForm | None = None, **start: Path) -> ClipSession:
         close()
-        made.append(open_clip_session(clip, StartHints(**start), MODEL, None))  # type: ignore[arg-type]
+        made.append(open_clip_session(clip, StartHints(**start), MODEL, None, form=form))  # type: ignore[arg-type]
         made[-1].ahead._params = AheadParams(training=TINY, quiet=0.05)
         return made[-1]
 

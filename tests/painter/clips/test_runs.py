@@ -21,7 +21,7 @@ from uhrmat.cli.app import app
 from uhrmat.core.errors import InputError, OutputError
 from uhrmat.core.options import ModelOptions
 from uhrmat.media.video import open_clip
-from uhrmat.painter.clips.request import ClipRequest
+from uhrmat.painter.clips.request import ClipRequest, ResultForm
 from uhrmat.painter.clips.session import ClipSession
 from uhrmat.painter.clips.worker import matte_request
 
@@ -96,6 +96,23 @@ def test_a_run_a_range_again_and_their_commands_give_the_same_bytes(session: Cli
     assert result.read_bytes() == again
 
 
+def test_results_are_written_in_the_form_that_was_asked_for_and_the_command_writes_the_same(
+    opened: Callable[..., ClipSession], clip: Path
+) -> None:
+    session = opened(ResultForm(codec="ffv1", outputs=("alpha", "foreground")))
+    results = {name: clip.with_name(f"a take_{name}.mkv") for name in ("alpha", "foreground")}
+    paint_frames(session, range(COUNT))
+    session.runs.start()
+    state = ended(session)
+    assert state["state"] == "saved" and state["files"] == {name: str(path) for name, path in results.items()}, state
+    whole = {name: path.read_bytes() for name, path in results.items()}
+    run_command(state["command"])
+    assert {name: path.read_bytes() for name, path in results.items()} == whole
+    assert session.state(3)["clip"]["finished"] is True
+    session.runs.start()
+    assert session.runs.state == {"state": "exists", "files": [str(path) for path in results.values()]}
+
+
 def test_masks_are_propagated_and_the_page_is_told_how_sure_they_are(
     session: ClipSession, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,6 +178,15 @@ def test_a_request_travels_and_its_command_names_what_is_not_default(tmp_path: P
     assert request.command == (
         "uhrmat video 'a b.mp4' --trimap 'out/a b_keys' -o out --refiner guided --threads 2 --redo 3-9"
     )
+    form = ResultForm(codec="vp9", outputs=("foreground", "composite"), background="#00ff7f")
+    formed = replace(request, form=form, redo=None)
+    assert ClipRequest.decode(formed.encode()) == formed
+    assert formed.command == (
+        "uhrmat video 'a b.mp4' --trimap 'out/a b_keys' -o out --codec vp9 --outputs foreground,composite "
+        "--background '#00ff7f' --refiner guided --threads 2 --overwrite"
+    )
+    spec = formed.spec
+    assert (spec.codec, spec.outputs, spec.background) == ("vp9", ("foreground", "composite"), "#00ff7f")
     plain = ClipRequest(source=Path("c.mp4"), keys=Path("c_keys"), folder=None, model=ModelOptions())
     assert (
         plain.command == "uhrmat video c.mp4 --trimap c_keys --overwrite" and json.loads(plain.encode())["redo"] is None

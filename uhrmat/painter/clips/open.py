@@ -10,17 +10,19 @@ import numpy as np
 from uhrmat.core.errors import InputError
 from uhrmat.core.options import ModelOptions
 from uhrmat.media import read_info
+from uhrmat.media.composite import parse_background
 from uhrmat.media.video.container import is_clip
 from uhrmat.media.video.sequence import is_pattern
 from uhrmat.painter.clips.frames import ClipFrames
 from uhrmat.painter.clips.keys import KeyFrames
+from uhrmat.painter.clips.request import ClipRequest, ResultForm
 from uhrmat.painter.clips.session import ClipSession
 from uhrmat.painter.run import StartHints
 from uhrmat.painter.session import LazyPipeline
 from uhrmat.pipeline import StillPipeline
 from uhrmat.prior.worker import PriorProcess
 from uhrmat.video.hints import find_hints, key_hints
-from uhrmat.video.targets import stem_of
+from uhrmat.video.targets import choose_targets, stem_of
 
 
 def names_clip(source: Path) -> bool:
@@ -43,7 +45,7 @@ def keys_folder(frames: ClipFrames, folder: Path | None) -> Path:
 
 def open_clip_session(
     clip: Path, start: StartHints, model: ModelOptions, folder: Path | None,
-    painted: Mapping[int, StartHints] | None = None, *, saves: bool = True,
+    painted: Mapping[int, StartHints] | None = None, *, form: ResultForm | None = None, saves: bool = True,
 ) -> ClipSession:  # fmt: skip
     """A session for a clip, with what was painted on it before and the hints to start from.
 
@@ -53,12 +55,15 @@ def open_clip_session(
         model: networks, device and memory.
         folder: of what is painted and of the results; None: beside the clip.
         painted: hints of single frames, by index.
+        form: of the results; None: as `uhrmat video` writes them.
         saves: whether the clip is matted from the page; else what is painted is only handed back (`uhrmat.paint`).
 
     Raises:
-        UhrmatError: the clip or a hint cannot be used, or nothing can be written beside it.
+        UhrmatError: the clip or a hint cannot be used, nothing can be written beside it, or not in that form.
     """
     frames = ClipFrames(clip)
+    if form is not None:
+        _check_form(form, frames, folder)
     keys = KeyFrames(keys_folder(frames, folder), frames.numbers, frames.size)
     try:
         process = PriorProcess()
@@ -68,7 +73,7 @@ def open_clip_session(
             for index, hints in (painted or {}).items():
                 _paint(keys, frames.check(index), hints.read(frames.picture(index), pipeline.load))
             return ClipSession(
-                frames, keys, title=clip.name, pipeline=pipeline, model=model, folder=folder, saves=saves
+                frames, keys, title=clip.name, pipeline=pipeline, model=model, folder=folder, form=form, saves=saves
             )  # fmt: skip
         except BaseException:
             process.close()
@@ -76,6 +81,14 @@ def open_clip_session(
     except BaseException:
         keys.close()
         raise
+
+
+def _check_form(form: ResultForm, frames: ClipFrames, folder: Path | None) -> None:
+    """Raises UhrmatError for a form in which the results cannot be written: now, not when the first run begins."""
+    request = ClipRequest(source=frames.source, keys=frames.source, folder=folder, model=ModelOptions(), form=form)
+    choose_targets(request.spec, frames.info)
+    if form.background is not None:
+        parse_background(form.background)
 
 
 def _paint_start(

@@ -15,7 +15,7 @@ from uhrmat.core.errors import InputError
 from uhrmat.core.options import ModelOptions
 from uhrmat.painter.clips.frames import ClipFrames
 from uhrmat.painter.clips.keys import KeyFrames
-from uhrmat.painter.clips.request import ClipRequest
+from uhrmat.painter.clips.request import ClipRequest, ResultForm
 from uhrmat.video.ranges import FrameRange, check_ranges
 from uhrmat.video.targets import choose_targets
 
@@ -35,13 +35,16 @@ class ClipRuns:
         notify: called from any thread when `state` has changed.
         finished: called with the request of a run that has ended, the versions of the painted frames when it began, and
             the figures of the frames that it has matted.
+        form: of the results.
     """
 
     def __init__(
         self, frames: ClipFrames, keys: KeyFrames, model: ModelOptions, folder: Path | None,
         notify: Callable[[], None], finished: Callable[[ClipRequest, Mapping[int, int], Figures], None],
+        form: ResultForm | None = None,
     ) -> None:  # fmt: skip
         self._frames, self._keys, self._model, self._folder = frames, keys, model, folder
+        self._form = form or ResultForm()
         self._notify, self._finished, self._lock = notify, finished, threading.Lock()
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
@@ -78,7 +81,7 @@ class ClipRuns:
             self._keys.flush()
             request = ClipRequest(
                 source=self._frames.source, keys=self._keys.folder, folder=self._folder, model=self._model,
-                redo=redo, replace=replace,
+                redo=redo, replace=replace, form=self._form,
             )  # fmt: skip
             there = [] if replace or redo is not None else self._existing(request)
             if there:

@@ -20,7 +20,7 @@ from uhrmat.painter.clips.ahead import MasksAhead
 from uhrmat.painter.clips.finished import FinishedMatte
 from uhrmat.painter.clips.frames import ClipFrames
 from uhrmat.painter.clips.keys import KeyFrames
-from uhrmat.painter.clips.request import ClipRequest
+from uhrmat.painter.clips.request import ClipRequest, ResultForm
 from uhrmat.painter.clips.runs import ClipRuns
 from uhrmat.painter.live import LiveMatte, View
 from uhrmat.painter.session import LazyPipeline
@@ -54,12 +54,13 @@ class ClipSession:
         pipeline: refines what is seen of a painted frame.
         model: networks, device and memory of the runs.
         folder: of the results; None: beside the clip.
+        form: of the results.
         saves: whether the clip is matted from the page; else what is painted is only handed back (`uhrmat.paint`).
     """
 
     def __init__(
         self, frames: ClipFrames, keys: KeyFrames, *, title: str, pipeline: LazyPipeline, model: ModelOptions,
-        folder: Path | None = None, saves: bool = True,
+        folder: Path | None = None, form: ResultForm | None = None, saves: bool = True,
     ) -> None:  # fmt: skip
         self.title, self.frames, self.keys, self._pipeline = title, frames, keys, pipeline
         self._saves = saves
@@ -67,7 +68,7 @@ class ClipSession:
         """Set when the user is done."""
         self._changed, self._version = threading.Condition(), 0
         keys.written = self.notify
-        self.runs = ClipRuns(frames, keys, model, folder, self._run_changed, self._run_finished)
+        self.runs = ClipRuns(frames, keys, model, folder, self._run_changed, self._run_finished, form)
         self._result = FinishedMatte()
         self._figures = dict[int, dict[str, Any]]()
         self.ahead = MasksAhead(frames, keys, pipeline.process.solve, model.device, self._take_masks)
