@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 
 # Read when the libraries load; more threads than this only slow small tensors down.
 os.environ.setdefault("OMP_NUM_THREADS", str(min(4, os.cpu_count() or 1)))
+
+# A shell starts its background jobs with SIGINT ignored, and what they start inherits that: tests of Ctrl-C would wait
+# for ever.
+if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)

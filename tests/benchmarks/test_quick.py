@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from benchmarks import budget, engines, gpu_engines, image, patches, report, scaling
+from benchmarks import watch as watch_module
 from benchmarks.common import header, write
 from benchmarks.shot import BAND, bands
 from benchmarks.watch import watch
@@ -129,15 +130,28 @@ def test_patches_cover_the_picture() -> None:
 
 
 def test_watch_stops_what_takes_too_much(tmp_path: Path) -> None:
-    greedy = "import time; x = bytearray(400_000_000); x[::4096] = b'1' * len(x[::4096]); time.sleep(60)"
-    run = watch([sys.executable, "-c", greedy], tmp_path, 60, 200_000_000)
+    greedy = "import time; x = bytearray(400_000_000); x[::4096] = b'1' * len(x[::4096]); time.sleep(3600)"
+    run = watch([sys.executable, "-c", greedy], tmp_path, 600, 200_000_000)
     assert run.error is not None and "GB" in run.error
-    run = watch([sys.executable, "-c", "raise SystemExit('no')"], tmp_path, 60, 1 << 40)
+    run = watch([sys.executable, "-c", "raise SystemExit('no')"], tmp_path, 600, 1 << 40)
     assert run.error == "exit code 1: no"
 
 
-def test_watch_counts_what_a_child_takes(tmp_path: Path) -> None:
-    child = "x = bytearray(150_000_000); x[::4096] = b'1' * len(x[::4096]); import time; time.sleep(1)"
+def test_watch_counts_what_a_child_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The child keeps its memory until it was looked at."""
+    seen, count = tmp_path / "seen", watch_module.tree_memory
+
+    def noted(pid: int) -> int:
+        result = count(pid)
+        if result > 150_000_000:
+            seen.touch()
+        return result
+
+    monkeypatch.setattr(watch_module, "tree_memory", noted)
+    child = (
+        "import os, time; x = bytearray(150_000_000); x[::4096] = b'1' * len(x[::4096]); end = time.monotonic() + 120\n"
+        f"while not os.path.exists({str(seen)!r}) and time.monotonic() < end: time.sleep(0.05)"
+    )
     code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}]); print('done')"
-    run = watch([sys.executable, "-c", code], tmp_path, 60, 1 << 40)
+    run = watch([sys.executable, "-c", code], tmp_path, 600, 1 << 40)
     assert run.error is None and run.output == "done\n" and run.peak_bytes > 150_000_000

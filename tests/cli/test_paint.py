@@ -44,11 +44,11 @@ def test_it_serves_until_it_is_interrupted(photo: Path, kind: str) -> None:
             document = "".join(iter(process.stdout.readline, "}\n")) + "}"
             compare("paint", json.loads(document))
             address = json.loads(document)["address"]
-            connection = http.client.HTTPConnection(address.split("/")[2], timeout=60)
+            connection = http.client.HTTPConnection(address.split("/")[2], timeout=300)
             connection.request("GET", "/")
             assert connection.getresponse().status == 200 and address.startswith("http://127.0.0.1:")
             process.send_signal(signal.SIGINT)
-            assert process.wait(60) == 0
+            assert process.wait(300) == 0
         finally:
             process.kill()
 
@@ -74,7 +74,7 @@ def test_what_cannot_work_is_refused(photo: Path, words: list[str], part: str) -
     (photo.parent / "clip" / "f_1.png").write_bytes(photo.read_bytes())
     words = words if words[0] in ("clip", "empty") else ["photo.png", *words]
     command = [sys.executable, "-m", "uhrmat", "paint", *words, "--no-browser"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=photo.parent, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=photo.parent, timeout=600)
     assert done.returncode == 2 and part in done.stderr and "127.0.0.1" not in done.stdout
 
 

@@ -172,11 +172,11 @@ def _in_child(kind: str, matter: StillPipeline | None) -> str:
     process.start()
     there.close()
     try:
-        return here.recv() if here.poll(60) else "no answer"
+        return here.recv() if here.poll(240) else "no answer"
     except EOFError:
         return f"ended: {process.exitcode}"
     finally:
-        process.join(5)
+        process.join(60)
         process.kill()
 
 
@@ -290,7 +290,7 @@ def test_what_is_still_being_solved_at_the_end_starts_no_new_process(monkeypatch
 
     def start() -> subprocess.Popen[bytes]:
         line = [sys.executable, "-c", "import sys, time; sys.stdin.buffer.read(8); print('at work', file=sys.stderr, "
-                "flush=True); time.sleep(60)"]  # fmt: skip
+                "flush=True); time.sleep(3600)"]  # fmt: skip
         begun.append(subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE))
         return begun[-1]
 
@@ -301,7 +301,7 @@ def test_what_is_still_being_solved_at_the_end_starts_no_new_process(monkeypatch
         assert begun[0].stderr is not None and begun[0].stderr.readline() == b"at work\n"
         owner.close()
         with pytest.raises(UhrmatError, match="closed before it had finished"):
-            ahead.result(20)
+            ahead.result(120)
     with pytest.raises(UhrmatError, match="closed before"):
         owner.solve(PROBLEM, _trimap(3), "closed-form")
     assert len(begun) == 1 and begun[0].poll() is not None

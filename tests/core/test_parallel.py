@@ -10,7 +10,7 @@ from uhrmat.core.parallel import side_by_side
 
 
 def test_both_results_come_back_and_both_run_at_once() -> None:
-    met = threading.Barrier(2, timeout=30)
+    met = threading.Barrier(2, timeout=120)
     assert side_by_side(lambda: met.wait() * 0 + 1, lambda: str(met.wait() * 0)) == (1, "0")
 
 

@@ -20,13 +20,13 @@ def test_threads_that_overlap_put_back_the_one_stdout() -> None:
         with capture_output() as printed:
             print("first")
             begun.set()
-            ended.wait(10)
+            assert ended.wait(120)
             print("later")
         kept.append(printed.getvalue())
 
     thread = threading.Thread(target=first)
     thread.start()
-    begun.wait(10)
+    assert begun.wait(120)
     with capture_output() as printed:
         print("second")
         ended.set()

@@ -83,7 +83,7 @@ def test_nothing_waits_for_what_is_no_file(special: Path, reader: Callable[[Path
 
     thread = threading.Thread(target=read, daemon=True)
     thread.start()
-    thread.join(20)
+    thread.join(120)
     assert not thread.is_alive(), "it waits"
     assert isinstance(result[0], UhrmatError)
     assert any(f"is {kind}, and only files are read" in str(result[0]) for kind in ("a pipe", "a device", "a socket"))

@@ -12,13 +12,18 @@ from uhrmat.core.startup import fast_import, import_without_init
 _BODY = """
 import atexit, sys, threading, time
 from uhrmat.core.startup import run_and_exit
+printed = threading.Event()
 def late():
+    printed.wait()
     time.sleep(0.2)
     print("thread")
 def command():
     atexit.register(print, "handler")
     threading.Thread(target=late).start()
-    print("command")
+    try:
+        print("command")
+    finally:
+        printed.set()
     {end}
 run_and_exit(command)
 """

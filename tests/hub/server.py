@@ -12,7 +12,6 @@ import hashlib
 import json
 import re
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -38,9 +37,9 @@ class Request:
 @dataclass
 class Hub:
     """repos: files by repository. status: what every answer is, if not 0; code: its X-Error-Code; cuts: how many times
-    the CDN breaks off after `cut_at` bytes; flip: whether the CDN serves one wrong byte; delay: seconds before any
-    answer; endless: whether the CDN goes on and on behind the file; huge: the size announced, if not 0; plain: whether
-    it answers like some other web server; sent: bytes that an endless CDN has sent."""
+    the CDN breaks off after `cut_at` bytes; flip: whether the CDN serves one wrong byte; hold: what every answer waits
+    for; endless: whether the CDN goes on and on behind the file; huge: the size announced, if not 0; plain: whether it
+    answers like some other web server; sent: bytes that an endless CDN has sent."""
 
     repos: dict[str, dict[str, bytes]]
     url: str = ""
@@ -49,7 +48,7 @@ class Hub:
     cuts: int = 0
     cut_at: int = 0
     flip: bool = False
-    delay: float = 0
+    hold: threading.Event | None = None
     endless: bool = False
     huge: int = 0
     plain: bool = False
@@ -94,7 +93,8 @@ class _Handler(BaseHTTPRequestHandler):
         token = (self.headers["Authorization"] or "").removeprefix("Bearer ") or None
         hub.requests.append(Request(self.command, path, self.headers["Range"], token))
         body = self.rfile.read(int(self.headers["Content-Length"] or 0))
-        time.sleep(hub.delay)
+        if hub.hold is not None:
+            hub.hold.wait()
         if hub.plain:
             return self._send(200, b"hello")
         if hub.status:

@@ -28,7 +28,7 @@ def running(server: PageServer) -> Iterator[None]:
         yield
     finally:
         server.stop()
-        thread.join(20)
+        thread.join(120)
 
 
 class Client:
@@ -40,7 +40,7 @@ class Client:
     def ask(
         self, method: str, path: str, data: Any = None, headers: dict[str, str] | None = None, raw: bytes | None = None
     ) -> tuple[int, bytes, dict[str, str]]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
         sent = {"X-Uhrmat-Key": self.key, **(headers or {})}
         body = raw if raw is not None else (None if data is None else json.dumps(data).encode())
         connection.request(method, path, body, {name: value for name, value in sent.items() if value})

@@ -13,6 +13,7 @@ from tests.painter.test_canvas import outline, square
 from tests.painter.test_session import idle, until
 from uhrmat.core.errors import InputError
 from uhrmat.hints.prompts import Point
+from uhrmat.media import Picture
 from uhrmat.painter.canvas import Canvas
 from uhrmat.painter.clicks import Clicks, Points
 from uhrmat.painter.session import PaintSession
@@ -109,24 +110,25 @@ def test_the_latest_points_count_and_a_search_can_be_given_up() -> None:
     def find(points: Points) -> np.ndarray:
         asked.append(points)
         begun.set()
-        assert go.wait(60)
+        assert go.wait(120)
         return half(4 * len(points))
 
     told: list[bool] = []
     clicks = Clicks(canvas, find, told.append)
     clicks.add(Point(1, 1))
-    assert begun.wait(60)
+    assert begun.wait(120)
     clicks.add(Point(2, 2))
     clicks.add(Point(2, 2))  # the same again is none
     assert clicks.busy and len(clicks.points) == 2 and canvas.points == ()
     go.set()
     until(lambda: not clicks.busy)
     assert [len(points) for points in asked] == [1, 2] and (canvas.trimap == half(8)).all()
-    assert canvas.depth == (1, 0) and told[-1] is True
+    assert canvas.depth == (1, 0)
+    until(lambda: told[-1])
     go.clear()
     begun.clear()
     clicks.add(Point(3, 3, False))
-    assert begun.wait(60) and clicks.cancel() and not clicks.cancel()
+    assert begun.wait(120) and clicks.cancel() and not clicks.cancel()
     go.set()
     clicks.close()
     assert (canvas.trimap == half(8)).all() and len(clicks.points) == 2
@@ -163,9 +165,17 @@ def test_contradictions_and_points_outside_are_refused_at_once(session: PaintSes
     assert session.state()["points"] == [[160, 120, True]]
 
 
-def test_clicks_find_the_disc(session: PaintSession) -> None:
+def test_clicks_find_the_disc(session: PaintSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    go, find = threading.Event(), session._pipeline.find_points
+
+    def waiting(picture: Picture, points: Points) -> np.ndarray:
+        assert go.wait(120)
+        return find(picture, points)
+
+    monkeypatch.setattr(session._pipeline, "find_points", waiting)
     session.click({"x": 150, "y": 110})
     assert session.state()["busy"] == "points"
+    go.set()
     until(lambda: idle(session))
     session.change("stroke", {"tool": "keep", "shape": "brush", "radius": 3, "points": [[10, 10], [20, 10]]})
     session.click({"x": 300, "y": 20, "foreground": False})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -70,12 +71,12 @@ def test_what_a_page_asks_for_must_be_known(session: PaintSession) -> None:
 
 
 def test_a_change_makes_what_is_being_solved_stale(photo: Path) -> None:
-    canvas, solved = Canvas(np.full(SIZE, 128, np.uint8)), []
+    canvas, solved, changed = Canvas(np.full(SIZE, 128, np.uint8)), [], threading.Event()
 
     def slow(image: np.ndarray, trimap: np.ndarray, name: str) -> tuple[np.ndarray, list[str]]:
         solved.append((canvas.revision, trimap.shape[0]))
         if len(solved) == 1:
-            time.sleep(0.3)  # meanwhile the next stroke
+            assert changed.wait(120)  # meanwhile the next stroke
         return (trimap == 255).astype(np.float32) * 0.5, []
 
     session = PaintSession.__new__(PaintSession)
@@ -85,6 +86,7 @@ def test_a_change_makes_what_is_being_solved_stale(photo: Path) -> None:
     session.change("stroke", KEEP)
     until(lambda: len(solved) == 1)
     session.change("stroke", REMOVE)
+    changed.set()
     until(lambda: live.solution is not None and live.solution.revision == 2 and not live.busy)
     live.close()
     assert solved[:2] == [(1, 120), (2, 120)]  # the first was given up after its coarsest size
@@ -152,7 +154,7 @@ def test_saved_is_what_was_painted_and_the_command_makes_the_same_bytes(session:
     before = {name: Path(path).read_bytes() for name, path in saved["files"].items()}
     words = shlex.split(saved["command"])
     assert words[:2] == ["uhrmat", "image"]
-    subprocess.run([sys.executable, "-m", "uhrmat", *words[1:], "--quiet"], check=True, timeout=300)
+    subprocess.run([sys.executable, "-m", "uhrmat", *words[1:], "--quiet"], check=True, timeout=600)
     assert {name: Path(path).read_bytes() for name, path in saved["files"].items()} == before
 
 

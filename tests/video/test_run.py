@@ -121,7 +121,7 @@ def test_a_prior_runs_beside_the_refiner_unless_memory_is_limited(
 
     def waiting(self: ClipPipeline, frame: FramePrior, **options: Any) -> FrameResult:
         if frame.number == 0 and limit is None:
-            beside.append(second.wait(20))
+            beside.append(second.wait(120))
         elif frame.number == 0:
             already = list(begun)
             time.sleep(0.5)
@@ -281,7 +281,9 @@ def break_off(spec: ClipSpec, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
 
     def written() -> None:
         journal = plan_clip(spec, resume=True).work.folder
+        until = time.monotonic() + 120
         while len(list(journal.glob("*-frames/*.npz"))) < at % spec.interval:
+            assert time.monotonic() < until, "the frames before are not written"
             time.sleep(0.01)
 
     interrupt(spec, monkeypatch, at, written)

@@ -64,13 +64,13 @@ def test_one_item_is_prepared_while_the_one_before_is_worked_on() -> None:
 
     def prepare(item: int) -> int:
         if item == 1:
-            assert begun.wait(10)
+            assert begun.wait(120)
             prepared.set()
         return item
 
     def work(item: int) -> int:
         begun.set()
-        assert prepared.wait(10)
+        assert prepared.wait(120)
         return item
 
     run_stages(range(3), prepare, work, got.append)

@@ -103,7 +103,8 @@ class Clicks:
             with self._lock:
                 if self._wanted != wanted:
                     continue
-                self._wanted, self.error = (), error
+                self.error = error
                 if trimap is not None:
                     self.canvas.paint_over(trimap, wanted)
+                self._wanted = ()  # last: whoever sees that nothing is searched for any more sees what came of it
             self._notify(trimap is not None)

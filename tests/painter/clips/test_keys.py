@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.painter.clips.conftest import COUNT, KEEP, REMOVE, SIZE
+from tests.painter.test_session import until
 from uhrmat.core.errors import InputError, OutputError
 from uhrmat.painter.clips import keys as keys_module
 from uhrmat.painter.clips.keys import KeyFrames
@@ -47,9 +47,7 @@ def test_a_change_is_written_without_being_asked_and_a_blank_frame_has_no_file(t
     keys = KeyFrames(tmp_path / "keys", range(COUNT), SIZE)
     try:
         paint(keys, 2, KEEP)
-        end = time.monotonic() + 30
-        while not keys.file(2).exists() and time.monotonic() < end:
-            time.sleep(0.05)
+        until(keys.file(2).exists)
         assert (np.asarray(Image.open(keys.file(2))) == keys.trimap(2)).all()
         assert keys.depth(2) == (1, 0) and keys.depth(1) == (0, 0)
         keys.canvas(2).undo()
@@ -115,10 +113,7 @@ def test_a_full_disk_is_told_and_what_was_painted_is_written_when_there_is_room(
     with monkeypatch.context() as patch:
         patch.setattr(keys_module, "write_alpha", full)
         painted = paint(keys, 1, KEEP)
-        end = time.monotonic() + 30
-        while not keys.error and time.monotonic() < end:
-            time.sleep(0.05)
-        assert "ENOSPC" in keys.error
+        until(lambda: "ENOSPC" in keys.error)
         with pytest.raises(OutputError, match="ENOSPC"):
             keys.flush()
     keys.flush()

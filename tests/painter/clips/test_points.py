@@ -27,7 +27,7 @@ class Finder:
 
     def __call__(self, picture: Picture, points: Points) -> np.ndarray:
         self.asked.append((picture.pixels, points))
-        assert self.go.wait(60)
+        assert self.go.wait(120)
         trimap = np.zeros(SIZE, np.uint8)
         trimap[:, : int(points[-1].x)] = 255
         return trimap

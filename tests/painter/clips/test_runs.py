@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from uhrmat.cli.app import app
 from uhrmat.core.errors import InputError, OutputError
 from uhrmat.core.options import ModelOptions
 from uhrmat.media.video import open_clip
+from uhrmat.painter.clips import runs
 from uhrmat.painter.clips.request import ClipRequest, ResultForm
 from uhrmat.painter.clips.session import ClipSession
 from uhrmat.painter.clips.worker import matte_request
@@ -42,6 +45,29 @@ def shifted(stroke: dict[str, Any], by: int) -> dict[str, Any]:
 def ended(session: ClipSession) -> dict[str, Any]:
     until(lambda: session.runs.state["state"] not in ("none", "saving"))
     return session.runs.state
+
+
+STUCK = """
+import time
+from uhrmat.painter.clips import worker
+from uhrmat.video.frames import ClipPipeline
+refine = ClipPipeline.refine
+def stuck(self, frame, **options):
+    if frame.number == 3:
+        time.sleep(3600)
+    return refine(self, frame, **options)
+ClipPipeline.refine = stuck
+worker.main()
+"""
+
+
+@contextmanager
+def stuck_runs() -> Iterator[None]:
+    """Within it, a run that is begun stays at frame 3 until it is cancelled."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runs, "command", lambda module: [sys.executable, "-c", STUCK])
+        patch.setattr(runs, "_PATIENCE", 240)
+        yield
 
 
 def run_command(text: str) -> None:
@@ -138,9 +164,11 @@ def test_masks_are_propagated_and_the_page_is_told_how_sure_they_are(
 
 def test_a_cancelled_run_leaves_no_result_and_the_next_one_ends(session: ClipSession, clip: Path) -> None:
     paint_frames(session, range(COUNT))
-    session.runs.start()
-    until(lambda: "total" in session.runs.state and session.runs.state["total"] == COUNT)
-    session.runs.cancel()
+    with stuck_runs():
+        session.runs.start()
+        until(lambda: session.runs.state["state"] != "saving" or session.runs.state["total"] == COUNT)
+        assert session.runs.running
+        session.runs.cancel()
     assert session.runs.state == {"state": "cancelled"}
     assert not list(clip.parent.glob("a take_alpha*"))
     session.runs.cancel()  # nothing goes on
