@@ -79,18 +79,18 @@ def test_a_change_makes_what_is_being_solved_stale(photo: Path) -> None:
             assert changed.wait(120)  # meanwhile the next stroke
         return (trimap == 255).astype(np.float32) * 0.5, []
 
+    for stroke in (KEEP, REMOVE):
+        canvas.paint(parse_stroke(stroke))
     session = PaintSession.__new__(PaintSession)
     session.canvas = canvas
     live = LiveMatte(read_picture(photo), canvas, slow, lambda: pytest.fail("nothing is refined"))
     session.live, session.clicks = live, Clicks(canvas, lambda points: canvas.trimap, live.notify)
-    session.change("stroke", KEEP)
     until(lambda: len(solved) == 1)
-    session.change("stroke", REMOVE)
+    session.change("stroke", {**KEEP, "points": [[160, 100]]})
     changed.set()
-    until(lambda: live.solution is not None and live.solution.revision == 2 and not live.busy)
+    until(lambda: live.solution is not None and live.solution.revision == 3 and not live.busy)
     live.close()
-    assert solved[:2] == [(1, 120), (2, 120)]  # the first was given up after its coarsest size
-    assert all(revision == 2 for revision, _ in solved[1:])
+    assert solved == [(2, 120), (3, 120), (3, 240)]  # the first was given up after its coarsest size
 
 
 def test_an_error_is_shown_and_the_next_stroke_tries_again(photo: Path) -> None:
