@@ -131,7 +131,8 @@ def networks(options: argparse.Namespace) -> list[Row]:
     rows, cases = [], {}
     for name, size in NETWORKS.items():
         chosen, out = replace(recipe, size=size), options.runs / size
-        state = train(chosen, options.cache, out, bf16=has_fast_bf16(), every=max(1, recipe.steps // 6))
+        workers, every = 0 if options.quick else 1, max(1, recipe.steps // 6)
+        state = train(chosen, options.cache, out, bf16=has_fast_bf16(), workers=workers, every=every)
         held_out = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
         last = next(line for line in reversed(held_out) if "network" in line)
         refiner = SHMRefiner(None, "auto", torch.float32, "cpu")

@@ -179,7 +179,11 @@ def main(arguments: list[str] | None = None) -> None:
     schedule = {"steps": 2 if chosen.quick else chosen.steps, "batch": 1, "rate": 2e-3, "warmup": 20, "ema": 0.99}
     recipe = load_recipe("shm-lite", RefinerRecipe, **schedule, held_out=2 if chosen.quick else None)
     state = fit(
-        GuideTask(recipe, chosen.cache), chosen.runs, every=500, report=lambda line: print(line, file=sys.stderr)
+        GuideTask(recipe, chosen.cache),
+        chosen.runs,
+        workers=0 if chosen.quick else 1,
+        every=500,
+        report=lambda line: print(line, file=sys.stderr),
     )
     net = state.ema.eval()
     assert isinstance(net, LearnedGuide)

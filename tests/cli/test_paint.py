@@ -68,14 +68,14 @@ def test_it_serves_until_it_is_interrupted(photo: Path, kind: str) -> None:
         (["clip", "--background", "no.png"], "no.png"),
     ],
 )
-def test_what_cannot_work_is_refused(photo: Path, words: list[str], part: str) -> None:
+def test_what_cannot_work_is_refused(photo: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], part: str) -> None:
     for name in ("clip", "empty"):
         (photo.parent / name).mkdir()
     (photo.parent / "clip" / "f_1.png").write_bytes(photo.read_bytes())
     words = words if words[0] in ("clip", "empty") else ["photo.png", *words]
-    command = [sys.executable, "-m", "uhrmat", "paint", *words, "--no-browser"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=photo.parent, timeout=600)
-    assert done.returncode == 2 and part in done.stderr and "127.0.0.1" not in done.stdout
+    monkeypatch.chdir(photo.parent)
+    done = CliRunner().invoke(app, ["paint", *words, "--no-browser"])
+    assert done.exit_code == 2 and part in done.stderr and "127.0.0.1" not in done.stdout
 
 
 def test_a_report_says_how_to_go_on_here(photo: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Start-up and exit shortcuts: exit codes, output and results are the ordinary ones, and each shortcut falls back."""
 
+import functools
 import gc
 import subprocess
 import sys
@@ -72,13 +73,15 @@ def command():
 """
 
 
+@functools.cache
+def _output(lean: bool, start: str) -> list[str]:
+    code = _MATTE.format(lean=lean, start=start)
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+
+
 @pytest.mark.parametrize(("start", "left_out"), [("run_and_exit(command)", True), ("command()", False)])
 def test_results_are_the_same_without_what_torch_loads_for_its_compiler(start: str, left_out: bool) -> None:
-    def output(lean: bool) -> list[str]:
-        code = _MATTE.format(lean=lean, start=start)
-        return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-
-    whole, lean = output(False), output(True)
+    whole, lean = _output(False, "command()"), _output(True, start)
     assert lean[0] == whole[0]
     assert (lean[1], whole[1]) == (str(not left_out), "True")
 

@@ -13,16 +13,18 @@ from uhrmat.prior.launch import launch_worker, stopping_worker
 from uhrmat.prior.worker import PriorProcess
 
 
-@pytest.mark.parametrize("name", AFFINITY_PRIORS)
-def test_a_process_that_runs_already_answers_and_ends_with_its_block(name: str) -> None:
+def test_a_process_that_runs_already_answers_and_ends_with_its_block() -> None:
     image = np.random.default_rng(0).random((30, 40, 3), dtype=np.float32)
     trimap = np.full((30, 40), 128, np.uint8)
     trimap[:, :8], trimap[:, 32:] = 0, 255
     process = launch_worker()
     with stopping_worker(process):
         assert process.poll() is None
-        result, notes = PriorProcess(process).solve(image, trimap, name)
-        assert np.allclose(result, solve(image, trimap, name)[0], atol=1e-4) and not notes
+        worker = PriorProcess(process)
+        for name in AFFINITY_PRIORS:
+            result, notes = worker.solve(image, trimap, name)
+            assert np.allclose(result, solve(image, trimap, name)[0], atol=1e-4) and not notes, name
+        assert worker._process is process
     assert process.poll() is not None
 
 
