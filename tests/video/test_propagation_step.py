@@ -156,6 +156,8 @@ def test_a_recent_frame_is_remembered_for_a_while() -> None:
     assert memory.similarity(look, 4 + TRACKING.recall_span)[32, 48] == pytest.approx(0, abs=1e-4)
     for distance in (6, 9):
         memory.remember(picture, replace(seen, distance=distance))
+        memory.catch_up()
+        memory.catch_up()  # nothing is left to do
     assert memory.similarity(look, 10)[32, 48] == pytest.approx(0, abs=1e-4)  # two newer ones took its place
 
 

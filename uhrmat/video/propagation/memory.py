@@ -46,10 +46,25 @@ class SubjectMemory:
         self.guide, self._params = guide, params
         self._key = self._cells(picture, key)
         self._recent: list[tuple[int, _Cells]] = []
+        self._unseen: tuple[np.ndarray, TrackedMask] | None = None
 
     def remember(self, picture: np.ndarray, tracked: TrackedMask) -> None:
-        """Take in a tracked frame, in order from the key frame; most are passed over (`recalls`)."""
+        """Take in a tracked frame, in order from the key frame; most are passed over (`recalls`).
+
+        Its features are computed by `catch_up`.
+        """
         if recalls(tracked, self._params):
+            self.catch_up()
+            self._unseen = picture, tracked
+
+    def catch_up(self) -> None:
+        """Compute the features of the frame that was remembered last, if that is still to be done.
+
+        `track.next_mask` calls it beside the flow of the next frame, `similarity` in any case. Not for use from several
+        threads at once.
+        """
+        if self._unseen is not None:
+            (picture, tracked), self._unseen = self._unseen, None
             self._recent = [*self._recent, (tracked.distance, self._cells(picture, tracked))]
             self._recent = self._recent[-self._params.recall_frames :]
 
@@ -63,6 +78,7 @@ class SubjectMemory:
         Returns:
             (h, w) float32 in [-2, 2], 0 where the subject or the background has too few cells.
         """
+        self.catch_up()
         far = distance - self._params.recall_span
         remembered = [self._key, *(cells for at, cells in self._recent if at >= far)]
         subject = torch.cat([cells.subject for cells in remembered])

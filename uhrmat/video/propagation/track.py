@@ -36,10 +36,13 @@ def next_mask(
         params: see there.
     """
     threads = memory.guide.device.type == "cpu"
+
+    def check_flow() -> np.ndarray:
+        memory.catch_up()
+        return optical_flow(before, now, params.check_level)
+
     with one_thread():
-        back, forth = side_by_side(
-            lambda: optical_flow(now, before), lambda: optical_flow(before, now, params.check_level), threads=threads
-        )
+        back, forth = side_by_side(lambda: optical_flow(now, before), check_flow, threads=threads)
         warped = warp(tracked.alpha, back)
         disagreement = np.linalg.norm(back + warp(forth, back), axis=2)
         reliable = disagreement <= params.fold + params.fold_share * np.linalg.norm(back, axis=2)
