@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from uhrmat.core.children import refuse_fork
 from uhrmat.core.devices import compute_exactly, device_note, peak_memory, pick_device, pick_precision, set_threads
 from uhrmat.core.errors import InputError
 from uhrmat.core.memory import memory_limit
 from uhrmat.core.options import ModelOptions
+from uhrmat.core.timing import OnStage, StageTimer
 from uhrmat.foreground.despill import despill
-from uhrmat.foreground.on_device import estimate_foreground_on_device, foreground_bytes, try_foreground
-from uhrmat.foreground.solve import estimate_foreground
+from uhrmat.foreground.on_device import foreground_bytes, try_foreground
+from uhrmat.foreground.within_budget import estimate_within_budget, host_bytes
 from uhrmat.hints.files import ArrayOrPath
 from uhrmat.hints.prompts import Prompts
 from uhrmat.hints.radius import Radius
@@ -35,7 +33,7 @@ from uhrmat.prior.registry import PriorRegistry
 from uhrmat.refine.back_projection import back_project, estimate_blur
 from uhrmat.refine.base import PyramidRefiner, RefineInput
 from uhrmat.refine.fuse import apply_trimap, upsampled_prior
-from uhrmat.refine.memory.budget import check_total, is_out_of_memory, refiner_limit
+from uhrmat.refine.memory.budget import check_total, refiner_limit
 from uhrmat.refine.registry import LEARNED, make_refiner
 from uhrmat.refine.resident.run import EstimateColours, HostPlanes, HostResult, refine_on_device, stays_on_device
 from uhrmat.refine.runner import MODES, RefineOutcome, refine_within
@@ -45,8 +43,6 @@ from uhrmat.sparsity.spatial import SPATIAL_SPARSITY, trimap_from_alpha, trimap_
 ImageLike = Picture | np.ndarray | str | Path
 RunPrior = Callable[[PriorMethod, np.ndarray, LowResHints], PriorResult]
 """Runs a prior on the small copy and the small hints, or returns a result that is known already."""
-OnStage = Callable[[str], None]
-"""Called with the name of a stage when it begins: "read", "prior", "refine", "foreground"."""
 _WARM_UP_SIDE = 64
 """Side of the synthetic picture that `StillPipeline.warm_up` refines, in pixels."""
 
@@ -206,7 +202,7 @@ class StillPipeline:
             hints: hints that are read already, instead of the seven above.
             foreground: whether the colours are estimated.
             prefetched: the prior's input for this picture and these hints, from `prior.prefetch`.
-            on_stage: called when a stage begins.
+            on_stage: called with the name of a stage when it begins: "read", "prior", "refine", "foreground".
             keep_empty: whether a picture in which a network without hints finds no subject is matted all the same.
 
         Raises:
@@ -348,7 +344,7 @@ class StillPipeline:
     def _refiner_limit(self, picture: Picture, foreground: bool) -> int:
         """Bytes that the refiner may take; that there is memory for the foreground is checked."""
         if foreground:
-            check_total(self.device, self.max_memory, _foreground_bytes(picture), "the foreground")
+            check_total(self.device, self.max_memory, host_bytes(picture.pixels), "the foreground")
         return refiner_limit(self.device, self.max_memory)
 
     def find_matte_blur(self, alpha: np.ndarray, active: np.ndarray, hints: Hints, prior: PriorResult) -> float | None:
@@ -368,41 +364,10 @@ class StillPipeline:
         colours: where they are estimated already.
         """
         if colours is None:
-            colours = self._foreground_on_device(picture.pixels, alpha)
-        if colours is None:
-            colours = estimate_foreground(picture.pixels, alpha)
+            colours = estimate_within_budget(picture.pixels, alpha, self.device, self.max_memory)
         if prior.screen is not None:
             despill(colours, prior.screen)
         return colours
-
-    def _foreground_on_device(self, pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray | None:
-        """The colours by the GPU; None where there is none, or where half of its budget does not hold them."""
-        if not self.device.startswith("cuda"):
-            return None
-        if foreground_bytes(pixels) > refiner_limit(self.device, self.max_memory) // 2:
-            return None
-        try:
-            return estimate_foreground_on_device(pixels, alpha, torch.device(self.device))
-        except (MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
-                raise
-        return None
-
-
-class StageTimer:
-    """Measures seconds by stage. on_stage: called with the name of each stage when it begins."""
-
-    def __init__(self, on_stage: OnStage | None = None) -> None:
-        self.seconds: dict[str, float] = {}
-        self._on_stage = on_stage
-
-    @contextmanager
-    def __call__(self, stage: str) -> Iterator[None]:
-        if self._on_stage is not None:
-            self._on_stage(stage)
-        start = time.perf_counter()
-        yield
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
 
 
 def empty_note(alpha: np.ndarray) -> list[str]:
@@ -423,8 +388,3 @@ def _as_picture(image: ImageLike) -> Picture:
         return Picture.from_array(image)
     kind = type(image).__name__
     raise InputError(f"A {kind} is no picture.", "Give a path, a numpy array or a uhrmat.media.Picture.")
-
-
-def _foreground_bytes(picture: Picture) -> int:
-    """What `estimate_foreground` takes beside the picture: the colours, and three masks of one byte a pixel."""
-    return picture.height * picture.width * (3 * picture.pixels.dtype.itemsize + 3)

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from uhrmat import pipeline
-from uhrmat.foreground import on_device
+from uhrmat.foreground import on_device, within_budget
 from uhrmat.foreground.on_device import estimate_foreground_on_device
 from uhrmat.foreground.solve import FOREGROUND_DEFAULTS, ForegroundParams, estimate_foreground
 from uhrmat.media import Picture
@@ -67,9 +67,9 @@ def test_the_pipeline_uses_the_gpu_and_falls_back(monkeypatch: pytest.MonkeyPatc
             raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
         return estimate_foreground_on_device(pixels, alpha, CPU)
 
-    monkeypatch.setattr(pipeline, "estimate_foreground_on_device", emulated)
+    monkeypatch.setattr(within_budget, "estimate_foreground_on_device", emulated)
     limits = iter([1 << 40, 1 << 40, 1000])
-    monkeypatch.setattr(pipeline, "refiner_limit", lambda device, most: next(limits))
+    monkeypatch.setattr(within_budget, "refiner_limit", lambda device, most: next(limits))
     made = pipeline.StillPipeline.__new__(pipeline.StillPipeline)
     made.device, made.max_memory = "cuda:1", None
     picture, prior = Picture.from_array(pixels), PriorResult(alpha, "none")

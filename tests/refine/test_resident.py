@@ -15,7 +15,7 @@ import torch
 from tests.sparse.networks import masks, one_thread, unet, weights
 from uhrmat import pipeline
 from uhrmat.core.transfer import constant, download, upload
-from uhrmat.foreground import on_device
+from uhrmat.foreground import on_device, within_budget
 from uhrmat.media import Picture
 from uhrmat.media.resample import area_average, downsample_mask, downsample_picture, downsample_trimap
 from uhrmat.refine import fuse
@@ -264,8 +264,8 @@ def test_a_still_is_refined_and_coloured_while_it_is_on_the_device(
     monkeypatch.setattr(pipeline, "stays_on_device", lambda *given: True)
     sent, send = list[int](), run.upload
     monkeypatch.setattr(run, "upload", lambda arrays, device: sent.append(len(arrays)) or send(arrays, device))
-    hosts, on_host = list[int](), pipeline.estimate_foreground
-    monkeypatch.setattr(pipeline, "estimate_foreground", lambda *given: hosts.append(1) or on_host(*given))
+    hosts, on_host = list[int](), within_budget.estimate_foreground
+    monkeypatch.setattr(within_budget, "estimate_foreground", lambda *given: hosts.append(1) or on_host(*given))
 
     def matte() -> None:
         got = made.matte(picture, trimap=trimap)

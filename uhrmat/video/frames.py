@@ -9,9 +9,10 @@ import numpy as np
 
 from uhrmat.core.errors import InputError
 from uhrmat.core.parallel import side_by_side
+from uhrmat.core.timing import StageTimer
 from uhrmat.hints.read import Hints
 from uhrmat.media import Picture
-from uhrmat.pipeline import PriorStage, StageTimer, StillPipeline, empty_note
+from uhrmat.pipeline import PriorStage, StillPipeline, empty_note
 from uhrmat.refine.back_projection import back_project
 from uhrmat.refine.base import RefineInput
 from uhrmat.refine.fuse import apply_trimap, upsampled_prior
