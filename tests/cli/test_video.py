@@ -66,10 +66,10 @@ def test_temporal_and_range_reach_the_clip(shot: Path, tmp_path: Path) -> None:
 
 
 def test_frame_by_frame_reaches_the_clip(shot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from uhrmat.video import averaging
+    from uhrmat.video import frames
 
     calls: list[int] = []
-    monkeypatch.setattr(averaging, "average_alphas", lambda *_: calls.append(1))
+    monkeypatch.setattr(frames, "average_alphas", lambda *_: calls.append(1))
     assert json.loads(light(shot, "--frame-by-frame", "--json").stdout)["items"][0]["averaged"] is False
     assert calls == []
     assert light(shot, "--overwrite").exit_code == 0 and len(calls) == 3
