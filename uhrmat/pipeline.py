@@ -24,6 +24,7 @@ from uhrmat.hints.prompts import Prompts
 from uhrmat.hints.radius import Radius
 from uhrmat.hints.read import Hints, PlateLike, read_hints
 from uhrmat.hints.scribbles import are_scribbles
+from uhrmat.hints.widen import widened_trimap
 from uhrmat.media import Picture, read_picture
 from uhrmat.prior.base import LowResHints, PriorMethod, PriorResult, RecurrentPrior, require_finite
 from uhrmat.prior.closed_form.problem import Solver
@@ -216,7 +217,7 @@ class StillPipeline:
             if hints is None:
                 hints = read_hints(
                     (picture.height, picture.width), trimap=trimap, mask=mask, plate=plate, key=key, alpha=alpha,
-                    radius=radius, picture=picture, prompts=prompts, recognise=self.priors.takes_prompts,
+                    radius=radius, picture=picture, prompts=prompts, recognise=self.priors.takes_prompts, widen=True,
                 )  # fmt: skip
         with timer("prior"):
             stage = self.run_prior(picture, hints, fresh=True, prefetched=prefetched)
@@ -289,6 +290,8 @@ class StillPipeline:
         known = hints.trimap
         if known is not None and are_scribbles(known):
             known = trimap_from_scribbles(prior.alpha, known)
+        elif known is not None and low_res_hints.trimap is not None and prior.trimap is not None:
+            known = widened_trimap(known, low_res_hints.trimap, prior.trimap)
         choice_note = [choice.note] if choice.note else []
         notes = [
             *self.notes, *picture.info.notes, *choice_note, *hints.choices, *hints.warnings, *prior.notes,

@@ -39,9 +39,10 @@ def test_the_radius_of_masks_is_measured(tmp_path: Path, capsys: pytest.CaptureF
     for name, array in (("Images", pixels), ("GroundTruth", alpha)):
         (tmp_path / name).mkdir()
         Image.fromarray(array).save(tmp_path / name / "a.png")
-    mask_radius.main([str(tmp_path), "--results", str(tmp_path), "--radii", "usual", "auto", "6"])
+    options = ["--kinds", "exact", "dilated", "--radii", "widened", "usual", "30", "--threads", "1"]
+    mask_radius.main([str(tmp_path), "--results", str(tmp_path), "--priors", "closed-form", *options])
     rows = json.loads((tmp_path / "mask_radius.json").read_text())["rows"]
-    assert {(row["kind"], row["choice"]): row["radius"] for row in rows if row["kind"] == "exact"} == {
-        ("exact", "usual"): 2, ("exact", "auto"): 2, ("exact", "6"): 6
-    }  # fmt: skip
-    assert len(rows) == 15 and "exact usual" in capsys.readouterr().out
+    sads = {(row["kind"], row["choice"]): row["sad"] for row in rows}
+    assert len(rows) == len(sads) == 6 and "dilated, closed-form: widened" in capsys.readouterr().out
+    assert all(sad < 0.1 for (_, choice), sad in sads.items() if choice != "30")
+    assert sads["exact", "30"] > 2 * sads["exact", "usual"]  # nothing of the subject is known

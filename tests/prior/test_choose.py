@@ -10,7 +10,7 @@ import pytest
 from uhrmat.core.errors import InputError, WeightsError
 from uhrmat.hints.compatibility import check_hint_combination
 from uhrmat.prior.base import LowResHints, PriorResult
-from uhrmat.prior.choose import DEFAULT_NETWORK, PriorChoice, choose_prior
+from uhrmat.prior.choose import CLOSED_FORM_KNN, DEFAULT_NETWORK, LPN_TRIMAP, PriorChoice, choose_prior
 from uhrmat.prior.networks import registry as networks
 from uhrmat.prior.registry import PriorRegistry
 
@@ -22,8 +22,8 @@ def _given(*names: str) -> frozenset[str]:
 @pytest.mark.parametrize(
     ("given", "name"),
     [
-        (_given("trimap"), "closed-form+knn"),
-        (_given("mask"), "closed-form+knn"),
+        (_given("trimap"), LPN_TRIMAP),
+        (_given("mask"), LPN_TRIMAP),
         (_given("plate"), "plate"),
         (_given("trimap", "key"), "key"),
         (_given("alpha"), "alpha"),
@@ -33,6 +33,14 @@ def _given(*names: str) -> frozenset[str]:
 def test_hints_decide(given: frozenset[str], name: str) -> None:
     choice = choose_prior("auto", given)
     assert choice.name == name and (("because" in choice.note) == bool(given))
+
+
+def test_in_clips_the_same_hints_decide_and_no_network_corrects_each_frame() -> None:
+    for hint in ("trimap", "mask"):
+        assert choose_prior("auto", _given(hint), clip=True).name == CLOSED_FORM_KNN
+        assert PriorRegistry().for_clips().choose(_given(hint))[1].name == CLOSED_FORM_KNN
+    assert choose_prior("auto", _given("mask", "key"), clip=True) == choose_prior("auto", _given("mask", "key"))
+    assert choose_prior(LPN_TRIMAP, _given("mask"), clip=True).name == LPN_TRIMAP
 
 
 @pytest.mark.parametrize("name", ["knn", "lkm", "mask", "vitmatte-small"])

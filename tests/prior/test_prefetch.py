@@ -20,6 +20,7 @@ from uhrmat.image.outputs import OutputSpec
 from uhrmat.image.plan import ImageTask, plan
 from uhrmat.media import Picture, limits
 from uhrmat.pipeline import StillPipeline
+from uhrmat.prior.closed_form.problem import Start
 from uhrmat.prior.closed_form.solve import solve
 from uhrmat.prior.prefetch import PriorInputs, prefetch_prior, prior_inputs
 
@@ -73,7 +74,9 @@ def test_the_first_photograph_is_solved_while_nobody_waits(tmp_path: Path, monke
     ]
     calls: list[tuple[int, ...]] = []
 
-    def solver(image: np.ndarray, trimap: np.ndarray, name: str) -> tuple[np.ndarray, list[str]]:
+    def solver(
+        image: np.ndarray, trimap: np.ndarray, name: str, start: Start | None = None
+    ) -> tuple[np.ndarray, list[str]]:
         calls.append(image.shape)
         return solve(image, trimap, name)
 

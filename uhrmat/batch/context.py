@@ -11,7 +11,7 @@ import numpy as np
 from uhrmat.batch.settings import Settings
 from uhrmat.media.composite import parse_background
 from uhrmat.pipeline import StillPipeline
-from uhrmat.prior.choose import AFFINITY_PRIORS, choose_prior
+from uhrmat.prior.choose import SOLVING_PRIORS, choose_prior
 from uhrmat.prior.closed_form.problem import Start
 from uhrmat.prior.worker import PriorProcess
 
@@ -78,7 +78,7 @@ class WorkerContext:
         if key not in self._pipelines:
             model, solver = replace(self.settings.model, device=self.device, **changed), None
             given = frozenset(self.settings.given)
-            if "prior" not in changed and choose_prior(self.settings.prior, given).name in AFFINITY_PRIORS:
+            if "prior" not in changed and choose_prior(self.settings.prior, given).name in SOLVING_PRIORS:
                 solver = self.prior.solve
             self._pipelines[key] = StillPipeline.from_options(model, solver=solver)
         return self._pipelines[key]

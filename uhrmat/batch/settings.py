@@ -17,7 +17,7 @@ from uhrmat.hints.radius import Radius, check_radius
 from uhrmat.image.outputs import OutputSpec
 from uhrmat.media import MAX_PIXELS
 from uhrmat.media.video import find_codec
-from uhrmat.prior.choose import BUNDLED_NETWORKS, DEFAULT_NETWORK, REQUIRED_HINTS, choose_prior
+from uhrmat.prior.choose import BUNDLED_NETWORKS, DEFAULT_NETWORK, LPN_TRIMAP, REQUIRED_HINTS, choose_prior
 from uhrmat.video.segments import KEYFRAME_INTERVAL
 
 _VERSION = 1
@@ -140,8 +140,8 @@ class Settings:
             sums += [entry.main.sha256 for entry in entries if entry is not None and is_cached(entry)]
         # A mask that is a rectangle or strokes is found by the bundled network (`hints.drawn`).
         bundled = prior == DEFAULT_NETWORK or ("mask" in self.given and self.radius is None)
-        own = bundled_networks()[:1] if bundled else [prior] if prior in BUNDLED_NETWORKS else []
-        sums += [sha256(resolve(name).path) for name in own]
+        own = {*(bundled_networks()[:1] if bundled else []), *({prior} & {*BUNDLED_NETWORKS, LPN_TRIMAP})}
+        sums += [sha256(resolve(name).path) for name in sorted(own)]
         return sums
 
 

@@ -90,7 +90,8 @@ MaskRadius = Annotated[
     typer.Option(
         "--radius", metavar="N|auto", rich_help_panel=HINTS, show_default=False,
         help="Half the width in pixels of the unknown band that a mask gets. Default: 2 % of the short side; auto: "
-        "0.75 % where the mask's edge fits the picture.",
+        "0.75 % where the mask's edge fits the picture. A number keeps the band of a still as it is; else it is "
+        "widened where the subject's edge lies outside it.",
     ),
 ]  # fmt: skip
 ResizeTrimap = Annotated[
@@ -104,9 +105,9 @@ ResizeTrimap = Annotated[
 Prior = Annotated[
     str,
     typer.Option(
-        help="Method of the low-resolution alpha: auto (by the hints given), closed-form+knn, closed-form, knn, lbdm, "
-        "lkm, rw, mask, plate, key, alpha, lpn-subject, lpn-person, a name from `uhrmat models list`, a file, a folder "
-        "or owner/repository.",
+        help="Method of the low-resolution alpha: auto (by the hints given), lpn-trimap, closed-form+knn, closed-form, "
+        "knn, lbdm, lkm, rw, mask, plate, key, alpha, lpn-subject, lpn-person, a name from `uhrmat models list`, a "
+        "file, a folder or owner/repository.",
         metavar="NAME", rich_help_panel=ENGINE,
     ),
 ]  # fmt: skip

@@ -169,11 +169,11 @@ def _run(
     """Matte the clip and print the report; False where it failed after the work had started."""
     from uhrmat.cli.console import describe
     from uhrmat.core.startup import fast_import
-    from uhrmat.prior.choose import AFFINITY_PRIORS
+    from uhrmat.prior.choose import SOLVING_PRIORS
     from uhrmat.prior.worker import PriorProcess
 
     with ExitStack() as stack:
-        process = stack.enter_context(closing(PriorProcess())) if plan.prior in AFFINITY_PRIORS else None
+        process = stack.enter_context(closing(PriorProcess())) if plan.prior in SOLVING_PRIORS else None
         with fast_import():
             from uhrmat.video.redo import redo_clip
             from uhrmat.video.run import ClipResources, matte_clip

@@ -33,7 +33,8 @@ class Hints:
     alpha: (h, w) float32 in [0, 1], of any such size too; prompts: points, boxes and strokes in pixels of the picture;
     choices: lines on what was made of them; warnings: lines on what may have been meant otherwise; propagated: `alpha`
     was propagated from other frames, so it is no finished matte; subject: what a network has marked, which is no hint
-    of the user: a network that needs none takes it in the place of looking itself.
+    of the user: a network that needs none takes it in the place of looking itself; band: half the width in pixels of
+    the unknown band that the mask has got, where that may be widened (`hints.widen`), else 0.
     """
 
     trimap: np.ndarray | None = None
@@ -46,6 +47,7 @@ class Hints:
     warnings: list[str] = field(default_factory=list)
     propagated: bool = False
     subject: SubjectMask | None = None
+    band: int = 0
 
     @property
     def given(self) -> frozenset[str]:
@@ -58,6 +60,7 @@ def read_hints(
     plate: PlateLike | None = None, key: str | None = None, alpha: ArrayOrPath | None = None,
     resize: bool = False, max_pixels: int = MAX_PIXELS, strict: bool = True, radius: Radius = None,
     picture: Picture | None = None, prompts: Prompts | None = None, recognise: bool = False,
+    widen: bool = False,
 ) -> Hints:  # fmt: skip
     """The hints of a picture of `size` (H, W), with the trimap that a mask makes.
 
@@ -72,6 +75,7 @@ def read_hints(
         prompts: points and boxes, in pixels of the picture.
         recognise: a mask that is filled rectangles or thin strokes is taken as boxes or strokes, with a note, unless a
             radius is given.
+        widen: the unknown band of a mask may be widened, unless a radius is given.
 
     Raises:
         InputError: for what cannot be used.
@@ -81,7 +85,7 @@ def read_hints(
     check_hint_combination(names)
     check_radius(radius, names)
     notes, choices = list[str](), list[str]()
-    known = coarse = matte = None
+    known, coarse, matte, pixels = None, None, None, 0
     if trimap is not None:
         known = read_trimap(trimap, size, resize, max_pixels, notes)
         _report(_trimap_fault(known, names == {"trimap"}), "trimap", trimap, strict, notes)
@@ -109,7 +113,8 @@ def read_hints(
         prompts.check(*size)
     scene = None if plate is None else _read_plate(size, plate, max_pixels, notes)
     colour = None if key is None else parse_key(key)
-    return Hints(known, coarse, scene, colour, matte, prompts, choices, notes)
+    band = pixels if widen and coarse is not None and not isinstance(radius, int) else 0
+    return Hints(known, coarse, scene, colour, matte, prompts, choices, notes, band=band)
 
 
 def hint_label(kind: str, source: Any) -> str:

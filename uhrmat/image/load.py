@@ -58,7 +58,7 @@ def load(task: ImageTask, resize: bool = False, max_pixels: int = MAX_PIXELS) ->
         size, task.trimap, task.mask, plate=task.plate, key=task.key, alpha=task.alpha,
         resize=resize, max_pixels=max_pixels, radius=task.radius,
         picture=picture if size == (picture.height, picture.width) else None, prompts=task.prompts,
-        recognise=task.recognise,
+        recognise=task.recognise, widen=True,
     )  # fmt: skip
     return LoadedImage(picture, _extend_to_data_window(hints, picture.info), time.perf_counter() - start)
 

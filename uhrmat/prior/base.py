@@ -45,6 +45,7 @@ class PriorResult:
         name: of the prior.
         notes: lines for the user.
         confidence: that there is a subject, in [0, 1], of a network that was given no hint; else None.
+        trimap: (h, w) uint8 {0, 128, 255}, the one that was solved where that is not the hints'; else None.
         screen: RGB in [0, 1] of a chroma key's screen, whose spill is to be removed from the foreground (`despill`).
     """
 
@@ -53,6 +54,7 @@ class PriorResult:
     notes: list[str] = field(default_factory=list)
     screen: tuple[float, ...] | None = None
     confidence: float | None = None
+    trimap: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class LowResHints:
         alpha: (h, w) float32 in [0, 1], a matte made elsewhere.
         prompts: points, boxes and strokes, in pixels of the small copy.
         subject: what a network has marked, of any size, see `hints.read.Hints`.
+        band: half the width in pixels of the trimap's unknown band, where that may be widened (`hints.widen`), else 0.
     """
 
     trimap: np.ndarray | None = None
@@ -76,6 +79,7 @@ class LowResHints:
     alpha: np.ndarray | None = None
     prompts: Prompts | None = None
     subject: SubjectMask | None = None
+    band: float = 0.0
 
 
 class PriorMethod(Protocol):

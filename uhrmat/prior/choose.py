@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,8 @@ LPN_TRIMAP = "lpn-trimap"
 """The same, corrected by a network, see `closed_form.corrected`."""
 AFFINITY_PRIORS = ("closed-form", CLOSED_FORM_KNN, "knn", "lbdm", "lkm", "rw")
 """Names of the priors in `closed_form.affinity`."""
+SOLVING_PRIORS = (*AFFINITY_PRIORS, LPN_TRIMAP)
+"""Priors that begin by solving an affinity prior."""
 REQUIRED_HINTS = {
     **dict.fromkeys(AFFINITY_PRIORS, "trimap"),
     "mask": "mask",
@@ -36,10 +39,12 @@ _PRIOR_OF_HINT = {
     "plate": "plate",
     "key": "key",
     "alpha": "alpha",
-    "mask": CLOSED_FORM_KNN,
-    "trimap": CLOSED_FORM_KNN,
+    "mask": LPN_TRIMAP,
+    "trimap": LPN_TRIMAP,
 }
 """The prior that "auto" means for a hint. Of several hints the first in this order decides."""
+_PRIOR_OF_CLIP_HINT = {**_PRIOR_OF_HINT, "mask": CLOSED_FORM_KNN, "trimap": CLOSED_FORM_KNN}
+"""The same for clips: a network's correction costs more than a frame's whole solution, which begins at the last one."""
 _ONLY_USER = {"plate": "plate", "key": "key", "alpha": "alpha", "prompts": "prompts"}
 """Hints that one prior alone takes, and that prior; prompts also go to networks that require them."""
 _GIVEN = {"alpha": "an alpha was", "prompts": "points or boxes were"}
@@ -58,19 +63,20 @@ class PriorChoice:
     note: str = ""
 
 
-def choose_prior(name: str, given: frozenset[str]) -> PriorChoice:
-    """Choose the prior for a picture's hints.
+def choose_prior(name: str, given: frozenset[str], clip: bool = False) -> PriorChoice:
+    """Choose the prior for the hints of a picture or a clip.
 
     Args:
         name: "auto", one of `REQUIRED_HINTS`, or a network: a name of the catalogue, a file, a folder or
             owner/repository.
         given: names of the hints that are given, see `hints.compatibility`.
+        clip: whether the picture is one of many frames.
 
     Raises:
         InputError: a hint that the prior requires is missing, the prior would ignore one, or there is no such prior.
     """
     if name == "auto":
-        return _choose_by_hints(given)
+        return _choose_by_hints(given, _PRIOR_OF_CLIP_HINT if clip else _PRIOR_OF_HINT)
     required = REQUIRED_HINTS.get(name)
     if required is None:
         required = _network_hint(name)
@@ -105,8 +111,8 @@ def _is_promptable(folder: Path) -> bool:
     return kind in PROMPTABLE
 
 
-def _choose_by_hints(given: frozenset[str]) -> PriorChoice:
-    for hint, name in _PRIOR_OF_HINT.items():
+def _choose_by_hints(given: frozenset[str], priors: Mapping[str, str]) -> PriorChoice:
+    for hint, name in priors.items():
         if hint in given:
             return PriorChoice(name, f"prior {name}, because {_GIVEN.get(hint, f'a {hint} was')} given")
     return PriorChoice(DEFAULT_NETWORK)

@@ -11,7 +11,7 @@ from uhrmat.hints.scribbles import are_scribbles, downsample_scribbles
 from uhrmat.media import Picture
 from uhrmat.media.resample import area_average, downsample_for_display, downsample_trimap
 from uhrmat.prior.base import WORKING_SIZE, LowResHints, working_shape
-from uhrmat.prior.choose import AFFINITY_PRIORS, CLOSED_FORM_KNN, LPN_TRIMAP, choose_prior
+from uhrmat.prior.choose import CLOSED_FORM_KNN, LPN_TRIMAP, SOLVING_PRIORS, choose_prior
 from uhrmat.prior.closed_form.affinity import AffinityPrior
 from uhrmat.prior.closed_form.corrected import keeping_system
 from uhrmat.prior.closed_form.problem import Solver
@@ -53,6 +53,7 @@ def downsample_hints(hints: Hints, size: tuple[int, int], shape: tuple[int, int]
         None if hints.alpha is None else area_average(hints.alpha, shape),
         None if hints.prompts is None else hints.prompts.scaled(size, shape),
         hints.subject,
+        hints.band * shape[0] / size[0],
     )
 
 
@@ -99,7 +100,7 @@ def prefetch_prior(
         InputError: the prior cannot be used with these hints, see `choose_prior`.
     """
     chosen = choose_prior(name, hints.given).name
-    if chosen not in (*AFFINITY_PRIORS, LPN_TRIMAP):
+    if chosen not in SOLVING_PRIORS:
         return None
     return PrefetchedPrior(chosen, working_size, halved, prior_inputs(picture, hints, working_size, halved))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 from uhrmat.prior.base import PriorMethod, SolvingPrior
 from uhrmat.prior.choose import (
     AFFINITY_PRIORS,
@@ -28,6 +30,7 @@ class PriorRegistry:
         device: torch device of networks, and of the closed form's systems if it is CUDA.
         threads: of onnxruntime, None for its own choice.
         max_memory: most bytes of the device for those systems, None for what is free.
+        clip: whether "auto" chooses for a clip.
 
     Raises:
         InputError: there is no such prior.
@@ -40,6 +43,7 @@ class PriorRegistry:
         device: str = "cpu",
         threads: int | None = None,
         max_memory: int | None = None,
+        clip: bool = False,
     ) -> None:
         if isinstance(name, str) and name != "auto":
             known = REQUIRED_HINTS.get(name) or ("prompts" if takes_prompts(name) else "trimap")
@@ -49,7 +53,14 @@ class PriorRegistry:
             from uhrmat.prior.closed_form.on_device.solver import DeviceSolver
 
             self._solver = DeviceSolver(device, solver, max_memory)
+        self._clip = clip
         self._made: dict[str, tuple[PriorMethod, PriorChoice]] = {}
+
+    def for_clips(self) -> PriorRegistry:
+        """The same priors, of which "auto" chooses as for a clip."""
+        other = copy.copy(self)
+        other._clip = True
+        return other
 
     def choose(self, given: frozenset[str]) -> tuple[PriorMethod, PriorChoice]:
         """The prior for these hints, and why it is that one.
@@ -63,7 +74,7 @@ class PriorRegistry:
         """
         if not isinstance(self.name, str):
             return self.name, PriorChoice(self.name.name)
-        choice = choose_prior(self.name, given)
+        choice = choose_prior(self.name, given, self._clip)
         if choice.name not in self._made:
             self._made[choice.name] = self._make(choice)
         method, made = self._made[choice.name]

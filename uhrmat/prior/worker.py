@@ -16,6 +16,7 @@ import struct
 import subprocess
 import sys
 import threading
+from collections import OrderedDict
 from pathlib import Path
 from typing import IO
 
@@ -33,6 +34,8 @@ from uhrmat.prior.launch import launch_worker, stop_worker
 
 MAX_ATTEMPTS = 2
 """Processes that may die on one problem before it is given up."""
+KEPT_SOLUTIONS = 2
+"""Solutions that are kept: a mask's prior has two, the second with a wider unknown band."""
 _EXIT_SECONDS = 5.0
 """How long a process that has closed its output may take to exit before it is terminated."""
 Arrays = dict[str, np.ndarray]
@@ -42,8 +45,8 @@ _LOG = logging.getLogger("uhrmat")
 class PriorProcess:
     """A process that solves affinity priors, as `closed_form.solve.solve` does here. Close it when done.
 
-    The last solution is kept: a prefetched prior is not solved twice. A process that dies is replaced, and the problem
-    is sent to the new one once more.
+    The last solutions are kept: a prefetched prior is not solved twice. A process that dies is replaced, and the
+    problem is sent to the new one once more.
 
     Args:
         process: of `launch_worker`, where one runs already; else one is started.
@@ -52,7 +55,7 @@ class PriorProcess:
     def __init__(self, process: subprocess.Popen[bytes] | None = None) -> None:
         if not _compiled():
             _LOG.info("PyMatting compiles its solvers now, at its first use on this machine: about a minute, once")
-        self._lock, self._last = threading.Lock(), (b"", (np.empty(0), [""]))
+        self._lock, self._last = threading.Lock(), OrderedDict[bytes, tuple[np.ndarray, list[str]]]()
         self._process, self._owner, self._closed = process or launch_worker(), os.getpid(), False
 
     def solve(
@@ -77,9 +80,11 @@ class PriorProcess:
         digest = hashlib.sha256(b"".join(array.tobytes() for array in problem.values())).digest()
         alpha = (trimap == 255).astype(np.float32)
         with self._lock:
-            if digest != self._last[0]:
-                self._last = digest, self._request(problem)
-            alpha[box], notes = self._last[1]
+            solution = self._last.pop(digest) if digest in self._last else self._request(problem)
+            self._last[digest] = solution
+            while len(self._last) > KEPT_SOLUTIONS:
+                self._last.popitem(last=False)
+            alpha[box], notes = solution
         return alpha, notes
 
     def _request(self, problem: Arrays) -> tuple[np.ndarray, list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -166,7 +167,8 @@ class ClipPipeline:
     _matte_blur: float | None
 
     def __init__(self, pipeline: StillPipeline, options: TemporalOptions | None = None) -> None:
-        self.pipeline, self.options = pipeline, options or TemporalOptions()
+        self.pipeline, self.options = copy.copy(pipeline), options or TemporalOptions()
+        self.pipeline.priors = pipeline.priors.for_clips()
         self.reset()
 
     def reset(self) -> None:

@@ -242,7 +242,7 @@ class _ClipRun:
             hints = self._hints_beside(frames, beside, folder)
         name = base.priors.name
         own = not isinstance(name, str)
-        prior = name.name if not isinstance(name, str) else choose_prior(name, hints.given).name
+        prior = name.name if not isinstance(name, str) else choose_prior(name, hints.given, clip=True).name
         if hints.propagated and name not in ("auto", *AFFINITY_PRIORS):
             raise InputError(
                 f"The prior {prior} cannot propagate a hint from frame to frame.",

@@ -11,7 +11,14 @@ from uhrmat.core.errors import InputError, OutputError
 from uhrmat.core.files import same_file
 from uhrmat.media import check_writable
 from uhrmat.media.video import ClipInfo, ClipReader, Codec, open_clip
-from uhrmat.prior.choose import AFFINITY_PRIORS, BUNDLED_NETWORKS, DEFAULT_NETWORK, choose_prior, takes_prompts
+from uhrmat.prior.choose import (
+    AFFINITY_PRIORS,
+    BUNDLED_NETWORKS,
+    DEFAULT_NETWORK,
+    SOLVING_PRIORS,
+    choose_prior,
+    takes_prompts,
+)
 from uhrmat.video.consensus import CONSENSUS
 from uhrmat.video.hints import ClipHints, find_hints, key_hints, with_radius
 from uhrmat.video.propagation.params import METHODS
@@ -23,7 +30,7 @@ from uhrmat.video.work import Fingerprint, WorkFolder, fingerprint, settings_has
 
 SHORT_SIDE = 512
 """Working size on clips of priors that solve a system: a clip's priors cost more than its refinements."""
-SOLVED = (*AFFINITY_PRIORS, *BUNDLED_NETWORKS, DEFAULT_NETWORK)
+SOLVED = (*SOLVING_PRIORS, *BUNDLED_NETWORKS, DEFAULT_NETWORK)
 """Priors that solve a system for each frame."""
 
 
@@ -70,7 +77,7 @@ class ClipPlan:
     @property
     def prior(self) -> str:
         """The prior that decides, by name."""
-        return choose_prior(self.spec.model.prior, self.hints.given).name
+        return choose_prior(self.spec.model.prior, self.hints.given, clip=True).name
 
     @property
     def side(self) -> int | None:
@@ -114,7 +121,7 @@ def plan_clip(spec: ClipSpec, *, overwrite: bool = False, resume: bool = False) 
         info, start, stop, trimap=spec.trimap, mask=spec.mask, alpha=spec.alpha, plate=spec.plate, key=spec.key,
         radius=spec.radius, first_needed=spec.propagation == "flow", redo=bool(spec.redo), prompts=spec.prompts,
     )  # fmt: skip
-    choose_prior(spec.model.prior, hints.given)
+    choose_prior(spec.model.prior, hints.given, clip=True)
     if hints.keys and not hints.prompts:
         key_hints(hints, min(hints.keys), (info.height, info.width))  # what cannot be used is refused before any work
         if hints.radius == "auto":

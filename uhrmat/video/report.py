@@ -133,7 +133,7 @@ def prior_note(plan: ClipPlan, priors: PriorRegistry) -> list[str]:
         which = f"{count} of {plan.stop - plan.start} frames {'has' if count == 1 else 'have'}"
         what = _KIND.get("prompts" if plan.hints.prompts else kind, f"a {kind}")
         return [f"prior propagated from frame to frame, because {which} {what}"]
-    note = priors.choose(plan.hints.given)[1].note
+    note = priors.for_clips().choose(plan.hints.given)[1].note
     return [note] if note else []
 
 

@@ -68,7 +68,7 @@ def matte_request(request: ClipRequest, send: Callable[..., None]) -> dict[str, 
     Raises:
         UhrmatError, OSError: what stopped the run, or cannot work.
     """
-    from uhrmat.prior.choose import AFFINITY_PRIORS
+    from uhrmat.prior.choose import SOLVING_PRIORS
     from uhrmat.prior.worker import PriorProcess
     from uhrmat.video.existing import find_existing
     from uhrmat.video.plan import plan_clip
@@ -86,7 +86,7 @@ def matte_request(request: ClipRequest, send: Callable[..., None]) -> dict[str, 
             send("progress", done=done, total=total)
 
     with ExitStack() as stack:
-        process = stack.enter_context(closing(PriorProcess())) if plan.prior in AFFINITY_PRIORS else None
+        process = stack.enter_context(closing(PriorProcess())) if plan.prior in SOLVING_PRIORS else None
         resources = ClipResources.load(plan, None if process is None else process.solve)
         stack.enter_context(plan.work.locked())
         first, stop = request.redo if request.redo is not None else (plan.start, plan.stop - 1)

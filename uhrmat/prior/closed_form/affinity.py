@@ -23,6 +23,8 @@ import numpy as np
 
 from uhrmat.core.errors import InputError
 from uhrmat.hints.scribbles import are_scribbles
+from uhrmat.hints.widen import widen_band
+from uhrmat.media.coding import UNKNOWN
 from uhrmat.prior.base import LowResHints, PriorResult
 from uhrmat.prior.choose import AFFINITY_PRIORS, CLOSED_FORM_KNN
 from uhrmat.prior.closed_form.params import CLOSED_FORM_DEFAULTS, ClosedFormParams
@@ -88,6 +90,8 @@ class AffinityPrior:
         constraint = np.where(unknown, 128, 0).astype(np.uint8) if inverted else trimap
         scribbles = self.name == CLOSED_FORM_KNN and are_scribbles(trimap)
         solved, notes = self._solve(small, constraint, SCRIBBLES_KNN if scribbles else self.name)
+        if hints.band and not (one_sided or scribbles):
+            return self._widened(small, trimap, solved, notes, hints.band)
         if one_sided:
             if not inverted:
                 opaque = float(np.quantile(solved[unknown], self._params.opaque_quantile))
@@ -96,3 +100,15 @@ class AffinityPrior:
             note = f"the trimap knows no {side}, so its outline alone decided: paint {colour} what is surely {side}"
             notes = [note, *notes]
         return PriorResult(1 - solved if inverted else solved, self.name, notes)
+
+    def _widened(
+        self, small: np.ndarray, trimap: np.ndarray, solved: np.ndarray, notes: list[str], band: float
+    ) -> PriorResult:
+        """The result of a mask: solved again where the subject reaches beyond its unknown band."""
+        widened = widen_band(trimap, solved, band)
+        if widened is trimap:
+            return PriorResult(solved, self.name, notes)
+        more = np.count_nonzero(widened == UNKNOWN) / np.count_nonzero(trimap == UNKNOWN) - 1
+        alpha, again = self._solve(small, widened, self.name)
+        what = f"the mask's unknown band was widened by {more:.0%}, where the subject's edge lies outside it"
+        return PriorResult(alpha, self.name, list(dict.fromkeys([what, *notes, *again])), trimap=widened)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -59,12 +60,12 @@ class CorrectedPrior:
 
     def __call__(self, small: np.ndarray, hints: LowResHints) -> PriorResult:
         closed = AffinityPrior(CLOSED_FORM_KNN, keeping_system(self._solve))(small, hints)
-        trimap = hints.trimap
+        trimap = hints.trimap if closed.trimap is None else closed.trimap
         if trimap is None or are_scribbles(trimap) or not all((trimap == value).any() for value in (0, 128, 255)):
-            return PriorResult(closed.alpha, self.name, closed.notes)
+            return replace(closed, name=self.name)
         start = Start(closed.alpha, trimap == 128, estimate=self.estimate(small, trimap, closed.alpha))
         alpha, notes = self._solve(small, trimap, CLOSED_FORM_KNN, start)
-        return PriorResult(alpha, self.name, list(dict.fromkeys([*closed.notes, *notes])))
+        return replace(closed, alpha=alpha, name=self.name, notes=list(dict.fromkeys([*closed.notes, *notes])))
 
     def estimate(self, small: np.ndarray, trimap: np.ndarray, closed: np.ndarray) -> np.ndarray:
         """The affinity prior's alpha as the network changes it, (h, w) float32 in [0, 1].
