@@ -24,9 +24,11 @@ from uhrmat.core.errors import InputError, OutputError
 from uhrmat.core.options import ModelOptions
 from uhrmat.media.video import open_clip
 from uhrmat.painter.clips import runs
+from uhrmat.painter.clips.open import open_clip_session
 from uhrmat.painter.clips.request import ClipRequest, ResultForm
 from uhrmat.painter.clips.session import ClipSession
 from uhrmat.painter.clips.worker import matte_request
+from uhrmat.painter.run import StartHints
 
 DISCS = moving_disc()
 
@@ -137,6 +139,22 @@ def test_results_are_written_in_the_form_that_was_asked_for_and_the_command_writ
     assert session.state(3)["clip"]["finished"] is True
     session.runs.start()
     assert session.runs.state == {"state": "exists", "files": [str(path) for path in results.values()]}
+
+
+def test_what_is_painted_is_no_result_in_the_folder_of_a_sequence(clip: Path, tmp_path: Path) -> None:
+    folder, form = tmp_path / "out", ResultForm(codec="png", outputs=("alpha",))
+    session = open_clip_session(clip, StartHints(), MODEL, folder, form=form)
+    try:
+        paint_frames(session, [0])
+        session.keys.flush()
+        request = ClipRequest(source=clip, keys=session.keys.folder, folder=folder, model=MODEL, form=form)
+        assert any(session.keys.folder.iterdir()) and session.keys.folder.parent == folder
+        assert session.runs._existing(request) == []
+        (folder / "0003.png").touch()
+        assert session.runs._existing(request) == [folder]
+    finally:
+        session.finished.set()
+        session.close()
 
 
 def test_masks_are_propagated_and_the_page_is_told_how_sure_they_are(

@@ -90,10 +90,15 @@ class ClipRuns:
             self._launch(request, versions)
 
     def _existing(self, request: ClipRequest) -> list[Path]:
-        """Results that a run would replace."""
+        """Results that a run would replace; what is painted, and its lock, may lie beside stills and is none."""
         _, targets = choose_targets(request.spec, self._frames.info)
         paths = [target.path for target in targets]
-        return [path for path in paths if (any(path.iterdir()) if path.is_dir() else path.exists())]
+        own = self._keys.folder.name
+
+        def holds_results(folder: Path) -> bool:
+            return any(not path.name.removeprefix(".").startswith(own) for path in folder.iterdir())
+
+        return [path for path in paths if (holds_results(path) if path.is_dir() else path.exists())]
 
     def _launch(self, request: ClipRequest, versions: Mapping[int, int]) -> None:
         process = subprocess.Popen(
