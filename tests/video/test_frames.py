@@ -12,6 +12,7 @@ import pytest
 from tests.video.helpers import HEIGHT, WIDTH, frames, hints, picture, pipeline
 from uhrmat import InputError
 from uhrmat import pipeline as stills
+from uhrmat.foreground import within_budget
 from uhrmat.refine.resident import run as resident
 from uhrmat.sparsity.spatial import trimap_mask
 from uhrmat.sparsity.temporal import TEMPORAL_SPARSITY, thresholds
@@ -124,9 +125,9 @@ def test_a_gpu_refines_and_colours_a_key_frame_in_one_go(monkeypatch: pytest.Mon
 
     want = [matte(options) for options in modes]
     monkeypatch.setattr(stills, "stays_on_device", lambda *given: True)
-    sent, send, hosts, on_host = list[int](), resident.upload, list[int](), stills.estimate_foreground
+    sent, send, hosts, on_host = list[int](), resident.upload, list[int](), within_budget.estimate_foreground
     monkeypatch.setattr(resident, "upload", lambda arrays, device: sent.append(len(arrays)) or send(arrays, device))
-    monkeypatch.setattr(stills, "estimate_foreground", lambda *given: hosts.append(1) or on_host(*given))
+    monkeypatch.setattr(within_budget, "estimate_foreground", lambda *given: hosts.append(1) or on_host(*given))
     for options, before, by_host in zip(modes, want, ([1], []), strict=True):
         sent.clear(), hosts.clear()
         got = matte(options)
