@@ -9,6 +9,7 @@ import numpy as np
 
 from uhrmat.hints.prompts import Box, Prompts
 from uhrmat.hints.trimap import edge_fit
+from uhrmat.media.distance import distance_to_edge
 from uhrmat.media.picture import Picture
 from uhrmat.media.resample import area_average, downsample_for_display
 
@@ -113,7 +114,7 @@ def _is_strokes(inside: np.ndarray, picture: Picture, params: DrawnParams) -> bo
     drawn = (small > _MIDDLE).astype(np.uint8)
     if not drawn.any():
         return False
-    half = np.asarray(cv2.distanceTransform(np.pad(drawn, 1), cv2.DIST_L2, cv2.DIST_MASK_PRECISE))[1:-1, 1:-1]
+    half = distance_to_edge(np.pad(drawn, 1))[1:-1, 1:-1]
     widest = float(half.max())
     if widest > params.thick * min(shape):
         return False

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
+from uhrmat.media.distance import distance_to_edge
 from uhrmat.sparsity.spatial import dilate
 
 
@@ -71,7 +71,7 @@ def boundary_data_term(
         return nothing, nothing
     if not rim.any():
         return _one_sided(trimap, unknown, params)
-    from_back, from_front = _distance(trimap != 0), _distance(~front)
+    from_back, from_front = distance_to_edge(trimap != 0), distance_to_edge(~front)
     width = float(np.median(from_back[rim]))
     inside = np.minimum(1, from_back[unknown] / (params.inner_share * width))
     far = (from_front[unknown] > width) & (inside == 1)
@@ -85,13 +85,7 @@ def _one_sided(
     trimap: np.ndarray, unknown: np.ndarray, params: BoundaryDataTermParams
 ) -> tuple[np.ndarray, np.ndarray]:
     """Where no foreground touches the unknown region (lace, glass, a feather), this term alone pulls to 1."""
-    from_back = _distance(trimap != 0)[unknown]
+    from_back = distance_to_edge(trimap != 0)[unknown]
     deep = np.quantile(from_back, params.one_sided_quantile)
     inside = np.minimum(1, from_back / deep)
     return params.one_sided_weight / deep**2 * (2 * inside - 1) ** 2, (inside > 0.5).astype(np.float64)
-
-
-def _distance(outside: np.ndarray) -> np.ndarray:
-    """(h, w) float64: pixels from each set pixel to the nearest that is not set."""
-    distance = cv2.distanceTransform(outside.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return np.asarray(distance.astype(np.float64))

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from uhrmat.media.coding import BACKGROUND, FOREGROUND, UNKNOWN
+from uhrmat.media.distance import distance_to_edge
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,15 +87,8 @@ def trimap_from_coarse(alpha: np.ndarray, params: CoarseParams = COARSE_DEFAULTS
         return trimap
     short = min(alpha.shape)
     band, reach = max(2.0, params.band * short), max(2.0, params.reach * short)
-    outside, inside = _distance(~region), _distance(region)
+    outside, inside = distance_to_edge(~region), distance_to_edge(region)
     trimap[(outside <= band) | ((outside <= reach) & (alpha > params.certain))] = UNKNOWN
     deep = (inside > reach) & (alpha >= params.grow)  # not the small holes that were filled
     trimap[deep | ((inside > band) & (alpha >= 1 - params.certain))] = FOREGROUND
     return trimap
-
-
-def _distance(region: np.ndarray) -> np.ndarray:
-    """(h, w) pixels from each set pixel to the nearest that is not set; infinity where all are set."""
-    if region.all():
-        return np.full(region.shape, np.inf, np.float32)
-    return np.asarray(cv2.distanceTransform(region.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE))
