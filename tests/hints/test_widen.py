@@ -22,13 +22,13 @@ def _scene(moved: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return image, alpha, np.roll(alpha, moved, axis=1)
 
 
-def test_a_band_grows_only_where_alpha_is_not_settled_at_its_rim() -> None:
+def test_a_band_grows_only_where_alpha_at_its_rim_differs() -> None:
     _, alpha, mask = _scene(0)
     trimap = trimap_from_mask(mask, RADIUS, RADIUS)
     assert widen_band(trimap, alpha, RADIUS) is trimap
     beyond = alpha.copy()
     beyond[40:44, 15:24] = 1  # reaches through the background's rim, left of the square
-    params = WideningParams(rim=1, settled=0.1, share=2.0)
+    params = WideningParams(rim=1, tolerance=0.1, share=2.0)
     grown = (widen_band(trimap, beyond, RADIUS, params) == 128) & (trimap != 128)
     ys, xs = np.nonzero(grown)
     assert grown.any() and xs.max() < 24 and ys.min() >= 40 - 7 and ys.max() <= 43 + 7
@@ -39,7 +39,7 @@ def test_a_band_grows_only_where_alpha_is_not_settled_at_its_rim() -> None:
 
 
 @pytest.mark.parametrize("value", [0.09, 0.11])
-def test_what_counts_as_settled(value: float) -> None:
+def test_what_differs_by_no_more_than_the_tolerance(value: float) -> None:
     _, alpha, mask = _scene(0)
     trimap = trimap_from_mask(mask, RADIUS, RADIUS)
     soft = np.where(trimap == 128, np.float32(value), alpha)
@@ -69,8 +69,8 @@ def test_a_moved_mask_is_solved_beyond_its_band_and_the_user_is_told(prior: str)
     with MattingPipeline(prior=prior, refiner="bilinear", device="cpu") as pipeline:
         fixed = pipeline(image, mask=mask, radius=2, foreground=False)
         free = pipeline(image, mask=mask, foreground=False)
-        settled = pipeline(image, mask=alpha, foreground=False)
-    assert not any("widened" in note for note in (*fixed.stats.notes, *settled.stats.notes))
+        exact = pipeline(image, mask=alpha, foreground=False)
+    assert not any("widened" in note for note in (*fixed.stats.notes, *exact.stats.notes))
     assert sum("widened" in note for note in free.stats.notes) == 1
     errors = [float(np.abs(one.alpha - alpha).sum()) for one in (fixed, free)]
     assert errors[1] < 0.5 * errors[0]

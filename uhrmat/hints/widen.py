@@ -20,12 +20,13 @@ class WideningParams:
 
     Attributes:
         rim: how far from a known region unknown pixels are at the band's rim, pixels.
-        settled: alphas up to this far from that of the known region beside them are taken for it, in [0, 0.5).
-        share: of the band's half width, by which it is widened around a pixel of the rim that is not settled.
+        tolerance: by which alpha at the rim may differ from 0 beside known background and from 1 beside known
+            foreground, in [0, 0.5).
+        share: of the band's half width, by which it is widened around a pixel of the rim that differs by more.
     """
 
     rim: int = 2
-    settled: float = 0.1
+    tolerance: float = 0.1
     share: float = 0.6
 
 
@@ -35,7 +36,7 @@ WIDENING_DEFAULTS = WideningParams()
 def widen_band(
     trimap: np.ndarray, alpha: np.ndarray, radius: float, params: WideningParams = WIDENING_DEFAULTS
 ) -> np.ndarray:
-    """Widen the unknown region of a trimap where alpha is not settled at its rim.
+    """Widen the unknown region of a trimap where alpha at its rim is not that of the known region beside it.
 
     Args:
         trimap: (h, w) uint8 {0, 128, 255}.
@@ -44,13 +45,14 @@ def widen_band(
         params: see there.
 
     Returns:
-        (h, w) uint8, the trimap itself where all is settled. A known region is never given up altogether.
+        (h, w) uint8, the trimap itself where no pixel of the rim differs by more than the tolerance. A region is left
+        as it is where none of it would stay known.
     """
     unknown, widened = trimap == UNKNOWN, trimap
     rim, reach = _disc(params.rim), _disc(max(1, round(params.share * radius)))
-    for value, unsettled in ((BACKGROUND, alpha > params.settled), (FOREGROUND, alpha < 1 - params.settled)):
+    for value, differs in ((BACKGROUND, alpha > params.tolerance), (FOREGROUND, alpha < 1 - params.tolerance)):
         known = trimap == value
-        outside = unknown & unsettled & (cv2.dilate(known.astype(np.uint8), rim) > 0)
+        outside = unknown & differs & (cv2.dilate(known.astype(np.uint8), rim) > 0)
         given_up = known & (cv2.dilate(outside.astype(np.uint8), reach) > 0)
         if given_up.any() and (known & ~given_up).any():
             widened = np.where(given_up, np.uint8(UNKNOWN), widened)
@@ -58,7 +60,7 @@ def widen_band(
 
 
 def widened_trimap(trimap: np.ndarray, small: np.ndarray, widened: np.ndarray) -> np.ndarray:
-    """A full-size trimap (H, W) uint8, unknown also where its `small` copy (h, w) is in the `widened` one only."""
+    """A trimap (H, W) uint8, unknown also where `widened` (h, w) is and its own `small` copy (h, w) is not."""
     height, width = trimap.shape
     given_up = (widened == UNKNOWN) & (small != UNKNOWN)
     more = cv2.resize(given_up.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0

@@ -18,7 +18,7 @@ from uhrmat.prior.closed_form.solve import solve
 
 
 def keeping_system(solver: Solver) -> Solver:
-    """A solver whose `closed-form+knn` is told to keep its system, see `problem.CORRECTED_KNN`."""
+    """A solver that asks for `closed-form+knn` as `problem.CORRECTED_KNN`: its system is kept for a second solution."""
 
     def solve_first(
         image: np.ndarray, trimap: np.ndarray, name: str, start: Start | None = None
